@@ -1,0 +1,29 @@
+#include <napi.h>
+
+#include "addon_state.h"
+#include "engine.h"
+#include "events.h"
+#include "machine.h"
+#include "qemu_glue.h"
+
+AddonState& State() {
+  // Never destroyed: threads of QEMU may outlive the addon's static objects.
+  static AddonState* state = new AddonState;
+  return *state;
+}
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  if (rebox_glue_version() != REBOX_GLUE_VERSION) {
+    Napi::Error::New(env, "the addon and its QEMU library were built from different versions of rebox: "
+                          "run `npm run setup`").ThrowAsJavaScriptException();
+    return exports;
+  }
+  State().calls.Init(env);
+  exports.Set("qemuVersion", Napi::String::New(env, rebox_qemu_version()));
+  InitEngine(env, exports);
+  InitMachine(env, exports);
+  InitEvents(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(rebox, Init)

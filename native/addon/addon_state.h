@@ -1,0 +1,14 @@
+// What the addon's files share. One engine for each process, so one state.
+#pragma once
+
+#include "guard.h"
+#include "script_calls.h"
+
+struct AddonState {
+  ScriptCalls calls;
+  Guard guard;
+  // No event may reach a script any more: the process ends.
+  bool silent = false;
+};
+
+AddonState& State();

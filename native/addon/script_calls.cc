@@ -1,0 +1,97 @@
+#include "script_calls.h"
+
+#include <dlfcn.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+void ScriptCalls::Init(napi_env env) {
+  env_ = env;
+  // Node-API cannot stop a running script. V8 can, and Node exports it: three functions whose ABI is a pointer.
+  auto current = reinterpret_cast<void* (*)()>(dlsym(RTLD_DEFAULT, "_ZN2v87Isolate10GetCurrentEv"));
+  auto terminate = reinterpret_cast<void (*)(void*)>(dlsym(RTLD_DEFAULT, "_ZN2v87Isolate18TerminateExecutionEv"));
+  auto cancel = reinterpret_cast<void (*)(void*)>(dlsym(RTLD_DEFAULT, "_ZN2v87Isolate24CancelTerminateExecutionEv"));
+  bool barrier = syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+  if (current && terminate && cancel && barrier) {
+    isolate_ = current();
+    terminate_ = terminate;
+    cancel_ = cancel;
+  }
+}
+
+void ScriptCalls::OpenScope() {
+  napi_open_handle_scope(env_, &scope_handle_);
+  napi_get_undefined(env_, &undefined_);
+  scope_++;
+  calls_in_scope_ = 0;
+}
+
+void ScriptCalls::CloseScope() {
+  napi_close_handle_scope(env_, scope_handle_);
+  scope_handle_ = nullptr;
+}
+
+void ScriptCalls::RenewScope() {
+  CloseScope();
+  OpenScope();
+}
+
+void ScriptCalls::Hold(Callable& callable, napi_value value) {
+  Release(callable);
+  napi_create_reference(env_, value, 1, &callable.reference);
+  callable.scope = 0;
+}
+
+void ScriptCalls::Release(Callable& callable) {
+  if (callable.reference) {
+    napi_delete_reference(env_, callable.reference);
+    callable.reference = nullptr;
+  }
+}
+
+void ScriptCalls::Refresh(Callable& callable) {
+  napi_get_reference_value(env_, callable.reference, &callable.handle);
+  callable.scope = scope_;
+}
+
+void ScriptCalls::CutOff(uint64_t sequence) {
+  std::lock_guard<std::mutex> lock(cut_off_mutex_);
+  cut_off_.store(true, std::memory_order_relaxed);
+  // After this either the script's thread sees cut_off_, or this one sees that the call has ended.
+  syscall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  if (sequence_.load(std::memory_order_relaxed) == sequence) {
+    terminate_(isolate_);
+  } else {
+    cut_off_.store(false, std::memory_order_relaxed);
+  }
+}
+
+CallResult ScriptCalls::Recover(napi_status status, napi_value* error) {
+  bool was_cut_off = false;
+  if (depth_ == 0) {
+    std::lock_guard<std::mutex> lock(cut_off_mutex_);
+    was_cut_off = cut_off_.load(std::memory_order_relaxed);
+    if (was_cut_off) {
+      cancel_(isolate_);
+      cut_off_.store(false, std::memory_order_relaxed);
+    }
+  }
+  bool pending = false;
+  napi_is_exception_pending(env_, &pending);
+  napi_value thrown = nullptr;
+  if (pending) {
+    napi_get_and_clear_last_exception(env_, &thrown);
+  }
+  if (status == napi_ok) {
+    // The call ended by itself while it was being cut off, or a nested one did: what it did stands.
+    return CallResult::kReturned;
+  }
+  if (was_cut_off) {
+    return CallResult::kCutOff;
+  }
+  if (!thrown) {
+    napi_get_undefined(env_, &thrown);
+  }
+  *error = thrown;
+  return CallResult::kThrew;
+}

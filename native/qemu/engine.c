@@ -1,0 +1,177 @@
+/*
+ * The engine's life: QEMU is initialised on the caller's thread, its main loop runs on a thread of its own.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+/* exit() inside qemu_init() is undone by a long jump, which fortified libc refuses when a coroutine's stack is left. */
+#undef _FORTIFY_SOURCE
+#include "rebox/machine.h"
+#include "qapi/qapi-types-run-state.h"
+#include "qapi/util.h"
+#include "qemu/main-loop.h"
+#include "qemu/notify.h"
+#include "system/replay.h"
+#include "system/reset.h"
+#include "system/runstate.h"
+#include "system/system.h"
+#include "rebox/faults.h"
+#include <setjmp.h>
+#include <signal.h>
+
+#define FIRST_WAIT_MS 5
+
+rebox_engine_events rebox_events;
+
+static QemuThread main_loop_thread;
+static bool started, ended;
+static bool end_reported;
+
+static Notifier shutdown_notifier;
+static ShutdownCause shutdown_cause;
+
+static sigjmp_buf init_exit_target;
+static int init_exit_status;
+
+int rebox_glue_version(void)
+{
+    return REBOX_GLUE_VERSION;
+}
+
+const char *rebox_qemu_version(void)
+{
+    return QEMU_VERSION;
+}
+
+bool rebox_engine_has_ended(void)
+{
+    return qatomic_read(&ended);
+}
+
+static const char *cause_name(ShutdownCause cause)
+{
+    return qapi_enum_lookup(&ShutdownCause_lookup, cause);
+}
+
+static void on_run_state(void *opaque, bool running, RunState state)
+{
+    rebox_events.run_state(rebox_events.opaque, running, qapi_enum_lookup(&RunState_lookup, state));
+}
+
+static void on_shutdown(Notifier *notifier, void *data)
+{
+    shutdown_cause = *(ShutdownCause *)data;
+}
+
+static void on_reset(void *opaque)
+{
+    rebox_events.reset(rebox_events.opaque, "reset");
+}
+
+static void report_end(bool crashed, const char *message)
+{
+    if (!qatomic_xchg(&end_reported, true)) {
+        qatomic_set(&ended, true);
+        rebox_events.ended(rebox_events.opaque, crashed, cause_name(shutdown_cause), message);
+        rebox_engine_interrupt();
+    }
+}
+
+static void *run_main_loop(void *unused)
+{
+    int status;
+
+    rebox_faults_enter_main_loop();
+    replay_mutex_lock();
+    bql_lock();
+    status = qemu_main_loop();
+    qemu_cleanup(status);
+    bql_unlock();
+    replay_mutex_unlock();
+    report_end(false, "");
+    return NULL;
+}
+
+void rebox_engine_fault(const char *message)
+{
+    report_end(true, message);
+}
+
+void rebox_init_exit(int status)
+{
+    init_exit_status = status;
+    siglongjmp(init_exit_target, 1);
+}
+
+static const int node_signals[] = { SIGINT, SIGHUP, SIGTERM, SIGPIPE, SIGBUS, SIGUSR1 };
+
+rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_events *events,
+                                      int *exit_status, char *message, size_t message_size)
+{
+    struct sigaction actions[ARRAY_SIZE(node_signals)];
+    sigset_t mask;
+    bool exited;
+
+    if (started) {
+        return REBOX_START_TWICE;
+    }
+    started = true;
+    rebox_events = *events;
+    *exit_status = 0;
+
+    /* Signals stay Node's: QEMU's handlers would end the process without Node's knowledge. */
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    for (int i = 0; i < ARRAY_SIZE(node_signals); i++) {
+        sigaction(node_signals[i], NULL, &actions[i]);
+    }
+    rebox_faults_begin_init(message, message_size);
+    exited = sigsetjmp(init_exit_target, 0);
+    if (!exited) {
+        qemu_init(argc, argv);
+    }
+    rebox_faults_end_init();
+    for (int i = 0; i < ARRAY_SIZE(node_signals); i++) {
+        sigaction(node_signals[i], &actions[i], NULL);
+    }
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    if (exited) {
+        /* QEMU is half built and stays so: its locks are held, its memory is not freed. */
+        qatomic_set(&ended, true);
+        *exit_status = init_exit_status;
+        return REBOX_START_EXITED;
+    }
+
+    rebox_blocks_init();
+    rebox_faults_install_handlers();
+    qemu_add_vm_change_state_handler(on_run_state, NULL);
+    shutdown_notifier.notify = on_shutdown;
+    qemu_register_shutdown_notifier(&shutdown_notifier);
+    qemu_register_reset(on_reset, NULL);
+    current_cpu = NULL;
+    bql_unlock();
+    replay_mutex_unlock();
+    qemu_thread_create(&main_loop_thread, "qemu_main", run_main_loop, NULL, QEMU_THREAD_DETACHED);
+    return REBOX_START_OK;
+}
+
+void rebox_engine_quit(void)
+{
+    if (started && !rebox_engine_has_ended()) {
+        qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
+        qemu_notify_event();
+    }
+}
+
+bool rebox_engine_end_now(int timeout_ms)
+{
+    int64_t deadline_ms = g_get_monotonic_time() / 1000 + timeout_ms;
+
+    if (!started || rebox_engine_has_ended()) {
+        return true;
+    }
+    rebox_engine_quit();
+    while (!rebox_engine_has_ended() && g_get_monotonic_time() / 1000 < deadline_ms) {
+        /* The main loop stops the vCPUs first, and only this thread can tell it that they stand still. */
+        rebox_engine_slice(FIRST_WAIT_MS);
+    }
+    return rebox_engine_has_ended();
+}

@@ -1,0 +1,220 @@
+/*
+ * The C API of rebox's QEMU: what the addon and triggers may use. It names no QEMU type.
+ *
+ * Threads: "the vCPU thread" is the one that called rebox_engine_start(); Node's JavaScript thread. Unless a function
+ * says "any thread", it must be called there. Addresses are guest addresses unless a name says host.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef REBOX_QEMU_GLUE_H
+#define REBOX_QEMU_GLUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define REBOX_API __attribute__((visibility("default")))
+
+/* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
+#define REBOX_GLUE_VERSION 1
+
+REBOX_API int rebox_glue_version(void);
+
+/* QEMU's own version, for example "10.0.13". */
+REBOX_API const char *rebox_qemu_version(void);
+
+/* ---- engine: start, execution, end (engine.c, vcpu.c, faults.c) ---- */
+
+typedef struct rebox_engine_events {
+    void *opaque;
+    /* Any thread. Says that the idle vCPUs have work again: call rebox_engine_slice(). Once for each idle period. */
+    void (*wake)(void *opaque);
+    /* QEMU's main-loop thread. Says that the machine entered a QEMU run state, such as "running" or "paused". */
+    void (*run_state)(void *opaque, bool running, const char *state);
+    /* QEMU's main-loop thread. Says that the machine was reset; cause is a QEMU ShutdownCause. */
+    void (*reset)(void *opaque, const char *cause);
+    /*
+     * QEMU's main-loop thread, once, after which no function but the memory reads is useful. crashed tells an engine
+     * fault, described by message, from an orderly end, whose cause is a QEMU ShutdownCause.
+     */
+    void (*ended)(void *opaque, bool crashed, const char *cause, const char *message);
+} rebox_engine_events;
+
+typedef enum rebox_start_result {
+    REBOX_START_OK,
+    REBOX_START_EXITED,   /* QEMU wanted to end its process: see exit_status and message */
+    REBOX_START_TWICE,    /* one engine for each process */
+} rebox_start_result;
+
+/*
+ * Builds the machine that argv describes (argv[0] is a program name). The calling thread becomes the vCPU thread; it
+ * must be the one that loaded the library. No guest instruction runs yet. message receives what QEMU reported, with
+ * a terminating zero.
+ */
+REBOX_API rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_events *events,
+                                                int *exit_status, char *message, size_t message_size);
+
+typedef enum rebox_slice_result {
+    REBOX_SLICE_IDLE,         /* nothing to execute: wait for events->wake */
+    REBOX_SLICE_INTERRUPTED,  /* rebox_engine_interrupt() asked for the thread; there is more to execute */
+    REBOX_SLICE_ENDED,        /* the engine has ended */
+} rebox_slice_result;
+
+/* Executes the guest until rebox_engine_interrupt() is called or all vCPUs are idle for idle_wait_ms. */
+REBOX_API rebox_slice_result rebox_engine_slice(int idle_wait_ms);
+
+/* Any thread, also a signal handler's. Ends the running slice soon, or the next one if none is running. */
+REBOX_API void rebox_engine_interrupt(void);
+
+/* Any thread. Asks QEMU to shut the machine down for good; ended follows. */
+REBOX_API void rebox_engine_quit(void);
+
+/*
+ * Ends the engine now: asks it to quit, serves the vCPUs until QEMU has cleaned up, at most timeout_ms.
+ * Returns whether it has ended. For the end of the process, when no event loop turns any more.
+ */
+REBOX_API bool rebox_engine_end_now(int timeout_ms);
+
+/* Removes this file when the engine faults, because no orderly clean-up follows. path is copied; at most 8. */
+REBOX_API void rebox_engine_remove_on_fault(const char *path);
+
+/* ---- QMP (qmp.c) ---- */
+
+/* QEMU's main-loop thread. response is QMP's JSON. */
+typedef void (*rebox_qmp_done)(void *opaque, const char *response);
+
+/* Any thread. Executes one QMP command, given as its JSON request, on QEMU's main loop. */
+REBOX_API void rebox_qmp(const char *request, rebox_qmp_done done, void *opaque);
+
+/* ---- vCPUs and registers (registers.c) ---- */
+
+REBOX_API int rebox_cpu_count(void);
+
+typedef enum rebox_register_kind {
+    REBOX_REGISTER_PLAIN,      /* lies at offset, may be read there; written by rebox_register_write() */
+    REBOX_REGISTER_COMPUTED,   /* QEMU keeps it in parts: rebox_register_read() only */
+} rebox_register_kind;
+
+typedef struct rebox_register {
+    const char *name;     /* the 64-bit name: "RAX", "RIP", "CR3", "FS_BASE" */
+    uint32_t offset;      /* in the state of rebox_cpu_state() */
+    uint8_t size;         /* in bytes: 1, 2, 4 or 8; XMM registers 16 */
+    uint8_t kind;         /* rebox_register_kind */
+    bool writable;
+} rebox_register;
+
+/* Lists every register; the index in this table is the register's id. */
+REBOX_API const rebox_register *rebox_registers(size_t *count);
+
+/* QEMU's own state of a vCPU, valid for the engine's life, or NULL when there is no such vCPU. */
+REBOX_API void *rebox_cpu_state(int cpu_index, size_t *size);
+
+REBOX_API bool rebox_register_read(int cpu_index, size_t id, uint64_t *value);
+REBOX_API bool rebox_register_write(int cpu_index, size_t id, uint64_t value);
+
+typedef enum rebox_segment {
+    REBOX_ES, REBOX_CS, REBOX_SS, REBOX_DS, REBOX_FS, REBOX_GS, REBOX_LDT, REBOX_TR, REBOX_GDT, REBOX_IDT,
+    REBOX_SEGMENT_COUNT
+} rebox_segment;
+
+REBOX_API bool rebox_segment_write(int cpu_index, rebox_segment segment, uint32_t selector, uint64_t base,
+                                   uint32_t limit, uint32_t flags);
+
+/* ---- memory (memory.c, paging.c) ---- */
+
+typedef enum rebox_memory_result {
+    REBOX_MEMORY_OK,
+    REBOX_MEMORY_UNMAPPED,     /* the page tables map nothing at *fault */
+    REBOX_MEMORY_NOT_RAM,      /* nothing, or a device, answers at the physical address *fault */
+    REBOX_MEMORY_READ_ONLY,    /* the physical address *fault is ROM */
+} rebox_memory_result;
+
+/* All or nothing is not promised: on failure the bytes before *fault have been copied. */
+REBOX_API rebox_memory_result rebox_read_physical(uint64_t address, void *to, size_t size, uint64_t *fault);
+REBOX_API rebox_memory_result rebox_write_physical(uint64_t address, const void *from, size_t size, uint64_t *fault);
+
+/* pgd is a value of CR3; the paging mode is that of vCPU cpu_index. */
+REBOX_API rebox_memory_result rebox_read_virtual(int cpu_index, uint64_t pgd, uint64_t address, void *to, size_t size,
+                                                 uint64_t *fault);
+REBOX_API rebox_memory_result rebox_write_virtual(int cpu_index, uint64_t pgd, uint64_t address, const void *from,
+                                                  size_t size, uint64_t *fault);
+
+/* Walks the page tables without side effects; page_size receives the size of the page. Returns false if unmapped. */
+REBOX_API bool rebox_translate(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *physical,
+                               uint64_t *page_size);
+
+typedef struct rebox_ram_region {
+    uint64_t address;     /* guest-physical */
+    uint64_t size;        /* in bytes */
+    void *host;
+    bool read_only;
+} rebox_ram_region;
+
+/* Lists the RAM and ROM that the CPU sees now, by address. Returns how many there are; fills at most max. */
+REBOX_API size_t rebox_ram_regions(rebox_ram_region *regions, size_t max);
+
+/* size is 1, 2 or 4 bytes. */
+REBOX_API uint32_t rebox_port_read(uint16_t port, int size);
+REBOX_API void rebox_port_write(uint16_t port, int size, uint32_t value);
+
+/* ---- address spaces (address_space.c) ---- */
+
+#define REBOX_ALL_PROCESSES UINT64_MAX
+
+/* The identity of the address space that vCPU cpu_index runs in: CR3 without PCID and KPTI bits. */
+REBOX_API uint64_t rebox_current_pgd(int cpu_index);
+
+/* Monitoring is counted for each pgd; force ends it at once. REBOX_ALL_PROCESSES stands for every address space. */
+REBOX_API void rebox_monitor(uint64_t pgd);
+REBOX_API bool rebox_unmonitor(uint64_t pgd, bool force);
+REBOX_API bool rebox_is_monitored(uint64_t pgd);
+
+typedef void (*rebox_context_change)(void *opaque, int cpu_index, uint64_t old_pgd, uint64_t new_pgd);
+
+/* One listener; NULL ends it. */
+REBOX_API void rebox_listen_context_change(rebox_context_change listener, void *opaque);
+
+/* ---- executed blocks (blocks.c) ---- */
+
+/* One translated block, unique by its three numbers; user belongs to the listener. */
+typedef struct rebox_block {
+    uint64_t pc;
+    uint32_t size;        /* in bytes */
+    uint32_t icount;      /* instructions */
+    void *user;
+} rebox_block;
+
+typedef void (*rebox_block_begin)(void *opaque, int cpu_index, rebox_block *block);
+
+typedef struct rebox_block_listener {
+    void *opaque;
+    /* Every block of a monitored process, before it executes. */
+    rebox_block_begin begin;
+    /* A block that begins at an address given to rebox_hook_block(), in that hook's process. */
+    void (*hooked)(void *opaque, int cpu_index, rebox_block *block, uint32_t hook_id);
+    /* The block's translation was thrown away; user must be released. */
+    void (*forget)(void *opaque, rebox_block *block);
+} rebox_block_listener;
+
+REBOX_API void rebox_listen_blocks(const rebox_block_listener *listener);
+
+/* Switches listener->begin on and off. From the next block on. */
+REBOX_API void rebox_watch_blocks(bool on);
+
+/* Calls listener->hooked at address, in pgd or, with REBOX_ALL_PROCESSES, in any process. Returns the hook's id. */
+REBOX_API uint32_t rebox_hook_block(uint64_t address, uint64_t pgd);
+REBOX_API bool rebox_unhook_block(uint32_t hook_id);
+
+/* Counts every executed block of the machine natively, without a call. */
+REBOX_API void rebox_count_blocks(bool on);
+REBOX_API uint64_t rebox_block_count(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
