@@ -1,0 +1,86 @@
+import {
+  createCallbackName,
+  findCallback,
+  type RegisteredCallback,
+  registerCallback,
+  unregisterCallback,
+} from "./callback-registry";
+import type { CallbackFunctions, CallbackOptions, CallbackType } from "./callback-types";
+
+/** A script's callbacks: it adds and removes them, and clean() removes them all. */
+export class CallbackManager {
+  static readonly BLOCK_BEGIN_CB = "BLOCK_BEGIN_CB";
+  static readonly CONTEXTCHANGE_CB = "CONTEXTCHANGE_CB";
+
+  readonly #moduleHandle: number;
+  readonly #callbacks = new Map<string, RegisteredCallback>();
+
+  /** @param moduleHandle the handle that initialize_callbacks() was given */
+  constructor(moduleHandle: number) {
+    this.#moduleHandle = moduleHandle;
+  }
+
+  getModuleHandle(): number {
+    return this.#moduleHandle;
+  }
+
+  /**
+   * Makes a name that no callback has.
+   *
+   * @param name what the name shall begin with
+   */
+  generateCallbackName(name: string): string {
+    return createCallbackName(name);
+  }
+
+  /**
+   * Calls a function at every event of a type, synchronously, before the guest goes on.
+   *
+   * BLOCK_BEGIN_CB without addr: every block of the monitored processes. With addr: blocks that begin there, in the
+   * process of pgd or in any. CONTEXTCHANGE_CB: whenever a vCPU enters another address space.
+   *
+   * Takes effect with the next block, also when called from a callback.
+   *
+   * @returns the callback's name
+   * @throws TypeError for options that the type does not take; EngineUsageError when there is no machine
+   */
+  addCallback<Type extends CallbackType>(
+    type: Type,
+    callback: CallbackFunctions[Type],
+    options: CallbackOptions = {},
+  ): string {
+    const registered = registerCallback(this.#moduleHandle, type, callback, options);
+    this.#callbacks.set(registered.name, registered);
+    return registered.name;
+  }
+
+  /**
+   * Removes a callback. It is not called again.
+   *
+   * @throws RangeError when this manager has none of that name
+   */
+  rmCallback(name: string): void {
+    const callback = this.#callbacks.get(name);
+    if (!callback) {
+      throw new RangeError(`there is no callback ${name} here: ${[...this.#callbacks.keys()].join(", ") || "none at all"}`);
+    }
+    this.#callbacks.delete(name);
+    // One that was cut off is gone already.
+    if (findCallback(name) === callback) {
+      unregisterCallback(callback);
+    }
+  }
+
+  /** Tells whether this manager has a callback of that name. */
+  callbackExists(name: string): boolean {
+    const callback = this.#callbacks.get(name);
+    return callback !== undefined && findCallback(name) === callback;
+  }
+
+  /** Removes every callback of this manager. */
+  clean(): void {
+    for (const name of [...this.#callbacks.keys()]) {
+      this.rmCallback(name);
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { Engine } from "../engine/engine";
+import { EventKind } from "../engine/native";
+import { getCpus } from "../guest/cpu";
+import { ALL_PROCESSES } from "../guest/processes";
+import type { CallbackFunctions, CallbackOptions, CallbackType } from "./callback-types";
+import { TranslationBlock } from "./translation-block";
+
+/** One registered callback. */
+export interface RegisteredCallback {
+  readonly name: string;
+  readonly type: CallbackType;
+  /** The module that it belongs to, and goes with. */
+  readonly moduleHandle: number;
+  readonly listenerId: number;
+  errors: number;
+}
+
+const byName = new Map<string, RegisteredCallback>();
+const byListener = new Map<number, RegisteredCallback>();
+let connected = false;
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(`a callback threw ${String(thrown)}`);
+}
+
+function onFailure(listenerId: number, thrown: unknown, cutOff: boolean): void {
+  const callback = byListener.get(listenerId);
+  if (!callback) {
+    return;
+  }
+  const engine = Engine.get();
+  callback.errors++;
+  if (cutOff) {
+    byName.delete(callback.name);
+    byListener.delete(listenerId);
+  }
+  engine.emit("callbackError", {
+    callback: callback.name,
+    script: moduleNames.get(callback.moduleHandle) ?? `module ${callback.moduleHandle}`,
+    error: cutOff
+      ? new Error(
+          `${callback.name} did not return within ${engine.callbackLimitMs} ms; it was cut off and removed ` +
+            "(the limit is callback_limit_ms in pyrebox.conf, or --callback-limit)",
+        )
+      : asError(thrown),
+    count: callback.errors,
+    removed: cutOff,
+  });
+}
+
+function connect(): void {
+  if (!connected) {
+    connected = true;
+    const createBlock = (pc: bigint, size: number, icount: number) => new TranslationBlock(pc, size, icount);
+    Engine.get().native.setScriptObjects([...getCpus()], createBlock, onFailure);
+  }
+}
+
+function checkOptions(type: CallbackType, options: CallbackOptions): void {
+  if (type !== "BLOCK_BEGIN_CB" && (options.addr !== undefined || options.pgd !== undefined)) {
+    throw new TypeError(`${type} takes no addr and no pgd`);
+  }
+  if (options.addr === undefined && options.pgd !== undefined) {
+    throw new TypeError("pgd narrows an addr down: give both, or monitor the process with startMonitoringProcess()");
+  }
+  for (const key of ["addr", "pgd"] as const) {
+    if (options[key] !== undefined && typeof options[key] !== "bigint") {
+      throw new TypeError(`${key} is a ${typeof options[key]}: addresses are bigint, such as 0xffffffff81000000n`);
+    }
+  }
+}
+
+const moduleNames = new Map<number, string>();
+
+/** Names a module for the reports of what its callbacks throw. */
+export function nameModule(moduleHandle: number, name: string): void {
+  moduleNames.set(moduleHandle, name);
+}
+
+/** Finds a callback by its name. */
+export function findCallback(name: string): RegisteredCallback | undefined {
+  return byName.get(name);
+}
+
+/** Makes a name that no callback has: name itself, or with a number behind it. */
+export function createCallbackName(name: string): string {
+  let unique = name;
+  for (let number = 1; byName.has(unique); number++) {
+    unique = `${name}_${number}`;
+  }
+  return unique;
+}
+
+/**
+ * Registers a callback for a module.
+ *
+ * @returns what was registered
+ * @throws TypeError for options that the type does not take
+ */
+export function registerCallback<Type extends CallbackType>(
+  moduleHandle: number,
+  type: Type,
+  callback: CallbackFunctions[Type],
+  options: CallbackOptions,
+): RegisteredCallback {
+  if (typeof callback !== "function") {
+    throw new TypeError(`${type} needs a function to call, not ${typeof callback}`);
+  }
+  checkOptions(type, options);
+  connect();
+  const { native } = Engine.get();
+  const listenerId =
+    options.addr !== undefined
+      ? native.addListener(
+          EventKind.HookedBlock,
+          callback,
+          BigInt.asUintN(64, options.addr),
+          options.pgd ?? ALL_PROCESSES,
+        )
+      : native.addListener(type === "BLOCK_BEGIN_CB" ? EventKind.BlockBegin : EventKind.ContextChange, callback);
+  const registered: RegisteredCallback = {
+    name: createCallbackName(options.name ?? `${type.toLowerCase()}_${listenerId}`),
+    type,
+    moduleHandle,
+    listenerId,
+    errors: 0,
+  };
+  byName.set(registered.name, registered);
+  byListener.set(listenerId, registered);
+  return registered;
+}
+
+/** Removes a callback: it is not called again, not even for the event now being delivered. */
+export function unregisterCallback(callback: RegisteredCallback): void {
+  byName.delete(callback.name);
+  byListener.delete(callback.listenerId);
+  Engine.get().native.removeListener(callback.listenerId);
+}
+
+/** Removes every callback of a module. */
+export function unregisterModule(moduleHandle: number): void {
+  for (const callback of [...byName.values()]) {
+    if (callback.moduleHandle === moduleHandle) {
+      unregisterCallback(callback);
+    }
+  }
+}

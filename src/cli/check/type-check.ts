@@ -1,0 +1,98 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type ts from "typescript";
+import type { Problem } from "./problem";
+
+type TypeScript = typeof ts;
+
+/**
+ * Finds the TypeScript compiler: the script's own, or else rebox's.
+ *
+ * @returns undefined when neither is installed
+ */
+export function findTypeScript(script: string, projectFolder: string): TypeScript | undefined {
+  for (const from of [script, join(projectFolder, "package.json")]) {
+    try {
+      return createRequire(from)("typescript") as TypeScript;
+    } catch {
+      // Not installed there.
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Checks the types of a script and the files it imports; `import "rebox"` means this rebox's own types.
+ *
+ * @param typescript the compiler
+ * @param script the script's absolute path
+ * @param projectFolder rebox's own folder
+ */
+export function checkTypes(typescript: TypeScript, script: string, projectFolder: string): Problem[] {
+  const options = getOptions(typescript, script, projectFolder);
+  const program = typescript.createProgram([script], options);
+  const diagnostics = [...program.getOptionsDiagnostics()];
+  for (const source of program.getSourceFiles()) {
+    const isRebox = source.fileName.startsWith(join(projectFolder, "src/"));
+    if (isRebox || source.isDeclarationFile || program.isSourceFileFromExternalLibrary(source)) continue;
+    diagnostics.push(...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source));
+  }
+  return diagnostics
+    .filter((diagnostic) => diagnostic.category === typescript.DiagnosticCategory.Error)
+    .map((diagnostic) => asProblem(typescript, diagnostic, script));
+}
+
+/** The options of the nearest tsconfig.json, as far as they say what is an error; how to compile is the loader's matter. */
+function getOptions(typescript: TypeScript, script: string, projectFolder: string): ts.CompilerOptions {
+  const configFile = typescript.findConfigFile(dirname(script), typescript.sys.fileExists);
+  const own = configFile === undefined ? { strict: true } : readConfig(typescript, configFile);
+  const compiledTypes = join(projectFolder, "build/js/src/index.d.ts");
+  const rebox = existsSync(compiledTypes) ? compiledTypes : join(projectFolder, "src/index.ts");
+  const nodeTypes = join(projectFolder, "node_modules/@types");
+  const options: ts.CompilerOptions = {
+    ...own,
+    target: typescript.ScriptTarget.ES2022,
+    lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
+    module: typescript.ModuleKind.ESNext,
+    moduleResolution: typescript.ModuleResolutionKind.Bundler,
+    esModuleInterop: true,
+    allowImportingTsExtensions: true,
+    allowJs: true,
+    noEmit: true,
+    skipLibCheck: true,
+    paths: { ...own.paths, rebox: [rebox] },
+  };
+  if (existsSync(join(nodeTypes, "node"))) {
+    options.types = [...new Set([...(own.types ?? []), "node"])];
+    options.typeRoots = [...(own.typeRoots ?? findTypeRoots(dirname(script))), nodeTypes];
+  }
+  // What only matters to a compiler that writes files; with noEmit some of it is an error.
+  for (const name of ["incremental", "composite", "tsBuildInfoFile", "rootDir", "outDir", "declaration", "sourceMap"]) {
+    delete options[name];
+  }
+  return options;
+}
+
+function readConfig(typescript: TypeScript, configFile: string): ts.CompilerOptions {
+  const { config } = typescript.readConfigFile(configFile, typescript.sys.readFile);
+  return typescript.parseJsonConfigFileContent(config ?? {}, typescript.sys, dirname(configFile)).options;
+}
+
+function findTypeRoots(start: string): string[] {
+  const roots: string[] = [];
+  for (let folder = start; folder !== dirname(folder); folder = dirname(folder)) {
+    const root = join(folder, "node_modules/@types");
+    if (existsSync(root)) roots.push(root);
+  }
+  return roots;
+}
+
+function asProblem(typescript: TypeScript, diagnostic: ts.Diagnostic, script: string): Problem {
+  const text = `error TS${diagnostic.code}: ${typescript.flattenDiagnosticMessageText(diagnostic.messageText, "\n  ")}`;
+  const { file, start } = diagnostic;
+  if (file === undefined || start === undefined) return { file: script, line: 1, column: 1, text };
+  const { line, character } = file.getLineAndCharacterOfPosition(start);
+  const sourceLine = file.text.split(/\r\n|\n|\r/)[line];
+  return { file: file.fileName, line: line + 1, column: character + 1, text, sourceLine };
+}

@@ -1,0 +1,57 @@
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "../config/config-error";
+import { createCheckCommand } from "./check/check-command";
+import { createDoctorCommand } from "./doctor/doctor-command";
+import { ExitStatus } from "./exit-status";
+import { createRunCommand } from "./run/run-command";
+import type { RunEnvironment } from "./run/run-environment";
+import { UsageError } from "./usage-error";
+import { getVersionText } from "./version-text";
+
+/**
+ * Runs one `rebox` command line.
+ *
+ * @param argv the arguments behind the program's name
+ * @param environment the engine and the process
+ * @returns the exit status, once everything is disposed of; it does not throw for what a user can do wrong
+ */
+export async function runProgram(argv: readonly string[], environment: RunEnvironment): Promise<number> {
+  const { stdout, stderr, projectFolder } = environment;
+  let status: number = ExitStatus.success;
+  const onStatus = (value: number) => {
+    status = value;
+  };
+  const [own, qemuArgs] = splitAtSeparator(argv);
+  const program = new Command("rebox")
+    .description("QEMU running inside Node.js, scripted in TypeScript.")
+    .version(getVersionText(projectFolder), "-V, --version", "show the versions of rebox, QEMU and Node")
+    .helpOption("-h, --help", "show this help")
+    .helpCommand("help [command]", "show the help of a command")
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
+  program.addCommand(createRunCommand(environment, qemuArgs, onStatus));
+  program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
+  program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride();
+    command.configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text.replace(/^error:/, "rebox:")),
+    });
+  }
+  try {
+    await program.parseAsync(own, { from: "user" });
+  } catch (error) {
+    // Commander has printed its message, or the help or version that it was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.success : ExitStatus.failure;
+    if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
+    stderr.write(`rebox: ${error.message}\n`);
+    return ExitStatus.failure;
+  }
+  return status;
+}
+
+/** Splits `run`'s arguments at the first "--": commander would drop it, and QEMU's part must stay as it is. */
+function splitAtSeparator(argv: readonly string[]): [own: string[], qemuArgs: string[] | undefined] {
+  const at = argv[0] === "run" ? argv.indexOf("--") : -1;
+  return at === -1 ? [[...argv], undefined] : [argv.slice(0, at), argv.slice(at + 1)];
+}

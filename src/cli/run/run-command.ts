@@ -1,0 +1,82 @@
+import { Command, InvalidArgumentError } from "commander";
+import { CALLBACK_LIMIT_RANGE_MS } from "../../config/rebox-config";
+import { UsageError } from "../usage-error";
+import { type MonitorOption, parseMonitor } from "./monitor-option";
+import type { RunEnvironment } from "./run-environment";
+import { createRunPlan, type RunOptions } from "./run-plan";
+import { RunSession } from "./run-session";
+
+/** Node's timers cannot wait longer than this, in milliseconds. */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+const AFTER_HELP = `
+Everything behind "--" goes to QEMU unchanged. Without "--", QEMU's arguments are "args" of [QEMU] in the configuration.
+
+Exit status: 0 the guest shut down, or the time limit was reached; 1 arguments or scripts that do not work, or a guest
+that panicked; 70 a fault of the engine; 128 + n ended by signal n (130 for Ctrl-C; a second Ctrl-C ends at once).
+
+Example: rebox run --script scripts/my_script.ts --timeout 60 -- -m 512 -hda disk.qcow2`;
+
+/**
+ * Creates the command `rebox run`.
+ *
+ * @param environment the engine and the process
+ * @param qemuArgs what stands behind "--"; undefined when there is no "--"
+ * @param onStatus receives the exit status
+ */
+export function createRunCommand(
+  environment: RunEnvironment,
+  qemuArgs: readonly string[] | undefined,
+  onStatus: (status: number) => void,
+): Command {
+  return new Command("run")
+    .summary("boot a guest and run scripts in it")
+    .description("Boots a guest in QEMU inside this process and runs scripts that watch and steer it.")
+    .usage("[options] [--] [QEMU-ARGS...]")
+    .argument("[misplaced...]")
+    .helpOption("-h, --help", "show this help")
+    .option("-c, --config <file>", "configuration file (default: ./pyrebox.conf when there is one)")
+    .option("--script <file>", "load a script, after those of [MODULES]; may be given more than once", append)
+    .option("--monitor <where>", "QEMU's monitor: stdio, none or unix:PATH", readMonitor)
+    .option("--timeout <seconds>", "stop after that many seconds", readTimeout)
+    .option("--json <file>", "write one JSON line per message and event; - is standard output")
+    .option("--callback-limit <ms>", "cut off a callback that runs longer than that many milliseconds", readLimit)
+    .addHelpText("after", AFTER_HELP)
+    .configureHelp({ visibleArguments: () => [] })
+    .showHelpAfterError('(QEMU\'s own arguments go behind "--"; see rebox run --help)')
+    .action(async (misplaced: string[], options: RunOptions) => {
+      if (misplaced.length > 0) {
+        throw new UsageError(`"${misplaced[0]}" is no option of rebox run; QEMU's arguments go behind "--"`);
+      }
+      const plan = createRunPlan(options, qemuArgs, environment.projectFolder);
+      onStatus(await new RunSession(plan, environment).run());
+    });
+}
+
+function append(value: string, values: readonly string[] = []): string[] {
+  return [...values, value];
+}
+
+function readMonitor(text: string): MonitorOption {
+  return parseMonitor(text);
+}
+
+/** Reads seconds, returns milliseconds. */
+function readTimeout(text: string): number {
+  const timeoutMs = Math.round(Number(text) * 1000);
+  if (!/^\d+(\.\d+)?$/.test(text) || timeoutMs < 1 || timeoutMs > LONGEST_TIMER_MS) {
+    throw new InvalidArgumentError(
+      `It must be a number of seconds from 0.001 to ${Math.floor(LONGEST_TIMER_MS / 1000)}.`,
+    );
+  }
+  return timeoutMs;
+}
+
+function readLimit(text: string): number {
+  const { minimum, maximum } = CALLBACK_LIMIT_RANGE_MS;
+  const limitMs = Number(text);
+  if (!/^\d+$/.test(text) || limitMs < minimum || limitMs > maximum) {
+    throw new InvalidArgumentError(`It must be a whole number of milliseconds from ${minimum} to ${maximum}.`);
+  }
+  return limitMs;
+}

@@ -1,0 +1,22 @@
+import type { EventEmitter } from "node:events";
+import type { EnginePort } from "./engine-port";
+
+/** What surrounds a run: the engine and the process. Tests put a fake engine and a fake process here. */
+export interface RunEnvironment {
+  /** Builds the virtual machine; throws when QEMU or the engine refuses the arguments. */
+  createEngine(argv: readonly string[]): EnginePort;
+  /** Returns what scripts import as "rebox". */
+  getApi(): object;
+  /** Disposes whatever is registered under a script's module handle. */
+  disposeModule(handle: number): void;
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+  /** Emits signals by name, "uncaughtException", "unhandledRejection" and "exit", as `process` does. */
+  readonly processEvents: EventEmitter;
+  /** Ends the process at once. */
+  exitNow(status: number): void;
+  /** rebox's own folder. */
+  readonly projectFolder: string;
+  /** How long each script's clean(), and the engine's end, may take, in milliseconds. */
+  readonly graceMs: number;
+}

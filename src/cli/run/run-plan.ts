@@ -1,0 +1,74 @@
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { loadConfig } from "../../config/rebox-config";
+import { UsageError } from "../usage-error";
+import { getMonitorArgs, type MonitorOption } from "./monitor-option";
+
+/** The options of `rebox run`, parsed but not yet joined with a pyrebox.conf. */
+export interface RunOptions {
+  readonly config?: string;
+  readonly script?: readonly string[];
+  readonly monitor?: MonitorOption;
+  /** In milliseconds. */
+  readonly timeout?: number;
+  readonly json?: string;
+  /** In milliseconds. */
+  readonly callbackLimit?: number;
+}
+
+/** Everything that a run does, decided before it starts. */
+export interface RunPlan {
+  /** QEMU's arguments, without the program's name. */
+  readonly qemuArgs: readonly string[];
+  /** Paths or names in module notation, in the order of loading. */
+  readonly scripts: readonly string[];
+  /** Where module notation is looked up. */
+  readonly scriptFolders: readonly string[];
+  readonly monitorSocket: string | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly jsonFile: string | undefined;
+  readonly callbackLimitMs: number | undefined;
+  /** What is odd in the configuration, one line each. */
+  readonly warnings: readonly string[];
+}
+
+const DEFAULT_CONFIG = "pyrebox.conf";
+
+/**
+ * Joins command line and configuration file; the command line wins.
+ *
+ * @param options the options of the command line
+ * @param qemuArgs what stands behind "--"; undefined when there is no "--"
+ * @param projectFolder rebox's own folder, the last one in which scripts are looked up
+ * @throws ConfigError for a wrong or missing configuration file
+ * @throws UsageError when neither says what QEMU is to run
+ */
+export function createRunPlan(
+  options: RunOptions,
+  qemuArgs: readonly string[] | undefined,
+  projectFolder: string,
+): RunPlan {
+  const configFile = options.config ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
+  const config = configFile === undefined ? undefined : loadConfig(configFile);
+  const args = qemuArgs ?? config?.qemuArgs;
+  if (args === undefined) {
+    const where = config === undefined ? "" : ` in ${configFile}`;
+    const example = "rebox run -- -m 512 -hda disk.qcow2";
+    throw new UsageError(
+      `nothing to run: put QEMU's arguments behind "--" (${example}) or as "args" into [QEMU]${where}`,
+    );
+  }
+  const monitor = options.monitor;
+  const modules = (config?.modules ?? []).filter((module) => module.enabled).map((module) => module.name);
+  return {
+    // First, so that QEMU itself can say what is missing behind the last of the user's arguments.
+    qemuArgs: [...(monitor === undefined ? [] : getMonitorArgs(monitor)), ...args],
+    scripts: [...modules, ...(options.script ?? [])],
+    scriptFolders: [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder],
+    monitorSocket: typeof monitor === "object" ? monitor.socket : undefined,
+    timeoutMs: options.timeout,
+    jsonFile: options.json,
+    callbackLimitMs: options.callbackLimit ?? config?.callbackLimitMs,
+    warnings: (config?.warnings ?? []).map(String),
+  };
+}

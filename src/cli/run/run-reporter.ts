@@ -1,0 +1,62 @@
+import type { ScriptError } from "../../scripts/script-error";
+import type { ScriptMessage } from "../../scripts/script-message";
+import { toTerminalText } from "../../scripts/terminal-text";
+import { CallbackFailures } from "./callback-failures";
+import type { CallbackFailure } from "./engine-port";
+import type { JsonLog } from "./json-log";
+
+/** Tells the user what happens in a run: text for people, and JSON lines for programs. */
+export class RunReporter {
+  private readonly failures = new CallbackFailures();
+
+  /**
+   * @param messages where the scripts' messages go
+   * @param problems where everything that rebox itself has to say goes
+   * @param log receives the JSON lines; undefined without --json
+   */
+  constructor(
+    private readonly messages: NodeJS.WritableStream,
+    private readonly problems: NodeJS.WritableStream,
+    private readonly log: JsonLog | undefined,
+  ) {}
+
+  /** Prints a script's message, each of its lines marked with the script's name. */
+  message(message: ScriptMessage): void {
+    const mark = `[${message.script}] `;
+    this.messages.write(`${toTerminalText(message.text).replace(/^/gm, mark)}\n`);
+    this.log?.add("message", message);
+  }
+
+  /** Writes a JSON line about the run, and nothing for people. */
+  event(type: string, detail: object = {}): void {
+    this.log?.add(type, detail);
+  }
+
+  /** Prints a sentence of rebox's own. */
+  say(text: string): void {
+    this.problems.write(`rebox: ${toTerminalText(text)}\n`);
+  }
+
+  /** Reports a script that did not load or did not end well, with its source line and stack. */
+  scriptError(error: ScriptError): void {
+    this.say(error.toReport());
+    this.log?.add("scriptError", { script: error.script, message: error.message, ...error.place });
+  }
+
+  /** Reports a callback's first failure, and the one that gets it removed; counts the others. */
+  callbackFailure(failure: CallbackFailure): void {
+    if (!this.failures.add(failure)) return;
+    const { callback, script, error, count, removed } = failure;
+    const consequence = removed ? "It was removed." : "The guest goes on; further failures of it are only counted.";
+    this.say(`callback ${callback} of ${script} failed: ${error.stack ?? error.message}\n${consequence}`);
+    this.log?.add("callbackError", { callback, script, message: error.message, stack: error.stack, count, removed });
+  }
+
+  /** Prints how often which callback failed, and writes the JSON log's last line. */
+  end(status: number, detail: object): void {
+    if (this.failures.total > 0) {
+      this.say(`${this.failures.total} failures in callbacks: ${this.failures.describe().join("; ")}`);
+    }
+    this.log?.add("end", { status, callbackErrors: this.failures.total, ...detail });
+  }
+}

@@ -1,0 +1,167 @@
+import { Console } from "node:console";
+import { ScriptError } from "../../scripts/script-error";
+import { ScriptHost } from "../../scripts/script-host";
+import { ExitStatus } from "../exit-status";
+import { type EnginePort, LIFECYCLE_EVENTS } from "./engine-port";
+import { JsonLog } from "./json-log";
+import { prepareMonitorSocket, removeMonitorSocket } from "./monitor-option";
+import { watchProcess } from "./process-events";
+import { RunDisposal } from "./run-disposal";
+import { describeEnd, getEndDetail, getExitStatus, getRefusal, getSignalStatus, type RunEnd } from "./run-end";
+import type { RunEnvironment } from "./run-environment";
+import type { RunPlan } from "./run-plan";
+import { RunReporter } from "./run-reporter";
+import { findUncaughtOrigin } from "./uncaught-origin";
+
+/** One run of a guest, from QEMU's arguments to the exit status. */
+export class RunSession {
+  private readonly log: JsonLog | undefined;
+  private readonly reporter: RunReporter;
+  private readonly scripts: ScriptHost;
+  private engine: EnginePort | undefined;
+  /** Set once the path is known to be ours: what has that name then was made by this run. */
+  private ownedSocket: string | undefined;
+  private ended = false;
+  private end!: (end: RunEnd) => void;
+  /** Settles with the first reason to end the run. */
+  private readonly ending = new Promise<RunEnd>((resolve) => {
+    this.end = resolve;
+  });
+
+  /**
+   * Prepares a run; nothing starts yet.
+   *
+   * @throws UsageError when the JSON file cannot be written
+   */
+  constructor(
+    private readonly plan: RunPlan,
+    private readonly environment: RunEnvironment,
+  ) {
+    const { stdout, stderr } = environment;
+    this.log = plan.jsonFile === undefined ? undefined : JsonLog.open(plan.jsonFile, stdout);
+    // With JSON on standard output, everything for people goes to standard error.
+    const people = plan.jsonFile === "-" ? stderr : stdout;
+    this.reporter = new RunReporter(people, stderr, this.log);
+    this.scripts = new ScriptHost({
+      folders: plan.scriptFolders,
+      getApi: () => environment.getApi(),
+      console: new Console({ stdout: people, stderr }),
+      cleanLimitMs: environment.graceMs,
+      onUnload: (handle) => environment.disposeModule(handle),
+    });
+  }
+
+  /**
+   * Runs the guest until it ends, fails, is stopped, or the time limit is reached; then disposes everything.
+   *
+   * @returns the exit status; it never throws
+   */
+  async run(): Promise<number> {
+    const unwatch = this.watch();
+    const { timeoutMs } = this.plan;
+    const atTimeLimit = () => this.end({ kind: "timeout", timeoutMs: timeoutMs ?? 0 });
+    const timer = timeoutMs === undefined ? undefined : setTimeout(atTimeLimit, timeoutMs);
+    try {
+      await Promise.race([this.start(), this.ending]);
+    } catch (error) {
+      if (error instanceof ScriptError) this.reporter.scriptError(error);
+      this.end(getRefusal(error));
+    }
+    const end = await this.ending;
+    clearTimeout(timer);
+    const status = await this.finish(end);
+    unwatch();
+    return status;
+  }
+
+  private async start(): Promise<void> {
+    const { plan, environment, reporter } = this;
+    for (const warning of plan.warnings) reporter.say(warning);
+    if (plan.monitorSocket !== undefined) {
+      await prepareMonitorSocket(plan.monitorSocket);
+      this.ownedSocket = plan.monitorSocket;
+    }
+    reporter.event("start", { qemuArgs: plan.qemuArgs, scripts: plan.scripts });
+    this.engine = environment.createEngine(plan.qemuArgs);
+    this.watchEngine(this.engine);
+    if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
+    this.watchScripts();
+    for (const script of plan.scripts) {
+      await this.scripts.load(script);
+      if (this.ended) return;
+    }
+    this.engine.run();
+  }
+
+  private watchEngine(engine: EnginePort): void {
+    for (const event of LIFECYCLE_EVENTS) {
+      engine.on(event, (detail) => this.reporter.event(event, typeof detail === "object" ? { ...detail } : {}));
+    }
+    engine.on("callbackError", (failure) => this.reporter.callbackFailure(failure));
+    engine.ended.then(
+      (end) => this.end({ kind: "engine", end }),
+      (error: unknown) => this.end({ kind: "fault", error }),
+    );
+  }
+
+  private watchScripts(): void {
+    this.scripts.on("message", (message) => this.reporter.message(message));
+    this.scripts.on("warning", (text) => this.reporter.say(text));
+    for (const event of ["loaded", "unloaded"] as const) {
+      this.scripts.on(event, ({ name, handle, file }) => this.reporter.event(event, { script: name, handle, file }));
+    }
+  }
+
+  private watch(): () => void {
+    const { stdout, stderr, processEvents, exitNow } = this.environment;
+    // The reader of our output went away (`| head`). Node ignores SIGPIPE, which ends other programs then. The listener
+    // stays: later writes fail too, and an error without a listener would throw.
+    for (const stream of [stdout, stderr]) stream.on("error", () => this.end({ kind: "signal", signal: "SIGPIPE" }));
+    return watchProcess(processEvents, {
+      onFirstSignal: (signal) => this.end({ kind: "signal", signal }),
+      onNextSignal: (signal) => exitNow(getSignalStatus(signal)),
+      onUncaught: (error) => this.handleUncaught(error),
+      onExit: () => this.removeSocket(),
+    });
+  }
+
+  private handleUncaught(error: unknown): void {
+    const script = findUncaughtOrigin(error, this.scripts, this.environment.projectFolder);
+    if (script !== undefined) {
+      const wrapped = error instanceof Error ? error : new Error(String(error));
+      const callback = "(timer or promise)";
+      this.reporter.callbackFailure({ callback, script, error: wrapped, count: 1, removed: false });
+    } else if (this.ended) {
+      this.reporter.say(describeEnd({ kind: "fault", error }) ?? "");
+    } else {
+      this.end({ kind: "fault", error });
+    }
+  }
+
+  /** Disposes everything, in the order: scripts, engine, socket, log. The only way to the end of a run. */
+  private async finish(end: RunEnd): Promise<number> {
+    this.ended = true;
+    const { reporter, log } = this;
+    const sentence = describeEnd(end);
+    if (sentence !== undefined) reporter.say(sentence);
+    if (end.kind === "timeout") reporter.event("timeout", { timeoutMs: end.timeoutMs });
+    if (end.kind === "signal") reporter.event("signal", { signal: end.signal });
+    const disposal = new RunDisposal(reporter, this.environment.graceMs);
+    await disposal.unloadScripts(this.scripts);
+    const { engine } = this;
+    const isStopped = engine === undefined || end.kind === "engine" || (await disposal.stopEngine(engine));
+    let status = isStopped ? getExitStatus(end) : ExitStatus.engineFault;
+    this.removeSocket();
+    reporter.end(status, getEndDetail(end));
+    if (log?.writeFailure !== undefined) {
+      reporter.say(`the JSON log ${this.plan.jsonFile} is incomplete: ${log.writeFailure.message}`);
+      status ||= ExitStatus.failure;
+    }
+    log?.close();
+    return status;
+  }
+
+  private removeSocket(): void {
+    if (this.ownedSocket !== undefined) removeMonitorSocket(this.ownedSocket);
+  }
+}

@@ -1,0 +1,157 @@
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { ConfigError } from "./config-error";
+import { ConfigWarning } from "./config-warning";
+import { type IniEntry, type IniSection, parseIni } from "./ini-document";
+import { findNearestName } from "./nearest-name";
+import { SettingValues } from "./setting-values";
+
+/** One line of [MODULES]: a script in module notation, and whether it is to be loaded. */
+export interface ModuleSetting {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly line: number;
+}
+
+/** What a pyrebox.conf says. A setting that the file does not have is undefined. */
+export interface ReboxConfig {
+  /** The file's absolute path. */
+  readonly file: string;
+  /** Scripts in the file's order, the disabled ones too. */
+  readonly modules: readonly ModuleSetting[];
+  readonly qemuArgs: readonly string[] | undefined;
+  /** How long one callback may run, in milliseconds. */
+  readonly callbackLimitMs: number | undefined;
+  /** [VOL] profile: an ISF profile's name or file. */
+  readonly volatilityProfile: string | undefined;
+  readonly agentName: string | undefined;
+  /** Absolute path. */
+  readonly agentConfFile: string | undefined;
+  /** Absolute path. */
+  readonly symbolCacheFile: string | undefined;
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** The longest and the shortest time that a callback may be allowed, in milliseconds. */
+export const CALLBACK_LIMIT_RANGE_MS = { minimum: 1, maximum: 3_600_000 } as const;
+
+const MODULE_NAME = /^[\w$-]+(\.[\w$-]+)*$/;
+
+const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["MODULES", []],
+  ["QEMU", ["args"]],
+  ["REBOX", ["callback_limit_ms"]],
+  ["VOL", ["profile"]],
+  ["AGENT", ["name", "conf"]],
+  ["SYMBOL_CACHE", ["path"]],
+]);
+
+/**
+ * Reads a pyrebox.conf.
+ *
+ * @param path the file; relative to the current folder. Its name is used in errors as given.
+ * @returns the settings, with a warning for every section or key that means nothing here
+ * @throws ConfigError when the file cannot be read, is not INI, or has a wrong value
+ */
+export function loadConfig(path: string): ReboxConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    const wording: Record<string, string> = {
+      ENOENT: "there is no such file; name an existing one with -c, or leave -c out",
+      EISDIR: "this is a folder; name the file in it",
+      EACCES: "no permission to read it; check its owner and mode (ls -l)",
+    };
+    throw new ConfigError(path, undefined, wording[reason] ?? `cannot be read (${reason})`);
+  }
+  return new ConfigReader(path).read(parseIni(text, path));
+}
+
+class ConfigReader {
+  private readonly values: SettingValues;
+  private readonly modules = new Map<string, ModuleSetting>();
+  private readonly settings = new Map<string, IniEntry>();
+  private readonly warnings: ConfigWarning[] = [];
+
+  constructor(private readonly path: string) {
+    this.values = new SettingValues(path);
+  }
+
+  read(sections: readonly IniSection[]): ReboxConfig {
+    for (const section of sections) this.readSection(section);
+    const args = this.settings.get("QEMU.args");
+    const limit = this.settings.get("REBOX.callback_limit_ms");
+    const range = CALLBACK_LIMIT_RANGE_MS;
+    return {
+      file: resolve(this.path),
+      modules: [...this.modules.values()],
+      qemuArgs: args && this.values.getWords(args),
+      callbackLimitMs: limit && this.values.getInteger(limit, range.minimum, range.maximum, "milliseconds"),
+      volatilityProfile: this.findText("VOL.profile", "a profile's name or file"),
+      agentName: this.findText("AGENT.name", "the agent's file name in the guest"),
+      agentConfFile: this.findPath("AGENT.conf"),
+      symbolCacheFile: this.findPath("SYMBOL_CACHE.path"),
+      warnings: this.warnings,
+    };
+  }
+
+  private readSection(section: IniSection): void {
+    const known = KNOWN_KEYS.get(section.name);
+    if (known === undefined) {
+      const sections = [...KNOWN_KEYS.keys()];
+      this.warnUnknown(section.line, "section", `[${section.name}]`, section.name, sections);
+      return;
+    }
+    for (const entry of section.entries) {
+      if (section.name === "MODULES") this.readModule(entry);
+      else if (known.includes(entry.key)) this.keep(`${section.name}.${entry.key}`, entry);
+      else this.warnUnknown(entry.line, "key", `"${entry.key}" in [${section.name}]`, entry.key, known);
+    }
+  }
+
+  private readModule(entry: IniEntry): void {
+    if (!MODULE_NAME.test(entry.key)) {
+      const guess = entry.key
+        .replace(/^\.?\/+/, "")
+        .replace(/\.[cm]?[tj]s$/, "")
+        .replace(/\/+/g, ".");
+      const example = MODULE_NAME.test(guess) ? guess : "scripts.my_script";
+      const problem = `"${entry.key}" is not a script's name; write its path with dots and without suffix, such as ${example}`;
+      throw new ConfigError(this.path, entry.line, problem);
+    }
+    const enabled = this.values.getBoolean(entry);
+    const earlier = this.modules.get(entry.key);
+    if (earlier !== undefined) this.warnTwice(entry, earlier.line);
+    this.modules.set(entry.key, { name: entry.key, enabled, line: entry.line });
+  }
+
+  private keep(name: string, entry: IniEntry): void {
+    const earlier = this.settings.get(name);
+    if (earlier !== undefined) this.warnTwice(entry, earlier.line);
+    this.settings.set(name, entry);
+  }
+
+  private findText(name: string, accepted: string): string | undefined {
+    const entry = this.settings.get(name);
+    return entry && this.values.getText(entry, accepted);
+  }
+
+  /** A path in the file means the same wherever rebox is started: it is relative to the file's own folder. */
+  private findPath(name: string): string | undefined {
+    const text = this.findText(name, "a file's path");
+    return text === undefined ? undefined : resolve(dirname(resolve(this.path)), text);
+  }
+
+  private warnTwice(entry: IniEntry, earlierLine: number): void {
+    const problem = `"${entry.key}" is set twice; this line wins over line ${earlierLine}`;
+    this.warnings.push(new ConfigWarning(this.path, entry.line, problem));
+  }
+
+  private warnUnknown(line: number, kind: string, shown: string, name: string, known: readonly string[]): void {
+    const nearest = findNearestName(name, known);
+    const hint = nearest === undefined ? `known here: ${known.join(", ")}` : `did you mean ${nearest}?`;
+    this.warnings.push(new ConfigWarning(this.path, line, `unknown ${kind} ${shown} is ignored; ${hint}`));
+  }
+}

@@ -1,0 +1,254 @@
+import { EngineStartError, EngineUsageError, QmpError } from "./engine-errors";
+import { Listeners, type Subscription } from "./listeners";
+import { loadAddon } from "./load-addon";
+import { type NativeAddon, SliceResult, StartResult } from "./native";
+import { checkQemuArguments } from "./qemu-arguments";
+import { QmpChannel } from "./qmp-channel";
+
+/**
+ * "created": built, no instruction executed; "running" and "paused": as QEMU says; "shutdown": over in good order;
+ * "crashed": over because QEMU failed.
+ */
+export type EngineState = "created" | "running" | "paused" | "shutdown" | "crashed";
+
+/** How the engine ended. */
+export interface EngineEnd {
+  readonly reason: "shutdown" | "crashed";
+  /** QEMU's ShutdownCause: "guest-shutdown", "guest-reset", "guest-panic", "host-qmp-quit", "host-signal" ... */
+  readonly cause: string;
+  /** What failed, when it crashed. */
+  readonly message?: string;
+}
+
+/** A callback that threw, or that was cut off and removed because it did not return. */
+export interface CallbackFailure {
+  readonly callback: string;
+  readonly script: string;
+  readonly error: Error;
+  /** How often this callback has failed, this time included. */
+  readonly count: number;
+  readonly removed: boolean;
+}
+
+export interface EngineEvents {
+  /** state is QEMU's RunState. */
+  running: { readonly state: string };
+  /** state is QEMU's RunState: "paused", "io-error", "save-vm", "guest-panicked" ... */
+  paused: { readonly state: string };
+  reset: { readonly cause: string };
+  shutdown: EngineEnd;
+  crashed: EngineEnd;
+  callbackError: CallbackFailure;
+}
+
+const DEFAULT_CALLBACK_LIMIT_MS = 5000;
+const END_NOW_TIMEOUT_MS = 3000;
+
+/** The virtual machine of this process: QEMU, executed by Node's event loop. At most one for each process. */
+export class Engine {
+  static #current: Engine | undefined;
+
+  /** Settles once, after QEMU has cleaned up. */
+  readonly ended: Promise<EngineEnd>;
+
+  readonly #native: NativeAddon;
+  readonly #qmp: QmpChannel;
+  readonly #listeners = new Listeners<EngineEvents>();
+  #settleEnded!: (end: EngineEnd) => void;
+  #state: EngineState = "created";
+  #callbackLimitMs = DEFAULT_CALLBACK_LIMIT_MS;
+  #sliceScheduled = false;
+  #runs = false;
+  #startsPaused = false;
+  readonly #onProcessExit = () => this.#native.endNow(END_NOW_TIMEOUT_MS);
+
+  private constructor(native: NativeAddon) {
+    this.#native = native;
+    this.#qmp = new QmpChannel(native);
+    this.ended = new Promise((resolve) => {
+      this.#settleEnded = resolve;
+    });
+  }
+
+  /**
+   * Builds the machine. No guest instruction is executed before run().
+   *
+   * @param argv QEMU's arguments, without the program's name
+   * @throws EngineUsageError for arguments that cannot work inside Node, and for a second engine
+   * @throws EngineStartError when QEMU refuses the arguments, or ends after printing help
+   */
+  static create(argv: readonly string[]): Engine {
+    if (Engine.#current) {
+      throw new EngineUsageError(
+        "this process has its engine already, and QEMU can be started only once in a process: " +
+          "start the second machine in a process of its own",
+      );
+    }
+    checkQemuArguments(argv);
+    const native = loadAddon();
+    const engine = new Engine(native);
+    Engine.#current = engine;
+    engine.#startsPaused = argv.some((argument) => argument === "-S" || argument === "--S");
+    // Held until run(), so that scripts are there before the first instruction and no guest time passes meanwhile.
+    const { result, exitStatus, message } = native.start(["rebox", ...argv, "-S"], {
+      wake: () => engine.#schedule(),
+      runState: (running, state) => engine.#onRunState(running, state),
+      reset: (_, cause) => engine.#listeners.emit("reset", { cause }),
+      ended: (crashed, cause, text) => engine.#onEnded(crashed, cause, text),
+    });
+    if (result === StartResult.Exited) {
+      engine.#state = "crashed";
+      throw new EngineStartError(message.trim() || `QEMU ended with status ${exitStatus}`, exitStatus);
+    }
+    native.setCallbackLimitMs(engine.#callbackLimitMs);
+    process.on("exit", engine.#onProcessExit);
+    return engine;
+  }
+
+  /** Finds the engine of this process. */
+  static find(): Engine | undefined {
+    return Engine.#current;
+  }
+
+  /**
+   * Gets the engine of this process.
+   *
+   * @throws EngineUsageError when none was created
+   */
+  static get(): Engine {
+    if (!Engine.#current) {
+      throw new EngineUsageError("there is no machine yet: start one with `rebox run` or Engine.create()");
+    }
+    return Engine.#current;
+  }
+
+  get state(): EngineState {
+    return this.#state;
+  }
+
+  /** The addon, for the layers directly above this one. */
+  get native(): NativeAddon {
+    return this.#native;
+  }
+
+  /** The longest that one callback may take, in milliseconds, before it is cut off and removed; 0 is without limit. */
+  get callbackLimitMs(): number {
+    return this.#callbackLimitMs;
+  }
+
+  set callbackLimitMs(limitMs: number) {
+    if (!Number.isInteger(limitMs) || limitMs < 0 || limitMs > 0xffffffff) {
+      throw new RangeError(`callbackLimitMs is ${limitMs}: whole milliseconds, 0 for no limit`);
+    }
+    this.#callbackLimitMs = limitMs;
+    this.#native.setCallbackLimitMs(limitMs);
+  }
+
+  /** Calls listener at each event of this name. */
+  on<Name extends keyof EngineEvents>(name: Name, listener: (detail: EngineEvents[Name]) => void): Subscription {
+    return this.#listeners.add(name, listener);
+  }
+
+  /** Raises an event on behalf of a layer above. */
+  emit<Name extends keyof EngineEvents>(name: Name, detail: EngineEvents[Name]): void {
+    this.#listeners.emit(name, detail);
+  }
+
+  /** Lets the guest go, unless QEMU's -S asks for a paused one. Returns at once; the event loop executes it. */
+  run(): void {
+    if (this.#runs) {
+      return;
+    }
+    this.#runs = true;
+    if (this.#startsPaused) {
+      this.#onRunState(false, "prelaunch");
+      return;
+    }
+    this.resume().catch(() => {
+      // It ended before it answered: `ended` tells.
+    });
+  }
+
+  /** Pauses the guest. Resolves when all vCPUs stand still. */
+  async pause(): Promise<void> {
+    await this.qmp("stop");
+  }
+
+  /** Resumes a paused guest. */
+  async resume(): Promise<void> {
+    await this.qmp("cont");
+  }
+
+  /** Resets the machine, as its reset button would. */
+  async reset(): Promise<void> {
+    await this.qmp("system_reset");
+  }
+
+  /** Ends the machine without asking the guest. Resolves when QEMU has cleaned up. */
+  async quit(): Promise<void> {
+    this.#native.quit();
+    // The vCPUs have to be stopped by this thread.
+    this.#schedule();
+    await this.ended;
+  }
+
+  /** Executes a QMP command; see QmpChannel.execute(). */
+  qmp(command: string, args?: object): Promise<unknown> {
+    const answer = this.#qmp.execute(command, args);
+    // A command may have to stop the vCPUs, which takes this thread.
+    this.#schedule();
+    return answer;
+  }
+
+  /**
+   * Executes a command of QEMU's human monitor.
+   *
+   * @returns what it printed
+   * @throws QmpError when it printed an error
+   */
+  async hmp(line: string): Promise<string> {
+    const output = (await this.qmp("human-monitor-command", { "command-line": line })) as string;
+    const error = /^Error: (.*)/m.exec(output)?.[1];
+    if (error !== undefined) {
+      throw new QmpError(line, "GenericError", error.trim());
+    }
+    return output;
+  }
+
+  #schedule(): void {
+    // Exactly one chain of slices: a second one would starve the timers.
+    if (!this.#sliceScheduled && this.#state !== "shutdown" && this.#state !== "crashed") {
+      this.#sliceScheduled = true;
+      setImmediate(this.#slice);
+    }
+  }
+
+  readonly #slice = (): void => {
+    this.#sliceScheduled = false;
+    if (this.#native.slice() === SliceResult.Interrupted) {
+      this.#schedule();
+    }
+  };
+
+  #onRunState(running: boolean, state: string): void {
+    if (this.#state === "shutdown" || this.#state === "crashed" || state === "shutdown") {
+      return;
+    }
+    const next = running ? "running" : "paused";
+    if (next !== this.#state) {
+      this.#state = next;
+      this.#listeners.emit(next, { state });
+    }
+  }
+
+  #onEnded(crashed: boolean, cause: string, message: string): void {
+    const reason = crashed ? "crashed" : "shutdown";
+    const end: EngineEnd = { reason, cause, ...(crashed ? { message } : {}) };
+    this.#state = reason;
+    process.off("exit", this.#onProcessExit);
+    this.#qmp.close();
+    this.#native.release();
+    this.#listeners.emit(reason, end);
+    this.#settleEnded(end);
+  }
+}

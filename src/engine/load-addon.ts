@@ -1,0 +1,52 @@
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname, join } from "node:path";
+import { isMainThread } from "node:worker_threads";
+import { EngineUsageError } from "./engine-errors";
+import type { NativeAddon } from "./native";
+
+/** Finds the project's folder: the nearest one above this file that has a package.json. */
+function findProjectFolder(): string {
+  let folder = __dirname;
+  while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) {
+    folder = dirname(folder);
+  }
+  return folder;
+}
+
+let loaded: NativeAddon | undefined;
+
+/**
+ * Loads the addon, and with it QEMU, once.
+ *
+ * REBOX_BUILD=asan in the environment takes the sanitizer build.
+ *
+ * @returns the addon
+ * @throws EngineUsageError when it is not built, cannot be loaded, or this is a worker thread
+ */
+export function loadAddon(): NativeAddon {
+  if (loaded) {
+    return loaded;
+  }
+  if (!isMainThread) {
+    throw new EngineUsageError(
+      "the engine was asked for in a worker thread; QEMU executes the guest on Node's main thread: use it there",
+    );
+  }
+  const build = process.env["REBOX_BUILD"] === "asan" ? "addon-asan" : "addon";
+  const path = join(findProjectFolder(), "build", build, "Release", "rebox.node");
+  if (!existsSync(path)) {
+    throw new EngineUsageError(`the addon is not built: ${path} does not exist; run \`npm run setup\``);
+  }
+  const module = { exports: {} };
+  try {
+    // Global, so that QEMU's plugins and triggers find QEMU's symbols.
+    process.dlopen(module, path, constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL);
+  } catch (error) {
+    throw new EngineUsageError(
+      `the addon ${path} cannot be loaded: ${(error as Error).message}; run \`npm run setup\`, then \`rebox doctor\``,
+    );
+  }
+  loaded = module.exports as NativeAddon;
+  return loaded;
+}

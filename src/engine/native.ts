@@ -1,0 +1,112 @@
+/**
+ * The typed contract with the addon (native/addon). Nothing else in src/ knows what the addon looks like.
+ *
+ * Results that are numbers have the order of the C enumerations in native/qemu/qemu_glue.h.
+ */
+
+export const enum StartResult {
+  Ok = 0,
+  Exited = 1,
+  Twice = 2,
+}
+
+export const enum SliceResult {
+  Idle = 0,
+  Interrupted = 1,
+  Ended = 2,
+}
+
+export const enum MemoryResult {
+  Ok = 0,
+  Unmapped = 1,
+  NotRam = 2,
+  ReadOnly = 3,
+}
+
+/** The events that the addon dispatches. The order is that of EventKind in native/addon/events.cc. */
+export const enum EventKind {
+  BlockBegin = 0,
+  HookedBlock = 1,
+  ContextChange = 2,
+}
+
+/** One register of a vCPU. Its place in the list is its id. */
+export interface NativeRegister {
+  readonly name: string;
+  /** In bytes from the start of the vCPU's state; meaningless when computed. */
+  readonly offset: number;
+  /** In bytes: 1, 2, 4, 8 or 16. */
+  readonly size: number;
+  readonly computed: boolean;
+  readonly writable: boolean;
+}
+
+export interface NativeRamRegion {
+  /** Guest-physical. */
+  readonly address: bigint;
+  /** Lies over the guest's memory itself. At most 1 GiB; larger memory is several regions. */
+  readonly buffer: ArrayBuffer;
+  readonly readOnly: boolean;
+}
+
+/** What QEMU tells. Called from the event loop; the first argument is only used where it is named. */
+export interface NativeHandlers {
+  wake(): void;
+  runState(running: boolean, state: string): void;
+  reset(unused: boolean, cause: string): void;
+  ended(crashed: boolean, cause: string, message: string): void;
+}
+
+export interface NativeAddon {
+  readonly qemuVersion: string;
+
+  start(argv: string[], handlers: NativeHandlers): { result: StartResult; exitStatus: number; message: string };
+  slice(): SliceResult;
+  qmp(request: string, done: (response: string) => void): void;
+  quit(): void;
+  endNow(timeoutMs: number): boolean;
+  release(): void;
+  /** Returns whether callbacks can be cut off at all in this version of Node. 0 is without limit. */
+  setCallbackLimitMs(limitMs: number): boolean;
+  removeOnFault(path: string): void;
+
+  cpuCount(): number;
+  registers(): NativeRegister[];
+  cpuState(cpuIndex: number): ArrayBuffer | undefined;
+  readRegister(cpuIndex: number, id: number): bigint | undefined;
+  writeRegister(cpuIndex: number, id: number, value: bigint): boolean;
+  writeSegment(
+    cpuIndex: number,
+    segment: number,
+    selector: number,
+    base: bigint,
+    limit: number,
+    flags: number,
+  ): boolean;
+
+  readPhysical(address: bigint, into: Uint8Array): MemoryResult;
+  writePhysical(address: bigint, from: Uint8Array): MemoryResult;
+  readVirtual(cpuIndex: number, pgd: bigint, address: bigint, into: Uint8Array): MemoryResult;
+  writeVirtual(cpuIndex: number, pgd: bigint, address: bigint, from: Uint8Array): MemoryResult;
+  /** The address at which the last failed read or write failed. */
+  lastFault(): bigint;
+  translate(cpuIndex: number, pgd: bigint, address: bigint): bigint | undefined;
+  ramRegions(): NativeRamRegion[];
+  readPort(port: number, size: number): number;
+  writePort(port: number, size: number, value: number): void;
+
+  /** address and pgd belong to HookedBlock. Returns the listener's id. */
+  addListener(kind: EventKind, listener: (...args: never[]) => unknown, address?: bigint, pgd?: bigint): number;
+  removeListener(id: number): void;
+  setScriptObjects(
+    cpus: object[],
+    createBlock: (pc: bigint, size: number, icount: number) => object,
+    onFailure: (listenerId: number, error: unknown, cutOff: boolean) => void,
+  ): void;
+  monitor(pgd: bigint): void;
+  unmonitor(pgd: bigint, force: boolean): boolean;
+  isMonitored(pgd: bigint): boolean;
+  currentPgd(cpuIndex: number): bigint;
+  countBlocks(on: boolean): void;
+  blockCount(): number;
+}

@@ -1,0 +1,31 @@
+import { MemoryResult } from "../engine/native";
+
+function describe(result: MemoryResult, address: bigint, pgd: bigint | undefined): string {
+  const where = `0x${address.toString(16)}`;
+  switch (result) {
+    case MemoryResult.Unmapped:
+      return `nothing is mapped at ${where} in the address space of pgd 0x${(pgd ?? 0n).toString(16)}`;
+    case MemoryResult.ReadOnly:
+      return `physical address ${where} is ROM and cannot be written`;
+    default:
+      return `physical address ${where} is not RAM: nothing or a device answers there`;
+  }
+}
+
+/** An address of the guest could not be read or written. */
+export class MemoryError extends Error {
+  override readonly name = "MemoryError";
+
+  /**
+   * @param result what is wrong with the address
+   * @param address the first address that could not be accessed: virtual when unmapped, else physical
+   * @param pgd the address space, for a virtual access
+   */
+  constructor(
+    result: MemoryResult,
+    readonly address: bigint,
+    readonly pgd?: bigint,
+  ) {
+    super(describe(result, address, pgd));
+  }
+}

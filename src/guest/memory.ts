@@ -1,0 +1,159 @@
+import { Engine } from "../engine/engine";
+import { MemoryResult, type NativeRamRegion } from "../engine/native";
+import { MemoryError } from "./memory-error";
+
+const LARGEST_READ = 0x40000000;
+
+function allocate(size: number): Buffer {
+  if (!Number.isInteger(size) || size < 0 || size > LARGEST_READ) {
+    throw new RangeError(`size is ${size}: a whole number of bytes from 0 to ${LARGEST_READ}`);
+  }
+  return Buffer.allocUnsafe(size);
+}
+
+function check(result: MemoryResult, pgd?: bigint): void {
+  if (result !== MemoryResult.Ok) {
+    throw new MemoryError(result, Engine.get().native.lastFault(), pgd);
+  }
+}
+
+/** Which vCPU's paging mode a virtual address is read with: all vCPUs of a running system have the same. */
+const PAGING_CPU = 0;
+
+/**
+ * Reads guest-physical memory: RAM and ROM, never a device.
+ *
+ * @param address guest-physical
+ * @param size in bytes, at most 1 GiB
+ * @returns a copy
+ * @throws MemoryError when a byte of it is not RAM or ROM
+ */
+export function readPa(address: bigint, size: number): Buffer {
+  const bytes = allocate(size);
+  const result = Engine.get().native.readPhysical(address, bytes);
+  if (result !== MemoryResult.Ok) {
+    check(result);
+  }
+  return bytes;
+}
+
+/**
+ * Writes guest-physical RAM. Code that was translated from it is translated anew.
+ *
+ * @throws MemoryError when a byte of it is not RAM; what lies before that byte has been written
+ */
+export function writePa(address: bigint, bytes: Uint8Array): void {
+  check(Engine.get().native.writePhysical(address, bytes));
+}
+
+/**
+ * Reads memory of an address space.
+ *
+ * @param pgd the address space: a value of CR3, as callbacks give it
+ * @param address virtual
+ * @param size in bytes, at most 1 GiB
+ * @returns a copy
+ * @throws MemoryError that names the first address that is not mapped, or not RAM
+ */
+export function readVa(pgd: bigint, address: bigint, size: number): Buffer {
+  const bytes = allocate(size);
+  const result = Engine.get().native.readVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), bytes);
+  if (result !== MemoryResult.Ok) {
+    check(result, pgd);
+  }
+  return bytes;
+}
+
+/**
+ * Writes memory of an address space, whatever its page permissions are.
+ *
+ * @throws MemoryError that names the first address that is not mapped, or not RAM; the bytes before have been written
+ */
+export function writeVa(pgd: bigint, address: bigint, bytes: Uint8Array): void {
+  check(Engine.get().native.writeVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), bytes), pgd);
+}
+
+/**
+ * Translates a virtual address.
+ *
+ * @param pgd the address space: a value of CR3
+ * @returns the guest-physical address
+ * @throws MemoryError when nothing is mapped there
+ */
+export function vaToPa(pgd: bigint, address: bigint): bigint {
+  const physical = findPa(pgd, address);
+  if (physical === undefined) {
+    throw new MemoryError(MemoryResult.Unmapped, address, pgd);
+  }
+  return physical;
+}
+
+/** Finds the guest-physical address of a virtual one; undefined when nothing is mapped there. */
+export function findPa(pgd: bigint, address: bigint): bigint | undefined {
+  return Engine.get().native.translate(PAGING_CPU, pgd, BigInt.asUintN(64, address));
+}
+
+let regions: NativeRamRegion[] | undefined;
+
+function findRegion(address: bigint, size: number): NativeRamRegion | undefined {
+  return regions?.find(
+    (region) => address >= region.address && address + BigInt(size) <= region.address + BigInt(region.buffer.byteLength),
+  );
+}
+
+/**
+ * Views guest-physical RAM without copying: what the guest writes is seen at once.
+ *
+ * Read only: QEMU does not notice what is written through the view, so translated code and the screen would be stale.
+ * The view stays over the same RAM when the guest moves its memory map.
+ *
+ * @param address guest-physical
+ * @param size in bytes; address and size lie within one region of RAM and one GiB
+ * @throws MemoryError when they do not
+ */
+export function viewPa(address: bigint, size: number): DataView {
+  // The firmware changes what lies below 1 MiB, so the list is made anew when an address is not in it.
+  let region = findRegion(address, size);
+  if (!region) {
+    regions = Engine.get().native.ramRegions();
+    region = findRegion(address, size);
+  }
+  if (!region) {
+    throw new MemoryError(MemoryResult.NotRam, address);
+  }
+  return new DataView(region.buffer, Number(address - region.address), size);
+}
+
+const PORT_SIZES = [1, 2, 4];
+
+function checkPort(port: number, size: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > 0xffff) {
+    throw new RangeError(`port is ${port}: a whole number from 0 to 0xffff`);
+  }
+  if (!PORT_SIZES.includes(size)) {
+    throw new RangeError(`size is ${size}: 1, 2 or 4 bytes`);
+  }
+}
+
+/**
+ * Reads an I/O port, as the guest's IN would, with its effects on the device.
+ *
+ * @param port from 0 to 0xffff
+ * @param size 1, 2 or 4 bytes
+ */
+export function readIoPort(port: number, size: number): number {
+  checkPort(port, size);
+  return Engine.get().native.readPort(port, size);
+}
+
+/**
+ * Writes an I/O port, as the guest's OUT would.
+ *
+ * @param port from 0 to 0xffff
+ * @param size 1, 2 or 4 bytes
+ * @param value taken modulo the size
+ */
+export function writeIoPort(port: number, size: number, value: number): void {
+  checkPort(port, size);
+  Engine.get().native.writePort(port, size, value >>> 0);
+}

@@ -1,0 +1,21 @@
+/** What scripts import as "rebox". */
+
+export { CallbackManager } from "./callbacks/callback-manager";
+export type { CallbackFunctions, CallbackOptions, CallbackType } from "./callbacks/callback-types";
+export { TranslationBlock } from "./callbacks/translation-block";
+export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
+export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
+export type { Subscription } from "./engine/listeners";
+export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
+export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
+export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./guest/memory";
+export { MemoryError } from "./guest/memory-error";
+export {
+  ALL_PROCESSES,
+  getRunningProcess,
+  isKernelRunning,
+  isMonitoredProcess,
+  startMonitoringProcess,
+  stopMonitoringProcess,
+} from "./guest/processes";
+export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";

@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire, isBuiltin } from "node:module";
+import { dirname, join } from "node:path";
+import type { OnResolveResult, Plugin } from "esbuild";
+
+/**
+ * Creates the esbuild plugin that decides what becomes of a script's bare imports: "rebox" and Node's own modules stay
+ * imports; npm packages are found from the folder of the file that imports them and stay imports too, by absolute path,
+ * so that a package is one instance in the process; packages that exist only as ES modules are bundled, because
+ * require() of one does not work in every Node that rebox supports.
+ */
+export function createPackageImports(): Plugin {
+  return {
+    name: "rebox-package-imports",
+    setup(build) {
+      build.onResolve({ filter: /^rebox(\/|$)/ }, ({ path }) => {
+        if (path === "rebox") return { path, external: true };
+        return { errors: [{ text: `there is no "${path}"; everything is exported by "rebox" itself` }] };
+      });
+      build.onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }): OnResolveResult | undefined => {
+        if (kind === "entry-point") return undefined;
+        if (isBuiltin(path)) return { path, external: true };
+        const file = findCommonJsFile(path, importer);
+        return file === undefined ? undefined : { path: file, external: true };
+      });
+    },
+  };
+}
+
+/** Finds the file that require(path) would load, or undefined when there is none or it is an ES module. */
+function findCommonJsFile(path: string, importer: string): string | undefined {
+  let file: string;
+  try {
+    file = createRequire(importer).resolve(path);
+  } catch {
+    // Missing, an alias of the script's tsconfig.json, or without a CommonJS entry: esbuild knows, and words the error.
+    return undefined;
+  }
+  if (file.endsWith(".cjs") || file.endsWith(".node") || file.endsWith(".json")) return file;
+  return file.endsWith(".js") && !isInEsModulePackage(file) ? file : undefined;
+}
+
+function isInEsModulePackage(file: string): boolean {
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+    const manifest = join(folder, "package.json");
+    if (!existsSync(manifest)) continue;
+    try {
+      return (JSON.parse(readFileSync(manifest, "utf8")) as { type?: unknown }).type === "module";
+    } catch {
+      return false;
+    }
+  }
+  return false;
+}

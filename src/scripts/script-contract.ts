@@ -1,0 +1,59 @@
+import { ScriptError } from "./script-error";
+
+/** Prints one message of a script, marked with the script's name. */
+export type Printer = (text: unknown) => void;
+
+/** What a script has to export. */
+export interface ScriptContract {
+  initialize_callbacks(moduleHandle: number, printer: Printer): unknown;
+  clean(): unknown;
+  /** Scripts, in module notation, that must be loaded before this one. */
+  readonly requirements: readonly string[];
+}
+
+const EXAMPLES: Readonly<Record<string, string>> = {
+  initialize_callbacks:
+    'export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void) { printer("loaded"); }',
+  clean: "export function clean() { /* callbacks.clean() */ }",
+};
+
+/** The functions that a script has to export, in the order in which they are called. */
+export const REQUIRED_EXPORTS = ["initialize_callbacks", "clean"] as const;
+
+/**
+ * Returns a script's exports as what the contract asks for.
+ *
+ * @param exported what the script exports
+ * @param name the script's module name, for errors
+ * @param file the script's absolute path, for errors
+ * @throws ScriptError that names what is missing or of the wrong type, with an example
+ */
+export function getContract(exported: Readonly<Record<string, unknown>>, name: string, file: string): ScriptContract {
+  for (const wanted of REQUIRED_EXPORTS) {
+    if (typeof exported[wanted] !== "function") {
+      throw new ScriptError(name, describeMissing(wanted, exported[wanted]), { file });
+    }
+  }
+  const requirements = exported.requirements ?? [];
+  if (!Array.isArray(requirements) || !requirements.every((item) => typeof item === "string")) {
+    const problem =
+      'its "requirements" must be a list of names, such as: export const requirements = ["scripts.other"];';
+    throw new ScriptError(name, problem, { file });
+  }
+  const { initialize_callbacks, clean } = exported as unknown as ScriptContract;
+  return { initialize_callbacks, clean, requirements };
+}
+
+/**
+ * Returns the sentence about an export that is missing or no function.
+ *
+ * @param wanted the export's name
+ * @param found what the script exports under that name
+ */
+export function describeMissing(wanted: (typeof REQUIRED_EXPORTS)[number], found?: unknown): string {
+  const problem =
+    found === undefined
+      ? `it does not export the function "${wanted}"`
+      : `its "${wanted}" is a ${typeof found}, not a function`;
+  return `${problem}; write for instance:\n    ${EXAMPLES[wanted]}`;
+}

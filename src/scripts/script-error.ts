@@ -1,0 +1,49 @@
+/** Where a script went wrong: the script's own file, as its author wrote it. */
+export interface ScriptPlace {
+  /** Absolute path. */
+  readonly file: string;
+  /** 1-based. */
+  readonly line?: number | undefined;
+  /** 1-based. */
+  readonly column?: number | undefined;
+  /** The text of that line. */
+  readonly sourceLine?: string | undefined;
+}
+
+/** A script that cannot be found, compiled, started or stopped. The message begins with file:line:column where known. */
+export class ScriptError extends Error {
+  override readonly name = "ScriptError";
+
+  /**
+   * Creates an error.
+   *
+   * @param script the script's module name, or the path it was asked for by
+   * @param problem what happened and what to do next
+   * @param place where in the script's files, when known
+   * @param cause what the script threw, when it threw
+   */
+  constructor(
+    readonly script: string,
+    readonly problem: string,
+    readonly place?: ScriptPlace | undefined,
+    cause?: unknown,
+  ) {
+    super(place === undefined ? `${script}: ${problem}` : `${formatPlace(place)}: ${problem}`, { cause });
+  }
+
+  /** Returns the whole report: the message, the source line with a mark under the column, and the script's own stack. */
+  toReport(): string {
+    const parts = [this.message];
+    if (this.place?.sourceLine !== undefined) {
+      const source = this.place.sourceLine.replaceAll("\t", " ");
+      parts.push(`    ${source}`);
+      if (this.place.column !== undefined) parts.push(`    ${" ".repeat(this.place.column - 1)}^`);
+    }
+    if (this.cause instanceof Error && this.cause.stack !== undefined) parts.push(this.cause.stack);
+    return parts.join("\n");
+  }
+}
+
+function formatPlace(place: ScriptPlace): string {
+  return [place.file, place.line, place.column].filter((part) => part !== undefined).join(":");
+}

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { PassThrough } from "node:stream";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { createCheckCommand } from "../../src/cli/check/check-command";
+import { getProjectFolder } from "../../src/cli/project-folder";
+
+let folder: string;
+
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "rebox-check-")));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function write(path: string, ...lines: string[]): string {
+  const file = join(folder, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, lines.join("\n"));
+  return file;
+}
+
+async function check(...files: string[]): Promise<{ status: number; output: string }> {
+  const stdout = new PassThrough();
+  let status = -1;
+  const command = createCheckCommand(stdout, getProjectFolder(), (value) => {
+    status = value;
+  });
+  await command.parseAsync(files, { from: "user" });
+  return { status, output: String(stdout.read() ?? "") };
+}
+
+const FINE = [
+  "export function initialize_callbacks(handle: number): void { void handle; }",
+  "export function clean() {}",
+];
+
+describe("rebox check", () => {
+  test("accepts a script without faults, with Node's types", async () => {
+    const file = write("fine.ts", 'import { readFileSync } from "node:fs";', "void readFileSync;", ...FINE);
+    assert.deepEqual(await check(file), { status: 0, output: `${file}: ok\n` });
+  });
+
+  test("names type errors with file, line and column, also in imported files", async () => {
+    write("lib/part.ts", "export const size: number = 'big';");
+    const file = write(
+      "wrong.ts",
+      'import { size } from "./lib/part";',
+      "const text: string = size;",
+      "void text;",
+      ...FINE,
+    );
+    const { status, output } = await check(file);
+    assert.equal(status, 1);
+    assert.match(
+      output,
+      /lib\/part\.ts:1:14: error TS2322: Type 'string' is not assignable to type 'number'\.\n {4}export/,
+    );
+    assert.match(output, /wrong\.ts:2:7: error TS2322: .*\n {4}const text: string = size;\n {10}\^\n/);
+  });
+
+  test("follows the strictness of the script's own tsconfig.json", async () => {
+    const file = write("loose.ts", "function f(x) { return x; }", "void f;", ...FINE);
+    assert.match((await check(file)).output, /TS7006/);
+    write("tsconfig.json", '{"compilerOptions":{"strict":false,"composite":true,"outDir":"out"}}');
+    assert.deepEqual(await check(file), { status: 0, output: `${file}: ok\n` });
+  });
+
+  test("names what does not compile, and goes on with the next script", async () => {
+    const broken = write("broken.ts", "let = ;");
+    const fine = write("fine.ts", ...FINE);
+    const { status, output } = await check(broken, fine);
+    assert.equal(status, 1);
+    assert.match(output, /broken\.ts:1:\d+: /);
+    assert.match(output, /fine\.ts: ok\n$/);
+  });
+
+  test("names missing exports without running the script", async () => {
+    const file = write("none.ts", "throw new Error('was run');", "export {};");
+    const { status, output } = await check(file);
+    assert.equal(status, 1);
+    assert.match(output, /none\.ts:1:1: it does not export the function "initialize_callbacks"/);
+    assert.match(output, /none\.ts:1:1: it does not export the function "clean"/);
+  });
+
+  test("names a file that is not there", async () => {
+    const { status, output } = await check(join(folder, "absent.ts"));
+    assert.equal(status, 1);
+    assert.match(output, /absent\.ts: there is no such file/);
+  });
+});
