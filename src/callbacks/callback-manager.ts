@@ -62,7 +62,9 @@ export class CallbackManager {
   rmCallback(name: string): void {
     const callback = this.#callbacks.get(name);
     if (!callback) {
-      throw new RangeError(`there is no callback ${name} here: ${[...this.#callbacks.keys()].join(", ") || "none at all"}`);
+      throw new RangeError(
+        `there is no callback ${name} here: ${[...this.#callbacks.keys()].join(", ") || "none at all"}`,
+      );
     }
     this.#callbacks.delete(name);
     // One that was cut off is gone already.

@@ -12,6 +12,11 @@ interface EngineModule {
   readonly Engine: { create(argv: readonly string[]): EnginePort };
 }
 
+/** What this file needs of src/callbacks. */
+interface RegistryModule {
+  unregisterModule(moduleHandle: number): void;
+}
+
 async function main(): Promise<number> {
   if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
     process.stderr.write(`rebox: this is Node ${process.version}; install Node ${OLDEST_NODE} or newer\n`);
@@ -21,7 +26,7 @@ async function main(): Promise<number> {
     // Required late: `rebox doctor` has to work where the addon does not.
     createEngine: (argv) => (require("../engine/engine") as EngineModule).Engine.create(argv),
     getApi: () => require("../index") as object,
-    disposeModule: () => undefined,
+    disposeModule: (handle) => (require("../callbacks/callback-registry") as RegistryModule).unregisterModule(handle),
     stdout: process.stdout,
     stderr: process.stderr,
     processEvents: process,

@@ -7,9 +7,7 @@ type WideRegisterName =
 type NarrowRegisterName = `E${"AX" | "BX" | "CX" | "DX" | "SI" | "DI" | "BP" | "SP" | "IP" | "FLAGS"}`;
 type SegmentName = "ES" | "CS" | "SS" | "DS" | "FS" | "GS" | "LDT" | "TR";
 type SegmentRegisterName =
-  | SegmentName
-  | `${SegmentName}_${"BASE" | "LIMIT" | "FLAGS"}`
-  | `${"GDT" | "IDT"}_${"BASE" | "LIMIT"}`;
+  SegmentName | `${SegmentName}_${"BASE" | "LIMIT" | "FLAGS"}` | `${"GDT" | "IDT"}_${"BASE" | "LIMIT"}`;
 type SystemRegisterName =
   | `CR${0 | 2 | 3 | 4 | 8}`
   | `DR${0 | 1 | 2 | 3 | 6 | 7}`
@@ -28,12 +26,7 @@ type VectorRegisterName = `XMM${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 
 
 /** The name of a register. PC is RIP; EAX and its like are the low 32 bits of RAX and its like. */
 export type RegisterName =
-  | WideRegisterName
-  | NarrowRegisterName
-  | SegmentRegisterName
-  | SystemRegisterName
-  | VectorRegisterName
-  | "PC";
+  WideRegisterName | NarrowRegisterName | SegmentRegisterName | SystemRegisterName | VectorRegisterName | "PC";
 
 const ALIASES: Record<string, { of: string; mask: bigint }> = { PC: { of: "RIP", mask: ~0n } };
 for (const name of ["AX", "BX", "CX", "DX", "SI", "DI", "BP", "SP", "IP", "FLAGS"]) {

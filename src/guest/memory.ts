@@ -97,7 +97,8 @@ let regions: NativeRamRegion[] | undefined;
 
 function findRegion(address: bigint, size: number): NativeRamRegion | undefined {
   return regions?.find(
-    (region) => address >= region.address && address + BigInt(size) <= region.address + BigInt(region.buffer.byteLength),
+    (region) =>
+      address >= region.address && address + BigInt(size) <= region.address + BigInt(region.buffer.byteLength),
   );
 }
 

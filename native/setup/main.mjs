@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { withLock } from "./lock.mjs";
+import { places } from "./places.mjs";
+import { SetupError } from "./setup-error.mjs";
+import { addonStep } from "./steps/addon.mjs";
+import { aptStep } from "./steps/apt.mjs";
+import { firmwareStep } from "./steps/firmware.mjs";
+import { guestStep } from "./steps/guest.mjs";
+import { npmStep } from "./steps/npm.mjs";
+import { plainStep } from "./steps/plain.mjs";
+import { qemuStep } from "./steps/qemu.mjs";
+import { typescriptStep } from "./steps/typescript.mjs";
+import { Task } from "./task.mjs";
+
+const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest] [--only javascript] [--kernel NAME]`;
+
+/**
+ * Chooses the steps for a purpose, in the order they must run.
+ * @param {{for: string, only?: string, kernel?: string}} options
+ * @returns {import("./step.js").Step[]}
+ */
+function stepsFor({ for: purpose, only, kernel }) {
+  if (only === "javascript") return [npmStep(), typescriptStep()];
+  if (only !== undefined) throw new SetupError(`--only ${only}: the only choice is "javascript"\n${USAGE}`);
+  const guests = [guestStep(), ...(kernel ? [guestStep(kernel)] : [])];
+  const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
+  const plans = {
+    demo: everyday,
+    test: everyday,
+    bench: [...everyday, plainStep()],
+    sanitize: [
+      aptStep(),
+      npmStep(),
+      firmwareStep(),
+      qemuStep({ sanitize: true }),
+      addonStep({ sanitize: true }),
+      typescriptStep(),
+      ...guests,
+    ],
+    guest: [aptStep(), ...guests],
+  };
+  if (plans[purpose]) return plans[purpose];
+  throw new SetupError(`--for ${purpose}: choose one of ${Object.keys(plans).join(", ")}\n${USAGE}`);
+}
+
+/** Runs one step unless it is already done. */
+async function perform(step) {
+  if (await step.isDone()) return;
+  const lock = step.sharesCache ? join(places.cache, "locks", step.name) : join(places.build, "locks", step.name);
+  const waiting = (holder) => console.log(`${step.name}: waiting for another set-up (process ${holder})`);
+  await withLock(lock, waiting, async () => {
+    // The set-up we waited for may have done this step for us.
+    if (await step.isDone()) return;
+    const task = new Task(step.name);
+    try {
+      const outcome = await step.act(task);
+      task.say(`${outcome} (${task.elapsed})`);
+      await task.close();
+    } catch (error) {
+      await task.close();
+      console.error(`\n${step.name}: FAILED: ${error instanceof SetupError ? error.message : error.stack}`);
+      if (error.logHelps) console.error(`--- end of the log ---\n${task.tail()}\n---`);
+      console.error(`log: ${task.logPath}`);
+      process.exit(1);
+    }
+  });
+}
+
+try {
+  const { values } = parseArgs({
+    options: {
+      for: { type: "string", default: "demo" },
+      only: { type: "string" },
+      kernel: { type: "string", default: process.env.REBOX_GUEST_KERNEL },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) console.log(USAGE);
+  else for (const step of stepsFor(values)) await perform(step);
+} catch (error) {
+  const expected = error instanceof SetupError || error.code?.startsWith("ERR_PARSE_ARGS");
+  console.error(`set-up: ${expected ? error.message : error.stack}`);
+  process.exit(1);
+}

@@ -1,0 +1,61 @@
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import { Fingerprint } from "../fingerprint.mjs";
+import { places } from "../places.mjs";
+import { SetupError } from "../setup-error.mjs";
+
+/**
+ * Makes the step that builds the N-API addon against the QEMU library.
+ * @param {{sanitize?: boolean}} options sanitize: with AddressSanitizer, into its own directory
+ */
+export function addonStep({ sanitize = false } = {}) {
+  const name = sanitize ? "addon-asan" : "addon";
+  const output = join(places.build, name);
+  const result = join(output, "Release/rebox.node");
+  const qemu = join(places.build, sanitize ? "qemu-asan" : "qemu");
+  const options = [`--CDREBOX_QEMU_DIR=${qemu}`, `--CDREBOX_SANITIZE=${sanitize ? "ON" : "OFF"}`];
+  const settings = () =>
+    new Fingerprint()
+      .text("options", options.join(" "))
+      .file(join(places.root, "package-lock.json"))
+      .file(join(places.nativeAddon, "package.json"));
+  // The addon is linked with the library and sees the C interface of native/qemu.
+  const inputs = () =>
+    settings()
+      .text("library", existsSync(qemu) ? realpathSync(qemu) : "absent")
+      .tree(places.nativeAddon)
+      .tree(places.nativeQemu, (path) => path.endsWith(".h"));
+  return {
+    name,
+    isDone: () => existsSync(result) && inputs().matches(name),
+    act: async (task) => {
+      requireNodeApiMode();
+      const built = inputs();
+      const cmakeJs = (command) =>
+        task.run(
+          join(places.root, "node_modules/.bin/cmake-js"),
+          [command, "-d", places.nativeAddon, "-O", output, ...options],
+          { env: { NINJA_STATUS: "[%f/%t] " } },
+        );
+      // cmake-js passes the variables only when it configures, so changed ones need that said.
+      if (!settings().matches(`${name}-settings`)) await cmakeJs("configure");
+      settings().save(`${name}-settings`);
+      await cmakeJs("build");
+      if (!existsSync(result)) {
+        throw new SetupError(`the build of native/addon left no ${result}; its CMake target must be a module "rebox"`);
+      }
+      built.save(name);
+      return "built";
+    },
+  };
+}
+
+/** Stops before cmake-js would download Node's headers, which it does for an addon that does not declare Node-API. */
+function requireNodeApiMode() {
+  const path = join(places.nativeAddon, "package.json");
+  const declared = existsSync(path) && JSON.parse(readFileSync(path, "utf8")).binary?.napi_versions;
+  if (declared) return;
+  throw new SetupError(
+    `${path} must hold "binary": { "napi_versions": [9] }: without it cmake-js ignores node-api-headers and downloads`,
+  );
+}

@@ -1,0 +1,59 @@
+import { spawnSync } from "node:child_process";
+import { Fingerprint } from "../fingerprint.mjs";
+import { SetupError } from "../setup-error.mjs";
+
+// What building QEMU, the addon and the guest kit needs, by its Debian and Ubuntu name.
+const PACKAGES = [
+  ...["build-essential", "patch", "xz-utils", "ca-certificates"],
+  ...["cmake", "ninja-build", "pkgconf", "ccache"],
+  ...["python3", "python3-venv", "flex", "bison"],
+  ...["libglib2.0-dev", "libpixman-1-dev", "zlib1g-dev", "libfdt-dev"],
+  ...["libslirp-dev", "libzstd-dev", "libpng-dev", "libjpeg-dev", "libcapstone-dev", "libgnutls28-dev"],
+  ...["libaio-dev", "libattr1-dev", "libcap-ng-dev"],
+];
+
+const FOREIGN_STAMP = "apt-not-debian";
+
+/** Makes the step that installs the Debian packages that are missing. */
+export function aptStep() {
+  const foreign = new Fingerprint().text("packages", PACKAGES.join(" "));
+  return {
+    name: "apt",
+    sharesCache: true,
+    isDone: () => missingPackages()?.length === 0 || foreign.matches(FOREIGN_STAMP),
+    act: async (task) => {
+      const missing = missingPackages();
+      if (missing === undefined) {
+        foreign.save(FOREIGN_STAMP);
+        return `not a Debian-like system: install the equivalents of these yourself: ${PACKAGES.join(" ")}`;
+      }
+      task.say(`installing ${missing.join(" ")}`);
+      await aptGet(task, missing, "update");
+      await aptGet(task, missing, "install", "--yes", "--no-install-recommends", ...missing);
+      return `installed ${missing.length} package(s)`;
+    },
+  };
+}
+
+/** Lists the packages that are not installed; undefined where there is no dpkg. */
+function missingPackages() {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are dpkg-query's.
+  const { error, stdout } = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...PACKAGES], {
+    encoding: "utf8",
+  });
+  if (error) return undefined;
+  const installed = new Set(stdout.split("\n").filter((line) => line.endsWith(" installed")));
+  return PACKAGES.filter((name) => !installed.has(`${name} installed`));
+}
+
+async function aptGet(task, missing, ...args) {
+  const isRoot = process.getuid() === 0;
+  const command = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=600", ...args];
+  try {
+    if (isRoot) await task.run(command[0], command.slice(1), { env: { DEBIAN_FRONTEND: "noninteractive" } });
+    else await task.run("sudo", ["DEBIAN_FRONTEND=noninteractive", ...command]);
+  } catch (error) {
+    const advice = `as root, run "apt-get install --no-install-recommends ${missing.join(" ")}", then set up again`;
+    throw new SetupError(`${error.message}\n${advice}`, { logHelps: true });
+  }
+}

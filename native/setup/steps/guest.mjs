@@ -1,0 +1,40 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Fingerprint } from "../fingerprint.mjs";
+import { guestInitramfs } from "../guest-initramfs.mjs";
+import { DEFAULT_KERNEL, guestKernel, kernelDirectory } from "../guest-kernel.mjs";
+import { places } from "../places.mjs";
+
+/**
+ * Makes the step that builds the guest kit: a Debian kernel, and an initramfs with native/guest's tasks.
+ * @param {string} [kernel] another kernel, whose kit goes to a directory of its own beside the default one
+ */
+export function guestStep(kernel) {
+  const name = kernel === undefined ? "guest" : `guest-${kernelDirectory(kernel)}`;
+  const directory = join(places.build, "guest", kernel === undefined ? "" : kernelDirectory(kernel));
+  const inputs = () =>
+    new Fingerprint()
+      .text("kernel", kernel ?? DEFAULT_KERNEL)
+      .tree(places.nativeGuest)
+      .file(join(places.root, "native/setup/guest-initramfs.mjs"));
+  return {
+    name,
+    sharesCache: true,
+    isDone: () => existsSync(join(directory, "guest.json")) && inputs().matches(name),
+    act: async (task) => {
+      const built = inputs();
+      const { image, systemMap, ...facts } = await guestKernel(task, kernel ?? DEFAULT_KERNEL);
+      const { archive, busybox } = await guestInitramfs(task);
+      mkdirSync(directory, { recursive: true });
+      // The description is last and first to go: a kit that has one is whole.
+      rmSync(join(directory, "guest.json"), { force: true });
+      writeFileSync(join(directory, "vmlinuz"), image);
+      writeFileSync(join(directory, "initramfs.cpio.gz"), archive);
+      if (systemMap) writeFileSync(join(directory, "System.map"), systemMap);
+      const description = { ...facts, vmlinuz: "vmlinuz", initramfs: "initramfs.cpio.gz", busybox };
+      writeFileSync(join(directory, "guest.json"), `${JSON.stringify(description, null, 2)}\n`);
+      built.save(name);
+      return `built with ${facts.kernel} ${facts.version}`;
+    },
+  };
+}
