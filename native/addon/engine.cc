@@ -41,7 +41,7 @@ void OnRunState(void*, bool running, const char* state) {
   Post(new Message{MessageKind::kRunState, running, state, "", nullptr});
 }
 
-void OnReset(void*, const char* cause) { Post(new Message{MessageKind::kReset, false, cause, "", nullptr}); }
+void OnReset(void*) { Post(new Message{MessageKind::kReset, false, "", "", nullptr}); }
 
 void OnEnded(void*, bool crashed, const char* cause, const char* message) {
   Post(new Message{MessageKind::kEnded, crashed, cause, message, nullptr});

@@ -64,7 +64,7 @@ static void on_shutdown(Notifier *notifier, void *data)
 
 static void on_reset(void *opaque)
 {
-    rebox_events.reset(rebox_events.opaque, "reset");
+    rebox_events.reset(rebox_events.opaque);
 }
 
 static void report_end(bool crashed, const char *message)
@@ -102,6 +102,20 @@ void rebox_init_exit(int status)
     siglongjmp(init_exit_target, 1);
 }
 
+/*
+ * Node makes a pipe or socket on stdout non-blocking, where stdio drops what does not fit at once: help would end in the
+ * middle. Returns the flags to restore.
+ */
+static int make_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && (flags & O_NONBLOCK)) {
+        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    }
+    return flags;
+}
+
 static const int node_signals[] = { SIGINT, SIGHUP, SIGTERM, SIGPIPE, SIGBUS, SIGUSR1 };
 
 rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_events *events,
@@ -109,6 +123,7 @@ rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_
 {
     struct sigaction actions[ARRAY_SIZE(node_signals)];
     sigset_t mask;
+    int stdout_flags, stderr_flags;
     bool exited;
 
     if (started) {
@@ -123,12 +138,16 @@ rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_
     for (int i = 0; i < ARRAY_SIZE(node_signals); i++) {
         sigaction(node_signals[i], NULL, &actions[i]);
     }
+    stdout_flags = make_blocking(STDOUT_FILENO);
+    stderr_flags = make_blocking(STDERR_FILENO);
     rebox_faults_begin_init(message, message_size);
     exited = sigsetjmp(init_exit_target, 0);
     if (!exited) {
         qemu_init(argc, argv);
     }
     rebox_faults_end_init();
+    fcntl(STDOUT_FILENO, F_SETFL, stdout_flags);
+    fcntl(STDERR_FILENO, F_SETFL, stderr_flags);
     for (int i = 0; i < ARRAY_SIZE(node_signals); i++) {
         sigaction(node_signals[i], &actions[i], NULL);
     }

@@ -35,8 +35,8 @@ typedef struct rebox_engine_events {
     void (*wake)(void *opaque);
     /* QEMU's main-loop thread. Says that the machine entered a QEMU run state, such as "running" or "paused". */
     void (*run_state)(void *opaque, bool running, const char *state);
-    /* QEMU's main-loop thread. Says that the machine was reset; cause is a QEMU ShutdownCause. */
-    void (*reset)(void *opaque, const char *cause);
+    /* QEMU's main-loop thread. Says that the machine was reset; firmware may do so once more by itself. */
+    void (*reset)(void *opaque);
     /*
      * QEMU's main-loop thread, once, after which no function but the memory reads is useful. crashed tells an engine
      * fault, described by message, from an orderly end, whose cause is a QEMU ShutdownCause.

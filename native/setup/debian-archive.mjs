@@ -54,7 +54,10 @@ export class DebianArchive {
   /** Returns the field of a binary package's newest record. */
   async packageField(name, field) {
     await this.#update();
-    const record = await this.#apt("apt-cache", "show", "--no-all-versions", name);
+    const record = await this.#apt("apt-cache", "show", "--no-all-versions", name).catch(() => {
+      const releases = [...new Set([this.release, this.suite])].join(" and ");
+      throw new SetupError(`Debian ${releases} have no package ${name}; is the name spelled as apt knows it?`);
+    });
     return new RegExp(`^${field}: (.+)$`, "m").exec(record)?.[1] ?? "";
   }
 

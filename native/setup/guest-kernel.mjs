@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { DebianPackage } from "./debian-package.mjs";
 import { SetupError } from "./setup-error.mjs";
@@ -24,7 +24,14 @@ export async function guestKernel(task, name) {
 
 /** Names the directory for a kernel's guest kit. */
 export function kernelDirectory(name) {
-  return isPath(name) ? basename(name, ".deb") : name;
+  // The prefix keeps a file called vmlinuz apart from the default kit's.
+  return isPath(name) ? `file-${basename(name, ".deb")}` : name;
+}
+
+/** Describes which kernel a name stands for now: a file may be replaced under its name. */
+export function kernelIdentity(name) {
+  const file = isPath(name) ? statSync(name, { throwIfNoEntry: false }) : undefined;
+  return file ? `${resolve(name)} ${file.size} ${file.mtimeMs}` : name;
 }
 
 function isPath(name) {

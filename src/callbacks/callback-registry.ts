@@ -56,7 +56,12 @@ function connect(): void {
   }
 }
 
+const TYPES: readonly CallbackType[] = ["BLOCK_BEGIN_CB", "CONTEXTCHANGE_CB"];
+
 function checkOptions(type: CallbackType, options: CallbackOptions): void {
+  if (!TYPES.includes(type)) {
+    throw new TypeError(`there is no callback type ${String(type)}: it is one of ${TYPES.join(", ")}`);
+  }
   if (type !== "BLOCK_BEGIN_CB" && (options.addr !== undefined || options.pgd !== undefined)) {
     throw new TypeError(`${type} takes no addr and no pgd`);
   }

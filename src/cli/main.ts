@@ -1,21 +1,12 @@
 #!/usr/bin/env node
+import { nameModule, unregisterModule } from "../callbacks/callback-registry";
+import * as rebox from "../index";
 import { ExitStatus } from "./exit-status";
 import { runProgram } from "./program";
 import { getProjectFolder } from "./project-folder";
-import type { EnginePort } from "./run/engine-port";
 
 const OLDEST_NODE = 20;
 const GRACE_MS = 10_000;
-
-/** What this file needs of src/index.ts and src/engine, which are loaded only when a guest is to run. */
-interface EngineModule {
-  readonly Engine: { create(argv: readonly string[]): EnginePort };
-}
-
-/** What this file needs of src/callbacks. */
-interface RegistryModule {
-  unregisterModule(moduleHandle: number): void;
-}
 
 async function main(): Promise<number> {
   if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
@@ -23,10 +14,11 @@ async function main(): Promise<number> {
     return ExitStatus.failure;
   }
   return runProgram(process.argv.slice(2), {
-    // Required late: `rebox doctor` has to work where the addon does not.
-    createEngine: (argv) => (require("../engine/engine") as EngineModule).Engine.create(argv),
-    getApi: () => require("../index") as object,
-    disposeModule: (handle) => (require("../callbacks/callback-registry") as RegistryModule).unregisterModule(handle),
+    // None of these loads the addon before a machine is built: `rebox doctor` has to work where the addon does not.
+    createEngine: (argv) => rebox.Engine.create(argv),
+    getApi: () => rebox,
+    nameModule,
+    disposeModule: unregisterModule,
     stdout: process.stdout,
     stderr: process.stderr,
     processEvents: process,

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
+import { stopCompiler } from "../scripts/script-compiler";
 import { createCheckCommand } from "./check/check-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
 import { ExitStatus } from "./exit-status";
@@ -46,6 +47,8 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
     if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
     stderr.write(`rebox: ${error.message}\n`);
     return ExitStatus.failure;
+  } finally {
+    await stopCompiler();
   }
   return status;
 }

@@ -35,7 +35,8 @@ export interface EngineEvents {
   running: { readonly state: string };
   /** state is QEMU's RunState: "paused", "io-error", "save-vm", "guest-panicked" ... */
   paused: { readonly state: string };
-  reset: { readonly cause: string };
+  /** The machine was reset. Firmware may reset it once more by itself. */
+  reset: Record<string, never>;
   shutdown: EngineEnd;
   crashed: EngineEnd;
   callbackError: CallbackFailure;
@@ -93,7 +94,7 @@ export class Engine {
     const { result, exitStatus, message } = native.start(["rebox", ...argv, "-S"], {
       wake: () => engine.#schedule(),
       runState: (running, state) => engine.#onRunState(running, state),
-      reset: (_, cause) => engine.#listeners.emit("reset", { cause }),
+      reset: () => engine.#listeners.emit("reset", {}),
       ended: (crashed, cause, text) => engine.#onEnded(crashed, cause, text),
     });
     if (result === StartResult.Exited) {

@@ -49,11 +49,11 @@ export interface NativeRamRegion {
   readonly readOnly: boolean;
 }
 
-/** What QEMU tells. Called from the event loop; the first argument is only used where it is named. */
+/** What QEMU tells. Called from the event loop. */
 export interface NativeHandlers {
   wake(): void;
   runState(running: boolean, state: string): void;
-  reset(unused: boolean, cause: string): void;
+  reset(): void;
   ended(crashed: boolean, cause: string, message: string): void;
 }
 

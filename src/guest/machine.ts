@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { Engine } from "../engine/engine";
+import { QmpError } from "../engine/engine-errors";
 
 /** The monitor's words end at white space and have its own quotes. */
 function quote(word: string): string {
@@ -20,10 +21,20 @@ export async function saveVm(name: string): Promise<void> {
 /**
  * Loads a snapshot of the machine. Subscriptions stay.
  *
- * @throws QmpError with QEMU's reason
+ * @throws QmpError with QEMU's reason; when the snapshot exists but cannot be loaded the guest stays paused
  */
 export async function loadVm(name: string): Promise<void> {
-  await Engine.get().hmp(`loadvm ${quote(name)}`);
+  const engine = Engine.get();
+  const wasRunning = engine.state === "running";
+  try {
+    await engine.hmp(`loadvm ${quote(name)}`);
+  } catch (error) {
+    // QEMU has stopped the guest to look for the snapshot, and leaves it so. Nothing was loaded: it can go on.
+    if (wasRunning && error instanceof QmpError && error.message.includes("does not exist")) {
+      await engine.resume();
+    }
+    throw error;
+  }
 }
 
 /**

@@ -20,24 +20,25 @@ export function createPackageImports(): Plugin {
       build.onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }): OnResolveResult | undefined => {
         if (kind === "entry-point") return undefined;
         if (isBuiltin(path)) return { path, external: true };
-        const file = findCommonJsFile(path, importer);
-        return file === undefined ? undefined : { path: file, external: true };
+        const file = findPackageFile(path, importer);
+        return file === undefined ? undefined : { path: file, external: !isEsModule(file) };
       });
     },
   };
 }
 
-/** Finds the file that require(path) would load, or undefined when there is none or it is an ES module. */
-function findCommonJsFile(path: string, importer: string): string | undefined {
-  let file: string;
+/** Finds the file that require(path) would load, or undefined when Node does not find one. */
+function findPackageFile(path: string, importer: string): string | undefined {
   try {
-    file = createRequire(importer).resolve(path);
+    return createRequire(importer).resolve(path);
   } catch {
     // Missing, an alias of the script's tsconfig.json, or without a CommonJS entry: esbuild knows, and words the error.
     return undefined;
   }
-  if (file.endsWith(".cjs") || file.endsWith(".node") || file.endsWith(".json")) return file;
-  return file.endsWith(".js") && !isInEsModulePackage(file) ? file : undefined;
+}
+
+function isEsModule(file: string): boolean {
+  return file.endsWith(".mjs") || (file.endsWith(".js") && isInEsModulePackage(file));
 }
 
 function isInEsModulePackage(file: string): boolean {

@@ -1,8 +1,9 @@
 import { accessSync, constants } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type BuildFailure, build, type Message } from "esbuild";
+import type { BuildFailure, Message } from "esbuild";
 import { createPackageImports } from "./package-imports";
+import { compile } from "./script-compiler";
 import { ScriptError, type ScriptPlace } from "./script-error";
 
 /** A script and the files it imports, as one piece of JavaScript. */
@@ -27,7 +28,7 @@ export async function bundleScript(file: string, name: string): Promise<ScriptBu
   checkReadable(file, name);
   // Sources in the map are relative to the output's folder, so the (never written) output lies beside the script.
   const folder = dirname(file);
-  const result = await build({
+  const result = await compile({
     entryPoints: [file],
     outfile: `${file}.bundle.js`,
     absWorkingDir: folder,

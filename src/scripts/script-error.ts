@@ -20,15 +20,17 @@ export class ScriptError extends Error {
    * @param script the script's module name, or the path it was asked for by
    * @param problem what happened and what to do next
    * @param place where in the script's files, when known
-   * @param cause what the script threw, when it threw
+   * @param thrown what the script threw, when it threw, and the script's part of its stack
    */
   constructor(
     readonly script: string,
     readonly problem: string,
     readonly place?: ScriptPlace | undefined,
-    cause?: unknown,
+    private readonly thrown?: { readonly cause: unknown; readonly stack: string } | undefined,
   ) {
-    super(place === undefined ? `${script}: ${problem}` : `${formatPlace(place)}: ${problem}`, { cause });
+    super(place === undefined ? `${script}: ${problem}` : `${formatPlace(place)}: ${problem}`, {
+      cause: thrown?.cause,
+    });
   }
 
   /** Returns the whole report: the message, the source line with a mark under the column, and the script's own stack. */
@@ -39,7 +41,7 @@ export class ScriptError extends Error {
       parts.push(`    ${source}`);
       if (this.place.column !== undefined) parts.push(`    ${" ".repeat(this.place.column - 1)}^`);
     }
-    if (this.cause instanceof Error && this.cause.stack !== undefined) parts.push(this.cause.stack);
+    if (this.cause instanceof Error && this.thrown !== undefined) parts.push(this.thrown.stack);
     return parts.join("\n");
   }
 }

@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
-import { build } from "esbuild";
 import { createPackageImports } from "./package-imports";
+import { compile } from "./script-compiler";
 import { REQUIRED_EXPORTS } from "./script-contract";
 
 /**
@@ -10,7 +10,7 @@ import { REQUIRED_EXPORTS } from "./script-contract";
  * @returns the missing names; none for a CommonJS script, whose exports show only when it runs
  */
 export async function findMissingExports(file: string): Promise<(typeof REQUIRED_EXPORTS)[number][]> {
-  const { metafile } = await build({
+  const { metafile } = await compile({
     entryPoints: [file],
     outfile: `${file}.bundle.js`,
     absWorkingDir: dirname(file),

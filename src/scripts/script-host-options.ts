@@ -8,6 +8,8 @@ export interface ScriptHostOptions {
   readonly console?: Console;
   /** How long a script's clean() may take, in milliseconds; 10,000 by default. */
   readonly cleanLimitMs?: number;
+  /** Called before a script's initialize_callbacks(), with its handle and its module name. */
+  readonly onStart?: (handle: number, name: string) => void;
   /** Called once a script is gone, or failed to start, to dispose whatever is still registered under its handle. */
   readonly onUnload?: (handle: number) => void;
 }

@@ -6,7 +6,7 @@ import { ScriptFiles } from "./script-files";
 import type { ScriptHostOptions } from "./script-host-options";
 import type { ScriptMessage } from "./script-message";
 import { ScriptProgram } from "./script-program";
-import { findScriptPlace } from "./script-stack";
+import { findScriptPlace, getScriptStack } from "./script-stack";
 
 const DEFAULT_CLEAN_LIMIT_MS = 10_000;
 
@@ -115,6 +115,18 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     return scripts.find((script) => findScriptPlace(thrown, script.files) !== undefined)?.name;
   }
 
+  /**
+   * Returns the stack of an error, up to the outermost frame of the script it comes from.
+   *
+   * @param thrown what was thrown
+   */
+  getStack(thrown: unknown): string {
+    return getScriptStack(
+      thrown,
+      [...this.entries.values(), ...this.pending.values()].flatMap(({ files }) => files),
+    );
+  }
+
   private async loadFile(file: string): Promise<Entry> {
     const loaded = [...this.entries.values()].find((entry) => entry.file === file);
     if (loaded !== undefined) return loaded;
@@ -152,6 +164,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   private async initialize(program: ScriptProgram, requirements: readonly number[]): Promise<Entry> {
     const { name, file, files } = program;
     const handle = ++this.lastHandle;
+    this.options.onStart?.(handle, name);
     try {
       await program.initialize(handle, (text) => this.emit("message", { handle, script: name, text }));
     } catch (error) {

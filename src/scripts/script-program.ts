@@ -3,7 +3,7 @@ import { bundleScript, type ScriptBundle } from "./script-bundle";
 import { getContract, type ScriptContract } from "./script-contract";
 import { ScriptError } from "./script-error";
 import { ScriptModule } from "./script-module";
-import { describeThrown, findScriptPlace } from "./script-stack";
+import { describeThrown, findScriptPlace, getScriptStack } from "./script-stack";
 import { waitAtMost } from "./time-limit";
 
 /** The life of one script's code: compile, evaluate, initialize, clean. Whatever it throws becomes a ScriptError. */
@@ -94,6 +94,9 @@ export class ScriptProgram {
 
   private wrap(thrown: unknown, what: string): ScriptError {
     const place = findScriptPlace(thrown, this.files) ?? { file: this.file };
-    return new ScriptError(this.name, `${what} ${describeThrown(thrown)}`, place, thrown);
+    return new ScriptError(this.name, `${what} ${describeThrown(thrown)}`, place, {
+      cause: thrown,
+      stack: getScriptStack(thrown, this.files),
+    });
   }
 }

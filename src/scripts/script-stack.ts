@@ -12,17 +12,26 @@ const FRAME = /^\s*at (?:async )?(?:.*?\()?((?:file:\/\/)?\/.*):(\d+):(\d+)\)?$/
  * @param files absolute paths of the script's files
  */
 export function findScriptPlace(thrown: unknown, files: readonly string[]): ScriptPlace | undefined {
-  if (!(thrown instanceof Error) || typeof thrown.stack !== "string") return undefined;
-  for (const text of thrown.stack.split("\n")) {
-    const frame = FRAME.exec(text);
-    if (frame === null) continue;
-    const path = frame[1] as string;
-    const file = path.startsWith("file:") ? fileURLToPath(path) : path;
-    if (!files.includes(file)) continue;
-    const line = Number(frame[2]);
-    return { file, line, column: Number(frame[3]), sourceLine: findLine(file, line) };
+  for (const text of getStackLines(thrown)) {
+    const place = findFrame(text);
+    if (place === undefined || !files.includes(place.file)) continue;
+    return { ...place, sourceLine: findLine(place.file, place.line) };
   }
   return undefined;
+}
+
+/**
+ * Returns a stack without what lies below the script's outermost frame: who called the script is no news to its author.
+ *
+ * @param thrown what was thrown
+ * @param files absolute paths of the script's files
+ * @returns the whole stack when no frame of it is the script's; the value as text when it is no Error
+ */
+export function getScriptStack(thrown: unknown, files: readonly string[]): string {
+  const lines = getStackLines(thrown);
+  if (lines.length === 0) return describeThrown(thrown);
+  const last = lines.findLastIndex((text) => files.includes(findFrame(text)?.file ?? ""));
+  return (last === -1 ? lines : lines.slice(0, last + 1)).join("\n");
 }
 
 /**
@@ -38,6 +47,18 @@ export function describeThrown(thrown: unknown): string {
     // An object whose own toString throws, or that has none.
     return "a value that cannot be shown as text";
   }
+}
+
+function getStackLines(thrown: unknown): string[] {
+  return thrown instanceof Error && typeof thrown.stack === "string" ? thrown.stack.split("\n") : [];
+}
+
+function findFrame(text: string): { file: string; line: number; column: number } | undefined {
+  const frame = FRAME.exec(text);
+  if (frame === null) return undefined;
+  const path = frame[1] as string;
+  const file = path.startsWith("file:") ? fileURLToPath(path) : path;
+  return { file, line: Number(frame[2]), column: Number(frame[3]) };
 }
 
 function findLine(file: string, line: number): string | undefined {

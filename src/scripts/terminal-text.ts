@@ -1,5 +1,5 @@
 /** Everything that moves a cursor, rings or reprograms a terminal, except line feed, tab and colour sequences (ESC [ ... m). */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose
+// eslint-disable-next-line no-control-regex -- finding control characters is the purpose
 const UNSAFE = /\u001b\[[0-9;:]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /**

@@ -107,6 +107,8 @@ describe("rebox doctor", () => {
   test("only warns of a missing guest kit", () => {
     assert.equal(checkGuest(folder).status, "warn");
     write("build/guest/vmlinuz");
+    assert.match(checkGuest(folder).detail, /: initramfs\.cpio\.gz$/);
+    write("build/guest/initramfs.cpio.gz");
     assert.equal(checkGuest(folder).status, "ok");
   });
 

@@ -17,6 +17,7 @@ runProgram(process.argv.slice(2), {
       },
     }),
   getApi: () => ({}),
+  nameModule: () => undefined,
   disposeModule: () => undefined,
   stdout: process.stdout,
   stderr: process.stderr,

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const DRIVER = join(__dirname, "run-driver.js");
 let folder: string;
+const started: ChildProcess[] = [];
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "rebox-signals-"));
@@ -20,7 +21,10 @@ beforeEach(() => {
   writeFileSync(join(folder, "script.js"), lines.join("\n"));
 });
 
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true });
+});
 
 interface Run {
   readonly child: ChildProcess;
@@ -32,6 +36,7 @@ interface Run {
 
 function start(args: string[], env: NodeJS.ProcessEnv = {}): Run {
   const child = spawn(process.execPath, [DRIVER, "run", ...args], { cwd: folder, env: { ...process.env, ...env } });
+  started.push(child);
   const run: Run = {
     child,
     ended: once(child, "close") as Promise<[number | null, string | null]>,
@@ -44,6 +49,14 @@ function start(args: string[], env: NodeJS.ProcessEnv = {}): Run {
   return run;
 }
 
+function findChildren(pid: number | undefined): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+  } catch {
+    return [];
+  }
+}
+
 describe("rebox run, interrupted", { timeout: 30_000 }, () => {
   for (const [signal, status] of [
     ["SIGINT", 130],
@@ -51,26 +64,25 @@ describe("rebox run, interrupted", { timeout: 30_000 }, () => {
     ["SIGHUP", 129],
   ] as const) {
     test(`by ${signal} stops the guest, calls clean() and ends with ${status}`, async () => {
-      const run = start(["--script", "script.js", "--json", "log", "--", "-m", "1"]);
-      await run.shows("[script] ready");
+      const run = start(["--script", "script.js", "--json", "-", "--", "-m", "1"]);
+      await run.shows('"type":"running"');
       run.child.kill(signal);
       assert.deepEqual(await run.ended, [status, null]);
       assert.match(run.output, new RegExp(`rebox: ${signal} received`));
       assert.match(run.output, /cleaned/);
-      const types = readFileSync(join(folder, "log"), "utf8")
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line).type);
+      const lines = run.output.split("\n").filter((line) => line.startsWith("{"));
+      const types = lines.map((line) => (JSON.parse(line) as { type: string }).type);
       assert.deepEqual(types, ["start", "message", "loaded", "running", "signal", "unloaded", "shutdown", "end"]);
     });
   }
 
-  test("a second time ends at once, though the engine hangs, and the monitor's socket is gone", async () => {
+  test("a second time ends at once, though the engine hangs, and the monitor's socket is gone", async (t) => {
     const socket = join(folder, "monitor");
     const run = start(["--script", "script.js", "--monitor", `unix:${socket}`, "--", "-m", "1"], { FAKE_HANG: "1" });
     await run.shows("[script] ready");
     // The fake engine has no monitor, so this stands for QEMU's.
     const server = createServer().listen(socket);
+    t.after(() => server.close());
     await once(server, "listening");
     run.child.kill("SIGINT");
     await run.shows("cleaned");
@@ -80,7 +92,6 @@ describe("rebox run, interrupted", { timeout: 30_000 }, () => {
     assert.deepEqual(await run.ended, [143, null]);
     assert.ok(Date.now() - before < 2000);
     assert.ok(!existsSync(socket));
-    server.close();
   });
 
   test("while a script initializes for ever still ends", async () => {
@@ -107,17 +118,26 @@ describe("rebox run, interrupted", { timeout: 30_000 }, () => {
   });
 });
 
-test("rebox run leaves no process behind", { timeout: 30_000 }, async () => {
-  const run = start(["--script", "script.js", "--", "-m", "1"]);
-  await run.shows("[script] ready");
+test("rebox run has no child process, not even a dead one, once the guest runs", { timeout: 30_000 }, async () => {
+  const run = start(["--script", "script.js", "--json", "-", "--", "-m", "1"]);
+  await run.shows('"type":"running"');
   const { pid } = run.child;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
-  assert.notEqual(children.length, 0, "the compiler of scripts is a process; this test would prove nothing");
-  run.child.kill("SIGINT");
-  await run.ended;
-  for (const child of children) {
-    while (existsSync(`/proc/${child}`)) await sleep(10);
+  assert.equal(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"), "");
+});
+
+test("rebox run waits for the compiler's process to be gone when a script does not load", async () => {
+  writeFileSync(join(folder, "bad.js"), "throw new Error('bad');");
+  const run = start(["--script", "bad.js", "--", "-m", "1"]);
+  const { pid } = run.child;
+  let children: string[] = [];
+  let isOver = false;
+  void run.ended.then(() => (isOver = true));
+  while (children.length === 0 && !isOver) {
+    children = findChildren(pid);
+    await sleep(1);
   }
+  assert.deepEqual(await run.ended, [1, null]);
+  for (const child of children) assert.ok(!existsSync(`/proc/${child}`), "the compiler outlived rebox");
 });
 
 test("rebox run with a guest that shuts down ends by itself, whatever timers its scripts left", async () => {

@@ -16,6 +16,7 @@ let folder: string;
 let engine: FakeEngine | undefined;
 let processEvents: EventEmitter;
 let disposed: number[];
+let named: [handle: number, name: string][];
 const api = { later: [] as (() => void)[] };
 
 beforeEach(() => {
@@ -24,6 +25,7 @@ beforeEach(() => {
   engine = undefined;
   processEvents = new EventEmitter();
   disposed = [];
+  named = [];
   api.later = [];
 });
 
@@ -44,7 +46,8 @@ async function rebox(argv: string[], scenario: FakeEngineScenario = SHUTDOWN, ch
       return engine;
     },
     getApi: () => api,
-    disposeModule: (handle) => disposed.push(handle),
+    nameModule: (handle, name) => void named.push([handle, name]),
+    disposeModule: (handle) => void disposed.push(handle),
     stdout,
     stderr,
     processEvents,
@@ -200,6 +203,10 @@ describe("scripts", () => {
     assert.equal(status, 0);
     assert.equal(stdout, "[first] hello 1\n[second] hello 2\ncleaned\ncleaned\n");
     assert.match(stderr, /pyrebox\.conf:4: warning: unknown section \[MODULS\]/);
+    assert.deepEqual(named, [
+      [1, "first"],
+      [2, "second"],
+    ]);
     assert.deepEqual(disposed, [2, 1]);
   });
 
@@ -373,7 +380,7 @@ describe("--json", () => {
 });
 
 describe("--monitor unix:PATH", () => {
-  test("refuses a path that is taken, and leaves what is there alone", async () => {
+  test("refuses a path that is taken, and leaves what is there alone", async (t) => {
     writeFileSync("file", "precious");
     const taken = await rebox(["run", "--monitor", "unix:file", "--", "-m", "1"]);
     assert.equal(taken.status, 1);
@@ -381,22 +388,22 @@ describe("--monitor unix:PATH", () => {
     assert.equal(readFileSync("file", "utf8"), "precious");
 
     const server = createServer().listen("busy");
+    t.after(() => server.close());
     await new Promise((resolve) => server.once("listening", resolve));
     const busy = await rebox(["run", "--monitor", "unix:busy", "--", "-m", "1"]);
     assert.equal(busy.status, 1);
     assert.match(busy.stderr, /another program listens on busy/);
     assert.ok(existsSync("busy"));
-    await new Promise((resolve) => server.close(resolve));
   });
 
-  test("removes the socket at the end, however the run ends", async () => {
+  test("removes the socket at the end, however the run ends", async (t) => {
     const ends: FakeEngineScenario[] = [SHUTDOWN, { ignoresQuit: true }, { refusesQuit: true }];
     for (const end of ends) {
       const server = createServer();
+      t.after(() => server.close());
       const onRun = (running: FakeEngine) => void server.listen("socket", () => end.onRun?.(running));
       await rebox(["run", "--monitor", "unix:socket", "--timeout", "0.2", "--", "-m", "1"], { ...end, onRun });
       assert.ok(!existsSync("socket"));
-      server.close();
     }
   });
 });

@@ -89,6 +89,8 @@ describe("a script", () => {
   test("imports files beside it, Node's modules, and npm packages found from its own folder", async () => {
     write("lab/node_modules/cjs-pack/index.js", "module.exports = { text: 'cjs ' + __dirname };");
     write("lab/node_modules/esm-pack/package.json", '{"type":"module","exports":{"import":"./main.js"}}');
+    write("lab/node_modules/typed-pack/package.json", '{"type":"module","main":"./main.js"}');
+    write("lab/node_modules/typed-pack/main.js", "export const text = 'typed';");
     write("lab/node_modules/esm-pack/main.js", "export const text = 'esm';");
     write(
       "lab/part/values.ts",
@@ -98,16 +100,19 @@ describe("a script", () => {
       "lab/main.ts",
       'import { text as cjs } from "cjs-pack";',
       'import { text as esm } from "esm-pack";',
+      'import { text as typed } from "typed-pack";',
       'import { existsSync } from "node:fs";',
       'import { value } from "./part/values";',
       "export function initialize_callbacks(handle: number, printer: (text: string) => void) {",
-      '  printer([cjs, esm, existsSync("/"), value].join("|"));',
+      '  printer([cjs, esm, typed, existsSync("/"), value].join("|"));',
       "}",
       CLEAN,
     );
     const script = await host.load("lab.main");
-    assert.equal(messages[0]?.text, `cjs ${join(folder, "lab/node_modules/cjs-pack")}|esm|true|relative`);
-    assert.ok(script.files.includes(join(folder, "lab/part/values.ts")));
+    assert.equal(messages[0]?.text, `cjs ${join(folder, "lab/node_modules/cjs-pack")}|esm|typed|true|relative`);
+    const compiledIn = ["part/values.ts", "node_modules/esm-pack/main.js", "node_modules/typed-pack/main.js"];
+    for (const file of compiledIn) assert.ok(script.files.includes(join(folder, "lab", file)), file);
+    assert.equal(script.files.length, 4);
   });
 
   test("shares one instance of a CommonJS package with every other script", async () => {
@@ -207,7 +212,7 @@ describe("a stack names the script's own file and line", () => {
     assert.match(error.message, /init\.ts:3:\d+: initialize_callbacks\(\) threw TypeError: /);
     assert.equal(error.place?.file, init);
     assert.equal(error.place?.sourceLine, "  null.x;");
-    assert.match(error.toReport(), /\n {6}null\.x;\n +\^\nTypeError[\s\S]*init\.ts:3/);
+    assert.match(error.toReport(), /\n {6}null\.x;\n +\^\nTypeError.*\n {4}at .*init\.ts:3:\d+\)$/);
 
     write("top.ts", "type A = 1;", "", "throw new RangeError('top');", INIT, CLEAN);
     assert.match((await refusal(host.load("top"))).message, /top\.ts:3:7: its top level threw RangeError: top/);

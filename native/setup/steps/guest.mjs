@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fingerprint } from "../fingerprint.mjs";
 import { guestInitramfs } from "../guest-initramfs.mjs";
-import { DEFAULT_KERNEL, guestKernel, kernelDirectory } from "../guest-kernel.mjs";
+import { DEFAULT_KERNEL, guestKernel, kernelDirectory, kernelIdentity } from "../guest-kernel.mjs";
 import { places } from "../places.mjs";
 
 /**
@@ -14,7 +14,7 @@ export function guestStep(kernel) {
   const directory = join(places.build, "guest", kernel === undefined ? "" : kernelDirectory(kernel));
   const inputs = () =>
     new Fingerprint()
-      .text("kernel", kernel ?? DEFAULT_KERNEL)
+      .text("kernel", kernelIdentity(kernel ?? DEFAULT_KERNEL))
       .tree(places.nativeGuest)
       .file(join(places.root, "native/setup/guest-initramfs.mjs"));
   return {

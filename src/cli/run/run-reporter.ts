@@ -43,20 +43,28 @@ export class RunReporter {
     this.log?.add("scriptError", { script: error.script, message: error.message, ...error.place });
   }
 
-  /** Reports a callback's first failure, and the one that gets it removed; counts the others. */
-  callbackFailure(failure: CallbackFailure): void {
+  /**
+   * Reports a callback's first failure, and the one that gets it removed; counts the others.
+   *
+   * @param failure what went wrong
+   * @param getStack gives the script's part of the error's stack; asked only when it is printed, since that takes time
+   */
+  callbackFailure(failure: CallbackFailure, getStack: (error: Error) => string): void {
     if (!this.failures.add(failure)) return;
     const { callback, script, error, count, removed } = failure;
     const consequence = removed ? "It was removed." : "The guest goes on; further failures of it are only counted.";
-    this.say(`callback ${callback} of ${script} failed: ${error.stack ?? error.message}\n${consequence}`);
-    this.log?.add("callbackError", { callback, script, message: error.message, stack: error.stack, count, removed });
+    // A callback that was cut off did not throw: there is no stack but ours.
+    const stack = removed ? error.message : getStack(error);
+    this.say(`callback ${callback} of ${script} failed: ${stack}\n${consequence}`);
+    this.log?.add("callbackError", { callback, script, message: error.message, stack, count, removed });
   }
 
   /** Prints how often which callback failed, and writes the JSON log's last line. */
   end(status: number, detail: object): void {
-    if (this.failures.total > 0) {
-      this.say(`${this.failures.total} failures in callbacks: ${this.failures.describe().join("; ")}`);
+    const { total } = this.failures;
+    if (total > 0) {
+      this.say(`${total} failure${total === 1 ? "" : "s"} in callbacks: ${this.failures.describe().join("; ")}`);
     }
-    this.log?.add("end", { status, callbackErrors: this.failures.total, ...detail });
+    this.log?.add("end", { status, callbackErrors: total, ...detail });
   }
 }

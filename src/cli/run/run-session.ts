@@ -1,8 +1,9 @@
 import { Console } from "node:console";
+import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/script-error";
 import { ScriptHost } from "../../scripts/script-host";
 import { ExitStatus } from "../exit-status";
-import { type EnginePort, LIFECYCLE_EVENTS } from "./engine-port";
+import { type CallbackFailure, type EnginePort, LIFECYCLE_EVENTS } from "./engine-port";
 import { JsonLog } from "./json-log";
 import { prepareMonitorSocket, removeMonitorSocket } from "./monitor-option";
 import { watchProcess } from "./process-events";
@@ -47,6 +48,7 @@ export class RunSession {
       getApi: () => environment.getApi(),
       console: new Console({ stdout: people, stderr }),
       cleanLimitMs: environment.graceMs,
+      onStart: (handle, name) => environment.nameModule(handle, name),
       onUnload: (handle) => environment.disposeModule(handle),
     });
   }
@@ -90,14 +92,15 @@ export class RunSession {
       await this.scripts.load(script);
       if (this.ended) return;
     }
-    this.engine.run();
+    await stopCompiler();
+    if (!this.ended) this.engine.run();
   }
 
   private watchEngine(engine: EnginePort): void {
     for (const event of LIFECYCLE_EVENTS) {
       engine.on(event, (detail) => this.reporter.event(event, typeof detail === "object" ? { ...detail } : {}));
     }
-    engine.on("callbackError", (failure) => this.reporter.callbackFailure(failure));
+    engine.on("callbackError", (failure) => this.reportFailure(failure));
     engine.ended.then(
       (end) => this.end({ kind: "engine", end }),
       (error: unknown) => this.end({ kind: "fault", error }),
@@ -125,12 +128,16 @@ export class RunSession {
     });
   }
 
+  private reportFailure(failure: CallbackFailure): void {
+    this.reporter.callbackFailure(failure, (error) => this.scripts.getStack(error));
+  }
+
   private handleUncaught(error: unknown): void {
     const script = findUncaughtOrigin(error, this.scripts, this.environment.projectFolder);
     if (script !== undefined) {
       const wrapped = error instanceof Error ? error : new Error(String(error));
       const callback = "(timer or promise)";
-      this.reporter.callbackFailure({ callback, script, error: wrapped, count: 1, removed: false });
+      this.reportFailure({ callback, script, error: wrapped, count: 1, removed: false });
     } else if (this.ended) {
       this.reporter.say(describeEnd({ kind: "fault", error }) ?? "");
     } else {

@@ -1,0 +1,29 @@
+import { join } from "node:path";
+import { getProjectFolder } from "../src/cli/project-folder";
+
+/** The folder that holds everything that was built. */
+export function getBuildFolder(): string {
+  return join(getProjectFolder(), "build");
+}
+
+/**
+ * Makes QEMU's arguments for the guest kit: the same for rebox and for plain QEMU.
+ *
+ * @param task one of native/guest/tasks
+ * @param parameters of the task, such as loops: 1000
+ */
+export function getGuestArguments(task: string, parameters: Readonly<Record<string, number>> = {}): string[] {
+  const guest = join(getBuildFolder(), "guest");
+  const commandLine = [
+    "console=ttyS0",
+    "quiet",
+    `rebox.run=${task}`,
+    ...Object.entries(parameters).map(([name, value]) => `rebox.${name}=${value}`),
+  ];
+  return [
+    ...["-accel", "tcg,thread=single", "-m", "256", "-nic", "none", "-display", "none", "-serial", "stdio"],
+    ...["-monitor", "none", "-no-reboot"],
+    ...["-kernel", join(guest, "vmlinuz"), "-initrd", join(guest, "initramfs.cpio.gz")],
+    ...["-append", commandLine.join(" ")],
+  ];
+}

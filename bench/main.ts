@@ -1,0 +1,89 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { join } from "node:path";
+import { type BenchOptions, parseBenchOptions } from "./bench-options";
+import { getBuildFolder } from "./guest-arguments";
+import { type MachineFacts, readMachineFacts } from "./machine-facts";
+import type { Measure } from "./measure";
+import { blockBegin } from "./measures/block-begin";
+import { contextChange } from "./measures/context-change";
+import { guestReads } from "./measures/guest-reads";
+import { haltedCpu } from "./measures/halted-cpu";
+import { idleOverhead } from "./measures/idle-overhead";
+import { startUp } from "./measures/start-up";
+import { timerLateness } from "./measures/timer-lateness";
+import type { ResultRow } from "./result-row";
+import { formatTable } from "./result-table";
+
+const MEASURES: readonly Measure[] = [
+  idleOverhead,
+  blockBegin,
+  guestReads,
+  timerLateness,
+  haltedCpu,
+  startUp,
+  contextChange,
+];
+const NAMES = MEASURES.map(({ name }) => name);
+
+const USAGE = `usage: npm run bench -- [--pairs N | --quick] [--only NAME]... [--no-limits]
+
+  --pairs N     measures everything N times, in pairs where it is compared (5)
+  --quick       2 pairs, for trying out
+  --only NAME   only this measure; may be given more than once: ${NAMES.join(", ")}
+  --no-limits   exit status 0 also when a limit is not kept`;
+
+function say(text: string): void {
+  console.error(`[load ${loadavg()[0]?.toFixed(2)}] ${text}`);
+}
+
+async function measure({ pairs, only }: BenchOptions): Promise<ResultRow[]> {
+  const rows: ResultRow[] = [];
+  for (const chosen of MEASURES.filter(({ name }) => only.length === 0 || only.includes(name))) {
+    rows.push(...(await chosen.run({ pairs, say })));
+  }
+  return rows;
+}
+
+function save(machine: MachineFacts, pairs: number, rows: readonly ResultRow[]): string {
+  const folder = join(getBuildFolder(), "bench");
+  mkdirSync(folder, { recursive: true });
+  // A colon in a file's name is trouble on some file systems.
+  const file = join(folder, `${machine.date.replaceAll(":", "-")}.json`);
+  writeFileSync(file, `${JSON.stringify({ machine, pairs, rows }, null, 2)}\n`);
+  return file;
+}
+
+async function main(): Promise<number> {
+  let options: BenchOptions;
+  try {
+    options = parseBenchOptions(process.argv.slice(2), NAMES);
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}\n\n${USAGE}`);
+    return 1;
+  }
+  if (options.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const machine = readMachineFacts();
+  const { cpu, cores, node, qemu, guestKernel, load } = machine;
+  console.log(`${cpu}, ${cores} cores; Node ${node}; QEMU ${qemu}; guest Linux ${guestKernel}`);
+  console.log(`load average at the start: ${load.join(" ")}`);
+  const rows = await measure(options);
+  console.log(`\n${formatTable(rows)}\n\nwritten to ${save(machine, options.pairs, rows)}`);
+  return options.limits && rows.some(({ ok }) => ok === false) ? 1 : 0;
+}
+
+// Measured processes are killed when this one exits, so a signal has to be an exit.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => process.exit(130));
+}
+
+main().then(
+  (status) => process.exit(status),
+  (error: unknown) => {
+    console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  },
+);

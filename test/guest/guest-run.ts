@@ -1,0 +1,125 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const PROJECT = resolve(__dirname, "../../../..");
+const GUEST = join(PROJECT, "build/guest");
+const REBOX = join(PROJECT, "build/js/src/cli/main.js");
+
+/** What a run of `rebox run` on the guest kit left behind. */
+export interface GuestRun {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What scripts printed, in order. */
+  readonly messages: readonly string[];
+  /** The facts that the guest printed about itself: `rebox-guest: key=value`. */
+  readonly truth: ReadonlyMap<string, string>;
+  /** How the engine ended: QEMU's ShutdownCause. */
+  readonly cause: string | undefined;
+}
+
+export interface GuestRunOptions {
+  /** The guest kit's task, native/guest/tasks. */
+  readonly task: string;
+  /** Parameters of the task, without "rebox.". */
+  readonly parameters?: Record<string, string | number>;
+  /** The script's TypeScript source; `serial` is the path of the file with the guest's console output. */
+  readonly script?: (serial: string) => string;
+  readonly qemuArgs?: readonly string[];
+  readonly reboxArgs?: readonly string[];
+  readonly kernelArgs?: string;
+  /** After which the test fails. */
+  readonly timeoutMs?: number;
+}
+
+/** Reads the facts out of the guest's console output. */
+export function readTruth(serial: string): Map<string, string> {
+  return new Map([...serial.matchAll(/^rebox-guest: ([^=\s]+)=(.*?)\r?$/gm)].map(([, key, value]) => [key!, value!]));
+}
+
+/** Lines for a script: reads the guest's facts while it runs, and waits for one. */
+export function scriptPrelude(serial: string): string {
+  return `
+    import { readFileSync } from "node:fs";
+    const serialFile = ${JSON.stringify(serial)};
+    function readTruth(): Map<string, string> {
+      const text = readFileSync(serialFile, "latin1");
+      return new Map([...text.matchAll(/^rebox-guest: ([^=\\s]+)=(.*?)\\r?$/gm)].map((m) => [m[1]!, m[2]!]));
+    }
+    async function untilTruth(key: string): Promise<Map<string, string>> {
+      for (;;) {
+        const truth = readTruth();
+        if (truth.has(key)) return truth;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  `;
+}
+
+/** Runs a command of rebox in a process of its own. */
+export function runRebox(
+  args: readonly string[],
+  timeoutMs: number,
+  onStart?: (pid: number) => void,
+): Promise<Pick<GuestRun, "status" | "signal" | "stdout" | "stderr">> {
+  return new Promise((resolveRun, reject) => {
+    const child = spawn(process.execPath, [REBOX, ...args], { cwd: tmpdir(), stdio: ["ignore", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("latin1").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      reject(new Error(`rebox ${args.join(" ")} did not end within ${timeoutMs} ms\n${stdout}\n${stderr}`));
+    }, timeoutMs);
+    child.on("error", reject);
+    child.on("close", (status, signal) => {
+      clearTimeout(timer);
+      resolveRun({ status, signal, stdout, stderr });
+    });
+    onStart?.(child.pid!);
+  });
+}
+
+/** QEMU's arguments for the guest kit. */
+export function guestArgs(serial: string, task: string, parameters: GuestRunOptions["parameters"], kernelArgs = "") {
+  const words = Object.entries(parameters ?? {}).map(([key, value]) => `rebox.${key}=${value}`);
+  const append = ["console=ttyS0", "quiet", `rebox.run=${task}`, ...words, kernelArgs].join(" ");
+  return [
+    ...["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none", "-serial", `file:${serial}`],
+    ...["-kernel", join(GUEST, "vmlinuz"), "-initrd", join(GUEST, "initramfs.cpio.gz"), "-append", append],
+  ];
+}
+
+/** Boots the guest kit under `rebox run`, with a script, and returns when the machine is gone. */
+export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-test-"));
+  try {
+    const serial = join(folder, "serial.txt");
+    const log = join(folder, "log.json");
+    writeFileSync(serial, "");
+    const args = ["run", "--json", log, ...(options.reboxArgs ?? [])];
+    if (options.script) {
+      const script = join(folder, "script.ts");
+      writeFileSync(script, options.script(serial));
+      args.push("--script", script);
+    }
+    args.push("--", ...guestArgs(serial, options.task, options.parameters, options.kernelArgs));
+    const run = await runRebox([...args, ...(options.qemuArgs ?? [])], options.timeoutMs ?? 60_000);
+    const events = readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as { type: string; text?: string; cause?: string });
+    return {
+      ...run,
+      messages: events.filter((event) => event.type === "message").map((event) => event.text ?? ""),
+      truth: readTruth(readFileSync(serial, "latin1")),
+      cause: events.find((event) => event.type === "end")?.cause,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

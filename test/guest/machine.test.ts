@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { runGuest, scriptPrelude } from "./guest-run";
+
+const QEMU_IMG = resolve(__dirname, "../../../qemu/qemu-img");
+
+function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-machine-"));
+  return run(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
+}
+
+test("a snapshot brings memory back as it was", () =>
+  inFolder(async (folder) => {
+    const disk = join(folder, "disk.qcow2");
+    execFileSync(QEMU_IMG, ["create", "-q", "-f", "qcow2", disk, "64M"]);
+    const run = await runGuest({
+      task: "pattern",
+      qemuArgs: ["-drive", `file=${disk},if=virtio`],
+      script: (serial) => `
+        import { CallbackManager, Engine, loadVm, readPa, saveVm, writePa } from "rebox";
+        ${scriptPrelude(serial)}
+        let cm: CallbackManager;
+        export function initialize_callbacks(handle: number, printer: (text: string) => void): void {
+          cm = new CallbackManager(handle);
+          let changes = 0;
+          cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, () => void changes++);
+          void (async () => {
+            const physical = BigInt((await untilTruth("pattern.done")).get("pattern.physical")!);
+            await saveVm("before");
+            writePa(physical, Buffer.from("changed!"));
+            printer(readPa(physical, 8).toString());
+            await loadVm("before");
+            printer("0x" + readPa(physical, 8).readBigUInt64LE().toString(16));
+            await loadVm("no such").catch((error: Error) => printer(error.message));
+            const then = changes;
+            await Engine.get().hmp("sendkey ret");
+            while (changes === then) await new Promise((resolve) => setTimeout(resolve, 20));
+            printer("still called");
+            await Engine.get().quit();
+          })();
+        }
+        export function clean(): void {
+          cm.clean();
+        }
+      `,
+    });
+    assert.equal(run.status, 0, run.stderr);
+    assert.equal(run.messages[0], "changed!");
+    assert.equal(run.messages[1], run.truth.get("pattern.value"));
+    assert.match(run.messages[2] ?? "", /no such/);
+    assert.equal(run.messages[3], "still called");
+  }));
+
+test("the screen is a picture, and keys reach the guest's shell", () =>
+  inFolder(async (folder) => {
+    const picture = join(folder, "screen.png");
+    const run = await runGuest({
+      task: "keys",
+      script: (serial) => `
+        import { Engine, mouseButton, mouseMove, screenshot, sendKey } from "rebox";
+        ${scriptPrelude(serial)}
+        export function initialize_callbacks(_: number, printer: (text: string) => void): void {
+          void (async () => {
+            await untilTruth("keys.ready");
+            for (const key of ["r", "e", "shift-b", "o", "x", "ret"]) await sendKey(key, 30);
+            await untilTruth("keys.line");
+            await mouseMove(5, -5);
+            await mouseButton(1);
+            await mouseButton(0);
+            await sendKey("no-such-key").catch((error: Error) => printer(error.message));
+            await screenshot(${JSON.stringify(picture)});
+            await screenshot("/nowhere/screen.png").catch((error: Error) => printer(error.message));
+            await Engine.get().quit();
+          })();
+        }
+        export function clean(): void {}
+      `,
+    });
+    assert.equal(run.status, 0, run.stderr);
+    assert.equal(run.truth.get("keys.line"), "reBox");
+    assert.match(run.messages[0] ?? "", /no/);
+    assert.match(run.messages[1] ?? "", /\/nowhere\/screen\.png/);
+    const png = readFileSync(picture);
+    assert.equal(png.subarray(1, 4).toString(), "PNG");
+    const [width, height] = [png.readUInt32BE(16), png.readUInt32BE(20)];
+    assert.ok(width >= 640 && height >= 400, `${width} x ${height}`);
+  }));
+
+test("an I/O port answers as it does in the guest, and takes what is written", async () => {
+  const run = await runGuest({
+    task: "idle",
+    script: () => `
+      import { Engine, readIoPort, writeIoPort } from "rebox";
+      export function initialize_callbacks(_: number, printer: (text: string) => void): void {
+        // The clock's CMOS: index 0x70, data 0x71. Register 0x32 is the century.
+        writeIoPort(0x70, 1, 0x32);
+        printer("century " + readIoPort(0x71, 1).toString(16));
+        for (const attempt of [() => readIoPort(0x10000, 1), () => readIoPort(0x71, 3)]) {
+          try {
+            attempt();
+          } catch (error) {
+            printer((error as Error).message);
+          }
+        }
+        void Engine.get().quit();
+      }
+      export function clean(): void {}
+    `,
+  });
+  assert.equal(run.status, 0, run.stderr);
+  assert.deepEqual(run.messages, [
+    "century 20",
+    "port is 65536: a whole number from 0 to 0xffff",
+    "size is 3: 1, 2 or 4 bytes",
+  ]);
+});
