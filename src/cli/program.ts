@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
 import { stopCompiler } from "../scripts/script-compiler";
 import { createCheckCommand } from "./check/check-command";
+import { createDemoCommand } from "./demo/demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
 import { ExitStatus } from "./exit-status";
 import { createRunCommand } from "./run/run-command";
@@ -32,6 +33,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
   program.addCommand(createRunCommand(environment, qemuArgs, onStatus));
   program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
+  program.addCommand(createDemoCommand(environment, onStatus));
   for (const command of [program, ...program.commands]) {
     command.exitOverride();
     command.configureOutput({

@@ -1,0 +1,123 @@
+/**
+ * Shows live what the guest does: address spaces as they appear, context switches, executed blocks, and the addresses
+ * that are executed most. When it is unloaded it leaves a picture of the guest's screen in live_view.png.
+ *
+ *   rebox run --script scripts/live_view.ts -- QEMU-ARGS...
+ *
+ * It slows the guest down by little: blocks are counted natively, and only a sample of them reaches this script.
+ */
+import {
+  ALL_PROCESSES,
+  CallbackManager,
+  Engine,
+  getBlockCount,
+  type Subscription,
+  screenshot,
+  setBlockCounting,
+  startMonitoringProcess,
+  stopMonitoringProcess,
+  type TranslationBlock,
+} from "rebox";
+
+const INTERVAL_MS = 1000;
+/** Out of each interval: how long every block is looked at. */
+const SAMPLE_MS = 20;
+const BUSIEST = 5;
+const PICTURE = "live_view.png";
+
+let callbacks: CallbackManager;
+let timer: NodeJS.Timeout;
+let running: Subscription;
+
+const addressSpaces = new Set<bigint>();
+let newAddressSpaces: bigint[] = [];
+let switches = 0;
+let hits = new Map<TranslationBlock, number>();
+let lastBlockCount = 0;
+let lastTimeMs = 0;
+
+const hex = (value: bigint): string => `0x${value.toString(16)}`;
+const perSecond = (count: number, ms: number): string => {
+  const rate = (count * 1000) / ms;
+  return rate >= 1e6 ? `${(rate / 1e6).toFixed(1)} M/s` : rate >= 1e3 ? `${(rate / 1e3).toFixed(1)} k/s` : `${rate.toFixed(0)}/s`;
+};
+
+function onContextChange(_oldPgd: bigint, newPgd: bigint): void {
+  switches++;
+  if (!addressSpaces.has(newPgd)) {
+    addressSpaces.add(newPgd);
+    newAddressSpaces.push(newPgd);
+  }
+}
+
+/** Looks at every executed block for a moment. */
+function sample(): void {
+  hits = new Map();
+  const name = callbacks.addCallback(CallbackManager.BLOCK_BEGIN_CB, (_cpuIndex, _cpu, tb) => {
+    hits.set(tb, (hits.get(tb) ?? 0) + 1);
+  });
+  startMonitoringProcess(ALL_PROCESSES);
+  setTimeout(() => {
+    if (callbacks.callbackExists(name)) {
+      callbacks.rmCallback(name);
+      stopMonitoringProcess(ALL_PROCESSES);
+    }
+  }, SAMPLE_MS);
+}
+
+function describeBusiest(): string[] {
+  const total = [...hits.values()].reduce((sum, count) => sum + count, 0);
+  return [...hits]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, BUSIEST)
+    .map(([tb, count]) => {
+      const where = tb.pc >> 63n ? "kernel" : "user";
+      const share = ((100 * count) / total).toFixed(1).padStart(4);
+      return `      ${share} %  ${where.padEnd(6)} ${hex(tb.pc)}  ${tb.icount} instructions`;
+    });
+}
+
+function show(print: (text: string) => void): void {
+  const nowMs = performance.now();
+  const blocks = getBlockCount();
+  const elapsedMs = nowMs - lastTimeMs;
+  print(
+    `${perSecond(blocks - lastBlockCount, elapsedMs)} blocks, ${perSecond(switches, elapsedMs)} context switches, ` +
+      `${addressSpaces.size} address spaces so far`,
+  );
+  for (const pgd of newAddressSpaces.slice(0, BUSIEST)) {
+    print(`  new address space ${hex(pgd)}`);
+  }
+  if (newAddressSpaces.length > BUSIEST) {
+    print(`  ... and ${newAddressSpaces.length - BUSIEST} more`);
+  }
+  if (hits.size > 0) {
+    print(["  executed most:", ...describeBusiest()].join("\n"));
+  }
+  newAddressSpaces = [];
+  switches = 0;
+  lastBlockCount = blocks;
+  lastTimeMs = nowMs;
+  sample();
+}
+
+export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
+  callbacks = new CallbackManager(moduleHandle);
+  callbacks.addCallback(CallbackManager.CONTEXTCHANGE_CB, onContextChange);
+  setBlockCounting(true);
+  lastTimeMs = performance.now();
+  timer = setInterval(() => show(printer), INTERVAL_MS);
+  running = Engine.get().on("paused", ({ state }) => printer(`the guest is paused (${state})`));
+}
+
+export async function clean(): Promise<void> {
+  clearInterval(timer);
+  running.dispose();
+  callbacks.clean();
+  setBlockCounting(false);
+  stopMonitoringProcess(ALL_PROCESSES, true);
+  if (Engine.get().state === "running") {
+    await screenshot(PICTURE);
+    console.log(`The guest's screen is in ${PICTURE}.`);
+  }
+}

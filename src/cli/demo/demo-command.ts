@@ -1,0 +1,43 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import type { RunEnvironment } from "../run/run-environment";
+import { createRunPlan } from "../run/run-plan";
+import { RunSession } from "../run/run-session";
+import { UsageError } from "../usage-error";
+
+const DEMO_MS = 20_000;
+
+/** The machine of the demo: the guest kit, with work that never ends, and a screen. */
+function getQemuArgs(guestFolder: string): string[] {
+  return [
+    ...["-m", "256", "-display", "none", "-nic", "none", "-monitor", "none", "-serial", "null"],
+    ...["-kernel", join(guestFolder, "vmlinuz"), "-initrd", join(guestFolder, "initramfs.cpio.gz")],
+    ...["-append", "console=ttyS0 quiet rebox.run=busy"],
+  ];
+}
+
+/**
+ * Creates the command `rebox demo`, which is what `npm run demo` runs after set-up.
+ *
+ * @param environment the engine and the process
+ * @param onStatus receives the exit status
+ */
+export function createDemoCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
+  return new Command("demo")
+    .summary("boot the guest kit and show live what it does")
+    .description(`Boots the guest kit for ${DEMO_MS / 1000} seconds with scripts/live_view.ts.`)
+    .helpOption("-h, --help", "show this help")
+    .action(async () => {
+      const { projectFolder, stdout } = environment;
+      const guestFolder = join(projectFolder, "build/guest");
+      if (!existsSync(join(guestFolder, "vmlinuz"))) {
+        throw new UsageError(`there is no guest in ${guestFolder}: run \`npm run guest\``);
+      }
+      const script = join(projectFolder, "scripts/live_view.ts");
+      const qemuArgs = getQemuArgs(guestFolder);
+      stdout.write(`A Linux guest boots inside this Node process, watched by ${script}.\n`);
+      const plan = createRunPlan({ script: [script], timeout: DEMO_MS }, qemuArgs, projectFolder);
+      onStatus(await new RunSession(plan, environment).run());
+    });
+}
