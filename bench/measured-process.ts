@@ -6,8 +6,8 @@ const PATIENCE_MS = 180_000;
 const KEPT_LINES = 20;
 
 interface Waiter {
-  readonly accepts: (item: string | object) => boolean;
-  readonly settle: (item: string | object) => void;
+  /** Looks at what is there now. Returns whether that was what it waits for. */
+  readonly look: () => boolean;
   readonly fail: (error: Error) => void;
 }
 
@@ -19,7 +19,10 @@ export class MeasuredProcess implements AsyncDisposable {
   readonly #exited: Promise<void>;
   readonly #waiters = new Set<Waiter>();
   readonly #lines: string[] = [];
-  #over = false;
+  readonly #facts = new Map<string, string>();
+  readonly #messages: object[] = [];
+  /** How it ended, once it has. */
+  #ending: string | undefined;
   readonly #killAtExit = () => this.#child.kill("SIGKILL");
 
   /** @param channel whether the process has Node's message channel */
@@ -32,13 +35,18 @@ export class MeasuredProcess implements AsyncDisposable {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       createInterface({ input: stream as NodeJS.ReadableStream }).on("line", (line) => this.#onLine(line));
     }
-    this.#child.on("message", (message) => this.#offer(message as object));
+    this.#child.on("message", (message) => {
+      this.#messages.push(message as object);
+      this.#wakeWaiters();
+    });
     process.on("exit", this.#killAtExit);
     this.#exited = new Promise((resolve) => {
       const onEnd = (how: string) => {
-        this.#over = true;
+        this.#ending = how;
         process.off("exit", this.#killAtExit);
-        this.#failAll(how);
+        for (const waiter of [...this.#waiters]) {
+          waiter.fail(this.#fail(how));
+        }
         resolve();
       };
       this.#child.on("error", (error) => onEnd(`could not start: ${error.message}`));
@@ -52,37 +60,27 @@ export class MeasuredProcess implements AsyncDisposable {
   }
 
   /**
-   * Waits for a fact of the guest kit, "rebox-guest: <name>=<value>" or "rebox-guest: <name>".
+   * Waits for a fact of the guest kit, "rebox-guest: <name>=<value>" or "rebox-guest: <name>", unless it is known.
    *
    * @returns the value, or an empty string
    * @throws Error when the process ends before, or takes longer than three minutes
    */
-  async waitForFact(name: string): Promise<string> {
-    const start = `rebox-guest: ${name}`;
-    const line = await this.#wait(
-      (item) => typeof item === "string" && (item === start || item.startsWith(`${start}=`)),
-      `the guest's "${name}"`,
-    );
-    return (line as string).slice(start.length + 1);
+  waitForFact(name: string): Promise<string> {
+    return this.#wait(`the guest's "${name}"`, () => this.#facts.get(name));
   }
 
   /**
-   * Waits for the next message.
+   * Waits for the next message, in the order they were sent.
    *
    * @throws Error as waitForFact()
    */
-  async waitForMessage<Message extends object>(): Promise<Message> {
-    return (await this.#wait((item) => typeof item === "object", "its message")) as Message;
+  waitForMessage<Message extends object>(): Promise<Message> {
+    return this.#wait("its message", () => this.#messages.shift() as Message | undefined);
   }
 
   /** Tells the process, over its message channel, to go on with the next step of its work. */
   proceed(): void {
     this.#child.send("proceed");
-  }
-
-  /** Waits until it has ended by itself. */
-  async waitForEnd(): Promise<void> {
-    await this.#exited;
   }
 
   /** Ends the process at once, if it has not ended. */
@@ -91,51 +89,53 @@ export class MeasuredProcess implements AsyncDisposable {
     await this.#exited;
   }
 
-  #onLine(text: string): void {
-    // The serial console ends lines with CR LF, and the firmware leaves escape sequences before the first one.
-    const line = text.slice(Math.max(0, text.indexOf("rebox-guest: "))).trimEnd();
+  #onLine(line: string): void {
     this.#lines.push(line);
     if (this.#lines.length > KEPT_LINES) {
       this.#lines.shift();
     }
-    this.#offer(line);
+    // The firmware leaves escape sequences before the first line.
+    const fact = /rebox-guest: ([^=]*)=?(.*)/.exec(line.trimEnd());
+    if (fact) {
+      this.#facts.set(fact[1] as string, fact[2] as string);
+      this.#wakeWaiters();
+    }
   }
 
-  #offer(item: string | object): void {
+  #wakeWaiters(): void {
     for (const waiter of [...this.#waiters]) {
-      if (waiter.accepts(item)) {
-        waiter.settle(item);
+      if (waiter.look()) {
+        this.#waiters.delete(waiter);
       }
     }
   }
 
-  #failAll(how: string): void {
-    for (const waiter of [...this.#waiters]) {
-      waiter.fail(new Error(`${this.command} ${how} too early; its last lines:\n${this.#lines.join("\n")}`));
-    }
+  #fail(what: string): Error {
+    return new Error(`${this.command} ${what}; its last lines:\n${this.#lines.join("\n")}`);
   }
 
-  #wait(accepts: Waiter["accepts"], what: string): Promise<string | object> {
-    if (this.#over) {
-      return Promise.reject(new Error(`${this.command} has ended; its last lines:\n${this.#lines.join("\n")}`));
-    }
-    const { promise, resolve, reject } = createDeferred<string | object>();
-    const timer = setTimeout(() => this.#failAll(`waits for ${what} for ${PATIENCE_MS} ms,`), PATIENCE_MS);
-    const waiter: Waiter = { accepts, settle: resolve, fail: reject };
-    this.#waiters.add(waiter);
-    return promise.finally(() => {
-      clearTimeout(timer);
-      this.#waiters.delete(waiter);
+  #wait<Item>(what: string, find: () => Item | undefined): Promise<Item> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => fail(this.#fail(`kept silent about ${what} for ${PATIENCE_MS} ms`)), PATIENCE_MS);
+      const fail = (error: Error) => {
+        clearTimeout(timer);
+        this.#waiters.delete(waiter);
+        reject(error);
+      };
+      const look = () => {
+        const item = find();
+        if (item !== undefined) {
+          clearTimeout(timer);
+          resolve(item);
+        }
+        return item !== undefined;
+      };
+      const waiter: Waiter = { look, fail };
+      this.#waiters.add(waiter);
+      this.#wakeWaiters();
+      if (this.#ending !== undefined && this.#waiters.has(waiter)) {
+        fail(this.#fail(this.#ending));
+      }
     });
   }
-}
-
-function createDeferred<Value>() {
-  let resolve!: (value: Value) => void;
-  let reject!: (error: Error) => void;
-  const promise = new Promise<Value>((settle, fail) => {
-    resolve = settle;
-    reject = fail;
-  });
-  return { promise, resolve, reject };
 }

@@ -39,7 +39,11 @@ let lastTimeMs = 0;
 const hex = (value: bigint): string => `0x${value.toString(16)}`;
 const perSecond = (count: number, ms: number): string => {
   const rate = (count * 1000) / ms;
-  return rate >= 1e6 ? `${(rate / 1e6).toFixed(1)} M/s` : rate >= 1e3 ? `${(rate / 1e3).toFixed(1)} k/s` : `${rate.toFixed(0)}/s`;
+  return rate >= 1e6
+    ? `${(rate / 1e6).toFixed(1)} M/s`
+    : rate >= 1e3
+      ? `${(rate / 1e3).toFixed(1)} k/s`
+      : `${rate.toFixed(0)}/s`;
 };
 
 function onContextChange(_oldPgd: bigint, newPgd: bigint): void {

@@ -17,7 +17,9 @@ function listFiles(folder: string): string[] {
 }
 
 function layerOf(path: string): string {
-  return relative(SRC, path).split("/")[0]!.replace(/^index$/, "index.ts");
+  return relative(SRC, path)
+    .split("/")[0]!
+    .replace(/^index$/, "index.ts");
 }
 
 function findUpwardImports(file: string, source: string): string[] {

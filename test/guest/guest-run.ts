@@ -59,14 +59,19 @@ export function scriptPrelude(serial: string): string {
   `;
 }
 
-/** Runs a command of rebox in a process of its own. */
+/** Runs a command of rebox in a process of its own; env is added to the environment. */
 export function runRebox(
   args: readonly string[],
   timeoutMs: number,
   onStart?: (pid: number) => void,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Pick<GuestRun, "status" | "signal" | "stdout" | "stderr">> {
   return new Promise((resolveRun, reject) => {
-    const child = spawn(process.execPath, [REBOX, ...args], { cwd: tmpdir(), stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [REBOX, ...args], {
+      cwd: tmpdir(),
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("latin1").on("data", (text: string) => (stdout += text));

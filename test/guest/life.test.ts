@@ -144,17 +144,22 @@ test("a script that ends the process in a callback leaves nothing behind", async
   assert.equal(run.status, 7, run.stderr);
 });
 
-test("a hundred engines in a row start and stop", { timeout: 300_000 }, async () => {
-  const before = readdirSync(tmpdir()).filter((name) => name.startsWith("rebox"));
-  const args = ["run", "--", "-machine", "none", "-display", "none", "-monitor", "none"];
-  for (let number = 1; number <= 100; number++) {
-    let pid = 0;
-    const run = await runRebox(["run", "--timeout", "0.05", ...args.slice(1)], 20_000, (started) => (pid = started));
-    assert.equal(run.status, 0, `engine ${number}: ${run.stderr}`);
-    assert.ok(!existsSync(`/proc/${pid}`), `engine ${number} is gone`);
+test("a hundred engines in a row start and stop, and leave no file and no process", { timeout: 300_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-life-"));
+  try {
+    for (let number = 1; number <= 100; number++) {
+      let pid = 0;
+      const run = await runRebox(
+        ["run", "--timeout", "0.05", "--", "-machine", "none", "-display", "none", "-monitor", "none"],
+        20_000,
+        (started) => (pid = started),
+        { TMPDIR: folder },
+      );
+      assert.equal(run.status, 0, `engine ${number}: ${run.stderr}`);
+      assert.ok(!existsSync(`/proc/${pid}`), `engine ${number} is gone`);
+      assert.deepEqual(readdirSync(folder), []);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  assert.deepEqual(
-    readdirSync(tmpdir()).filter((name) => name.startsWith("rebox")),
-    before,
-  );
 });
