@@ -16,7 +16,7 @@ namespace {
 constexpr int kIdleWaitMs = 2;
 constexpr size_t kMessageSize = 8192;
 
-enum class MessageKind { kWake, kRunState, kReset, kEnded, kQmp };
+enum class MessageKind { kWake, kRunState, kReset, kEnded, kQmp, kWork };
 
 struct Message {
   MessageKind kind;
@@ -24,6 +24,7 @@ struct Message {
   std::string first;
   std::string second;
   napi_ref function = nullptr;
+  std::function<void()> work = nullptr;
 };
 
 napi_threadsafe_function channel;
@@ -35,20 +36,20 @@ void Post(Message* message) {
   }
 }
 
-void OnWake(void*) { Post(new Message{MessageKind::kWake, false, "", "", nullptr}); }
+void OnWake(void*) { Post(new Message{MessageKind::kWake, false, "", "", nullptr, nullptr}); }
 
 void OnRunState(void*, bool running, const char* state) {
-  Post(new Message{MessageKind::kRunState, running, state, "", nullptr});
+  Post(new Message{MessageKind::kRunState, running, state, "", nullptr, nullptr});
 }
 
-void OnReset(void*) { Post(new Message{MessageKind::kReset, false, "", "", nullptr}); }
+void OnReset(void*) { Post(new Message{MessageKind::kReset, false, "", "", nullptr, nullptr}); }
 
 void OnEnded(void*, bool crashed, const char* cause, const char* message) {
-  Post(new Message{MessageKind::kEnded, crashed, cause, message, nullptr});
+  Post(new Message{MessageKind::kEnded, crashed, cause, message, nullptr, nullptr});
 }
 
 void OnQmp(void* opaque, const char* response) {
-  Post(new Message{MessageKind::kQmp, false, response, "", static_cast<napi_ref>(opaque)});
+  Post(new Message{MessageKind::kQmp, false, response, "", static_cast<napi_ref>(opaque), nullptr});
 }
 
 // These functions are rebox's own: what they throw is an error of rebox, and Node shall treat it as uncaught.
@@ -71,6 +72,8 @@ void Deliver(napi_env env, napi_value, void*, void* data) {
       function.reference = message->function;
       CallOwn(env, function, {Napi::String::New(wrapped, message->first)});
       napi_delete_reference(env, message->function);
+    } else if (message->kind == MessageKind::kWork) {
+      message->work();
     } else {
       static const char* const names[] = {"wake", "runState", "reset", "ended"};
       Napi::Object object(env, calls.Get(handlers));
@@ -173,6 +176,10 @@ Napi::Value RemoveOnFault(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+void PostToEventLoop(std::function<void()> work) {
+  Post(new Message{MessageKind::kWork, false, "", "", nullptr, std::move(work)});
+}
 
 Napi::Object InitEngine(Napi::Env env, Napi::Object exports) {
   exports.Set("start", Napi::Function::New(env, Start));

@@ -3,7 +3,9 @@
 
 #include <napi.h>
 
+#include <functional>
+
 Napi::Object InitEngine(Napi::Env env, Napi::Object exports);
 
-// Ends a running engine for the end of the process.
-void EndEngine();
+// Any thread. Runs work on Node's thread, by the event loop, within a scope for calls; dropped when the engine is gone.
+void PostToEventLoop(std::function<void()> work);

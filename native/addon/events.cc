@@ -5,15 +5,21 @@
 #include <vector>
 
 #include "addon_state.h"
+#include "engine.h"
 #include "qemu_glue.h"
 
 namespace {
 
 struct Listener {
   uint32_t id = 0;
+  rebox_event event = REBOX_BLOCK_BEGIN;
   Callable function;
   bool alive = true;
+  // With an address: its hook in QEMU.
   uint32_t hook = 0;
+  // Of REBOX_OPCODE_RANGE.
+  uint16_t first_opcode = 0;
+  uint16_t last_opcode = 0;
 };
 
 // The listeners of one event. They may come and go while the event is delivered: a new one waits for the next event,
@@ -92,13 +98,12 @@ class ListenerList {
   bool dead_ = false;
 };
 
-// The order is that of EventKind in src/engine/native.ts.
-enum EventKind { kBlockBegin, kHookedBlock, kContextChange, kEventKinds };
-
 napi_env environment;
 uint32_t last_id;
-ListenerList block_begin, context_change, hooked;
-std::unordered_map<uint32_t, std::pair<EventKind, Listener*>> by_id;
+// By rebox_event; the address-bound callbacks of a type are kept apart, in hooked.
+ListenerList listeners[REBOX_EVENT_COUNT];
+ListenerList hooked;
+std::unordered_map<uint32_t, Listener*> by_id;
 std::unordered_map<uint32_t, Listener*> by_hook;
 
 Callable failure_handler;
@@ -166,30 +171,108 @@ napi_value CpuNumber(int cpu_index) {
   return cpu.number;
 }
 
-inline void FireBlock(Listener& listener, int cpu_index, rebox_block* block) {
-  ScriptCalls& calls = State().calls;
-  calls.PrepareScope();
-  napi_value arguments[3] = {CpuNumber(cpu_index), calls.Get(cpus[cpu_index]->object), BlockObject(block)};
-  Fire(listener, 3, arguments);
-}
-
 inline bool CanDeliver(int cpu_index) {
   return !State().silent && State().calls.HasScope() && static_cast<size_t>(cpu_index) < cpus.size();
 }
 
-void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
+napi_value BigInt(uint64_t value) {
+  napi_value result = nullptr;
+  napi_create_bigint_uint64(environment, value, &result);
+  return result;
+}
+
+napi_value Number(uint32_t value) {
+  napi_value result = nullptr;
+  napi_create_uint32(environment, value, &result);
+  return result;
+}
+
+// Calls every listener of an event; arguments are made anew for each, because the scope may be.
+template <typename MakeArguments>
+inline void FireAll(rebox_event event, int cpu_index, MakeArguments make_arguments) {
   if (!CanDeliver(cpu_index)) {
     return;
   }
-  block_begin.Each([&](Listener& listener) { FireBlock(listener, cpu_index, block); });
+  listeners[event].Each([&](Listener& listener) {
+    State().calls.PrepareScope();
+    napi_value arguments[5];
+    size_t count = make_arguments(arguments);
+    Fire(listener, count, arguments);
+  });
 }
 
-void OnHookedBlock(void*, int cpu_index, rebox_block* block, uint32_t hook) {
+inline napi_value CpuObject(int cpu_index) { return State().calls.Get(cpus[cpu_index]->object); }
+
+void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
+  FireAll(REBOX_BLOCK_BEGIN, cpu_index, [&](napi_value* arguments) {
+    arguments[0] = CpuNumber(cpu_index);
+    arguments[1] = CpuObject(cpu_index);
+    arguments[2] = BlockObject(block);
+    return 3;
+  });
+}
+
+void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
+  FireAll(REBOX_BLOCK_END, cpu_index, [&](napi_value* arguments) {
+    arguments[0] = CpuNumber(cpu_index);
+    arguments[1] = CpuObject(cpu_index);
+    arguments[2] = BlockObject(block);
+    arguments[3] = BigInt(cur_pc);
+    arguments[4] = BigInt(next_pc);
+    return 5;
+  });
+}
+
+void FireInsn(rebox_event event, int cpu_index) {
+  FireAll(event, cpu_index, [&](napi_value* arguments) {
+    arguments[0] = CpuNumber(cpu_index);
+    arguments[1] = CpuObject(cpu_index);
+    return 2;
+  });
+}
+
+void OnInsnBegin(void*, int cpu_index) { FireInsn(REBOX_INSN_BEGIN, cpu_index); }
+
+void OnInsnEnd(void*, int cpu_index) { FireInsn(REBOX_INSN_END, cpu_index); }
+
+void OnAccess(void*, int cpu_index, bool is_write, const rebox_access* access) {
+  FireAll(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, cpu_index, [&](napi_value* arguments) {
+    arguments[0] = CpuNumber(cpu_index);
+    arguments[1] = BigInt(access->vaddr);
+    arguments[2] = Number(access->size);
+    arguments[3] = BigInt(access->paddr);
+    if (!is_write) {
+      return 4;
+    }
+    napi_create_bigint_words(environment, 0, access->size > 8 ? 2 : 1, access->data, &arguments[4]);
+    return 5;
+  });
+}
+
+void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc) {
+  if (!CanDeliver(cpu_index)) {
+    return;
+  }
+  listeners[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
+    if (opcode < listener.first_opcode || opcode > listener.last_opcode) {
+      return;
+    }
+    State().calls.PrepareScope();
+    napi_value arguments[4] = {CpuNumber(cpu_index), CpuObject(cpu_index), BigInt(pc), BigInt(next_pc)};
+    Fire(listener, 4, arguments);
+  });
+}
+
+void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
   auto found = by_hook.find(hook);
   if (found == by_hook.end() || !CanDeliver(cpu_index)) {
     return;
   }
-  hooked.One(*found->second, [&](Listener& listener) { FireBlock(listener, cpu_index, block); });
+  hooked.One(*found->second, [&](Listener& listener) {
+    State().calls.PrepareScope();
+    napi_value arguments[3] = {CpuNumber(cpu_index), CpuObject(cpu_index), block ? BlockObject(block) : nullptr};
+    Fire(listener, block ? 3 : 2, arguments);
+  });
 }
 
 void OnForget(void*, rebox_block* block) {
@@ -200,61 +283,142 @@ void OnForget(void*, rebox_block* block) {
   delete object;
 }
 
-void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
-  if (!CanDeliver(cpu_index)) {
-    return;
-  }
-  ScriptCalls& calls = State().calls;
-  context_change.Each([&](Listener& listener) {
-    calls.PrepareScope();
-    napi_value arguments[3] = {nullptr, nullptr, CpuNumber(cpu_index)};
-    napi_create_bigint_uint64(environment, old_pgd, &arguments[0]);
-    napi_create_bigint_uint64(environment, new_pgd, &arguments[1]);
-    Fire(listener, 3, arguments);
+void OnTlbFill(void*, int cpu_index, uint64_t vaddr) {
+  FireAll(REBOX_TLB_EXEC, cpu_index, [&](napi_value* arguments) {
+    arguments[0] = CpuObject(cpu_index);
+    arguments[1] = BigInt(vaddr);
+    return 2;
   });
 }
 
-// Listens in QEMU to what somebody listens to here, and to nothing else.
-void UpdateWatches() {
-  rebox_watch_blocks(block_begin.AnyAlive());
-  rebox_listen_context_change(context_change.AnyAlive() ? OnContextChange : nullptr, nullptr);
+void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
+  FireAll(REBOX_CONTEXT_CHANGE, cpu_index, [&](napi_value* arguments) {
+    arguments[0] = BigInt(old_pgd);
+    arguments[1] = BigInt(new_pgd);
+    arguments[2] = CpuNumber(cpu_index);
+    return 3;
+  });
 }
+
+// Devices work on threads of their own: their events are copied and delivered by the event loop.
+struct DeviceEvent {
+  rebox_event event;
+  std::vector<uint8_t> bytes;
+  uint64_t numbers[4];
+};
+
+void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
+  FireAll(message->event, 0, [&](napi_value* arguments) -> size_t {
+    if (message->event == REBOX_KEYSTROKE) {
+      arguments[0] = Number(static_cast<uint32_t>(message->numbers[0]));
+      return 1;
+    }
+    napi_value buffer = nullptr;
+    napi_create_buffer_copy(environment, message->bytes.size(), message->bytes.data(), nullptr, &buffer);
+    napi_value size = Number(static_cast<uint32_t>(message->bytes.size()));
+    if (message->event == REBOX_NIC_SEND) {
+      arguments[0] = BigInt(message->numbers[0]);
+      arguments[1] = size;
+      arguments[2] = buffer;
+      return 3;
+    }
+    arguments[0] = buffer;
+    arguments[1] = size;
+    for (int i = 1; i <= 3; i++) {
+      arguments[i + 1] = BigInt(message->numbers[i]);
+    }
+    return 5;
+  });
+}
+
+void PostDeviceEvent(std::unique_ptr<DeviceEvent> message) {
+  DeviceEvent* released = message.release();
+  PostToEventLoop([released] { DeliverDeviceEvent(std::unique_ptr<DeviceEvent>(released)); });
+}
+
+void OnKeystroke(void*, uint32_t keycode) {
+  PostDeviceEvent(std::unique_ptr<DeviceEvent>(new DeviceEvent{REBOX_KEYSTROKE, {}, {keycode, 0, 0, 0}}));
+}
+
+void PostFrame(rebox_event event, const rebox_frame* frame) {
+  std::vector<uint8_t> bytes(frame->bytes, frame->bytes + frame->size);
+  PostDeviceEvent(std::unique_ptr<DeviceEvent>(
+      new DeviceEvent{event, std::move(bytes), {frame->address, frame->current, frame->start, frame->stop}}));
+}
+
+void OnFrameSent(void*, const rebox_frame* frame) { PostFrame(REBOX_NIC_SEND, frame); }
+
+void OnFrameReceived(void*, const rebox_frame* frame) { PostFrame(REBOX_NIC_REC, frame); }
+
+const rebox_listener kListener = {
+    nullptr,    OnBlockBegin, OnBlockEnd,      OnInsnBegin, OnInsnEnd,   OnAccess,        OnOpcode,
+    OnHooked,   OnForget,     OnTlbFill,       OnContextChange, OnKeystroke, OnFrameSent, OnFrameReceived,
+};
 
 void Remove(uint32_t id) {
   auto found = by_id.find(id);
   if (found == by_id.end()) {
     return;
   }
-  auto [kind, listener] = found->second;
+  Listener* listener = found->second;
+  rebox_event event = listener->event;
   by_id.erase(found);
-  if (kind == kHookedBlock) {
-    rebox_unhook_block(listener->hook);
+  if (listener->hook) {
+    rebox_unhook(listener->hook);
     by_hook.erase(listener->hook);
     hooked.Kill(listener);
-  } else {
-    (kind == kBlockBegin ? block_begin : context_change).Kill(listener);
+    return;
   }
-  UpdateWatches();
+  if (event == REBOX_OPCODE_RANGE) {
+    rebox_ignore_opcodes(listener->first_opcode, listener->last_opcode);
+  }
+  listeners[event].Kill(listener);
+  if (event != REBOX_OPCODE_RANGE) {
+    // Listened to in QEMU is what somebody listens to here, and nothing else.
+    rebox_watch(event, listeners[event].AnyAlive());
+  }
 }
 
-// add(kind, function, address?, pgd?): number, the listener's id
+uint64_t ToUint64(const Napi::Value& value) {
+  bool lossless;
+  return value.As<Napi::BigInt>().Uint64Value(&lossless);
+}
+
+// addListener(event, function): number, the listener's id
 Napi::Value Add(const Napi::CallbackInfo& info) {
-  EventKind kind = static_cast<EventKind>(info[0].As<Napi::Number>().Int32Value());
   auto listener = std::make_unique<Listener>();
   uint32_t id = listener->id = ++last_id;
+  listener->event = static_cast<rebox_event>(info[0].As<Napi::Number>().Int32Value());
   State().calls.Hold(listener->function, info[1]);
-  Listener* added = nullptr;
-  if (kind == kHookedBlock) {
-    bool lossless;
-    listener->hook = rebox_hook_block(info[2].As<Napi::BigInt>().Uint64Value(&lossless),
-                                      info[3].As<Napi::BigInt>().Uint64Value(&lossless));
-    added = hooked.Add(std::move(listener));
-    by_hook[added->hook] = added;
-  } else {
-    added = (kind == kBlockBegin ? block_begin : context_change).Add(std::move(listener));
-  }
-  by_id[id] = {kind, added};
-  UpdateWatches();
+  rebox_event event = listener->event;
+  by_id[id] = listeners[event].Add(std::move(listener));
+  rebox_watch(event, true);
+  return Napi::Number::New(info.Env(), id);
+}
+
+// addHook(event, function, address, pgd): number
+Napi::Value AddHook(const Napi::CallbackInfo& info) {
+  auto listener = std::make_unique<Listener>();
+  uint32_t id = listener->id = ++last_id;
+  listener->event = static_cast<rebox_event>(info[0].As<Napi::Number>().Int32Value());
+  State().calls.Hold(listener->function, info[1]);
+  listener->hook = rebox_hook(listener->event == REBOX_BLOCK_BEGIN, ToUint64(info[2]), ToUint64(info[3]));
+  Listener* added = hooked.Add(std::move(listener));
+  by_hook[added->hook] = added;
+  by_id[id] = added;
+  return Napi::Number::New(info.Env(), id);
+}
+
+// addOpcodes(function, first, last): number
+Napi::Value AddOpcodes(const Napi::CallbackInfo& info) {
+  auto listener = std::make_unique<Listener>();
+  uint32_t id = listener->id = ++last_id;
+  listener->event = REBOX_OPCODE_RANGE;
+  State().calls.Hold(listener->function, info[0]);
+  listener->first_opcode = info[1].As<Napi::Number>().Uint32Value();
+  listener->last_opcode = info[2].As<Napi::Number>().Uint32Value();
+  rebox_watch_opcodes(listener->first_opcode, listener->last_opcode);
+  by_id[id] = listeners[REBOX_OPCODE_RANGE].Add(std::move(listener));
   return Napi::Number::New(info.Env(), id);
 }
 
@@ -275,27 +439,21 @@ Napi::Value SetScriptObjects(const Napi::CallbackInfo& info) {
   }
   calls.Hold(block_factory, info[1]);
   calls.Hold(failure_handler, info[2]);
-  static const rebox_block_listener listener = {nullptr, OnBlockBegin, OnHookedBlock, OnForget};
-  rebox_listen_blocks(&listener);
+  rebox_listen(&kListener);
   return env.Undefined();
 }
 
-uint64_t ToPgd(const Napi::Value& value) {
-  bool lossless;
-  return value.As<Napi::BigInt>().Uint64Value(&lossless);
-}
-
 Napi::Value Monitor(const Napi::CallbackInfo& info) {
-  rebox_monitor(ToPgd(info[0]));
+  rebox_monitor(ToUint64(info[0]));
   return info.Env().Undefined();
 }
 
 Napi::Value Unmonitor(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), rebox_unmonitor(ToPgd(info[0]), info[1].As<Napi::Boolean>()));
+  return Napi::Boolean::New(info.Env(), rebox_unmonitor(ToUint64(info[0]), info[1].As<Napi::Boolean>()));
 }
 
 Napi::Value IsMonitored(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), rebox_is_monitored(ToPgd(info[0])));
+  return Napi::Boolean::New(info.Env(), rebox_is_monitored(ToUint64(info[0])));
 }
 
 Napi::Value CurrentPgd(const Napi::CallbackInfo& info) {
@@ -315,6 +473,8 @@ Napi::Value BlockCount(const Napi::CallbackInfo& info) {
 
 Napi::Object InitEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("addListener", Napi::Function::New(env, Add));
+  exports.Set("addHook", Napi::Function::New(env, AddHook));
+  exports.Set("addOpcodes", Napi::Function::New(env, AddOpcodes));
   exports.Set("removeListener", Napi::Function::New(env, RemoveById));
   exports.Set("setScriptObjects", Napi::Function::New(env, SetScriptObjects));
   exports.Set("monitor", Napi::Function::New(env, Monitor));

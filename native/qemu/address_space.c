@@ -10,17 +10,9 @@ static uint64_t current_pgd[REBOX_MAX_CPUS];
 static GHashTable *monitored;    /* pgd -> count */
 static unsigned int monitor_all;
 
-static rebox_context_change listener;
-static void *listener_opaque;
-
 static bool is_monitored(uint64_t pgd)
 {
     return monitor_all || (monitored && g_hash_table_contains(monitored, &pgd));
-}
-
-bool rebox_any_monitored(void)
-{
-    return monitor_all || (monitored && g_hash_table_size(monitored));
 }
 
 static void refresh_flags(void)
@@ -28,7 +20,7 @@ static void refresh_flags(void)
     CPUState *cpu;
 
     CPU_FOREACH(cpu) {
-        rebox_set_monitored_flag(cpu->cpu_index, is_monitored(current_pgd[cpu->cpu_index]));
+        rebox_select_translations(cpu, is_monitored(current_pgd[cpu->cpu_index]));
     }
 }
 
@@ -84,12 +76,6 @@ bool rebox_is_monitored(uint64_t pgd)
     return pgd == REBOX_ALL_PROCESSES ? monitor_all != 0 : is_monitored(pgd);
 }
 
-void rebox_listen_context_change(rebox_context_change new_listener, void *opaque)
-{
-    listener_opaque = opaque;
-    listener = new_listener;
-}
-
 static void enter_address_space(CPUState *cpu, CPUX86State *env)
 {
     uint64_t old = current_pgd[cpu->cpu_index];
@@ -103,13 +89,13 @@ static void enter_address_space(CPUState *cpu, CPUX86State *env)
         rebox_set_kpti();
         new = rebox_pgd_identity(env);
         current_pgd[cpu->cpu_index] = new;
-        rebox_set_monitored_flag(cpu->cpu_index, is_monitored(new));
+        rebox_select_translations(cpu, is_monitored(new));
         return;
     }
     current_pgd[cpu->cpu_index] = new;
-    rebox_set_monitored_flag(cpu->cpu_index, is_monitored(new));
-    if (listener) {
-        listener(listener_opaque, cpu->cpu_index, old, new);
+    rebox_select_translations(cpu, is_monitored(new));
+    if (rebox_watched[REBOX_CONTEXT_CHANGE]) {
+        rebox_listening->context_change(rebox_listening->opaque, cpu->cpu_index, old, new);
     }
 }
 
@@ -121,6 +107,10 @@ void rebox_hook_cr3(CPUX86State *env)
     if (!rebox_on_vcpu_thread() || !rebox_in_guest_code() || cpu != current_cpu) {
         return;
     }
+    if (rebox_any_pending(cpu->cpu_index) && current_pgd[cpu->cpu_index] != rebox_pgd_identity(env)) {
+        /* The next block may be one of a process that is not monitored, where nobody would report the end. */
+        rebox_finish_at_cr3(cpu->cpu_index);
+    }
     enter_address_space(cpu, env);
     if (rebox_take_disturbance() == REBOX_PC_CHANGED) {
         cpu_loop_exit_noexc(cpu);
@@ -130,7 +120,7 @@ void rebox_hook_cr3(CPUX86State *env)
 void rebox_sync_address_space(CPUState *cpu)
 {
     enter_address_space(cpu, cpu_env(cpu));
-    rebox_set_monitored_flag(cpu->cpu_index, is_monitored(current_pgd[cpu->cpu_index]));
+    rebox_select_translations(cpu, is_monitored(current_pgd[cpu->cpu_index]));
     /* The vCPU has not entered generated code: whatever a listener wrote is simply there. */
     rebox_take_disturbance();
 }

@@ -64,6 +64,7 @@ static void on_shutdown(Notifier *notifier, void *data)
 
 static void on_reset(void *opaque)
 {
+    rebox_forget_progress();
     rebox_events.reset(rebox_events.opaque);
 }
 
@@ -159,7 +160,7 @@ rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_
         return REBOX_START_EXITED;
     }
 
-    rebox_blocks_init();
+    rebox_instrument_init();
     rebox_faults_install_handlers();
     qemu_add_vm_change_state_handler(on_run_state, NULL);
     shutdown_notifier.notify = on_shutdown;

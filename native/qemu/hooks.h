@@ -6,17 +6,31 @@
 #ifndef REBOX_HOOKS_H
 #define REBOX_HOOKS_H
 
-struct AccelOpsClass;
+#include "qemu/typedefs.h"
+
 struct CPUArchState;
-struct Error;
+struct iovec;
 
 /* Puts the vCPUs on the thread that called rebox_engine_start() (vcpu.c). */
-void rebox_hook_accel_ops(struct AccelOpsClass *ops);
+void rebox_hook_accel_ops(AccelOpsClass *ops);
 
 /* Returns false, with an error for the user when errp is not NULL: the vCPUs share one thread (vcpu.c). */
-bool rebox_hook_mttcg(struct Error **errp);
+bool rebox_hook_mttcg(Error **errp);
 
 /* Reports that env->cr[3] was written (address_space.c). */
 void rebox_hook_cr3(struct CPUArchState *env);
+
+/* Reports that an interrupt, an exception or (is_int) a software interrupt is about to be delivered (progress.c). */
+void rebox_hook_interrupt(struct CPUArchState *env, int is_int, int is_hw);
+
+/* Reports that addr was entered into the TLB of cpu (devices.c). */
+void rebox_hook_tlb_fill(CPUState *cpu, uint64_t addr);
+
+/* Reports a code that the PS/2 keyboard sends (devices.c). */
+void rebox_hook_keystroke(int keycode);
+
+/* Reports a frame on its way from sender to receiver; one of them may be a network card (devices.c). */
+void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, const uint8_t *bytes, size_t size);
+void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count);
 
 #endif

@@ -35,6 +35,12 @@ typedef enum rebox_disturbance {
     REBOX_PC_CHANGED,
 } rebox_disturbance;
 rebox_disturbance rebox_take_disturbance(void);
+/*
+ * Where in the generated code the vCPU stands, while a callback runs within a block; 0 otherwise. Within a block the
+ * flags are kept in parts that only the generated code knows; rebox_settle_flags() makes them whole.
+ */
+extern uintptr_t rebox_code_pointer;
+void rebox_settle_flags(CPUState *cpu);
 
 /* paging.c: the identity of an address space; see rebox_current_pgd(). */
 uint64_t rebox_pgd_identity(CPUX86State *env);
@@ -45,9 +51,25 @@ bool rebox_same_user_half(CPUX86State *env, uint64_t pgd_a, uint64_t pgd_b);
 
 /* address_space.c: called when a vCPU starts to execute, because CR3 also changes while it does not. */
 void rebox_sync_address_space(CPUState *cpu);
-bool rebox_any_monitored(void);
-/* blocks.c: the inline flag that generated code tests. */
-void rebox_set_monitored_flag(int cpu_index, bool monitored);
-void rebox_blocks_init(void);
+
+/* instrument.c */
+extern const rebox_listener *rebox_listening;
+extern bool rebox_watched[REBOX_EVENT_COUNT];
+void rebox_instrument_init(void);
+/* Chooses between the translations with and without the events of monitored processes. */
+void rebox_select_translations(CPUState *cpu, bool monitored);
+/* The program counter at which this vCPU must go on, because a callback could not be obeyed at once. */
+void rebox_apply_deferred_pc(CPUState *cpu);
+
+/* progress.c: what a vCPU has begun and not ended. */
+bool rebox_any_pending(int cpu_index);
+void rebox_begin_block(int cpu_index, rebox_block *block);
+void rebox_begin_insn(int cpu_index, uint64_t pc);
+void rebox_begin_opcode(uint16_t opcode, int cpu_index);
+/* Reports the ends of what is pending: of the instruction, and with is_block of the block too. */
+void rebox_finish(int cpu_index, uint64_t next_pc, bool is_block);
+/* The same for the instruction that has just written CR3, which ends its block. */
+void rebox_finish_at_cr3(int cpu_index);
+void rebox_forget_progress(void);
 
 #endif

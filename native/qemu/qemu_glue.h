@@ -20,7 +20,7 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 1
+#define REBOX_GLUE_VERSION 2
 
 REBOX_API int rebox_glue_version(void);
 
@@ -173,41 +173,98 @@ REBOX_API void rebox_monitor(uint64_t pgd);
 REBOX_API bool rebox_unmonitor(uint64_t pgd, bool force);
 REBOX_API bool rebox_is_monitored(uint64_t pgd);
 
-typedef void (*rebox_context_change)(void *opaque, int cpu_index, uint64_t old_pgd, uint64_t new_pgd);
+/* ---- events (instrument.c, progress.c, devices.c) ---- */
 
-/* One listener; NULL ends it. */
-REBOX_API void rebox_listen_context_change(rebox_context_change listener, void *opaque);
+/* The order is that of EventKind in src/engine/native.ts. */
+typedef enum rebox_event {
+    REBOX_BLOCK_BEGIN,
+    REBOX_BLOCK_END,
+    REBOX_INSN_BEGIN,
+    REBOX_INSN_END,
+    REBOX_MEM_READ,
+    REBOX_MEM_WRITE,
+    REBOX_OPCODE_RANGE,
+    REBOX_TLB_EXEC,
+    REBOX_CONTEXT_CHANGE,
+    REBOX_KEYSTROKE,
+    REBOX_NIC_REC,
+    REBOX_NIC_SEND,
+    REBOX_EVENT_COUNT
+} rebox_event;
 
-/* ---- executed blocks (blocks.c) ---- */
-
-/* One translated block, unique by its three numbers; user belongs to the listener. */
+/* One translated block, unique by its numbers; user belongs to the listener. */
 typedef struct rebox_block {
     uint64_t pc;
     uint32_t size;        /* in bytes */
-    uint32_t icount;      /* instructions */
+    uint16_t icount;      /* instructions */
+    uint16_t last;        /* where the last instruction begins, in bytes from pc */
     void *user;
 } rebox_block;
 
-typedef void (*rebox_block_begin)(void *opaque, int cpu_index, rebox_block *block);
+/* One access to memory. */
+typedef struct rebox_access {
+    uint64_t vaddr;
+    uint64_t paddr;       /* guest-physical */
+    uint32_t size;        /* in bytes */
+    bool is_mmio;
+    uint64_t data[2];     /* what was read or written, low half first, cleared above size */
+} rebox_access;
 
-typedef struct rebox_block_listener {
+/* One Ethernet frame. What a card's memory says is that of ne2k_pci, and 0 for every other card. */
+typedef struct rebox_frame {
+    const uint8_t *bytes;
+    size_t size;
+    uint64_t address;     /* sent: where the frame lies in the card's memory */
+    uint64_t current;     /* received: where it will be written, and the ring it lies in */
+    uint64_t start;
+    uint64_t stop;
+} rebox_frame;
+
+/*
+ * Who is told. All but the last three are called on the vCPU thread, while the guest stands still; those come from
+ * whatever thread of QEMU handles the device, and what they are given is theirs only during the call.
+ */
+typedef struct rebox_listener {
     void *opaque;
-    /* Every block of a monitored process, before it executes. */
-    rebox_block_begin begin;
-    /* A block that begins at an address given to rebox_hook_block(), in that hook's process. */
+    void (*block_begin)(void *opaque, int cpu_index, rebox_block *block);
+    void (*block_end)(void *opaque, int cpu_index, rebox_block *block, uint64_t cur_pc, uint64_t next_pc);
+    void (*insn_begin)(void *opaque, int cpu_index);
+    void (*insn_end)(void *opaque, int cpu_index);
+    void (*access)(void *opaque, int cpu_index, bool is_write, const rebox_access *access);
+    void (*opcode)(void *opaque, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc);
+    /* A block, or with block NULL an instruction, at a hook's address and in its process. */
     void (*hooked)(void *opaque, int cpu_index, rebox_block *block, uint32_t hook_id);
-    /* The block's translation was thrown away; user must be released. */
+    /* The translation of the block was thrown away: user must be released. */
     void (*forget)(void *opaque, rebox_block *block);
-} rebox_block_listener;
+    void (*tlb_fill)(void *opaque, int cpu_index, uint64_t vaddr);
+    void (*context_change)(void *opaque, int cpu_index, uint64_t old_pgd, uint64_t new_pgd);
+    void (*keystroke)(void *opaque, uint32_t keycode);
+    void (*frame_sent)(void *opaque, const rebox_frame *frame);
+    void (*frame_received)(void *opaque, const rebox_frame *frame);
+} rebox_listener;
 
-REBOX_API void rebox_listen_blocks(const rebox_block_listener *listener);
+/* listener must stay where it is. */
+REBOX_API void rebox_listen(const rebox_listener *listener);
 
-/* Switches listener->begin on and off. From the next block on. */
-REBOX_API void rebox_watch_blocks(bool on);
+/*
+ * Switches an event on and off. Holds from the next block on. Events of executed code are those of monitored
+ * processes; the others are the machine's.
+ */
+REBOX_API void rebox_watch(rebox_event event, bool on);
 
-/* Calls listener->hooked at address, in pgd or, with REBOX_ALL_PROCESSES, in any process. Returns the hook's id. */
-REBOX_API uint32_t rebox_hook_block(uint64_t address, uint64_t pgd);
-REBOX_API bool rebox_unhook_block(uint32_t hook_id);
+/*
+ * Calls listener->hooked at address, for a block or an instruction that begins there, in pgd or, with
+ * REBOX_ALL_PROCESSES, in any process. Returns the hook's id.
+ */
+REBOX_API uint32_t rebox_hook(bool is_block, uint64_t address, uint64_t pgd);
+REBOX_API bool rebox_unhook(uint32_t hook_id);
+
+/*
+ * Calls listener->opcode for instructions whose opcode lies between first and last, both included. Opcodes are one
+ * byte, or 0x0fxx for two; prefixes are not part of them. Ranges are counted: each call needs its rebox_ignore_opcodes.
+ */
+REBOX_API void rebox_watch_opcodes(uint16_t first, uint16_t last);
+REBOX_API void rebox_ignore_opcodes(uint16_t first, uint16_t last);
 
 /* Counts every executed block of the machine natively, without a call. */
 REBOX_API void rebox_count_blocks(bool on);

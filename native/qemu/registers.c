@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/machine.h"
+#include "exec/translation-block.h"
+#include "exec/exec-all.h"
 #include "qemu/main-loop.h"
 #include "hw/i386/apic.h"
 #include "target/i386/tcg/helper-tcg.h"
@@ -49,6 +51,19 @@ static const rebox_register registers[] = {
 };
 
 static rebox_disturbance disturbance;
+uintptr_t rebox_code_pointer;
+
+void rebox_settle_flags(CPUState *cpu)
+{
+    CPUX86State *env = cpu_env(cpu);
+    uint64_t eip = env->eip;
+
+    if (rebox_code_pointer && cpu == current_cpu) {
+        cpu_restore_state(cpu, rebox_code_pointer);
+        rebox_code_pointer = 0;
+        env->eip = eip;
+    }
+}
 
 rebox_disturbance rebox_take_disturbance(void)
 {
@@ -94,6 +109,7 @@ static uint64_t compute(CPUX86State *env, uint32_t number)
 {
     switch (number) {
     case COMPUTED_RFLAGS:
+        rebox_settle_flags(env_cpu(env));
         return cpu_compute_eflags(env);
     case COMPUTED_CR8:
         return env_archcpu(env)->apic_state ? cpu_get_apic_tpr(env_archcpu(env)->apic_state) : 0;
@@ -129,6 +145,7 @@ bool rebox_register_write(int cpu_index, size_t id, uint64_t value)
     }
     env = cpu_env(cpu);
     if (which->kind == REBOX_REGISTER_COMPUTED) {
+        rebox_settle_flags(cpu);
         cpu_load_eflags(env, value, ~(CC_O | CC_S | CC_Z | CC_A | CC_P | CC_C | DF_MASK));
         disturb(cpu, REBOX_STATE_CHANGED);
     } else if (which->offset == offsetof(CPUX86State, eip)) {

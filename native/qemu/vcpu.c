@@ -223,6 +223,7 @@ static void execute_turn(void)
                 icount_prepare_for_run(cpu, budget);
             }
             rebox_sync_address_space(cpu);
+            rebox_apply_deferred_pc(cpu);
             in_guest_code = true;
             reason = tcg_cpu_exec(cpu);
             in_guest_code = false;

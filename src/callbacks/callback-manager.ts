@@ -10,6 +10,16 @@ import type { CallbackFunctions, CallbackOptions, CallbackType } from "./callbac
 /** A script's callbacks: it adds and removes them, and clean() removes them all. */
 export class CallbackManager {
   static readonly BLOCK_BEGIN_CB = "BLOCK_BEGIN_CB";
+  static readonly BLOCK_END_CB = "BLOCK_END_CB";
+  static readonly INSN_BEGIN_CB = "INSN_BEGIN_CB";
+  static readonly INSN_END_CB = "INSN_END_CB";
+  static readonly MEM_READ_CB = "MEM_READ_CB";
+  static readonly MEM_WRITE_CB = "MEM_WRITE_CB";
+  static readonly KEYSTROKE_CB = "KEYSTROKE_CB";
+  static readonly NIC_SEND_CB = "NIC_SEND_CB";
+  static readonly NIC_REC_CB = "NIC_REC_CB";
+  static readonly OPCODE_RANGE_CB = "OPCODE_RANGE_CB";
+  static readonly TLB_EXEC_CB = "TLB_EXEC_CB";
   static readonly CONTEXTCHANGE_CB = "CONTEXTCHANGE_CB";
 
   readonly #moduleHandle: number;
@@ -36,8 +46,9 @@ export class CallbackManager {
   /**
    * Calls a function at every event of a type, synchronously, before the guest goes on.
    *
-   * BLOCK_BEGIN_CB without addr: every block of the monitored processes. With addr: blocks that begin there, in the
-   * process of pgd or in any. CONTEXTCHANGE_CB: whenever a vCPU enters another address space.
+   * Events of blocks, instructions, opcodes and memory are those of the monitored processes; with addr, those at this
+   * address, in the process of pgd or in any. The others are the machine's. Key codes and network frames are reported by
+   * the event loop, just after the device had them; all others while the guest stands still.
    *
    * Takes effect with the next block, also when called from a callback.
    *

@@ -56,13 +56,34 @@ function connect(): void {
   }
 }
 
-const TYPES: readonly CallbackType[] = ["BLOCK_BEGIN_CB", "CONTEXTCHANGE_CB"];
+const EVENT_KINDS: Record<CallbackType, EventKind> = {
+  BLOCK_BEGIN_CB: EventKind.BlockBegin,
+  BLOCK_END_CB: EventKind.BlockEnd,
+  INSN_BEGIN_CB: EventKind.InsnBegin,
+  INSN_END_CB: EventKind.InsnEnd,
+  MEM_READ_CB: EventKind.MemRead,
+  MEM_WRITE_CB: EventKind.MemWrite,
+  KEYSTROKE_CB: EventKind.Keystroke,
+  NIC_SEND_CB: EventKind.NicSend,
+  NIC_REC_CB: EventKind.NicRec,
+  OPCODE_RANGE_CB: EventKind.OpcodeRange,
+  TLB_EXEC_CB: EventKind.TlbExec,
+  CONTEXTCHANGE_CB: EventKind.ContextChange,
+};
+
+const TAKES_ADDRESS: readonly CallbackType[] = ["BLOCK_BEGIN_CB", "INSN_BEGIN_CB"];
+
+function isOpcode(value: number | undefined): value is number {
+  return Number.isInteger(value) && ((value! >= 0 && value! <= 0xff) || (value! >= 0x0f00 && value! <= 0x0fff));
+}
 
 function checkOptions(type: CallbackType, options: CallbackOptions): void {
-  if (!TYPES.includes(type)) {
-    throw new TypeError(`there is no callback type ${String(type)}: it is one of ${TYPES.join(", ")}`);
+  if (!Object.hasOwn(EVENT_KINDS, type)) {
+    throw new TypeError(
+      `there is no callback type ${String(type)}: it is one of ${Object.keys(EVENT_KINDS).join(", ")}`,
+    );
   }
-  if (type !== "BLOCK_BEGIN_CB" && (options.addr !== undefined || options.pgd !== undefined)) {
+  if (!TAKES_ADDRESS.includes(type) && (options.addr !== undefined || options.pgd !== undefined)) {
     throw new TypeError(`${type} takes no addr and no pgd`);
   }
   if (options.addr === undefined && options.pgd !== undefined) {
@@ -73,6 +94,28 @@ function checkOptions(type: CallbackType, options: CallbackOptions): void {
       throw new TypeError(`${key} is a ${typeof options[key]}: addresses are bigint, such as 0xffffffff81000000n`);
     }
   }
+  const { startOpcode, endOpcode } = options;
+  if (type !== "OPCODE_RANGE_CB") {
+    if (startOpcode !== undefined || endOpcode !== undefined) {
+      throw new TypeError(`${type} takes no startOpcode and no endOpcode`);
+    }
+  } else if (!isOpcode(startOpcode) || !isOpcode(endOpcode) || startOpcode > endOpcode) {
+    throw new RangeError(
+      `startOpcode ${startOpcode} and endOpcode ${endOpcode}: opcodes are 0 to 0xff or 0x0f00 to 0x0fff, in this order`,
+    );
+  }
+}
+
+function listen(type: CallbackType, callback: (...args: never[]) => void, options: CallbackOptions): number {
+  const { native } = Engine.get();
+  const kind = EVENT_KINDS[type];
+  if (options.addr !== undefined) {
+    return native.addHook(kind, callback, BigInt.asUintN(64, options.addr), options.pgd ?? ALL_PROCESSES);
+  }
+  if (options.startOpcode !== undefined && options.endOpcode !== undefined) {
+    return native.addOpcodes(callback, options.startOpcode, options.endOpcode);
+  }
+  return native.addListener(kind, callback);
 }
 
 const moduleNames = new Map<number, string>();
@@ -113,16 +156,7 @@ export function registerCallback<Type extends CallbackType>(
   }
   checkOptions(type, options);
   connect();
-  const { native } = Engine.get();
-  const listenerId =
-    options.addr !== undefined
-      ? native.addListener(
-          EventKind.HookedBlock,
-          callback,
-          BigInt.asUintN(64, options.addr),
-          options.pgd ?? ALL_PROCESSES,
-        )
-      : native.addListener(type === "BLOCK_BEGIN_CB" ? EventKind.BlockBegin : EventKind.ContextChange, callback);
+  const listenerId = listen(type, callback, options);
   const registered: RegisteredCallback = {
     name: createCallbackName(options.name ?? `${type.toLowerCase()}_${listenerId}`),
     type,

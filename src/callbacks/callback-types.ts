@@ -1,9 +1,23 @@
 import type { Cpu } from "../guest/cpu";
 import type { TranslationBlock } from "./translation-block";
 
-/** What each type of callback is called with, in the seed's order. */
+/**
+ * What each type of callback is called with, in the seed's order.
+ *
+ * haddr is guest-physical. In INSN_END_CB, BLOCK_END_CB and OPCODE_RANGE_CB the vCPU is at the next instruction already.
+ */
 export interface CallbackFunctions {
   BLOCK_BEGIN_CB: (cpuIndex: number, cpu: Cpu, tb: TranslationBlock) => void;
+  BLOCK_END_CB: (cpuIndex: number, cpu: Cpu, tb: TranslationBlock, curPc: bigint, nextPc: bigint) => void;
+  INSN_BEGIN_CB: (cpuIndex: number, cpu: Cpu) => void;
+  INSN_END_CB: (cpuIndex: number, cpu: Cpu) => void;
+  MEM_READ_CB: (cpuIndex: number, vaddr: bigint, size: number, haddr: bigint) => void;
+  MEM_WRITE_CB: (cpuIndex: number, vaddr: bigint, size: number, haddr: bigint, data: bigint) => void;
+  KEYSTROKE_CB: (keycode: number) => void;
+  NIC_SEND_CB: (addr: bigint, size: number, buf: Buffer) => void;
+  NIC_REC_CB: (buf: Buffer, size: number, curPos: bigint, start: bigint, stop: bigint) => void;
+  OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint) => void;
+  TLB_EXEC_CB: (cpu: Cpu, vaddr: bigint) => void;
   CONTEXTCHANGE_CB: (oldPgd: bigint, newPgd: bigint, cpuIndex: number) => void;
 }
 
@@ -13,8 +27,15 @@ export type CallbackType = keyof CallbackFunctions;
 export interface CallbackOptions {
   /** What it is called; made up when left out. A name that exists gets a number behind it. */
   readonly name?: string;
-  /** BLOCK_BEGIN_CB: only blocks that begin at this virtual address, whether the process is monitored or not. */
+  /**
+   * BLOCK_BEGIN_CB, INSN_BEGIN_CB: only blocks or instructions that begin at this virtual address, whether the process
+   * is monitored or not.
+   */
   readonly addr?: bigint;
-  /** BLOCK_BEGIN_CB with addr: only in this address space; in any when left out. */
+  /** With addr: only in this address space; in any when left out. */
   readonly pgd?: bigint;
+  /** OPCODE_RANGE_CB, required: the first opcode, one byte or 0x0fxx. */
+  readonly startOpcode?: number;
+  /** OPCODE_RANGE_CB, required: the last opcode, included. */
+  readonly endOpcode?: number;
 }

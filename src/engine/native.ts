@@ -23,11 +23,20 @@ export const enum MemoryResult {
   ReadOnly = 3,
 }
 
-/** The events that the addon dispatches. The order is that of EventKind in native/addon/events.cc. */
+/** The events that the addon dispatches. The order is that of rebox_event in native/qemu/qemu_glue.h. */
 export const enum EventKind {
   BlockBegin = 0,
-  HookedBlock = 1,
-  ContextChange = 2,
+  BlockEnd = 1,
+  InsnBegin = 2,
+  InsnEnd = 3,
+  MemRead = 4,
+  MemWrite = 5,
+  OpcodeRange = 6,
+  TlbExec = 7,
+  ContextChange = 8,
+  Keystroke = 9,
+  NicRec = 10,
+  NicSend = 11,
 }
 
 /** One register of a vCPU. Its place in the list is its id. */
@@ -95,8 +104,12 @@ export interface NativeAddon {
   readPort(port: number, size: number): number;
   writePort(port: number, size: number, value: number): void;
 
-  /** address and pgd belong to HookedBlock. Returns the listener's id. */
-  addListener(kind: EventKind, listener: (...args: never[]) => unknown, address?: bigint, pgd?: bigint): number;
+  /** Returns the listener's id. */
+  addListener(kind: EventKind, listener: (...args: never[]) => unknown): number;
+  /** Listens to blocks (BlockBegin) or instructions (InsnBegin) that begin at an address. Returns the listener's id. */
+  addHook(kind: EventKind, listener: (...args: never[]) => unknown, address: bigint, pgd: bigint): number;
+  /** Listens to opcodes from first to last, both included. Returns the listener's id. */
+  addOpcodes(listener: (...args: never[]) => unknown, first: number, last: number): number;
   removeListener(id: number): void;
   setScriptObjects(
     cpus: object[],

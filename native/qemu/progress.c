@@ -1,0 +1,119 @@
+/*
+ * The ends of blocks and instructions.
+ *
+ * An end is reported when the next one begins: only then is it known that the end was reached, and where it led. What
+ * comes in between is noted: an exception means that an instruction was not completed; a hardware interrupt does not
+ * belong to the code it interrupts, so the next address is the one that was interrupted.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "rebox/machine.h"
+
+typedef struct vcpu_progress {
+    rebox_block *block;
+    uint64_t insn_pc;
+    uint64_t resume_pc;      /* where the interrupted code goes on */
+    uint64_t fault_pc;
+    uint16_t opcode;
+    bool insn, has_opcode;
+    bool interrupted, faulted;
+} vcpu_progress;
+
+static vcpu_progress progress[REBOX_MAX_CPUS];
+
+bool rebox_any_pending(int cpu_index)
+{
+    const vcpu_progress *mine = &progress[cpu_index];
+
+    return mine->block || mine->insn || mine->has_opcode;
+}
+
+void rebox_begin_block(int cpu_index, rebox_block *block)
+{
+    progress[cpu_index].block = block;
+}
+
+void rebox_begin_insn(int cpu_index, uint64_t pc)
+{
+    progress[cpu_index].insn = true;
+    progress[cpu_index].insn_pc = pc;
+}
+
+void rebox_begin_opcode(uint16_t opcode, int cpu_index)
+{
+    progress[cpu_index].has_opcode = true;
+    progress[cpu_index].opcode = opcode;
+}
+
+/* The seed gives no next address for returns and for instructions that enter or leave the kernel. */
+static bool has_next_pc(uint16_t opcode)
+{
+    switch (opcode) {
+    case 0xc2: case 0xc3: case 0xca: case 0xcb: case 0xcf:     /* ret, retf, iret */
+    case 0xcc: case 0xcd: case 0xce: case 0xf1:                /* int3, int, into, int1 */
+    case 0x0f05: case 0x0f07: case 0x0f34: case 0x0f35:        /* syscall, sysret, sysenter, sysexit */
+        return false;
+    default:
+        return true;
+    }
+}
+
+void rebox_finish(int cpu_index, uint64_t next_pc, bool is_block)
+{
+    vcpu_progress *mine = &progress[cpu_index];
+    vcpu_progress done = *mine;
+
+    /* Cleared first: a listener may begin something new. */
+    mine->insn = mine->has_opcode = mine->interrupted = mine->faulted = false;
+    if (is_block) {
+        mine->block = NULL;
+    }
+    if (done.interrupted) {
+        next_pc = done.resume_pc;
+    }
+    if (done.has_opcode && !done.faulted && rebox_watched[REBOX_OPCODE_RANGE]) {
+        rebox_listening->opcode(rebox_listening->opaque, cpu_index, done.opcode, done.insn_pc,
+                                has_next_pc(done.opcode) ? next_pc : 0);
+    }
+    if (done.insn && !done.faulted && rebox_watched[REBOX_INSN_END]) {
+        rebox_listening->insn_end(rebox_listening->opaque, cpu_index);
+    }
+    if (is_block && done.block && rebox_watched[REBOX_BLOCK_END]) {
+        rebox_listening->block_end(rebox_listening->opaque, cpu_index, done.block,
+                                   done.faulted ? done.fault_pc : done.block->pc + done.block->last, next_pc);
+    }
+}
+
+void rebox_finish_at_cr3(int cpu_index)
+{
+    vcpu_progress *mine = &progress[cpu_index];
+
+    if (mine->block) {
+        rebox_finish(cpu_index, mine->block->pc + mine->block->size, true);
+    } else {
+        /* MOV CR3 is three bytes: 0F 22 and its operand. */
+        rebox_finish(cpu_index, mine->insn_pc + 3, false);
+    }
+}
+
+void rebox_hook_interrupt(CPUX86State *env, int is_int, int is_hw)
+{
+    int cpu_index = env_cpu(env)->cpu_index;
+    vcpu_progress *mine = &progress[cpu_index];
+
+    if (!rebox_any_pending(cpu_index) || mine->interrupted || mine->faulted) {
+        return;
+    }
+    if (is_hw) {
+        mine->interrupted = true;
+        mine->resume_pc = env->eip;
+    } else if (!is_int) {
+        mine->faulted = true;
+        mine->fault_pc = env->eip;
+    }
+}
+
+void rebox_forget_progress(void)
+{
+    memset(progress, 0, sizeof(progress));
+}
