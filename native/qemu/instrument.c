@@ -184,6 +184,13 @@ static void call_hooks(int cpu_index, rebox_block *block, uint64_t pc, uint64_t 
     }
 }
 
+static bool has_insn_events(uint64_t pc, bool monitored)
+{
+    return hooks_at_offset[false][pc & ~TARGET_PAGE_MASK] ||
+           (monitored && (rebox_watched[REBOX_INSN_BEGIN] || rebox_watched[REBOX_INSN_END] ||
+                          rebox_watched[REBOX_OPCODE_RANGE]));
+}
+
 /* The start of a block: the end of what came before, hooks, then the general event for a monitored process. */
 static inline void begin_block(int cpu_index, rebox_block *translated, bool monitored)
 {
@@ -193,8 +200,12 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
     resumption stage = take_resumption(cpu_index, env, env->eip);
 
     if (unlikely(stage != RESUME_NOTHING)) {
-        if (stage == RESUME_INSN) {
+        /* An instruction's callback was the last; its events are skipped by begin_insn(), if there are any. */
+        if (stage == RESUME_INSN && has_insn_events(env->eip, monitored)) {
             resumed.stage = RESUME_INSN;
+        }
+        if (monitored && rebox_watched[REBOX_BLOCK_END]) {
+            rebox_begin_block(cpu_index, block_at(env, translated));
         }
         return;
     }
@@ -354,11 +365,10 @@ static uint16_t read_opcode(struct qemu_plugin_insn *insn)
 static void instrument_insn(struct qemu_plugin_insn *insn, bool monitored)
 {
     uint64_t pc = qemu_plugin_insn_vaddr(insn);
-    bool hooked = hooks_at_offset[false][pc & ~TARGET_PAGE_MASK] != 0;
     uint16_t opcode = 0;
 
     if (!monitored) {
-        if (hooked) {
+        if (has_insn_events(pc, false)) {
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_other_insn, QEMU_PLUGIN_CB_RW_REGS, INSN_DATA(pc, 0));
         }
         return;
@@ -369,8 +379,7 @@ static void instrument_insn(struct qemu_plugin_insn *insn, bool monitored)
             opcode = 0;
         }
     }
-    if (hooked || opcode || rebox_watched[REBOX_INSN_BEGIN] || rebox_watched[REBOX_INSN_END] ||
-        rebox_watched[REBOX_OPCODE_RANGE]) {
+    if (has_insn_events(pc, true)) {
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_monitored_insn, QEMU_PLUGIN_CB_RW_REGS,
                                                INSN_DATA(pc, opcode));
     }
@@ -434,7 +443,12 @@ void rebox_instrument_init(void)
 
 void rebox_select_translations(CPUState *cpu, bool monitored)
 {
-    cpu->tcg_cflags = (cpu->tcg_cflags & ~CF_MONITORED) | (monitored ? CF_MONITORED : 0);
+    uint32_t wanted = (cpu->tcg_cflags & ~CF_MONITORED) | (monitored ? CF_MONITORED : 0);
+
+    if (wanted != cpu->tcg_cflags) {
+        cpu->tcg_cflags = wanted;
+        rebox_disturb(cpu, REBOX_STATE_CHANGED);
+    }
 }
 
 static void flush_translations(CPUState *cpu, run_on_cpu_data unused)
@@ -454,8 +468,8 @@ static bool any_code_watched(void)
 }
 
 /*
- * Throws away all translations, so that the next block executed has what is wanted now. Not at once: the caller may be
- * a listener, called by the very code to be thrown away. The queue kicks the vCPU, which leaves at the next block.
+ * Throws away all translations, so that what is executed next has what is wanted now. Not at once: the caller may be a
+ * listener, called by the very code to be thrown away. The vCPU leaves that code when the listener returns.
  */
 static void retranslate_all(void)
 {
@@ -469,6 +483,9 @@ static void retranslate_all(void)
     if (first_cpu && !flush_queued) {
         flush_queued = true;
         async_safe_run_on_cpu(first_cpu, flush_translations, RUN_ON_CPU_NULL);
+    }
+    if (current_cpu) {
+        rebox_disturb(current_cpu, REBOX_STATE_CHANGED);
     }
 }
 

@@ -35,6 +35,8 @@ typedef enum rebox_disturbance {
     REBOX_PC_CHANGED,
 } rebox_disturbance;
 rebox_disturbance rebox_take_disturbance(void);
+/* Notes that the code the vCPU executes is not what is wanted any more; nothing when it executes none. */
+void rebox_disturb(CPUState *cpu, rebox_disturbance what);
 /*
  * Where in the generated code the vCPU stands, while a callback runs within a block; 0 otherwise. Within a block the
  * flags are kept in parts that only the generated code knows; rebox_settle_flags() makes them whole.

@@ -73,7 +73,7 @@ rebox_disturbance rebox_take_disturbance(void)
     return taken;
 }
 
-static void disturb(CPUState *cpu, rebox_disturbance what)
+void rebox_disturb(CPUState *cpu, rebox_disturbance what)
 {
     if (rebox_in_guest_code() && cpu == current_cpu) {
         disturbance = MAX(disturbance, what);
@@ -147,19 +147,19 @@ bool rebox_register_write(int cpu_index, size_t id, uint64_t value)
     if (which->kind == REBOX_REGISTER_COMPUTED) {
         rebox_settle_flags(cpu);
         cpu_load_eflags(env, value, ~(CC_O | CC_S | CC_Z | CC_A | CC_P | CC_C | DF_MASK));
-        disturb(cpu, REBOX_STATE_CHANGED);
+        rebox_disturb(cpu, REBOX_STATE_CHANGED);
     } else if (which->offset == offsetof(CPUX86State, eip)) {
         env->eip = value;
-        disturb(cpu, REBOX_PC_CHANGED);
+        rebox_disturb(cpu, REBOX_PC_CHANGED);
     } else if (which->offset == offsetof(CPUX86State, cr[0])) {
         cpu_x86_update_cr0(env, value);
-        disturb(cpu, REBOX_STATE_CHANGED);
+        rebox_disturb(cpu, REBOX_STATE_CHANGED);
     } else if (which->offset == offsetof(CPUX86State, cr[3])) {
         cpu_x86_update_cr3(env, value);
-        disturb(cpu, REBOX_STATE_CHANGED);
+        rebox_disturb(cpu, REBOX_STATE_CHANGED);
     } else if (which->offset == offsetof(CPUX86State, cr[4])) {
         cpu_x86_update_cr4(env, value);
-        disturb(cpu, REBOX_STATE_CHANGED);
+        rebox_disturb(cpu, REBOX_STATE_CHANGED);
     } else {
         memcpy((uint8_t *)env + which->offset, &value, which->size);
     }
@@ -197,6 +197,6 @@ bool rebox_segment_write(int cpu_index, rebox_segment segment, uint32_t selector
     default:
         return false;
     }
-    disturb(cpu, REBOX_STATE_CHANGED);
+    rebox_disturb(cpu, REBOX_STATE_CHANGED);
     return true;
 }
