@@ -1,7 +1,10 @@
 /** What scripts import as "rebox". */
 
 export { CallbackManager } from "./callbacks/callback-manager";
-export type { CallbackFunctions, CallbackOptions, CallbackType } from "./callbacks/callback-types";
+export type { AddressRange, CallbackFilter, ValueFilter } from "./callbacks/callback-filter";
+export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callbacks/callback-types";
+export { EventBatch, type StreamType } from "./callbacks/event-batch";
+export { type CallbackStatistics, listCallbacks } from "./callbacks/list-callbacks";
 export { TranslationBlock } from "./callbacks/translation-block";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";

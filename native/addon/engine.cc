@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "addon_state.h"
+#include "events.h"
 #include "qemu_glue.h"
 
 extern "C" int uv_backend_fd(const struct uv_loop_s* loop);
@@ -133,6 +134,7 @@ Napi::Value Slice(const Napi::CallbackInfo& info) {
   state.guard.BeginSlice();
   state.calls.OpenScope();
   rebox_slice_result result = rebox_engine_slice(kIdleWaitMs);
+  HandOverStreams();
   state.calls.CloseScope();
   state.guard.EndSlice();
   return Napi::Number::New(info.Env(), result);

@@ -1,12 +1,16 @@
 #include "events.h"
 
+#include <cstring>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "addon_state.h"
 #include "engine.h"
+#include "event_facts.h"
+#include "filter.h"
 #include "qemu_glue.h"
+#include "stream.h"
 
 namespace {
 
@@ -17,6 +21,11 @@ struct Listener {
   bool alive = true;
   // With an address: its hook in QEMU.
   uint32_t hook = 0;
+  std::unique_ptr<Filter> filter;
+  // Takes the events in place of a call for each; function is its handler then.
+  std::unique_ptr<Stream> stream;
+  uint64_t calls = 0;
+  uint64_t filtered = 0;
   // Of REBOX_OPCODE_RANGE.
   uint16_t first_opcode = 0;
   uint16_t last_opcode = 0;
@@ -114,6 +123,8 @@ struct CpuArguments {
   Callable object;
   napi_value number = nullptr;
   uint64_t number_scope = 0;
+  // In QEMU's own state of the vCPU.
+  const uint64_t* pc = nullptr;
 };
 std::vector<std::unique_ptr<CpuArguments>> cpus;
 
@@ -122,6 +133,7 @@ void Remove(uint32_t id);
 void Fire(Listener& listener, size_t argc, const napi_value* argv) {
   ScriptCalls& calls = State().calls;
   napi_value error = nullptr;
+  listener.calls++;
   CallResult result = calls.Call(listener.function, argc, argv, &error);
   if (__builtin_expect(result == CallResult::kReturned, 1)) {
     return;
@@ -187,13 +199,52 @@ napi_value Number(uint32_t value) {
   return result;
 }
 
+EventFacts FactsOfCode(int cpu_index) {
+  EventFacts facts;
+  facts.cpu_index = cpu_index;
+  facts.pc = facts.address = *cpus[cpu_index]->pc;
+  facts.pgd = rebox_current_pgds()[cpu_index];
+  facts.icount = 1;
+  return facts;
+}
+
+void HandOver(Listener& listener) {
+  if (listener.stream->Publish()) {
+    State().calls.PrepareScope();
+    Fire(listener, 0, nullptr);
+    listener.stream->Clear();
+  }
+}
+
+// Everything that can be decided without the script: filter first, then stream. True when the script is to be called.
+inline bool IsForScript(Listener& listener, const EventFacts& facts) {
+  if (listener.filter) {
+    EventFacts whole = facts;
+    whole.is_kernel = rebox_is_kernel(facts.cpu_index);
+    if (!listener.filter->Accepts(whole)) {
+      listener.filtered++;
+      return false;
+    }
+  }
+  if (listener.stream) {
+    if (!listener.stream->Append(facts)) {
+      HandOver(listener);
+    }
+    return false;
+  }
+  return true;
+}
+
 // Calls every listener of an event; arguments are made anew for each, because the scope may be.
-template <typename MakeArguments>
-inline void FireAll(rebox_event event, int cpu_index, MakeArguments make_arguments) {
+template <typename MakeFacts, typename MakeArguments>
+inline void FireAll(rebox_event event, int cpu_index, MakeFacts make_facts, MakeArguments make_arguments) {
   if (!CanDeliver(cpu_index)) {
     return;
   }
   listeners[event].Each([&](Listener& listener) {
+    if ((listener.filter || listener.stream) && !IsForScript(listener, make_facts())) {
+      return;
+    }
     State().calls.PrepareScope();
     napi_value arguments[5];
     size_t count = make_arguments(arguments);
@@ -203,8 +254,26 @@ inline void FireAll(rebox_event event, int cpu_index, MakeArguments make_argumen
 
 inline napi_value CpuObject(int cpu_index) { return State().calls.Get(cpus[cpu_index]->object); }
 
+EventFacts FactsOfBlock(int cpu_index, const rebox_block* block) {
+  EventFacts facts = FactsOfCode(cpu_index);
+  facts.pc = facts.address = block->pc;
+  facts.size = block->size;
+  facts.icount = block->icount;
+  return facts;
+}
+
+EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
+  EventFacts facts = FactsOfCode(cpu_index);
+  facts.address = access->vaddr;
+  facts.physical = access->paddr;
+  facts.size = access->size;
+  facts.data = access->data[0];
+  facts.icount = 0;
+  return facts;
+}
+
 void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
-  FireAll(REBOX_BLOCK_BEGIN, cpu_index, [&](napi_value* arguments) {
+  FireAll(REBOX_BLOCK_BEGIN, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
     arguments[0] = CpuNumber(cpu_index);
     arguments[1] = CpuObject(cpu_index);
     arguments[2] = BlockObject(block);
@@ -213,7 +282,7 @@ void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
 }
 
 void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
-  FireAll(REBOX_BLOCK_END, cpu_index, [&](napi_value* arguments) {
+  FireAll(REBOX_BLOCK_END, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
     arguments[0] = CpuNumber(cpu_index);
     arguments[1] = CpuObject(cpu_index);
     arguments[2] = BlockObject(block);
@@ -224,7 +293,7 @@ void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint6
 }
 
 void FireInsn(rebox_event event, int cpu_index) {
-  FireAll(event, cpu_index, [&](napi_value* arguments) {
+  FireAll(event, cpu_index, [&] { return FactsOfCode(cpu_index); }, [&](napi_value* arguments) {
     arguments[0] = CpuNumber(cpu_index);
     arguments[1] = CpuObject(cpu_index);
     return 2;
@@ -236,7 +305,7 @@ void OnInsnBegin(void*, int cpu_index) { FireInsn(REBOX_INSN_BEGIN, cpu_index); 
 void OnInsnEnd(void*, int cpu_index) { FireInsn(REBOX_INSN_END, cpu_index); }
 
 void OnAccess(void*, int cpu_index, bool is_write, const rebox_access* access) {
-  FireAll(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, cpu_index, [&](napi_value* arguments) {
+  FireAll(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, cpu_index, [&] { return FactsOfAccess(cpu_index, access); }, [&](napi_value* arguments) {
     arguments[0] = CpuNumber(cpu_index);
     arguments[1] = BigInt(access->vaddr);
     arguments[2] = Number(access->size);
@@ -257,6 +326,14 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
     if (opcode < listener.first_opcode || opcode > listener.last_opcode) {
       return;
     }
+    if (listener.filter || listener.stream) {
+      EventFacts facts = FactsOfCode(cpu_index);
+      facts.pc = facts.address = pc;
+      facts.data = opcode;
+      if (!IsForScript(listener, facts)) {
+        return;
+      }
+    }
     State().calls.PrepareScope();
     napi_value arguments[4] = {CpuNumber(cpu_index), CpuObject(cpu_index), BigInt(pc), BigInt(next_pc)};
     Fire(listener, 4, arguments);
@@ -269,6 +346,9 @@ void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
     return;
   }
   hooked.One(*found->second, [&](Listener& listener) {
+    if (listener.filter && !IsForScript(listener, block ? FactsOfBlock(cpu_index, block) : FactsOfCode(cpu_index))) {
+      return;
+    }
     State().calls.PrepareScope();
     napi_value arguments[3] = {CpuNumber(cpu_index), CpuObject(cpu_index), block ? BlockObject(block) : nullptr};
     Fire(listener, block ? 3 : 2, arguments);
@@ -284,7 +364,12 @@ void OnForget(void*, rebox_block* block) {
 }
 
 void OnTlbFill(void*, int cpu_index, uint64_t vaddr) {
-  FireAll(REBOX_TLB_EXEC, cpu_index, [&](napi_value* arguments) {
+  FireAll(REBOX_TLB_EXEC, cpu_index, [&] {
+    EventFacts facts = FactsOfCode(cpu_index);
+    facts.address = vaddr;
+    facts.icount = 0;
+    return facts;
+  }, [&](napi_value* arguments) {
     arguments[0] = CpuObject(cpu_index);
     arguments[1] = BigInt(vaddr);
     return 2;
@@ -292,7 +377,14 @@ void OnTlbFill(void*, int cpu_index, uint64_t vaddr) {
 }
 
 void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
-  FireAll(REBOX_CONTEXT_CHANGE, cpu_index, [&](napi_value* arguments) {
+  FireAll(REBOX_CONTEXT_CHANGE, cpu_index, [&] {
+    EventFacts facts = FactsOfCode(cpu_index);
+    // A stream has the address space that was left as data.
+    facts.pgd = new_pgd;
+    facts.data = old_pgd;
+    facts.icount = 0;
+    return facts;
+  }, [&](napi_value* arguments) {
     arguments[0] = BigInt(old_pgd);
     arguments[1] = BigInt(new_pgd);
     arguments[2] = CpuNumber(cpu_index);
@@ -308,7 +400,7 @@ struct DeviceEvent {
 };
 
 void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
-  FireAll(message->event, 0, [&](napi_value* arguments) -> size_t {
+  FireAll(message->event, 0, [] { return EventFacts(); }, [&](napi_value* arguments) -> size_t {
     if (message->event == REBOX_KEYSTROKE) {
       arguments[0] = Number(static_cast<uint32_t>(message->numbers[0]));
       return 1;
@@ -384,24 +476,29 @@ uint64_t ToUint64(const Napi::Value& value) {
   return value.As<Napi::BigInt>().Uint64Value(&lossless);
 }
 
-// addListener(event, function): number, the listener's id
+// addListener(event, function, filter?, columns?, drop?): number, the listener's id
 Napi::Value Add(const Napi::CallbackInfo& info) {
   auto listener = std::make_unique<Listener>();
   uint32_t id = listener->id = ++last_id;
   listener->event = static_cast<rebox_event>(info[0].As<Napi::Number>().Int32Value());
   State().calls.Hold(listener->function, info[1]);
+  listener->filter = Filter::From(info[2]);
+  if (info[3].IsObject()) {
+    listener->stream = Stream::From(info[3], info[4].As<Napi::Boolean>());
+  }
   rebox_event event = listener->event;
   by_id[id] = listeners[event].Add(std::move(listener));
   rebox_watch(event, true);
   return Napi::Number::New(info.Env(), id);
 }
 
-// addHook(event, function, address, pgd): number
+// addHook(event, function, address, pgd, filter?): number
 Napi::Value AddHook(const Napi::CallbackInfo& info) {
   auto listener = std::make_unique<Listener>();
   uint32_t id = listener->id = ++last_id;
   listener->event = static_cast<rebox_event>(info[0].As<Napi::Number>().Int32Value());
   State().calls.Hold(listener->function, info[1]);
+  listener->filter = Filter::From(info[4]);
   listener->hook = rebox_hook(listener->event == REBOX_BLOCK_BEGIN, ToUint64(info[2]), ToUint64(info[3]));
   Listener* added = hooked.Add(std::move(listener));
   by_hook[added->hook] = added;
@@ -409,7 +506,7 @@ Napi::Value AddHook(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), id);
 }
 
-// addOpcodes(function, first, last): number
+// addOpcodes(function, first, last, filter?, columns?, drop?): number
 Napi::Value AddOpcodes(const Napi::CallbackInfo& info) {
   auto listener = std::make_unique<Listener>();
   uint32_t id = listener->id = ++last_id;
@@ -417,6 +514,10 @@ Napi::Value AddOpcodes(const Napi::CallbackInfo& info) {
   State().calls.Hold(listener->function, info[0]);
   listener->first_opcode = info[1].As<Napi::Number>().Uint32Value();
   listener->last_opcode = info[2].As<Napi::Number>().Uint32Value();
+  listener->filter = Filter::From(info[3]);
+  if (info[4].IsObject()) {
+    listener->stream = Stream::From(info[4], info[5].As<Napi::Boolean>());
+  }
   rebox_watch_opcodes(listener->first_opcode, listener->last_opcode);
   by_id[id] = listeners[REBOX_OPCODE_RANGE].Add(std::move(listener));
   return Napi::Number::New(info.Env(), id);
@@ -425,6 +526,28 @@ Napi::Value AddOpcodes(const Napi::CallbackInfo& info) {
 Napi::Value RemoveById(const Napi::CallbackInfo& info) {
   Remove(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
+}
+
+const uint64_t* FindProgramCounter(int cpu_index) {
+  size_t count = 0, size = 0;
+  const rebox_register* registers = rebox_registers(&count);
+  char* state = static_cast<char*>(rebox_cpu_state(cpu_index, &size));
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(registers[i].name, "RIP") == 0) {
+      return reinterpret_cast<uint64_t*>(state + registers[i].offset);
+    }
+  }
+  return nullptr;
+}
+
+// statistics(id): [calls, filtered]
+Napi::Value Statistics(const Napi::CallbackInfo& info) {
+  Napi::Array numbers = Napi::Array::New(info.Env(), 2);
+  auto found = by_id.find(info[0].As<Napi::Number>().Uint32Value());
+  bool known = found != by_id.end();
+  numbers.Set(0u, Napi::Number::New(info.Env(), known ? static_cast<double>(found->second->calls) : 0));
+  numbers.Set(1u, Napi::Number::New(info.Env(), known ? static_cast<double>(found->second->filtered) : 0));
+  return numbers;
 }
 
 // setScriptObjects(cpus: object[], blockFactory, onFailure)
@@ -436,6 +559,7 @@ Napi::Value SetScriptObjects(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0; i < objects.Length(); i++) {
     cpus.push_back(std::make_unique<CpuArguments>());
     calls.Hold(cpus.back()->object, objects.Get(i));
+    cpus.back()->pc = FindProgramCounter(i);
   }
   calls.Hold(block_factory, info[1]);
   calls.Hold(failure_handler, info[2]);
@@ -471,8 +595,19 @@ Napi::Value BlockCount(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
+void HandOverStreams() {
+  for (ListenerList& list : listeners) {
+    list.Each([](Listener& listener) {
+      if (listener.stream) {
+        HandOver(listener);
+      }
+    });
+  }
+}
+
 Napi::Object InitEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("addListener", Napi::Function::New(env, Add));
+  exports.Set("statistics", Napi::Function::New(env, Statistics));
   exports.Set("addHook", Napi::Function::New(env, AddHook));
   exports.Set("addOpcodes", Napi::Function::New(env, AddOpcodes));
   exports.Set("removeListener", Napi::Function::New(env, RemoveById));

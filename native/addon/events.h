@@ -4,3 +4,6 @@
 #include <napi.h>
 
 Napi::Object InitEvents(Napi::Env env, Napi::Object exports);
+
+// Hands what streams hold to their handlers, full or not. Call inside a scope.
+void HandOverStreams();

@@ -31,6 +31,11 @@ uint64_t rebox_current_pgd(int cpu_index)
     return cpu ? rebox_pgd_identity(cpu_env(cpu)) : 0;
 }
 
+const uint64_t *rebox_current_pgds(void)
+{
+    return current_pgd;
+}
+
 void rebox_monitor(uint64_t pgd)
 {
     if (pgd == REBOX_ALL_PROCESSES) {

@@ -113,6 +113,9 @@ REBOX_API const rebox_register *rebox_registers(size_t *count);
 /* QEMU's own state of a vCPU, valid for the engine's life, or NULL when there is no such vCPU. */
 REBOX_API void *rebox_cpu_state(int cpu_index, size_t *size);
 
+/* Tells whether the vCPU executes at privilege level 0. */
+REBOX_API bool rebox_is_kernel(int cpu_index);
+
 REBOX_API bool rebox_register_read(int cpu_index, size_t id, uint64_t *value);
 REBOX_API bool rebox_register_write(int cpu_index, size_t id, uint64_t value);
 
@@ -167,6 +170,9 @@ REBOX_API void rebox_port_write(uint16_t port, int size, uint32_t value);
 
 /* The identity of the address space that vCPU cpu_index runs in: CR3 without PCID and KPTI bits. */
 REBOX_API uint64_t rebox_current_pgd(int cpu_index);
+
+/* The same for every vCPU, by index, as it was when the vCPU last entered an address space; for the engine's life. */
+REBOX_API const uint64_t *rebox_current_pgds(void);
 
 /* Monitoring is counted for each pgd; force ends it at once. REBOX_ALL_PROCESSES stands for every address space. */
 REBOX_API void rebox_monitor(uint64_t pgd);

@@ -105,6 +105,13 @@ void *rebox_cpu_state(int cpu_index, size_t *size)
     return cpu ? cpu_env(cpu) : NULL;
 }
 
+bool rebox_is_kernel(int cpu_index)
+{
+    CPUState *cpu = rebox_find_cpu(cpu_index);
+
+    return cpu && (cpu_env(cpu)->hflags & HF_CPL_MASK) == 0;
+}
+
 static uint64_t compute(CPUX86State *env, uint32_t number)
 {
     switch (number) {

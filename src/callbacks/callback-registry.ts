@@ -2,7 +2,9 @@ import { Engine } from "../engine/engine";
 import { EventKind } from "../engine/native";
 import { getCpus } from "../guest/cpu";
 import { ALL_PROCESSES } from "../guest/processes";
+import { compileFilter } from "./callback-filter";
 import type { CallbackFunctions, CallbackOptions, CallbackType } from "./callback-types";
+import type { EventBatch } from "./event-batch";
 import { TranslationBlock } from "./translation-block";
 
 /** One registered callback. */
@@ -71,6 +73,7 @@ const EVENT_KINDS: Record<CallbackType, EventKind> = {
   CONTEXTCHANGE_CB: EventKind.ContextChange,
 };
 
+const UNFILTERED: readonly CallbackType[] = ["KEYSTROKE_CB", "NIC_SEND_CB", "NIC_REC_CB"];
 const TAKES_ADDRESS: readonly CallbackType[] = ["BLOCK_BEGIN_CB", "INSN_BEGIN_CB"];
 
 function isOpcode(value: number | undefined): value is number {
@@ -85,6 +88,9 @@ function checkOptions(type: CallbackType, options: CallbackOptions): void {
   }
   if (!TAKES_ADDRESS.includes(type) && (options.addr !== undefined || options.pgd !== undefined)) {
     throw new TypeError(`${type} takes no addr and no pgd`);
+  }
+  if (options.filter && UNFILTERED.includes(type)) {
+    throw new TypeError(`${type} takes no filter`);
   }
   if (options.addr === undefined && options.pgd !== undefined) {
     throw new TypeError("pgd narrows an addr down: give both, or monitor the process with startMonitoringProcess()");
@@ -106,16 +112,35 @@ function checkOptions(type: CallbackType, options: CallbackOptions): void {
   }
 }
 
-function listen(type: CallbackType, callback: (...args: never[]) => void, options: CallbackOptions): number {
+/** Where a stream's events go. */
+interface StreamTarget {
+  readonly batch: EventBatch;
+  readonly drop: boolean;
+}
+
+function listen(
+  type: CallbackType,
+  callback: (...args: never[]) => void,
+  options: CallbackOptions,
+  stream?: StreamTarget,
+): number {
   const { native } = Engine.get();
   const kind = EVENT_KINDS[type];
+  const filter = options.filter && compileFilter(options.filter);
   if (options.addr !== undefined) {
-    return native.addHook(kind, callback, BigInt.asUintN(64, options.addr), options.pgd ?? ALL_PROCESSES);
+    return native.addHook(kind, callback, BigInt.asUintN(64, options.addr), options.pgd ?? ALL_PROCESSES, filter);
   }
   if (options.startOpcode !== undefined && options.endOpcode !== undefined) {
-    return native.addOpcodes(callback, options.startOpcode, options.endOpcode);
+    return native.addOpcodes(
+      callback,
+      options.startOpcode,
+      options.endOpcode,
+      filter,
+      stream?.batch,
+      stream?.drop ?? false,
+    );
   }
-  return native.addListener(kind, callback);
+  return native.addListener(kind, callback, filter, stream?.batch, stream?.drop ?? false);
 }
 
 const moduleNames = new Map<number, string>();
@@ -128,6 +153,11 @@ export function nameModule(moduleHandle: number, name: string): void {
 /** Finds a callback by its name. */
 export function findCallback(name: string): RegisteredCallback | undefined {
   return byName.get(name);
+}
+
+/** Lists every registered callback. */
+export function allCallbacks(): readonly RegisteredCallback[] {
+  return [...byName.values()];
 }
 
 /** Makes a name that no callback has: name itself, or with a number behind it. */
@@ -150,13 +180,14 @@ export function registerCallback<Type extends CallbackType>(
   type: Type,
   callback: CallbackFunctions[Type],
   options: CallbackOptions,
+  stream?: StreamTarget,
 ): RegisteredCallback {
   if (typeof callback !== "function") {
     throw new TypeError(`${type} needs a function to call, not ${typeof callback}`);
   }
   checkOptions(type, options);
   connect();
-  const listenerId = listen(type, callback, options);
+  const listenerId = listen(type, callback, options, stream);
   const registered: RegisteredCallback = {
     name: createCallbackName(options.name ?? `${type.toLowerCase()}_${listenerId}`),
     type,

@@ -1,4 +1,5 @@
 import type { Cpu } from "../guest/cpu";
+import type { CallbackFilter } from "./callback-filter";
 import type { TranslationBlock } from "./translation-block";
 
 /**
@@ -38,4 +39,17 @@ export interface CallbackOptions {
   readonly startOpcode?: number;
   /** OPCODE_RANGE_CB, required: the last opcode, included. */
   readonly endOpcode?: number;
+  /** Which events reach the script; decided natively, before any call. Not for keys and frames. */
+  readonly filter?: CallbackFilter;
+}
+
+/** How a stream is registered. */
+export interface StreamOptions extends Omit<CallbackOptions, "addr"> {
+  /** How many records a batch holds; 65,536 by default. */
+  readonly capacity?: number;
+  /**
+   * What happens when a batch is full: "wait" (default) calls the handler at once, and the guest waits for it; "drop"
+   * drops what comes until the event loop calls the handler, and counts it.
+   */
+  readonly onFull?: "wait" | "drop";
 }

@@ -104,12 +104,38 @@ export interface NativeAddon {
   readPort(port: number, size: number): number;
   writePort(port: number, size: number, value: number): void;
 
-  /** Returns the listener's id. */
-  addListener(kind: EventKind, listener: (...args: never[]) => unknown): number;
+  /**
+   * filter is a NativeFilter of src/callbacks. With columns, an EventBatch, events are appended to it and listener is
+   * called without arguments when it is to be read; drop drops what does not fit in place of calling.
+   *
+   * @returns the listener's id
+   */
+  addListener(
+    kind: EventKind,
+    listener: (...args: never[]) => unknown,
+    filter?: object,
+    columns?: object,
+    drop?: boolean,
+  ): number;
   /** Listens to blocks (BlockBegin) or instructions (InsnBegin) that begin at an address. Returns the listener's id. */
-  addHook(kind: EventKind, listener: (...args: never[]) => unknown, address: bigint, pgd: bigint): number;
+  addHook(
+    kind: EventKind,
+    listener: (...args: never[]) => unknown,
+    address: bigint,
+    pgd: bigint,
+    filter?: object,
+  ): number;
   /** Listens to opcodes from first to last, both included. Returns the listener's id. */
-  addOpcodes(listener: (...args: never[]) => unknown, first: number, last: number): number;
+  addOpcodes(
+    listener: (...args: never[]) => unknown,
+    first: number,
+    last: number,
+    filter?: object,
+    columns?: object,
+    drop?: boolean,
+  ): number;
+  /** How often a listener was called, and how many events its filter kept from it. */
+  statistics(id: number): [calls: number, filtered: number];
   removeListener(id: number): void;
   setScriptObjects(
     cpus: object[],

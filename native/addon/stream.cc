@@ -1,0 +1,45 @@
+#include "stream.h"
+
+#include "addon_state.h"
+
+namespace {
+
+template <typename Element>
+Element* Column(const Napi::Object& columns, const char* name, size_t* length = nullptr) {
+  Napi::TypedArray array = columns.Get(name).As<Napi::TypedArray>();
+  if (length) {
+    *length = array.ElementLength();
+  }
+  return reinterpret_cast<Element*>(static_cast<uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset());
+}
+
+}  // namespace
+
+std::unique_ptr<Stream> Stream::From(const Napi::Value& value, bool drop) {
+  Napi::Object columns = value.As<Napi::Object>();
+  auto stream = std::make_unique<Stream>();
+  // The arrays' memory stays where it is for as long as they live.
+  State().calls.Hold(stream->columns_, value);
+  stream->drop_ = drop;
+  stream->cpu_ = Column<uint32_t>(columns, "cpu", &stream->capacity_);
+  stream->size_ = Column<uint32_t>(columns, "size");
+  stream->pc_ = Column<uint64_t>(columns, "pc");
+  stream->pgd_ = Column<uint64_t>(columns, "pgd");
+  stream->address_ = Column<uint64_t>(columns, "address");
+  stream->physical_ = Column<uint64_t>(columns, "physical");
+  stream->data_ = Column<uint64_t>(columns, "data");
+  stream->number_column_ = Column<uint64_t>(columns, "number");
+  stream->state_ = Column<double>(columns, "state");
+  return stream;
+}
+
+Stream::~Stream() { State().calls.Release(columns_); }
+
+bool Stream::Publish() {
+  if (length_ == 0) {
+    return false;
+  }
+  state_[0] = static_cast<double>(length_);
+  state_[1] = static_cast<double>(dropped_);
+  return true;
+}
