@@ -116,6 +116,7 @@ std::unordered_map<uint32_t, Listener*> by_id;
 std::unordered_map<uint32_t, Listener*> by_hook;
 
 Callable failure_handler;
+Callable promise_handler;
 Callable block_factory;
 
 // What every callback gets of its vCPU. The number has no reference: Node-API holds objects only.
@@ -130,12 +131,31 @@ std::vector<std::unique_ptr<CpuArguments>> cpus;
 
 void Remove(uint32_t id);
 
+// Holds the guest until the promise has settled: rebox's own function sees to it and calls release().
+void WaitFor(Listener& listener, napi_value promise) {
+  ScriptCalls& calls = State().calls;
+  napi_value error = nullptr;
+  napi_value arguments[2] = {nullptr, promise};
+  napi_create_uint32(environment, listener.id, &arguments[0]);
+  rebox_hold();
+  if (calls.Call(promise_handler, 2, arguments, &error) == CallResult::kThrew) {
+    rebox_release();
+    napi_fatal_exception(environment, error);
+  }
+}
+
 void Fire(Listener& listener, size_t argc, const napi_value* argv) {
   ScriptCalls& calls = State().calls;
   napi_value error = nullptr;
   listener.calls++;
-  CallResult result = calls.Call(listener.function, argc, argv, &error);
+  napi_value returned = nullptr;
+  CallResult result = calls.Call(listener.function, argc, argv, &error, &returned);
   if (__builtin_expect(result == CallResult::kReturned, 1)) {
+    bool is_promise = false;
+    napi_is_promise(environment, returned, &is_promise);
+    if (__builtin_expect(is_promise, 0)) {
+      WaitFor(listener, returned);
+    }
     return;
   }
   uint32_t id = listener.id;
@@ -550,7 +570,13 @@ Napi::Value Statistics(const Napi::CallbackInfo& info) {
   return numbers;
 }
 
-// setScriptObjects(cpus: object[], blockFactory, onFailure)
+// release(): ends one hold
+Napi::Value Release(const Napi::CallbackInfo& info) {
+  rebox_release();
+  return info.Env().Undefined();
+}
+
+// setScriptObjects(cpus: object[], blockFactory, onFailure, onPromise)
 Napi::Value SetScriptObjects(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   ScriptCalls& calls = State().calls;
@@ -563,6 +589,7 @@ Napi::Value SetScriptObjects(const Napi::CallbackInfo& info) {
   }
   calls.Hold(block_factory, info[1]);
   calls.Hold(failure_handler, info[2]);
+  calls.Hold(promise_handler, info[3]);
   rebox_listen(&kListener);
   return env.Undefined();
 }
@@ -607,6 +634,7 @@ void HandOverStreams() {
 
 Napi::Object InitEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("addListener", Napi::Function::New(env, Add));
+  exports.Set("releaseGuest", Napi::Function::New(env, Release));
   exports.Set("statistics", Napi::Function::New(env, Statistics));
   exports.Set("addHook", Napi::Function::New(env, AddHook));
   exports.Set("addOpcodes", Napi::Function::New(env, AddOpcodes));

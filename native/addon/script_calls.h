@@ -40,13 +40,14 @@ class ScriptCalls {
 
   // Calls function. On kThrew error receives what was thrown. An exception never stays pending, and a call that
   // returns after CutOff() is undone is kCutOff. Call inside a scope.
-  inline CallResult Call(Callable& function, size_t argc, const napi_value* argv, napi_value* error) {
+  inline CallResult Call(Callable& function, size_t argc, const napi_value* argv, napi_value* error,
+                         napi_value* result = nullptr) {
     if (depth_ == 0) {
       calls_in_scope_++;
       sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
     depth_++;
-    napi_status status = napi_call_function(env_, undefined_, Get(function), argc, argv, nullptr);
+    napi_status status = napi_call_function(env_, undefined_, Get(function), argc, argv, result);
     depth_--;
     if (depth_ == 0) {
       sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

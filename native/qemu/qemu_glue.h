@@ -70,6 +70,13 @@ REBOX_API rebox_slice_result rebox_engine_slice(int idle_wait_ms);
 /* Any thread, also a signal handler's. Ends the running slice soon, or the next one if none is running. */
 REBOX_API void rebox_engine_interrupt(void);
 
+/*
+ * Holds all vCPUs until as many calls of rebox_release(). From a listener: the guest stands still where the event is,
+ * or, when that is within an instruction, at the next block. Everything but the vCPUs goes on.
+ */
+REBOX_API void rebox_hold(void);
+REBOX_API void rebox_release(void);
+
 /* Any thread. Asks QEMU to shut the machine down for good; ended follows. */
 REBOX_API void rebox_engine_quit(void);
 

@@ -39,6 +39,7 @@ static bool in_guest_code;
 
 static bool interrupt_requested;    /* any thread: the slice has to end */
 static bool asleep;                 /* the event loop waits for wake() */
+static unsigned int holds;          /* callbacks that are waited for */
 
 static void kick_executing_cpu(void)
 {
@@ -179,6 +180,23 @@ void rebox_engine_interrupt(void)
     kick_executing_cpu();
     if (shared_halt_cond) {
         qemu_cond_broadcast(shared_halt_cond);
+    }
+}
+
+void rebox_hold(void)
+{
+    holds++;
+    if (current_cpu) {
+        rebox_disturb(current_cpu, REBOX_STATE_CHANGED);
+    }
+    rebox_engine_interrupt();
+}
+
+void rebox_release(void)
+{
+    if (holds && --holds == 0) {
+        qatomic_set(&asleep, false);
+        rebox_events.wake(rebox_events.opaque);
     }
 }
 
@@ -324,6 +342,14 @@ rebox_slice_result rebox_engine_slice(int idle_wait_ms)
     while (!qatomic_read(&interrupt_requested)) {
         if (rebox_engine_has_ended()) {
             result = REBOX_SLICE_ENDED;
+            break;
+        }
+        if (holds) {
+            /* Whoever wants the vCPUs stopped, or has work for them, is served all the same: a kick comes back here. */
+            qatomic_set(&asleep, true);
+            smp_mb();
+            serve_vcpus();
+            result = REBOX_SLICE_IDLE;
             break;
         }
         if (!wait_for_work(idle_wait_ms)) {

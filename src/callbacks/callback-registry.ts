@@ -5,6 +5,7 @@ import { ALL_PROCESSES } from "../guest/processes";
 import { compileFilter } from "./callback-filter";
 import type { CallbackFunctions, CallbackOptions, CallbackType } from "./callback-types";
 import type { EventBatch } from "./event-batch";
+import { holdGuest, releaseHolds } from "./guest-holds";
 import { TranslationBlock } from "./translation-block";
 
 /** One registered callback. */
@@ -54,7 +55,9 @@ function connect(): void {
   if (!connected) {
     connected = true;
     const createBlock = (pc: bigint, size: number, icount: number) => new TranslationBlock(pc, size, icount);
-    Engine.get().native.setScriptObjects([...getCpus()], createBlock, onFailure);
+    const onPromise = (listenerId: number, promise: Promise<unknown>) =>
+      holdGuest(listenerId, promise, (error) => onFailure(listenerId, error, false));
+    Engine.get().native.setScriptObjects([...getCpus()], createBlock, onFailure, onPromise);
   }
 }
 
@@ -120,7 +123,7 @@ interface StreamTarget {
 
 function listen(
   type: CallbackType,
-  callback: (...args: never[]) => void,
+  callback: (...args: never[]) => unknown,
   options: CallbackOptions,
   stream?: StreamTarget,
 ): number {
@@ -205,6 +208,7 @@ export function unregisterCallback(callback: RegisteredCallback): void {
   byName.delete(callback.name);
   byListener.delete(callback.listenerId);
   Engine.get().native.removeListener(callback.listenerId);
+  releaseHolds(callback.listenerId);
 }
 
 /** Removes every callback of a module. */

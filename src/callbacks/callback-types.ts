@@ -5,21 +5,29 @@ import type { TranslationBlock } from "./translation-block";
 /**
  * What each type of callback is called with, in the seed's order.
  *
+ * A callback that returns a promise holds the guest until it has settled; the event loop goes on meanwhile.
+ *
  * haddr is guest-physical. In INSN_END_CB, BLOCK_END_CB and OPCODE_RANGE_CB the vCPU is at the next instruction already.
  */
 export interface CallbackFunctions {
-  BLOCK_BEGIN_CB: (cpuIndex: number, cpu: Cpu, tb: TranslationBlock) => void;
-  BLOCK_END_CB: (cpuIndex: number, cpu: Cpu, tb: TranslationBlock, curPc: bigint, nextPc: bigint) => void;
-  INSN_BEGIN_CB: (cpuIndex: number, cpu: Cpu) => void;
-  INSN_END_CB: (cpuIndex: number, cpu: Cpu) => void;
-  MEM_READ_CB: (cpuIndex: number, vaddr: bigint, size: number, haddr: bigint) => void;
-  MEM_WRITE_CB: (cpuIndex: number, vaddr: bigint, size: number, haddr: bigint, data: bigint) => void;
-  KEYSTROKE_CB: (keycode: number) => void;
-  NIC_SEND_CB: (addr: bigint, size: number, buf: Buffer) => void;
-  NIC_REC_CB: (buf: Buffer, size: number, curPos: bigint, start: bigint, stop: bigint) => void;
-  OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint) => void;
-  TLB_EXEC_CB: (cpu: Cpu, vaddr: bigint) => void;
-  CONTEXTCHANGE_CB: (oldPgd: bigint, newPgd: bigint, cpuIndex: number) => void;
+  BLOCK_BEGIN_CB: (cpuIndex: number, cpu: Cpu, tb: TranslationBlock) => void | Promise<void>;
+  BLOCK_END_CB: (
+    cpuIndex: number,
+    cpu: Cpu,
+    tb: TranslationBlock,
+    curPc: bigint,
+    nextPc: bigint,
+  ) => void | Promise<void>;
+  INSN_BEGIN_CB: (cpuIndex: number, cpu: Cpu) => void | Promise<void>;
+  INSN_END_CB: (cpuIndex: number, cpu: Cpu) => void | Promise<void>;
+  MEM_READ_CB: (cpuIndex: number, vaddr: bigint, size: number, haddr: bigint) => void | Promise<void>;
+  MEM_WRITE_CB: (cpuIndex: number, vaddr: bigint, size: number, haddr: bigint, data: bigint) => void | Promise<void>;
+  KEYSTROKE_CB: (keycode: number) => void | Promise<void>;
+  NIC_SEND_CB: (addr: bigint, size: number, buf: Buffer) => void | Promise<void>;
+  NIC_REC_CB: (buf: Buffer, size: number, curPos: bigint, start: bigint, stop: bigint) => void | Promise<void>;
+  OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint) => void | Promise<void>;
+  TLB_EXEC_CB: (cpu: Cpu, vaddr: bigint) => void | Promise<void>;
+  CONTEXTCHANGE_CB: (oldPgd: bigint, newPgd: bigint, cpuIndex: number) => void | Promise<void>;
 }
 
 export type CallbackType = keyof CallbackFunctions;

@@ -141,7 +141,10 @@ export interface NativeAddon {
     cpus: object[],
     createBlock: (pc: bigint, size: number, icount: number) => object,
     onFailure: (listenerId: number, error: unknown, cutOff: boolean) => void,
+    onPromise: (listenerId: number, promise: Promise<unknown>) => void,
   ): void;
+  /** Ends the hold of the guest that a returned promise began. */
+  releaseGuest(): void;
   monitor(pgd: bigint): void;
   unmonitor(pgd: bigint, force: boolean): boolean;
   isMonitored(pgd: bigint): boolean;
