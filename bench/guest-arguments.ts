@@ -17,6 +17,7 @@ export function getGuestArguments(task: string, parameters: Readonly<Record<stri
   const commandLine = [
     "console=ttyS0",
     "quiet",
+    "no_timer_check",
     `rebox.run=${task}`,
     ...Object.entries(parameters).map(([name, value]) => `rebox.${name}=${value}`),
   ];
