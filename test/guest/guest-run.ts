@@ -7,6 +7,10 @@ const PROJECT = resolve(__dirname, "../../../..");
 const GUEST = join(PROJECT, "build/guest");
 const REBOX = join(PROJECT, "build/js/src/cli/main.js");
 
+/** AddressSanitizer's remarks on QEMU's coroutines, which are no reports. */
+const SANITIZER_REMARKS =
+  /^(==\d+==WARNING: ASan (doesn't fully support makecontext|is ignoring requested)|False positive error reports may|For details see ).*\n/gm;
+
 /** What a run of `rebox run` on the guest kit left behind. */
 export interface GuestRun {
   readonly status: number | null;
@@ -83,7 +87,7 @@ export function runRebox(
     child.on("error", reject);
     child.on("close", (status, signal) => {
       clearTimeout(timer);
-      resolveRun({ status, signal, stdout, stderr });
+      resolveRun({ status, signal, stdout, stderr: stderr.replace(SANITIZER_REMARKS, "") });
     });
     onStart?.(child.pid!);
   });
