@@ -5,10 +5,10 @@
 namespace {
 
 template <typename Element>
-Element* Column(const Napi::Object& columns, const char* name, size_t* length = nullptr) {
+Element* Column(const Napi::Object& columns, const char* name) {
   Napi::TypedArray array = columns.Get(name).As<Napi::TypedArray>();
-  if (length) {
-    *length = array.ElementLength();
+  if (array.ElementLength() == 0) {
+    return nullptr;
   }
   return reinterpret_cast<Element*>(static_cast<uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset());
 }
@@ -21,7 +21,8 @@ std::unique_ptr<Stream> Stream::From(const Napi::Value& value, bool drop) {
   // The arrays' memory stays where it is for as long as they live.
   State().calls.Hold(stream->columns_, value);
   stream->drop_ = drop;
-  stream->cpu_ = Column<uint32_t>(columns, "cpu", &stream->capacity_);
+  stream->capacity_ = columns.Get("capacity").As<Napi::Number>().Uint32Value();
+  stream->cpu_ = Column<uint32_t>(columns, "cpu");
   stream->size_ = Column<uint32_t>(columns, "size");
   stream->pc_ = Column<uint64_t>(columns, "pc");
   stream->pgd_ = Column<uint64_t>(columns, "pgd");

@@ -14,7 +14,7 @@
 class Stream {
  public:
   // columns: {cpu: Uint32Array, pc, pgd, address, physical, data, number: BigUint64Array, size: Uint32Array,
-  // state: Float64Array}, all of the same length but state, which receives [records, dropped].
+  // state: Float64Array}, of capacity elements or, when not wanted, empty; state receives [records, dropped].
   static std::unique_ptr<Stream> From(const Napi::Value& columns, bool drop);
   ~Stream();
 
@@ -26,14 +26,15 @@ class Stream {
     }
     size_t at = length_++;
     number_ += facts.icount ? facts.icount : 1;
-    cpu_[at] = facts.cpu_index;
-    pc_[at] = facts.pc;
-    pgd_[at] = facts.pgd;
-    address_[at] = facts.address;
-    physical_[at] = facts.physical;
-    data_[at] = facts.data;
-    number_column_[at] = number_;
-    size_[at] = facts.size;
+    // A column that was not asked for has no memory, and always the same answer here.
+    if (cpu_) cpu_[at] = facts.cpu_index;
+    if (pc_) pc_[at] = facts.pc;
+    if (pgd_) pgd_[at] = facts.pgd;
+    if (address_) address_[at] = facts.address;
+    if (physical_) physical_[at] = facts.physical;
+    if (data_) data_[at] = facts.data;
+    if (number_column_) number_column_[at] = number_;
+    if (size_) size_[at] = facts.size;
     return length_ < capacity_ || drop_;
   }
 

@@ -81,7 +81,7 @@ export class CallbackManager {
     if (options.onFull !== undefined && options.onFull !== "wait" && options.onFull !== "drop") {
       throw new TypeError(`onFull is ${String(options.onFull)}: "wait" or "drop"`);
     }
-    const batch = new EventBatch(options.capacity);
+    const batch = new EventBatch(type, options.capacity, options.columns);
     const stream = { batch, drop: options.onFull === "drop" };
     const registered = registerCallback(this.#moduleHandle, type, () => handler(batch), options, stream);
     this.#callbacks.set(registered.name, registered);

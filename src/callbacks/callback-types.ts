@@ -1,5 +1,6 @@
 import type { Cpu } from "../guest/cpu";
 import type { CallbackFilter } from "./callback-filter";
+import type { StreamColumn } from "./event-batch";
 import type { TranslationBlock } from "./translation-block";
 
 /**
@@ -53,8 +54,10 @@ export interface CallbackOptions {
 
 /** How a stream is registered. */
 export interface StreamOptions extends Omit<CallbackOptions, "addr"> {
-  /** How many records a batch holds; 65,536 by default. */
+  /** How many records a batch holds; 4096 by default. */
   readonly capacity?: number;
+  /** Which columns are filled; by default those of the type but `physical`, which costs a look-up for each access. */
+  readonly columns?: readonly StreamColumn[];
   /**
    * What happens when a batch is full: "wait" (default) calls the handler at once, and the guest waits for it; "drop"
    * drops what comes until the event loop calls the handler, and counts it.

@@ -1,4 +1,10 @@
-const DEFAULT_CAPACITY = 65_536;
+/** So many records stay in the processor's cache between the one who writes and the one who reads them. */
+const DEFAULT_CAPACITY = 4096;
+
+/** The columns of a batch. */
+export const STREAM_COLUMNS = ["cpu", "pc", "pgd", "address", "physical", "data", "number", "size"] as const;
+
+export type StreamColumn = (typeof STREAM_COLUMNS)[number];
 
 /** The types whose events can be streamed. */
 export const STREAM_TYPES = [
@@ -13,9 +19,24 @@ export const STREAM_TYPES = [
 
 export type StreamType = (typeof STREAM_TYPES)[number];
 
+const OF_CODE: readonly StreamColumn[] = ["cpu", "pc", "pgd", "number", "size"];
+const OF_MEMORY: readonly StreamColumn[] = ["cpu", "pc", "pgd", "address", "data", "number", "size"];
+
+/** The columns that a type of event fills, without those that are seldom wanted. */
+const DEFAULT_COLUMNS: Record<StreamType, readonly StreamColumn[]> = {
+  BLOCK_BEGIN_CB: OF_CODE,
+  INSN_BEGIN_CB: OF_CODE,
+  MEM_READ_CB: OF_MEMORY,
+  MEM_WRITE_CB: OF_MEMORY,
+  OPCODE_RANGE_CB: ["cpu", "pc", "pgd", "data", "number"],
+  TLB_EXEC_CB: ["cpu", "pc", "pgd", "address", "number"],
+  CONTEXTCHANGE_CB: ["cpu", "pc", "pgd", "data", "number"],
+};
+
 /**
- * A batch of events in columns. Record i is the i-th element of each; only the first `length` elements count. The
- * arrays are filled anew after the handler has returned: copy what shall stay.
+ * A batch of events in columns. Record i is the i-th element of each column that was asked for; the others are empty.
+ * Only the first `length` elements count. The arrays are filled anew after the handler has returned: copy what shall
+ * stay.
  */
 export class EventBatch {
   readonly cpu: Uint32Array;
@@ -35,19 +56,32 @@ export class EventBatch {
   /** What the addon says of the batch: records, dropped. */
   readonly state = new Float64Array(2);
 
-  /** @param capacity how many records fit */
-  constructor(capacity = DEFAULT_CAPACITY) {
+  /**
+   * @param type what is streamed
+   * @param capacity how many records fit
+   * @param wanted the columns to fill; the others are empty
+   */
+  constructor(
+    type: StreamType,
+    readonly capacity: number = DEFAULT_CAPACITY,
+    wanted: readonly StreamColumn[] = DEFAULT_COLUMNS[type],
+  ) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1 << 24) {
       throw new RangeError(`capacity is ${capacity}: a whole number of records from 1 to ${1 << 24}`);
     }
-    this.cpu = new Uint32Array(capacity);
-    this.size = new Uint32Array(capacity);
-    this.pc = new BigUint64Array(capacity);
-    this.pgd = new BigUint64Array(capacity);
-    this.address = new BigUint64Array(capacity);
-    this.physical = new BigUint64Array(capacity);
-    this.data = new BigUint64Array(capacity);
-    this.number = new BigUint64Array(capacity);
+    const unknown = wanted.find((column) => !STREAM_COLUMNS.includes(column));
+    if (unknown !== undefined) {
+      throw new TypeError(`there is no column ${String(unknown)}: a batch has ${STREAM_COLUMNS.join(", ")}`);
+    }
+    const sizeOf = (column: StreamColumn) => (wanted.includes(column) ? capacity : 0);
+    this.cpu = new Uint32Array(sizeOf("cpu"));
+    this.size = new Uint32Array(sizeOf("size"));
+    this.pc = new BigUint64Array(sizeOf("pc"));
+    this.pgd = new BigUint64Array(sizeOf("pgd"));
+    this.address = new BigUint64Array(sizeOf("address"));
+    this.physical = new BigUint64Array(sizeOf("physical"));
+    this.data = new BigUint64Array(sizeOf("data"));
+    this.number = new BigUint64Array(sizeOf("number"));
   }
 
   /** How many records the batch has. */

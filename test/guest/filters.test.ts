@@ -79,7 +79,7 @@ test("a stream holds every event, in order, with the same values as callbacks", 
           streamed.push([batch.cpu[i], batch.address[i], batch.size[i], batch.physical[i], batch.data[i]].join(" "));
           if (batch.pgd[i] !== getRunningProcess()) streamed.push("wrong process");
         }
-      }, { filter, capacity: 4 });
+      }, { filter, capacity: 4, columns: ["cpu", "address", "size", "physical", "data", "pgd"] });
       cm.addStream(CallbackManager.INSN_BEGIN_CB, (batch) => {
         for (let i = 0; i < batch.length; i++) {
           if (batch.pc[i] === at.loop) pcs++;
