@@ -3,6 +3,8 @@
 export { CallbackManager } from "./callbacks/callback-manager";
 export type { CallbackFunctions, CallbackOptions, CallbackType } from "./callbacks/callback-types";
 export { TranslationBlock } from "./callbacks/translation-block";
+export { TriggerError } from "./callbacks/trigger-error";
+export type { TriggerValue } from "./callbacks/triggers";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";

@@ -7,6 +7,7 @@
 #include "addon_state.h"
 #include "engine.h"
 #include "qemu_glue.h"
+#include "triggers.h"
 
 namespace {
 
@@ -15,6 +16,8 @@ struct Listener {
   rebox_event event = REBOX_BLOCK_BEGIN;
   Callable function;
   bool alive = true;
+  // Asked before the function is called, about the events of every process.
+  Trigger* trigger = nullptr;
   // With an address: its hook in QEMU.
   uint32_t hook = 0;
   // Of REBOX_OPCODE_RANGE.
@@ -70,6 +73,15 @@ class ListenerList {
     return false;
   }
 
+  bool AnyTrigger() const {
+    for (const auto& entry : list_) {
+      if (entry->alive && entry->trigger) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   bool AnyAlive() const {
     for (const auto& entry : list_) {
       if (entry->alive) {
@@ -103,6 +115,8 @@ uint32_t last_id;
 // By rebox_event; the address-bound callbacks of a type are kept apart, in hooked.
 ListenerList listeners[REBOX_EVENT_COUNT];
 ListenerList hooked;
+// By rebox_event: a trigger has QEMU report this event of every process.
+bool everywhere[REBOX_EVENT_COUNT];
 std::unordered_map<uint32_t, Listener*> by_id;
 std::unordered_map<uint32_t, Listener*> by_hook;
 
@@ -187,13 +201,26 @@ napi_value Number(uint32_t value) {
   return result;
 }
 
-// Calls every listener of an event; arguments are made anew for each, because the scope may be.
-template <typename MakeArguments>
-inline void FireAll(rebox_event event, int cpu_index, MakeArguments make_arguments) {
+// Whether the event being reported is one for listeners without a trigger. Ask before the first is called.
+inline bool IsForAll(rebox_event event) { return !everywhere[event] || rebox_event_is_monitored(); }
+
+template <typename MakeParams>
+inline bool Passes(Listener& listener, bool is_for_all, MakeParams make_params) {
+  return __builtin_expect(listener.trigger != nullptr, 0) ? listener.trigger->Passes(make_params()) : is_for_all;
+}
+
+// Calls every listener of an event that its trigger lets through; arguments are made anew for each, because the scope
+// may be.
+template <typename MakeArguments, typename MakeParams>
+inline void FireAll(rebox_event event, int cpu_index, MakeArguments make_arguments, MakeParams make_params) {
   if (!CanDeliver(cpu_index)) {
     return;
   }
+  bool is_for_all = IsForAll(event);
   listeners[event].Each([&](Listener& listener) {
+    if (!Passes(listener, is_for_all, make_params)) {
+      return;
+    }
     State().calls.PrepareScope();
     napi_value arguments[5];
     size_t count = make_arguments(arguments);
@@ -209,7 +236,7 @@ void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
     arguments[1] = CpuObject(cpu_index);
     arguments[2] = BlockObject(block);
     return 3;
-  });
+  }, [&] { return BlockBeginParams(cpu_index, block); });
 }
 
 void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
@@ -220,7 +247,7 @@ void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint6
     arguments[3] = BigInt(cur_pc);
     arguments[4] = BigInt(next_pc);
     return 5;
-  });
+  }, [&] { return BlockEndParams(cpu_index, block, cur_pc, next_pc); });
 }
 
 void FireInsn(rebox_event event, int cpu_index) {
@@ -228,7 +255,7 @@ void FireInsn(rebox_event event, int cpu_index) {
     arguments[0] = CpuNumber(cpu_index);
     arguments[1] = CpuObject(cpu_index);
     return 2;
-  });
+  }, [&] { return InsnParams(cpu_index); });
 }
 
 void OnInsnBegin(void*, int cpu_index) { FireInsn(REBOX_INSN_BEGIN, cpu_index); }
@@ -246,15 +273,17 @@ void OnAccess(void*, int cpu_index, bool is_write, const rebox_access* access) {
     }
     napi_create_bigint_words(environment, 0, access->size > 8 ? 2 : 1, access->data, &arguments[4]);
     return 5;
-  });
+  }, [&] { return AccessParams(cpu_index, access); });
 }
 
 void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc) {
   if (!CanDeliver(cpu_index)) {
     return;
   }
+  bool is_for_all = IsForAll(REBOX_OPCODE_RANGE);
   listeners[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
-    if (opcode < listener.first_opcode || opcode > listener.last_opcode) {
+    if (opcode < listener.first_opcode || opcode > listener.last_opcode ||
+        !Passes(listener, is_for_all, [&] { return OpcodeParams(cpu_index, opcode, pc, next_pc); })) {
       return;
     }
     State().calls.PrepareScope();
@@ -269,6 +298,10 @@ void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
     return;
   }
   hooked.One(*found->second, [&](Listener& listener) {
+    if (!Passes(listener, true,
+                [&] { return block ? BlockBeginParams(cpu_index, block) : InsnParams(cpu_index); })) {
+      return;
+    }
     State().calls.PrepareScope();
     napi_value arguments[3] = {CpuNumber(cpu_index), CpuObject(cpu_index), block ? BlockObject(block) : nullptr};
     Fire(listener, block ? 3 : 2, arguments);
@@ -288,7 +321,7 @@ void OnTlbFill(void*, int cpu_index, uint64_t vaddr) {
     arguments[0] = CpuObject(cpu_index);
     arguments[1] = BigInt(vaddr);
     return 2;
-  });
+  }, [&] { return TlbParams(cpu_index, vaddr); });
 }
 
 void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
@@ -297,7 +330,7 @@ void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
     arguments[1] = BigInt(new_pgd);
     arguments[2] = CpuNumber(cpu_index);
     return 3;
-  });
+  }, [&] { return ContextParams(old_pgd, new_pgd); });
 }
 
 // Devices work on threads of their own: their events are copied and delivered by the event loop.
@@ -306,6 +339,19 @@ struct DeviceEvent {
   std::vector<uint8_t> bytes;
   uint64_t numbers[4];
 };
+
+callback_params_t DeviceParams(DeviceEvent& message) {
+  callback_params_t params;
+  const uint64_t* numbers = message.numbers;
+  if (message.event == REBOX_KEYSTROKE) {
+    params.keystroke_params = {static_cast<unsigned int>(numbers[0])};
+  } else if (message.event == REBOX_NIC_SEND) {
+    params.nic_send_params = {message.bytes.data(), message.bytes.size(), numbers[0]};
+  } else {
+    params.nic_rec_params = {message.bytes.data(), message.bytes.size(), numbers[1], numbers[2], numbers[3]};
+  }
+  return params;
+}
 
 void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
   FireAll(message->event, 0, [&](napi_value* arguments) -> size_t {
@@ -328,7 +374,7 @@ void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
       arguments[i + 1] = BigInt(message->numbers[i]);
     }
     return 5;
-  });
+  }, [&] { return DeviceParams(*message); });
 }
 
 void PostDeviceEvent(std::unique_ptr<DeviceEvent> message) {
@@ -360,9 +406,10 @@ void Remove(uint32_t id) {
   if (found == by_id.end()) {
     return;
   }
+  SetTrigger(id, nullptr);
   Listener* listener = found->second;
   rebox_event event = listener->event;
-  by_id.erase(found);
+  by_id.erase(id);
   if (listener->hook) {
     rebox_unhook(listener->hook);
     by_hook.erase(listener->hook);
@@ -470,6 +517,45 @@ Napi::Value BlockCount(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+int FindTriggerType(uint32_t listener_id) {
+  // By rebox_event.
+  static const callback_type_t types[REBOX_EVENT_COUNT] = {
+      BLOCK_BEGIN_CB,  BLOCK_END_CB, INSN_BEGIN_CB,    INSN_END_CB,  MEM_READ_CB, MEM_WRITE_CB,
+      OPCODE_RANGE_CB, TLB_EXEC_CB,  CONTEXTCHANGE_CB, KEYSTROKE_CB, NIC_REC_CB,  NIC_SEND_CB,
+  };
+  auto found = by_id.find(listener_id);
+  if (found == by_id.end()) {
+    return -1;
+  }
+  const Listener& listener = *found->second;
+  if (listener.hook) {
+    return listener.event == REBOX_BLOCK_BEGIN ? OP_BLOCK_BEGIN_CB : OP_INSN_BEGIN_CB;
+  }
+  return types[listener.event];
+}
+
+Trigger* FindTrigger(uint32_t listener_id) {
+  auto found = by_id.find(listener_id);
+  return found == by_id.end() ? nullptr : found->second->trigger;
+}
+
+void SetTrigger(uint32_t listener_id, Trigger* trigger) {
+  auto found = by_id.find(listener_id);
+  if (found == by_id.end()) {
+    return;
+  }
+  Listener& listener = *found->second;
+  Trigger* old = listener.trigger;
+  listener.trigger = trigger;
+  if (!listener.hook && listener.event <= REBOX_OPCODE_RANGE) {
+    everywhere[listener.event] = listeners[listener.event].AnyTrigger();
+    rebox_watch_everywhere(listener.event, everywhere[listener.event]);
+  }
+  if (old) {
+    Trigger::Unload(old);
+  }
+}
 
 Napi::Object InitEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("addListener", Napi::Function::New(env, Add));
