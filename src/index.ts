@@ -6,6 +6,8 @@ export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } 
 export { EventBatch, type StreamColumn, type StreamType } from "./callbacks/event-batch";
 export { type CallbackStatistics, listCallbacks } from "./callbacks/list-callbacks";
 export { TranslationBlock } from "./callbacks/translation-block";
+export { TriggerError } from "./callbacks/trigger-error";
+export type { TriggerValue } from "./callbacks/triggers";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";

@@ -5,6 +5,7 @@
 #include "events.h"
 #include "machine.h"
 #include "qemu_glue.h"
+#include "triggers.h"
 
 AddonState& State() {
   // Never destroyed: threads of QEMU may outlive the addon's static objects.
@@ -23,6 +24,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitEngine(env, exports);
   InitMachine(env, exports);
   InitEvents(env, exports);
+  InitTriggers(env, exports);
   return exports;
 }
 

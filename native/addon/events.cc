@@ -11,6 +11,7 @@
 #include "filter.h"
 #include "qemu_glue.h"
 #include "stream.h"
+#include "triggers.h"
 
 namespace {
 
@@ -19,6 +20,8 @@ struct Listener {
   rebox_event event = REBOX_BLOCK_BEGIN;
   Callable function;
   bool alive = true;
+  // Asked before the function is called, about the events of every process.
+  Trigger* trigger = nullptr;
   // With an address: its hook in QEMU.
   uint32_t hook = 0;
   std::unique_ptr<Filter> filter;
@@ -79,6 +82,15 @@ class ListenerList {
     return false;
   }
 
+  bool AnyTrigger() const {
+    for (const auto& entry : list_) {
+      if (entry->alive && entry->trigger) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   bool AnyAlive() const {
     for (const auto& entry : list_) {
       if (entry->alive) {
@@ -112,6 +124,8 @@ uint32_t last_id;
 // By rebox_event; the address-bound callbacks of a type are kept apart, in hooked.
 ListenerList listeners[REBOX_EVENT_COUNT];
 ListenerList hooked;
+// By rebox_event: a trigger has QEMU report this event of every process.
+bool everywhere[REBOX_EVENT_COUNT];
 std::unordered_map<uint32_t, Listener*> by_id;
 std::unordered_map<uint32_t, Listener*> by_hook;
 
@@ -236,18 +250,28 @@ void HandOver(Listener& listener) {
   }
 }
 
-// Everything that can be decided without the script: filter first, then stream. True when the script is to be called.
-inline bool IsForScript(Listener& listener, const EventFacts& facts) {
-  if (listener.filter) {
-    EventFacts whole = facts;
-    whole.is_kernel = rebox_is_kernel(facts.cpu_index);
-    if (!listener.filter->Accepts(whole)) {
-      listener.filtered++;
-      return false;
-    }
+// Whether the event being reported is one for listeners without a trigger. Ask before the first is called.
+inline bool IsForAll(rebox_event event) { return !everywhere[event] || rebox_event_is_monitored(); }
+
+bool PassesFilter(Listener& listener, EventFacts facts) {
+  facts.is_kernel = rebox_is_kernel(facts.cpu_index);
+  if (listener.filter->Accepts(facts)) {
+    return true;
+  }
+  listener.filtered++;
+  return false;
+}
+
+// Everything that can be decided without the script: process, filter, trigger, stream; in this order, because each
+// costs more than the one before. True when the script is to be called.
+template <typename MakeFacts, typename MakeParams>
+inline bool IsForScript(Listener& listener, bool is_for_all, MakeFacts make_facts, MakeParams make_params) {
+  if ((!is_for_all && !listener.trigger) || (listener.filter && !PassesFilter(listener, make_facts())) ||
+      (listener.trigger && !listener.trigger->Passes(make_params()))) {
+    return false;
   }
   if (listener.stream) {
-    if (!listener.stream->Append(facts)) {
+    if (!listener.stream->Append(make_facts())) {
       HandOver(listener);
     }
     return false;
@@ -255,14 +279,16 @@ inline bool IsForScript(Listener& listener, const EventFacts& facts) {
   return true;
 }
 
-// Calls every listener of an event; arguments are made anew for each, because the scope may be.
-template <typename MakeFacts, typename MakeArguments>
-inline void FireAll(rebox_event event, int cpu_index, MakeFacts make_facts, MakeArguments make_arguments) {
+// Calls every listener of an event that wants it; arguments are made anew for each, because the scope may be.
+template <typename MakeFacts, typename MakeArguments, typename MakeParams>
+inline void FireAll(rebox_event event, int cpu_index, MakeFacts make_facts, MakeArguments make_arguments,
+                    MakeParams make_params) {
   if (!CanDeliver(cpu_index)) {
     return;
   }
+  bool is_for_all = IsForAll(event);
   listeners[event].Each([&](Listener& listener) {
-    if ((listener.filter || listener.stream) && !IsForScript(listener, make_facts())) {
+    if (!IsForScript(listener, is_for_all, make_facts, make_params)) {
       return;
     }
     State().calls.PrepareScope();
@@ -298,7 +324,7 @@ void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
     arguments[1] = CpuObject(cpu_index);
     arguments[2] = BlockObject(block);
     return 3;
-  });
+  }, [&] { return BlockBeginParams(cpu_index, block); });
 }
 
 void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
@@ -309,7 +335,7 @@ void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint6
     arguments[3] = BigInt(cur_pc);
     arguments[4] = BigInt(next_pc);
     return 5;
-  });
+  }, [&] { return BlockEndParams(cpu_index, block, cur_pc, next_pc); });
 }
 
 void FireInsn(rebox_event event, int cpu_index) {
@@ -317,7 +343,7 @@ void FireInsn(rebox_event event, int cpu_index) {
     arguments[0] = CpuNumber(cpu_index);
     arguments[1] = CpuObject(cpu_index);
     return 2;
-  });
+  }, [&] { return InsnParams(cpu_index); });
 }
 
 void OnInsnBegin(void*, int cpu_index) { FireInsn(REBOX_INSN_BEGIN, cpu_index); }
@@ -335,24 +361,27 @@ void OnAccess(void*, int cpu_index, bool is_write, const rebox_access* access) {
     }
     napi_create_bigint_words(environment, 0, access->size > 8 ? 2 : 1, access->data, &arguments[4]);
     return 5;
-  });
+  }, [&] { return AccessParams(cpu_index, access); });
 }
 
 void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc) {
   if (!CanDeliver(cpu_index)) {
     return;
   }
+  bool is_for_all = IsForAll(REBOX_OPCODE_RANGE);
   listeners[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
     if (opcode < listener.first_opcode || opcode > listener.last_opcode) {
       return;
     }
-    if (listener.filter || listener.stream) {
+    auto make_facts = [&] {
       EventFacts facts = FactsOfCode(cpu_index);
       facts.pc = facts.address = pc;
       facts.data = opcode;
-      if (!IsForScript(listener, facts)) {
-        return;
-      }
+      return facts;
+    };
+    if (!IsForScript(listener, is_for_all, make_facts,
+                     [&] { return OpcodeParams(cpu_index, opcode, pc, next_pc); })) {
+      return;
     }
     State().calls.PrepareScope();
     napi_value arguments[4] = {CpuNumber(cpu_index), CpuObject(cpu_index), BigInt(pc), BigInt(next_pc)};
@@ -366,7 +395,9 @@ void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
     return;
   }
   hooked.One(*found->second, [&](Listener& listener) {
-    if (listener.filter && !IsForScript(listener, block ? FactsOfBlock(cpu_index, block) : FactsOfCode(cpu_index))) {
+    if (!IsForScript(
+            listener, true, [&] { return block ? FactsOfBlock(cpu_index, block) : FactsOfCode(cpu_index); },
+            [&] { return block ? BlockBeginParams(cpu_index, block) : InsnParams(cpu_index); })) {
       return;
     }
     State().calls.PrepareScope();
@@ -393,7 +424,7 @@ void OnTlbFill(void*, int cpu_index, uint64_t vaddr) {
     arguments[0] = CpuObject(cpu_index);
     arguments[1] = BigInt(vaddr);
     return 2;
-  });
+  }, [&] { return TlbParams(cpu_index, vaddr); });
 }
 
 void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
@@ -409,7 +440,7 @@ void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
     arguments[1] = BigInt(new_pgd);
     arguments[2] = CpuNumber(cpu_index);
     return 3;
-  });
+  }, [&] { return ContextParams(old_pgd, new_pgd); });
 }
 
 // Devices work on threads of their own: their events are copied and delivered by the event loop.
@@ -418,6 +449,19 @@ struct DeviceEvent {
   std::vector<uint8_t> bytes;
   uint64_t numbers[4];
 };
+
+callback_params_t DeviceParams(DeviceEvent& message) {
+  callback_params_t params;
+  const uint64_t* numbers = message.numbers;
+  if (message.event == REBOX_KEYSTROKE) {
+    params.keystroke_params = {static_cast<unsigned int>(numbers[0])};
+  } else if (message.event == REBOX_NIC_SEND) {
+    params.nic_send_params = {message.bytes.data(), message.bytes.size(), numbers[0]};
+  } else {
+    params.nic_rec_params = {message.bytes.data(), message.bytes.size(), numbers[1], numbers[2], numbers[3]};
+  }
+  return params;
+}
 
 void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
   FireAll(message->event, 0, [] { return EventFacts(); }, [&](napi_value* arguments) -> size_t {
@@ -440,7 +484,7 @@ void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
       arguments[i + 1] = BigInt(message->numbers[i]);
     }
     return 5;
-  });
+  }, [&] { return DeviceParams(*message); });
 }
 
 void PostDeviceEvent(std::unique_ptr<DeviceEvent> message) {
@@ -472,9 +516,10 @@ void Remove(uint32_t id) {
   if (found == by_id.end()) {
     return;
   }
+  SetTrigger(id, nullptr);
   Listener* listener = found->second;
   rebox_event event = listener->event;
-  by_id.erase(found);
+  by_id.erase(id);
   if (listener->hook) {
     rebox_unhook(listener->hook);
     by_hook.erase(listener->hook);
@@ -629,6 +674,45 @@ void HandOverStreams() {
         HandOver(listener);
       }
     });
+  }
+}
+
+int FindTriggerType(uint32_t listener_id) {
+  // By rebox_event.
+  static const callback_type_t types[REBOX_EVENT_COUNT] = {
+      BLOCK_BEGIN_CB,  BLOCK_END_CB, INSN_BEGIN_CB,    INSN_END_CB,  MEM_READ_CB, MEM_WRITE_CB,
+      OPCODE_RANGE_CB, TLB_EXEC_CB,  CONTEXTCHANGE_CB, KEYSTROKE_CB, NIC_REC_CB,  NIC_SEND_CB,
+  };
+  auto found = by_id.find(listener_id);
+  if (found == by_id.end()) {
+    return -1;
+  }
+  const Listener& listener = *found->second;
+  if (listener.hook) {
+    return listener.event == REBOX_BLOCK_BEGIN ? OP_BLOCK_BEGIN_CB : OP_INSN_BEGIN_CB;
+  }
+  return types[listener.event];
+}
+
+Trigger* FindTrigger(uint32_t listener_id) {
+  auto found = by_id.find(listener_id);
+  return found == by_id.end() ? nullptr : found->second->trigger;
+}
+
+void SetTrigger(uint32_t listener_id, Trigger* trigger) {
+  auto found = by_id.find(listener_id);
+  if (found == by_id.end()) {
+    return;
+  }
+  Listener& listener = *found->second;
+  Trigger* old = listener.trigger;
+  listener.trigger = trigger;
+  if (!listener.hook && listener.event <= REBOX_OPCODE_RANGE) {
+    everywhere[listener.event] = listeners[listener.event].AnyTrigger();
+    rebox_watch_everywhere(listener.event, everywhere[listener.event]);
+  }
+  if (old) {
+    Trigger::Unload(old);
   }
 }
 

@@ -6,7 +6,8 @@
  *
  * The process filter is not in the generated code either. A vCPU in a monitored process looks blocks up with one more
  * bit in its flags, so it has translations of its own, with events; all others run those without. A change of CR3 ends
- * its block with a look-up, which is when the bit counts.
+ * its block with a look-up, which is when the bit counts. An event that is watched everywhere is in both translations,
+ * and the listener asks which one it comes from.
  *
  * x86 system emulation translates with CF_PCREL: one translation serves every virtual address that its physical page
  * is mapped at. So the pc seen at translation is only a hint, and each event takes it from the vCPU: the page from its
@@ -48,6 +49,8 @@ typedef struct opcode_range {
 } opcode_range;
 
 bool rebox_watched[REBOX_EVENT_COUNT];
+bool rebox_watched_everywhere[REBOX_EVENT_COUNT];
+rebox_event_facts rebox_told;
 static const rebox_listener nobody;
 const rebox_listener *rebox_listening = &nobody;
 
@@ -79,7 +82,9 @@ static struct {
 /* What an instruction's callback is given, packed into its pointer. */
 #define INSN_OFFSET(data) ((uintptr_t)(data) & ~TARGET_PAGE_MASK)
 #define INSN_OPCODE(data) ((uint16_t)((uintptr_t)(data) >> TARGET_PAGE_BITS))
-#define INSN_DATA(pc, opcode) ((void *)(((pc) & ~TARGET_PAGE_MASK) | ((uintptr_t)(opcode) << TARGET_PAGE_BITS)))
+#define INSN_SIZE(data) ((uint8_t)((uintptr_t)(data) >> (TARGET_PAGE_BITS + 16)))
+#define INSN_DATA(pc, opcode, size) ((void *)(((pc) & ~TARGET_PAGE_MASK) | ((uintptr_t)(opcode) << TARGET_PAGE_BITS) | \
+                                              ((uintptr_t)(size) << (TARGET_PAGE_BITS + 16))))
 
 static guint hash_block(gconstpointer key)
 {
@@ -187,11 +192,11 @@ static void call_hooks(int cpu_index, rebox_block *block, uint64_t pc, uint64_t 
 static bool has_insn_events(uint64_t pc, bool monitored)
 {
     return hooks_at_offset[false][pc & ~TARGET_PAGE_MASK] ||
-           (monitored && (rebox_watched[REBOX_INSN_BEGIN] || rebox_watched[REBOX_INSN_END] ||
-                          rebox_watched[REBOX_OPCODE_RANGE]));
+           rebox_wanted(REBOX_INSN_BEGIN, monitored) || rebox_wanted(REBOX_INSN_END, monitored) ||
+           rebox_wanted(REBOX_OPCODE_RANGE, monitored);
 }
 
-/* The start of a block: the end of what came before, hooks, then the general event for a monitored process. */
+/* The start of a block: the end of what came before, hooks, then the general event where it is wanted. */
 static inline void begin_block(int cpu_index, rebox_block *translated, bool monitored)
 {
     CPUState *cpu = current_cpu;
@@ -204,8 +209,8 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
         if (stage == RESUME_INSN && has_insn_events(env->eip, monitored)) {
             resumed.stage = RESUME_INSN;
         }
-        if (monitored && rebox_watched[REBOX_BLOCK_END]) {
-            rebox_begin_block(cpu_index, block_at(env, translated));
+        if (rebox_wanted(REBOX_BLOCK_END, monitored)) {
+            rebox_begin_block(cpu_index, block_at(env, translated), monitored);
         }
         return;
     }
@@ -217,13 +222,12 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
     if (hooks_at_offset[true][block->pc & ~TARGET_PAGE_MASK]) {
         call_hooks(cpu_index, block, block->pc, rebox_pgd_identity(env));
     }
-    if (monitored) {
-        if (rebox_watched[REBOX_BLOCK_END]) {
-            rebox_begin_block(cpu_index, block);
-        }
-        if (rebox_watched[REBOX_BLOCK_BEGIN]) {
-            rebox_listening->block_begin(rebox_listening->opaque, cpu_index, block);
-        }
+    if (rebox_wanted(REBOX_BLOCK_END, monitored)) {
+        rebox_begin_block(cpu_index, block, monitored);
+    }
+    if (rebox_wanted(REBOX_BLOCK_BEGIN, monitored)) {
+        rebox_told.monitored = monitored;
+        rebox_listening->block_begin(rebox_listening->opaque, cpu_index, block);
     }
     leave_if_disturbed(cpu, env, RESUME_BLOCK);
 }
@@ -262,16 +266,18 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
     if (hooks_at_offset[false][INSN_OFFSET(data)]) {
         call_hooks(cpu_index, NULL, pc, rebox_pgd_identity(env));
     }
-    if (monitored) {
-        rebox_begin_insn(cpu_index, pc);
-        if (opcode && rebox_opcode_interrupts(opcode)) {
-            rebox_listening->opcode(rebox_listening->opaque, cpu_index, opcode, pc, 0);
-        } else if (opcode) {
-            rebox_begin_opcode(opcode, cpu_index);
-        }
-        if (rebox_watched[REBOX_INSN_BEGIN]) {
-            rebox_listening->insn_begin(rebox_listening->opaque, cpu_index);
-        }
+    if (monitored || rebox_wanted(REBOX_INSN_END, false) || opcode) {
+        rebox_begin_insn(cpu_index, pc, monitored);
+    }
+    if (opcode && !rebox_opcode_interrupts(opcode)) {
+        rebox_begin_opcode(opcode, INSN_SIZE(data), cpu_index);
+    } else if (opcode && rebox_wanted(REBOX_OPCODE_RANGE, monitored)) {
+        rebox_told = (rebox_event_facts) { .monitored = monitored, .insn_size = INSN_SIZE(data) };
+        rebox_listening->opcode(rebox_listening->opaque, cpu_index, opcode, pc, 0);
+    }
+    if (rebox_wanted(REBOX_INSN_BEGIN, monitored)) {
+        rebox_told.monitored = monitored;
+        rebox_listening->insn_begin(rebox_listening->opaque, cpu_index);
     }
     disturbance = rebox_take_disturbance();
     if (likely(disturbance == REBOX_UNDISTURBED)) {
@@ -297,7 +303,8 @@ static void on_other_insn(unsigned int cpu_index, void *data)
     begin_insn(cpu_index, data, false, GETPC());
 }
 
-static void on_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+static inline void report_access(int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data, bool monitored,
+                                 uintptr_t code_pointer)
 {
     CPUState *cpu = current_cpu;
     CPUX86State *env = cpu_env(cpu);
@@ -306,7 +313,7 @@ static void on_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64
     struct qemu_plugin_hwaddr *physical;
     uint64_t generated_eip = env->eip;
 
-    if (!rebox_watched[is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ]) {
+    if (!rebox_wanted(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, monitored)) {
         return;
     }
     physical = qemu_plugin_get_hwaddr(info, vaddr);
@@ -321,7 +328,8 @@ static void on_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64
         access.data[0] &= (1ULL << (access.size * 8)) - 1;
     }
     env->eip = (generated_eip & TARGET_PAGE_MASK) | INSN_OFFSET(data);
-    rebox_code_pointer = GETPC();
+    rebox_code_pointer = code_pointer;
+    rebox_told.monitored = monitored;
     rebox_listening->access(rebox_listening->opaque, cpu_index, is_write, &access);
     if (unlikely(rebox_take_disturbance() == REBOX_PC_CHANGED)) {
         /* The instruction is half done: it is completed, and its block, before the vCPU goes elsewhere. */
@@ -332,6 +340,16 @@ static void on_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64
     }
     rebox_code_pointer = 0;
     env->eip = generated_eip;
+}
+
+static void on_monitored_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+{
+    report_access(cpu_index, info, vaddr, data, true, GETPC());
+}
+
+static void on_other_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+{
+    report_access(cpu_index, info, vaddr, data, false, GETPC());
 }
 
 void rebox_apply_deferred_pc(CPUState *cpu)
@@ -366,28 +384,24 @@ static void instrument_insn(struct qemu_plugin_insn *insn, bool monitored)
 {
     uint64_t pc = qemu_plugin_insn_vaddr(insn);
     uint16_t opcode = 0;
+    bool reads = rebox_wanted(REBOX_MEM_READ, monitored), writes = rebox_wanted(REBOX_MEM_WRITE, monitored);
 
-    if (!monitored) {
-        if (has_insn_events(pc, false)) {
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_other_insn, QEMU_PLUGIN_CB_RW_REGS, INSN_DATA(pc, 0));
-        }
-        return;
-    }
-    if (rebox_watched[REBOX_OPCODE_RANGE]) {
+    if (rebox_wanted(REBOX_OPCODE_RANGE, monitored)) {
         opcode = read_opcode(insn);
         if (!is_watched_opcode(opcode)) {
             opcode = 0;
         }
     }
-    if (has_insn_events(pc, true)) {
-        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_monitored_insn, QEMU_PLUGIN_CB_RW_REGS,
-                                               INSN_DATA(pc, opcode));
+    if (has_insn_events(pc, monitored)) {
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, monitored ? on_monitored_insn : on_other_insn,
+                                               QEMU_PLUGIN_CB_RW_REGS,
+                                               INSN_DATA(pc, opcode, qemu_plugin_insn_size(insn)));
     }
-    if (rebox_watched[REBOX_MEM_READ] || rebox_watched[REBOX_MEM_WRITE]) {
-        enum qemu_plugin_mem_rw which = (rebox_watched[REBOX_MEM_READ] ? QEMU_PLUGIN_MEM_R : 0) |
-                                        (rebox_watched[REBOX_MEM_WRITE] ? QEMU_PLUGIN_MEM_W : 0);
-
-        qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_RW_REGS, which, INSN_DATA(pc, 0));
+    if (reads || writes) {
+        qemu_plugin_register_vcpu_mem_cb(insn, monitored ? on_monitored_access : on_other_access,
+                                         QEMU_PLUGIN_CB_RW_REGS,
+                                         (reads ? QEMU_PLUGIN_MEM_R : 0) | (writes ? QEMU_PLUGIN_MEM_W : 0),
+                                         INSN_DATA(pc, 0, 0));
     }
 }
 
@@ -404,12 +418,11 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
                                                           qemu_plugin_scoreboard_u64(counts), 1);
     }
-    if (monitored && (rebox_watched[REBOX_BLOCK_BEGIN] || rebox_watched[REBOX_BLOCK_END] ||
-                      rebox_watched[REBOX_INSN_END] || rebox_watched[REBOX_OPCODE_RANGE] ||
-                      hooks_at_offset[true][block.pc & ~TARGET_PAGE_MASK])) {
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_monitored_block, QEMU_PLUGIN_CB_RW_REGS, get_block(&block));
-    } else if (hooks_at_offset[true][block.pc & ~TARGET_PAGE_MASK]) {
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_other_block, QEMU_PLUGIN_CB_RW_REGS, get_block(&block));
+    if (rebox_wanted(REBOX_BLOCK_BEGIN, monitored) || rebox_wanted(REBOX_BLOCK_END, monitored) ||
+        rebox_wanted(REBOX_INSN_END, monitored) || rebox_wanted(REBOX_OPCODE_RANGE, monitored) ||
+        hooks_at_offset[true][block.pc & ~TARGET_PAGE_MASK]) {
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, monitored ? on_monitored_block : on_other_block,
+                                             QEMU_PLUGIN_CB_RW_REGS, get_block(&block));
     }
     for (size_t i = 0; i < icount; i++) {
         instrument_insn(qemu_plugin_tb_get_insn(tb, i), monitored);
@@ -502,6 +515,24 @@ void rebox_watch(rebox_event event, bool on)
             retranslate_all();
         }
     }
+}
+
+void rebox_watch_everywhere(rebox_event event, bool on)
+{
+    if (event <= REBOX_OPCODE_RANGE && rebox_watched_everywhere[event] != on) {
+        rebox_watched_everywhere[event] = on;
+        retranslate_all();
+    }
+}
+
+bool rebox_event_is_monitored(void)
+{
+    return rebox_told.monitored;
+}
+
+uint8_t rebox_event_insn_size(void)
+{
+    return rebox_told.insn_size;
 }
 
 uint32_t rebox_hook(bool is_block, uint64_t address, uint64_t pgd)

@@ -49,6 +49,8 @@ uint64_t rebox_pgd_identity(CPUX86State *env);
 /* Says that the guest isolates page tables, so that bit 12 of CR3 does not tell processes apart. */
 void rebox_set_kpti(void);
 bool rebox_kpti(void);
+/* The entry of the page tables that maps address: of its page, whatever its size. */
+bool rebox_page_entry(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *entry);
 bool rebox_same_user_half(CPUX86State *env, uint64_t pgd_a, uint64_t pgd_b);
 
 /* address_space.c: called when a vCPU starts to execute, because CR3 also changes while it does not. */
@@ -57,6 +59,18 @@ void rebox_sync_address_space(CPUState *cpu);
 /* instrument.c */
 extern const rebox_listener *rebox_listening;
 extern bool rebox_watched[REBOX_EVENT_COUNT];
+extern bool rebox_watched_everywhere[REBOX_EVENT_COUNT];
+/* Whether an event of executed code is wanted of a process that is, or is not, monitored. */
+static inline bool rebox_wanted(rebox_event event, bool monitored)
+{
+    return rebox_watched[event] && (monitored || rebox_watched_everywhere[event]);
+}
+/* What a listener may ask about the event that it is told; set before each call. */
+typedef struct rebox_event_facts {
+    bool monitored;
+    uint8_t insn_size;
+} rebox_event_facts;
+extern rebox_event_facts rebox_told;
 void rebox_instrument_init(void);
 /* Chooses between the translations with and without the events of monitored processes. */
 void rebox_select_translations(CPUState *cpu, bool monitored);
@@ -65,9 +79,9 @@ void rebox_apply_deferred_pc(CPUState *cpu);
 
 /* progress.c: what a vCPU has begun and not ended. */
 bool rebox_any_pending(int cpu_index);
-void rebox_begin_block(int cpu_index, rebox_block *block);
-void rebox_begin_insn(int cpu_index, uint64_t pc);
-void rebox_begin_opcode(uint16_t opcode, int cpu_index);
+void rebox_begin_block(int cpu_index, rebox_block *block, bool monitored);
+void rebox_begin_insn(int cpu_index, uint64_t pc, bool monitored);
+void rebox_begin_opcode(uint16_t opcode, uint8_t insn_size, int cpu_index);
 /* Reports the ends of what is pending: of the instruction, and with is_block of the block too. */
 void rebox_finish(int cpu_index, uint64_t next_pc, bool is_block);
 /* The same for the instruction that has just written CR3, which ends its block. */

@@ -62,14 +62,20 @@ static bool step(uint64_t table, uint64_t address, int shift, int index_bits, in
     return read_entry(table + index * entry_size, entry_size, entry) && (*entry & PG_PRESENT_MASK);
 }
 
-static bool finish(uint64_t frame, uint64_t size, uint64_t address, uint64_t *physical, uint64_t *page_size)
+/* One page as the tables map it. */
+typedef struct mapping {
+    uint64_t entry;
+    uint64_t frame;      /* guest-physical */
+    uint64_t size;       /* in bytes */
+} mapping;
+
+static bool finish(mapping *page, uint64_t entry, uint64_t frame, uint64_t size)
 {
-    *page_size = size;
-    *physical = (frame & ~(size - 1)) | (address & (size - 1));
+    *page = (mapping) { .entry = entry, .frame = frame & ~(size - 1), .size = size };
     return true;
 }
 
-static bool walk_long(CPUX86State *env, uint64_t pgd, uint64_t address, uint64_t *physical, uint64_t *page_size)
+static bool walk_long(CPUX86State *env, uint64_t pgd, uint64_t address, mapping *page)
 {
     int levels = (env->cr[4] & CR4_LA57_MASK) ? 5 : 4;
     int canonical_bits = levels == 5 ? 57 : 48;
@@ -87,14 +93,14 @@ static bool walk_long(CPUX86State *env, uint64_t pgd, uint64_t address, uint64_t
             return false;
         }
         if (level == 1 || ((level == 2 || level == 3) && (entry & PG_PSE_MASK))) {
-            return finish(entry & ENTRY_ADDRESS_MASK, 1ULL << shift, address, physical, page_size);
+            return finish(page, entry, entry & ENTRY_ADDRESS_MASK, 1ULL << shift);
         }
         table = entry & ENTRY_ADDRESS_MASK;
     }
     return false;
 }
 
-static bool walk_pae(uint64_t pgd, uint64_t address, uint64_t *physical, uint64_t *page_size)
+static bool walk_pae(uint64_t pgd, uint64_t address, mapping *page)
 {
     uint64_t entry;
 
@@ -103,13 +109,13 @@ static bool walk_pae(uint64_t pgd, uint64_t address, uint64_t *physical, uint64_
         return false;
     }
     if (entry & PG_PSE_MASK) {
-        return finish(entry & ENTRY_ADDRESS_MASK, 1ULL << 21, address, physical, page_size);
+        return finish(page, entry, entry & ENTRY_ADDRESS_MASK, 1ULL << 21);
     }
     return step(entry & ENTRY_ADDRESS_MASK, address, 12, 9, 8, &entry) &&
-           finish(entry & ENTRY_ADDRESS_MASK, 1ULL << 12, address, physical, page_size);
+           finish(page, entry, entry & ENTRY_ADDRESS_MASK, 1ULL << 12);
 }
 
-static bool walk_32bit(CPUX86State *env, uint64_t pgd, uint64_t address, uint64_t *physical, uint64_t *page_size)
+static bool walk_32bit(CPUX86State *env, uint64_t pgd, uint64_t address, mapping *page)
 {
     uint64_t entry;
 
@@ -118,15 +124,13 @@ static bool walk_32bit(CPUX86State *env, uint64_t pgd, uint64_t address, uint64_
     }
     if ((entry & PG_PSE_MASK) && (env->cr[4] & CR4_PSE_MASK)) {
         /* PSE-36: bits 13-20 of the entry are bits 32-39 of the frame. */
-        uint64_t frame = (entry & 0xffc00000ULL) | ((entry & 0x1fe000ULL) << 19);
-
-        return finish(frame, 1ULL << 22, address, physical, page_size);
+        return finish(page, entry, (entry & 0xffc00000ULL) | ((entry & 0x1fe000ULL) << 19), 1ULL << 22);
     }
     return step(entry & 0xfffff000ULL, address, 12, 10, 4, &entry) &&
-           finish(entry & 0xfffff000ULL, 1ULL << 12, address, physical, page_size);
+           finish(page, entry, entry & 0xfffff000ULL, 1ULL << 12);
 }
 
-bool rebox_translate(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *physical, uint64_t *page_size)
+static bool walk(int cpu_index, uint64_t pgd, uint64_t address, mapping *page)
 {
     CPUState *cpu = rebox_find_cpu(cpu_index);
     CPUX86State *env;
@@ -136,16 +140,38 @@ bool rebox_translate(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *ph
     }
     env = cpu_env(cpu);
     if (is_long_mode(env)) {
-        return walk_long(env, pgd, address, physical, page_size);
+        return walk_long(env, pgd, address, page);
     }
     if (address >> 32) {
         return false;
     }
     if (!(env->cr[0] & CR0_PG_MASK)) {
-        return finish(address, TARGET_PAGE_SIZE, address, physical, page_size);
+        return finish(page, 0, address, TARGET_PAGE_SIZE);
     }
-    return is_pae(env) ? walk_pae(pgd, address, physical, page_size)
-                       : walk_32bit(env, pgd, address, physical, page_size);
+    return is_pae(env) ? walk_pae(pgd, address, page) : walk_32bit(env, pgd, address, page);
+}
+
+bool rebox_translate(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *physical, uint64_t *page_size)
+{
+    mapping page;
+
+    if (!walk(cpu_index, pgd, address, &page)) {
+        return false;
+    }
+    *page_size = page.size;
+    *physical = page.frame | (address & (page.size - 1));
+    return true;
+}
+
+bool rebox_page_entry(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *entry)
+{
+    mapping page;
+
+    if (!walk(cpu_index, pgd, address, &page)) {
+        return false;
+    }
+    *entry = page.entry;
+    return true;
 }
 
 /*

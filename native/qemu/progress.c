@@ -15,7 +15,9 @@ typedef struct vcpu_progress {
     uint64_t resume_pc;      /* where the interrupted code goes on */
     uint64_t fault_pc;
     uint16_t opcode;
+    uint8_t insn_size;       /* of the opcode's instruction */
     bool insn, has_opcode;
+    bool block_monitored, insn_monitored;
     bool interrupted, faulted;
 } vcpu_progress;
 
@@ -28,21 +30,24 @@ bool rebox_any_pending(int cpu_index)
     return mine->block || mine->insn || mine->has_opcode;
 }
 
-void rebox_begin_block(int cpu_index, rebox_block *block)
+void rebox_begin_block(int cpu_index, rebox_block *block, bool monitored)
 {
     progress[cpu_index].block = block;
+    progress[cpu_index].block_monitored = monitored;
 }
 
-void rebox_begin_insn(int cpu_index, uint64_t pc)
+void rebox_begin_insn(int cpu_index, uint64_t pc, bool monitored)
 {
     progress[cpu_index].insn = true;
     progress[cpu_index].insn_pc = pc;
+    progress[cpu_index].insn_monitored = monitored;
 }
 
-void rebox_begin_opcode(uint16_t opcode, int cpu_index)
+void rebox_begin_opcode(uint16_t opcode, uint8_t insn_size, int cpu_index)
 {
     progress[cpu_index].has_opcode = true;
     progress[cpu_index].opcode = opcode;
+    progress[cpu_index].insn_size = insn_size;
 }
 
 /* The seed gives no next address for returns and for instructions that enter or leave the kernel. */
@@ -71,14 +76,17 @@ void rebox_finish(int cpu_index, uint64_t next_pc, bool is_block)
     if (done.interrupted) {
         next_pc = done.resume_pc;
     }
-    if (done.has_opcode && !done.faulted && rebox_watched[REBOX_OPCODE_RANGE]) {
+    if (done.has_opcode && !done.faulted && rebox_wanted(REBOX_OPCODE_RANGE, done.insn_monitored)) {
+        rebox_told = (rebox_event_facts) { .monitored = done.insn_monitored, .insn_size = done.insn_size };
         rebox_listening->opcode(rebox_listening->opaque, cpu_index, done.opcode, done.insn_pc,
                                 has_next_pc(done.opcode) ? next_pc : 0);
     }
-    if (done.insn && !done.faulted && rebox_watched[REBOX_INSN_END]) {
+    if (done.insn && !done.faulted && rebox_wanted(REBOX_INSN_END, done.insn_monitored)) {
+        rebox_told.monitored = done.insn_monitored;
         rebox_listening->insn_end(rebox_listening->opaque, cpu_index);
     }
-    if (is_block && done.block && rebox_watched[REBOX_BLOCK_END]) {
+    if (is_block && done.block && rebox_wanted(REBOX_BLOCK_END, done.block_monitored)) {
+        rebox_told.monitored = done.block_monitored;
         rebox_listening->block_end(rebox_listening->opaque, cpu_index, done.block,
                                    done.faulted ? done.fault_pc : done.block->pc + done.block->last, next_pc);
     }

@@ -266,6 +266,17 @@ REBOX_API void rebox_listen(const rebox_listener *listener);
 REBOX_API void rebox_watch(rebox_event event, bool on);
 
 /*
+ * Reports an event of executed code that is watched of all processes, not only of monitored ones. The listener then
+ * asks rebox_event_is_monitored().
+ */
+REBOX_API void rebox_watch_everywhere(rebox_event event, bool on);
+
+/* For a listener, about the event of executed code that it is being told: */
+REBOX_API bool rebox_event_is_monitored(void);
+/* Of listener->opcode: the size of the instruction, in bytes. */
+REBOX_API uint8_t rebox_event_insn_size(void);
+
+/*
  * Calls listener->hooked at address, for a block or an instruction that begins there, in pgd or, with
  * REBOX_ALL_PROCESSES, in any process. Returns the hook's id.
  */
@@ -282,6 +293,85 @@ REBOX_API void rebox_ignore_opcodes(uint16_t first, uint16_t last);
 /* Counts every executed block of the machine natively, without a call. */
 REBOX_API void rebox_count_blocks(bool on);
 REBOX_API uint64_t rebox_block_count(void);
+
+/* ---- for triggers (trigger_api.c): the vCPU thread only, as everything above ---- */
+
+/* A guest address or register, whatever the guest's mode. */
+typedef uint64_t pyrebox_target_ulong;
+/* A vCPU, valid for the engine's life. */
+typedef void *qemu_cpu_opaque_t;
+/* A translated block, valid during the call that it was given to. */
+typedef void *qemu_tb_opaque_t;
+
+typedef enum register_num_t {
+    RN_EAX, RN_ECX, RN_EDX, RN_EBX, RN_ESP, RN_EBP, RN_ESI, RN_EDI,
+    RN_R8, RN_R9, RN_R10, RN_R11, RN_R12, RN_R13, RN_R14, RN_R15,
+    RN_EIP, RN_EFLAGS, RN_CR0, RN_CR2, RN_CR3, RN_CR4, RN_CR8, RN_CPL, RN_EFER, RN_LSTAR, RN_KERNEL_GS_BASE,
+    /* Read as their selector, GDT and IDT as their base. Written by write_selector_register_convert(). */
+    RN_ES, RN_CS, RN_SS, RN_DS, RN_FS, RN_GS, RN_LDT, RN_TR, RN_GDT, RN_IDT,
+    RN_ES_BASE, RN_CS_BASE, RN_SS_BASE, RN_DS_BASE, RN_FS_BASE, RN_GS_BASE,
+    RN_LAST,
+    /* All of them have 64 bits. */
+    RN_RAX = RN_EAX, RN_RCX = RN_ECX, RN_RDX = RN_EDX, RN_RBX = RN_EBX, RN_RSP = RN_ESP, RN_RBP = RN_EBP,
+    RN_RSI = RN_ESI, RN_RDI = RN_EDI, RN_RIP = RN_EIP, RN_PC = RN_EIP, RN_RFLAGS = RN_EFLAGS,
+} register_num_t;
+
+/* Functions that return int return 0, or -1 where there is no such vCPU, register, port size or memory. */
+REBOX_API int read_register_convert(qemu_cpu_opaque_t cpu, register_num_t reg, pyrebox_target_ulong *value);
+REBOX_API int write_register_convert(qemu_cpu_opaque_t cpu, register_num_t reg, pyrebox_target_ulong value);
+REBOX_API int write_selector_register_convert(qemu_cpu_opaque_t cpu, register_num_t reg, uint32_t selector,
+                                              pyrebox_target_ulong base, uint32_t limit, uint32_t flags);
+
+/* is_write 0 copies from the guest to buffer, 1 from buffer to the guest. Devices are never touched. */
+REBOX_API int qemu_physical_memory_rw(pyrebox_target_ulong address, uint8_t *buffer, size_t length, int is_write);
+REBOX_API int qemu_virtual_memory_rw(qemu_cpu_opaque_t cpu, pyrebox_target_ulong address, uint8_t *buffer,
+                                     size_t length, int is_write);
+REBOX_API int qemu_virtual_memory_rw_with_pgd(pyrebox_target_ulong pgd, pyrebox_target_ulong address, uint8_t *buffer,
+                                              size_t length, int is_write);
+/* Returns UINT64_MAX where nothing is mapped. */
+REBOX_API uint64_t qemu_virtual_to_physical_with_pgd(pyrebox_target_ulong pgd, pyrebox_target_ulong address);
+/* Returns the page-table entry that maps address, 0 where none does. */
+REBOX_API uint64_t x86_get_pte(pyrebox_target_ulong pgd, pyrebox_target_ulong address);
+/* Whether the first vCPU has CR4.PAE set. */
+REBOX_API int x86_is_pae(void);
+/* Returns length, or 0 where the guest's physical memory ends before that. */
+REBOX_API uint64_t connection_read_memory(uint64_t address, char *buffer, size_t length);
+REBOX_API uint64_t connection_write_memory(uint64_t address, const char *buffer, size_t length);
+/* The RAM that the machine was given, in bytes. */
+REBOX_API uint64_t get_memory_size(void);
+
+/* size is 1, 2 or 4 bytes; any other reads 0 and writes nothing. */
+REBOX_API uint32_t qemu_ioport_read(uint16_t address, uint8_t size);
+REBOX_API void qemu_ioport_write(uint16_t address, uint8_t size, uint32_t value);
+
+REBOX_API int get_num_cpus(void);
+/* NULL where there is no such vCPU, or none that runs this process. */
+REBOX_API qemu_cpu_opaque_t get_qemu_cpu(int cpu_index);
+REBOX_API qemu_cpu_opaque_t get_qemu_cpu_with_pgd(pyrebox_target_ulong pgd);
+REBOX_API int get_qemu_cpu_index_with_pgd(pyrebox_target_ulong pgd);
+
+/* The process that a vCPU runs, as rebox_current_pgd() identifies it. */
+REBOX_API pyrebox_target_ulong get_pgd(qemu_cpu_opaque_t cpu);
+REBOX_API pyrebox_target_ulong get_running_process(int cpu_index);
+/* The vCPU's program counter. */
+REBOX_API pyrebox_target_ulong get_cpu_addr(qemu_cpu_opaque_t cpu);
+REBOX_API pyrebox_target_ulong get_stack_pointer(qemu_cpu_opaque_t cpu);
+REBOX_API pyrebox_target_ulong get_fs_base(qemu_cpu_opaque_t cpu);
+REBOX_API pyrebox_target_ulong get_gs_base(qemu_cpu_opaque_t cpu);
+REBOX_API int get_qemu_cpu_protected_mode(qemu_cpu_opaque_t cpu);
+/* Whether a vCPU executes at privilege level 0. */
+REBOX_API int qemu_is_kernel_running(int cpu_index);
+
+REBOX_API pyrebox_target_ulong get_tb_addr(qemu_tb_opaque_t tb);
+/* In bytes. */
+REBOX_API pyrebox_target_ulong get_tb_size(qemu_tb_opaque_t tb);
+
+/*
+ * Ask for a snapshot to be saved or loaded: it is done after the callback, by QEMU's main loop, which reports an error
+ * on its standard error. Return -1 for a name without a character.
+ */
+REBOX_API int pyrebox_save_vm(const char *name);
+REBOX_API int pyrebox_load_vm(const char *name);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,14 @@ import {
 } from "./callback-registry";
 import type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callback-types";
 import { EventBatch, STREAM_TYPES, type StreamType } from "./event-batch";
+import {
+  addTrigger,
+  callTriggerFunction,
+  getTriggerVariable,
+  removeTrigger,
+  setTriggerVariable,
+  type TriggerValue,
+} from "./triggers";
 
 /** A script's callbacks: it adds and removes them, and clean() removes them all. */
 export class CallbackManager {
@@ -94,12 +102,7 @@ export class CallbackManager {
    * @throws RangeError when this manager has none of that name
    */
   rmCallback(name: string): void {
-    const callback = this.#callbacks.get(name);
-    if (!callback) {
-      throw new RangeError(
-        `there is no callback ${name} here: ${[...this.#callbacks.keys()].join(", ") || "none at all"}`,
-      );
-    }
+    const callback = this.#get(name);
     this.#callbacks.delete(name);
     // One that was cut off is gone already.
     if (findCallback(name) === callback) {
@@ -113,10 +116,83 @@ export class CallbackManager {
     return callback !== undefined && findCallback(name) === callback;
   }
 
+  /**
+   * Puts a trigger in front of a callback: a shared object, compiled from C or C++, that sees the events of this type of
+   * every process, monitored or not, and decides which of them the callback is called for. See docs/triggers.md.
+   *
+   * A source is compiled when it is newer than its library, and the guest stands still meanwhile.
+   *
+   * @param callbackName what addCallback() returned
+   * @param path a .so, a .c, .cc or .cpp, or their name without a suffix ("triggers/trigger_bp_memrange"); absolute, or
+   *   in the current folder or rebox's own
+   * @throws RangeError for an unknown callback; TriggerError with the reason why the trigger is refused
+   */
+  addTrigger(callbackName: string, path: string): void {
+    addTrigger(this.#getAlive(callbackName), path);
+  }
+
+  /**
+   * Removes a callback's trigger, whose clean() is called; the callback stays, for monitored processes as without one.
+   *
+   * @throws RangeError for an unknown callback; TriggerError when it has no trigger
+   */
+  rmTrigger(callbackName: string): void {
+    removeTrigger(this.#getAlive(callbackName));
+  }
+
+  /**
+   * Sets a variable of a callback's trigger.
+   *
+   * @param value numbers and bigints become a uint64_t, modulo 2 to the 64, so that -1 is all bits set; a string becomes
+   *   UTF-8 with a zero behind it; bytes are copied
+   * @throws RangeError for an unknown callback; TriggerError when it has no trigger; TypeError for any other value
+   */
+  setTriggerVar(callbackName: string, varName: string, value: TriggerValue): void {
+    setTriggerVariable(this.#getAlive(callbackName), varName, value);
+  }
+
+  /**
+   * Gets a variable of a callback's trigger, whether the trigger or the script has set it.
+   *
+   * @returns by what was stored: a bigint, a string, or a copy of bytes; the address of what the trigger stored with
+   *   set_var(); undefined when there is no such variable
+   * @throws RangeError for an unknown callback; TriggerError when it has no trigger
+   */
+  getTriggerVar(callbackName: string, varName: string): bigint | string | Uint8Array | undefined {
+    return getTriggerVariable(this.#getAlive(callbackName), varName);
+  }
+
+  /**
+   * Calls a function that a callback's trigger has declared with declare_function().
+   *
+   * @throws RangeError for an unknown callback; TriggerError when it has no trigger, or no such function
+   */
+  callTriggerFunction(callbackName: string, functionName: string): void {
+    callTriggerFunction(this.#getAlive(callbackName), functionName);
+  }
+
   /** Removes every callback of this manager. */
   clean(): void {
     for (const name of [...this.#callbacks.keys()]) {
       this.rmCallback(name);
     }
+  }
+
+  #get(name: string): RegisteredCallback {
+    const callback = this.#callbacks.get(name);
+    if (!callback) {
+      throw new RangeError(
+        `there is no callback ${name} here: ${[...this.#callbacks.keys()].join(", ") || "none at all"}`,
+      );
+    }
+    return callback;
+  }
+
+  #getAlive(name: string): RegisteredCallback {
+    const callback = this.#get(name);
+    if (findCallback(name) !== callback) {
+      throw new RangeError(`the callback ${name} was cut off and removed: it took too long`);
+    }
+    return callback;
   }
 }

@@ -1,18 +1,10 @@
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { EngineUsageError } from "./engine-errors";
 import type { NativeAddon } from "./native";
-
-/** Finds the project's folder: the nearest one above this file that has a package.json. */
-function findProjectFolder(): string {
-  let folder = __dirname;
-  while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) {
-    folder = dirname(folder);
-  }
-  return folder;
-}
+import { findProjectFolder } from "./project-folder";
 
 let loaded: NativeAddon | undefined;
 

@@ -137,6 +137,17 @@ export interface NativeAddon {
   /** How often a listener was called, and how many events its filter kept from it. */
   statistics(id: number): [calls: number, filtered: number];
   removeListener(id: number): void;
+  /**
+   * Loads a trigger for a listener that has none. Two triggers must not be loaded from one file.
+   *
+   * Returns the reason when it is refused.
+   */
+  attachTrigger(listenerId: number, path: string): string | undefined;
+  detachTrigger(listenerId: number): void;
+  setTriggerVar(listenerId: number, name: string, value: bigint | string | Uint8Array): void;
+  getTriggerVar(listenerId: number, name: string): bigint | string | Uint8Array | undefined;
+  /** Returns the names of the functions that there are when this is none of them. */
+  callTriggerFunction(listenerId: number, name: string): string | undefined;
   setScriptObjects(
     cpus: object[],
     createBlock: (pc: bigint, size: number, icount: number) => object,

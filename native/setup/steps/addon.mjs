@@ -24,7 +24,8 @@ export function addonStep({ sanitize = false } = {}) {
     settings()
       .text("library", existsSync(qemu) ? realpathSync(qemu) : "absent")
       .tree(places.nativeAddon)
-      .tree(places.nativeQemu, (path) => path.endsWith(".h"));
+      .tree(places.nativeQemu, (path) => path.endsWith(".h"))
+      .file(join(places.root, "triggers/rebox_trigger.h"));
   return {
     name,
     isDone: () => existsSync(result) && inputs().matches(name),

@@ -1,0 +1,111 @@
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { Engine } from "../engine/engine";
+import type { RegisteredCallback } from "./callback-registry";
+import { buildTrigger } from "./trigger-build";
+import { TriggerError } from "./trigger-error";
+import { findTriggerFile } from "./trigger-file";
+
+/** What a trigger's variable may be set to. */
+export type TriggerValue = bigint | number | string | Uint8Array;
+
+/** By the callback. Each has a library of its own in memory. */
+const libraries = new WeakMap<RegisteredCallback, string>();
+
+function requireTrigger(callback: RegisteredCallback): void {
+  if (!libraries.has(callback)) {
+    throw new TriggerError(`the callback ${callback.name} has no trigger: add one with addTrigger()`);
+  }
+}
+
+/** Loads a private copy: the loader maps one file once, and two callbacks would share its variables. */
+function attachCopy(callback: RegisteredCallback, library: string): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-trigger-"));
+  try {
+    const copy = join(folder, basename(library));
+    copyFileSync(library, copy);
+    return Engine.get().native.attachTrigger(callback.listenerId, copy);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Attaches a trigger to a callback; see CallbackManager.addTrigger().
+ *
+ * @throws TriggerError with the reason, and nothing is changed
+ */
+export function addTrigger(callback: RegisteredCallback, path: string): void {
+  const attached = libraries.get(callback);
+  if (attached !== undefined) {
+    throw new TriggerError(`the callback ${callback.name} has a trigger already, ${attached}: one is the most`);
+  }
+  const library = buildTrigger(findTriggerFile(path));
+  const refusal = attachCopy(callback, library);
+  if (refusal !== undefined) {
+    throw new TriggerError(`${library} cannot be the trigger of ${callback.name}: ${refusal}`);
+  }
+  libraries.set(callback, library);
+}
+
+/**
+ * Removes a callback's trigger, after its clean().
+ *
+ * @throws TriggerError when the callback has none
+ */
+export function removeTrigger(callback: RegisteredCallback): void {
+  requireTrigger(callback);
+  libraries.delete(callback);
+  Engine.get().native.detachTrigger(callback.listenerId);
+}
+
+function toNative(name: string, value: TriggerValue): bigint | string | Uint8Array {
+  if (typeof value === "bigint") {
+    return BigInt.asUintN(64, value);
+  }
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value)) {
+      throw new TypeError(`the variable ${name} cannot be ${value}: numbers are whole; larger ones are bigint`);
+    }
+    return BigInt.asUintN(64, BigInt(value));
+  }
+  if (typeof value === "string") {
+    if (value.includes("\0")) {
+      throw new TypeError(`the variable ${name} cannot hold a string with a zero character: give a Uint8Array`);
+    }
+    return value;
+  }
+  if (value instanceof Uint8Array) {
+    return value;
+  }
+  throw new TypeError(
+    `the variable ${name} cannot be of type ${typeof value}: it is a bigint, number, string or Uint8Array`,
+  );
+}
+
+/** Sets a variable of a callback's trigger; see CallbackManager.setTriggerVar(). */
+export function setTriggerVariable(callback: RegisteredCallback, name: string, value: TriggerValue): void {
+  requireTrigger(callback);
+  Engine.get().native.setTriggerVar(callback.listenerId, name, toNative(name, value));
+}
+
+/** Gets a variable of a callback's trigger; see CallbackManager.getTriggerVar(). */
+export function getTriggerVariable(
+  callback: RegisteredCallback,
+  name: string,
+): bigint | string | Uint8Array | undefined {
+  requireTrigger(callback);
+  return Engine.get().native.getTriggerVar(callback.listenerId, name);
+}
+
+/** Calls a function that a callback's trigger has declared; see CallbackManager.callTriggerFunction(). */
+export function callTriggerFunction(callback: RegisteredCallback, name: string): void {
+  requireTrigger(callback);
+  const declared = Engine.get().native.callTriggerFunction(callback.listenerId, name);
+  if (declared !== undefined) {
+    throw new TriggerError(
+      `the trigger of ${callback.name} has declared no function ${name}: it has ${declared || "none at all"}`,
+    );
+  }
+}
