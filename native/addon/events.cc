@@ -237,7 +237,8 @@ EventFacts FactsOfCode(int cpu_index) {
   EventFacts facts;
   facts.cpu_index = cpu_index;
   facts.pc = facts.address = *cpus[cpu_index]->pc;
-  facts.pgd = rebox_current_pgds()[cpu_index];
+  static const uint64_t* const pgds = rebox_current_pgds();
+  facts.pgd = pgds[cpu_index];
   facts.icount = 1;
   return facts;
 }
@@ -511,6 +512,18 @@ const rebox_listener kListener = {
     OnHooked,   OnForget,     OnTlbFill,       OnContextChange, OnKeystroke, OnFrameSent, OnFrameReceived,
 };
 
+// A call needs the physical address as an argument, a trigger as a parameter; a stream only when asked for.
+void UpdatePhysical() {
+  bool needed = false;
+  for (rebox_event event : {REBOX_MEM_READ, REBOX_MEM_WRITE}) {
+    listeners[event].Each([&](Listener& listener) {
+      needed = needed || !listener.stream || listener.trigger || listener.stream->needs_physical() ||
+               (listener.filter && listener.filter->needs_physical());
+    });
+  }
+  rebox_want_physical(needed);
+}
+
 void Remove(uint32_t id) {
   auto found = by_id.find(id);
   if (found == by_id.end()) {
@@ -533,6 +546,7 @@ void Remove(uint32_t id) {
   if (event != REBOX_OPCODE_RANGE) {
     // Listened to in QEMU is what somebody listens to here, and nothing else.
     rebox_watch(event, listeners[event].AnyAlive());
+    UpdatePhysical();
   }
 }
 
@@ -554,6 +568,7 @@ Napi::Value Add(const Napi::CallbackInfo& info) {
   rebox_event event = listener->event;
   by_id[id] = listeners[event].Add(std::move(listener));
   rebox_watch(event, true);
+  UpdatePhysical();
   return Napi::Number::New(info.Env(), id);
 }
 
@@ -707,6 +722,7 @@ void SetTrigger(uint32_t listener_id, Trigger* trigger) {
   Listener& listener = *found->second;
   Trigger* old = listener.trigger;
   listener.trigger = trigger;
+  UpdatePhysical();
   if (!listener.hook && listener.event <= REBOX_OPCODE_RANGE) {
     everywhere[listener.event] = listeners[listener.event].AnyTrigger();
     rebox_watch_everywhere(listener.event, everywhere[listener.event]);

@@ -17,6 +17,8 @@ class Filter {
   // Tells whether the event passes. Counts it for `every` and `hits`, and marks its page for `firstPerPage`.
   bool Accepts(const EventFacts& facts);
 
+  bool needs_physical() const { return !physical_.empty(); }
+
  private:
   // Pairs of first and one past the last.
   using Ranges = std::vector<uint64_t>;

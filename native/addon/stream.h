@@ -38,6 +38,8 @@ class Stream {
     return length_ < capacity_ || drop_;
   }
 
+  bool needs_physical() const { return physical_ != nullptr; }
+
   // Makes what was appended visible to the handler, which is to be called next; false when there is nothing.
   bool Publish();
   // The handler has read the batch.

@@ -57,6 +57,7 @@ const rebox_listener *rebox_listening = &nobody;
 static qemu_plugin_id_t plugin_id;
 static struct qemu_plugin_scoreboard *counts;
 static bool counting, translating, flush_queued;
+static bool physical_wanted;
 
 static GArray *hooks;                           /* of code_hook */
 static uint32_t last_hook_id;
@@ -266,7 +267,7 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
     if (hooks_at_offset[false][INSN_OFFSET(data)]) {
         call_hooks(cpu_index, NULL, pc, rebox_pgd_identity(env));
     }
-    if (monitored || rebox_wanted(REBOX_INSN_END, false) || opcode) {
+    if (opcode || rebox_wanted(REBOX_INSN_END, monitored)) {
         rebox_begin_insn(cpu_index, pc, monitored);
     }
     if (opcode && !rebox_opcode_interrupts(opcode)) {
@@ -310,16 +311,18 @@ static inline void report_access(int cpu_index, qemu_plugin_meminfo_t info, uint
     CPUX86State *env = cpu_env(cpu);
     bool is_write = qemu_plugin_mem_is_store(info);
     rebox_access access = { .vaddr = vaddr, .size = 1u << qemu_plugin_mem_size_shift(info) };
-    struct qemu_plugin_hwaddr *physical;
     uint64_t generated_eip = env->eip;
 
     if (!rebox_wanted(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, monitored)) {
         return;
     }
-    physical = qemu_plugin_get_hwaddr(info, vaddr);
-    if (physical) {
-        access.paddr = qemu_plugin_hwaddr_phys_addr(physical);
-        access.is_mmio = qemu_plugin_hwaddr_is_io(physical);
+    if (physical_wanted) {
+        struct qemu_plugin_hwaddr *physical = qemu_plugin_get_hwaddr(info, vaddr);
+
+        if (physical) {
+            access.paddr = qemu_plugin_hwaddr_phys_addr(physical);
+            access.is_mmio = qemu_plugin_hwaddr_is_io(physical);
+        }
     }
     access.data[0] = cpu->neg.plugin_mem_value_low;
     if (access.size == 16) {
@@ -591,6 +594,11 @@ void rebox_ignore_opcodes(uint16_t first, uint16_t last)
             return;
         }
     }
+}
+
+void rebox_want_physical(bool on)
+{
+    physical_wanted = on;
 }
 
 void rebox_count_blocks(bool on)

@@ -34,7 +34,14 @@ typedef enum rebox_disturbance {
     REBOX_STATE_CHANGED,   /* control state: the block must be looked up again */
     REBOX_PC_CHANGED,
 } rebox_disturbance;
-rebox_disturbance rebox_take_disturbance(void);
+extern rebox_disturbance rebox_noted_disturbance;
+static inline rebox_disturbance rebox_take_disturbance(void)
+{
+    rebox_disturbance taken = rebox_noted_disturbance;
+
+    rebox_noted_disturbance = REBOX_UNDISTURBED;
+    return taken;
+}
 /* Notes that the code the vCPU executes is not what is wanted any more; nothing when it executes none. */
 void rebox_disturb(CPUState *cpu, rebox_disturbance what);
 /*
@@ -78,7 +85,11 @@ void rebox_select_translations(CPUState *cpu, bool monitored);
 void rebox_apply_deferred_pc(CPUState *cpu);
 
 /* progress.c: what a vCPU has begun and not ended. */
-bool rebox_any_pending(int cpu_index);
+extern bool rebox_pending[REBOX_MAX_CPUS];
+static inline bool rebox_any_pending(int cpu_index)
+{
+    return rebox_pending[cpu_index];
+}
 void rebox_begin_block(int cpu_index, rebox_block *block, bool monitored);
 void rebox_begin_insn(int cpu_index, uint64_t pc, bool monitored);
 void rebox_begin_opcode(uint16_t opcode, uint8_t insn_size, int cpu_index);

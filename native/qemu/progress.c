@@ -23,21 +23,19 @@ typedef struct vcpu_progress {
 
 static vcpu_progress progress[REBOX_MAX_CPUS];
 
-bool rebox_any_pending(int cpu_index)
-{
-    const vcpu_progress *mine = &progress[cpu_index];
-
-    return mine->block || mine->insn || mine->has_opcode;
-}
+/* Whether anything of progress is pending: asked for every block and instruction. */
+bool rebox_pending[REBOX_MAX_CPUS];
 
 void rebox_begin_block(int cpu_index, rebox_block *block, bool monitored)
 {
+    rebox_pending[cpu_index] = true;
     progress[cpu_index].block = block;
     progress[cpu_index].block_monitored = monitored;
 }
 
 void rebox_begin_insn(int cpu_index, uint64_t pc, bool monitored)
 {
+    rebox_pending[cpu_index] = true;
     progress[cpu_index].insn = true;
     progress[cpu_index].insn_pc = pc;
     progress[cpu_index].insn_monitored = monitored;
@@ -45,6 +43,7 @@ void rebox_begin_insn(int cpu_index, uint64_t pc, bool monitored)
 
 void rebox_begin_opcode(uint16_t opcode, uint8_t insn_size, int cpu_index)
 {
+    rebox_pending[cpu_index] = true;
     progress[cpu_index].has_opcode = true;
     progress[cpu_index].opcode = opcode;
     progress[cpu_index].insn_size = insn_size;
@@ -73,6 +72,7 @@ void rebox_finish(int cpu_index, uint64_t next_pc, bool is_block)
     if (is_block) {
         mine->block = NULL;
     }
+    rebox_pending[cpu_index] = mine->block != NULL;
     if (done.interrupted) {
         next_pc = done.resume_pc;
     }
@@ -124,4 +124,5 @@ void rebox_hook_interrupt(CPUX86State *env, int is_int, int is_hw)
 void rebox_forget_progress(void)
 {
     memset(progress, 0, sizeof(progress));
+    memset(rebox_pending, 0, sizeof(rebox_pending));
 }

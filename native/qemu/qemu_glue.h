@@ -290,6 +290,9 @@ REBOX_API bool rebox_unhook(uint32_t hook_id);
 REBOX_API void rebox_watch_opcodes(uint16_t first, uint16_t last);
 REBOX_API void rebox_ignore_opcodes(uint16_t first, uint16_t last);
 
+/* Whether accesses carry their physical address and is_mmio: a look-up in the TLB for each. Off at first. */
+REBOX_API void rebox_want_physical(bool on);
+
 /* Counts every executed block of the machine natively, without a call. */
 REBOX_API void rebox_count_blocks(bool on);
 REBOX_API uint64_t rebox_block_count(void);

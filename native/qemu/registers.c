@@ -50,7 +50,7 @@ static const rebox_register registers[] = {
     XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15),
 };
 
-static rebox_disturbance disturbance;
+rebox_disturbance rebox_noted_disturbance;
 uintptr_t rebox_code_pointer;
 
 void rebox_settle_flags(CPUState *cpu)
@@ -65,18 +65,10 @@ void rebox_settle_flags(CPUState *cpu)
     }
 }
 
-rebox_disturbance rebox_take_disturbance(void)
-{
-    rebox_disturbance taken = disturbance;
-
-    disturbance = REBOX_UNDISTURBED;
-    return taken;
-}
-
 void rebox_disturb(CPUState *cpu, rebox_disturbance what)
 {
     if (rebox_in_guest_code() && cpu == current_cpu) {
-        disturbance = MAX(disturbance, what);
+        rebox_noted_disturbance = MAX(rebox_noted_disturbance, what);
     }
 }
 
