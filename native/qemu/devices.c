@@ -8,9 +8,13 @@
 #include "net/net.h"
 #include "qemu/iov.h"
 
-void rebox_hook_tlb_fill(CPUState *cpu, vaddr addr)
+void rebox_hook_tlb_fill(CPUState *cpu, vaddr addr, int mmu_idx)
 {
-    if (unlikely(rebox_watched[REBOX_TLB_EXEC]) && rebox_on_vcpu_thread() && rebox_in_guest_code()) {
+    /* QEMU walks page tables through TLBs of physical addresses; the guest has none of these. */
+    if (likely(!rebox_watched[REBOX_TLB_EXEC]) || mmu_idx == MMU_PHYS_IDX || mmu_idx == MMU_NESTED_IDX) {
+        return;
+    }
+    if (rebox_on_vcpu_thread() && rebox_in_guest_code()) {
         rebox_listening->tlb_fill(rebox_listening->opaque, cpu->cpu_index, addr);
     }
 }
@@ -33,17 +37,39 @@ static const NE2000State *find_ne2k(NetClientState *client)
     return strcmp(client->model, "ne2k_pci") == 0 ? qemu_get_nic_opaque(client) : NULL;
 }
 
-void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, const uint8_t *bytes, size_t size)
+/* Where the frame lies in the memory of the card; 0 for one that QEMU made up, after loading a snapshot for example. */
+static uint64_t ne2k_address(const NE2000State *ne2k, const uint8_t *bytes)
 {
-    rebox_frame frame = { .bytes = bytes, .size = size };
-    const NE2000State *ne2k;
+    return bytes >= ne2k->mem && bytes < ne2k->mem + sizeof(ne2k->mem) ? bytes - ne2k->mem : 0;
+}
 
-    if (unlikely(rebox_watched[REBOX_NIC_SEND]) && is_card(sender)) {
+/* A virtio header may be in front of the frame, when both sides have agreed on one: the backend knows its size. */
+static size_t header_size(NetClientState *sender, NetClientState *receiver, unsigned flags, size_t size)
+{
+    NetClientState *backend = is_card(sender) ? receiver : sender;
+
+    return flags & QEMU_NET_PACKET_FLAG_RAW ? 0 : MIN(size, (size_t)qemu_get_vnet_hdr_len(backend));
+}
+
+void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned flags, const uint8_t *bytes,
+                      size_t size)
+{
+    rebox_frame frame;
+    const NE2000State *ne2k;
+    size_t header;
+
+    if (likely(!rebox_watched[REBOX_NIC_SEND] && !rebox_watched[REBOX_NIC_REC])) {
+        return;
+    }
+    header = header_size(sender, receiver, flags, size);
+    frame = (rebox_frame){ .bytes = bytes + header, .size = size - header };
+
+    if (rebox_watched[REBOX_NIC_SEND] && is_card(sender)) {
         ne2k = find_ne2k(sender);
-        frame.address = ne2k ? bytes - ne2k->mem : 0;
+        frame.address = ne2k ? ne2k_address(ne2k, bytes) : 0;
         rebox_listening->frame_sent(rebox_listening->opaque, &frame);
     }
-    if (unlikely(rebox_watched[REBOX_NIC_REC]) && is_card(receiver)) {
+    if (rebox_watched[REBOX_NIC_REC] && is_card(receiver)) {
         ne2k = find_ne2k(receiver);
         if (ne2k) {
             frame.current = ne2k->curpag << 8;
@@ -65,5 +91,5 @@ void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, cons
     size = iov_size(iov, iov_count);
     bytes = g_malloc(size);
     iov_to_buf(iov, iov_count, 0, bytes, size);
-    rebox_hook_frame(sender, receiver, bytes, size);
+    rebox_hook_frame(sender, receiver, QEMU_NET_PACKET_FLAG_NONE, bytes, size);
 }

@@ -23,14 +23,18 @@ void rebox_hook_cr3(struct CPUArchState *env);
 /* Reports that an interrupt, an exception or (is_int) a software interrupt is about to be delivered (progress.c). */
 void rebox_hook_interrupt(struct CPUArchState *env, int is_int, int is_hw);
 
-/* Reports that addr was entered into the TLB of cpu (devices.c). */
-void rebox_hook_tlb_fill(CPUState *cpu, uint64_t addr);
+/* Reports that addr was entered into one of the TLBs of cpu (devices.c). */
+void rebox_hook_tlb_fill(CPUState *cpu, uint64_t addr, int mmu_idx);
 
 /* Reports a code that the PS/2 keyboard sends (devices.c). */
 void rebox_hook_keystroke(int keycode);
 
-/* Reports a frame on its way from sender to receiver; one of them may be a network card (devices.c). */
-void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, const uint8_t *bytes, size_t size);
+/*
+ * Reports a frame on its way from sender to receiver; one of them may be a network card (devices.c). flags are
+ * QEMU_NET_PACKET_FLAG_*.
+ */
+void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned flags, const uint8_t *bytes,
+                      size_t size);
 void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count);
 
 #endif

@@ -67,4 +67,30 @@ export class DebianPackage {
       rmSync(temporary, { recursive: true, force: true });
     }
   }
+
+  /**
+   * Returns those of some kernel modules that the package has as files, in the order of the names.
+   * @param {string[]} names
+   * @returns {Promise<{name: string, content: Buffer}[]>}
+   */
+  async kernelModules(names) {
+    const temporary = join(places.build, `.modules-${process.pid}`);
+    rmSync(temporary, { recursive: true, force: true });
+    mkdirSync(temporary, { recursive: true });
+    try {
+      // tar complains about each name that it does not find: that module is part of the kernel itself.
+      const script =
+        'package=$1; cd "$2" || exit; shift 2; dpkg-deb --fsys-tarfile "$package" | tar -xf - --wildcards "$@"; ' +
+        'find . -name "*.ko.xz" -exec xz -d {} +';
+      const patterns = names.map((name) => `*/${name}.ko*`);
+      await this.#task.run("sh", ["-c", script, "sh", this.path, temporary, ...patterns]);
+      const files = filesBelow(temporary);
+      return names.flatMap((name) => {
+        const path = files.find((file) => basename(file) === `${name}.ko`);
+        return path ? [{ name, content: readFileSync(path) }] : [];
+      });
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  }
 }

@@ -6,14 +6,15 @@ import { filesBelow } from "./fingerprint.mjs";
 import { NewcArchive } from "./newc-archive.mjs";
 import { places } from "./places.mjs";
 
-const DIRECTORIES = ["bin", "dev", "proc", "sys", "tasks", "tmp"];
+const DIRECTORIES = ["bin", "dev", "modules", "proc", "sys", "tasks", "tmp"];
 
 /**
  * Builds the guest's initramfs from busybox and native/guest.
  * @param {import("./task.mjs").Task} task
+ * @param {{name: string, content: Buffer}[]} modules of the guest's kernel, in the order in which they must be loaded
  * @returns {Promise<{archive: Buffer, busybox: string}>} the compressed archive and busybox' version
  */
-export async function guestInitramfs(task) {
+export async function guestInitramfs(task, modules) {
   const found = await DebianPackage.named(task, "busybox-static");
   // Debian 12 has it in /bin, Debian 13 in /usr/bin.
   const busybox = (await found.files("*bin")).find(({ path }) => basename(path) === "busybox").content;
@@ -28,6 +29,8 @@ export async function guestInitramfs(task) {
   for (const path of filesBelow(join(places.nativeGuest, "tasks"))) {
     archive.file(`tasks/${basename(path)}`, readFileSync(path));
   }
+  for (const { name, content } of modules) archive.file(`modules/${name}.ko`, content);
+  archive.file("modules/order", Buffer.from(modules.map(({ name }) => `${name}\n`).join("")));
   archive.file("banner", readFileSync(join(places.nativeGuest, "banner")));
   archive.file("init", readFileSync(join(places.nativeGuest, "init")), { executable: true });
   return { archive: gzipSync(archive.toBuffer(), { level: 9 }), busybox: await found.field("Version") };

@@ -6,11 +6,18 @@ import { SetupError } from "./setup-error.mjs";
 /** The metapackage of Debian's kernel for virtual machines. */
 export const DEFAULT_KERNEL = "linux-image-cloud-amd64";
 
+// What virtio-net-pci needs, in the order in which the guest must load it.
+const NETWORK_MODULES = [
+  ...["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"],
+  ...["failover", "net_failover", "virtio_net"],
+];
+
 /**
  * Loads a guest kernel.
  * @param {import("./task.mjs").Task} task
  * @param {string} name a Debian package, or the path of a .deb or of a vmlinuz
- * @returns {Promise<{kernel: string, version: string, release: string, image: Buffer, systemMap?: Buffer}>}
+ * @returns {Promise<{kernel: string, version: string, release: string, image: Buffer, systemMap?: Buffer,
+ *   modules: {name: string, content: Buffer}[]}>}
  */
 export async function guestKernel(task, name) {
   if (!isPath(name)) return fromPackage(await DebianPackage.named(task, name));
@@ -19,7 +26,7 @@ export async function guestKernel(task, name) {
   if (name.endsWith(".deb")) return fromPackage(new DebianPackage(task, resolve(name)));
   const image = readFileSync(name);
   const release = releaseOf(image, name);
-  return { kernel: resolve(name), version: release, release, image };
+  return { kernel: resolve(name), version: release, release, image, modules: [] };
 }
 
 /** Names the directory for a kernel's guest kit. */
@@ -49,6 +56,7 @@ async function fromPackage(found) {
     version: await found.field("Version"),
     release: releaseOf(image, found.path),
     image,
+    modules: await found.kernelModules(NETWORK_MODULES),
     // Debian's is a single line that says where the real one is.
     ...(systemMap && systemMap.length > 4096 ? { systemMap } : {}),
   };

@@ -26,8 +26,8 @@ export interface GuestRun {
 }
 
 export interface GuestRunOptions {
-  /** The guest kit's task, native/guest/tasks. */
-  readonly task: string;
+  /** The guest kit's task, native/guest/tasks; null boots what qemuArgs say instead of the kit. */
+  readonly task: string | null;
   /** Parameters of the task, without "rebox.". */
   readonly parameters?: Record<string, string | number>;
   /** The script's TypeScript source; `serial` is the path of the file with the guest's console output. */
@@ -94,14 +94,22 @@ export function runRebox(
 }
 
 /** QEMU's arguments for the guest kit. */
-export function guestArgs(serial: string, task: string, parameters: GuestRunOptions["parameters"], kernelArgs = "") {
+export function guestArgs(
+  serial: string,
+  task: GuestRunOptions["task"],
+  parameters: GuestRunOptions["parameters"],
+  kernelArgs = "",
+): string[] {
+  const machine = ["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none"];
+  machine.push("-serial", `file:${serial}`);
+  if (task === null) {
+    return machine;
+  }
   const words = Object.entries(parameters ?? {}).map(([key, value]) => `rebox.${key}=${value}`);
   // On a busy host the kernel may find its timer too late and give up: it need not look.
   const append = ["console=ttyS0", "quiet", "no_timer_check", `rebox.run=${task}`, ...words, kernelArgs].join(" ");
-  return [
-    ...["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none", "-serial", `file:${serial}`],
-    ...["-kernel", join(GUEST, "vmlinuz"), "-initrd", join(GUEST, "initramfs.cpio.gz"), "-append", append],
-  ];
+  const kit = ["-kernel", join(GUEST, "vmlinuz"), "-initrd", join(GUEST, "initramfs.cpio.gz"), "-append", append];
+  return [...machine, ...kit];
 }
 
 /** Boots the guest kit under `rebox run`, with a script, and returns when the machine is gone. */

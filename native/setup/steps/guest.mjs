@@ -16,15 +16,16 @@ export function guestStep(kernel) {
     new Fingerprint()
       .text("kernel", kernelIdentity(kernel ?? DEFAULT_KERNEL))
       .tree(places.nativeGuest)
-      .file(join(places.root, "native/setup/guest-initramfs.mjs"));
+      .file(join(places.root, "native/setup/guest-initramfs.mjs"))
+      .file(join(places.root, "native/setup/guest-kernel.mjs"));
   return {
     name,
     sharesCache: true,
     isDone: () => existsSync(join(directory, "guest.json")) && inputs().matches(name),
     act: async (task) => {
       const built = inputs();
-      const { image, systemMap, ...facts } = await guestKernel(task, kernel ?? DEFAULT_KERNEL);
-      const { archive, busybox } = await guestInitramfs(task);
+      const { image, systemMap, modules, ...facts } = await guestKernel(task, kernel ?? DEFAULT_KERNEL);
+      const { archive, busybox } = await guestInitramfs(task, modules);
       mkdirSync(directory, { recursive: true });
       // The description is last and first to go: a kit that has one is whole.
       rmSync(join(directory, "guest.json"), { force: true });
