@@ -21,7 +21,6 @@ export function getGuestArguments(task: string, parameters: Readonly<Record<stri
     "no_timer_check",
     // Ends QEMU (-no-reboot) instead of waiting for ever.
     "panic=-1",
-    "no_timer_check",
     `rebox.run=${task}`,
     ...Object.entries(parameters).map(([name, value]) => `rebox.${name}=${value}`),
   ];

@@ -107,7 +107,15 @@ export function guestArgs(
   }
   const words = Object.entries(parameters ?? {}).map(([key, value]) => `rebox.${key}=${value}`);
   // On a busy host the kernel may find its timer too late and give up: it need not look.
-  const append = ["console=ttyS0", "quiet", "no_timer_check", `rebox.run=${task}`, ...words, kernelArgs].join(" ");
+  const append = [
+    "console=ttyS0",
+    "quiet",
+    "no_timer_check",
+    "panic=-1",
+    `rebox.run=${task}`,
+    ...words,
+    kernelArgs,
+  ].join(" ");
   const kit = ["-kernel", join(GUEST, "vmlinuz"), "-initrd", join(GUEST, "initramfs.cpio.gz"), "-append", append];
   return [...machine, ...kit];
 }

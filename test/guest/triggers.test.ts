@@ -390,7 +390,10 @@ test("a trigger that does not fit is refused with the reason, and the callback s
   ];
   // The compiler's own message has several lines.
   const starts = lines.filter((line) => /^(\w+Error: |done$)/.test(line));
-  assert.ok(lines.some((line) => /broken.c:1:.*nothing/.test(line)), lines.join("\n"));
+  assert.ok(
+    lines.some((line) => /broken.c:1:.*nothing/.test(line)),
+    lines.join("\n"),
+  );
   assert.equal(starts.length, expected.length, lines.join("\n"));
   expected.forEach((pattern, index) => assert.match(starts[index]!, pattern));
 });

@@ -13,7 +13,7 @@ function getQemuArgs(guestFolder: string): string[] {
   return [
     ...["-m", "256", "-display", "none", "-nic", "none", "-monitor", "none", "-serial", "null"],
     ...["-kernel", join(guestFolder, "vmlinuz"), "-initrd", join(guestFolder, "initramfs.cpio.gz")],
-    ...["-append", "console=ttyS0 quiet no_timer_check rebox.run=busy"],
+    ...["-append", "console=ttyS0 quiet no_timer_check panic=-1 rebox.run=busy"],
   ];
 }
 
