@@ -283,7 +283,8 @@ test("variables go both ways, and two callbacks with one trigger share nothing",
   checkRun(run);
   assert.equal(run.messages[0], "two: 3");
   assert.match(run.messages[1]!, /^één: 99 99 792$/);
-  assert.match(run.messages[2]!, /^loop 9[0-9]$/);
+  // An interrupt may come in between: its blocks are the process' too.
+  assert.match(run.messages[2]!, /^loop [1-9][0-9]?$/);
   assert.deepEqual(run.messages.slice(3), ["template 10 100", "template 0 undefined", "1,0,3 true ''"]);
 });
 
