@@ -16,6 +16,10 @@ void rebox_hook_tlb_fill(CPUState *cpu, vaddr addr, int mmu_idx)
     }
     if (rebox_on_vcpu_thread() && rebox_in_guest_code()) {
         rebox_listening->tlb_fill(rebox_listening->opaque, cpu->cpu_index, addr);
+        if (rebox_take_disturbance() != REBOX_UNDISTURBED) {
+            /* In the middle of an instruction: what the listener changed holds from the next block. */
+            cpu_exit(cpu);
+        }
     }
 }
 

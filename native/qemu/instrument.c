@@ -130,11 +130,11 @@ static inline rebox_block *block_at(CPUX86State *env, rebox_block *translated)
 {
     rebox_block here;
 
-    if (likely(env->eip == translated->pc)) {
+    if (likely(rebox_linear_pc(env) == translated->pc)) {
         return translated;
     }
     here = *translated;
-    here.pc = env->eip;
+    here.pc = rebox_linear_pc(env);
     return get_block(&here);
 }
 
@@ -197,6 +197,12 @@ static bool has_insn_events(uint64_t pc, bool monitored)
            rebox_wanted(REBOX_OPCODE_RANGE, monitored);
 }
 
+/* A listener may have ended the monitoring while the code that was generated for it is still being executed. */
+static inline bool is_monitored_now(CPUState *cpu)
+{
+    return (cpu->tcg_cflags & CF_MONITORED) != 0;
+}
+
 /* The start of a block: the end of what came before, hooks, then the general event where it is wanted. */
 static inline void begin_block(int cpu_index, rebox_block *translated, bool monitored)
 {
@@ -205,9 +211,10 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
     rebox_block *block;
     resumption stage = take_resumption(cpu_index, env, env->eip);
 
+    monitored = monitored && is_monitored_now(cpu);
     if (unlikely(stage != RESUME_NOTHING)) {
         /* An instruction's callback was the last; its events are skipped by begin_insn(), if there are any. */
-        if (stage == RESUME_INSN && has_insn_events(env->eip, monitored)) {
+        if (stage == RESUME_INSN && has_insn_events(rebox_linear_pc(env), monitored)) {
             resumed.stage = RESUME_INSN;
         }
         if (rebox_wanted(REBOX_BLOCK_END, monitored)) {
@@ -216,7 +223,7 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
         return;
     }
     if (rebox_any_pending(cpu_index)) {
-        rebox_finish(cpu_index, env->eip, true);
+        rebox_finish(cpu_index, rebox_linear_pc(env), true);
         leave_if_disturbed(cpu, env, RESUME_NOTHING);
     }
     block = block_at(env, translated);
@@ -252,14 +259,16 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
     CPUState *cpu = current_cpu;
     CPUX86State *env = cpu_env(cpu);
     uint64_t generated_eip = env->eip;
-    uint64_t pc = (generated_eip & TARGET_PAGE_MASK) | INSN_OFFSET(data);
+    uint64_t pc = (rebox_linear_pc(env) & TARGET_PAGE_MASK) | INSN_OFFSET(data);
+    uint64_t eip = pc - rebox_code_base(env);
     uint16_t opcode = INSN_OPCODE(data);
     rebox_disturbance disturbance;
 
-    if (unlikely(take_resumption(cpu_index, env, pc) != RESUME_NOTHING)) {
+    if (unlikely(take_resumption(cpu_index, env, eip) != RESUME_NOTHING)) {
         return;
     }
-    env->eip = pc;
+    monitored = monitored && is_monitored_now(cpu);
+    env->eip = eip;
     rebox_code_pointer = code_pointer;
     if (rebox_any_pending(cpu_index)) {
         rebox_finish(cpu_index, pc, false);
@@ -311,9 +320,10 @@ static inline void report_access(int cpu_index, qemu_plugin_meminfo_t info, uint
     CPUX86State *env = cpu_env(cpu);
     bool is_write = qemu_plugin_mem_is_store(info);
     rebox_access access = { .vaddr = vaddr, .size = 1u << qemu_plugin_mem_size_shift(info) };
+    rebox_disturbance disturbance;
     uint64_t generated_eip = env->eip;
 
-    if (!rebox_wanted(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, monitored)) {
+    if (!rebox_wanted(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, monitored && is_monitored_now(cpu))) {
         return;
     }
     if (physical_wanted) {
@@ -330,15 +340,18 @@ static inline void report_access(int cpu_index, qemu_plugin_meminfo_t info, uint
     } else if (access.size < 8) {
         access.data[0] &= (1ULL << (access.size * 8)) - 1;
     }
-    env->eip = (generated_eip & TARGET_PAGE_MASK) | INSN_OFFSET(data);
+    env->eip = ((rebox_linear_pc(env) & TARGET_PAGE_MASK) | INSN_OFFSET(data)) - rebox_code_base(env);
     rebox_code_pointer = code_pointer;
     rebox_told.monitored = monitored;
     rebox_listening->access(rebox_listening->opaque, cpu_index, is_write, &access);
-    if (unlikely(rebox_take_disturbance() == REBOX_PC_CHANGED)) {
+    disturbance = rebox_take_disturbance();
+    if (unlikely(disturbance != REBOX_UNDISTURBED)) {
         /* The instruction is half done: it is completed, and its block, before the vCPU goes elsewhere. */
-        deferred_pc.pending = true;
-        deferred_pc.cpu_index = cpu_index;
-        deferred_pc.pc = env->eip;
+        if (disturbance == REBOX_PC_CHANGED) {
+            deferred_pc.pending = true;
+            deferred_pc.cpu_index = cpu_index;
+            deferred_pc.pc = env->eip;
+        }
         cpu_exit(cpu);
     }
     rebox_code_pointer = 0;
@@ -463,6 +476,9 @@ void rebox_select_translations(CPUState *cpu, bool monitored)
 
     if (wanted != cpu->tcg_cflags) {
         cpu->tcg_cflags = wanted;
+        if (!monitored) {
+            rebox_drop_progress(cpu->cpu_index);
+        }
         rebox_disturb(cpu, REBOX_STATE_CHANGED);
     }
 }

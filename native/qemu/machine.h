@@ -51,6 +51,20 @@ void rebox_disturb(CPUState *cpu, rebox_disturbance what);
 extern uintptr_t rebox_code_pointer;
 void rebox_settle_flags(CPUState *cpu);
 
+/*
+ * Where CS:eip is: the address that translation and hooks go by. The base counts outside 64-bit mode only, as in
+ * cpu_get_tb_cpu_state().
+ */
+static inline uint64_t rebox_code_base(CPUX86State *env)
+{
+    return env->hflags & HF_CS64_MASK ? 0 : env->segs[R_CS].base;
+}
+
+static inline uint64_t rebox_linear_pc(CPUX86State *env)
+{
+    return env->hflags & HF_CS64_MASK ? env->eip : (uint32_t)(env->segs[R_CS].base + env->eip);
+}
+
 /* paging.c: the identity of an address space; see rebox_current_pgd(). */
 uint64_t rebox_pgd_identity(CPUX86State *env);
 /* Says that the guest isolates page tables, so that bit 12 of CR3 does not tell processes apart. */
@@ -98,5 +112,7 @@ void rebox_finish(int cpu_index, uint64_t next_pc, bool is_block);
 /* The same for the instruction that has just written CR3, which ends its block. */
 void rebox_finish_at_cr3(int cpu_index);
 void rebox_forget_progress(void);
+/* Nobody is told of the ends of what this vCPU has begun: its process is not monitored any more. */
+void rebox_drop_progress(int cpu_index);
 
 #endif

@@ -114,11 +114,17 @@ void rebox_hook_interrupt(CPUX86State *env, int is_int, int is_hw)
     }
     if (is_hw) {
         mine->interrupted = true;
-        mine->resume_pc = env->eip;
+        mine->resume_pc = rebox_linear_pc(env);
     } else if (!is_int) {
         mine->faulted = true;
-        mine->fault_pc = env->eip;
+        mine->fault_pc = rebox_linear_pc(env);
     }
+}
+
+void rebox_drop_progress(int cpu_index)
+{
+    memset(&progress[cpu_index], 0, sizeof(progress[cpu_index]));
+    rebox_pending[cpu_index] = false;
 }
 
 void rebox_forget_progress(void)
