@@ -202,11 +202,11 @@ napi_value Number(uint32_t value) {
 }
 
 // Whether the event being reported is one for listeners without a trigger. Ask before the first is called.
-inline bool IsForAll(rebox_event event) { return !everywhere[event] || rebox_event_is_monitored(); }
+inline bool IsForAll(rebox_event event) { return !everywhere[event] || rebox_told.monitored; }
 
 template <typename MakeParams>
 inline bool Passes(Listener& listener, bool is_for_all, MakeParams make_params) {
-  return __builtin_expect(listener.trigger != nullptr, 0) ? listener.trigger->Passes(make_params()) : is_for_all;
+  return __builtin_expect(listener.trigger != nullptr, 0) ? listener.trigger->Passes(make_params) : is_for_all;
 }
 
 // Calls every listener of an event that its trigger lets through; arguments are made anew for each, because the scope
@@ -340,17 +340,15 @@ struct DeviceEvent {
   uint64_t numbers[4];
 };
 
-callback_params_t DeviceParams(DeviceEvent& message) {
-  callback_params_t params;
+TriggerParams DeviceParams(DeviceEvent& message) {
   const uint64_t* numbers = message.numbers;
   if (message.event == REBOX_KEYSTROKE) {
-    params.keystroke_params = {static_cast<unsigned int>(numbers[0])};
-  } else if (message.event == REBOX_NIC_SEND) {
-    params.nic_send_params = {message.bytes.data(), message.bytes.size(), numbers[0]};
-  } else {
-    params.nic_rec_params = {message.bytes.data(), message.bytes.size(), numbers[1], numbers[2], numbers[3]};
+    return {{numbers[0]}};
   }
-  return params;
+  if (message.event == REBOX_NIC_SEND) {
+    return {{ToWord(message.bytes.data()), message.bytes.size(), numbers[0]}};
+  }
+  return {{ToWord(message.bytes.data()), message.bytes.size(), numbers[1], numbers[2], numbers[3]}};
 }
 
 void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
