@@ -7,11 +7,8 @@
 #include "qemu_glue.h"
 #include "triggers.h"
 
-AddonState& State() {
-  // Never destroyed: threads of QEMU may outlive the addon's static objects.
-  static AddonState* state = new AddonState;
-  return *state;
-}
+// Never destroyed: threads of QEMU may outlive the addon's static objects.
+AddonState* const addon_state = new AddonState;
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (rebox_glue_version() != REBOX_GLUE_VERSION) {

@@ -11,4 +11,6 @@ struct AddonState {
   bool silent = false;
 };
 
-AddonState& State();
+extern AddonState* const addon_state;
+
+inline AddonState& State() { return *addon_state; }

@@ -252,7 +252,7 @@ void HandOver(Listener& listener) {
 }
 
 // Whether the event being reported is one for listeners without a trigger. Ask before the first is called.
-inline bool IsForAll(rebox_event event) { return !everywhere[event] || rebox_event_is_monitored(); }
+inline bool IsForAll(rebox_event event) { return !everywhere[event] || rebox_told.monitored; }
 
 bool PassesFilter(Listener& listener, EventFacts facts) {
   facts.is_kernel = rebox_is_kernel(facts.cpu_index);
@@ -268,7 +268,7 @@ bool PassesFilter(Listener& listener, EventFacts facts) {
 template <typename MakeFacts, typename MakeParams>
 inline bool IsForScript(Listener& listener, bool is_for_all, MakeFacts make_facts, MakeParams make_params) {
   if ((!is_for_all && !listener.trigger) || (listener.filter && !PassesFilter(listener, make_facts())) ||
-      (listener.trigger && !listener.trigger->Passes(make_params()))) {
+      (listener.trigger && !listener.trigger->Passes(make_params))) {
     return false;
   }
   if (listener.stream) {
@@ -451,17 +451,15 @@ struct DeviceEvent {
   uint64_t numbers[4];
 };
 
-callback_params_t DeviceParams(DeviceEvent& message) {
-  callback_params_t params;
+TriggerParams DeviceParams(DeviceEvent& message) {
   const uint64_t* numbers = message.numbers;
   if (message.event == REBOX_KEYSTROKE) {
-    params.keystroke_params = {static_cast<unsigned int>(numbers[0])};
-  } else if (message.event == REBOX_NIC_SEND) {
-    params.nic_send_params = {message.bytes.data(), message.bytes.size(), numbers[0]};
-  } else {
-    params.nic_rec_params = {message.bytes.data(), message.bytes.size(), numbers[1], numbers[2], numbers[3]};
+    return {{numbers[0]}};
   }
-  return params;
+  if (message.event == REBOX_NIC_SEND) {
+    return {{ToWord(message.bytes.data()), message.bytes.size(), numbers[0]}};
+  }
+  return {{ToWord(message.bytes.data()), message.bytes.size(), numbers[1], numbers[2], numbers[3]}};
 }
 
 void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {

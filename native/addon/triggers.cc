@@ -126,15 +126,17 @@ const char* TriggerTypeName(int type) {
   return type >= 0 && type < LAST_CB ? names[type] : "a type that does not exist";
 }
 
-qemu_cpu_opaque_t OpaqueCpu(int cpu_index) {
-  // A vCPU's state stays where it is for the engine's life.
-  static std::vector<qemu_cpu_opaque_t> known;
-  size_t index = static_cast<size_t>(cpu_index);
-  if (__builtin_expect(index >= known.size() || !known[index], 0)) {
-    known.resize(index >= known.size() ? index + 1 : known.size());
-    known[index] = get_qemu_cpu(cpu_index);
+qemu_cpu_opaque_t* opaque_cpus;
+
+// A vCPU's state stays where it is for the engine's life.
+static void FindCpus() {
+  if (!opaque_cpus) {
+    int count = get_num_cpus();
+    opaque_cpus = new qemu_cpu_opaque_t[count];
+    for (int i = 0; i < count; i++) {
+      opaque_cpus[i] = get_qemu_cpu(i);
+    }
   }
-  return known[index];
 }
 
 Trigger* Trigger::Load(const std::string& path, callback_type_t type, std::string* error) {
@@ -166,6 +168,7 @@ Trigger* Trigger::Load(const std::string& path, callback_type_t type, std::strin
     dlclose(library);
     return nullptr;
   }
+  FindCpus();
   trigger->handle_ = NewHandle(trigger.get());
   if (auto init = reinterpret_cast<void (*)(callback_handle_t)>(dlsym(library, "trigger_init"))) {
     init(trigger->handle_);

@@ -3,9 +3,16 @@
 
 #include <napi.h>
 
+#include <cstddef>
 #include <string>
 
 #include "rebox_trigger.h"
+
+// callback_params_t in words; those that a type does not have are anything.
+struct TriggerParams {
+  uint64_t words[6];
+};
+static_assert(sizeof(callback_params_t) == sizeof(TriggerParams), "the words of Trigger::Passes()");
 
 // A trigger that is attached to one callback. Its shared object is loaded for it alone.
 class Trigger {
@@ -18,9 +25,12 @@ class Trigger {
   // after this.
   static void Unload(Trigger* trigger);
 
-  inline bool Passes(const callback_params_t& params) {
+  template <typename MakeParams>
+  inline bool Passes(MakeParams make_params) {
+    const TriggerParams p = make_params();
     depth_++;
-    int decision = trigger_(handle_, params);
+    int decision = trigger_(handle_, 0, 0, 0, 0, 0, p.words[0], p.words[1], p.words[2], p.words[3], p.words[4],
+                            p.words[5]);
     depth_--;
     if (__builtin_expect(doomed_, 0)) {
       EndIfIdle();
@@ -38,7 +48,11 @@ class Trigger {
   void EndIfIdle();
 
   callback_handle_t handle_ = 0;
-  int (*trigger_)(callback_handle_t, callback_params_t) = nullptr;
+  // A large structure is passed on the stack, and so are integers from the seventh on (System V ABI for x86-64, 3.2.3):
+  // this is trigger(handle, params) with params in words. A structure would be copied there as soon as it was written,
+  // which takes longer than everything else here.
+  int (*trigger_)(callback_handle_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                  uint64_t, uint64_t, uint64_t) = nullptr;
   void (*clean_)(callback_handle_t) = nullptr;
   void* library_ = nullptr;
   int depth_ = 0;
@@ -48,52 +62,41 @@ class Trigger {
 // The name of a type in messages.
 const char* TriggerTypeName(int type);
 
-// What a vCPU is for a trigger; cheap.
-qemu_cpu_opaque_t OpaqueCpu(int cpu_index);
+// What a vCPU is for a trigger, known once a trigger was loaded.
+extern qemu_cpu_opaque_t* opaque_cpus;
 
-inline callback_params_t BlockBeginParams(int cpu_index, rebox_block* block) {
-  callback_params_t params;
-  params.block_begin_params = {cpu_index, OpaqueCpu(cpu_index), block};
-  return params;
+inline uint64_t ToWord(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+inline uint64_t CpuWord(int cpu_index) { return ToWord(opaque_cpus[cpu_index]); }
+inline uint64_t IndexWord(int cpu_index) { return static_cast<uint32_t>(cpu_index); }
+
+inline TriggerParams BlockBeginParams(int cpu_index, rebox_block* block) {
+  return {{IndexWord(cpu_index), CpuWord(cpu_index), ToWord(block)}};
 }
 
-inline callback_params_t BlockEndParams(int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
-  callback_params_t params;
-  params.block_end_params = {cpu_index, OpaqueCpu(cpu_index), block, cur_pc, next_pc};
-  return params;
+inline TriggerParams BlockEndParams(int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
+  return {{IndexWord(cpu_index), CpuWord(cpu_index), ToWord(block), cur_pc, next_pc}};
 }
 
 // Begin and end have the same members.
-inline callback_params_t InsnParams(int cpu_index) {
-  callback_params_t params;
-  params.insn_begin_params = {cpu_index, OpaqueCpu(cpu_index)};
-  return params;
-}
+inline TriggerParams InsnParams(int cpu_index) { return {{IndexWord(cpu_index), CpuWord(cpu_index)}}; }
 
 // Read and write have the same members.
-inline callback_params_t AccessParams(int cpu_index, const rebox_access* access) {
-  callback_params_t params;
-  params.mem_write_params = {cpu_index,    access->vaddr,        {access->paddr},
-                             access->size, OpaqueCpu(cpu_index), access->data[0]};
-  return params;
+inline TriggerParams AccessParams(int cpu_index, const rebox_access* access) {
+  return {{IndexWord(cpu_index), access->vaddr, access->paddr, access->size, CpuWord(cpu_index), access->data[0]}};
 }
 
-inline callback_params_t OpcodeParams(int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc) {
-  callback_params_t params;
-  params.opcode_range_params = {cpu_index, OpaqueCpu(cpu_index), pc, next_pc, opcode, rebox_event_insn_size()};
-  return params;
+inline TriggerParams OpcodeParams(int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc) {
+  uint64_t last = opcode | static_cast<uint64_t>(rebox_told.insn_size) << 16;
+  return {{IndexWord(cpu_index), CpuWord(cpu_index), pc, next_pc, last}};
 }
 
-inline callback_params_t TlbParams(int cpu_index, uint64_t vaddr) {
-  callback_params_t params;
-  params.tlb_exec_params = {OpaqueCpu(cpu_index), vaddr};
-  return params;
-}
+inline TriggerParams TlbParams(int cpu_index, uint64_t vaddr) { return {{CpuWord(cpu_index), vaddr}}; }
 
-inline callback_params_t ContextParams(uint64_t old_pgd, uint64_t new_pgd) {
-  callback_params_t params;
-  params.vmi_context_change_params = {old_pgd, new_pgd};
-  return params;
-}
+inline TriggerParams ContextParams(uint64_t old_pgd, uint64_t new_pgd) { return {{old_pgd, new_pgd}}; }
+
+static_assert(offsetof(block_end_params_t, tb) == 16 && offsetof(block_end_params_t, next_pc) == 32 &&
+                  offsetof(mem_write_params_t, haddr) == 16 && offsetof(mem_write_params_t, data) == 40 &&
+                  offsetof(opcode_range_params_t, opcode) == 32 && offsetof(opcode_range_params_t, insn_size) == 34,
+              "the words are the members");
 
 Napi::Object InitTriggers(Napi::Env env, Napi::Object exports);

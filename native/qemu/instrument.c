@@ -544,16 +544,6 @@ void rebox_watch_everywhere(rebox_event event, bool on)
     }
 }
 
-bool rebox_event_is_monitored(void)
-{
-    return rebox_told.monitored;
-}
-
-uint8_t rebox_event_insn_size(void)
-{
-    return rebox_told.insn_size;
-}
-
 uint32_t rebox_hook(bool is_block, uint64_t address, uint64_t pgd)
 {
     code_hook hook = { .id = ++last_hook_id, .is_block = is_block, .address = address, .pgd = pgd };

@@ -86,12 +86,6 @@ static inline bool rebox_wanted(rebox_event event, bool monitored)
 {
     return rebox_watched[event] && (monitored || rebox_watched_everywhere[event]);
 }
-/* What a listener may ask about the event that it is told; set before each call. */
-typedef struct rebox_event_facts {
-    bool monitored;
-    uint8_t insn_size;
-} rebox_event_facts;
-extern rebox_event_facts rebox_told;
 void rebox_instrument_init(void);
 /* Chooses between the translations with and without the events of monitored processes. */
 void rebox_select_translations(CPUState *cpu, bool monitored);

@@ -267,14 +267,16 @@ REBOX_API void rebox_watch(rebox_event event, bool on);
 
 /*
  * Reports an event of executed code that is watched of all processes, not only of monitored ones. The listener then
- * asks rebox_event_is_monitored().
+ * looks into rebox_told.
  */
 REBOX_API void rebox_watch_everywhere(rebox_event event, bool on);
 
-/* For a listener, about the event of executed code that it is being told: */
-REBOX_API bool rebox_event_is_monitored(void);
-/* Of listener->opcode: the size of the instruction, in bytes. */
-REBOX_API uint8_t rebox_event_insn_size(void);
+/* About the event of executed code that a listener is being told, until it causes another one. */
+typedef struct rebox_event_facts {
+    bool monitored;       /* it is one of a monitored process */
+    uint8_t insn_size;    /* of listener->opcode: the size of the instruction, in bytes */
+} rebox_event_facts;
+REBOX_API extern rebox_event_facts rebox_told;
 
 /*
  * Calls listener->hooked at address, for a block or an instruction that begins there, in pgd or, with
