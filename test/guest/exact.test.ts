@@ -170,3 +170,29 @@ test("opcodes are counted by range, with prefixes skipped and two bytes understo
     "syscall 1",
   ]);
 });
+
+test("monitoring that ends in a callback ends at once, in the middle of a block", async () => {
+  const run = await watchSequence(
+    `
+      const after = { writes: 0, ends: 0 };
+      let stopped = false;
+      cm.addCallback(CallbackManager.INSN_END_CB, () => {
+        if (stopped) after.ends++;
+      });
+      cm.addCallback(CallbackManager.MEM_WRITE_CB, (cpu, vaddr) => {
+        if (stopped) after.writes++;
+        if (vaddr === at.buffer) {
+          stopped = true;
+          stopMonitoringProcess(getRunningProcess(cpu));
+        }
+      });
+      (globalThis as any).after = after;
+    `,
+    `
+      const { writes, ends } = (globalThis as any).after;
+      print("afterwards: " + writes + " writes, " + ends + " instructions ended");
+    `,
+  );
+  checkRun(run);
+  assert.deepEqual(run.messages, ["afterwards: 0 writes, 0 instructions ended"]);
+});
