@@ -14,7 +14,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { places } from "./places.mjs";
 
-const KEPT_RESULTS = 4;
+const KEPT_RESULTS = 12;
 // A tree with its objects is about 700 MB; the second one serves going back and forth between two states of a patch.
 const KEPT_TREES = 2;
 
