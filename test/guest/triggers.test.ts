@@ -253,7 +253,7 @@ test("variables go both ways, and two callbacks with one trigger share nothing",
         const list = cm.getTriggerVar(state.one, "list0") as Uint8Array;
         print(cm.getTriggerVar(state.one, "text0") + " " + cm.getTriggerVar(state.one, "count0") + " " + list.length);
         const pcs = new BigUint64Array(list.buffer);
-        print("loop " + pcs.filter((pc) => pc === at.loop).length);
+        print("addresses " + pcs.filter((pc) => pc !== 0n).length);
       });
       state.two = add("BLOCK_BEGIN_CB", "getset_var_example", () => print(String(cm.getTriggerVar(state.two, "text0"))));
       // The template on the loop's first instruction: every 10th turn of 100.
@@ -283,8 +283,8 @@ test("variables go both ways, and two callbacks with one trigger share nothing",
   checkRun(run);
   assert.equal(run.messages[0], "two: 3");
   assert.match(run.messages[1]!, /^één: 99 99 792$/);
-  // An interrupt may come in between: its blocks are the process' too.
-  assert.match(run.messages[2]!, /^loop [1-9][0-9]?$/);
+  // Which blocks is not said: an interrupt's are the process' too.
+  assert.equal(run.messages[2], "addresses 99");
   assert.deepEqual(run.messages.slice(3), ["template 10 100", "template 0 undefined", "1,0,3 true ''"]);
 });
 
