@@ -1,21 +1,6 @@
-/** How the engine ended. */
-export interface EngineEnd {
-  readonly reason: "shutdown" | "crashed";
-  /** QEMU's ShutdownCause, such as "guest-shutdown", "host-qmp-quit", "host-signal", "guest-panic" or "guest-reset". */
-  readonly cause: string;
-  readonly message?: string;
-}
+import type { CallbackFailure, EngineEnd } from "../../engine/engine";
 
-/** A callback of a script that threw, or ran longer than the limit. */
-export interface CallbackFailure {
-  readonly callback: string;
-  readonly script: string;
-  readonly error: Error;
-  /** How often this callback has failed up to now. */
-  readonly count: number;
-  /** True when it was cut off and will not be called again. */
-  readonly removed: boolean;
-}
+export type { CallbackFailure, EngineEnd };
 
 /** The engine's changes of state that a run reports. */
 export const LIFECYCLE_EVENTS = ["running", "paused", "reset", "shutdown", "crashed"] as const;
