@@ -10,6 +10,7 @@ import { contextChange } from "./measures/context-change";
 import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
 import { idleOverhead } from "./measures/idle-overhead";
+import { rejectedEvents } from "./measures/rejected-events";
 import { startUp } from "./measures/start-up";
 import { timerLateness } from "./measures/timer-lateness";
 import type { ResultRow } from "./result-row";
@@ -23,6 +24,7 @@ const MEASURES: readonly Measure[] = [
   haltedCpu,
   startUp,
   contextChange,
+  rejectedEvents,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

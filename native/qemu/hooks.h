@@ -11,6 +11,16 @@
 struct CPUArchState;
 struct iovec;
 
+/* Whether any event is selected by place; see rebox_hook_lookup(). */
+extern bool rebox_selecting;
+uint32_t rebox_find_selections(uint64_t pc);
+
+/* Returns the flags that a translation at pc is to be looked up with, besides the vCPU's (selection.c). */
+static inline uint32_t rebox_hook_lookup(uint64_t pc)
+{
+    return __builtin_expect(rebox_selecting, 0) ? rebox_find_selections(pc) : 0;
+}
+
 /* Puts the vCPUs on the thread that called rebox_engine_start() (vcpu.c). */
 void rebox_hook_accel_ops(AccelOpsClass *ops);
 

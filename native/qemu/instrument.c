@@ -7,7 +7,7 @@
  * The process filter is not in the generated code either. A vCPU in a monitored process looks blocks up with one more
  * bit in its flags, so it has translations of its own, with events; all others run those without. A change of CR3 ends
  * its block with a look-up, which is when the bit counts. An event that is watched everywhere is in both translations,
- * and the listener asks which one it comes from.
+ * and the listener asks which one it comes from. Events can be limited to places in the same way: see selection.c.
  *
  * x86 system emulation translates with CF_PCREL: one translation serves every virtual address that its physical page
  * is mapped at. So the pc seen at translation is only a hint, and each event takes it from the vCPU: the page from its
@@ -28,6 +28,7 @@
 #include "rebox/instrument.h"
 #include "rebox/opcode.h"
 #include "rebox/resumption.h"
+#include "rebox/selection.h"
 #include "tcg/tcg.h"
 
 /* plugins/core.c; QEMU declares it where it is used. */
@@ -69,50 +70,108 @@ static uint16_t read_opcode(struct qemu_plugin_insn *insn)
     return rebox_decode_opcode(bytes, size, (tcg_ctx->gen_tb->flags & HF_CS64_MASK) != 0);
 }
 
-static void instrument_insn(struct qemu_plugin_insn *insn, bool monitored)
+/* How the block under translation is to be instrumented. */
+typedef struct block_wishes {
+    bool monitored;
+    uint32_t cflags, flags;
+} block_wishes;
+
+/* Whether an event is wanted of this code; if not because of its place, it is to be counted. */
+static inline bool is_wanted(const block_wishes *of, rebox_event event, bool *left_out)
+{
+    if (!rebox_wanted(event, of->monitored)) {
+        return false;
+    }
+    *left_out = !rebox_is_selected(event, of->cflags, of->flags);
+    return !*left_out;
+}
+
+static void instrument_execution(struct qemu_plugin_insn *insn, const block_wishes *of)
 {
     uint64_t pc = qemu_plugin_insn_vaddr(insn);
     uint16_t opcode = 0;
-    bool reads = rebox_wanted(REBOX_MEM_READ, monitored), writes = rebox_wanted(REBOX_MEM_WRITE, monitored);
+    bool left_out = false;
 
-    if (rebox_wanted(REBOX_OPCODE_RANGE, monitored)) {
+    if (rebox_wanted(REBOX_OPCODE_RANGE, of->monitored)) {
         opcode = read_opcode(insn);
         if (!is_watched_opcode(opcode)) {
             opcode = 0;
         }
     }
-    if (rebox_has_insn_events(pc, monitored)) {
-        qemu_plugin_register_vcpu_insn_exec_cb(insn, monitored ? rebox_on_monitored_insn : rebox_on_other_insn,
+    if (is_wanted(of, REBOX_INSN_BEGIN, &left_out) || rebox_may_be_hooked(false, pc) ||
+        rebox_wanted(REBOX_INSN_END, of->monitored) || rebox_wanted(REBOX_OPCODE_RANGE, of->monitored)) {
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, of->monitored ? rebox_on_monitored_insn : rebox_on_other_insn,
                                                QEMU_PLUGIN_CB_RW_REGS,
                                                INSN_DATA(pc, opcode, qemu_plugin_insn_size(insn)));
+    } else if (left_out) {
+        qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                            rebox_left_out_counter(REBOX_INSN_BEGIN), 1);
     }
-    if (reads || writes) {
-        qemu_plugin_register_vcpu_mem_cb(insn, monitored ? rebox_on_monitored_access : rebox_on_other_access,
-                                         QEMU_PLUGIN_CB_RW_REGS,
-                                         (reads ? QEMU_PLUGIN_MEM_R : 0) | (writes ? QEMU_PLUGIN_MEM_W : 0),
-                                         INSN_DATA(pc, 0, 0));
+}
+
+static void instrument_accesses(struct qemu_plugin_insn *insn, const block_wishes *of)
+{
+    static const struct {
+        rebox_event event;
+        enum qemu_plugin_mem_rw rw;
+    } kinds[] = { { REBOX_MEM_READ, QEMU_PLUGIN_MEM_R }, { REBOX_MEM_WRITE, QEMU_PLUGIN_MEM_W } };
+    int rw = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        bool left_out = false;
+
+        if (is_wanted(of, kinds[i].event, &left_out)) {
+            rw |= kinds[i].rw;
+        } else if (left_out) {
+            qemu_plugin_register_vcpu_mem_inline_per_vcpu(insn, kinds[i].rw, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                          rebox_left_out_counter(kinds[i].event), 1);
+        }
+    }
+    if (rw) {
+        qemu_plugin_register_vcpu_mem_cb(insn, of->monitored ? rebox_on_monitored_access : rebox_on_other_access,
+                                         QEMU_PLUGIN_CB_RW_REGS, rw, INSN_DATA(qemu_plugin_insn_vaddr(insn), 0, 0));
+    }
+}
+
+static void instrument_block(struct qemu_plugin_tb *tb, const rebox_block *block, const block_wishes *of)
+{
+    bool left_out = false;
+
+    if (counting) {
+        qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                          qemu_plugin_scoreboard_u64(counts), 1);
+    }
+    /* The ends of blocks and instructions are noticed where the next block begins, wherever that is. */
+    if (is_wanted(of, REBOX_BLOCK_BEGIN, &left_out) || rebox_may_be_hooked(true, block->pc) ||
+        rebox_wanted(REBOX_BLOCK_END, of->monitored) || rebox_wanted(REBOX_INSN_END, of->monitored) ||
+        rebox_wanted(REBOX_OPCODE_RANGE, of->monitored)) {
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, of->monitored ? rebox_on_monitored_block : rebox_on_other_block,
+                                             QEMU_PLUGIN_CB_RW_REGS, rebox_get_block(block));
+    } else if (left_out) {
+        qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                          rebox_left_out_counter(REBOX_BLOCK_BEGIN), 1);
     }
 }
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
+    const TranslationBlock *translated = tcg_ctx->gen_tb;
+    const block_wishes wishes = {
+        .monitored = (translated->cflags & CF_MONITORED) != 0,
+        .cflags = translated->cflags, .flags = translated->flags,
+    };
     size_t icount = qemu_plugin_tb_n_insns(tb);
     struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(tb, icount - 1);
-    bool monitored = (tcg_ctx->gen_tb->cflags & CF_MONITORED) != 0;
     rebox_block block = { .pc = qemu_plugin_tb_vaddr(tb), .icount = icount };
 
     block.last = qemu_plugin_insn_vaddr(last) - block.pc;
     block.size = block.last + qemu_plugin_insn_size(last);
-    if (counting) {
-        qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
-                                                          qemu_plugin_scoreboard_u64(counts), 1);
-    }
-    if (rebox_has_block_events(block.pc, monitored)) {
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, monitored ? rebox_on_monitored_block : rebox_on_other_block,
-                                             QEMU_PLUGIN_CB_RW_REGS, rebox_get_block(&block));
-    }
+    instrument_block(tb, &block, &wishes);
     for (size_t i = 0; i < icount; i++) {
-        instrument_insn(qemu_plugin_tb_get_insn(tb, i), monitored);
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+
+        instrument_execution(insn, &wishes);
+        instrument_accesses(insn, &wishes);
     }
 }
 
@@ -138,6 +197,7 @@ void rebox_instrument_init(void)
     plugin_id = ctx->id;
     rebox_blocks_init();
     rebox_code_hooks_init();
+    rebox_selection_init();
     ranges = g_array_new(false, false, sizeof(opcode_range));
     counts = qemu_plugin_scoreboard_new(sizeof(uint64_t));
 }

@@ -12,7 +12,10 @@
 
 /* One of the bits that include/exec/translation-block.h leaves free. */
 #define CF_MONITORED 0x00800000
-QEMU_BUILD_BUG_ON(CF_MONITORED & (CF_COUNT_MASK | CF_NO_GOTO_TB | CF_NO_GOTO_PTR | CF_SINGLE_STEP | CF_MEMI_ONLY |
+/* Four more, one for each event that can be selected by place: see selection.c. */
+#define CF_SELECTED_FIRST 0x00080000
+#define CF_SELECTED (0xf * CF_SELECTED_FIRST)
+QEMU_BUILD_BUG_ON((CF_MONITORED | CF_SELECTED) & (CF_COUNT_MASK | CF_NO_GOTO_TB | CF_NO_GOTO_PTR | CF_SINGLE_STEP | CF_MEMI_ONLY |
                                   CF_USE_ICOUNT | CF_INVALID | CF_PARALLEL | CF_NOIRQ | CF_PCREL | CF_BP_PAGE |
                                   CF_CLUSTER_MASK));
 

@@ -20,7 +20,7 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 2
+#define REBOX_GLUE_VERSION 3
 
 REBOX_API int rebox_glue_version(void);
 
@@ -291,6 +291,23 @@ REBOX_API bool rebox_unhook(uint32_t hook_id);
  */
 REBOX_API void rebox_watch_opcodes(uint16_t first, uint16_t last);
 REBOX_API void rebox_ignore_opcodes(uint16_t first, uint16_t last);
+
+typedef enum rebox_mode { REBOX_ANY_MODE, REBOX_USER_MODE, REBOX_KERNEL_MODE } rebox_mode;
+
+/* Addresses from `from` up to, and without, `to`. */
+typedef struct rebox_code_range {
+    uint64_t from, to;
+} rebox_code_range;
+
+/*
+ * Says that nobody wants an event of code outside these ranges (NULL: of none), or executed in another mode. Applies
+ * to blocks and instructions that begin, and to memory accesses by the program counter; other events are not selected.
+ * What is left out is not in the generated code but for a counter. In the pages of a range events may still come that
+ * lie beside it.
+ */
+REBOX_API void rebox_select_code(rebox_event event, const rebox_code_range *ranges, size_t count, rebox_mode mode);
+/* How many events of monitored processes were left out since the machine began. */
+REBOX_API uint64_t rebox_left_out(rebox_event event);
 
 /* Whether accesses carry their physical address and is_mmio: a look-up in the TLB for each. Off at first. */
 REBOX_API void rebox_want_physical(bool on);

@@ -9,6 +9,8 @@ export function plainStep() {
     name: "plain",
     store: new ResultStore("plain", "plain"),
     targets: ["qemu-system-x86_64"],
+    // For the plugin that benchmarks load into it.
+    headers: ["include/qemu/qemu-plugin.h"],
     patches: () => qemuPatches({ plainOnly: true }),
     configuration: qemuConfiguration({ library: false }),
     native: false,

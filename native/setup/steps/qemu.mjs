@@ -27,8 +27,8 @@ export function qemuStep({ sanitize = false } = {}) {
   });
 }
 
-/** Makes a step that builds targets of QEMU into a result store. */
-export function qemuBuildStep({ name, store, targets, patches, configuration, native, sanitize = false }) {
+/** Makes a step that builds targets of QEMU into a result store, with headers from its source beside them. */
+export function qemuBuildStep({ name, store, targets, patches, configuration, native, headers = [], sanitize = false }) {
   const treeHash = (source) => {
     const fingerprint = new Fingerprint()
       .text("host", hostSystem())
@@ -40,6 +40,7 @@ export function qemuBuildStep({ name, store, targets, patches, configuration, na
   };
   const resultHash = (source) => {
     const fingerprint = new Fingerprint().text("tree", treeHash(source)).text("targets", targets.join(" "));
+    if (headers.length > 0) fingerprint.text("headers", headers.join(" "));
     if (native) fingerprint.tree(places.nativeQemu);
     return fingerprint.digest.slice(0, 16);
   };
@@ -65,7 +66,10 @@ export function qemuBuildStep({ name, store, targets, patches, configuration, na
       await tree.ninja(...targets);
       store.add(
         hash,
-        targets.map((target) => join(tree.build, target)),
+        [
+          ...targets.map((target) => join(tree.build, target)),
+          ...headers.map((header) => join(tree.source, header)),
+        ],
         {
           version: tree.version,
           source: source.path,
