@@ -8,6 +8,7 @@
 #include "addon_state.h"
 #include "engine.h"
 #include "event_facts.h"
+#include "event_kind.h"
 #include "filter.h"
 #include "qemu_glue.h"
 #include "stream.h"
@@ -17,7 +18,8 @@ namespace {
 
 struct Listener {
   uint32_t id = 0;
-  rebox_event event = REBOX_BLOCK_BEGIN;
+  // A rebox_event or a GuestEvent.
+  int kind = REBOX_BLOCK_BEGIN;
   Callable function;
   bool alive = true;
   // Asked before the function is called, about the events of every process.
@@ -32,6 +34,9 @@ struct Listener {
   // Of REBOX_OPCODE_RANGE.
   uint16_t first_opcode = 0;
   uint16_t last_opcode = 0;
+  // Of a GuestEvent, with has_pgd: the only process that it is about.
+  bool has_pgd = false;
+  uint64_t pgd = 0;
 };
 
 // The listeners of one event. They may come and go while the event is delivered: a new one waits for the next event,
@@ -121,11 +126,11 @@ class ListenerList {
 
 napi_env environment;
 uint32_t last_id;
-// By rebox_event; the address-bound callbacks of a type are kept apart, in hooked.
-ListenerList listeners[REBOX_EVENT_COUNT];
+// By kind; the address-bound callbacks of a type are kept apart, in hooked.
+ListenerList listeners[kEventKinds];
 ListenerList hooked;
-// By rebox_event: a trigger has QEMU report this event of every process.
-bool everywhere[REBOX_EVENT_COUNT];
+// By kind: a trigger has QEMU report this event of every process.
+bool everywhere[kEventKinds];
 std::unordered_map<uint32_t, Listener*> by_id;
 std::unordered_map<uint32_t, Listener*> by_hook;
 
@@ -212,7 +217,7 @@ napi_value CpuNumber(int cpu_index) {
   CpuArguments& cpu = *cpus[cpu_index];
   if (cpu.number_scope != State().calls.scope()) {
     napi_create_int32(environment, cpu_index, &cpu.number);
-    cpu.number_scope = State().calls.scope();
+    cpu.number_scope = State().calls.scope_to_remember();
   }
   return cpu.number;
 }
@@ -529,7 +534,7 @@ void Remove(uint32_t id) {
   }
   SetTrigger(id, nullptr);
   Listener* listener = found->second;
-  rebox_event event = listener->event;
+  int kind = listener->kind;
   by_id.erase(id);
   if (listener->hook) {
     rebox_unhook(listener->hook);
@@ -537,13 +542,13 @@ void Remove(uint32_t id) {
     hooked.Kill(listener);
     return;
   }
-  if (event == REBOX_OPCODE_RANGE) {
+  if (kind == REBOX_OPCODE_RANGE) {
     rebox_ignore_opcodes(listener->first_opcode, listener->last_opcode);
   }
-  listeners[event].Kill(listener);
-  if (event != REBOX_OPCODE_RANGE) {
+  listeners[kind].Kill(listener);
+  if (kind < REBOX_EVENT_COUNT && kind != REBOX_OPCODE_RANGE) {
     // Listened to in QEMU is what somebody listens to here, and nothing else.
-    rebox_watch(event, listeners[event].AnyAlive());
+    rebox_watch(static_cast<rebox_event>(kind), listeners[kind].AnyAlive());
     UpdatePhysical();
   }
 }
@@ -553,19 +558,23 @@ uint64_t ToUint64(const Napi::Value& value) {
   return value.As<Napi::BigInt>().Uint64Value(&lossless);
 }
 
+uint64_t NumberWord(const Napi::Value& number) {
+  return static_cast<uint64_t>(number.As<Napi::Number>().Int64Value());
+}
+
 // addListener(event, function, filter?, columns?, drop?): number, the listener's id
 Napi::Value Add(const Napi::CallbackInfo& info) {
   auto listener = std::make_unique<Listener>();
   uint32_t id = listener->id = ++last_id;
-  listener->event = static_cast<rebox_event>(info[0].As<Napi::Number>().Int32Value());
+  listener->kind = info[0].As<Napi::Number>().Int32Value();
   State().calls.Hold(listener->function, info[1]);
   listener->filter = Filter::From(info[2]);
   if (info[3].IsObject()) {
     listener->stream = Stream::From(info[3], info[4].As<Napi::Boolean>());
   }
-  rebox_event event = listener->event;
-  by_id[id] = listeners[event].Add(std::move(listener));
-  rebox_watch(event, true);
+  int kind = listener->kind;
+  by_id[id] = listeners[kind].Add(std::move(listener));
+  rebox_watch(static_cast<rebox_event>(kind), true);
   UpdatePhysical();
   return Napi::Number::New(info.Env(), id);
 }
@@ -574,10 +583,10 @@ Napi::Value Add(const Napi::CallbackInfo& info) {
 Napi::Value AddHook(const Napi::CallbackInfo& info) {
   auto listener = std::make_unique<Listener>();
   uint32_t id = listener->id = ++last_id;
-  listener->event = static_cast<rebox_event>(info[0].As<Napi::Number>().Int32Value());
+  listener->kind = info[0].As<Napi::Number>().Int32Value();
   State().calls.Hold(listener->function, info[1]);
   listener->filter = Filter::From(info[4]);
-  listener->hook = rebox_hook(listener->event == REBOX_BLOCK_BEGIN, ToUint64(info[2]), ToUint64(info[3]));
+  listener->hook = rebox_hook(listener->kind == REBOX_BLOCK_BEGIN, ToUint64(info[2]), ToUint64(info[3]));
   Listener* added = hooked.Add(std::move(listener));
   by_hook[added->hook] = added;
   by_id[id] = added;
@@ -588,7 +597,7 @@ Napi::Value AddHook(const Napi::CallbackInfo& info) {
 Napi::Value AddOpcodes(const Napi::CallbackInfo& info) {
   auto listener = std::make_unique<Listener>();
   uint32_t id = listener->id = ++last_id;
-  listener->event = REBOX_OPCODE_RANGE;
+  listener->kind = REBOX_OPCODE_RANGE;
   State().calls.Hold(listener->function, info[0]);
   listener->first_opcode = info[1].As<Napi::Number>().Uint32Value();
   listener->last_opcode = info[2].As<Napi::Number>().Uint32Value();
@@ -599,6 +608,94 @@ Napi::Value AddOpcodes(const Napi::CallbackInfo& info) {
   rebox_watch_opcodes(listener->first_opcode, listener->last_opcode);
   by_id[id] = listeners[REBOX_OPCODE_RANGE].Add(std::move(listener));
   return Napi::Number::New(info.Env(), id);
+}
+
+// addGuestListener(kind, function, filter?, pgd?): number
+Napi::Value AddGuestListener(const Napi::CallbackInfo& info) {
+  auto listener = std::make_unique<Listener>();
+  uint32_t id = listener->id = ++last_id;
+  int kind = listener->kind = info[0].As<Napi::Number>().Int32Value();
+  State().calls.Hold(listener->function, info[1]);
+  listener->filter = Filter::From(info[2]);
+  listener->has_pgd = info[3].IsBigInt();
+  if (listener->has_pgd) {
+    listener->pgd = ToUint64(info[3]);
+  }
+  by_id[id] = listeners[kind].Add(std::move(listener));
+  return Napi::Number::New(info.Env(), id);
+}
+
+// A scope for calls where the event loop called the addon; one in a callback has the slice's.
+class CallScope {
+ public:
+  CallScope() : own_(!State().calls.HasScope()) {
+    if (own_) {
+      State().calls.OpenScope();
+    }
+  }
+  ~CallScope() {
+    if (own_) {
+      State().calls.CloseScope();
+    }
+  }
+
+ private:
+  const bool own_;
+};
+
+// Calls the listeners of an event of the guest's system, or the only one, with what TypeScript has given.
+template <typename MakeParams>
+void RaiseGuestEvent(int kind, uint64_t pgd, const Napi::Value& only, const napi_value* arguments, size_t count,
+                     MakeParams make_params) {
+  if (State().silent) {
+    return;
+  }
+  CallScope scope;
+  uint32_t only_id = only.IsNumber() ? only.As<Napi::Number>().Uint32Value() : 0;
+  auto make_facts = [&] {
+    EventFacts facts;
+    facts.pgd = pgd;
+    return facts;
+  };
+  listeners[kind].Each([&](Listener& listener) {
+    if ((only_id && listener.id != only_id) || (listener.has_pgd && listener.pgd != pgd) ||
+        !IsForScript(listener, true, make_facts, make_params)) {
+      return;
+    }
+    State().calls.PrepareScope();
+    Fire(listener, count, arguments);
+  });
+}
+
+// raiseProcessEvent(kind, pid, pgd, name, listenerId?)
+Napi::Value RaiseProcessEvent(const Napi::CallbackInfo& info) {
+  uint64_t pgd = ToUint64(info[2]);
+  napi_value arguments[] = {info[1], info[2], info[3]};
+  std::string name;
+  RaiseGuestEvent(info[0].As<Napi::Number>().Int32Value(), pgd, info[4], arguments, 3, [&] {
+    name = info[3].As<Napi::String>();
+    return TriggerParams{{NumberWord(info[1]), pgd, ToWord(name.data())}};
+  });
+  return info.Env().Undefined();
+}
+
+// raiseModuleEvent(kind, pid, pgd, base, size, name, fullname, listenerId?)
+Napi::Value RaiseModuleEvent(const Napi::CallbackInfo& info) {
+  uint64_t pgd = ToUint64(info[2]);
+  napi_value arguments[] = {info[1], info[2], info[3], info[4], info[5], info[6]};
+  std::string name, fullname;
+  RaiseGuestEvent(info[0].As<Napi::Number>().Int32Value(), pgd, info[7], arguments, 6, [&] {
+    name = info[5].As<Napi::String>();
+    fullname = info[6].As<Napi::String>();
+    return TriggerParams{{NumberWord(info[1]), pgd, ToUint64(info[3]), NumberWord(info[4]), ToWord(name.data()),
+                          ToWord(fullname.data())}};
+  });
+  return info.Env().Undefined();
+}
+
+// isListenedTo(kind): boolean
+Napi::Value IsListenedTo(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), listeners[info[0].As<Napi::Number>().Int32Value()].AnyAlive());
 }
 
 Napi::Value RemoveById(const Napi::CallbackInfo& info) {
@@ -691,10 +788,11 @@ void HandOverStreams() {
 }
 
 int FindTriggerType(uint32_t listener_id) {
-  // By rebox_event.
-  static const callback_type_t types[REBOX_EVENT_COUNT] = {
-      BLOCK_BEGIN_CB,  BLOCK_END_CB, INSN_BEGIN_CB,    INSN_END_CB,  MEM_READ_CB, MEM_WRITE_CB,
-      OPCODE_RANGE_CB, TLB_EXEC_CB,  CONTEXTCHANGE_CB, KEYSTROKE_CB, NIC_REC_CB,  NIC_SEND_CB,
+  // By kind.
+  static const callback_type_t types[kEventKinds] = {
+      BLOCK_BEGIN_CB,  BLOCK_END_CB,   INSN_BEGIN_CB,    INSN_END_CB,     MEM_READ_CB, MEM_WRITE_CB,
+      OPCODE_RANGE_CB, TLB_EXEC_CB,    CONTEXTCHANGE_CB, KEYSTROKE_CB,    NIC_REC_CB,  NIC_SEND_CB,
+      CREATEPROC_CB,   REMOVEPROC_CB,  LOADMODULE_CB,    REMOVEMODULE_CB,
   };
   auto found = by_id.find(listener_id);
   if (found == by_id.end()) {
@@ -702,9 +800,9 @@ int FindTriggerType(uint32_t listener_id) {
   }
   const Listener& listener = *found->second;
   if (listener.hook) {
-    return listener.event == REBOX_BLOCK_BEGIN ? OP_BLOCK_BEGIN_CB : OP_INSN_BEGIN_CB;
+    return listener.kind == REBOX_BLOCK_BEGIN ? OP_BLOCK_BEGIN_CB : OP_INSN_BEGIN_CB;
   }
-  return types[listener.event];
+  return types[listener.kind];
 }
 
 Trigger* FindTrigger(uint32_t listener_id) {
@@ -721,9 +819,10 @@ void SetTrigger(uint32_t listener_id, Trigger* trigger) {
   Trigger* old = listener.trigger;
   listener.trigger = trigger;
   UpdatePhysical();
-  if (!listener.hook && listener.event <= REBOX_OPCODE_RANGE) {
-    everywhere[listener.event] = listeners[listener.event].AnyTrigger();
-    rebox_watch_everywhere(listener.event, everywhere[listener.event]);
+  int kind = listener.kind;
+  if (!listener.hook && kind <= REBOX_OPCODE_RANGE) {
+    everywhere[kind] = listeners[kind].AnyTrigger();
+    rebox_watch_everywhere(static_cast<rebox_event>(kind), everywhere[kind]);
   }
   if (old) {
     Trigger::Unload(old);
@@ -736,6 +835,10 @@ Napi::Object InitEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("statistics", Napi::Function::New(env, Statistics));
   exports.Set("addHook", Napi::Function::New(env, AddHook));
   exports.Set("addOpcodes", Napi::Function::New(env, AddOpcodes));
+  exports.Set("addGuestListener", Napi::Function::New(env, AddGuestListener));
+  exports.Set("raiseProcessEvent", Napi::Function::New(env, RaiseProcessEvent));
+  exports.Set("raiseModuleEvent", Napi::Function::New(env, RaiseModuleEvent));
+  exports.Set("isListenedTo", Napi::Function::New(env, IsListenedTo));
   exports.Set("removeListener", Napi::Function::New(env, RemoveById));
   exports.Set("setScriptObjects", Napi::Function::New(env, SetScriptObjects));
   exports.Set("monitor", Napi::Function::New(env, Monitor));

@@ -122,6 +122,8 @@ const char* TriggerTypeName(int type) {
       "CREATEPROC_CB",
       "REMOVEPROC_CB",
       "CONTEXTCHANGE_CB",
+      "LOADMODULE_CB",
+      "REMOVEMODULE_CB",
   };
   return type >= 0 && type < LAST_CB ? names[type] : "a type that does not exist";
 }

@@ -23,7 +23,10 @@ export const enum MemoryResult {
   ReadOnly = 3,
 }
 
-/** The events that the addon dispatches. The order is that of rebox_event in native/qemu/qemu_glue.h. */
+/**
+ * The events that the addon dispatches: in the order of rebox_event in native/qemu/qemu_glue.h, then those of the
+ * guest's system, in the order of GuestEvent in native/addon/event_kind.h.
+ */
 export const enum EventKind {
   BlockBegin = 0,
   BlockEnd = 1,
@@ -37,6 +40,10 @@ export const enum EventKind {
   Keystroke = 9,
   NicRec = 10,
   NicSend = 11,
+  CreateProcess = 12,
+  RemoveProcess = 13,
+  LoadModule = 14,
+  RemoveModule = 15,
 }
 
 /** One register of a vCPU. Its place in the list is its id. */
@@ -134,6 +141,23 @@ export interface NativeAddon {
     columns?: object,
     drop?: boolean,
   ): number;
+  /** Listens to an event of the guest's system, with pgd only of this process. Returns the listener's id. */
+  addGuestListener(kind: EventKind, listener: (...args: never[]) => unknown, filter?: object, pgd?: bigint): number;
+  /** Calls the listeners of CreateProcess or RemoveProcess, synchronously; with listenerId only that one. */
+  raiseProcessEvent(kind: EventKind, pid: number, pgd: bigint, name: string, listenerId?: number): void;
+  /** Calls the listeners of LoadModule or RemoveModule, synchronously; with listenerId only that one. */
+  raiseModuleEvent(
+    kind: EventKind,
+    pid: number,
+    pgd: bigint,
+    base: bigint,
+    size: number,
+    name: string,
+    fullname: string,
+    listenerId?: number,
+  ): void;
+  /** Whether an event has a listener that may still be called. */
+  isListenedTo(kind: EventKind): boolean;
   /** How often a listener was called, and how many events its filter kept from it. */
   statistics(id: number): [calls: number, filtered: number];
   removeListener(id: number): void;
