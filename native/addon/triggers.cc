@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "events.h"
+#include "subscriptions.h"
 
 namespace {
 
