@@ -20,12 +20,24 @@ static void ReportFailure(uint32_t id, napi_value error, bool is_cut_off) {
   }
 }
 
+void ReportTriggerFailure(uint32_t listener_id, const std::string& reason) {
+  napi_env env = script_objects.env;
+  napi_value text = nullptr, error = nullptr;
+  napi_create_string_utf8(env, reason.data(), reason.size(), &text);
+  napi_create_error(env, nullptr, text, &error);
+  ReportFailure(listener_id, error, false);
+}
+
 void Fire(Listener& listener, size_t argc, const napi_value* argv) {
   napi_env env = script_objects.env;
   napi_value error = nullptr;
-  listener.calls++;
   napi_value returned = nullptr;
+  bool is_measured = listener.script_time.Turn();
+  uint64_t began = is_measured ? ReadTicks() : 0;
   CallResult result = State().calls.Call(listener.function, argc, argv, &error, &returned);
+  if (is_measured) {
+    listener.script_time.Measured(ReadTicks() - began);
+  }
   if (__builtin_expect(result == CallResult::kReturned, 1)) {
     bool is_promise = false;
     napi_is_promise(env, returned, &is_promise);
@@ -54,6 +66,9 @@ void HandOver(Listener& listener) {
 bool PassesFilter(Listener& listener, EventFacts facts) {
   facts.is_kernel = rebox_is_kernel(facts.cpu_index);
   if (listener.filter->Accepts(facts)) {
+    if (listener.filter->is_used_up()) {
+      subscriptions.Retire(listener);
+    }
     return true;
   }
   listener.filtered++;

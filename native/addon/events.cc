@@ -1,5 +1,6 @@
 #include "events.h"
 
+#include <iterator>
 #include <memory>
 
 #include "code_events.h"
@@ -51,12 +52,23 @@ Napi::Value Remove(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// statistics(id): [calls, filtered]
+// statistics(id): [calls, filtered, dropped, nativeTimeMs, scriptTimeMs] | undefined
 Napi::Value Statistics(const Napi::CallbackInfo& info) {
-  Napi::Array numbers = Napi::Array::New(info.Env(), 2);
   const Listener* listener = subscriptions.Find(info[0].As<Napi::Number>().Uint32Value());
-  numbers.Set(0u, Napi::Number::New(info.Env(), listener ? static_cast<double>(listener->calls) : 0));
-  numbers.Set(1u, Napi::Number::New(info.Env(), listener ? static_cast<double>(listener->filtered) : 0));
+  if (!listener) {
+    return info.Env().Undefined();
+  }
+  const double values[] = {
+      static_cast<double>(listener->script_time.turns()),
+      static_cast<double>(listener->filtered),
+      listener->stream ? static_cast<double>(listener->stream->dropped()) : 0,
+      TicksToMs(listener->native_time.ticks()),
+      TicksToMs(listener->script_time.ticks()),
+  };
+  Napi::Array numbers = Napi::Array::New(info.Env(), std::size(values));
+  for (uint32_t i = 0; i < std::size(values); i++) {
+    numbers.Set(i, Napi::Number::New(info.Env(), values[i]));
+  }
   return numbers;
 }
 
@@ -79,13 +91,15 @@ Napi::Value SetScriptObjects(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void HandOverStreams() {
+  auto hand_over = [](Listener& listener) {
+    if (listener.stream) {
+      HandOver(listener);
+    }
+  };
   for (ListenerList& list : subscriptions.by_kind) {
-    list.Each([](Listener& listener) {
-      if (listener.stream) {
-        HandOver(listener);
-      }
-    });
+    list.Each(hand_over);
   }
+  subscriptions.retired.Each(hand_over);
 }
 
 Napi::Object InitEvents(Napi::Env env, Napi::Object exports) {

@@ -6,6 +6,7 @@
 
 #include "event_kind.h"
 #include "filter.h"
+#include "sampled_clock.h"
 #include "script_calls.h"
 #include "stream.h"
 
@@ -17,14 +18,20 @@ struct Listener {
   int kind = REBOX_BLOCK_BEGIN;
   Callable function;
   bool alive = true;
+  // Not delivered to any more, but still listed: its filter will let nothing through.
+  bool retired = false;
   // Asked before the function is called, about the events of every process.
   Trigger* trigger = nullptr;
-  // With an address: its hook in QEMU.
+  // With an address: its hook in QEMU, 0 when it is gone.
+  bool is_hooked = false;
   uint32_t hook = 0;
   std::unique_ptr<Filter> filter;
   // Takes the events in place of a call for each; function is its handler then.
   std::unique_ptr<Stream> stream;
-  uint64_t calls = 0;
+  // Turns are calls.
+  SampledClock script_time;
+  // Of filter and trigger. Turns are the events that they were asked about.
+  SampledClock native_time;
   uint64_t filtered = 0;
   // Of REBOX_OPCODE_RANGE.
   uint16_t first_opcode = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "addon_state.h"
+#include "subscriptions.h"
 
 Listener* ListenerList::Add(std::unique_ptr<Listener> listener) {
   list_.push_back(std::move(listener));
@@ -30,6 +31,9 @@ void ListenerList::Sweep() {
   for (size_t i = 0; i < list_.size(); i++) {
     if (list_[i]->alive) {
       std::swap(list_[kept++], list_[i]);
+    } else if (list_[i]->retired) {
+      list_[i]->alive = true;
+      subscriptions.retired.Add(std::move(list_[i]));
     } else {
       State().calls.Release(list_[i]->function);
     }

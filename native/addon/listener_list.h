@@ -32,7 +32,7 @@ class ListenerList {
     EndDelivery();
   }
 
-  // Takes a listener out; it is released as soon as no event is being delivered.
+  // Takes a listener out, as soon as no event is being delivered. It is released, or kept when it is retired.
   void Kill(Listener* listener);
 
   bool AnyTrigger() const;

@@ -16,6 +16,17 @@ static void UpdatePhysical() {
   rebox_want_physical(needed);
 }
 
+// What the listeners of an event need of QEMU, after one has changed.
+static void UpdateNeeds(int kind) {
+  if (kind == REBOX_MEM_READ || kind == REBOX_MEM_WRITE) {
+    UpdatePhysical();
+  }
+  if (kind <= REBOX_OPCODE_RANGE) {
+    subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTrigger();
+    rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);
+  }
+}
+
 uint32_t Subscriptions::Add(std::unique_ptr<Listener> listener) {
   uint32_t id = listener->id = ++last_id_;
   Listener* added = by_kind[listener->kind].Add(std::move(listener));
@@ -24,13 +35,14 @@ uint32_t Subscriptions::Add(std::unique_ptr<Listener> listener) {
     rebox_watch_opcodes(added->first_opcode, added->last_opcode);
   } else if (added->kind < REBOX_EVENT_COUNT) {
     rebox_watch(static_cast<rebox_event>(added->kind), true);
-    UpdatePhysical();
   }
+  UpdateNeeds(added->kind);
   return id;
 }
 
 uint32_t Subscriptions::AddHook(std::unique_ptr<Listener> listener, uint64_t address, uint64_t pgd) {
   uint32_t id = listener->id = ++last_id_;
+  listener->is_hooked = true;
   listener->hook = rebox_hook(listener->kind == REBOX_BLOCK_BEGIN, address, pgd);
   Listener* added = hooked.Add(std::move(listener));
   by_hook[added->hook] = added;
@@ -45,21 +57,40 @@ void Subscriptions::Remove(uint32_t id) {
   }
   SetTrigger(id, nullptr);
   by_id.erase(id);
-  if (listener->hook) {
-    rebox_unhook(listener->hook);
-    by_hook.erase(listener->hook);
-    hooked.Kill(listener);
+  if (!listener->retired) {
+    Detach(*listener);
     return;
   }
-  int kind = listener->kind;
-  if (kind == REBOX_OPCODE_RANGE) {
-    rebox_ignore_opcodes(listener->first_opcode, listener->last_opcode);
+  listener->retired = false;
+  // Otherwise the delivery in which it was retired goes on, and its end releases the listener.
+  if (listener->alive) {
+    retired.Kill(listener);
   }
-  by_kind[kind].Kill(listener);
+}
+
+void Subscriptions::Retire(Listener& listener) {
+  if (listener.alive && !listener.retired) {
+    listener.retired = true;
+    Detach(listener);
+  }
+}
+
+void Subscriptions::Detach(Listener& listener) {
+  int kind = listener.kind;
+  if (listener.is_hooked) {
+    rebox_unhook(listener.hook);
+    by_hook.erase(listener.hook);
+    hooked.Kill(&listener);
+    return;
+  }
+  if (kind == REBOX_OPCODE_RANGE) {
+    rebox_ignore_opcodes(listener.first_opcode, listener.last_opcode);
+  }
+  by_kind[kind].Kill(&listener);
   if (kind < REBOX_EVENT_COUNT && kind != REBOX_OPCODE_RANGE) {
     rebox_watch(static_cast<rebox_event>(kind), by_kind[kind].AnyAlive());
-    UpdatePhysical();
   }
+  UpdateNeeds(kind);
 }
 
 Listener* Subscriptions::Find(uint32_t id) {
@@ -78,7 +109,7 @@ int FindTriggerType(uint32_t listener_id) {
   if (!listener) {
     return -1;
   }
-  if (listener->hook) {
+  if (listener->is_hooked) {
     return listener->kind == REBOX_BLOCK_BEGIN ? OP_BLOCK_BEGIN_CB : OP_INSN_BEGIN_CB;
   }
   return types[listener->kind];
@@ -96,11 +127,8 @@ void SetTrigger(uint32_t listener_id, Trigger* trigger) {
   }
   Trigger* old = listener->trigger;
   listener->trigger = trigger;
-  UpdatePhysical();
-  int kind = listener->kind;
-  if (!listener->hook && kind <= REBOX_OPCODE_RANGE) {
-    subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTrigger();
-    rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);
+  if (!listener->is_hooked) {
+    UpdateNeeds(listener->kind);
   }
   if (old) {
     Trigger::Unload(old);

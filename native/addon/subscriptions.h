@@ -10,6 +10,8 @@ struct Subscriptions {
   // By kind; the address-bound callbacks of a type are kept apart, in hooked.
   ListenerList by_kind[kEventKinds];
   ListenerList hooked;
+  // Nothing is delivered to these, but what streams hold.
+  ListenerList retired;
   // By kind: a trigger has QEMU report this event of every process.
   bool everywhere[kEventKinds] = {};
   std::unordered_map<uint32_t, Listener*> by_id;
@@ -20,11 +22,15 @@ struct Subscriptions {
   uint32_t AddHook(std::unique_ptr<Listener> listener, uint64_t address, uint64_t pgd);
 
   void Remove(uint32_t id);
+  // Ends the listening, not the listener: it is still found and counted, and may be being delivered to.
+  void Retire(Listener& listener);
 
   // nullptr when there is no such listener.
   Listener* Find(uint32_t id);
 
  private:
+  void Detach(Listener& listener);
+
   uint32_t last_id_ = 0;
 };
 

@@ -158,8 +158,13 @@ export interface NativeAddon {
   ): void;
   /** Whether an event has a listener that may still be called. */
   isListenedTo(kind: EventKind): boolean;
-  /** How often a listener was called, and how many events its filter kept from it. */
-  statistics(id: number): [calls: number, filtered: number];
+  /**
+   * What a listener has done: how often it was called, how many events its filter kept away and its full stream dropped,
+   * and estimates of the milliseconds in filter and trigger, and in the script. Undefined for a listener that is no more.
+   */
+  statistics(
+    id: number,
+  ): [calls: number, filtered: number, dropped: number, nativeTimeMs: number, scriptTimeMs: number] | undefined;
   removeListener(id: number): void;
   /**
    * Loads a trigger for a listener that has none. Two triggers must not be loaded from one file.
@@ -170,7 +175,8 @@ export interface NativeAddon {
   detachTrigger(listenerId: number): void;
   setTriggerVar(listenerId: number, name: string, value: bigint | string | Uint8Array): void;
   getTriggerVar(listenerId: number, name: string): bigint | string | Uint8Array | undefined;
-  /** Returns the names of the functions that there are when this is none of them. */
+  hasTrigger(listenerId: number): boolean;
+  /** Returns the reason when there is no such function, or it has thrown. */
   callTriggerFunction(listenerId: number, name: string): string | undefined;
   setScriptObjects(
     cpus: object[],

@@ -1,51 +1,13 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { after, test } from "node:test";
-import { type GuestRun, runGuest } from "./guest-run";
+import { checkMessages, GUEST_EVENTS_PRELUDE, runWithoutGuest } from "./guest-events-run";
+import { runGuest } from "./guest-run";
 
-const INTERNAL = resolve(__dirname, "../../src/callbacks/guest-events.js");
 const folder = mkdtempSync(join(tmpdir(), "rebox-guest-events-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-/** What a script needs to raise events itself, in the place of something that knows the guest. */
-const PRELUDE = `
-  import { CallbackManager, Engine, readCpu } from "rebox";
-  import { createRequire } from "node:module";
-  const { raiseModuleEvent, raiseProcessEvent, setGuestEventSource } =
-    createRequire("/")(${JSON.stringify(INTERNAL)});
-  const SHELL = { pid: 100, pgd: 0xa000n, name: "sh" };
-  const EDITOR = { pid: 200, pgd: 0xb000n, name: "vi" };
-  const module = (pid: number, pgd: bigint, name: string, base = 0x400000n) =>
-    ({ pid, pgd, base, size: 0x5000, name, fullname: "/lib/" + name });
-  const A = module(100, 0xa000n, "a.so"), B = module(200, 0xb000n, "b.so"), KERNEL = module(0, 0n, "ext4");
-`;
-
-/** Runs a script's function on a machine that executes nothing; it is handed a manager and print(). */
-function runWithoutGuest(body: string): Promise<GuestRun> {
-  return runGuest({
-    task: null,
-    qemuArgs: ["-S"],
-    script: () => `${PRELUDE}
-      let cm: CallbackManager;
-      export function initialize_callbacks(handle: number, print: (text: string) => void): void {
-        cm = new CallbackManager(handle);
-        setTimeout(() => {
-          try { ${body} } catch (error) { print("failed: " + error.stack); }
-          void Engine.get().quit();
-        }, 0);
-      }
-      export function clean(): void { cm.clean(); }
-    `,
-  });
-}
-
-function checkMessages(run: GuestRun, expected: readonly string[]): void {
-  assert.equal(run.status, 0, run.stderr);
-  assert.equal(run.stderr, "");
-  assert.deepEqual(run.messages, expected);
-}
 
 test("callbacks of processes and modules get what was raised, each only its own type", async () => {
   const run = await runWithoutGuest(`
@@ -256,7 +218,7 @@ test("a trigger is asked before the script and sees every member", async () => {
 test("raised in a callback, it is called before that returns, and its promise holds the guest there", async () => {
   const run = await runGuest({
     task: "poweroff",
-    script: () => `${PRELUDE}
+    script: () => `${GUEST_EVENTS_PRELUDE}
       let cm: CallbackManager;
       export function initialize_callbacks(handle: number, print: (text: string) => void): void {
         cm = new CallbackManager(handle);
