@@ -42,7 +42,9 @@ typedef enum callback_type_t {
     CREATEPROC_CB = 13,
     REMOVEPROC_CB = 14,
     CONTEXTCHANGE_CB = 15,
-    LAST_CB = 16,
+    LOADMODULE_CB = 16,
+    REMOVEMODULE_CB = 17,
+    LAST_CB = 18,
 } callback_type_t;
 
 typedef struct block_begin_params {
@@ -126,6 +128,7 @@ typedef struct tlb_exec_params {
     pyrebox_target_ulong vaddr;
 } tlb_exec_params_t;
 
+/* A name ends with a zero byte and is valid during the call; the guest has chosen it. */
 typedef struct vmi_create_proc_params {
     pyrebox_target_ulong pid;
     pyrebox_target_ulong pgd;
@@ -142,6 +145,24 @@ typedef struct vmi_context_change_params {
     pyrebox_target_ulong old_pgd;
     pyrebox_target_ulong new_pgd;
 } vmi_context_change_params_t;
+
+typedef struct vmi_load_module_params {
+    pyrebox_target_ulong pid;
+    pyrebox_target_ulong pgd;        /* 0 for the kernel's modules */
+    pyrebox_target_ulong base;
+    pyrebox_target_ulong size;       /* in bytes */
+    char *name;
+    char *fullname;
+} vmi_load_module_params_t;
+
+typedef struct vmi_remove_module_params {
+    pyrebox_target_ulong pid;
+    pyrebox_target_ulong pgd;        /* 0 for the kernel's modules */
+    pyrebox_target_ulong base;
+    pyrebox_target_ulong size;       /* in bytes */
+    char *name;
+    char *fullname;
+} vmi_remove_module_params_t;
 
 /* Only the member of the trigger's own type is filled in. */
 typedef struct callback_params {
@@ -160,6 +181,8 @@ typedef struct callback_params {
         vmi_create_proc_params_t vmi_create_proc_params;
         vmi_remove_proc_params_t vmi_remove_proc_params;
         vmi_context_change_params_t vmi_context_change_params;
+        vmi_load_module_params_t vmi_load_module_params;
+        vmi_remove_module_params_t vmi_remove_module_params;
     };
 } callback_params_t;
 

@@ -3,7 +3,9 @@
 #include "addon_state.h"
 #include "engine.h"
 #include "events.h"
+#include "guest_events.h"
 #include "machine.h"
+#include "monitoring.h"
 #include "qemu_glue.h"
 #include "triggers.h"
 
@@ -21,6 +23,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitEngine(env, exports);
   InitMachine(env, exports);
   InitEvents(env, exports);
+  InitGuestEvents(env, exports);
+  InitMonitoring(env, exports);
   InitTriggers(env, exports);
   return exports;
 }

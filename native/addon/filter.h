@@ -17,6 +17,9 @@ class Filter {
   // Tells whether the event passes. Counts it for `every` and `hits`, and marks its page for `firstPerPage`.
   bool Accepts(const EventFacts& facts);
 
+  // No event will pass any more.
+  bool is_used_up() const { return hits_ && passed_ >= hits_; }
+
   bool needs_physical() const { return !physical_.empty(); }
 
  private:

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "qemu_glue.h"
+#include "uint64_value.h"
 
 namespace {
 
@@ -10,13 +11,6 @@ namespace {
 constexpr uint64_t kLargestBuffer = UINT64_C(1) << 30;
 
 uint64_t last_fault;
-
-uint64_t ToUint64(const Napi::Value& value) {
-  bool lossless = false;
-  uint64_t result = 0;
-  napi_get_value_bigint_uint64(value.Env(), value, &result, &lossless);
-  return result;
-}
 
 struct Bytes {
   void* data = nullptr;

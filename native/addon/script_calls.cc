@@ -22,7 +22,7 @@ void ScriptCalls::Init(napi_env env) {
 void ScriptCalls::OpenScope() {
   napi_open_handle_scope(env_, &scope_handle_);
   napi_get_undefined(env_, &undefined_);
-  scope_++;
+  scope_ = ++last_scope_;
   calls_in_scope_ = 0;
 }
 
@@ -51,7 +51,7 @@ void ScriptCalls::Release(Callable& callable) {
 
 void ScriptCalls::Refresh(Callable& callable) {
   napi_get_reference_value(env_, callable.reference, &callable.handle);
-  callable.scope = scope_;
+  callable.scope = scope_to_remember();
 }
 
 void ScriptCalls::CutOff(uint64_t sequence) {

@@ -46,8 +46,12 @@ class ScriptCalls {
       calls_in_scope_++;
       sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
+    napi_value callee = Get(function);
+    uint64_t outer_scope = scope_;
     depth_++;
-    napi_status status = napi_call_function(env_, undefined_, Get(function), argc, argv, result);
+    scope_ = kNestedScope;
+    napi_status status = napi_call_function(env_, undefined_, callee, argc, argv, result);
+    scope_ = outer_scope;
     depth_--;
     if (depth_ == 0) {
       sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -69,6 +73,9 @@ class ScriptCalls {
 
   // The number of the current scope: a handle made in another one is not valid any more.
   uint64_t scope() const { return scope_; }
+  // What to remember as the scope of a new handle. Handles that are made while a script runs go when the native
+  // function that the script called returns, so they are remembered as those of no scope.
+  uint64_t scope_to_remember() const { return scope_ == kNestedScope ? 0 : scope_; }
 
   // For the guard's thread. Odd while a call runs; the same value means the same call.
   uint64_t sequence() const { return sequence_.load(std::memory_order_relaxed); }
@@ -78,6 +85,7 @@ class ScriptCalls {
 
  private:
   static constexpr uint32_t kCallsPerScope = 1024;
+  static constexpr uint64_t kNestedScope = UINT64_MAX;
 
   void RenewScope();
   void Refresh(Callable& callable);
@@ -87,6 +95,7 @@ class ScriptCalls {
   napi_handle_scope scope_handle_ = nullptr;
   napi_value undefined_ = nullptr;
   uint64_t scope_ = 0;
+  uint64_t last_scope_ = 0;
   uint32_t calls_in_scope_ = 0;
   int depth_ = 0;
 

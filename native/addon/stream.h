@@ -38,6 +38,7 @@ class Stream {
     return length_ < capacity_ || drop_;
   }
 
+  uint64_t dropped() const { return dropped_; }
   bool needs_physical() const { return physical_ != nullptr; }
 
   // Makes what was appended visible to the handler, which is to be called next; false when there is nothing.

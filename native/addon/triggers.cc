@@ -4,11 +4,12 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <map>
 #include <memory>
 #include <vector>
 
-#include "events.h"
+#include "dispatch.h"
 
 namespace {
 
@@ -122,6 +123,8 @@ const char* TriggerTypeName(int type) {
       "CREATEPROC_CB",
       "REMOVEPROC_CB",
       "CONTEXTCHANGE_CB",
+      "LOADMODULE_CB",
+      "REMOVEMODULE_CB",
   };
   return type >= 0 && type < LAST_CB ? names[type] : "a type that does not exist";
 }
@@ -139,8 +142,20 @@ static void FindCpus() {
   }
 }
 
-Trigger* Trigger::Load(const std::string& path, callback_type_t type, std::string* error) {
+// Within a catch: tells what a trigger has thrown.
+static std::string DescribeThrown() {
+  try {
+    throw;
+  } catch (const std::exception& thrown) {
+    return std::string("a C++ exception, ") + thrown.what();
+  } catch (...) {
+    return "a C++ exception";
+  }
+}
+
+Trigger* Trigger::Load(const std::string& path, callback_type_t type, uint32_t listener_id, std::string* error) {
   std::unique_ptr<Trigger> trigger(new Trigger);
+  trigger->listener_id_ = listener_id;
   callback_type_t (*get_type)() = nullptr;
   trigger->library_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!trigger->library_) {
@@ -158,10 +173,14 @@ Trigger* Trigger::Load(const std::string& path, callback_type_t type, std::strin
   } else if (FindFunction(library, "get_type", &get_type, error) &&
              FindFunction(library, "trigger", &trigger->trigger_, error) &&
              FindFunction(library, "clean", &trigger->clean_, error)) {
-    callback_type_t own = get_type();
-    if (own != type) {
-      *error = std::string("it is a trigger for ") + TriggerTypeName(own) + ", and this is a callback of type " +
-               TriggerTypeName(type);
+    try {
+      callback_type_t own = get_type();
+      if (own != type) {
+        *error = std::string("it is a trigger for ") + TriggerTypeName(own) + ", and this is a callback of type " +
+                 TriggerTypeName(type);
+      }
+    } catch (...) {
+      *error = "its get_type() has thrown " + DescribeThrown();
     }
   }
   if (!error->empty()) {
@@ -171,7 +190,13 @@ Trigger* Trigger::Load(const std::string& path, callback_type_t type, std::strin
   FindCpus();
   trigger->handle_ = NewHandle(trigger.get());
   if (auto init = reinterpret_cast<void (*)(callback_handle_t)>(dlsym(library, "trigger_init"))) {
-    init(trigger->handle_);
+    try {
+      init(trigger->handle_);
+    } catch (...) {
+      *error = "its trigger_init() has thrown " + DescribeThrown();
+      trigger.release()->EndIfIdle();
+      return nullptr;
+    }
   }
   return trigger.release();
 }
@@ -185,30 +210,69 @@ void Trigger::EndIfIdle() {
   if (depth_) {
     return;
   }
-  clean_(handle_);
+  try {
+    clean_(handle_);
+  } catch (...) {
+    // It is going, and its callback may be gone: nobody could do anything about it.
+  }
   erase_trigger_vars(handle_);
   stores[handle_ - 1].reset();
   dlclose(library_);
   delete this;
 }
 
-bool Trigger::Call(const std::string& name, std::string* declared) {
+void Trigger::OnThrown() {
+  std::string what = "its trigger has thrown " + DescribeThrown() + ", and was removed: nothing may leave a trigger";
+  uint32_t id = listener_id_;
+  if (FindTrigger(id) == this) {
+    SetTrigger(id, nullptr);
+  }
+  ReportTriggerFailure(id, what);
+}
+
+void Trigger::Run(function_t function) {
+  auto end = [this] {
+    depth_--;
+    if (doomed_) {
+      EndIfIdle();
+    }
+  };
+  depth_++;
+  try {
+    function(handle_);
+  } catch (...) {
+    end();
+    throw;
+  }
+  end();
+}
+
+bool Trigger::Call(const std::string& name, std::string* error) {
   Store* store = FindStore(handle_);
   auto found = store->functions.find(name);
   if (found == store->functions.end()) {
+    std::string declared;
     for (const auto& entry : store->functions) {
-      *declared += (declared->empty() ? "" : ", ") + entry.first;
+      declared += (declared.empty() ? "" : ", ") + entry.first;
     }
+    *error = "has declared no function " + name + ": it has " + (declared.empty() ? "none at all" : declared);
     return false;
   }
-  function_t function = found->second;
-  depth_++;
-  function(handle_);
-  depth_--;
-  if (doomed_) {
-    EndIfIdle();
+  try {
+    Run(found->second);
+    return true;
+  } catch (...) {
+    *error = "has thrown " + DescribeThrown() + " in its function " + name;
+    return false;
   }
-  return true;
+}
+
+void Trigger::CallFromTrigger(const std::string& name) {
+  Store* store = FindStore(handle_);
+  auto found = store->functions.find(name);
+  if (found != store->functions.end()) {
+    Run(found->second);
+  }
 }
 
 // ---- what triggers call ----
@@ -292,9 +356,8 @@ void declare_function(callback_handle_t handle, const char* function_name, funct
 
 void call_function(callback_handle_t handle, const char* function_name) {
   Store* store = FindStore(handle);
-  std::string declared;
   if (store && function_name) {
-    store->trigger->Call(function_name, &declared);
+    store->trigger->CallFromTrigger(function_name);
   }
 }
 
@@ -314,7 +377,7 @@ Napi::Value Attach(const Napi::CallbackInfo& info) {
   if (type < 0) {
     return Napi::String::New(info.Env(), "there is no such callback any more");
   }
-  Trigger* trigger = Trigger::Load(info[1].As<Napi::String>(), static_cast<callback_type_t>(type), &error);
+  Trigger* trigger = Trigger::Load(info[1].As<Napi::String>(), static_cast<callback_type_t>(type), id, &error);
   if (!trigger) {
     return Napi::String::New(info.Env(), error);
   }
@@ -378,20 +441,26 @@ Napi::Value GetVar(const Napi::CallbackInfo& info) {
   }
 }
 
-// callTriggerFunction(listenerId, name): string | undefined, what is declared when name is not
+// callTriggerFunction(listenerId, name): string | undefined, the reason when it cannot be called or has thrown
 Napi::Value CallFunction(const Napi::CallbackInfo& info) {
   Trigger* trigger = FindTrigger(ListenerId(info));
-  std::string declared;
-  if (trigger && trigger->Call(info[1].As<Napi::String>(), &declared)) {
+  std::string error;
+  if (trigger && trigger->Call(info[1].As<Napi::String>(), &error)) {
     return info.Env().Undefined();
   }
-  return Napi::String::New(info.Env(), declared);
+  return Napi::String::New(info.Env(), error);
+}
+
+// hasTrigger(listenerId): boolean
+Napi::Value HasTrigger(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), FindTrigger(ListenerId(info)) != nullptr);
 }
 
 }  // namespace
 
 Napi::Object InitTriggers(Napi::Env env, Napi::Object exports) {
   exports.Set("attachTrigger", Napi::Function::New(env, Attach));
+  exports.Set("hasTrigger", Napi::Function::New(env, HasTrigger));
   exports.Set("detachTrigger", Napi::Function::New(env, Detach));
   exports.Set("setTriggerVar", Napi::Function::New(env, SetVar));
   exports.Set("getTriggerVar", Napi::Function::New(env, GetVar));

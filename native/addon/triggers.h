@@ -19,7 +19,7 @@ class Trigger {
  public:
   // Loads path, which no other loaded object may come from: the same file is loaded once for all. Returns nullptr,
   // and the reason in error.
-  static Trigger* Load(const std::string& path, callback_type_t type, std::string* error);
+  static Trigger* Load(const std::string& path, callback_type_t type, uint32_t listener_id, std::string* error);
 
   // Calls clean() and unloads; a trigger that is at work right now is unloaded when it returns. The pointer is void
   // after this.
@@ -28,9 +28,14 @@ class Trigger {
   template <typename MakeParams>
   inline bool Passes(MakeParams make_params) {
     const TriggerParams p = make_params();
+    int decision = 0;
     depth_++;
-    int decision = trigger_(handle_, 0, 0, 0, 0, 0, p.words[0], p.words[1], p.words[2], p.words[3], p.words[4],
-                            p.words[5]);
+    try {
+      decision = trigger_(handle_, 0, 0, 0, 0, 0, p.words[0], p.words[1], p.words[2], p.words[3], p.words[4],
+                          p.words[5]);
+    } catch (...) {
+      OnThrown();
+    }
     depth_--;
     if (__builtin_expect(doomed_, 0)) {
       EndIfIdle();
@@ -40,14 +45,20 @@ class Trigger {
   }
 
   callback_handle_t handle() const { return handle_; }
-  // Calls a declared function; returns false, and which ones there are, when it is not.
-  bool Call(const std::string& name, std::string* declared);
+  // Calls a declared function; returns false, and the reason, when there is none of this name or it has thrown.
+  bool Call(const std::string& name, std::string* error);
+  // The same for a trigger, which may catch what is thrown.
+  void CallFromTrigger(const std::string& name);
 
  private:
   Trigger() = default;
+  void Run(function_t function);
   void EndIfIdle();
+  // Within a catch: detaches the trigger and reports a failure of its callback.
+  void OnThrown();
 
   callback_handle_t handle_ = 0;
+  uint32_t listener_id_ = 0;
   // A large structure is passed on the stack, and so are integers from the seventh on (System V ABI for x86-64, 3.2.3):
   // this is trigger(handle, params) with params in words. A structure would be copied there as soon as it was written,
   // which takes longer than everything else here.
@@ -96,7 +107,9 @@ inline TriggerParams ContextParams(uint64_t old_pgd, uint64_t new_pgd) { return 
 
 static_assert(offsetof(block_end_params_t, tb) == 16 && offsetof(block_end_params_t, next_pc) == 32 &&
                   offsetof(mem_write_params_t, haddr) == 16 && offsetof(mem_write_params_t, data) == 40 &&
-                  offsetof(opcode_range_params_t, opcode) == 32 && offsetof(opcode_range_params_t, insn_size) == 34,
+                  offsetof(opcode_range_params_t, opcode) == 32 && offsetof(opcode_range_params_t, insn_size) == 34 &&
+                  offsetof(vmi_create_proc_params_t, name) == 16 && offsetof(vmi_load_module_params_t, base) == 16 &&
+                  offsetof(vmi_load_module_params_t, fullname) == 40,
               "the words are the members");
 
 Napi::Object InitTriggers(Napi::Env env, Napi::Object exports);

@@ -3,6 +3,7 @@ import {
   findCallback,
   type RegisteredCallback,
   registerCallback,
+  replayExisting,
   unregisterCallback,
 } from "./callback-registry";
 import type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callback-types";
@@ -30,6 +31,10 @@ export class CallbackManager {
   static readonly OPCODE_RANGE_CB = "OPCODE_RANGE_CB";
   static readonly TLB_EXEC_CB = "TLB_EXEC_CB";
   static readonly CONTEXTCHANGE_CB = "CONTEXTCHANGE_CB";
+  static readonly CREATEPROC_CB = "CREATEPROC_CB";
+  static readonly REMOVEPROC_CB = "REMOVEPROC_CB";
+  static readonly LOADMODULE_CB = "LOADMODULE_CB";
+  static readonly REMOVEMODULE_CB = "REMOVEMODULE_CB";
 
   readonly #moduleHandle: number;
   readonly #callbacks = new Map<string, RegisteredCallback>();
@@ -59,7 +64,8 @@ export class CallbackManager {
    * address, in the process of pgd or in any. The others are the machine's. Key codes and network frames are reported by
    * the event loop, just after the device had them; all others while the guest stands still.
    *
-   * Takes effect with the next block, also when called from a callback.
+   * Takes effect with the next block, also when called from a callback. With replay, the function is called for what
+   * exists before this returns.
    *
    * @returns the callback's name
    * @throws TypeError for options that the type does not take; EngineUsageError when there is no machine
@@ -71,6 +77,12 @@ export class CallbackManager {
   ): string {
     const registered = registerCallback(this.#moduleHandle, type, callback, options);
     this.#callbacks.set(registered.name, registered);
+    try {
+      replayExisting(registered, options);
+    } catch (error) {
+      if (this.callbackExists(registered.name)) this.rmCallback(registered.name);
+      throw error;
+    }
     return registered.name;
   }
 

@@ -1,10 +1,12 @@
 import { Engine } from "../engine/engine";
-import { EventKind } from "../engine/native";
 import { getCpus } from "../guest/cpu";
 import { ALL_PROCESSES } from "../guest/processes";
 import { compileFilter } from "./callback-filter";
+import { checkOptions } from "./callback-options";
 import type { CallbackFunctions, CallbackOptions, CallbackType } from "./callback-types";
 import type { EventBatch } from "./event-batch";
+import { EVENT_KINDS } from "./event-kinds";
+import { isGuestEventType, requestReplay, updateWatched, withdrawReplay } from "./guest-events";
 import { holdGuest, releaseHolds } from "./guest-holds";
 import { TranslationBlock } from "./translation-block";
 
@@ -26,6 +28,14 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(`a callback threw ${String(thrown)}`);
 }
 
+/** What is left to do when a callback's listener is no more. */
+function forget({ name, type, listenerId }: RegisteredCallback): void {
+  byName.delete(name);
+  byListener.delete(listenerId);
+  withdrawReplay(listenerId);
+  if (isGuestEventType(type)) updateWatched(type);
+}
+
 function onFailure(listenerId: number, thrown: unknown, cutOff: boolean): void {
   const callback = byListener.get(listenerId);
   if (!callback) {
@@ -34,8 +44,7 @@ function onFailure(listenerId: number, thrown: unknown, cutOff: boolean): void {
   const engine = Engine.get();
   callback.errors++;
   if (cutOff) {
-    byName.delete(callback.name);
-    byListener.delete(listenerId);
+    forget(callback);
   }
   engine.emit("callbackError", {
     callback: callback.name,
@@ -58,60 +67,6 @@ function connect(): void {
     const onPromise = (listenerId: number, promise: Promise<unknown>) =>
       holdGuest(listenerId, promise, (error) => onFailure(listenerId, error, false));
     Engine.get().native.setScriptObjects([...getCpus()], createBlock, onFailure, onPromise);
-  }
-}
-
-const EVENT_KINDS: Record<CallbackType, EventKind> = {
-  BLOCK_BEGIN_CB: EventKind.BlockBegin,
-  BLOCK_END_CB: EventKind.BlockEnd,
-  INSN_BEGIN_CB: EventKind.InsnBegin,
-  INSN_END_CB: EventKind.InsnEnd,
-  MEM_READ_CB: EventKind.MemRead,
-  MEM_WRITE_CB: EventKind.MemWrite,
-  KEYSTROKE_CB: EventKind.Keystroke,
-  NIC_SEND_CB: EventKind.NicSend,
-  NIC_REC_CB: EventKind.NicRec,
-  OPCODE_RANGE_CB: EventKind.OpcodeRange,
-  TLB_EXEC_CB: EventKind.TlbExec,
-  CONTEXTCHANGE_CB: EventKind.ContextChange,
-};
-
-const UNFILTERED: readonly CallbackType[] = ["KEYSTROKE_CB", "NIC_SEND_CB", "NIC_REC_CB"];
-const TAKES_ADDRESS: readonly CallbackType[] = ["BLOCK_BEGIN_CB", "INSN_BEGIN_CB"];
-
-function isOpcode(value: number | undefined): value is number {
-  return Number.isInteger(value) && ((value! >= 0 && value! <= 0xff) || (value! >= 0x0f00 && value! <= 0x0fff));
-}
-
-function checkOptions(type: CallbackType, options: CallbackOptions): void {
-  if (!Object.hasOwn(EVENT_KINDS, type)) {
-    throw new TypeError(
-      `there is no callback type ${String(type)}: it is one of ${Object.keys(EVENT_KINDS).join(", ")}`,
-    );
-  }
-  if (!TAKES_ADDRESS.includes(type) && (options.addr !== undefined || options.pgd !== undefined)) {
-    throw new TypeError(`${type} takes no addr and no pgd`);
-  }
-  if (options.filter && UNFILTERED.includes(type)) {
-    throw new TypeError(`${type} takes no filter`);
-  }
-  if (options.addr === undefined && options.pgd !== undefined) {
-    throw new TypeError("pgd narrows an addr down: give both, or monitor the process with startMonitoringProcess()");
-  }
-  for (const key of ["addr", "pgd"] as const) {
-    if (options[key] !== undefined && typeof options[key] !== "bigint") {
-      throw new TypeError(`${key} is a ${typeof options[key]}: addresses are bigint, such as 0xffffffff81000000n`);
-    }
-  }
-  const { startOpcode, endOpcode } = options;
-  if (type !== "OPCODE_RANGE_CB") {
-    if (startOpcode !== undefined || endOpcode !== undefined) {
-      throw new TypeError(`${type} takes no startOpcode and no endOpcode`);
-    }
-  } else if (!isOpcode(startOpcode) || !isOpcode(endOpcode) || startOpcode > endOpcode) {
-    throw new RangeError(
-      `startOpcode ${startOpcode} and endOpcode ${endOpcode}: opcodes are 0 to 0xff or 0x0f00 to 0x0fff, in this order`,
-    );
   }
 }
 
@@ -142,6 +97,9 @@ function listen(
       stream?.batch,
       stream?.drop ?? false,
     );
+  }
+  if (isGuestEventType(type)) {
+    return native.addGuestListener(kind, callback, filter, options.pgd);
   }
   return native.addListener(kind, callback, filter, stream?.batch, stream?.drop ?? false);
 }
@@ -200,14 +158,23 @@ export function registerCallback<Type extends CallbackType>(
   };
   byName.set(registered.name, registered);
   byListener.set(listenerId, registered);
+  if (isGuestEventType(type)) updateWatched(type);
   return registered;
+}
+
+/**
+ * Calls a callback that was registered with replay for what exists in the guest.
+ *
+ * @throws what the source of guest events throws; the callback stays
+ */
+export function replayExisting({ type, listenerId }: RegisteredCallback, { replay, pgd }: CallbackOptions): void {
+  if (replay && isGuestEventType(type)) requestReplay({ listenerId, type, pgd });
 }
 
 /** Removes a callback: it is not called again, not even for the event now being delivered. */
 export function unregisterCallback(callback: RegisteredCallback): void {
-  byName.delete(callback.name);
-  byListener.delete(callback.listenerId);
   Engine.get().native.removeListener(callback.listenerId);
+  forget(callback);
   releaseHolds(callback.listenerId);
 }
 

@@ -29,6 +29,24 @@ export interface CallbackFunctions {
   OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint) => void | Promise<void>;
   TLB_EXEC_CB: (cpu: Cpu, vaddr: bigint) => void | Promise<void>;
   CONTEXTCHANGE_CB: (oldPgd: bigint, newPgd: bigint, cpuIndex: number) => void | Promise<void>;
+  CREATEPROC_CB: (pid: number, pgd: bigint, name: string) => void | Promise<void>;
+  REMOVEPROC_CB: (pid: number, pgd: bigint, name: string) => void | Promise<void>;
+  LOADMODULE_CB: (
+    pid: number,
+    pgd: bigint,
+    base: bigint,
+    size: number,
+    name: string,
+    fullname: string,
+  ) => void | Promise<void>;
+  REMOVEMODULE_CB: (
+    pid: number,
+    pgd: bigint,
+    base: bigint,
+    size: number,
+    name: string,
+    fullname: string,
+  ) => void | Promise<void>;
 }
 
 export type CallbackType = keyof CallbackFunctions;
@@ -42,18 +60,29 @@ export interface CallbackOptions {
    * is monitored or not.
    */
   readonly addr?: bigint;
-  /** With addr: only in this address space; in any when left out. */
+  /**
+   * With addr: only in this address space; in any when left out. LOADMODULE_CB, REMOVEMODULE_CB: only modules of this
+   * process, 0n for the kernel's; of all when left out.
+   */
   readonly pgd?: bigint;
   /** OPCODE_RANGE_CB, required: the first opcode, one byte or 0x0fxx. */
   readonly startOpcode?: number;
   /** OPCODE_RANGE_CB, required: the last opcode, included. */
   readonly endOpcode?: number;
-  /** Which events reach the script; decided natively, before any call. Not for keys and frames. */
+  /**
+   * Which events reach the script; decided natively, before any call. Not for keys and frames; for processes and modules
+   * pgd, every and hits.
+   */
   readonly filter?: CallbackFilter;
+  /**
+   * CREATEPROC_CB, LOADMODULE_CB: first calls this function for each process or module that exists already, as if it
+   * had begun just now. Other callbacks notice nothing.
+   */
+  readonly replay?: boolean;
 }
 
 /** How a stream is registered. */
-export interface StreamOptions extends Omit<CallbackOptions, "addr"> {
+export interface StreamOptions extends Omit<CallbackOptions, "addr" | "replay"> {
   /** How many records a batch holds; 4096 by default. */
   readonly capacity?: number;
   /** Which columns are filled; by default those of the type but `physical`, which costs a look-up for each access. */

@@ -7,18 +7,28 @@ export interface CallbackStatistics {
   readonly name: string;
   readonly type: CallbackType;
   readonly moduleHandle: number;
-  /** How often the script was called. */
+  /** How often the script was called; of a stream, with how many batches. */
   readonly calls: number;
-  /** How many events its filter kept from the script. */
+  /** How many events its filter kept from the script. Nothing is counted any more once the filter's hits are used up. */
   readonly filtered: number;
-  /** How often it threw. */
+  /** How many events a stream dropped because its batch was full. */
+  readonly dropped: number;
+  /** How often it threw, was rejected, was cut off, or lost its trigger. */
   readonly errors: number;
+  /** Milliseconds in its filter and trigger; an estimate from samples. */
+  readonly nativeTimeMs: number;
+  /**
+   * Milliseconds in the script's function until it returned, with what it called; an estimate. The first 64 calls are
+   * measured, then about one in 64, which stands for the others.
+   */
+  readonly jsTimeMs: number;
 }
 
 /** Lists every callback and stream of every script. */
 export function listCallbacks(): CallbackStatistics[] {
   return allCallbacks().map(({ name, type, moduleHandle, listenerId, errors }) => {
-    const [calls, filtered] = Engine.get().native.statistics(listenerId);
-    return { name, type, moduleHandle, calls, filtered, errors };
+    const [calls = 0, filtered = 0, dropped = 0, nativeTimeMs = 0, jsTimeMs = 0] =
+      Engine.get().native.statistics(listenerId) ?? [];
+    return { name, type, moduleHandle, calls, filtered, dropped, errors, nativeTimeMs, jsTimeMs };
   });
 }

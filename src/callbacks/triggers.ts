@@ -10,11 +10,16 @@ import { findTriggerFile } from "./trigger-file";
 /** What a trigger's variable may be set to. */
 export type TriggerValue = bigint | number | string | Uint8Array;
 
-/** By the callback. Each has a library of its own in memory. */
+/** By the callback: its trigger, or the last one that it had. Each has a library of its own in memory. */
 const libraries = new WeakMap<RegisteredCallback, string>();
 
+/** A trigger that has thrown was removed. */
+function hasTrigger({ listenerId }: RegisteredCallback): boolean {
+  return Engine.get().native.hasTrigger(listenerId);
+}
+
 function requireTrigger(callback: RegisteredCallback): void {
-  if (!libraries.has(callback)) {
+  if (!hasTrigger(callback)) {
     throw new TriggerError(`the callback ${callback.name} has no trigger: add one with addTrigger()`);
   }
 }
@@ -37,8 +42,8 @@ function attachCopy(callback: RegisteredCallback, library: string): string | und
  * @throws TriggerError with the reason, and nothing is changed
  */
 export function addTrigger(callback: RegisteredCallback, path: string): void {
-  const attached = libraries.get(callback);
-  if (attached !== undefined) {
+  if (hasTrigger(callback)) {
+    const attached = libraries.get(callback);
     throw new TriggerError(`the callback ${callback.name} has a trigger already, ${attached}: one is the most`);
   }
   const library = buildTrigger(findTriggerFile(path));
@@ -56,7 +61,6 @@ export function addTrigger(callback: RegisteredCallback, path: string): void {
  */
 export function removeTrigger(callback: RegisteredCallback): void {
   requireTrigger(callback);
-  libraries.delete(callback);
   Engine.get().native.detachTrigger(callback.listenerId);
 }
 
@@ -102,10 +106,8 @@ export function getTriggerVariable(
 /** Calls a function that a callback's trigger has declared; see CallbackManager.callTriggerFunction(). */
 export function callTriggerFunction(callback: RegisteredCallback, name: string): void {
   requireTrigger(callback);
-  const declared = Engine.get().native.callTriggerFunction(callback.listenerId, name);
-  if (declared !== undefined) {
-    throw new TriggerError(
-      `the trigger of ${callback.name} has declared no function ${name}: it has ${declared || "none at all"}`,
-    );
+  const failure = Engine.get().native.callTriggerFunction(callback.listenerId, name);
+  if (failure !== undefined) {
+    throw new TriggerError(`the trigger of ${callback.name} ${failure}`);
   }
 }

@@ -23,7 +23,10 @@ export const enum MemoryResult {
   ReadOnly = 3,
 }
 
-/** The events that the addon dispatches. The order is that of rebox_event in native/qemu/qemu_glue.h. */
+/**
+ * The events that the addon dispatches: in the order of rebox_event in native/qemu/qemu_glue.h, then those of the
+ * guest's system, in the order of GuestEvent in native/addon/event_kind.h.
+ */
 export const enum EventKind {
   BlockBegin = 0,
   BlockEnd = 1,
@@ -37,6 +40,10 @@ export const enum EventKind {
   Keystroke = 9,
   NicRec = 10,
   NicSend = 11,
+  CreateProcess = 12,
+  RemoveProcess = 13,
+  LoadModule = 14,
+  RemoveModule = 15,
 }
 
 /** One register of a vCPU. Its place in the list is its id. */
@@ -134,8 +141,30 @@ export interface NativeAddon {
     columns?: object,
     drop?: boolean,
   ): number;
-  /** How often a listener was called, and how many events its filter kept from it. */
-  statistics(id: number): [calls: number, filtered: number];
+  /** Listens to an event of the guest's system, with pgd only of this process. Returns the listener's id. */
+  addGuestListener(kind: EventKind, listener: (...args: never[]) => unknown, filter?: object, pgd?: bigint): number;
+  /** Calls the listeners of CreateProcess or RemoveProcess, synchronously; with listenerId only that one. */
+  raiseProcessEvent(kind: EventKind, pid: number, pgd: bigint, name: string, listenerId?: number): void;
+  /** Calls the listeners of LoadModule or RemoveModule, synchronously; with listenerId only that one. */
+  raiseModuleEvent(
+    kind: EventKind,
+    pid: number,
+    pgd: bigint,
+    base: bigint,
+    size: number,
+    name: string,
+    fullname: string,
+    listenerId?: number,
+  ): void;
+  /** Whether an event has a listener that may still be called. */
+  isListenedTo(kind: EventKind): boolean;
+  /**
+   * What a listener has done: how often it was called, how many events its filter kept away and its full stream dropped,
+   * and estimates of the milliseconds in filter and trigger, and in the script. Undefined for a listener that is no more.
+   */
+  statistics(
+    id: number,
+  ): [calls: number, filtered: number, dropped: number, nativeTimeMs: number, scriptTimeMs: number] | undefined;
   removeListener(id: number): void;
   /**
    * Loads a trigger for a listener that has none. Two triggers must not be loaded from one file.
@@ -146,7 +175,8 @@ export interface NativeAddon {
   detachTrigger(listenerId: number): void;
   setTriggerVar(listenerId: number, name: string, value: bigint | string | Uint8Array): void;
   getTriggerVar(listenerId: number, name: string): bigint | string | Uint8Array | undefined;
-  /** Returns the names of the functions that there are when this is none of them. */
+  hasTrigger(listenerId: number): boolean;
+  /** Returns the reason when there is no such function, or it has thrown. */
   callTriggerFunction(listenerId: number, name: string): string | undefined;
   setScriptObjects(
     cpus: object[],

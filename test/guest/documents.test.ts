@@ -15,11 +15,13 @@ interface DocumentedScript {
   /** The guest kit's task that it runs on. */
   readonly task: string;
   readonly qemuArgs: readonly string[];
+  readonly needs: string | undefined;
 }
 
 /**
  * Finds the scripts of a document. A comment in the line before says what one needs of the guest:
- * `<!-- run: task=network qemu="-nic user,model=ne2k_pci" -->`
+ * `<!-- run: task=network qemu="-nic user,model=ne2k_pci" -->`; needs="..." says what is missing in rebox itself, so
+ * that the script is not run.
  */
 function findScripts(document: string): DocumentedScript[] {
   const text = readFileSync(join(PROJECT, document), "utf8");
@@ -28,13 +30,15 @@ function findScripts(document: string): DocumentedScript[] {
       code: code!,
       task: /\btask=(\S+)/.exec(run)?.[1] ?? "poweroff",
       qemuArgs: /\bqemu="([^"]*)"/.exec(run)?.[1]?.split(" ") ?? [],
+      needs: /\bneeds="([^"]*)"/.exec(run)?.[1],
     }))
     .filter(({ code }) => code.includes("initialize_callbacks("));
 }
 
 for (const document of DOCUMENTS.filter((name) => name.endsWith(".md"))) {
-  findScripts(document).forEach(({ code, task, qemuArgs }, index) => {
-    test(`script ${index + 1} of ${document} runs on a guest without an error`, async () => {
+  findScripts(document).forEach(({ code, task, qemuArgs, needs }, index) => {
+    const skip = needs === undefined ? false : `rebox lacks ${needs}`;
+    test(`script ${index + 1} of ${document} runs on a guest without an error`, { skip }, async () => {
       const run = await runGuest({ task, qemuArgs, script: () => code });
       assert.equal(run.status, 0, run.stderr);
       assert.equal(run.stderr, "");

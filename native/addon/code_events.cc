@@ -1,0 +1,165 @@
+#include "code_events.h"
+
+#include "dispatch.h"
+
+namespace {
+
+EventFacts FactsOfCode(int cpu_index) {
+  EventFacts facts;
+  facts.cpu_index = cpu_index;
+  facts.pc = facts.address = *script_objects.cpus[cpu_index]->pc;
+  static const uint64_t* const pgds = rebox_current_pgds();
+  facts.pgd = pgds[cpu_index];
+  facts.icount = 1;
+  return facts;
+}
+
+EventFacts FactsOfBlock(int cpu_index, const rebox_block* block) {
+  EventFacts facts = FactsOfCode(cpu_index);
+  facts.pc = facts.address = block->pc;
+  facts.size = block->size;
+  facts.icount = block->icount;
+  return facts;
+}
+
+EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
+  EventFacts facts = FactsOfCode(cpu_index);
+  facts.address = access->vaddr;
+  facts.physical = access->paddr;
+  facts.size = access->size;
+  facts.data = access->data[0];
+  facts.icount = 0;
+  return facts;
+}
+
+void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
+  FireAll(REBOX_BLOCK_BEGIN, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
+    arguments[0] = script_objects.CpuNumber(cpu_index);
+    arguments[1] = script_objects.CpuObject(cpu_index);
+    arguments[2] = script_objects.BlockObject(block);
+    return 3;
+  }, [&] { return BlockBeginParams(cpu_index, block); });
+}
+
+void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
+  FireAll(REBOX_BLOCK_END, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
+    arguments[0] = script_objects.CpuNumber(cpu_index);
+    arguments[1] = script_objects.CpuObject(cpu_index);
+    arguments[2] = script_objects.BlockObject(block);
+    arguments[3] = script_objects.BigInt(cur_pc);
+    arguments[4] = script_objects.BigInt(next_pc);
+    return 5;
+  }, [&] { return BlockEndParams(cpu_index, block, cur_pc, next_pc); });
+}
+
+void FireInsn(int kind, int cpu_index) {
+  FireAll(kind, cpu_index, [&] { return FactsOfCode(cpu_index); }, [&](napi_value* arguments) {
+    arguments[0] = script_objects.CpuNumber(cpu_index);
+    arguments[1] = script_objects.CpuObject(cpu_index);
+    return 2;
+  }, [&] { return InsnParams(cpu_index); });
+}
+
+void OnInsnBegin(void*, int cpu_index) { FireInsn(REBOX_INSN_BEGIN, cpu_index); }
+
+void OnInsnEnd(void*, int cpu_index) { FireInsn(REBOX_INSN_END, cpu_index); }
+
+void OnAccess(void*, int cpu_index, bool is_write, const rebox_access* access) {
+  FireAll(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, cpu_index, [&] { return FactsOfAccess(cpu_index, access); }, [&](napi_value* arguments) {
+    arguments[0] = script_objects.CpuNumber(cpu_index);
+    arguments[1] = script_objects.BigInt(access->vaddr);
+    arguments[2] = script_objects.Number(access->size);
+    arguments[3] = script_objects.BigInt(access->paddr);
+    if (!is_write) {
+      return 4;
+    }
+    napi_create_bigint_words(script_objects.env, 0, access->size > 8 ? 2 : 1, access->data, &arguments[4]);
+    return 5;
+  }, [&] { return AccessParams(cpu_index, access); });
+}
+
+void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc) {
+  if (!CanDeliver(cpu_index)) {
+    return;
+  }
+  bool is_for_all = IsForAll(REBOX_OPCODE_RANGE);
+  subscriptions.by_kind[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
+    if (opcode < listener.first_opcode || opcode > listener.last_opcode) {
+      return;
+    }
+    auto make_facts = [&] {
+      EventFacts facts = FactsOfCode(cpu_index);
+      facts.pc = facts.address = pc;
+      facts.data = opcode;
+      return facts;
+    };
+    if (!IsForScript(listener, is_for_all, make_facts,
+                     [&] { return OpcodeParams(cpu_index, opcode, pc, next_pc); })) {
+      return;
+    }
+    State().calls.PrepareScope();
+    napi_value arguments[4] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index), script_objects.BigInt(pc), script_objects.BigInt(next_pc)};
+    Fire(listener, 4, arguments);
+  });
+}
+
+void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
+  auto found = subscriptions.by_hook.find(hook);
+  if (found == subscriptions.by_hook.end() || !CanDeliver(cpu_index)) {
+    return;
+  }
+  subscriptions.hooked.One(*found->second, [&](Listener& listener) {
+    if (!IsForScript(
+            listener, true, [&] { return block ? FactsOfBlock(cpu_index, block) : FactsOfCode(cpu_index); },
+            [&] { return block ? BlockBeginParams(cpu_index, block) : InsnParams(cpu_index); })) {
+      return;
+    }
+    State().calls.PrepareScope();
+    napi_value arguments[3] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index), block ? script_objects.BlockObject(block) : nullptr};
+    Fire(listener, block ? 3 : 2, arguments);
+  });
+}
+
+void OnTlbFill(void*, int cpu_index, uint64_t vaddr) {
+  FireAll(REBOX_TLB_EXEC, cpu_index, [&] {
+    EventFacts facts = FactsOfCode(cpu_index);
+    facts.address = vaddr;
+    facts.icount = 0;
+    return facts;
+  }, [&](napi_value* arguments) {
+    arguments[0] = script_objects.CpuObject(cpu_index);
+    arguments[1] = script_objects.BigInt(vaddr);
+    return 2;
+  }, [&] { return TlbParams(cpu_index, vaddr); });
+}
+
+void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
+  FireAll(REBOX_CONTEXT_CHANGE, cpu_index, [&] {
+    EventFacts facts = FactsOfCode(cpu_index);
+    // A stream has the address space that was left as data.
+    facts.pgd = new_pgd;
+    facts.data = old_pgd;
+    facts.icount = 0;
+    return facts;
+  }, [&](napi_value* arguments) {
+    arguments[0] = script_objects.BigInt(old_pgd);
+    arguments[1] = script_objects.BigInt(new_pgd);
+    arguments[2] = script_objects.CpuNumber(cpu_index);
+    return 3;
+  }, [&] { return ContextParams(old_pgd, new_pgd); });
+}
+
+}  // namespace
+
+void ListenToCode(rebox_listener* listener) {
+  listener->block_begin = OnBlockBegin;
+  listener->block_end = OnBlockEnd;
+  listener->insn_begin = OnInsnBegin;
+  listener->insn_end = OnInsnEnd;
+  listener->access = OnAccess;
+  listener->opcode = OnOpcode;
+  listener->hooked = OnHooked;
+  listener->forget = [](void*, rebox_block* block) { script_objects.ForgetBlock(block); };
+  listener->tlb_fill = OnTlbFill;
+  listener->context_change = OnContextChange;
+}

@@ -1,0 +1,7 @@
+// Events of executed code, memory and address spaces: on the vCPU thread, while the guest stands still.
+#pragma once
+
+#include "qemu_glue.h"
+
+// Fills in the functions for these events.
+void ListenToCode(rebox_listener* listener);

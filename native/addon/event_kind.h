@@ -1,0 +1,15 @@
+// The kinds of events by number: those of QEMU, rebox_event, then those of the guest's system, which TypeScript raises.
+#pragma once
+
+#include "qemu_glue.h"
+
+enum GuestEvent {
+  kCreateProcess = REBOX_EVENT_COUNT,
+  kRemoveProcess,
+  kLoadModule,
+  kRemoveModule,
+};
+
+constexpr int kEventKinds = kRemoveModule + 1;
+
+static_assert(REBOX_EVENT_COUNT == 12, "EventKind in src/engine/native.ts counts on from here");

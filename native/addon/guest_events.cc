@@ -1,0 +1,108 @@
+#include "guest_events.h"
+
+#include <string>
+
+#include "dispatch.h"
+#include "uint64_value.h"
+
+namespace {
+
+uint64_t NumberWord(const Napi::Value& number) {
+  return static_cast<uint64_t>(number.As<Napi::Number>().Int64Value());
+}
+
+// addGuestListener(kind, function, filter?, pgd?): number
+Napi::Value AddGuestListener(const Napi::CallbackInfo& info) {
+  auto listener = std::make_unique<Listener>();
+  listener->kind = info[0].As<Napi::Number>().Int32Value();
+  State().calls.Hold(listener->function, info[1]);
+  listener->filter = Filter::From(info[2]);
+  listener->has_pgd = info[3].IsBigInt();
+  if (listener->has_pgd) {
+    listener->pgd = ToUint64(info[3]);
+  }
+  return Napi::Number::New(info.Env(), subscriptions.Add(std::move(listener)));
+}
+
+// A scope for calls where the event loop called the addon; one in a callback has the slice's.
+class CallScope {
+ public:
+  CallScope() : own_(!State().calls.HasScope()) {
+    if (own_) {
+      State().calls.OpenScope();
+    }
+  }
+  ~CallScope() {
+    if (own_) {
+      State().calls.CloseScope();
+    }
+  }
+
+ private:
+  const bool own_;
+};
+
+// Calls the listeners of an event of the guest's system, or the only one, with what TypeScript has given.
+template <typename MakeParams>
+void RaiseGuestEvent(int kind, uint64_t pgd, const Napi::Value& only, const napi_value* arguments, size_t count,
+                     MakeParams make_params) {
+  if (State().silent) {
+    return;
+  }
+  CallScope scope;
+  uint32_t only_id = only.IsNumber() ? only.As<Napi::Number>().Uint32Value() : 0;
+  auto make_facts = [&] {
+    EventFacts facts;
+    facts.pgd = pgd;
+    return facts;
+  };
+  subscriptions.by_kind[kind].Each([&](Listener& listener) {
+    if ((only_id && listener.id != only_id) || (listener.has_pgd && listener.pgd != pgd) ||
+        !IsForScript(listener, true, make_facts, make_params)) {
+      return;
+    }
+    State().calls.PrepareScope();
+    Fire(listener, count, arguments);
+  });
+}
+
+// raiseProcessEvent(kind, pid, pgd, name, listenerId?)
+Napi::Value RaiseProcessEvent(const Napi::CallbackInfo& info) {
+  uint64_t pgd = ToUint64(info[2]);
+  napi_value arguments[] = {info[1], info[2], info[3]};
+  std::string name;
+  RaiseGuestEvent(info[0].As<Napi::Number>().Int32Value(), pgd, info[4], arguments, 3, [&] {
+    name = info[3].As<Napi::String>();
+    return TriggerParams{{NumberWord(info[1]), pgd, ToWord(name.data())}};
+  });
+  return info.Env().Undefined();
+}
+
+// raiseModuleEvent(kind, pid, pgd, base, size, name, fullname, listenerId?)
+Napi::Value RaiseModuleEvent(const Napi::CallbackInfo& info) {
+  uint64_t pgd = ToUint64(info[2]);
+  napi_value arguments[] = {info[1], info[2], info[3], info[4], info[5], info[6]};
+  std::string name, fullname;
+  RaiseGuestEvent(info[0].As<Napi::Number>().Int32Value(), pgd, info[7], arguments, 6, [&] {
+    name = info[5].As<Napi::String>();
+    fullname = info[6].As<Napi::String>();
+    return TriggerParams{{NumberWord(info[1]), pgd, ToUint64(info[3]), NumberWord(info[4]), ToWord(name.data()),
+                          ToWord(fullname.data())}};
+  });
+  return info.Env().Undefined();
+}
+
+// isListenedTo(kind): boolean
+Napi::Value IsListenedTo(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), subscriptions.by_kind[info[0].As<Napi::Number>().Int32Value()].AnyAlive());
+}
+
+}  // namespace
+
+Napi::Object InitGuestEvents(Napi::Env env, Napi::Object exports) {
+  exports.Set("addGuestListener", Napi::Function::New(env, AddGuestListener));
+  exports.Set("raiseProcessEvent", Napi::Function::New(env, RaiseProcessEvent));
+  exports.Set("raiseModuleEvent", Napi::Function::New(env, RaiseModuleEvent));
+  exports.Set("isListenedTo", Napi::Function::New(env, IsListenedTo));
+  return exports;
+}

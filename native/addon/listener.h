@@ -1,0 +1,42 @@
+// One callback or stream, as the addon keeps it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "event_kind.h"
+#include "filter.h"
+#include "sampled_clock.h"
+#include "script_calls.h"
+#include "stream.h"
+
+class Trigger;
+
+struct Listener {
+  uint32_t id = 0;
+  // A rebox_event or a GuestEvent.
+  int kind = REBOX_BLOCK_BEGIN;
+  Callable function;
+  bool alive = true;
+  // Not delivered to any more, but still listed: its filter will let nothing through.
+  bool retired = false;
+  // Asked before the function is called, about the events of every process.
+  Trigger* trigger = nullptr;
+  // With an address: its hook in QEMU, 0 when it is gone.
+  bool is_hooked = false;
+  uint32_t hook = 0;
+  std::unique_ptr<Filter> filter;
+  // Takes the events in place of a call for each; function is its handler then.
+  std::unique_ptr<Stream> stream;
+  // Turns are calls.
+  SampledClock script_time;
+  // Of filter and trigger. Turns are the events that they were asked about.
+  SampledClock native_time;
+  uint64_t filtered = 0;
+  // Of REBOX_OPCODE_RANGE.
+  uint16_t first_opcode = 0;
+  uint16_t last_opcode = 0;
+  // Of a GuestEvent, with has_pgd: the only process that it is about.
+  bool has_pgd = false;
+  uint64_t pgd = 0;
+};

@@ -1,0 +1,43 @@
+#include "listener_list.h"
+
+#include <algorithm>
+
+#include "addon_state.h"
+#include "subscriptions.h"
+
+Listener* ListenerList::Add(std::unique_ptr<Listener> listener) {
+  list_.push_back(std::move(listener));
+  return list_.back().get();
+}
+
+void ListenerList::Kill(Listener* listener) {
+  listener->alive = false;
+  dead_ = true;
+  if (!delivering_) {
+    Sweep();
+  }
+}
+
+bool ListenerList::AnyTrigger() const {
+  return std::any_of(list_.begin(), list_.end(), [](const auto& entry) { return entry->alive && entry->trigger; });
+}
+
+bool ListenerList::AnyAlive() const {
+  return std::any_of(list_.begin(), list_.end(), [](const auto& entry) { return entry->alive; });
+}
+
+void ListenerList::Sweep() {
+  size_t kept = 0;
+  for (size_t i = 0; i < list_.size(); i++) {
+    if (list_[i]->alive) {
+      std::swap(list_[kept++], list_[i]);
+    } else if (list_[i]->retired) {
+      list_[i]->alive = true;
+      subscriptions.retired.Add(std::move(list_[i]));
+    } else {
+      State().calls.Release(list_[i]->function);
+    }
+  }
+  list_.resize(kept);
+  dead_ = false;
+}

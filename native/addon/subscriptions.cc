@@ -1,0 +1,136 @@
+#include "subscriptions.h"
+
+#include "triggers.h"
+
+Subscriptions subscriptions;
+
+// A call needs the physical address as an argument, a trigger as a parameter; a stream only when asked for.
+static void UpdatePhysical() {
+  bool needed = false;
+  for (rebox_event event : {REBOX_MEM_READ, REBOX_MEM_WRITE}) {
+    subscriptions.by_kind[event].Each([&](Listener& listener) {
+      needed = needed || !listener.stream || listener.trigger || listener.stream->needs_physical() ||
+               (listener.filter && listener.filter->needs_physical());
+    });
+  }
+  rebox_want_physical(needed);
+}
+
+// What the listeners of an event need of QEMU, after one has changed.
+static void UpdateNeeds(int kind) {
+  if (kind == REBOX_MEM_READ || kind == REBOX_MEM_WRITE) {
+    UpdatePhysical();
+  }
+  if (kind <= REBOX_OPCODE_RANGE) {
+    subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTrigger();
+    rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);
+  }
+}
+
+uint32_t Subscriptions::Add(std::unique_ptr<Listener> listener) {
+  uint32_t id = listener->id = ++last_id_;
+  Listener* added = by_kind[listener->kind].Add(std::move(listener));
+  by_id[id] = added;
+  if (added->kind == REBOX_OPCODE_RANGE) {
+    rebox_watch_opcodes(added->first_opcode, added->last_opcode);
+  } else if (added->kind < REBOX_EVENT_COUNT) {
+    rebox_watch(static_cast<rebox_event>(added->kind), true);
+  }
+  UpdateNeeds(added->kind);
+  return id;
+}
+
+uint32_t Subscriptions::AddHook(std::unique_ptr<Listener> listener, uint64_t address, uint64_t pgd) {
+  uint32_t id = listener->id = ++last_id_;
+  listener->is_hooked = true;
+  listener->hook = rebox_hook(listener->kind == REBOX_BLOCK_BEGIN, address, pgd);
+  Listener* added = hooked.Add(std::move(listener));
+  by_hook[added->hook] = added;
+  by_id[id] = added;
+  return id;
+}
+
+void Subscriptions::Remove(uint32_t id) {
+  Listener* listener = Find(id);
+  if (!listener) {
+    return;
+  }
+  SetTrigger(id, nullptr);
+  by_id.erase(id);
+  if (!listener->retired) {
+    Detach(*listener);
+    return;
+  }
+  listener->retired = false;
+  // Otherwise the delivery in which it was retired goes on, and its end releases the listener.
+  if (listener->alive) {
+    retired.Kill(listener);
+  }
+}
+
+void Subscriptions::Retire(Listener& listener) {
+  if (listener.alive && !listener.retired) {
+    listener.retired = true;
+    Detach(listener);
+  }
+}
+
+void Subscriptions::Detach(Listener& listener) {
+  int kind = listener.kind;
+  if (listener.is_hooked) {
+    rebox_unhook(listener.hook);
+    by_hook.erase(listener.hook);
+    hooked.Kill(&listener);
+    return;
+  }
+  if (kind == REBOX_OPCODE_RANGE) {
+    rebox_ignore_opcodes(listener.first_opcode, listener.last_opcode);
+  }
+  by_kind[kind].Kill(&listener);
+  if (kind < REBOX_EVENT_COUNT && kind != REBOX_OPCODE_RANGE) {
+    rebox_watch(static_cast<rebox_event>(kind), by_kind[kind].AnyAlive());
+  }
+  UpdateNeeds(kind);
+}
+
+Listener* Subscriptions::Find(uint32_t id) {
+  auto found = by_id.find(id);
+  return found == by_id.end() ? nullptr : found->second;
+}
+
+int FindTriggerType(uint32_t listener_id) {
+  // By kind.
+  static const callback_type_t types[kEventKinds] = {
+      BLOCK_BEGIN_CB,  BLOCK_END_CB,  INSN_BEGIN_CB,    INSN_END_CB,     MEM_READ_CB, MEM_WRITE_CB,
+      OPCODE_RANGE_CB, TLB_EXEC_CB,   CONTEXTCHANGE_CB, KEYSTROKE_CB,    NIC_REC_CB,  NIC_SEND_CB,
+      CREATEPROC_CB,   REMOVEPROC_CB, LOADMODULE_CB,    REMOVEMODULE_CB,
+  };
+  Listener* listener = subscriptions.Find(listener_id);
+  if (!listener) {
+    return -1;
+  }
+  if (listener->is_hooked) {
+    return listener->kind == REBOX_BLOCK_BEGIN ? OP_BLOCK_BEGIN_CB : OP_INSN_BEGIN_CB;
+  }
+  return types[listener->kind];
+}
+
+Trigger* FindTrigger(uint32_t listener_id) {
+  Listener* listener = subscriptions.Find(listener_id);
+  return listener ? listener->trigger : nullptr;
+}
+
+void SetTrigger(uint32_t listener_id, Trigger* trigger) {
+  Listener* listener = subscriptions.Find(listener_id);
+  if (!listener) {
+    return;
+  }
+  Trigger* old = listener->trigger;
+  listener->trigger = trigger;
+  if (!listener->is_hooked) {
+    UpdateNeeds(listener->kind);
+  }
+  if (old) {
+    Trigger::Unload(old);
+  }
+}

@@ -1,0 +1,43 @@
+// Who listens to what. QEMU watches what somebody here listens to, and nothing else.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "listener_list.h"
+
+struct Subscriptions {
+  // By kind; the address-bound callbacks of a type are kept apart, in hooked.
+  ListenerList by_kind[kEventKinds];
+  ListenerList hooked;
+  // Nothing is delivered to these, but what streams hold.
+  ListenerList retired;
+  // By kind: a trigger has QEMU report this event of every process.
+  bool everywhere[kEventKinds] = {};
+  std::unordered_map<uint32_t, Listener*> by_id;
+  std::unordered_map<uint32_t, Listener*> by_hook;
+
+  // Begin to listen; the listener's numbers say to what. Return its id.
+  uint32_t Add(std::unique_ptr<Listener> listener);
+  uint32_t AddHook(std::unique_ptr<Listener> listener, uint64_t address, uint64_t pgd);
+
+  void Remove(uint32_t id);
+  // Ends the listening, not the listener: it is still found and counted, and may be being delivered to.
+  void Retire(Listener& listener);
+
+  // nullptr when there is no such listener.
+  Listener* Find(uint32_t id);
+
+ private:
+  void Detach(Listener& listener);
+
+  uint32_t last_id_ = 0;
+};
+
+extern Subscriptions subscriptions;
+
+// For triggers.cc. The type of trigger that a listener takes, a callback_type_t, or -1 when there is no such listener.
+int FindTriggerType(uint32_t listener_id);
+Trigger* FindTrigger(uint32_t listener_id);
+// Puts trigger, or none, in the place of a listener's trigger, which is unloaded.
+void SetTrigger(uint32_t listener_id, Trigger* trigger);

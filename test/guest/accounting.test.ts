@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { checkMessages, runWithoutGuest } from "./guest-events-run";
+import { watchSequence } from "./sequence-run";
+
+const folder = mkdtempSync(join(tmpdir(), "rebox-accounting-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test("the time of each callback is about what its function, and its trigger, used", async () => {
+  const slow = join(folder, "slow.c");
+  writeFileSync(
+    slow,
+    `#include <time.h>
+    #include "rebox_trigger.h"
+    REBOX_TRIGGER_API_VERSION;
+    static unsigned long now_us(void) {
+      struct timespec t;
+      clock_gettime(CLOCK_MONOTONIC, &t);
+      return t.tv_sec * 1000000ul + t.tv_nsec / 1000;
+    }
+    callback_type_t get_type(void) { return CREATEPROC_CB; }
+    int trigger(callback_handle_t handle, callback_params_t params) {
+      static unsigned long used;
+      unsigned long begun = now_us();
+      while (now_us() - begun < 500) { }
+      used += now_us() - begun;
+      set_var_uint64(handle, "used", used);
+      return params.vmi_create_proc_params.pid % 2;
+    }
+    void clean(callback_handle_t handle) { erase_trigger_vars(handle); }`,
+  );
+  const run = await runWithoutGuest(`
+    const about = (shown: number, used: number) =>
+      shown > used * 0.75 && shown < used * 1.25 ? "about right" : shown + " is not about " + used;
+    let used = 0;
+    cm.addCallback("CREATEPROC_CB", () => {
+      const begun = performance.now();
+      while (performance.now() - begun < 1) { }
+      used += performance.now() - begun;
+    }, { name: "slow" });
+    cm.addCallback("CREATEPROC_CB", () => {}, { name: "fast" });
+    cm.addCallback("CREATEPROC_CB", () => { throw new Error("on purpose"); }, { name: "throws", filter: { every: 100 } });
+    const trigger = cm.addCallback("CREATEPROC_CB", () => {}, { name: "trigger" });
+    cm.addTrigger(trigger, ${JSON.stringify(slow)});
+    Engine.get().on("callbackError", () => {});
+    for (let pid = 0; pid < 400; pid++) raiseProcessEvent("CREATEPROC_CB", { pid, pgd: 1n, name: "" });
+    const of = Object.fromEntries(listCallbacks().map((callback) => [callback.name, callback]));
+    print("slow " + of.slow!.calls + " " + about(of.slow!.jsTimeMs, used) + " " + of.slow!.nativeTimeMs);
+    print("fast " + of.fast!.calls + " " + (of.fast!.jsTimeMs > 0 && of.fast!.jsTimeMs < used / 20));
+    print("throws " + of.throws!.calls + " filtered " + of.throws!.filtered + " errors " + of.throws!.errors);
+    print("trigger " + of.trigger!.calls + " " +
+      about(of.trigger!.nativeTimeMs, Number(cm.getTriggerVar(trigger, "used")) / 1000) + " " +
+      (of.trigger!.jsTimeMs < of.trigger!.nativeTimeMs / 20));
+  `);
+  assert.equal(run.status, 0, run.stderr);
+  assert.deepEqual(run.messages, [
+    "slow 400 about right 0",
+    "fast 400 true",
+    "throws 4 filtered 396 errors 4",
+    "trigger 200 about right true",
+  ]);
+});
+
+test("a filter whose hits are used up is asked no more, and its callback is listed until it is removed", async () => {
+  const run = await watchSequence(
+    `
+      const code = { from: at.begin, to: at.end };
+      const add = (name: string, type: any, filter: object, options = {}) =>
+        cm.addCallback(type, () => void (globalThis as any).last?.(name), { name, filter, ...options });
+      // A hundred decrements follow: without an end each would be counted as filtered.
+      add("twice", "INSN_BEGIN_CB", { pc: { from: at.loop, to: at.loop + 1n }, hits: 2 });
+      add("hooked", "INSN_BEGIN_CB", { hits: 3 }, { addr: at.loop });
+      add("opcode", "OPCODE_RANGE_CB", { pc: code, hits: 1 }, { startOpcode: 0x90, endOpcode: 0x90 });
+      add("others", "INSN_BEGIN_CB", { pc: { from: at.loop, to: at.loop + 1n } });
+      cm.addCallback("INSN_BEGIN_CB", () => cm.rmCallback("removed"), { name: "removed", filter: { pc: code, hits: 1 } });
+      let streamed = 0;
+      cm.addStream("INSN_BEGIN_CB", (batch) => void (streamed += batch.length), { name: "stream", filter: { pc: code, hits: 5 } });
+      (globalThis as any).streamed = () => streamed;
+    `,
+    `
+      const list = () => listCallbacks().filter(({ name }) => /^[a-z]+$/.test(name))
+        .map(({ name, calls }) => name + " " + calls).sort().join(", ");
+      const before = listCallbacks();
+      setTimeout(() => {
+        print(list() + ", streamed " + (globalThis as any).streamed());
+        const filtered = (name: string) => listCallbacks().find((callback) => callback.name === name)!.filtered;
+        print("filtered less than 98: " + (filtered("twice") < 98) + ", of others more: " + (filtered("others") >= 98));
+        print("hooked " + filtered("hooked") + ", removed " + cm.callbackExists("removed"));
+        for (const name of ["twice", "hooked", "opcode", "stream"]) cm.rmCallback(name);
+        print(list());
+      }, 50);
+    `,
+  );
+  checkMessages(run, [
+    "hooked 3, opcode 1, others 100, stream 1, twice 2, streamed 5",
+    "filtered less than 98: true, of others more: true",
+    "hooked 0, removed false",
+    "others 100",
+  ]);
+});
+
+test("what a callback of processes loses by its hits is no longer found out for it", async () => {
+  const run = await runWithoutGuest(`
+    const log: string[] = [];
+    setGuestEventSource({
+      watch: (type: string, on: boolean) => void log.push((on ? "+" : "-") + type),
+      listProcesses: () => [],
+      listModules: () => [],
+    });
+    cm.addCallback("CREATEPROC_CB", (pid) => void log.push(String(pid)), { name: "two", filter: { hits: 2 } });
+    for (const pid of [1, 2, 3]) raiseProcessEvent("CREATEPROC_CB", { pid, pgd: 1n, name: "" });
+    const { calls, filtered } = listCallbacks().find(({ name }) => name === "two")!;
+    print(log.join(" ") + " calls " + calls + " filtered " + filtered + " " + cm.callbackExists("two"));
+    cm.rmCallback("two");
+    print(String(listCallbacks().length) + " " + log.length);
+  `);
+  checkMessages(run, ["+CREATEPROC_CB 1 2 -CREATEPROC_CB calls 2 filtered 0 true", "0 4"]);
+});
+
+test("a stream that drops shows how many", async () => {
+  const run = await watchSequence(
+    `
+      const filter = { address: { from: at.buffer, to: at.buffer + 8192n } };
+      cm.addStream("MEM_WRITE_CB", () => {}, { name: "drops", filter, capacity: 2, onFull: "drop" });
+      cm.addCallback("MEM_WRITE_CB", () => {}, { name: "all", filter });
+    `,
+    `
+      setTimeout(() => {
+        const of = Object.fromEntries(listCallbacks().map((callback) => [callback.name, callback]));
+        print("all " + of.all!.calls + ", dropped " + (of.drops!.dropped > 0) + " " + of.all!.dropped);
+      }, 50);
+    `,
+  );
+  checkMessages(run, ["all 13, dropped true 0"]);
+});
