@@ -4,12 +4,13 @@
 
 namespace {
 
+const uint64_t* const current_pgds = rebox_current_pgds();
+
 EventFacts FactsOfCode(int cpu_index) {
   EventFacts facts;
   facts.cpu_index = cpu_index;
   facts.pc = facts.address = *script_objects.cpus[cpu_index]->pc;
-  static const uint64_t* const pgds = rebox_current_pgds();
-  facts.pgd = pgds[cpu_index];
+  facts.pgd = current_pgds[cpu_index];
   facts.icount = 1;
   return facts;
 }

@@ -63,14 +63,3 @@ void HandOver(Listener& listener) {
   }
 }
 
-bool PassesFilter(Listener& listener, EventFacts facts) {
-  facts.is_kernel = rebox_is_kernel(facts.cpu_index);
-  if (listener.filter->Accepts(facts)) {
-    if (listener.filter->is_used_up()) {
-      subscriptions.Retire(listener);
-    }
-    return true;
-  }
-  listener.filtered++;
-  return false;
-}

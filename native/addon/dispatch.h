@@ -18,7 +18,19 @@ void ReportTriggerFailure(uint32_t listener_id, const std::string& reason);
 void HandOver(Listener& listener);
 
 // Counts what the filter keeps away. A filter that will let nothing more through retires its listener.
-bool PassesFilter(Listener& listener, EventFacts facts);
+inline bool PassesFilter(Listener& listener, EventFacts facts) {
+  if (listener.filter->needs_mode()) {
+    facts.is_kernel = rebox_is_kernel(facts.cpu_index);
+  }
+  if (__builtin_expect(!listener.filter->Accepts(facts), 1)) {
+    listener.filtered++;
+    return false;
+  }
+  if (listener.filter->is_used_up()) {
+    subscriptions.Retire(listener);
+  }
+  return true;
+}
 
 inline bool CanDeliver(int cpu_index) {
   return !State().silent && State().calls.HasScope() && static_cast<size_t>(cpu_index) < script_objects.cpus.size();

@@ -60,7 +60,7 @@ Napi::Value Statistics(const Napi::CallbackInfo& info) {
   }
   const double values[] = {
       static_cast<double>(listener->script_time.turns()),
-      static_cast<double>(listener->filtered),
+      static_cast<double>(subscriptions.CountFiltered(*listener)),
       listener->stream ? static_cast<double>(listener->stream->dropped()) : 0,
       TicksToMs(listener->native_time.ticks()),
       TicksToMs(listener->script_time.ticks()),

@@ -15,6 +15,16 @@ std::vector<uint64_t> ReadList(const Napi::Object& object, const char* name) {
   return {array.Data(), array.Data() + array.ElementLength()};
 }
 
+// Pairs of first and one past the last.
+std::vector<rebox_code_range> ReadRanges(const Napi::Object& object, const char* name) {
+  std::vector<uint64_t> ends = ReadList(object, name);
+  std::vector<rebox_code_range> ranges;
+  for (size_t i = 0; i + 1 < ends.size(); i += 2) {
+    ranges.push_back({ends[i], ends[i + 1]});
+  }
+  return ranges;
+}
+
 uint64_t ReadBigInt(const Napi::Object& object, const char* name, uint64_t otherwise) {
   Napi::Value value = object.Get(name);
   bool lossless;
@@ -34,36 +44,24 @@ std::unique_ptr<Filter> Filter::From(const Napi::Value& value) {
   }
   Napi::Object object = value.As<Napi::Object>();
   auto filter = std::make_unique<Filter>();
-  filter->pc_ = ReadList(object, "pc");
-  filter->address_ = ReadList(object, "address");
-  filter->physical_ = ReadList(object, "physical");
+  filter->pc_ = ReadRanges(object, "pc");
+  filter->address_ = ReadRanges(object, "address");
+  filter->physical_ = ReadRanges(object, "physical");
   filter->sizes_ = ReadList(object, "size");
   filter->pgds_ = ReadList(object, "pgd");
   filter->comparison_ = static_cast<int>(ReadNumber(object, "comparison"));
   filter->value_ = ReadBigInt(object, "value", 0);
   filter->mask_ = ReadBigInt(object, "mask", UINT64_MAX);
-  filter->mode_ = static_cast<int>(ReadNumber(object, "mode"));
+  filter->mode_ = static_cast<rebox_mode>(ReadNumber(object, "mode"));
   filter->first_per_page_ = ReadNumber(object, "firstPerPage") != 0;
   filter->every_ = ReadNumber(object, "every");
   filter->hits_ = ReadNumber(object, "hits");
+  filter->is_simple_ = filter->sizes_.empty() && filter->pgds_.empty() && filter->comparison_ == kNone &&
+                       !filter->first_per_page_ && !filter->every_ && !filter->hits_;
   return filter;
 }
 
-bool Filter::Contains(const Ranges& ranges, uint64_t value) {
-  for (size_t i = 0; i < ranges.size(); i += 2) {
-    if (value >= ranges[i] && value < ranges[i + 1]) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool Filter::Accepts(const EventFacts& facts) {
-  if ((mode_ != 0 && facts.is_kernel != (mode_ == 2)) || (!pc_.empty() && !Contains(pc_, facts.pc)) ||
-      (!address_.empty() && !Contains(address_, facts.address)) ||
-      (!physical_.empty() && !Contains(physical_, facts.physical))) {
-    return false;
-  }
+bool Filter::AcceptsRest(const EventFacts& facts) {
   if (!sizes_.empty() && std::find(sizes_.begin(), sizes_.end(), facts.size) == sizes_.end()) {
     return false;
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "event_facts.h"
+#include "qemu_glue.h"
 
 class Filter {
  public:
@@ -15,27 +16,32 @@ class Filter {
   static std::unique_ptr<Filter> From(const Napi::Value& value);
 
   // Tells whether the event passes. Counts it for `every` and `hits`, and marks its page for `firstPerPage`.
-  bool Accepts(const EventFacts& facts);
+  inline bool Accepts(const EventFacts& facts);
 
   // No event will pass any more.
   bool is_used_up() const { return hits_ && passed_ >= hits_; }
 
   bool needs_physical() const { return !physical_.empty(); }
+  bool needs_mode() const { return mode_ != REBOX_ANY_MODE; }
+
+  // The code whose events may pass: in these ranges, or anywhere when there are none, executed in this mode.
+  const std::vector<rebox_code_range>& code() const { return pc_; }
+  rebox_mode mode() const { return mode_; }
 
  private:
-  // Pairs of first and one past the last.
-  using Ranges = std::vector<uint64_t>;
+  using Ranges = std::vector<rebox_code_range>;
   enum Comparison { kNone, kEqual, kNotEqual, kBelow, kAbove };
 
-  static bool Contains(const Ranges& ranges, uint64_t value);
+  bool AcceptsRest(const EventFacts& facts);
 
   Ranges pc_, address_, physical_;
   std::vector<uint64_t> sizes_, pgds_;
   int comparison_ = kNone;
   uint64_t value_ = 0;
   uint64_t mask_ = UINT64_MAX;
-  // 0 either, 1 user, 2 kernel.
-  int mode_ = 0;
+  rebox_mode mode_ = REBOX_ANY_MODE;
+  // Nothing is to be asked but place and mode.
+  bool is_simple_ = false;
   bool first_per_page_ = false;
   uint64_t every_ = 0;
   uint64_t hits_ = 0;
@@ -44,3 +50,20 @@ class Filter {
   uint64_t passed_ = 0;
   std::unordered_set<uint64_t> pages_;
 };
+
+// Inline, because most events end here.
+inline bool Filter::Accepts(const EventFacts& facts) {
+  auto lies_outside = [](const Ranges& ranges, uint64_t value) {
+    for (const rebox_code_range& range : ranges) {
+      if (value >= range.from && value < range.to) {
+        return false;
+      }
+    }
+    return !ranges.empty();
+  };
+  if (lies_outside(address_, facts.address) || lies_outside(pc_, facts.pc) || lies_outside(physical_, facts.physical) ||
+      (needs_mode() && facts.is_kernel != (mode_ == REBOX_KERNEL_MODE))) {
+    return false;
+  }
+  return is_simple_ || AcceptsRest(facts);
+}

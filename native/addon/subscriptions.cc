@@ -16,6 +16,30 @@ static void UpdatePhysical() {
   rebox_want_physical(needed);
 }
 
+// Has QEMU leave an event out of the code that no listener's filter lets pass.
+static void UpdateSelection(rebox_event event) {
+  std::vector<rebox_code_range> ranges;
+  rebox_mode mode = REBOX_ANY_MODE;
+  bool is_first = true, everywhere = false;
+  subscriptions.by_kind[event].Each([&](Listener& listener) {
+    const Filter* filter = listener.filter.get();
+    rebox_mode its_mode = filter ? filter->mode() : REBOX_ANY_MODE;
+    mode = is_first || mode == its_mode ? its_mode : REBOX_ANY_MODE;
+    is_first = false;
+    if (!filter || filter->code().empty()) {
+      everywhere = true;
+    } else {
+      ranges.insert(ranges.end(), filter->code().begin(), filter->code().end());
+    }
+  });
+  // A trigger sees the events of other processes too, and those are not told apart when they are left out.
+  if (subscriptions.everywhere[event]) {
+    everywhere = true;
+    mode = REBOX_ANY_MODE;
+  }
+  rebox_select_code(event, everywhere || is_first ? nullptr : ranges.data(), ranges.size(), mode);
+}
+
 // What the listeners of an event need of QEMU, after one has changed.
 static void UpdateNeeds(int kind) {
   if (kind == REBOX_MEM_READ || kind == REBOX_MEM_WRITE) {
@@ -24,6 +48,7 @@ static void UpdateNeeds(int kind) {
   if (kind <= REBOX_OPCODE_RANGE) {
     subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTrigger();
     rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);
+    UpdateSelection(static_cast<rebox_event>(kind));
   }
 }
 
@@ -35,6 +60,7 @@ uint32_t Subscriptions::Add(std::unique_ptr<Listener> listener) {
     rebox_watch_opcodes(added->first_opcode, added->last_opcode);
   } else if (added->kind < REBOX_EVENT_COUNT) {
     rebox_watch(static_cast<rebox_event>(added->kind), true);
+    added->left_out_before = rebox_left_out(static_cast<rebox_event>(added->kind));
   }
   UpdateNeeds(added->kind);
   return id;
@@ -70,6 +96,7 @@ void Subscriptions::Remove(uint32_t id) {
 
 void Subscriptions::Retire(Listener& listener) {
   if (listener.alive && !listener.retired) {
+    listener.filtered = CountFiltered(listener);
     listener.retired = true;
     Detach(listener);
   }
@@ -91,6 +118,13 @@ void Subscriptions::Detach(Listener& listener) {
     rebox_watch(static_cast<rebox_event>(kind), by_kind[kind].AnyAlive());
   }
   UpdateNeeds(kind);
+}
+
+uint64_t Subscriptions::CountFiltered(const Listener& listener) {
+  if (listener.is_hooked || listener.retired || listener.kind >= REBOX_EVENT_COUNT) {
+    return listener.filtered;
+  }
+  return listener.filtered + rebox_left_out(static_cast<rebox_event>(listener.kind)) - listener.left_out_before;
 }
 
 Listener* Subscriptions::Find(uint32_t id) {

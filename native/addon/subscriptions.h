@@ -28,6 +28,9 @@ struct Subscriptions {
   // nullptr when there is no such listener.
   Listener* Find(uint32_t id);
 
+  // How many events were kept from it, here or where code is translated.
+  static uint64_t CountFiltered(const Listener& listener);
+
  private:
   void Detach(Listener& listener);
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { runGuest, scriptPrelude } from "./guest-run";
 import { watchSequence } from "./sequence-run";
 
 // The sequence of native/guest/programs/exact.c, counted by hand: see exact.test.ts.
@@ -112,4 +113,57 @@ test("a stream holds every event, in order, with the same values as callbacks", 
     "loop 100 ordered true",
     "kept and dropped 13 true",
   ]);
+});
+
+test("code that no filter lets pass is left out where it is translated, and counted all the same", async () => {
+  const run = await runGuest({
+    task: "busy",
+    script: (serial) => `
+      import { ALL_PROCESSES, CallbackManager, type CallbackFilter, type CallbackType, Engine, getBlockCount, listCallbacks,
+               readCpu, setBlockCounting, startMonitoringProcess } from "rebox";
+      ${scriptPrelude(serial)}
+      let cm: CallbackManager;
+      const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+      export function initialize_callbacks(handle: number, print: (text: string) => void): void {
+        cm = new CallbackManager(handle);
+        void watch(print).catch((error) => print("failed " + error)).finally(() => Engine.get().quit());
+      }
+      async function watch(print: (text: string) => void): Promise<void> {
+        await untilTruth("busy");
+        startMonitoringProcess(ALL_PROCESSES);
+        setBlockCounting(true);
+        const KERNEL = { from: 0xffff800000000000n, to: 0xffffffffffffffffn };
+        const filters: Record<string, CallbackFilter> = {
+          user: { mode: "user" }, kernel: { mode: "kernel" }, upper: { pc: KERNEL },
+          lower: { pc: [{ from: 0x1000n, to: 0x7fffffff0000n }, { from: 1n, to: 2n }] },
+        };
+        for (const [title, filter] of Object.entries(filters)) {
+          let calls = 0, wrong = 0;
+          const name = cm.addCallback(CallbackManager.BLOCK_BEGIN_CB, (_cpu, cpu, tb) => {
+            calls++;
+            const isKernel = title === "kernel" || title === "upper";
+            if ((cpu.CPL === 0n) !== isKernel || tb.pc > 0x7fffffffffffn !== isKernel) wrong++;
+          }, { filter });
+          // The first slice throws the old translations away.
+          await sleep(100);
+          const look = () => ({ blocks: getBlockCount(), calls, filtered: listCallbacks().find((c) => c.name === name)!.filtered });
+          const before = look();
+          await sleep(500);
+          const after = look();
+          const seen = after.calls - before.calls + after.filtered - before.filtered;
+          print(title + " wrong " + wrong + " passed " + (after.calls - before.calls > 1000) + " missing " +
+            (after.blocks - before.blocks - seen));
+          cm.rmCallback(name);
+        }
+      }
+      export function clean(): void {
+        cm.clean();
+      }
+    `,
+  });
+  assert.equal(run.status, 0, run.stderr);
+  assert.deepEqual(
+    run.messages,
+    ["user", "kernel", "upper", "lower"].map((title) => `${title} wrong 0 passed true missing 0`),
+  );
 });
