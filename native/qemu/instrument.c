@@ -109,12 +109,14 @@ static void instrument_execution(struct qemu_plugin_insn *insn, const block_wish
     }
 }
 
-static void instrument_accesses(struct qemu_plugin_insn *insn, const block_wishes *of)
+/* Returns whether anything was registered. */
+static bool instrument_accesses(struct qemu_plugin_insn *insn, const block_wishes *of)
 {
     static const struct {
         rebox_event event;
         enum qemu_plugin_mem_rw rw;
     } kinds[] = { { REBOX_MEM_READ, QEMU_PLUGIN_MEM_R }, { REBOX_MEM_WRITE, QEMU_PLUGIN_MEM_W } };
+    bool any_left_out = false;
     int rw = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -123,6 +125,7 @@ static void instrument_accesses(struct qemu_plugin_insn *insn, const block_wishe
         if (is_wanted(of, kinds[i].event, &left_out)) {
             rw |= kinds[i].rw;
         } else if (left_out) {
+            any_left_out = true;
             qemu_plugin_register_vcpu_mem_inline_per_vcpu(insn, kinds[i].rw, QEMU_PLUGIN_INLINE_ADD_U64,
                                                           rebox_left_out_counter(kinds[i].event), 1);
         }
@@ -130,6 +133,27 @@ static void instrument_accesses(struct qemu_plugin_insn *insn, const block_wishe
     if (rw) {
         qemu_plugin_register_vcpu_mem_cb(insn, of->monitored ? rebox_on_monitored_access : rebox_on_other_access,
                                          QEMU_PLUGIN_CB_RW_REGS, rw, INSN_DATA(qemu_plugin_insn_vaddr(insn), 0, 0));
+    }
+    return rw || any_left_out;
+}
+
+/*
+ * The plugin layer has each access store its value for callbacks (tcg/tcg-op-ldst.c), before it is known whether there
+ * are any. Where there are none the stores go: code that only has a hook in its page, or no event at all, is as fast as
+ * without a plugin.
+ */
+static void drop_access_values(void)
+{
+    const TCGArg env = tcgv_ptr_arg(tcg_env);
+    const intptr_t values = offsetof(CPUState, neg.plugin_mem_value_low) - sizeof(CPUState);
+    const intptr_t high_values = offsetof(CPUState, neg.plugin_mem_value_high) - sizeof(CPUState);
+    TCGOp *op, *next;
+
+    QTAILQ_FOREACH_SAFE(op, &tcg_ctx->ops, link, next) {
+        if ((op->opc == INDEX_op_st_i64 || op->opc == INDEX_op_st_i32) && op->args[1] == env &&
+            ((intptr_t)op->args[2] == values || (intptr_t)op->args[2] == high_values)) {
+            tcg_op_remove(tcg_ctx, op);
+        }
     }
 }
 
@@ -153,6 +177,11 @@ static void instrument_block(struct qemu_plugin_tb *tb, const rebox_block *block
     }
 }
 
+static bool is_only_plugin(void)
+{
+    return QTAILQ_FIRST(&plugin.ctxs) == QTAILQ_LAST(&plugin.ctxs);
+}
+
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     const TranslationBlock *translated = tcg_ctx->gen_tb;
@@ -163,6 +192,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     size_t icount = qemu_plugin_tb_n_insns(tb);
     struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(tb, icount - 1);
     rebox_block block = { .pc = qemu_plugin_tb_vaddr(tb), .icount = icount };
+    bool any_accesses = false;
 
     block.last = qemu_plugin_insn_vaddr(last) - block.pc;
     block.size = block.last + qemu_plugin_insn_size(last);
@@ -171,7 +201,11 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 
         instrument_execution(insn, &wishes);
-        instrument_accesses(insn, &wishes);
+        any_accesses |= instrument_accesses(insn, &wishes);
+    }
+    /* Another plugin, given by the user with -plugin, may want them. */
+    if (!any_accesses && is_only_plugin()) {
+        drop_access_values();
     }
 }
 
