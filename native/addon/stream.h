@@ -66,48 +66,6 @@ class Stream {
   }
 
   uint64_t dropped() const { return dropped_; }
-  // The same for events of one kind, whose columns are known: the others are zero from the beginning.
-  bool AppendBlock(int cpu_index, const rebox_block& block) {
-    if (__builtin_expect(length_ == capacity_, 0)) {
-      dropped_++;
-      return true;
-    }
-    size_t at = length_++;
-    number_ += block.icount;
-    AppendPlace(at, cpu_index, block.pc);
-    if (address_) address_[at] = block.pc;
-    if (size_) size_[at] = block.size;
-    return length_ < capacity_ || drop_;
-  }
-
-  bool AppendInsn(int cpu_index) {
-    if (__builtin_expect(length_ == capacity_, 0)) {
-      dropped_++;
-      return true;
-    }
-    size_t at = length_++;
-    uint64_t pc = *pcs_[cpu_index];
-    number_++;
-    AppendPlace(at, cpu_index, pc);
-    if (address_) address_[at] = pc;
-    return length_ < capacity_ || drop_;
-  }
-
-  bool AppendAccess(int cpu_index, const rebox_access& access) {
-    if (__builtin_expect(length_ == capacity_, 0)) {
-      dropped_++;
-      return true;
-    }
-    size_t at = length_++;
-    number_++;
-    AppendPlace(at, cpu_index, *pcs_[cpu_index]);
-    if (address_) address_[at] = access.vaddr;
-    if (data_) data_[at] = access.data[0];
-    if (size_) size_[at] = access.size;
-    if (physical_) physical_[at] = access.paddr;
-    return length_ < capacity_ || drop_;
-  }
-
   bool Knows(int cpu_index) const { return static_cast<uint32_t>(cpu_index) < cpu_count_; }
   bool needs_physical() const { return physical_ != nullptr; }
 
