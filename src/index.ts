@@ -3,7 +3,7 @@
 export { CallbackManager } from "./callbacks/callback-manager";
 export type { AddressRange, CallbackFilter, ValueFilter } from "./callbacks/callback-filter";
 export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callbacks/callback-types";
-export { EventBatch, type StreamColumn, type StreamType } from "./callbacks/event-batch";
+export { EventBatch, type StreamColumn, type StreamType, type WideStreamColumn } from "./callbacks/event-batch";
 export { type CallbackStatistics, listCallbacks } from "./callbacks/list-callbacks";
 export { TranslationBlock } from "./callbacks/translation-block";
 export { TriggerError } from "./callbacks/trigger-error";

@@ -4,18 +4,16 @@
 
 namespace {
 
-const uint64_t* const current_pgds = rebox_current_pgds();
-
-EventFacts FactsOfCode(int cpu_index) {
+inline EventFacts FactsOfCode(int cpu_index) {
   EventFacts facts;
   facts.cpu_index = cpu_index;
-  facts.pc = facts.address = *script_objects.cpus[cpu_index]->pc;
-  facts.pgd = current_pgds[cpu_index];
+  facts.pc = facts.address = *script_objects.pcs[cpu_index];
+  facts.pgd = script_objects.pgds[cpu_index];
   facts.icount = 1;
   return facts;
 }
 
-EventFacts FactsOfBlock(int cpu_index, const rebox_block* block) {
+inline EventFacts FactsOfBlock(int cpu_index, const rebox_block* block) {
   EventFacts facts = FactsOfCode(cpu_index);
   facts.pc = facts.address = block->pc;
   facts.size = block->size;
@@ -23,7 +21,7 @@ EventFacts FactsOfBlock(int cpu_index, const rebox_block* block) {
   return facts;
 }
 
-EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
+inline EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
   EventFacts facts = FactsOfCode(cpu_index);
   facts.address = access->vaddr;
   facts.physical = access->paddr;
@@ -33,7 +31,31 @@ EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
   return facts;
 }
 
+// The stream that is all that listens to kind, when it is. A vCPU that came later is not known to it.
+inline Stream* DirectStream(int kind, int cpu_index) {
+  Stream* stream = subscriptions.direct[kind];
+  return stream && stream->Knows(cpu_index) ? stream : nullptr;
+}
+
+// A full stream that is all that listens to kind.
+__attribute__((noinline)) void HandOverDirect(int kind, int cpu_index) {
+  subscriptions.by_kind[kind].Each([&](Listener& listener) {
+    if (CanDeliver(cpu_index)) {
+      HandOver(listener);
+    } else {
+      // The process ends.
+      listener.stream->Clear();
+    }
+  });
+}
+
 void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
+  if (Stream* stream = DirectStream(REBOX_BLOCK_BEGIN, cpu_index)) {
+    if (!stream->AppendBlock(cpu_index, *block)) {
+      HandOverDirect(REBOX_BLOCK_BEGIN, cpu_index);
+    }
+    return;
+  }
   FireAll(REBOX_BLOCK_BEGIN, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
     arguments[0] = script_objects.CpuNumber(cpu_index);
     arguments[1] = script_objects.CpuObject(cpu_index);
@@ -61,12 +83,26 @@ void FireInsn(int kind, int cpu_index) {
   }, [&] { return InsnParams(cpu_index); });
 }
 
-void OnInsnBegin(void*, int cpu_index) { FireInsn(REBOX_INSN_BEGIN, cpu_index); }
+void OnInsnBegin(void*, int cpu_index) {
+  if (Stream* stream = DirectStream(REBOX_INSN_BEGIN, cpu_index)) {
+    if (!stream->AppendInsn(cpu_index)) {
+      HandOverDirect(REBOX_INSN_BEGIN, cpu_index);
+    }
+    return;
+  }
+  FireInsn(REBOX_INSN_BEGIN, cpu_index); }
 
 void OnInsnEnd(void*, int cpu_index) { FireInsn(REBOX_INSN_END, cpu_index); }
 
 void OnAccess(void*, int cpu_index, bool is_write, const rebox_access* access) {
-  FireAll(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, cpu_index, [&] { return FactsOfAccess(cpu_index, access); }, [&](napi_value* arguments) {
+  int kind = is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ;
+  if (Stream* stream = DirectStream(kind, cpu_index)) {
+    if (!stream->AppendAccess(cpu_index, *access)) {
+      HandOverDirect(kind, cpu_index);
+    }
+    return;
+  }
+  FireAll(kind, cpu_index, [&] { return FactsOfAccess(cpu_index, access); }, [&](napi_value* arguments) {
     arguments[0] = script_objects.CpuNumber(cpu_index);
     arguments[1] = script_objects.BigInt(access->vaddr);
     arguments[2] = script_objects.Number(access->size);

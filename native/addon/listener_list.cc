@@ -26,6 +26,17 @@ bool ListenerList::AnyAlive() const {
   return std::any_of(list_.begin(), list_.end(), [](const auto& entry) { return entry->alive; });
 }
 
+Stream* ListenerList::OnlyStream() const {
+  const Listener* only = nullptr;
+  for (const auto& entry : list_) {
+    if (entry->alive && only) {
+      return nullptr;
+    }
+    only = entry->alive ? entry.get() : only;
+  }
+  return only && !only->filter && !only->trigger ? only->stream.get() : nullptr;
+}
+
 void ListenerList::Sweep() {
   size_t kept = 0;
   for (size_t i = 0; i < list_.size(); i++) {

@@ -37,6 +37,8 @@ class ListenerList {
 
   bool AnyTrigger() const;
   bool AnyAlive() const;
+  // The stream of the only listener, if that is all it has.
+  Stream* OnlyStream() const;
 
  private:
   void EndDelivery() {

@@ -23,8 +23,9 @@ void ScriptObjects::Set(Napi::Env env, const Napi::Array& objects, napi_value bl
   for (uint32_t i = 0; i < objects.Length(); i++) {
     cpus.push_back(std::make_unique<CpuArguments>());
     calls.Hold(cpus.back()->object, objects.Get(i));
-    cpus.back()->pc = FindProgramCounter(i);
+    pcs.push_back(FindProgramCounter(i));
   }
+  pgds = rebox_current_pgds();
   calls.Hold(this->block_factory, block_factory);
   calls.Hold(this->failure_handler, failure_handler);
   calls.Hold(this->promise_handler, promise_handler);

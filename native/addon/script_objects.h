@@ -14,14 +14,15 @@ struct CpuArguments {
   Callable object;
   napi_value number = nullptr;
   uint64_t number_scope = 0;
-  // In QEMU's own state of the vCPU.
-  const uint64_t* pc = nullptr;
 };
 
 struct ScriptObjects {
   napi_env env = nullptr;
   // By index.
   std::vector<std::unique_ptr<CpuArguments>> cpus;
+  // By index, of every vCPU: in QEMU's own memory.
+  std::vector<const uint64_t*> pcs;
+  const uint64_t* pgds = nullptr;
   Callable block_factory;
   // (listenerId, error, cutOff)
   Callable failure_handler;

@@ -1,6 +1,6 @@
 #include "stream.h"
 
-#include "addon_state.h"
+#include "script_objects.h"
 
 namespace {
 
@@ -22,7 +22,8 @@ std::unique_ptr<Stream> Stream::From(const Napi::Value& value, bool drop) {
   State().calls.Hold(stream->columns_, value);
   stream->drop_ = drop;
   stream->capacity_ = columns.Get("capacity").As<Napi::Number>().Uint32Value();
-  stream->cpu_ = Column<uint32_t>(columns, "cpu");
+  // A machine with one vCPU has its number in the column already.
+  stream->cpu_ = script_objects.cpus.size() > 1 ? Column<uint32_t>(columns, "cpu") : nullptr;
   stream->size_ = Column<uint32_t>(columns, "size");
   stream->pc_ = Column<uint64_t>(columns, "pc");
   stream->pgd_ = Column<uint64_t>(columns, "pgd");
@@ -31,6 +32,9 @@ std::unique_ptr<Stream> Stream::From(const Napi::Value& value, bool drop) {
   stream->data_ = Column<uint64_t>(columns, "data");
   stream->number_column_ = Column<uint64_t>(columns, "number");
   stream->state_ = Column<double>(columns, "state");
+  stream->pcs_ = script_objects.pcs.data();
+  stream->cpu_count_ = script_objects.pcs.size();
+  stream->pgds_ = script_objects.pgds;
   return stream;
 }
 

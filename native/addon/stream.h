@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "event_facts.h"
+#include "qemu_glue.h"
 #include "script_calls.h"
 
 class Stream {
@@ -18,27 +19,54 @@ class Stream {
   static std::unique_ptr<Stream> From(const Napi::Value& columns, bool drop);
   ~Stream();
 
-  // Returns false when the batch has to be handed over before the next event is appended.
+  // Appends an event. Returns false when the batch has to be handed over before the next one is appended.
   bool Append(const EventFacts& facts) {
-    if (__builtin_expect(length_ == capacity_, 0)) {
-      dropped_++;
-      return true;
-    }
-    size_t at = length_++;
-    number_ += facts.icount ? facts.icount : 1;
-    // A column that was not asked for has no memory, and always the same answer here.
-    if (cpu_) cpu_[at] = facts.cpu_index;
-    if (pc_) pc_[at] = facts.pc;
-    if (pgd_) pgd_[at] = facts.pgd;
-    if (address_) address_[at] = facts.address;
-    if (physical_) physical_[at] = facts.physical;
-    if (data_) data_[at] = facts.data;
-    if (number_column_) number_column_[at] = number_;
-    if (size_) size_[at] = facts.size;
-    return length_ < capacity_ || drop_;
+    return Take([&](size_t at) {
+      number_ += facts.icount ? facts.icount : 1;
+      // A column that was not asked for has no memory, and always the same answer here.
+      if (cpu_) cpu_[at] = facts.cpu_index;
+      if (pc_) pc_[at] = facts.pc;
+      if (pgd_) pgd_[at] = facts.pgd;
+      if (address_) address_[at] = facts.address;
+      if (physical_) physical_[at] = facts.physical;
+      if (data_) data_[at] = facts.data;
+      if (number_column_) number_column_[at] = number_;
+      if (size_) size_[at] = facts.size;
+    });
+  }
+
+  // The same for events of one kind, whose columns are known: the others are zero from the beginning.
+  bool AppendBlock(int cpu_index, const rebox_block& block) {
+    return Take([&](size_t at) {
+      number_ += block.icount;
+      AppendPlace(at, cpu_index, block.pc);
+      if (address_) address_[at] = block.pc;
+      if (size_) size_[at] = block.size;
+    });
+  }
+
+  bool AppendInsn(int cpu_index) {
+    return Take([&](size_t at) {
+      uint64_t pc = *pcs_[cpu_index];
+      number_++;
+      AppendPlace(at, cpu_index, pc);
+      if (address_) address_[at] = pc;
+    });
+  }
+
+  bool AppendAccess(int cpu_index, const rebox_access& access) {
+    return Take([&](size_t at) {
+      number_++;
+      AppendPlace(at, cpu_index, *pcs_[cpu_index]);
+      if (address_) address_[at] = access.vaddr;
+      if (data_) data_[at] = access.data[0];
+      if (size_) size_[at] = access.size;
+      if (physical_) physical_[at] = access.paddr;
+    });
   }
 
   uint64_t dropped() const { return dropped_; }
+  bool Knows(int cpu_index) const { return static_cast<uint32_t>(cpu_index) < cpu_count_; }
   bool needs_physical() const { return physical_ != nullptr; }
 
   // Makes what was appended visible to the handler, which is to be called next; false when there is nothing.
@@ -47,6 +75,24 @@ class Stream {
   void Clear() { length_ = 0; }
 
  private:
+  // Has a record filled in at the next place, if there is one.
+  template <typename Fill>
+  bool Take(Fill fill) {
+    if (__builtin_expect(length_ == capacity_, 0)) {
+      dropped_++;
+      return true;
+    }
+    fill(length_++);
+    return length_ < capacity_ || drop_;
+  }
+
+  void AppendPlace(size_t at, int cpu_index, uint64_t pc) {
+    if (cpu_) cpu_[at] = cpu_index;
+    if (pc_) pc_[at] = pc;
+    if (pgd_) pgd_[at] = pgds_[cpu_index];
+    if (number_column_) number_column_[at] = number_;
+  }
+
   size_t capacity_ = 0;
   size_t length_ = 0;
   bool drop_ = false;
@@ -57,5 +103,9 @@ class Stream {
   uint64_t *pc_ = nullptr, *pgd_ = nullptr, *address_ = nullptr, *physical_ = nullptr, *data_ = nullptr,
            *number_column_ = nullptr;
   double* state_ = nullptr;
+  // By vCPU, in QEMU's own memory.
+  const uint64_t* const* pcs_ = nullptr;
+  const uint64_t* pgds_ = nullptr;
+  uint32_t cpu_count_ = 0;
   Callable columns_;
 };

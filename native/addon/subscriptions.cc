@@ -45,6 +45,7 @@ static void UpdateNeeds(int kind) {
   if (kind == REBOX_MEM_READ || kind == REBOX_MEM_WRITE) {
     UpdatePhysical();
   }
+  subscriptions.direct[kind] = subscriptions.by_kind[kind].OnlyStream();
   if (kind <= REBOX_OPCODE_RANGE) {
     subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTrigger();
     rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);

@@ -12,6 +12,9 @@ struct Subscriptions {
   ListenerList hooked;
   // Nothing is delivered to these, but what streams hold.
   ListenerList retired;
+  // By kind: the stream that is all that listens, without filter and trigger, or nullptr. Its events need nothing but
+  // to be appended.
+  Stream* direct[kEventKinds] = {};
   // By kind: a trigger has QEMU report this event of every process.
   bool everywhere[kEventKinds] = {};
   std::unordered_map<uint32_t, Listener*> by_id;

@@ -93,6 +93,35 @@ void rebox_on_other_block(unsigned int cpu_index, void *block)
 }
 
 /*
+ * The same for blocks translated when nothing but their beginnings was wanted: most of what begin_block() looks for
+ * cannot be there.
+ */
+static inline void begin_plain_block(int cpu_index, rebox_block *block, bool monitored)
+{
+    CPUState *cpu = current_cpu;
+
+    if (unlikely(rebox_resumptions) || unlikely(rebox_any_pending(cpu_index)) ||
+        unlikely(rebox_linear_pc(cpu_env(cpu)) != block->pc) || unlikely(monitored && !rebox_is_monitored_now(cpu)) ||
+        unlikely(!rebox_watched[REBOX_BLOCK_BEGIN])) {
+        begin_block(cpu_index, block, monitored);
+        return;
+    }
+    rebox_told.monitored = monitored;
+    rebox_listening->block_begin(rebox_listening->opaque, cpu_index, block);
+    leave_if_disturbed(cpu, REBOX_RESUME_BLOCK);
+}
+
+void rebox_on_monitored_plain_block(unsigned int cpu_index, void *block)
+{
+    begin_plain_block(cpu_index, block, true);
+}
+
+void rebox_on_other_plain_block(unsigned int cpu_index, void *block)
+{
+    begin_plain_block(cpu_index, block, false);
+}
+
+/*
  * An instruction within a block: the vCPU's eip is that of the block or of a place between, and the generated code
  * counts on it. A listener gets the exact one; afterwards the old one is put back, or the code is left.
  */

@@ -159,18 +159,22 @@ static void drop_access_values(void)
 
 static void instrument_block(struct qemu_plugin_tb *tb, const rebox_block *block, const block_wishes *of)
 {
+    static const qemu_plugin_vcpu_udata_cb_t calls[2][2] = {
+        { rebox_on_other_block, rebox_on_other_plain_block },
+        { rebox_on_monitored_block, rebox_on_monitored_plain_block },
+    };
+    /* The ends of blocks and instructions are noticed where the next block begins, wherever that is. */
+    bool is_plain = !(rebox_may_be_hooked(true, block->pc) || rebox_wanted(REBOX_BLOCK_END, of->monitored) ||
+                      rebox_wanted(REBOX_INSN_END, of->monitored) || rebox_wanted(REBOX_OPCODE_RANGE, of->monitored));
     bool left_out = false;
 
     if (counting) {
         qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
                                                           qemu_plugin_scoreboard_u64(counts), 1);
     }
-    /* The ends of blocks and instructions are noticed where the next block begins, wherever that is. */
-    if (is_wanted(of, REBOX_BLOCK_BEGIN, &left_out) || rebox_may_be_hooked(true, block->pc) ||
-        rebox_wanted(REBOX_BLOCK_END, of->monitored) || rebox_wanted(REBOX_INSN_END, of->monitored) ||
-        rebox_wanted(REBOX_OPCODE_RANGE, of->monitored)) {
-        qemu_plugin_register_vcpu_tb_exec_cb(tb, of->monitored ? rebox_on_monitored_block : rebox_on_other_block,
-                                             QEMU_PLUGIN_CB_RW_REGS, rebox_get_block(block));
+    if (is_wanted(of, REBOX_BLOCK_BEGIN, &left_out) || !is_plain) {
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, calls[of->monitored][is_plain], QEMU_PLUGIN_CB_RW_REGS,
+                                             rebox_get_block(block));
     } else if (left_out) {
         qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
                                                           rebox_left_out_counter(REBOX_BLOCK_BEGIN), 1);

@@ -55,6 +55,9 @@ void rebox_retranslate_all(void);
 /* execution.c: what instrumented code calls; for a monitored process, or another. data is a rebox_block. */
 void rebox_on_monitored_block(unsigned int cpu_index, void *block);
 void rebox_on_other_block(unsigned int cpu_index, void *block);
+/* The same where nothing else is wanted than BLOCK_BEGIN. */
+void rebox_on_monitored_plain_block(unsigned int cpu_index, void *block);
+void rebox_on_other_plain_block(unsigned int cpu_index, void *block);
 /* data is INSN_DATA(). */
 void rebox_on_monitored_insn(unsigned int cpu_index, void *data);
 void rebox_on_other_insn(unsigned int cpu_index, void *data);
