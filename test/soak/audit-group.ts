@@ -69,7 +69,7 @@ export class AuditGroup {
   readonly #removed = new Set<string>();
   readonly #promises: Promise<unknown>[] = [];
   readonly #plain: { calls: number };
-  #disturbs = false;
+  #disturbances = 0;
 
   /**
    * @param isAll whether every process is monitored for as long as the group lives
@@ -97,9 +97,9 @@ export class AuditGroup {
     return this.#plain.calls;
   }
 
-  /** Whether a member made the guest leave a block in the middle. */
-  get disturbs(): boolean {
-    return this.#disturbs;
+  /** How often a callback did something for which the guest may have left a block, to enter it anew. */
+  get disturbances(): number {
+    return this.#disturbances;
   }
 
   get description(): string {
@@ -309,6 +309,7 @@ export class AuditGroup {
     const name = this.#callback(() => {
       if (++calls % every !== 0 || promised === most) return;
       promised++;
+      this.#disturbances++;
       const delayMs = this.random.between(0, 15);
       const fails = this.random.chance(40);
       if (fails) rejected++;
@@ -318,7 +319,6 @@ export class AuditGroup {
       this.#promises.push(promise);
       return promise;
     });
-    this.#disturbs = true;
     this.#members.push({
       kind: "promising",
       name,
@@ -337,7 +337,10 @@ export class AuditGroup {
     let victimCalls = 0;
     const victim = kind === "removing another" ? this.#callback(() => void victimCalls++) : undefined;
     const name = this.#callback((own) => {
-      if (++calls === after) this.#removeOne(victim ?? own);
+      if (++calls === after) {
+        this.#disturbances++;
+        this.#removeOne(victim ?? own);
+      }
     });
     const least = (plain: number): boolean => calls === Math.min(after, plain);
     if (victim !== undefined) {
@@ -362,6 +365,7 @@ export class AuditGroup {
     let added = 0;
     const name = this.#callback(() => {
       if (++calls === after) {
+        this.#disturbances++;
         const other = this.#callback(() => void added++);
         this.#members.push({
           kind: "adding",
@@ -383,6 +387,7 @@ export class AuditGroup {
     let calls = 0;
     const name = this.#callback(() => {
       if (++calls % every !== 0) return;
+      this.#disturbances++;
       for (const worker of this.context.workers) {
         const bytes = readVa(worker.pgd, worker.words + 4000n, 96);
         // What a TLB or context callback may not do, it does not.
@@ -394,7 +399,6 @@ export class AuditGroup {
         getRunningProcess(cpu.index);
       }
     });
-    if (EXACT.includes(this.type)) this.#disturbs = true;
     this.#members.push({
       kind: "writing",
       name,
