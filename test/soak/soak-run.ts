@@ -68,6 +68,7 @@ export class SoakRun {
     try {
       this.#prepare();
       const { status, signal } = await this.#execute();
+      if (this.#violations.length > 0) return this.#result();
       if (status !== 0) this.#violate(`rebox ended with ${signal ?? status}: ${this.#errors.slice(-3000)}`);
       else if (!this.#hasEnded) this.#violate("the script did not come to its end");
       this.#readSerial();
