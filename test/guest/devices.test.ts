@@ -1,22 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
-
-/** Reads the frames of a pcap file, in order and as hexadecimal digits. */
-function readPcap(path: string): string[] {
-  const file = readFileSync(path);
-  assert.equal(file.readUInt32LE(0), 0xa1b2c3d4);
-  const frames: string[] = [];
-  for (let at = 24; at < file.length;) {
-    const size = file.readUInt32LE(at + 8);
-    frames.push(file.toString("hex", at + 16, at + 16 + size));
-    at += 16 + size;
-  }
-  return frames;
-}
+import { readPcap } from "./pcap";
 
 const FRAME_SCRIPT = `
   import { CallbackManager } from "rebox";
