@@ -105,7 +105,7 @@ async function stepAndWatch(image: BootImage): Promise<{ stepped: readonly strin
   }
 }
 
-test("instructions begin where gdb stops when it steps, beside it and in a run of their own", () =>
+test("case 10, case 11: instructions begin where gdb stops when it steps, beside it and in a run of their own", () =>
   withBootImage(CONTROL_FLOW, async (image) => {
     const { stepped, run } = await stepAndWatch(image);
     assert.deepEqual(readWatched(run).begun, stepped);
