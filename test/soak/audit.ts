@@ -111,7 +111,7 @@ export class Audit {
     const counted = getBlockCount() - blocks.first + 1;
     // A block that is left because of what a callback did, and entered anew, is counted natively each time.
     const now = groups.reduce((sum, group) => sum + group.disturbances, this.#disturbances);
-    // Known defect, see "a hook that removed itself is called again when it is added anew" in test/guest/hooks.test.ts:
+    // Known defect, see "a hook that removed itself is called again when it is added anew" in test/guest/hook-turns.test.ts:
     // one event may be lost where a callback has changed something before, and had been removed since.
     const disturbances = now + KNOWN_LOST;
     const fits = counted >= blocks.calls && counted <= blocks.calls + disturbances;
