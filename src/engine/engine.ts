@@ -163,6 +163,8 @@ export class Engine {
     this.#runs = true;
     if (this.#startsPaused) {
       this.#onRunState(false, "prelaunch");
+      // gdb or a monitor may continue it: a kick wakes the event loop only where a slice has gone to sleep before.
+      this.#schedule();
       return;
     }
     this.resume().catch(() => {

@@ -1,22 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
-
-/** Reads the frames of a pcap file, in order and as hexadecimal digits. */
-function readPcap(path: string): string[] {
-  const file = readFileSync(path);
-  assert.equal(file.readUInt32LE(0), 0xa1b2c3d4);
-  const frames: string[] = [];
-  for (let at = 24; at < file.length;) {
-    const size = file.readUInt32LE(at + 8);
-    frames.push(file.toString("hex", at + 16, at + 16 + size));
-    at += 16 + size;
-  }
-  return frames;
-}
+import { readPcap } from "./pcap";
 
 const FRAME_SCRIPT = `
   import { CallbackManager } from "rebox";
@@ -58,7 +46,7 @@ function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
 const BOOT_FILE = Buffer.concat([Buffer.from("ba0406b80020eff4", "hex"), Buffer.alloc(5000, 0x6e)]);
 
 for (const card of ["ne2k_pci", "e1000", "virtio-net-pci"]) {
-  test(`frames of a boot from the network through ${card} are those that QEMU's own dump has`, () =>
+  test(`case 7: frames of a boot from the network through ${card} are those that QEMU's own dump has`, () =>
     inFolder(async (folder) => {
       const pcap = join(folder, "frames.pcap");
       writeFileSync(join(folder, "boot.bin"), BOOT_FILE);
@@ -141,7 +129,7 @@ const KEYS: Record<string, string> = {
   ret: "5a f05a",
 };
 
-test("a key pressed and let go is the codes of a PS/2 keyboard, and nothing after the callback's end", async () => {
+test("case 6: a key pressed and let go is the codes of a PS/2 keyboard, and nothing after the callback's end", async () => {
   const run = await runGuest({
     task: "keys",
     script: (serial) => `
@@ -184,7 +172,7 @@ test("a key pressed and let go is the codes of a PS/2 keyboard, and nothing afte
   assert.deepEqual(run.messages, ["before ", ...expected, "after "]);
 });
 
-test("pages are reported when they enter the TLB: those that a program touches, and no address that is not virtual", async () => {
+test("case 9: pages are reported when they enter the TLB: those that a program touches, and no address that is not virtual", async () => {
   const run = await runGuest({
     task: "exact",
     script: (serial) => `

@@ -102,6 +102,7 @@ test("Ctrl-C ends a running guest cleanly, and its monitor's socket is gone", as
     const serial = join(folder, "serial.txt");
     const socket = join(folder, "monitor.sock");
     let socketSeen = false;
+    let timer: NodeJS.Timeout | undefined;
     const run = await runRebox(
       [
         "run",
@@ -112,7 +113,7 @@ test("Ctrl-C ends a running guest cleanly, and its monitor's socket is gone", as
       ],
       40_000,
       (pid) => {
-        const timer = setInterval(() => {
+        timer = setInterval(() => {
           if (existsSync(serial) && readFileSync(serial, "latin1").includes("busy=1")) {
             clearInterval(timer);
             socketSeen = existsSync(socket);
@@ -120,7 +121,8 @@ test("Ctrl-C ends a running guest cleanly, and its monitor's socket is gone", as
           }
         }, 50);
       },
-    );
+      // A guest that never comes up must not keep the test alive.
+    ).finally(() => clearInterval(timer));
     assert.equal(run.status, 130, run.stderr);
     assert.ok(socketSeen, "the monitor listened");
     assert.deepEqual(readdirSync(folder), ["serial.txt"]);

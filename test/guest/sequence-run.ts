@@ -4,9 +4,10 @@ import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
  * Runs native/guest/programs/exact.c with a script that watches its sequence: `onBegin` registers callbacks when the
  * sequence begins, `isInside()` tells whether the vCPU is in it, and `onEnd` prints what was seen.
  */
-export function watchSequence(onBegin: string, onEnd: string): Promise<GuestRun> {
+export function watchSequence(onBegin: string, onEnd: string, qemuArgs: readonly string[] = []): Promise<GuestRun> {
   return runGuest({
     task: "exact",
+    qemuArgs,
     script: (serial) => `
       import { CallbackManager, type CallbackFilter, findPa, getRunningProcess, listCallbacks, readCpu, readVa,
                startMonitoringProcess, stopMonitoringProcess, writeVa } from "rebox";

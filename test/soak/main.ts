@@ -1,0 +1,37 @@
+import { parseArgs } from "node:util";
+import { SoakRun } from "./soak-run";
+
+const USAGE = "usage: npm run soak -- [--minutes N] [--seed N] [--first N]";
+const LARGEST_SEED = 0xffffffff;
+
+function fail(message: string): never {
+  console.error(`soak: ${message}\n${USAGE}`);
+  process.exit(2);
+}
+
+function readNumber(name: string, text: string, largest: number): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= largest)) fail(`--${name} is ${text}: a number above 0, at most ${largest}`);
+  return value;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { minutes: { type: "string" }, seed: { type: "string" }, first: { type: "string" } },
+  });
+  const minutes = readNumber("minutes", values.minutes ?? "30", 10_000);
+  const seed = Math.floor(
+    readNumber("seed", values.seed ?? String(1 + Math.floor(Math.random() * LARGEST_SEED)), LARGEST_SEED),
+  );
+  const first = Math.floor(readNumber("first", values.first ?? "1", LARGEST_SEED));
+  console.log(`soak: ${minutes} minutes with seed ${seed}`);
+  const run = new SoakRun({ seconds: minutes * 60, seed, first, say: (line) => console.log(`soak: ${line}`) });
+  const { violations, summary } = await run.run();
+  console.log(`soak: ${summary}`);
+  if (violations.length > 0) {
+    console.error(`soak: failed with seed ${seed}: ${violations[0]}`);
+    process.exit(1);
+  }
+}
+
+main().catch((error: Error) => fail(error.message));
