@@ -7,7 +7,7 @@ test("blocks are reported of the monitored process only, with the vCPU at the bl
     task: "busy",
     script: (serial) => `
       ${scriptPrelude(serial)}
-      import { CallbackManager, Engine, TranslationBlock, getRunningProcess, isMonitoredProcess, readCpu, readVa,
+      import { ALL_PROCESSES, CallbackManager, Engine, TranslationBlock, getRunningProcess, isMonitoredProcess, readCpu, readVa,
                startMonitoringProcess, stopMonitoringProcess } from "rebox";
       let cm: CallbackManager;
       const counts = new Map<bigint, number>();
@@ -15,13 +15,18 @@ test("blocks are reported of the monitored process only, with the vCPU at the bl
         cm = new CallbackManager(handle);
         void untilTruth("busy").then(() => {
           // The shell that does the work comes back after each process that it starts.
-          const name = cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, (_, pgd) => {
-            counts.set(pgd, (counts.get(pgd) ?? 0) + 1);
+          let last = 0n;
+          startMonitoringProcess(ALL_PROCESSES);
+          const name = cm.addCallback(CallbackManager.BLOCK_BEGIN_CB, (cpuIndex) => {
+            const pgd = getRunningProcess(cpuIndex);
+            counts.set(pgd, (counts.get(pgd) ?? 0) + (pgd === last ? 0 : 1));
+            last = pgd;
             if (counts.get(pgd) === 5) {
               cm.rmCallback(name);
+              stopMonitoringProcess(ALL_PROCESSES);
               watch(pgd, printer);
             }
-          });
+          }, { filter: { mode: "user" } });
         });
       }
       function watch(target: bigint, printer: (text: string) => void): void {
