@@ -35,12 +35,15 @@ target:
   mov $0x6000, %di
   mov $9, %cx
   xor %ax, %ax
+repeat_store:
   rep stosb
   mov $0x6000, %si
   mov $0x6100, %di
   mov $5, %cx
+repeat_move:
   rep movsw
   xor %cx, %cx
+repeat_nothing:
   rep stosb
   jcxz skip
   hlt

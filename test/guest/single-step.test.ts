@@ -105,10 +105,19 @@ async function stepAndWatch(image: BootImage): Promise<{ stepped: readonly strin
   }
 }
 
+const REPEATED = ["repeat_store", "repeat_move"];
+
+/** Leaves one step of a repeated string instruction: each of its turns is a step, but need not be an event. */
+function joinTurns({ labels }: BootImage, pcs: readonly string[]): string[] {
+  const repeated = REPEATED.map((label) => labels.get(label)!.toString(16));
+  return pcs.filter((pc, index) => !(repeated.includes(pc) && pcs[index - 1] === pc));
+}
+
 test("case 10, case 11: instructions begin where gdb stops when it steps, beside it and in a run of their own", () =>
   withBootImage(CONTROL_FLOW, async (image) => {
-    const { stepped, run } = await stepAndWatch(image);
-    assert.deepEqual(readWatched(run).begun, stepped);
+    const { stepped: steps, run } = await stepAndWatch(image);
+    assert.deepEqual(readWatched(run).begun, steps);
+    const stepped = joinTurns(image, steps);
     const alone = readWatched(await watch(image));
     assert.deepEqual(alone.begun, stepped);
     // Where the vCPU is when an instruction ends is where gdb stops after it.
@@ -125,7 +134,7 @@ test("case 10, case 11: instructions begin where gdb stops when it steps, beside
 
 test("with one instruction for each block, blocks end where gdb's steps end", () =>
   withBootImage(CONTROL_FLOW, async (image) => {
-    const { stepped } = await stepAndWatch(image);
+    const stepped = joinTurns(image, (await stepAndWatch(image)).stepped);
     const single = readWatched(await watch(image, ["-accel", "tcg,thread=single,one-insn-per-tb=on"]));
     assert.deepEqual(single.blocks, stepped);
     assert.deepEqual(single.last, stepped.slice(0, -1));
