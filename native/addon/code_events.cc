@@ -31,10 +31,11 @@ inline EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
   return facts;
 }
 
-// The stream that is all that listens to kind, when it is. A vCPU that came later is not known to it.
+// The stream that is all that listens to kind, when it is. A vCPU that came later is not known to it, and an event may
+// have been told it already.
 inline Stream* DirectStream(int kind, int cpu_index) {
   Stream* stream = subscriptions.direct[kind];
-  return stream && stream->Knows(cpu_index) ? stream : nullptr;
+  return stream && stream->Knows(cpu_index) && !rebox_told.newer_than ? stream : nullptr;
 }
 
 // A full stream that is all that listens to kind.
@@ -121,7 +122,7 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
   }
   bool is_for_all = IsForAll(REBOX_OPCODE_RANGE);
   subscriptions.by_kind[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
-    if (opcode < listener.first_opcode || opcode > listener.last_opcode) {
+    if (opcode < listener.first_opcode || opcode > listener.last_opcode || IsTold(listener)) {
       return;
     }
     auto make_facts = [&] {

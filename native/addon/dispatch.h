@@ -39,6 +39,9 @@ inline bool CanDeliver(int cpu_index) {
 // Whether the event being reported is one for listeners without a trigger. Ask before the first is called.
 inline bool IsForAll(int kind) { return !subscriptions.everywhere[kind] || rebox_told.monitored; }
 
+// Whether the event being reported is a repetition for this listener.
+inline bool IsTold(const Listener& listener) { return listener.subscription <= rebox_told.newer_than; }
+
 // Asks filter and trigger, in this order, because a trigger costs more.
 template <typename MakeFacts, typename MakeParams>
 inline bool PassesNatively(Listener& listener, MakeFacts make_facts, MakeParams make_params) {
@@ -78,7 +81,7 @@ inline void FireAll(int kind, int cpu_index, MakeFacts make_facts, MakeArguments
   }
   bool is_for_all = IsForAll(kind);
   subscriptions.by_kind[kind].Each([&](Listener& listener) {
-    if (!IsForScript(listener, is_for_all, make_facts, make_params)) {
+    if (IsTold(listener) || !IsForScript(listener, is_for_all, make_facts, make_params)) {
       return;
     }
     State().calls.PrepareScope();

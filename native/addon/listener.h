@@ -16,6 +16,8 @@ struct Listener {
   uint32_t id = 0;
   // A rebox_event or a GuestEvent.
   int kind = REBOX_BLOCK_BEGIN;
+  // When it subscribed; see rebox_subscription(). Not 0, which is nobody's.
+  uint64_t subscription = 1;
   Callable function;
   bool alive = true;
   // Not delivered to any more, but still listed: its filter will let nothing through.

@@ -59,8 +59,10 @@ uint32_t Subscriptions::Add(std::unique_ptr<Listener> listener) {
   by_id[id] = added;
   if (added->kind == REBOX_OPCODE_RANGE) {
     rebox_watch_opcodes(added->first_opcode, added->last_opcode);
+    added->subscription = rebox_subscription();
   } else if (added->kind < REBOX_EVENT_COUNT) {
     rebox_watch(static_cast<rebox_event>(added->kind), true);
+    added->subscription = rebox_subscription();
     added->left_out_before = rebox_left_out(static_cast<rebox_event>(added->kind));
   }
   UpdateNeeds(added->kind);

@@ -24,6 +24,7 @@ typedef struct code_hook {
     uint32_t id;
     bool is_block;
     uint64_t pgd;
+    uint64_t subscription;
 } code_hook;
 
 /* A hook came to, or went from, this offset. */
@@ -80,7 +81,7 @@ static uint32_t find_hook(bool is_block, uint64_t pc, uint64_t pgd, uint32_t pre
         const code_hook *hook = &g_array_index(here, code_hook, i);
 
         if (hook->id > previous && hook->is_block == is_block &&
-            (hook->pgd == pgd || hook->pgd == REBOX_ALL_PROCESSES)) {
+            hook->subscription > rebox_told.newer_than && (hook->pgd == pgd || hook->pgd == REBOX_ALL_PROCESSES)) {
             return hook->id;
         }
     }
@@ -91,10 +92,12 @@ void rebox_call_code_hooks(int cpu_index, rebox_block *block, uint64_t pc, uint6
 {
     /* A listener may add and remove hooks: only those that were there count, and each is looked up anew. */
     uint32_t newest = last_hook_id;
+    uint64_t newer_than = rebox_told.newer_than;
     uint32_t id = 0;
 
     while ((id = find_hook(block != NULL, pc, pgd, id)) && id <= newest) {
         rebox_listening->hooked(rebox_listening->opaque, cpu_index, block, id);
+        rebox_told.newer_than = newer_than;
     }
 }
 
@@ -236,7 +239,9 @@ void rebox_code_page_filled(CPUState *cpu, uint64_t address)
 
 uint32_t rebox_hook(bool is_block, uint64_t address, uint64_t pgd)
 {
-    code_hook hook = { .id = ++last_hook_id, .is_block = is_block, .pgd = pgd };
+    code_hook hook = {
+        .id = ++last_hook_id, .is_block = is_block, .pgd = pgd, .subscription = ++rebox_last_subscription,
+    };
     GArray *here = g_hash_table_lookup(hooks, &address);
     hooked_page *page = get_page(address & TARGET_PAGE_MASK);
 

@@ -12,7 +12,8 @@
 
 /*
  * Leaves the generated code when a listener changed what it was generated for; does not return then. env->eip is the
- * next address to execute, and up to stage its events have been reported.
+ * next address to execute, and up to stage its events have been reported; whoever subscribed meanwhile waits for the
+ * next ones.
  */
 static void leave(CPUState *cpu, rebox_disturbance disturbance, rebox_resumption stage)
 {
@@ -20,12 +21,12 @@ static void leave(CPUState *cpu, rebox_disturbance disturbance, rebox_resumption
     uint64_t pc = rebox_linear_pc(env);
     bool monitored = rebox_is_monitored_now(cpu);
 
-    /* Without events there nobody would take the mark, and a later listener would miss one. */
+    /* Without events there nobody would take the mark. */
     if (disturbance == REBOX_PC_CHANGED || !(rebox_has_insn_events(pc, monitored) ||
                                              (stage == REBOX_RESUME_BLOCK && rebox_has_block_events(pc, monitored)))) {
         stage = REBOX_RESUME_NOTHING;
     }
-    rebox_mark_resumption(env, stage);
+    rebox_mark_resumption(env, stage, rebox_last_subscription);
     cpu_loop_exit_noexc(cpu);
 }
 
@@ -38,39 +39,12 @@ static inline void leave_if_disturbed(CPUState *cpu, rebox_resumption stage)
     }
 }
 
-/* A block that the vCPU left at its start, and comes back to. */
-static void resume_block(int cpu_index, CPUX86State *env, rebox_block *translated, bool monitored,
-                         rebox_resumption stage)
-{
-    /* An instruction's callback was the last; its events are skipped by begin_insn(), if there are any. */
-    if (stage == REBOX_RESUME_INSN && rebox_has_insn_events(rebox_linear_pc(env), monitored)) {
-        rebox_mark_resumption(env, REBOX_RESUME_INSN);
-    }
-    if (rebox_wanted(REBOX_BLOCK_END, monitored)) {
-        rebox_begin_block(cpu_index, rebox_block_at(rebox_linear_pc(env), translated), monitored);
-    }
-}
-
-/* The start of a block: the end of what came before, hooks, then the general event where it is wanted. */
-static inline void begin_block(int cpu_index, rebox_block *translated, bool monitored)
+static inline void report_block(int cpu_index, rebox_block *block, bool monitored)
 {
     CPUState *cpu = current_cpu;
-    CPUX86State *env = cpu_env(cpu);
-    rebox_block *block;
-    rebox_resumption stage = rebox_take_resumption(env, env->eip);
 
-    monitored = monitored && rebox_is_monitored_now(cpu);
-    if (unlikely(stage != REBOX_RESUME_NOTHING)) {
-        resume_block(cpu_index, env, translated, monitored, stage);
-        return;
-    }
-    if (rebox_any_pending(cpu_index)) {
-        rebox_finish(cpu_index, rebox_linear_pc(env), true);
-        leave_if_disturbed(cpu, REBOX_RESUME_NOTHING);
-    }
-    block = rebox_block_at(rebox_linear_pc(env), translated);
     if (rebox_may_be_hooked(true, block->pc)) {
-        rebox_call_code_hooks(cpu_index, block, block->pc, rebox_pgd_identity(env));
+        rebox_call_code_hooks(cpu_index, block, block->pc, rebox_pgd_identity(cpu_env(cpu)));
     }
     if (rebox_wanted(REBOX_BLOCK_END, monitored)) {
         rebox_begin_block(cpu_index, block, monitored);
@@ -79,7 +53,44 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
         rebox_told.monitored = monitored;
         rebox_listening->block_begin(rebox_listening->opaque, cpu_index, block);
     }
+    rebox_told.newer_than = 0;
     leave_if_disturbed(cpu, REBOX_RESUME_BLOCK);
+}
+
+/* A block that the vCPU left at its start, and comes back to: only who has come since is told. */
+static void resume_block(int cpu_index, CPUX86State *env, rebox_block *block, bool monitored, rebox_resumption stage,
+                         uint64_t told)
+{
+    if (stage == REBOX_RESUME_INSN) {
+        /* An instruction's callback was the last: that instruction comes next. */
+        rebox_mark_resumption(env, stage, told);
+    }
+    if (told != rebox_last_subscription) {
+        rebox_told.newer_than = told;
+        report_block(cpu_index, block, monitored);
+    } else if (rebox_wanted(REBOX_BLOCK_END, monitored)) {
+        rebox_begin_block(cpu_index, block, monitored);
+    }
+}
+
+/* The start of a block: the end of what came before, hooks, then the general event where it is wanted. */
+static inline void begin_block(int cpu_index, rebox_block *translated, bool monitored)
+{
+    CPUState *cpu = current_cpu;
+    CPUX86State *env = cpu_env(cpu);
+    uint64_t told = 0;
+    rebox_resumption stage = rebox_take_resumption(env, env->eip, &told);
+
+    monitored = monitored && rebox_is_monitored_now(cpu);
+    if (unlikely(stage != REBOX_RESUME_NOTHING)) {
+        resume_block(cpu_index, env, rebox_block_at(rebox_linear_pc(env), translated), monitored, stage, told);
+        return;
+    }
+    if (rebox_any_pending(cpu_index)) {
+        rebox_finish(cpu_index, rebox_linear_pc(env), true);
+        leave_if_disturbed(cpu, REBOX_RESUME_NOTHING);
+    }
+    report_block(cpu_index, rebox_block_at(rebox_linear_pc(env), translated), monitored);
 }
 
 void rebox_on_monitored_block(unsigned int cpu_index, void *block)
@@ -134,14 +145,21 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
     uint64_t eip = pc - rebox_code_base(env);
     uint16_t opcode = INSN_OPCODE(data);
     rebox_disturbance disturbance;
+    uint64_t told = 0;
 
-    if (unlikely(rebox_take_resumption(env, eip) != REBOX_RESUME_NOTHING)) {
-        return;
+    bool is_resumed = unlikely(rebox_take_resumption(env, eip, &told) != REBOX_RESUME_NOTHING);
+
+    if (is_resumed) {
+        if (told == rebox_last_subscription) {
+            return;
+        }
+        rebox_told.newer_than = told;
     }
     monitored = monitored && rebox_is_monitored_now(cpu);
     env->eip = eip;
     rebox_code_pointer = code_pointer;
-    if (rebox_any_pending(cpu_index)) {
+    /* What is pending of an instruction that is resumed is its own. */
+    if (rebox_any_pending(cpu_index) && !is_resumed) {
         rebox_finish(cpu_index, pc, false);
     }
     if (rebox_may_be_hooked(false, pc)) {
@@ -153,13 +171,15 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
     if (opcode && !rebox_opcode_interrupts(opcode)) {
         rebox_begin_opcode(opcode, INSN_SIZE(data), cpu_index);
     } else if (opcode && rebox_wanted(REBOX_OPCODE_RANGE, monitored)) {
-        rebox_told = (rebox_event_facts) { .monitored = monitored, .insn_size = INSN_SIZE(data) };
+        rebox_told.monitored = monitored;
+        rebox_told.insn_size = INSN_SIZE(data);
         rebox_listening->opcode(rebox_listening->opaque, cpu_index, opcode, pc, 0);
     }
     if (rebox_wanted(REBOX_INSN_BEGIN, monitored)) {
         rebox_told.monitored = monitored;
         rebox_listening->insn_begin(rebox_listening->opaque, cpu_index);
     }
+    rebox_told.newer_than = 0;
     disturbance = rebox_take_disturbance();
     if (unlikely(disturbance != REBOX_UNDISTURBED)) {
         rebox_settle_flags(cpu);

@@ -42,6 +42,7 @@ typedef struct opcode_range {
 bool rebox_watched[REBOX_EVENT_COUNT];
 bool rebox_watched_everywhere[REBOX_EVENT_COUNT];
 rebox_event_facts rebox_told;
+uint64_t rebox_last_subscription;
 static const rebox_listener nobody;
 const rebox_listener *rebox_listening = &nobody;
 
@@ -301,8 +302,14 @@ void rebox_listen(const rebox_listener *listener)
     rebox_listening = listener;
 }
 
+uint64_t rebox_subscription(void)
+{
+    return rebox_last_subscription;
+}
+
 void rebox_watch(rebox_event event, bool on)
 {
+    rebox_last_subscription += on;
     if (rebox_watched[event] != on) {
         rebox_watched[event] = on;
         if (event <= REBOX_OPCODE_RANGE) {
@@ -323,6 +330,7 @@ void rebox_watch_opcodes(uint16_t first, uint16_t last)
 {
     opcode_range added = { .first = first, .last = last, .count = 1 };
 
+    rebox_last_subscription++;
     for (guint i = 0; i < ranges->len; i++) {
         opcode_range *range = &g_array_index(ranges, opcode_range, i);
 

@@ -81,6 +81,7 @@ void rebox_sync_address_space(CPUState *cpu);
 extern const rebox_listener *rebox_listening;
 extern bool rebox_watched[REBOX_EVENT_COUNT];
 extern bool rebox_watched_everywhere[REBOX_EVENT_COUNT];
+extern uint64_t rebox_last_subscription;
 /* Whether an event of executed code is wanted of a process that is, or is not, monitored. */
 static inline bool rebox_wanted(rebox_event event, bool monitored)
 {

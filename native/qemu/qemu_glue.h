@@ -274,9 +274,17 @@ REBOX_API void rebox_watch_everywhere(rebox_event event, bool on);
 /* About the event of executed code that a listener is being told, until it causes another one. */
 typedef struct rebox_event_facts {
     bool monitored;       /* it is one of a monitored process */
+    /*
+     * Of blocks and instructions that begin, unless 0: who listened by then (rebox_subscription()) has been told
+     * already, and it was left to be executed anew.
+     */
+    uint64_t newer_than;
     uint8_t insn_size;    /* of listener->opcode: the size of the instruction, in bytes */
 } rebox_event_facts;
 REBOX_API extern rebox_event_facts rebox_told;
+
+/* The number of the last rebox_watch(on), rebox_hook() or rebox_watch_opcodes(): they are counted from 1. */
+REBOX_API uint64_t rebox_subscription(void);
 
 /*
  * Calls listener->hooked at address, for a block or an instruction that begins there, in pgd or, with

@@ -3,7 +3,8 @@
  *
  * Between leaving the code and coming back to it an interrupt may be taken, its handler may disturb the vCPU too, and
  * the scheduler may continue the interrupted thread on another vCPU. So a mark names a place in a thread, which is what
- * address space, program counter and stack pointer are together, and there are several of them.
+ * address space, program counter and stack pointer are together, and there are several of them. Meanwhile listeners may
+ * have come and gone, so that nobody took the mark: it says to whom the events were told, and all others are told.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,6 +16,7 @@
 typedef struct mark {
     rebox_resumption stage;
     uint64_t eip, stack_pointer, pgd;
+    uint64_t told;
 } mark;
 
 unsigned int rebox_resumptions;
@@ -26,7 +28,7 @@ static void forget_mark(unsigned int index)
     memmove(&marks[index], &marks[index + 1], (rebox_resumptions - index) * sizeof(mark));
 }
 
-rebox_resumption rebox_find_resumption(CPUX86State *env, uint64_t eip)
+rebox_resumption rebox_find_resumption(CPUX86State *env, uint64_t eip, uint64_t *told)
 {
     uint64_t pgd = rebox_pgd_identity(env);
 
@@ -34,6 +36,7 @@ rebox_resumption rebox_find_resumption(CPUX86State *env, uint64_t eip)
         if (marks[i].eip == eip && marks[i].stack_pointer == env->regs[R_ESP] && marks[i].pgd == pgd) {
             rebox_resumption stage = marks[i].stage;
 
+            *told = marks[i].told;
             forget_mark(i);
             return stage;
         }
@@ -41,10 +44,12 @@ rebox_resumption rebox_find_resumption(CPUX86State *env, uint64_t eip)
     return REBOX_RESUME_NOTHING;
 }
 
-void rebox_mark_resumption(CPUX86State *env, rebox_resumption stage)
+void rebox_mark_resumption(CPUX86State *env, rebox_resumption stage, uint64_t told)
 {
+    uint64_t unused;
+
     /* An older mark of the same place belongs to a thread that will not come back for it. */
-    rebox_find_resumption(env, env->eip);
+    rebox_find_resumption(env, env->eip, &unused);
     if (stage == REBOX_RESUME_NOTHING) {
         return;
     }
@@ -53,5 +58,6 @@ void rebox_mark_resumption(CPUX86State *env, rebox_resumption stage)
     }
     marks[rebox_resumptions++] = (mark) {
         .stage = stage, .eip = env->eip, .stack_pointer = env->regs[R_ESP], .pgd = rebox_pgd_identity(env),
+        .told = told,
     };
 }

@@ -14,15 +14,15 @@ typedef enum rebox_resumption { REBOX_RESUME_NOTHING, REBOX_RESUME_BLOCK, REBOX_
 /* How many marks there are: asked for every block and instruction. */
 extern unsigned int rebox_resumptions;
 
-rebox_resumption rebox_find_resumption(CPUX86State *env, uint64_t eip);
+rebox_resumption rebox_find_resumption(CPUX86State *env, uint64_t eip, uint64_t *told);
 
-/* Marks that the events at env->eip, up to stage, have been reported. */
-void rebox_mark_resumption(CPUX86State *env, rebox_resumption stage);
+/* Marks that the events at env->eip, up to stage, have been reported to those who had subscribed by told. */
+void rebox_mark_resumption(CPUX86State *env, rebox_resumption stage, uint64_t told);
 
-/* Tells how far whoever comes back to eip had come; once. */
-static inline rebox_resumption rebox_take_resumption(CPUX86State *env, uint64_t eip)
+/* Tells how far whoever comes back to eip had come, and to whom that was told; once. */
+static inline rebox_resumption rebox_take_resumption(CPUX86State *env, uint64_t eip, uint64_t *told)
 {
-    return likely(!rebox_resumptions) ? REBOX_RESUME_NOTHING : rebox_find_resumption(env, eip);
+    return likely(!rebox_resumptions) ? REBOX_RESUME_NOTHING : rebox_find_resumption(env, eip, told);
 }
 
 #endif
