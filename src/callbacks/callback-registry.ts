@@ -22,6 +22,8 @@ export interface RegisteredCallback {
 
 const byName = new Map<string, RegisteredCallback>();
 const byListener = new Map<number, RegisteredCallback>();
+/** Removed in this turn of the event loop: one may still be running, and throw. */
+const leaving = new Map<number, RegisteredCallback>();
 let connected = false;
 
 function asError(thrown: unknown): Error {
@@ -29,15 +31,21 @@ function asError(thrown: unknown): Error {
 }
 
 /** What is left to do when a callback's listener is no more. */
-function forget({ name, type, listenerId }: RegisteredCallback): void {
+function forget(callback: RegisteredCallback): void {
+  const { name, type, listenerId } = callback;
   byName.delete(name);
   byListener.delete(listenerId);
+  if (leaving.size === 0) setImmediate(() => leaving.clear());
+  leaving.set(listenerId, callback);
   withdrawReplay(listenerId);
   if (isGuestEventType(type)) updateWatched(type);
 }
 
-function onFailure(listenerId: number, thrown: unknown, cutOff: boolean): void {
-  const callback = byListener.get(listenerId);
+function findRunning(listenerId: number): RegisteredCallback | undefined {
+  return byListener.get(listenerId) ?? leaving.get(listenerId);
+}
+
+function onFailure(callback: RegisteredCallback | undefined, thrown: unknown, cutOff: boolean): void {
   if (!callback) {
     return;
   }
@@ -64,9 +72,13 @@ function connect(): void {
   if (!connected) {
     connected = true;
     const createBlock = (pc: bigint, size: number, icount: number) => new TranslationBlock(pc, size, icount);
-    const onPromise = (listenerId: number, promise: Promise<unknown>) =>
-      holdGuest(listenerId, promise, (error) => onFailure(listenerId, error, false));
-    Engine.get().native.setScriptObjects([...getCpus()], createBlock, onFailure, onPromise);
+    const onPromise = (listenerId: number, promise: Promise<unknown>) => {
+      const callback = findRunning(listenerId);
+      holdGuest(listenerId, promise, (error) => onFailure(callback, error, false));
+    };
+    const onThrown = (listenerId: number, thrown: unknown, cutOff: boolean) =>
+      onFailure(findRunning(listenerId), thrown, cutOff);
+    Engine.get().native.setScriptObjects([...getCpus()], createBlock, onThrown, onPromise);
   }
 }
 
