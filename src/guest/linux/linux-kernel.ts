@@ -1,0 +1,120 @@
+import type { Ram } from "../../memory/ram";
+import { type LinearRange, VirtualMemory } from "../../memory/virtual-memory";
+import { findPlace, getPlace, type Place } from "../../symbols/member-path";
+import type { SymbolTable } from "../../symbols/symbol-table";
+import type { TypeSource } from "../../symbols/type-source";
+import type { KernelImage } from "./kernel-image";
+import { MissingSymbolError } from "./missing-symbol-error";
+
+/** What a kernel was found to be made of. */
+export interface KernelParts {
+  readonly ram: Ram;
+  readonly image: KernelImage;
+  readonly directMap: LinearRange;
+  readonly symbols: SymbolTable;
+  readonly types: TypeSource;
+  /** The kernel's own words: "Linux version 6.1.0 ...". */
+  readonly banner: string;
+}
+
+/** A Linux kernel that was found in a guest: its memory, symbols and types. */
+export class LinuxKernel {
+  readonly ram: Ram;
+  readonly image: KernelImage;
+  readonly directMap: LinearRange;
+  readonly symbols: SymbolTable;
+  readonly types: TypeSource;
+  readonly banner: string;
+  /** The kernel's own address space. */
+  readonly memory: VirtualMemory;
+  readonly #places = new Map<string, Place | undefined>();
+
+  constructor(parts: KernelParts) {
+    this.ram = parts.ram;
+    this.image = parts.image;
+    this.directMap = parts.directMap;
+    this.symbols = parts.symbols;
+    this.types = parts.types;
+    this.banner = parts.banner;
+    const { start, size, physical } = parts.image;
+    const linear = [parts.directMap, { start, end: start + BigInt(size), physical }];
+    const table = this.findSymbol("init_top_pgt", "swapper_pg_dir");
+    // The tables of a process, with which the kernel was found, end with the process.
+    const root =
+      table === undefined ? -1 : new VirtualMemory(parts.ram, parts.image.tables, -1, linear).translate(table);
+    this.memory = new VirtualMemory(parts.ram, parts.image.tables, root < 0 ? parts.image.root : root, linear);
+  }
+
+  /** 32 or 64. */
+  get bits(): 32 | 64 {
+    return this.image.tables.pointerSize === 8 ? 64 : 32;
+  }
+
+  /** The release, as `uname -r` prints it. */
+  get release(): string {
+    return /^Linux version (\S+)/.exec(this.banner)?.[1] ?? "";
+  }
+
+  /** Finds the address of the first of these symbols that exists. */
+  findSymbol(...names: readonly string[]): bigint | undefined {
+    for (const name of names) {
+      const address = this.symbols.findAddress(name);
+      if (address !== undefined) return address;
+    }
+    return undefined;
+  }
+
+  /**
+   * Gets the address of the first of these symbols that exists.
+   *
+   * @throws MissingSymbolError
+   */
+  symbol(...names: readonly string[]): bigint {
+    const address = this.findSymbol(...names);
+    if (address === undefined) throw new MissingSymbolError(names.join(" or "));
+    return address;
+  }
+
+  /**
+   * Gets a member's offset in bytes. Of several paths the first that exists is taken.
+   *
+   * @throws MissingTypeError that names the struct or member
+   */
+  offset(struct: string, ...paths: readonly string[]): number {
+    return this.place(struct, ...paths).offset;
+  }
+
+  /** Gets a member's place and type. @throws MissingTypeError */
+  place(struct: string, ...paths: readonly string[]): Place {
+    return this.findMember(struct, ...paths) ?? getPlace(this.types, struct, ...paths);
+  }
+
+  /** Finds a member's place; undefined when this kernel has no such struct or member. */
+  findMember(struct: string, ...paths: readonly string[]): Place | undefined {
+    for (const path of paths) {
+      const key = `${struct}.${path}`;
+      let place = this.#places.get(key);
+      if (place === undefined && !this.#places.has(key)) {
+        const type = this.types.findCompound(struct);
+        place = type && findPlace(type, path);
+        this.#places.set(key, place);
+      }
+      if (place) return place;
+    }
+    return undefined;
+  }
+
+  /** Gets a struct's size in bytes. @throws MissingTypeError */
+  sizeOf(struct: string): number {
+    return this.types.findCompound(struct)?.size ?? getPlace(this.types, struct).offset;
+  }
+
+  /**
+   * Makes the address space of a process.
+   *
+   * @param pgd the physical address of its page table, as getProcessList() and callbacks give it
+   */
+  space(pgd: bigint): VirtualMemory {
+    return new VirtualMemory(this.ram, this.image.tables, Number(pgd), this.memory.linear);
+  }
+}
