@@ -3,8 +3,10 @@ import { type LinearRange, VirtualMemory } from "../../memory/virtual-memory";
 import { findPlace, getPlace, type Place } from "../../symbols/member-path";
 import type { SymbolTable } from "../../symbols/symbol-table";
 import type { TypeSource } from "../../symbols/type-source";
+import { MissingTypeError } from "../../symbols/missing-type-error";
 import type { KernelImage } from "./kernel-image";
 import { MissingSymbolError } from "./missing-symbol-error";
+import { StructCursor } from "./struct-cursor";
 
 /** What a kernel was found to be made of. */
 export interface KernelParts {
@@ -106,7 +108,52 @@ export class LinuxKernel {
 
   /** Gets a struct's size in bytes. @throws MissingTypeError */
   sizeOf(struct: string): number {
-    return this.types.findCompound(struct)?.size ?? getPlace(this.types, struct).offset;
+    const type = this.types.findCompound(struct);
+    if (!type) throw new MissingTypeError(struct, undefined, this.types.origin);
+    return type.size;
+  }
+
+  /**
+   * Gets a struct at an address of the kernel.
+   *
+   * @throws MissingTypeError when there is no such struct
+   */
+  at(struct: string, address: bigint): StructCursor {
+    const type = this.types.findCompound(struct);
+    if (!type) throw new MissingTypeError(struct, undefined, this.types.origin);
+    return new StructCursor(this, type, address);
+  }
+
+  /**
+   * Reads a number, a pointer or a bit-field.
+   *
+   * @param address of the struct
+   * @throws AddressError
+   */
+  readValue(address: bigint, place: Place): bigint {
+    const at = address + BigInt(place.offset);
+    const { type } = place;
+    const isSigned = (type.kind === "integer" || type.kind === "enum") && type.isSigned;
+    if (place.bitSize > 0) {
+      const size = Math.ceil((place.bit + place.bitSize) / 8);
+      const bytes = this.memory.read(at, size);
+      let value = 0n;
+      for (let index = size - 1; index >= 0; index--) value = (value << 8n) | BigInt(bytes[index] as number);
+      value = BigInt.asUintN(place.bitSize, value >> BigInt(place.bit));
+      return isSigned ? BigInt.asIntN(place.bitSize, value) : value;
+    }
+    switch (type.size) {
+      case 1:
+        return BigInt(isSigned ? this.memory.view(at, 1).getInt8(0) : this.memory.u8(at));
+      case 2:
+        return BigInt(isSigned ? this.memory.view(at, 2).getInt16(0, true) : this.memory.u16(at));
+      case 4:
+        return BigInt(isSigned ? this.memory.view(at, 4).getInt32(0, true) : this.memory.u32(at));
+      case 8:
+        return isSigned ? this.memory.view(at, 8).getBigInt64(0, true) : this.memory.u64(at);
+      default:
+        throw new RangeError(`a ${type.kind} of ${type.size} bytes is no number`);
+    }
   }
 
   /**

@@ -1,0 +1,96 @@
+import { KernelDataError } from "./kernel-data-error";
+import type { LinuxKernel } from "./linux-kernel";
+import type { StructCursor } from "./struct-cursor";
+
+/** PATH_MAX bounds what a path may need: names of one byte and a slash each. */
+const MOST_NAMES = 2048;
+const LONGEST_NAME = 255;
+const LONGEST_PATH = 4096;
+
+/** Reads the paths of files out of the kernel's directory entries and mounts. */
+export class PathReader {
+  readonly #kernel: LinuxKernel;
+  readonly #mount: number;
+
+  /** @throws MissingTypeError */
+  constructor(kernel: LinuxKernel) {
+    this.#kernel = kernel;
+    this.#mount = kernel.offset("mount", "mnt");
+  }
+
+  /**
+   * Reads the path of an open file as /proc/PID/maps and /proc/PID/fd print it.
+   *
+   * @param file the address of its struct file
+   * @throws KernelDataError when the entries are damaged
+   */
+  readFile(file: bigint): string {
+    const cursor = this.#kernel.at("file", file);
+    return this.readPath(cursor.member("f_path"));
+  }
+
+  /** Reads the path that a struct path stands for. */
+  readPath(path: StructCursor): string {
+    try {
+      return this.#read(path);
+    } catch (error) {
+      throw KernelDataError.from(error, "a path", path.address);
+    }
+  }
+
+  /** Reads where a struct mount is mounted. */
+  readMountPoint(mount: StructCursor): string {
+    try {
+      const root = mount.follow("mnt.mnt_root");
+      return root ? this.#join(root, mount.member("mnt")) : "";
+    } catch (error) {
+      throw KernelDataError.from(error, "a mount", mount.address);
+    }
+  }
+
+  #read(path: StructCursor): string {
+    const dentry = path.follow("dentry");
+    const mount = path.follow("mnt");
+    if (!dentry || !mount) return "";
+    const fileSystem = dentry.follow("d_sb")?.follow("s_type")?.text(64, "name") ?? "";
+    const inode = dentry.follow("d_inode")?.value("i_ino") ?? 0n;
+    if (fileSystem === "pipefs") return `pipe:[${inode}]`;
+    if (fileSystem === "sockfs") return `socket:[${inode}]`;
+    if (fileSystem === "anon_inodefs") return `anon_inode:${this.#name(dentry)}`;
+    const parent = dentry.value("d_parent");
+    // An entry that is its own parent is a root, and roots are never in the hash either.
+    const isDeleted = parent !== dentry.address && dentry.value("d_hash.pprev") === 0n;
+    return this.#join(dentry, mount) + (isDeleted ? " (deleted)" : "");
+  }
+
+  #join(first: StructCursor, firstMount: StructCursor): string {
+    const names: string[] = [];
+    let size = 0;
+    let dentry = first;
+    let mount = firstMount;
+    for (let step = 0; step < MOST_NAMES && size <= LONGEST_PATH; step++) {
+      const parent = dentry.follow("d_parent");
+      if (!parent) break;
+      if (dentry.address !== mount.value("mnt_root") && parent.address !== dentry.address) {
+        const name = this.#name(dentry);
+        size += name.length + 1;
+        names.push(name);
+        dentry = parent;
+        continue;
+      }
+      const outer = this.#kernel.at("mount", mount.address - BigInt(this.#mount));
+      const above = outer.follow("mnt_parent");
+      const place = outer.follow("mnt_mountpoint");
+      if (!above || !place || above.address === outer.address) return `/${names.reverse().join("/")}`;
+      dentry = place;
+      mount = above.member("mnt");
+    }
+    throw new KernelDataError("a path", first.address, `it does not end within ${MOST_NAMES} names`);
+  }
+
+  #name(dentry: StructCursor): string {
+    const length = Math.min(dentry.number("d_name.len"), LONGEST_NAME);
+    const at = dentry.value("d_name.name");
+    return this.#kernel.memory.readSome(at, length).toString("utf8");
+  }
+}
