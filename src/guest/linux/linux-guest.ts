@@ -1,27 +1,25 @@
-import type { GuestSymbol } from "../../symbols/symbol-table";
 import { type GuestClock, readClock } from "./clock";
+import { GuestSymbols } from "./guest-symbols";
 import { type LogRecord, readKernelLog } from "./kernel-log";
 import { type KernelModule, listKernelModules } from "./kernel-module";
 import type { LinuxKernel } from "./linux-kernel";
 import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
-import { ModuleSymbols } from "./module-symbols";
 import { PathReader } from "./path-reader";
 import { TaskReader } from "./task-reader";
-
-/** The name of the kernel itself among the modules. */
-export const KERNEL = "kernel";
 
 /** What a Linux guest is doing, read from its memory. */
 export class LinuxGuest {
   /** Reads single tasks, by the address of their task_struct. */
   readonly tasks: TaskReader;
-  readonly #moduleSymbols = new Map<bigint, { key: string; symbols: ModuleSymbols }>();
+  /** The names of addresses, of the kernel and of what processes have mapped. */
+  readonly symbols: GuestSymbols;
   #paths: PathReader | undefined;
   #maps: MemoryMapReader | undefined;
 
   constructor(readonly kernel: LinuxKernel) {
     this.tasks = new TaskReader(kernel);
+    this.symbols = new GuestSymbols(this);
   }
 
   get paths(): PathReader {
@@ -60,31 +58,6 @@ export class LinuxGuest {
   /** Lists the kernel modules, the one that was loaded last first. @throws KernelDataError */
   getKernelModules(): KernelModule[] {
     return listKernelModules(this.kernel);
-  }
-
-  /** Gets the symbols of a kernel module. @throws KernelDataError */
-  getModuleSymbols(module: KernelModule): ModuleSymbols {
-    // A module that was unloaded may have left its place to another.
-    const key = `${module.name} ${module.base}`;
-    const known = this.#moduleSymbols.get(module.kaddr);
-    if (known?.key === key) return known.symbols;
-    const symbols = ModuleSymbols.read(this.kernel, module.kaddr);
-    this.#moduleSymbols.set(module.kaddr, { key, symbols });
-    return symbols;
-  }
-
-  /** Finds the symbol at or before an address of the kernel or of one of its modules. */
-  findKernelSymbol(address: bigint): (GuestSymbol & { readonly module: string }) | undefined {
-    const { start, size } = this.kernel.image;
-    if (address >= start && address < start + BigInt(size)) {
-      const symbol = this.kernel.symbols.findSymbol(address);
-      return symbol && { ...symbol, module: KERNEL };
-    }
-    const module = this.getKernelModules().find(({ memory }) =>
-      memory.some((piece) => address >= piece.base && address < piece.base + BigInt(piece.size)),
-    );
-    const symbol = module && this.getModuleSymbols(module).findSymbol(address);
-    return symbol && { ...symbol, module: module.name };
   }
 
   /** Reads the kernel's log, oldest record first. @throws KernelDataError */

@@ -108,9 +108,7 @@ export class LinuxProcess {
   }
 
   get sockets(): GuestSocket[] {
-    return this.openFiles
-      .map((file) => findSocket(this.#guest.kernel, file))
-      .filter((socket) => socket !== undefined);
+    return this.openFiles.map((file) => findSocket(this.#guest.kernel, file)).filter((socket) => socket !== undefined);
   }
 
   /** What is mounted in its namespace. */

@@ -63,16 +63,15 @@ export class MapleTree {
     const isLeaf = type === 1;
     for (let slot = 0; slot < shape.slotCount; slot++) {
       const pivot =
-        slot < shape.pivotCount
-          ? memory.pointer(node + BigInt(shape.pivots + slot * memory.pointerSize))
-          : maximum;
+        slot < shape.pivotCount ? memory.pointer(node + BigInt(shape.pivots + slot * memory.pointerSize)) : maximum;
       // A pivot of 0 after the first slot, or at the node's end, says that this slot is the last.
       const isLast = (pivot === 0n && slot > 0) || pivot >= maximum;
       const entry = memory.pointer(node + BigInt(shape.slots + slot * memory.pointerSize));
       if (isLeaf) {
         if (isPointer(entry)) found.push(entry);
         if (found.length > MOST_ENTRIES) throw new KernelDataError(WHAT, node, `more than ${MOST_ENTRIES} entries`);
-      } else if (isNode(entry)) {
+      } else if (entry !== 0n) {
+        // Only the reference in the root is marked as one to a node.
         this.#collect(entry, isLast ? maximum : pivot, depth + 1, found);
       }
       if (isLast) break;

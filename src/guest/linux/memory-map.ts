@@ -85,7 +85,10 @@ export class MemoryMapReader {
       start,
       end,
       permissions:
-        letter(VM_READ, "r") + letter(VM_WRITE, "w") + letter(VM_EXEC, "x") + ((flags & VM_MAYSHARE) !== 0n ? "s" : "p"),
+        letter(VM_READ, "r") +
+        letter(VM_WRITE, "w") +
+        letter(VM_EXEC, "x") +
+        ((flags & VM_MAYSHARE) !== 0n ? "s" : "p"),
       offset: file === 0n ? 0n : area.value("vm_pgoff") << PAGE_SHIFT,
       path: file === 0n ? this.#name(area, space, start, end) : this.#paths.readFile(file),
       file,

@@ -52,15 +52,35 @@ export class PathReader {
     const dentry = path.follow("dentry");
     const mount = path.follow("mnt");
     if (!dentry || !mount) return "";
-    const fileSystem = dentry.follow("d_sb")?.follow("s_type")?.text(64, "name") ?? "";
-    const inode = dentry.follow("d_inode")?.value("i_ino") ?? 0n;
-    if (fileSystem === "pipefs") return `pipe:[${inode}]`;
-    if (fileSystem === "sockfs") return `socket:[${inode}]`;
-    if (fileSystem === "anon_inodefs") return `anon_inode:${this.#name(dentry)}`;
+    // fs/d_path.c: d_path(). What has no place in a tree of directories makes up its name.
+    const isMountRoot = dentry.address === mount.value("mnt_root") && dentry.value("d_parent") === dentry.address;
+    if (!isMountRoot && (dentry.follow("d_op")?.value("d_dname") ?? 0n) !== 0n) return this.#makeUpName(dentry);
     const parent = dentry.value("d_parent");
     // An entry that is its own parent is a root, and roots are never in the hash either.
     const isDeleted = parent !== dentry.address && dentry.value("d_hash.pprev") === 0n;
     return this.#join(dentry, mount) + (isDeleted ? " (deleted)" : "");
+  }
+
+  /** The functions d_dname of the kernel's own file systems, by the name of the file system. */
+  #makeUpName(dentry: StructCursor): string {
+    const fileSystem = dentry.follow("d_sb")?.follow("s_type")?.text(LONGEST_NAME, "name") ?? "";
+    const inode = dentry.follow("d_inode")?.value("i_ino") ?? 0n;
+    switch (fileSystem) {
+      case "pipefs":
+        return `pipe:[${inode}]`;
+      case "sockfs":
+        return `socket:[${inode}]`;
+      case "anon_inodefs":
+        return `anon_inode:${this.#name(dentry)}`;
+      case "nsfs": {
+        const operations = dentry.value("d_fsdata");
+        return `${this.#kernel.at("proc_ns_operations", operations).text(LONGEST_NAME, "name")}:[${inode}]`;
+      }
+      case "dmabuf":
+        return `/dmabuf:${this.#name(dentry)}`;
+      default:
+        return `/${this.#name(dentry)} (deleted)`;
+    }
   }
 
   #join(first: StructCursor, firstMount: StructCursor): string {

@@ -3,7 +3,13 @@ import type { LinuxKernel } from "./linux-kernel";
 import type { OpenFile } from "./open-file";
 import type { StructCursor } from "./struct-cursor";
 
-const FAMILIES: Record<number, GuestSocket["family"]> = { 1: "unix", 2: "inet", 10: "inet6", 16: "netlink", 17: "packet" };
+const FAMILIES: Record<number, GuestSocket["family"]> = {
+  1: "unix",
+  2: "inet",
+  10: "inet6",
+  16: "netlink",
+  17: "packet",
+};
 const TYPES: Record<number, GuestSocket["type"]> = { 1: "stream", 2: "datagram", 3: "raw", 5: "seqpacket" };
 /** include/net/tcp_states.h */
 const STATES = [

@@ -1,0 +1,112 @@
+import type { GuestSymbol, SymbolTable } from "../../symbols/symbol-table";
+import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./guest-module";
+import { listKernelModules } from "./kernel-module";
+import type { LinuxGuest } from "./linux-guest";
+import { ModuleSymbols } from "./module-symbols";
+import { namePattern } from "./name-pattern";
+
+/** A symbol with the module that it is of. */
+export interface ModuleSymbol extends GuestSymbol {
+  readonly module: string;
+}
+
+/** A module with its symbols, which are read when they are first asked for. */
+interface Loaded {
+  readonly module: GuestModule;
+  readonly symbols: () => SymbolTable;
+}
+
+/** The names of addresses in all modules of a guest: the kernel, its modules, and what processes have mapped. */
+export class GuestSymbols {
+  readonly #guest: LinuxGuest;
+  readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
+
+  constructor(guest: LinuxGuest) {
+    this.#guest = guest;
+  }
+
+  /**
+   * Lists the modules of an address space.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules
+   * @throws KernelDataError, RangeError when no process has this address space
+   */
+  getModules(pgd: bigint): GuestModule[] {
+    return this.#load(pgd).map(({ module }) => module);
+  }
+
+  /**
+   * Finds the address of a name.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules
+   * @param module its name or path
+   */
+  findAddress(pgd: bigint, module: string, name: string): bigint | undefined {
+    if (module === KERNEL) return this.#guest.kernel.symbols.findAddress(name);
+    return this.#load(pgd)
+      .find((loaded) => loaded.module.name === module || loaded.module.path === module)
+      ?.symbols()
+      .findAddress(name);
+  }
+
+  /** Finds the symbol at or before an address, in the module that the address belongs to. */
+  findSymbol(pgd: bigint, address: bigint): ModuleSymbol | undefined {
+    const isKernel = address >= 1n << BigInt(this.#guest.kernel.bits - 1);
+    const kernel = this.#guest.kernel.image;
+    // The most frequent question needs no list of modules.
+    if (address >= kernel.start && address < kernel.start + BigInt(kernel.size)) {
+      const symbol = this.#guest.kernel.symbols.findSymbol(address);
+      return symbol && { ...symbol, module: KERNEL };
+    }
+    const loaded = this.#load(isKernel ? 0n : pgd).find(({ module }) => module.contains(address));
+    const symbol = loaded?.symbols().findSymbol(address);
+    return loaded && symbol && { ...symbol, module: loaded.module.name };
+  }
+
+  /**
+   * Lists symbols whose name matches.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules
+   * @param pattern a name in which * stands for any characters and ? for one
+   */
+  *search(pgd: bigint, pattern: string): IterableIterator<ModuleSymbol> {
+    const matches = namePattern(pattern);
+    for (const { module, symbols } of this.#load(pgd)) {
+      for (const symbol of symbols().symbols()) {
+        if (matches(symbol.name)) yield { ...symbol, module: module.name };
+      }
+    }
+  }
+
+  #load(pgd: bigint): Loaded[] {
+    if (pgd !== 0n) return this.#loadUser(pgd);
+    const { kernel } = this.#guest;
+    const modules = listKernelModules(kernel).map((module) => ({
+      module: asModule(module),
+      symbols: () => this.#read(module.kaddr, `${module.name} ${module.base}`),
+    }));
+    return [{ module: kernelAsModule(kernel), symbols: () => kernel.symbols }, ...modules];
+  }
+
+  #loadUser(pgd: bigint): Loaded[] {
+    const process = this.#guest.findProcess(pgd);
+    if (!process) throw new RangeError(`no process has the address space 0x${pgd.toString(16)}`);
+    return findUserModules(process.memoryMap).map((module) => ({ module, symbols: () => NO_SYMBOLS }));
+  }
+
+  #read(address: bigint, key: string): ModuleSymbols {
+    // A module that was unloaded may have left its place to another.
+    const known = this.#modules.get(address);
+    if (known?.key === key) return known.symbols;
+    const symbols = ModuleSymbols.read(this.#guest.kernel, address);
+    this.#modules.set(address, { key, symbols });
+    return symbols;
+  }
+}
+
+const NO_SYMBOLS: SymbolTable = {
+  count: 0,
+  findAddress: () => undefined,
+  findSymbol: () => undefined,
+  symbols: () => [][Symbol.iterator](),
+};
