@@ -72,6 +72,7 @@ function readSymbols(kernel: LinuxKernel, module: bigint): GuestSymbol[] {
   let longest = 0;
   for (let index = 0; index < count; index++) longest = Math.max(longest, entries.readUInt32LE(index * width));
   const strings = memory.readSome(table.value("strtab"), Math.min(longest + LONGEST_NAME, LARGEST_STRINGS));
+  const exported = readExported(kernel, module);
   const symbols: GuestSymbol[] = [];
   for (let index = 0; index < count; index++) {
     const at = index * width;
@@ -80,12 +81,39 @@ function readSymbols(kernel: LinuxKernel, module: bigint): GuestSymbol[] {
     const stop = strings.subarray(start, end).indexOf(0);
     const name = strings.toString("latin1", start, stop < 0 ? end : start + stop);
     if (name === "") continue;
+    const address = isWide ? entries.readBigUInt64LE(at + 8) : BigInt(entries.readUInt32LE(at + 4));
+    const type = String.fromCharCode(types[index] as number);
     symbols.push({
       name,
-      address: isWide ? entries.readBigUInt64LE(at + 8) : BigInt(entries.readUInt32LE(at + 4)),
+      address,
       size: isWide ? Number(entries.readBigUInt64LE(at + 16) & 0xffffffffn) : entries.readUInt32LE(at + 8),
-      type: String.fromCharCode(types[index] as number),
+      // /proc/kallsyms, too, calls what is exported global and all else of a module local.
+      type: exported.has(address) ? type.toUpperCase() : type.toLowerCase(),
     });
   }
   return symbols.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+}
+
+/** Reads the addresses of what a module exports to all others (kernel/module/kallsyms.c: is_exported()). */
+function readExported(kernel: LinuxKernel, module: bigint): Set<bigint> {
+  const found = new Set<bigint>();
+  const owner = kernel.at("module", module);
+  const count = Math.min(owner.number("num_syms"), MOST_SYMBOLS);
+  if (!(count > 0)) return found;
+  const size = kernel.sizeOf("kernel_symbol");
+  const start = owner.value("syms");
+  const entries = kernel.memory.read(start, count * size);
+  // Where the architecture can, a symbol says how far it is from its own place.
+  const relative = kernel.findMember("kernel_symbol", "value_offset");
+  for (let index = 0; index < count; index++) {
+    const at = index * size;
+    if (relative) {
+      const place = at + relative.offset;
+      found.add(BigInt.asUintN(64, start + BigInt(place) + BigInt(entries.readInt32LE(place))));
+    } else {
+      const place = at + kernel.offset("kernel_symbol", "value");
+      found.add(kernel.bits === 64 ? entries.readBigUInt64LE(place) : BigInt(entries.readUInt32LE(place)));
+    }
+  }
+  return found;
 }

@@ -3,6 +3,7 @@ import { walkList } from "./kernel-list";
 import { walkTree } from "./red-black-tree";
 import type { LinuxKernel } from "./linux-kernel";
 import type { PathReader } from "./path-reader";
+import type { StructCursor } from "./struct-cursor";
 
 const LONGEST_NAME = 256;
 const MNT_READONLY = 0x40;
@@ -27,8 +28,10 @@ export interface Mount {
  */
 export function listMounts(kernel: LinuxKernel, paths: PathReader, task: bigint): Mount[] {
   try {
-    const namespace = kernel.at("task_struct", task).follow("nsproxy")?.follow("mnt_ns");
-    if (!namespace) return [];
+    const owner = kernel.at("task_struct", task);
+    const namespace = owner.follow("nsproxy")?.follow("mnt_ns");
+    const root = owner.follow("fs")?.member("root");
+    if (!namespace || !root) return [];
     // Since 6.8 the mounts of a namespace are a tree; the list was its member "list" before.
     const mounts = namespace.has("mounts.rb_node")
       ? walkTree(kernel, namespace.addressOf("mounts"), "the mounts of a namespace", kernel.offset("mount", "mnt_node"))
@@ -38,20 +41,27 @@ export function listMounts(kernel: LinuxKernel, paths: PathReader, task: bigint)
           "the mounts of a namespace",
           kernel.offset("mount", "mnt_list"),
         );
-    return [...mounts].map((address) => readMount(kernel, paths, address));
+    return [...mounts].flatMap((address) => readMount(kernel, paths, address, root) ?? []);
   } catch (error) {
     throw KernelDataError.from(error, "the mounts of a task_struct", task);
   }
 }
 
-function readMount(kernel: LinuxKernel, paths: PathReader, address: bigint): Mount {
+function readMount(
+  kernel: LinuxKernel,
+  paths: PathReader,
+  address: bigint,
+  root: StructCursor,
+): Mount | undefined {
   const mount = kernel.at("mount", address);
+  const path = paths.findMountPoint(mount, root);
+  if (path === undefined) return undefined;
   const superBlock = mount.follow("mnt.mnt_sb");
   const isReadOnly =
     (mount.number("mnt.mnt_flags") & MNT_READONLY) !== 0 || ((superBlock?.value("s_flags") ?? 0n) & SB_RDONLY) !== 0n;
   return {
     device: mount.text(LONGEST_NAME, "mnt_devname"),
-    path: paths.readMountPoint(mount),
+    path,
     fileSystem: superBlock?.follow("s_type")?.text(LONGEST_NAME, "name") ?? "",
     isReadOnly,
     kaddr: address,

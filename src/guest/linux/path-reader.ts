@@ -38,11 +38,16 @@ export class PathReader {
     }
   }
 
-  /** Reads where a struct mount is mounted. */
-  readMountPoint(mount: StructCursor): string {
+  /**
+   * Finds where a struct mount is mounted, as a process sees it.
+   *
+   * @param root the process' root directory, a struct path
+   * @returns undefined when the process cannot reach it: it lies outside of its root
+   */
+  findMountPoint(mount: StructCursor, root: StructCursor): string | undefined {
     try {
-      const root = mount.follow("mnt.mnt_root");
-      return root ? this.#join(root, mount.member("mnt")) : "";
+      const place = mount.follow("mnt.mnt_root");
+      return place && this.#join(place, mount.member("mnt"), root);
     } catch (error) {
       throw KernelDataError.from(error, "a mount", mount.address);
     }
@@ -58,7 +63,7 @@ export class PathReader {
     const parent = dentry.value("d_parent");
     // An entry that is its own parent is a root, and roots are never in the hash either.
     const isDeleted = parent !== dentry.address && dentry.value("d_hash.pprev") === 0n;
-    return this.#join(dentry, mount) + (isDeleted ? " (deleted)" : "");
+    return (this.#join(dentry, mount) ?? "") + (isDeleted ? " (deleted)" : "");
   }
 
   /** The functions d_dname of the kernel's own file systems, by the name of the file system. */
@@ -83,12 +88,14 @@ export class PathReader {
     }
   }
 
-  #join(first: StructCursor, firstMount: StructCursor): string {
+  #join(first: StructCursor, firstMount: StructCursor, root?: StructCursor): string | undefined {
     const names: string[] = [];
+    const [rootDentry, rootMount] = root ? [root.value("dentry"), root.value("mnt")] : [];
     let size = 0;
     let dentry = first;
     let mount = firstMount;
     for (let step = 0; step < MOST_NAMES && size <= LONGEST_PATH; step++) {
+      if (dentry.address === rootDentry && mount.address === rootMount) return `/${names.reverse().join("/")}`;
       const parent = dentry.follow("d_parent");
       if (!parent) break;
       if (dentry.address !== mount.value("mnt_root") && parent.address !== dentry.address) {
@@ -101,7 +108,9 @@ export class PathReader {
       const outer = this.#kernel.at("mount", mount.address - BigInt(this.#mount));
       const above = outer.follow("mnt_parent");
       const place = outer.follow("mnt_mountpoint");
-      if (!above || !place || above.address === outer.address) return `/${names.reverse().join("/")}`;
+      if (!above || !place || above.address === outer.address) {
+        return root ? undefined : `/${names.reverse().join("/")}`;
+      }
       dentry = place;
       mount = above.member("mnt");
     }
