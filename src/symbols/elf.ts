@@ -2,7 +2,8 @@ import { ElfBytes } from "./elf-bytes";
 import { elfText, readElfDynamic } from "./elf-dynamic";
 import { PT_NOTE } from "./elf-header";
 import type { ElfSource } from "./elf-source";
-import { type ElfSymbolBytes, ElfSymbols } from "./elf-symbols";
+import { type ElfSymbolBytes, readElfSymbols } from "./elf-symbols";
+import type { SortedSymbols } from "./sorted-symbols";
 
 const SHT_SYMTAB = 2;
 const SHT_NOTE = 7;
@@ -42,7 +43,7 @@ export class Elf {
   readonly #bytes: ElfBytes;
   readonly #tables: readonly ElfSymbolBytes[];
   readonly #sections: readonly Section[];
-  #symbols: ElfSymbols | undefined;
+  #symbols: SortedSymbols | undefined;
 
   /** @throws ElfError when there is no readable ELF header */
   constructor(source: ElfSource) {
@@ -63,8 +64,8 @@ export class Elf {
   }
 
   /** The symbols that have an address: the dynamic ones, and all others when the file still has them. */
-  get symbols(): ElfSymbols {
-    this.#symbols ??= new ElfSymbols(this.#bytes, this.#tables);
+  get symbols(): SortedSymbols {
+    this.#symbols ??= readElfSymbols(this.#bytes, this.#tables);
     return this.#symbols;
   }
 
@@ -73,6 +74,11 @@ export class Elf {
     const names = this.#sectionNames();
     const section = names && this.#sections.find((one) => elfText(names, one.name) === name);
     return section && this.#bytes.findAt(section.offset, section.size);
+  }
+
+  /** Reads by the file's own addresses; what cannot be read is zero. Undefined when nothing of it can be read. */
+  findBytes(address: bigint, size: number): Uint8Array | undefined {
+    return this.#bytes.findAddress(address, size);
   }
 
   #sectionNames(): Uint8Array | undefined {
