@@ -77,11 +77,8 @@ const LOOK = (serial: string, file: string): string => `
         [device, path, fileSystem, isReadOnly ? "ro" : "rw"].join(" "))),
       log: attempt(() => guest.getKernelLog().map(({ text }) => text)),
       bootTime: attempt(() => Number(guest.clock.bootTimeNs / 1_000_000n) / 1000),
-      symbols: attempt(() => [
-        ...Array.from(guest.kernel.symbols.symbols(), ({ address, type, name }) => hex(address) + " " + type + " " + name),
-        ...modules.flatMap((module) => Array.from(guest.getModuleSymbols(module).symbols(),
-          ({ address, name }) => hex(address) + " " + name + " [" + module.name + "]")),
-      ]),
+      symbols: attempt(() => Array.from(guest.symbols.search(0n, "*"), ({ address, type, name, module }) =>
+        hex(address) + " " + type + " " + name + (module === "kernel" ? "" : " [" + module + "]"))),
     };
     writeFileSync(${JSON.stringify(file)}, JSON.stringify(found));
   }
@@ -237,7 +234,7 @@ for (const variant of listVariants()) {
           // Trampolines of ftrace and programs of BPF are in no table.
           if (module !== undefined && /^\[(__builtin__|bpf)/.test(module)) return [];
           const text = BigInt(`0x${address}`).toString(16);
-          return [module === undefined ? `${text} ${type} ${name}` : `${text} ${name} ${module}`];
+          return [`${text} ${type} ${name}${module === undefined ? "" : ` ${module}`}`];
         });
         assert.ok(expected.length > 30_000);
         const missing = difference(expected, found.symbols as string[]);
