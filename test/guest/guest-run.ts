@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { defaultKit, type GuestKit } from "./guest-kits";
+import { type GuestReport, parseReport } from "./guest-report";
 
 const PROJECT = resolve(__dirname, "../../../..");
 const REBOX = join(PROJECT, "build/js/src/cli/main.js");
@@ -21,6 +22,8 @@ export interface GuestRun {
   readonly messages: readonly string[];
   /** The facts that the guest printed about itself: `rebox-guest: key=value`. */
   readonly truth: ReadonlyMap<string, string>;
+  /** What the guest wrote to QEMU's debug console, when it was asked to report. */
+  readonly report: GuestReport;
   /** How the engine ended: QEMU's ShutdownCause. */
   readonly cause: string | undefined;
 }
@@ -37,6 +40,8 @@ export interface GuestRunOptions {
   readonly kernelArgs?: string;
   /** Which kernel; without it the default one. */
   readonly kit?: GuestKit;
+  /** The machine gets a debug console, and what the guest reports there is returned. */
+  readonly reports?: boolean;
   /** After which the test fails. */
   readonly timeoutMs?: number;
 }
@@ -136,6 +141,8 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       args.push("--script", script);
     }
     args.push("--", ...guestArgs(serial, options.task, options.parameters, options.kernelArgs, options.kit));
+    const report = join(folder, "report");
+    if (options.reports) args.push("-debugcon", `file:${report}`);
     const run = await runRebox([...args, ...(options.qemuArgs ?? [])], options.timeoutMs ?? 60_000);
     const events = readFileSync(log, "utf8")
       .split("\n")
@@ -145,6 +152,7 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       ...run,
       messages: events.filter((event) => event.type === "message").map((event) => event.text ?? ""),
       truth: readTruth(readFileSync(serial, "latin1")),
+      report: parseReport(options.reports ? readFileSync(report) : Buffer.alloc(0)),
       cause: events.find((event) => event.type === "end")?.cause,
     };
   } finally {

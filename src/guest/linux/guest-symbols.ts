@@ -1,9 +1,15 @@
+import { Elf } from "../../symbols/elf";
+import { ElfError } from "../../symbols/elf-error";
 import type { GuestSymbol, SymbolTable } from "../../symbols/symbol-table";
 import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./guest-module";
 import { listKernelModules } from "./kernel-module";
 import type { LinuxGuest } from "./linux-guest";
+import type { LinuxProcess } from "./linux-process";
 import { ModuleSymbols } from "./module-symbols";
 import { namePattern } from "./name-pattern";
+
+/** How many programs and libraries keep their symbols at hand. */
+const MOST_FILES = 256;
 
 /** A symbol with the module that it is of. */
 export interface ModuleSymbol extends GuestSymbol {
@@ -20,6 +26,8 @@ interface Loaded {
 export class GuestSymbols {
   readonly #guest: LinuxGuest;
   readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
+
+  readonly #files = new Map<string, SymbolTable>();
 
   constructor(guest: LinuxGuest) {
     this.#guest = guest;
@@ -91,7 +99,32 @@ export class GuestSymbols {
   #loadUser(pgd: bigint): Loaded[] {
     const process = this.#guest.findProcess(pgd);
     if (!process) throw new RangeError(`no process has the address space 0x${pgd.toString(16)}`);
-    return findUserModules(process.memoryMap).map((module) => ({ module, symbols: () => NO_SYMBOLS }));
+    return findUserModules(process.memoryMap).map((module) => ({
+      module,
+      symbols: () => this.#readElf(process, module),
+    }));
+  }
+
+  /** Reads the dynamic symbols out of the memory of the process; none when the program has overwritten them. */
+  #readElf(process: LinuxProcess, module: GuestModule): SymbolTable {
+    const key = `${process.kaddr} ${process.startTimeNs} ${module.base} ${module.path}`;
+    const known = this.#files.get(key);
+    if (known) return known;
+    const space = this.#guest.kernel.space(process.pgd);
+    const readMemory = (address: bigint, size: number): Uint8Array | undefined => {
+      const bytes = space.readSome(address, size);
+      return bytes.length === size ? bytes : undefined;
+    };
+    let symbols: SymbolTable;
+    try {
+      symbols = new Elf({ base: module.base, readMemory }).symbols;
+    } catch (error) {
+      if (!(error instanceof ElfError)) throw error;
+      symbols = NO_SYMBOLS;
+    }
+    if (this.#files.size >= MOST_FILES) this.#files.clear();
+    this.#files.set(key, symbols);
+    return symbols;
   }
 
   #read(address: bigint, key: string): ModuleSymbols {

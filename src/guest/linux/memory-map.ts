@@ -11,6 +11,10 @@ const VM_READ = 1n;
 const VM_WRITE = 2n;
 const VM_EXEC = 4n;
 const VM_MAYSHARE = 0x80n;
+/** The last of the modes of vsyscall: EMULATE, XONLY, NONE. */
+const VSYSCALL_NONE = 2;
+/** MM_CONTEXT_HAS_VSYSCALL, arch/x86/include/asm/mmu.h */
+const HAS_VSYSCALL = 2n;
 
 /** A range of a process' memory, as a line of /proc/PID/maps. */
 export interface Mapping {
@@ -51,13 +55,17 @@ export class MemoryMapReader {
   read(mm: bigint): Mapping[] {
     const space = this.#kernel.at("mm_struct", mm);
     const areas = this.#tree ? this.#tree.entries(space.addressOf("mm_mt")) : this.#walkList(space);
-    return areas.map((area) => {
-      try {
-        return this.#readArea(area, space);
-      } catch (error) {
-        throw KernelDataError.from(error, "a vm_area_struct", area);
-      }
-    });
+    const map = areas.map((area) => this.#readArea(area, space));
+    const gate = this.#findGate(space);
+    return gate === undefined ? map : [...map, { ...this.#readArea(gate, space), path: "[vsyscall]" }];
+  }
+
+  /** The page of old system calls, which belongs to no process (arch/x86/entry/vsyscall/vsyscall_64.c). */
+  #findGate(space: StructCursor): bigint | undefined {
+    const mode = this.#kernel.findSymbol("vsyscall_mode");
+    if (mode === undefined || this.#kernel.memory.u32(mode) === VSYSCALL_NONE) return undefined;
+    const flags = space.value("context.flags");
+    return (flags & HAS_VSYSCALL) === 0n ? undefined : this.#kernel.findSymbol("gate_vma");
   }
 
   /** Before 6.1 the areas are a list, and a tree beside it. */
@@ -75,6 +83,14 @@ export class MemoryMapReader {
   }
 
   #readArea(address: bigint, space: StructCursor): Mapping {
+    try {
+      return this.#readFields(address, space);
+    } catch (error) {
+      throw KernelDataError.from(error, "a vm_area_struct", address);
+    }
+  }
+
+  #readFields(address: bigint, space: StructCursor): Mapping {
     const area = this.#kernel.at("vm_area_struct", address);
     const start = area.value("vm_start");
     const end = area.value("vm_end");

@@ -47,12 +47,7 @@ export function listMounts(kernel: LinuxKernel, paths: PathReader, task: bigint)
   }
 }
 
-function readMount(
-  kernel: LinuxKernel,
-  paths: PathReader,
-  address: bigint,
-  root: StructCursor,
-): Mount | undefined {
+function readMount(kernel: LinuxKernel, paths: PathReader, address: bigint, root: StructCursor): Mount | undefined {
   const mount = kernel.at("mount", address);
   const path = paths.findMountPoint(mount, root);
   if (path === undefined) return undefined;
