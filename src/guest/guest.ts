@@ -1,7 +1,8 @@
 import { Engine } from "../engine/engine";
 import type { CpuFacts } from "../memory/guest-source";
 import { EngineSource } from "./engine-source";
-import { attachLinux } from "./linux/attach";
+import { KernelCache } from "./kernel-cache";
+import { attachLinux, type ProfileFinder } from "./linux/attach";
 import { AttachError } from "./linux/attach-error";
 import { LinuxGuest } from "./linux/linux-guest";
 
@@ -12,6 +13,15 @@ interface Attached {
 }
 
 let attached: Attached | undefined;
+let findProfile: ProfileFinder | undefined;
+
+/**
+ * Sets who is asked for a profile when a kernel does not say everything about itself. Attaches anew at the next call.
+ */
+export function useProfiles(finder: ProfileFinder | undefined): void {
+  findProfile = finder;
+  attached = undefined;
+}
 
 /** Where the kernel is entered stays the same while it runs, on every vCPU that it has started. */
 function identify(cpu: CpuFacts): string {
@@ -30,7 +40,7 @@ export function getGuest(): LinuxGuest {
   const cpus = source.cpus();
   if (attached && cpus.some((cpu) => identify(cpu) === attached?.identity)) return attached.guest;
   attached = undefined;
-  const guest = new LinuxGuest(attachLinux(source));
+  const guest = new LinuxGuest(attachLinux(source, { memory: new KernelCache(), ...(findProfile && { findProfile }) }));
   const cpu = cpus.find(({ lstar, sysenterEip }) =>
     guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
   );

@@ -11,7 +11,7 @@ const LARGEST_POOL = 0x4000000;
  * Names are ASCII; each has a number, in the order in which they were added, and one byte of the owner's choice.
  */
 export class NameIndex {
-  #pool: Uint8Array;
+  #pool: Buffer;
   #used = 0;
   #count = 0;
   readonly #starts: Uint32Array;
@@ -23,7 +23,7 @@ export class NameIndex {
   /** @param capacity how many names there will be at most */
   constructor(capacity: number) {
     const size = 2 ** Math.ceil(Math.log2(Math.max(8, capacity * 2)));
-    this.#pool = new Uint8Array(Math.max(64, capacity * 24));
+    this.#pool = Buffer.alloc(Math.max(64, capacity * 24));
     this.#starts = new Uint32Array(capacity + 1);
     this.#marks = new Uint8Array(capacity);
     this.#slots = new Int32Array(size);
@@ -38,7 +38,7 @@ export class NameIndex {
   add(bytes: Uint8Array, start: number, end: number, mark = 0): void {
     const size = this.#used + end - start > LARGEST_POOL ? 0 : Math.max(0, end - start);
     if (this.#used + size > this.#pool.length) {
-      const larger = new Uint8Array(Math.max(this.#pool.length * 2, this.#used + size));
+      const larger = Buffer.alloc(Math.max(this.#pool.length * 2, this.#used + size));
       larger.set(this.#pool);
       this.#pool = larger;
     }
@@ -84,8 +84,7 @@ export class NameIndex {
 
   /** Gets a name by its number. */
   name(number: number): string {
-    const start = this.#starts[number] as number;
-    return Buffer.from(this.#pool.buffer, start, (this.#starts[number + 1] as number) - start).toString("latin1");
+    return this.#pool.toString("latin1", this.#starts[number], this.#starts[number + 1]);
   }
 
   /** Gets the byte that was given with a name. */

@@ -17,6 +17,8 @@ export interface KernelParts {
   readonly types: TypeSource;
   /** The kernel's own words: "Linux version 6.1.0 ...". */
   readonly banner: string;
+  /** Offsets of members that are known already, by "struct.member". */
+  readonly offsets?: ReadonlyMap<string, number>;
 }
 
 /** A Linux kernel that was found in a guest: its memory, symbols and types. */
@@ -30,6 +32,8 @@ export class LinuxKernel {
   /** The kernel's own address space. */
   readonly memory: VirtualMemory;
   readonly #places = new Map<string, Place | undefined>();
+  readonly #offsets: Map<string, number>;
+  readonly #symbols = new Map<string, bigint>();
 
   constructor(parts: KernelParts) {
     this.ram = parts.ram;
@@ -38,6 +42,7 @@ export class LinuxKernel {
     this.symbols = parts.symbols;
     this.types = parts.types;
     this.banner = parts.banner;
+    this.#offsets = new Map(parts.offsets);
     const { start, size, physical } = parts.image;
     const linear = [parts.directMap, { start, end: start + BigInt(size), physical }];
     const table = this.findSymbol("init_top_pgt", "swapper_pg_dir");
@@ -60,10 +65,18 @@ export class LinuxKernel {
   /** Finds the address of the first of these symbols that exists. */
   findSymbol(...names: readonly string[]): bigint | undefined {
     for (const name of names) {
-      const address = this.symbols.findAddress(name);
-      if (address !== undefined) return address;
+      const address = this.#symbols.get(name) ?? this.symbols.findAddress(name);
+      if (address !== undefined) {
+        this.#symbols.set(name, address);
+        return address;
+      }
     }
     return undefined;
+  }
+
+  /** The symbols and offsets that were asked for until now, by their names. */
+  get asked(): { readonly symbols: ReadonlyMap<string, bigint>; readonly offsets: ReadonlyMap<string, number> } {
+    return { symbols: this.#symbols, offsets: this.#offsets };
   }
 
   /**
@@ -83,7 +96,13 @@ export class LinuxKernel {
    * @throws MissingTypeError that names the struct or member
    */
   offset(struct: string, ...paths: readonly string[]): number {
-    return this.place(struct, ...paths).offset;
+    const key = `${struct}.${paths[0]}`;
+    let offset = this.#offsets.get(key);
+    if (offset === undefined) {
+      offset = this.place(struct, ...paths).offset;
+      this.#offsets.set(key, offset);
+    }
+    return offset;
   }
 
   /** Gets a member's place and type. @throws MissingTypeError */
