@@ -17,6 +17,9 @@ export const TEST_KERNELS = [
   "linux-image-686-pae:i386/bookworm",
 ].filter((name) => name !== `${DEFAULT_KERNEL}/${machineRelease()}`);
 
+/** Those of them that do not describe themselves, with the packages that do. */
+export const PROFILED_KERNELS = [["linux-image-686-pae:i386/bookworm", "linux-image-686-pae-dbg:i386/bookworm"]];
+
 // What virtio-net-pci needs, in the order in which the guest must load it.
 const NETWORK_MODULES = [
   ...["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"],

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { withLock } from "./lock.mjs";
-import { TEST_KERNELS } from "./guest-kernel.mjs";
+import { PROFILED_KERNELS, TEST_KERNELS } from "./guest-kernel.mjs";
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
@@ -10,6 +10,7 @@ import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
 import { plainStep } from "./steps/plain.mjs";
+import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
 import { Task } from "./task.mjs";
@@ -25,7 +26,10 @@ function stepsFor({ for: purpose, only, kernel }) {
   if (only === "javascript") return [npmStep(), typescriptStep()];
   if (only !== undefined) throw new SetupError(`--only ${only}: the only choice is "javascript"\n${USAGE}`);
   const guests = [guestStep(), ...(kernel ? [guestStep(kernel)] : [])];
-  const testGuests = TEST_KERNELS.filter((name) => name !== kernel).map((name) => optional(guestStep(name)));
+  const testGuests = [
+    ...TEST_KERNELS.filter((name) => name !== kernel).map((name) => guestStep(name)),
+    ...PROFILED_KERNELS.map((name) => profileStep(...name)),
+  ].map(optional);
   const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
     demo: everyday,

@@ -1,5 +1,6 @@
 import { Engine } from "../engine/engine";
 import type { CpuFacts } from "../memory/guest-source";
+import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
 import { attachLinux, type ProfileFinder } from "./linux/attach";
@@ -13,13 +14,21 @@ interface Attached {
 }
 
 let attached: Attached | undefined;
-let findProfile: ProfileFinder | undefined;
+let profileFinder: ProfileFinder = (identity) => findProfile(identity);
 
 /**
- * Sets who is asked for a profile when a kernel does not say everything about itself. Attaches anew at the next call.
+ * Sets the profile for a kernel that does not say everything about itself; without it, one is looked for in the profile
+ * folder. Attaches anew at the next call.
+ *
+ * @param path a profile of rebox or an ISF file; undefined for the profile folder
  */
-export function useProfiles(finder: ProfileFinder | undefined): void {
-  findProfile = finder;
+export function useProfile(path: string | undefined): void {
+  profileFinder = (identity) => {
+    if (path === undefined) return findProfile(identity);
+    const profile = readProfile(path);
+    checkProfile(profile, identity);
+    return profile;
+  };
   attached = undefined;
 }
 
@@ -40,7 +49,7 @@ export function getGuest(): LinuxGuest {
   const cpus = source.cpus();
   if (attached && cpus.some((cpu) => identify(cpu) === attached?.identity)) return attached.guest;
   attached = undefined;
-  const guest = new LinuxGuest(attachLinux(source, { memory: new KernelCache(), ...(findProfile && { findProfile }) }));
+  const guest = new LinuxGuest(attachLinux(source, { memory: new KernelCache(), findProfile: profileFinder }));
   const cpu = cpus.find(({ lstar, sysenterEip }) =>
     guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
   );

@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseIsfProfile } from "./isf";
+import type { KernelIdentity } from "./kernel-profile";
 import type { Profile } from "./profile";
 import { ProfileError } from "./profile-error";
 import { findProfileHeader, parseProfile } from "./profile-file";
@@ -14,6 +15,19 @@ const SUFFIXES = [".profile", ".json", ".json.xz"];
 /** Says where profiles are kept: the folder of the user's data (XDG base directory specification). */
 export function profileFolder(): string {
   return join(process.env.XDG_DATA_HOME || join(homedir(), ".local/share"), "rebox/profiles");
+}
+
+/**
+ * Finds the file that a profile's name stands for.
+ *
+ * @param name a path, or the name of a file in the profile folder, with or without its suffix
+ * @param folder what a relative path begins at
+ * @returns its path; when there is none, the path at which it should be
+ */
+export function resolveProfile(name: string, folder: string): string {
+  const path = resolve(folder, name);
+  const kept = ["", ...SUFFIXES].map((suffix) => join(profileFolder(), `${name}${suffix}`));
+  return [path, ...kept].find((one) => existsSync(one)) ?? path;
 }
 
 /**
@@ -38,15 +52,9 @@ export function readProfile(path: string): Profile {
 /**
  * Finds the profile of a kernel among those that are kept: the one named after its build id, or one that says its banner.
  *
- * @param buildIds in hexadecimal; what looks like one in the kernel's memory
- * @param banner what /proc/version prints
  * @throws ProfileError when it is there and cannot be read
  */
-export function findProfile(
-  buildIds: readonly string[],
-  banner: string,
-  folder: string = profileFolder(),
-): Profile | undefined {
+export function findProfile({ buildIds, banner }: KernelIdentity, folder = profileFolder()): Profile | undefined {
   for (const buildId of buildIds) {
     for (const suffix of SUFFIXES) {
       const path = join(folder, `${buildId}${suffix}`);
@@ -59,6 +67,19 @@ export function findProfile(
     .map((name) => join(folder, name))
     .find((path) => readHeader(path)?.banner === banner);
   return named === undefined ? undefined : readProfile(named);
+}
+
+/**
+ * Makes sure that a profile is for a kernel. One that does not say which it is for is taken at its word.
+ *
+ * @throws ProfileError when it is for another one
+ */
+export function checkProfile(profile: Profile, { buildIds, banner }: KernelIdentity): void {
+  const isBuild = profile.buildId !== undefined && buildIds.includes(profile.buildId);
+  const isOther = profile.banner !== undefined && banner !== "" && profile.banner !== banner;
+  if (!isBuild && isOther) {
+    throw new ProfileError(profile.origin, `this is a profile of "${profile.banner}", but the guest is "${banner}"`);
+  }
 }
 
 function readHeader(path: string): ReturnType<typeof findProfileHeader> {

@@ -13,12 +13,15 @@ export interface GuestKit {
   /** Paths. */
   readonly kernel: string;
   readonly initramfs: string;
+  /** The kernel's profile; undefined when it needs none. */
+  readonly profile?: string;
 }
 
 /** Reads the description of a kit; undefined when set-up has left it out. */
 function findKit(directory: string): GuestKit | undefined {
   const description = join(directory, "guest.json");
   if (!existsSync(description)) return undefined;
+  const profile = join(directory, "kernel.profile");
   const facts = JSON.parse(readFileSync(description, "utf8")) as Record<string, string>;
   return {
     release: facts.release!,
@@ -26,6 +29,7 @@ function findKit(directory: string): GuestKit | undefined {
     architecture: facts.architecture as GuestKit["architecture"],
     kernel: join(directory, facts.vmlinuz!),
     initramfs: join(directory, facts.initramfs!),
+    ...(existsSync(profile) ? { profile } : {}),
   };
 }
 

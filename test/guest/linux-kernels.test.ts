@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -102,6 +102,7 @@ async function look({ kit, kernelArgs, qemuArgs }: Variant): Promise<GuestRun & 
       reports: true,
       timeoutMs: 120_000,
       script: (serial) => LOOK(serial, file),
+      ...(kit.profile === undefined ? {} : { reboxArgs: ["-c", configFor(kit.profile, folder)] }),
       ...(kernelArgs === undefined ? {} : { kernelArgs }),
       ...(qemuArgs === undefined ? {} : { qemuArgs }),
     });
@@ -110,6 +111,13 @@ async function look({ kit, kernelArgs, qemuArgs }: Variant): Promise<GuestRun & 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A kernel that does not describe itself has a profile, which the configuration names. */
+function configFor(profile: string, folder: string): string {
+  const file = join(folder, "pyrebox.conf");
+  writeFileSync(file, `[VOL]\nprofile: ${profile}\n`);
+  return file;
 }
 
 /** Workers of the kernel come, go and change their names by themselves. */

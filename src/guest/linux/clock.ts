@@ -5,8 +5,8 @@ import { MissingSymbolError } from "./missing-symbol-error";
 import type { StructCursor } from "./struct-cursor";
 
 const SECOND_NS = 1_000_000_000n;
-/** The sequence counter before the timekeeper, up to its alignment, where the struct has no name. */
-const ALIGNED_COUNTER = 8n;
+/** The sequence counter before the timekeeper, where the struct has no name: up to the alignment of 64-bit numbers, 4 on i386. */
+const ALIGNED_COUNTER = { 64: 8n, 32: 4n } as const;
 
 /** The guest's own clock. */
 export interface GuestClock {
@@ -43,7 +43,7 @@ function findTimekeeper(kernel: LinuxKernel): StructCursor {
   const core = kernel.findSymbol("tk_core", "timekeeper_data");
   if (core === undefined) throw new MissingSymbolError("tk_core or timekeeper_data");
   const named = kernel.findMember("tk_data", "timekeeper");
-  const keeper = kernel.at("timekeeper", core + (named ? BigInt(named.offset) : ALIGNED_COUNTER));
+  const keeper = kernel.at("timekeeper", core + (named ? BigInt(named.offset) : ALIGNED_COUNTER[kernel.bits]));
   let clock: string | undefined;
   try {
     clock = keeper.follow("tkr_mono.clock")?.text(32, "name");

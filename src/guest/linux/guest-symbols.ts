@@ -1,5 +1,6 @@
 import { Elf } from "../../symbols/elf";
 import { ElfError } from "../../symbols/elf-error";
+import { ShiftedSymbols } from "../../symbols/shifted-symbols";
 import type { GuestSymbol, SymbolTable } from "../../symbols/symbol-table";
 import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./guest-module";
 import { listKernelModules } from "./kernel-module";
@@ -122,7 +123,8 @@ export class GuestSymbols {
     };
     let symbols: SymbolTable;
     try {
-      symbols = new Elf({ base: module.base, readMemory }).symbols;
+      const elf = new Elf({ base: module.base, readMemory });
+      symbols = new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
       symbols = NO_SYMBOLS;
