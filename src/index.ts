@@ -27,6 +27,7 @@ export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
+export type { GuestStruct } from "./guest/linux/struct-view";
 export type { TaskFacts } from "./guest/linux/task-reader";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
 export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./guest/memory";

@@ -1,4 +1,3 @@
-import { AddressError } from "../../memory/address-error";
 import type { VirtualMemory } from "../../memory/virtual-memory";
 import { KernelDataError } from "./kernel-data-error";
 
@@ -15,12 +14,12 @@ export const LONGEST_LIST = 4 * 1024 * 1024;
  * @throws KernelDataError when the list loops, leads to nowhere or does not end
  */
 export function* walkList(memory: VirtualMemory, head: bigint, what: string, offset: number): Iterable<bigint> {
-  yield* walk(memory, memory.pointer(head), head, what, offset);
+  yield* walk(memory, readNext(memory, head, what), head, what, offset);
 }
 
 /** Walks a struct hlist_head, whose last entry's next is NULL. */
 export function* walkHashList(memory: VirtualMemory, head: bigint, what: string, offset: number): Iterable<bigint> {
-  yield* walk(memory, memory.pointer(head), 0n, what, offset);
+  yield* walk(memory, readNext(memory, head, what), 0n, what, offset);
 }
 
 function* walk(memory: VirtualMemory, first: bigint, end: bigint, what: string, offset: number): Iterable<bigint> {
@@ -36,14 +35,16 @@ function* walk(memory: VirtualMemory, first: bigint, end: bigint, what: string, 
       mark = at;
       nextMark *= 2;
     }
-    let next: bigint;
-    try {
-      next = memory.pointer(at);
-    } catch (error) {
-      if (!(error instanceof AddressError)) throw error;
-      throw new KernelDataError(what, at, `the list leads to where ${error.message}`);
-    }
+    const next = readNext(memory, at, what);
     yield at - distance;
     at = next;
+  }
+}
+
+function readNext(memory: VirtualMemory, at: bigint, what: string): bigint {
+  try {
+    return memory.pointer(at);
+  } catch (error) {
+    throw KernelDataError.from(error, what, at);
   }
 }

@@ -1,11 +1,16 @@
+import type { CompoundType } from "../../symbols/guest-type";
+import { MissingTypeError } from "../../symbols/missing-type-error";
 import { type GuestClock, readClock } from "./clock";
 import { GuestSymbols } from "./guest-symbols";
 import { type LogRecord, readKernelLog } from "./kernel-log";
 import { type KernelModule, listKernelModules } from "./kernel-module";
+import { walkList } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
 import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
 import { PathReader } from "./path-reader";
+import { walkTree } from "./red-black-tree";
+import { addressOfStruct, type GuestStruct, viewStruct } from "./struct-view";
 import { TaskReader } from "./task-reader";
 
 /** What a Linux guest is doing, read from its memory. */
@@ -63,5 +68,60 @@ export class LinuxGuest {
   /** Reads the kernel's log, oldest record first. @throws KernelDataError */
   getKernelLog(): LogRecord[] {
     return readKernelLog(this.kernel);
+  }
+
+  /**
+   * Reads a struct of the kernel by its members' names.
+   *
+   * @param name without "struct", for example "task_struct"
+   * @throws MissingTypeError when the kernel has no such struct
+   */
+  struct(name: string, address: bigint): GuestStruct {
+    return viewStruct(this.kernel, this.#compound(name), address);
+  }
+
+  /**
+   * Goes through a list of the kernel (struct list_head).
+   *
+   * @param head the list's head, which is no entry: its address, or the struct list_head itself
+   * @param name of the struct that the entries are
+   * @param member the path of the list_head within an entry
+   * @throws KernelDataError when the list loops or leads to nowhere
+   */
+  *list(head: bigint | GuestStruct, name: string, member: string): IterableIterator<GuestStruct> {
+    const type = this.#compound(name);
+    const start = typeof head === "bigint" ? head : addressOfStruct(head);
+    const offset = this.kernel.offset(name, member);
+    for (const entry of walkList(this.kernel.memory, start, `the list of ${name}.${member}`, offset)) {
+      yield viewStruct(this.kernel, type, entry);
+    }
+  }
+
+  /**
+   * Goes through a red-black tree of the kernel (struct rb_root), in order.
+   *
+   * @param root its address, or the struct rb_root itself
+   * @param name of the struct that the entries are
+   * @param member the path of the rb_node within an entry
+   * @throws KernelDataError when the tree loops or leads to nowhere
+   */
+  *tree(root: bigint | GuestStruct, name: string, member: string): IterableIterator<GuestStruct> {
+    const type = this.#compound(name);
+    const start = typeof root === "bigint" ? root : addressOfStruct(root);
+    const offset = this.kernel.offset(name, member);
+    for (const entry of walkTree(this.kernel, start, `the tree of ${name}.${member}`, offset)) {
+      yield viewStruct(this.kernel, type, entry);
+    }
+  }
+
+  /** Gets the address of a struct that struct(), list(), tree() or a member gave. */
+  addressOf(struct: GuestStruct): bigint {
+    return addressOfStruct(struct);
+  }
+
+  #compound(name: string): CompoundType {
+    const type = this.kernel.types.findCompound(name);
+    if (!type) throw new MissingTypeError(name, undefined, this.kernel.types.origin);
+    return type;
   }
 }

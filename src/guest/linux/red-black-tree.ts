@@ -15,12 +15,18 @@ const DEEPEST = 64;
  * @throws KernelDataError when the tree is deeper or larger than any can be, as one that loops is
  */
 export function* walkTree(kernel: LinuxKernel, root: bigint, what: string, offset: number): Iterable<bigint> {
-  const { memory } = kernel;
   const left = BigInt(kernel.offset("rb_node", "rb_left"));
   const right = BigInt(kernel.offset("rb_node", "rb_right"));
+  const read = (address: bigint): bigint => {
+    try {
+      return kernel.memory.pointer(address);
+    } catch (error) {
+      throw KernelDataError.from(error, what, address);
+    }
+  };
   const path: bigint[] = [];
   const seen = new Set<bigint>();
-  let at = memory.pointer(root + BigInt(kernel.offset("rb_root", "rb_node")));
+  let at = read(root + BigInt(kernel.offset("rb_root", "rb_node")));
   while (at !== 0n || path.length > 0) {
     while (at !== 0n) {
       if (path.length >= DEEPEST || seen.has(at) || seen.size >= LONGEST_LIST) {
@@ -28,10 +34,10 @@ export function* walkTree(kernel: LinuxKernel, root: bigint, what: string, offse
       }
       seen.add(at);
       path.push(at);
-      at = memory.pointer(at + left);
+      at = read(at + left);
     }
     const node = path.pop() as bigint;
     yield node - BigInt(offset);
-    at = memory.pointer(node + right);
+    at = read(node + right);
   }
 }
