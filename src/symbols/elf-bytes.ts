@@ -53,8 +53,16 @@ export class ElfBytes {
   /** Reads by the file's own addresses; what cannot be read is zero. Undefined when nothing of it can be read. */
   findAddress(address: bigint, size: number): Uint8Array | undefined {
     if (size <= 0 || size > LARGEST_TABLE) return undefined;
-    const { bytes, found } = readWithHoles(address, size, (at, part) => this.#readAddress(at, part));
-    return found > 0 ? bytes : undefined;
+    // What is asked for may reach beyond the end of what the file has: a text without end, the last of a table.
+    const load = this.segmentOf(address);
+    const rest = load ? load.address + load.fileSize - address : BigInt(size);
+    const inFile = rest > 0n && rest < size ? Number(rest) : size;
+    const { bytes, found } = readWithHoles(address, inFile, (at, part) => this.#readAddress(at, part));
+    if (found === 0) return undefined;
+    if (inFile === size) return bytes;
+    const whole = new Uint8Array(size);
+    whole.set(bytes);
+    return whole;
   }
 
   /** Finds the part of the file that an address of the file's own is in. */
