@@ -37,6 +37,8 @@ const names = new Map<bigint, string>();
 let newAddressSpaces: bigint[] = [];
 let guest: LinuxGuest | undefined;
 let switches = 0;
+/** How often each address space was entered in this interval. */
+let entered = new Map<bigint, number>();
 let hits = new Map<TranslationBlock, number>();
 let lastBlockCount = 0;
 let lastTimeMs = 0;
@@ -53,6 +55,7 @@ const perSecond = (count: number, ms: number): string => {
 
 function onContextChange(_oldPgd: bigint, newPgd: bigint): void {
   switches++;
+  entered.set(newPgd, (entered.get(newPgd) ?? 0) + 1);
   if (!names.has(newPgd)) {
     // Now, because many live shorter than the interval.
     names.set(newPgd, nameProcess(newPgd));
@@ -96,6 +99,18 @@ function sample(): void {
   }, SAMPLE_MS);
 }
 
+/** Names the processes that were switched to most often. An address space may belong to another process by now. */
+function describeProcesses(): string {
+  return [...entered]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, BUSIEST)
+    .map(([pgd, count]) => {
+      names.set(pgd, nameProcess(pgd) || (names.get(pgd) ?? ""));
+      return `${names.get(pgd) || hex(pgd)} ${count}`;
+    })
+    .join(", ");
+}
+
 function describeBusiest(): string[] {
   const total = [...hits.values()].reduce((sum, count) => sum + count, 0);
   return [...hits]
@@ -127,11 +142,13 @@ function show(print: (text: string) => void): void {
   if (newAddressSpaces.length > BUSIEST) {
     print(`  ... and ${newAddressSpaces.length - BUSIEST} more`);
   }
+  if (entered.size > 0) print(`  switched to most: ${describeProcesses()}`);
   if (hits.size > 0) {
     print(["  executed most:", ...describeBusiest()].join("\n"));
   }
   newAddressSpaces = [];
   switches = 0;
+  entered = new Map();
   lastBlockCount = blocks;
   lastTimeMs = nowMs;
   sample();

@@ -50,6 +50,7 @@ export {
   stopMonitoringProcess,
 } from "./guest/processes";
 export { AddressError } from "./memory/address-error";
+export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";
 export type * from "./symbols/guest-type";

@@ -14,6 +14,11 @@ export class LazyTypes implements TypeSource {
     this.#load = load;
   }
 
+  /** The types themselves, which are loaded now at the latest. */
+  get source(): TypeSource {
+    return this.#get();
+  }
+
   findCompound(name: string): CompoundType | undefined {
     return this.#get().findCompound(name);
   }

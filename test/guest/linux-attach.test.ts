@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { listKits } from "./guest-kits";
 import { runGuest, scriptPrelude } from "./guest-run";
 
 test("attaching fails clearly until the kernel has started, succeeds then, and once more after a reset", async () => {
@@ -123,6 +124,53 @@ test("structs are read by their members' names, lists and trees are walked, and 
     "false task_struct.pid cannot be assigned: write memory with writeVa()",
   ]);
 });
+
+/** Of the kernels at hand, one that has its file systems as modules. */
+const MODULAR = listKits().find((kit) => kit.architecture === "amd64" && !kit.package.includes("cloud"));
+
+test(
+  "a kernel module's own types continue those of the kernel",
+  { skip: !MODULAR && "no kernel with modules" },
+  async () => {
+    const run = await runGuest({
+      task: "zoo",
+      kit: MODULAR!,
+      qemuArgs: ["-m", "512"],
+      parameters: { kallsyms: 0 },
+      reports: true,
+      script: (serial) => `
+      import { Engine, getGuest } from "rebox";
+      ${scriptPrelude(serial)}
+      export function initialize_callbacks(_: number, print: (text: string) => void): void {
+        void untilTruth("zoo.reported").then(async () => {
+          const guest = getGuest();
+          const module = guest.getKernelModules().find(({ name }) => name === "jbd2")!;
+          const types = guest.getModuleTypes("jbd2");
+          const revoke = types.findCompound("jbd2_revoke_record_s")!;
+          print(revoke.members.map(({ name, type }) => name + " " + type.kind + " " + type.size).join());
+          print(String(guest.kernel.types.findCompound("jbd2_revoke_record_s") === undefined));
+          print(guest.struct("module", module.kaddr, types).name);
+          try {
+            guest.getModuleTypes("nothing");
+          } catch (error) {
+            print((error as Error).message);
+          }
+          await Engine.get().quit();
+        });
+      }
+      export const clean = (): void => {};
+    `,
+    });
+    assert.equal(run.stderr, "");
+    assert.deepEqual(run.messages, [
+      // fs/jbd2/revoke.c: struct list_head hash; tid_t sequence; unsigned long long blocknr;
+      "hash struct 16,sequence integer 4,blocknr integer 8",
+      "true",
+      "jbd2",
+      "no kernel module nothing is loaded",
+    ]);
+  },
+);
 
 test("symbols of a program and its libraries lead to their addresses and back", async () => {
   const run = await runGuest({

@@ -1,4 +1,5 @@
 import type { CompoundType } from "../../symbols/guest-type";
+import type { TypeSource } from "../../symbols/type-source";
 import { MissingTypeError } from "../../symbols/missing-type-error";
 import { type GuestClock, readClock } from "./clock";
 import { GuestSymbols } from "./guest-symbols";
@@ -8,6 +9,7 @@ import { walkList } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
 import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
+import { readModuleTypes } from "./module-types";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
 import { addressOfStruct, type GuestStruct, viewStruct } from "./struct-view";
@@ -74,10 +76,24 @@ export class LinuxGuest {
    * Reads a struct of the kernel by its members' names.
    *
    * @param name without "struct", for example "task_struct"
+   * @param types those of a kernel module, from getModuleTypes(); the kernel's by default
    * @throws MissingTypeError when the kernel has no such struct
    */
-  struct(name: string, address: bigint): GuestStruct {
-    return viewStruct(this.kernel, this.#compound(name), address);
+  struct(name: string, address: bigint, types = this.kernel.types): GuestStruct {
+    return viewStruct(this.kernel, this.#compound(name, types), address);
+  }
+
+  /**
+   * Gets the types that a kernel module adds to the kernel's.
+   *
+   * @param module its name
+   * @throws RangeError when no such module is loaded
+   * @throws BtfError when it does not describe its types
+   */
+  getModuleTypes(module: string): TypeSource {
+    const found = this.getKernelModules().find(({ name }) => name === module);
+    if (!found) throw new RangeError(`no kernel module ${module} is loaded`);
+    return readModuleTypes(this.kernel, found);
   }
 
   /**
@@ -119,9 +135,9 @@ export class LinuxGuest {
     return addressOfStruct(struct);
   }
 
-  #compound(name: string): CompoundType {
-    const type = this.kernel.types.findCompound(name);
-    if (!type) throw new MissingTypeError(name, undefined, this.kernel.types.origin);
+  #compound(name: string, types = this.kernel.types): CompoundType {
+    const type = types.findCompound(name);
+    if (!type) throw new MissingTypeError(name, undefined, types.origin);
     return type;
   }
 }
