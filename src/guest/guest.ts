@@ -13,7 +13,14 @@ interface Attached {
   readonly identity: string;
 }
 
+/** What was found not to be a kernel that rebox knows: looking again would take long and find the same. */
+interface Refused {
+  readonly error: AttachError;
+  readonly identity: string;
+}
+
 let attached: Attached | undefined;
+let refused: Refused | undefined;
 let profileFinder: ProfileFinder = (identity) => findProfile(identity);
 
 /**
@@ -30,6 +37,7 @@ export function useProfile(path: string | undefined): void {
     return profile;
   };
   attached = undefined;
+  refused = undefined;
 }
 
 /** Where the kernel is entered stays the same while it runs, on every vCPU that it has started. */
@@ -48,13 +56,20 @@ export function getGuest(): LinuxGuest {
   const source = new EngineSource();
   const cpus = source.cpus();
   if (attached && cpus.some((cpu) => identify(cpu) === attached?.identity)) return attached.guest;
+  if (refused && cpus.map(identify).join() === refused.identity) throw refused.error;
   attached = undefined;
-  const guest = new LinuxGuest(attachLinux(source, { memory: new KernelCache(), findProfile: profileFinder }));
-  const cpu = cpus.find(({ lstar, sysenterEip }) =>
-    guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
-  );
-  attached = { guest, identity: identify(cpu ?? (cpus[0] as CpuFacts)) };
-  return guest;
+  refused = undefined;
+  try {
+    const guest = new LinuxGuest(attachLinux(source, { memory: new KernelCache(), findProfile: profileFinder }));
+    const cpu = cpus.find(({ lstar, sysenterEip }) =>
+      guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
+    );
+    attached = { guest, identity: identify(cpu ?? (cpus[0] as CpuFacts)) };
+    return guest;
+  } catch (error) {
+    if (error instanceof AttachError && !error.isEarly) refused = { error, identity: cpus.map(identify).join() };
+    throw error;
+  }
 }
 
 /** Finds the guest's operating system; undefined when there is no machine, or no kernel that rebox knows. */
@@ -71,7 +86,7 @@ export function findGuest(): LinuxGuest | undefined {
 const WAIT_STEP_MS = 50;
 
 /**
- * Waits until the guest's kernel has started its first process, and attaches.
+ * Waits until the guest's kernel runs its first program, and attaches.
  *
  * @param timeoutMs how long to wait at most
  * @throws AttachError when no kernel was found in this time, or there is something else than Linux
@@ -81,7 +96,8 @@ export async function waitForGuest(timeoutMs = 60_000): Promise<LinuxGuest> {
   for (;;) {
     try {
       const guest = getGuest();
-      if (guest.getProcessList().length > 0) return guest;
+      // Before its program is there, the first process is a thread of the kernel.
+      if (guest.getProcessList().some(({ pid, pgd }) => pid === 1 && pgd !== 0n)) return guest;
       if (performance.now() >= end) return guest;
     } catch (error) {
       if (!(error instanceof AttachError) || !error.isEarly || performance.now() >= end) throw error;

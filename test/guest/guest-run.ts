@@ -42,6 +42,8 @@ export interface GuestRunOptions {
   readonly kit?: GuestKit;
   /** The machine gets a debug console, and what the guest reports there is returned. */
   readonly reports?: boolean;
+  /** Added to the environment of rebox. */
+  readonly env?: NodeJS.ProcessEnv;
   /** After which the test fails. */
   readonly timeoutMs?: number;
 }
@@ -143,7 +145,12 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
     args.push("--", ...guestArgs(serial, options.task, options.parameters, options.kernelArgs, options.kit));
     const report = join(folder, "report");
     if (options.reports) args.push("-debugcon", `file:${report}`);
-    const run = await runRebox([...args, ...(options.qemuArgs ?? [])], options.timeoutMs ?? 60_000);
+    const run = await runRebox(
+      [...args, ...(options.qemuArgs ?? [])],
+      options.timeoutMs ?? 60_000,
+      undefined,
+      options.env,
+    );
     const events = readFileSync(log, "utf8")
       .split("\n")
       .filter((line) => line !== "")

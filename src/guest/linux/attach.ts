@@ -1,4 +1,4 @@
-import type { GuestSource } from "../../memory/guest-source";
+import type { CpuFacts, GuestSource } from "../../memory/guest-source";
 import { Ram } from "../../memory/ram";
 import { Btf } from "../../symbols/btf";
 import { BtfError } from "../../symbols/btf-error";
@@ -37,9 +37,20 @@ const PROFILE_ADVICE = "make a profile from the kernel's debug package: rebox pr
  * @throws AttachError that says which step failed, on what evidence, and what to try; its isEarly tells that the guest
  *   has not started a kernel yet
  */
-export function attachLinux(source: GuestSource, { findProfile, memory }: AttachOptions = {}): LinuxKernel {
-  const ram = new Ram(source);
-  const image = findKernelImage(ram, source.cpus());
+export function attachLinux(source: GuestSource, options: AttachOptions = {}): LinuxKernel {
+  const cpus = source.cpus();
+  try {
+    return attach(new Ram(source), cpus, options);
+  } catch (error) {
+    const isSetUp = cpus.some(({ lstar, sysenterEip }) => lstar !== 0n || sysenterEip !== 0n);
+    if (!(error instanceof AttachError) || isSetUp) throw error;
+    // Without an entry for system calls, whatever there is has not come far: a boot loader, or a kernel's first steps.
+    throw new AttachError(error.step, error.evidence, "try again when the kernel has started", true);
+  }
+}
+
+function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory }: AttachOptions): LinuxKernel {
+  const image = findKernelImage(ram, cpus);
   const bytes = ram.findBytes(image.physical, image.size);
   if (!bytes) {
     throw new AttachError(
