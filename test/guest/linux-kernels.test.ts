@@ -28,7 +28,17 @@ interface FoundGuest {
   readonly log: Found<string[]>;
   readonly bootTime: Found<number>;
   readonly symbols: Found<string[]>;
+  /** Addresses of names in a program and its libraries, and what the addresses are called. */
+  readonly userSymbols: Found<Record<string, [address: string, name: string | undefined]>>;
 }
+
+/** Names that native/guest/programs/dynamic/greeter.c prints the addresses of, with the library that each is in. */
+const USER_SYMBOLS = [
+  ["greeting_say", "libgreeting.so.1"],
+  ["greeting_text", "libgreeting.so.1"],
+  ["printf", "libc.so.6"],
+  ["guest_answer", "/lib/libguest.so.1"],
+];
 
 /** Looks at all that rebox can say about a guest while it stands still, and writes it to a file. */
 const LOOK = (serial: string, file: string): string => `
@@ -79,6 +89,13 @@ const LOOK = (serial: string, file: string): string => `
       bootTime: attempt(() => Number(guest.clock.bootTimeNs / 1_000_000n) / 1000),
       symbols: attempt(() => Array.from(guest.symbols.search(0n, "*"), ({ address, type, name, module }) =>
         hex(address) + " " + type + " " + name + (module === "kernel" ? "" : " [" + module + "]"))),
+      userSymbols: attempt(() => {
+        const greeter = list.find(({ pid }) => pid === Number(readTruth().get("greeter.pid")))!;
+        return Object.fromEntries(${JSON.stringify(USER_SYMBOLS)}.map(([name, module]) => {
+          const address = guest.symbols.findAddress(greeter.pgd, module!, name!)!;
+          return [name, [hex(address), guest.symbols.findSymbol(greeter.pgd, address + 1n)?.name]];
+        }));
+      }),
     };
     writeFileSync(${JSON.stringify(file)}, JSON.stringify(found));
   }
@@ -234,6 +251,11 @@ for (const variant of listVariants()) {
           Math.abs((found.bootTime as number) - expected) < 2,
           `${JSON.stringify(found.bootTime)}, not ${expected}`,
         );
+      });
+
+      test("symbols of a program's libraries, by name and by address", () => {
+        const expected = USER_SYMBOLS.map(([name]) => [name!, [run.truth.get(`greeter.${name}`)!.slice(2), name]]);
+        assert.deepEqual(found.userSymbols, Object.fromEntries(expected));
       });
 
       test("every symbol of /proc/kallsyms, with its address", () => {

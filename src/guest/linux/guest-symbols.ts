@@ -71,7 +71,9 @@ export class GuestSymbols {
       const symbol = this.#guest.kernel.symbols.findSymbol(address);
       return symbol && withModule(symbol, KERNEL);
     }
-    const isKernel = address >= 1n << BigInt(this.#guest.kernel.bits - 1);
+    const { bits, directMap } = this.#guest.kernel;
+    // A 32-bit kernel begins where its map of physical memory does: processes have the addresses up to there.
+    const isKernel = address >= (bits === 64 ? 1n << 63n : directMap.start);
     const loaded = this.#load(isKernel ? 0n : pgd).find(({ module }) => module.contains(address));
     const symbol = loaded?.symbols().findSymbol(address);
     return loaded && symbol && withModule(symbol, loaded.module.name);
