@@ -8,6 +8,10 @@ const LONGEST_TOKEN = 128;
 /** What a name takes at most, compressed: no kernel allows names above 512 bytes. */
 const LONGEST_RECORD = 514;
 const MOST_SYMBOLS = 4_000_000;
+/** A kernel has one table of tokens. More than a few are made to take time. */
+const MOST_TABLES = 16;
+/** So many places that might be the markers are tried for a table of tokens. */
+const MOST_PLACES = 1000;
 
 /** The image's bytes as what the search reads. */
 interface Image {
@@ -59,14 +63,17 @@ function* findTokens(image: Image): Generator<{ tokenTable: number; tokenIndex: 
   const { bytes, view } = image;
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
   const last = words.length - (TOKENS * 2) / 4;
-  for (let word = 256; word < last; word++) {
+  let tables = 0;
+  for (let word = 256; word < last && tables < MOST_TABLES; word++) {
     const first = words[word] as number;
     // The first token begins at 0, the second at most one longest token later.
     if ((first & 0xffff) !== 0 || first >>> 16 === 0 || first >>> 16 > LONGEST_TOKEN) continue;
     const tokenIndex = word * 4;
     if (!isTokenIndex(view, tokenIndex)) continue;
     const tokenTable = findTokenTable(image, tokenIndex);
-    if (tokenTable !== undefined) yield { tokenTable, tokenIndex };
+    if (tokenTable === undefined) continue;
+    tables++;
+    yield { tokenTable, tokenIndex };
   }
 }
 
@@ -108,10 +115,12 @@ function findNames(image: Image, tokenTable: number): NamesLocation | undefined 
   const { view } = image;
   // Backwards, so that the first that fits is the nearest. A table of name order takes three bytes for each symbol.
   const lowest = Math.max(0, tokenTable - MOST_SYMBOLS * 3);
-  for (let at = tokenTable - 4; at >= lowest; at -= 4) {
+  let places = 0;
+  for (let at = tokenTable - 4; at >= lowest && places < MOST_PLACES; at -= 4) {
     if (view.getUint32(at, true) !== 0) continue;
     const count = countMarkers(view, at, tokenTable);
     if (count < 2) continue;
+    places++;
     const found = findNamesBefore(image, at, count);
     if (found) return found;
   }

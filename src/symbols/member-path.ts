@@ -2,6 +2,8 @@ import type { CompoundType, GuestType, Member } from "./guest-type";
 import { MissingTypeError } from "./missing-type-error";
 import type { TypeSource } from "./type-source";
 
+/** How many members are looked at for one name. The largest struct of a kernel has some hundreds. */
+const MOST_MEMBERS = 100_000;
 /** Anonymous structs within anonymous structs: deeper nesting than this is no kernel's. */
 const DEEPEST = 16;
 
@@ -17,14 +19,20 @@ export interface Place {
 }
 
 /** Finds a member by its name, also in anonymous structs and unions; bitOffset counts from the outer struct. */
-export function findMember(type: CompoundType, name: string, depth = 0): Member | undefined {
+export function findMember(type: CompoundType, name: string): Member | undefined {
+  return findBelow(type, name, 0, { left: MOST_MEMBERS });
+}
+
+function findBelow(type: CompoundType, name: string, depth: number, budget: { left: number }): Member | undefined {
+  budget.left -= type.members.length;
+  if (budget.left < 0) return undefined;
   for (const member of type.members) {
     if (member.name === name) return member;
   }
   if (depth >= DEEPEST) return undefined;
   for (const member of type.members) {
     if (member.name !== "" || (member.type.kind !== "struct" && member.type.kind !== "union")) continue;
-    const inner = findMember(member.type, name, depth + 1);
+    const inner = findBelow(member.type, name, depth + 1, budget);
     if (inner) return { ...inner, bitOffset: inner.bitOffset + member.bitOffset };
   }
   return undefined;

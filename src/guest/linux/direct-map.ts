@@ -7,6 +7,13 @@ const GIB = 0x40000000;
 const MIB2 = 0x200000;
 const MIB4 = 0x400000;
 const ENTRIES = 512;
+/** Real tables have a page within the first entries: what takes longer is no page table, or made to take long. */
+const MOST_ENTRIES = 4_000_000;
+
+/** How many entries may still be looked at. */
+interface Budget {
+  left: number;
+}
 
 /**
  * Finds where the kernel maps all physical memory in one piece (page_offset_base, PAGE_OFFSET).
@@ -22,11 +29,12 @@ export function findDirectMap(ram: Ram, image: KernelImage): LinearRange | undef
 
 function find64(ram: Ram, tables: PageTables, root: number): LinearRange | undefined {
   const end = BigInt(Math.ceil(ram.end / GIB) * GIB);
+  const budget: Budget = { left: MOST_ENTRIES };
   for (const { table, address } of findGibTables(tables, root)) {
-    for (let index = 0; index < ENTRIES; index++) {
+    for (let index = 0; index < ENTRIES && budget.left-- > 0; index++) {
       const entry = tables.findEntry(table, index, 3);
       if (!entry) continue;
-      const page = entry.leaf ? { virtual: 0, physical: entry.address } : findFirstPage(tables, entry.address);
+      const page = entry.leaf ? { virtual: 0, physical: entry.address } : findFirstPage(tables, entry.address, budget);
       if (!page) continue;
       const start = address + BigInt(index) * BigInt(GIB) + BigInt(page.virtual) - BigInt(page.physical);
       if (start % BigInt(GIB) === 0n && start >= 1n << 63n) return { start, end: start + end, physical: 0 };
@@ -53,11 +61,17 @@ function* findGibTables(tables: PageTables, root: number): Iterable<{ table: num
   }
 }
 
-function findFirstPage(tables: PageTables, table: number): { virtual: number; physical: number } | undefined {
+function findFirstPage(
+  tables: PageTables,
+  table: number,
+  budget: Budget,
+): { virtual: number; physical: number } | undefined {
   for (let index = 0; index < ENTRIES; index++) {
     const entry = tables.findEntry(table, index, 2);
     if (!entry) continue;
     if (entry.leaf) return { virtual: index * MIB2, physical: entry.address };
+    budget.left -= ENTRIES;
+    if (budget.left < 0) return undefined;
     for (let page = 0; page < ENTRIES; page++) {
       const leaf = tables.findEntry(entry.address, page, 1);
       if (leaf) return { virtual: index * MIB2 + page * 0x1000, physical: leaf.address };

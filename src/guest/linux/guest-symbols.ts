@@ -3,12 +3,17 @@ import { ElfError } from "../../symbols/elf-error";
 import { ShiftedSymbols } from "../../symbols/shifted-symbols";
 import type { GuestSymbol, SymbolTable } from "../../symbols/symbol-table";
 import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./guest-module";
+import { KernelDataError } from "./kernel-data-error";
 import { listKernelModules } from "./kernel-module";
 import type { LinuxGuest } from "./linux-guest";
 import type { LinuxProcess } from "./linux-process";
 import { ModuleSymbols } from "./module-symbols";
 import { namePattern } from "./name-pattern";
 
+/** More symbols of kernel modules than this are not kept: no kernel has them. */
+const MOST_KEPT = 2_000_000;
+/** More symbols than this are no answer. */
+const MOST_FOUND = 8_000_000;
 /** How many programs and libraries keep their symbols at hand. */
 const MOST_FILES = 256;
 
@@ -28,6 +33,7 @@ export class GuestSymbols {
   readonly #guest: LinuxGuest;
   readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
 
+  #kept = 0;
   readonly #files = new Map<string, SymbolTable>();
 
   readonly #start: bigint;
@@ -87,8 +93,10 @@ export class GuestSymbols {
    */
   *search(pgd: bigint, pattern: string): IterableIterator<ModuleSymbol> {
     const matches = namePattern(pattern);
+    let seen = 0;
     for (const { module, symbols } of this.#load(pgd)) {
       for (const symbol of symbols().symbols()) {
+        if (seen++ > MOST_FOUND) throw new KernelDataError("the symbols", module.base, `more than ${MOST_FOUND}`);
         if (matches(symbol.name)) yield withModule(symbol, module.name);
       }
     }
@@ -141,6 +149,11 @@ export class GuestSymbols {
     const known = this.#modules.get(address);
     if (known?.key === key) return known.symbols;
     const symbols = ModuleSymbols.read(this.#guest.kernel, address);
+    this.#kept += symbols.count;
+    if (this.#kept > MOST_KEPT) {
+      this.#modules.clear();
+      this.#kept = symbols.count;
+    }
     this.#modules.set(address, { key, symbols });
     return symbols;
   }

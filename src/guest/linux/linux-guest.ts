@@ -31,7 +31,7 @@ export class LinuxGuest {
 
   get paths(): PathReader {
     this.#paths ??= new PathReader(this.kernel);
-    return this.#paths;
+    return this.#paths.renew();
   }
 
   get maps(): MemoryMapReader {

@@ -6,6 +6,7 @@ const WHAT = "a maple tree";
 const DEEPEST = 31;
 /** vm.max_map_count can be raised, but nobody has a million mappings. */
 const MOST_ENTRIES = 1_000_000;
+const MOST_NODES = 1_000_000;
 /** A reference to a node: its address in the high bits, its type in bits 3 to 6 (lib/maple_tree.c). */
 const NODE_MASK = 0xffn;
 const TYPE_SHIFT = 3n;
@@ -44,9 +45,10 @@ export class MapleTree {
    */
   entries(tree: bigint): bigint[] {
     const found: bigint[] = [];
+    const seen = new Set<bigint>();
     try {
       const root = this.#kernel.memory.pointer(tree + BigInt(this.#root));
-      if (isNode(root)) this.#collect(root, (1n << BigInt(this.#kernel.bits)) - 1n, 0, found);
+      if (isNode(root)) this.#collect(root, (1n << BigInt(this.#kernel.bits)) - 1n, 0, found, seen);
       else if (isPointer(root)) found.push(root);
     } catch (error) {
       throw KernelDataError.from(error, WHAT, tree);
@@ -54,11 +56,13 @@ export class MapleTree {
     return found;
   }
 
-  #collect(reference: bigint, maximum: bigint, depth: number, found: bigint[]): void {
+  #collect(reference: bigint, maximum: bigint, depth: number, found: bigint[], seen: Set<bigint>): void {
     const node = reference & ~NODE_MASK;
     const type = Number((reference >> TYPE_SHIFT) & TYPE_MASK);
     const shape = this.#shapes[type];
     if (!shape || depth > DEEPEST) throw new KernelDataError(WHAT, node, `a node of type ${type} at depth ${depth}`);
+    if (seen.has(node) || seen.size >= MOST_NODES) throw new KernelDataError(WHAT, node, "the tree loops");
+    seen.add(node);
     const { memory } = this.#kernel;
     const isLeaf = type === 1;
     for (let slot = 0; slot < shape.slotCount; slot++) {
@@ -72,7 +76,7 @@ export class MapleTree {
         if (found.length > MOST_ENTRIES) throw new KernelDataError(WHAT, node, `more than ${MOST_ENTRIES} entries`);
       } else if (entry !== 0n) {
         // Only the reference in the root is marked as one to a node.
-        this.#collect(entry, isLast ? maximum : pivot, depth + 1, found);
+        this.#collect(entry, isLast ? maximum : pivot, depth + 1, found, seen);
       }
       if (isLast) break;
     }

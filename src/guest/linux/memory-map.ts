@@ -53,6 +53,7 @@ export class MemoryMapReader {
    * @throws KernelDataError when they are damaged
    */
   read(mm: bigint): Mapping[] {
+    this.#paths.renew();
     const space = this.#kernel.at("mm_struct", mm);
     const areas = this.#tree ? this.#tree.entries(space.addressOf("mm_mt")) : this.#walkList(space);
     const map = areas.map((area) => this.#readArea(area, space));

@@ -2,7 +2,8 @@ import type { GuestSymbol, SymbolTable } from "../../symbols/symbol-table";
 import { KernelDataError } from "./kernel-data-error";
 import type { LinuxKernel } from "./linux-kernel";
 
-const MOST_SYMBOLS = 1_000_000;
+/** The largest modules have some ten thousands. */
+const MOST_SYMBOLS = 200_000;
 const LONGEST_NAME = 512;
 const LARGEST_STRINGS = 0x1000000;
 /** Sizes of Elf64_Sym and Elf32_Sym. */

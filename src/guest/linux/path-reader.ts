@@ -4,6 +4,8 @@ import type { StructCursor } from "./struct-cursor";
 
 /** PATH_MAX bounds what a path may need: names of one byte and a slash each. */
 const MOST_NAMES = 2048;
+/** For all paths of one list together: many long ones that a guest has made up would take minutes. */
+const MOST_STEPS = 500_000;
 const LONGEST_NAME = 255;
 const LONGEST_PATH = 4096;
 
@@ -11,11 +13,18 @@ const LONGEST_PATH = 4096;
 export class PathReader {
   readonly #kernel: LinuxKernel;
   readonly #mount: number;
+  #left = MOST_STEPS;
 
   /** @throws MissingTypeError */
   constructor(kernel: LinuxKernel) {
     this.#kernel = kernel;
     this.#mount = kernel.offset("mount", "mnt");
+  }
+
+  /** Begins a new list of paths: all of one list together are bounded. */
+  renew(): this {
+    this.#left = MOST_STEPS;
+    return this;
   }
 
   /**
@@ -94,7 +103,8 @@ export class PathReader {
     let size = 0;
     let dentry = first;
     let mount = firstMount;
-    for (let step = 0; step < MOST_NAMES && size <= LONGEST_PATH; step++) {
+    for (let step = 0; step < MOST_NAMES && size <= LONGEST_PATH && this.#left > 0; step++) {
+      this.#left--;
       if (dentry.address === rootDentry && mount.address === rootMount) return `/${names.reverse().join("/")}`;
       const parent = dentry.follow("d_parent");
       if (!parent) break;
@@ -114,7 +124,11 @@ export class PathReader {
       dentry = place;
       mount = above.member("mnt");
     }
-    throw new KernelDataError("a path", first.address, `it does not end within ${MOST_NAMES} names`);
+    throw new KernelDataError(
+      "a path",
+      first.address,
+      `it does not end within ${MOST_NAMES} names, or too many others are as long`,
+    );
   }
 
   #name(dentry: StructCursor): string {

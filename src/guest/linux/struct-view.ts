@@ -79,12 +79,14 @@ const HANDLER: ProxyHandler<Target> = {
   },
 };
 
-function listNames(type: CompoundType, depth = 0): string[] {
+function listNames(type: CompoundType, depth = 0, budget = { left: LONGEST_ARRAY }): string[] {
+  budget.left -= type.members.length;
+  if (budget.left < 0) return [];
   const names = type.members.flatMap((member) =>
     member.name !== ""
       ? [member.name]
       : (member.type.kind === "struct" || member.type.kind === "union") && depth < 8
-        ? listNames(member.type, depth + 1)
+        ? listNames(member.type, depth + 1, budget)
         : [],
   );
   return [...new Set(names)];
@@ -109,7 +111,7 @@ function readType(kernel: LinuxKernel, type: GuestType, address: bigint): GuestV
           ? memory.text(address, LONGEST_TEXT)
           : memory.text(address, Math.min(type.count, LONGEST_TEXT));
       }
-      return Array.from({ length: Math.min(type.count, LONGEST_ARRAY) }, (_, index) =>
+      return Array.from({ length: Math.min(type.count, elementLimit(type.element)) }, (_, index) =>
         readType(kernel, type.element, address + BigInt(index * type.element.size)),
       );
     case "integer":
@@ -126,6 +128,13 @@ function readType(kernel: LinuxKernel, type: GuestType, address: bigint): GuestV
       // Of what has no size, there is only the place.
       return address;
   }
+}
+
+/** Bounds the elements of an array so that those of arrays within it are not too many together. */
+function elementLimit(element: GuestType): number {
+  let inner = 1;
+  for (let at = element; at.kind === "array"; at = at.element) inner *= Math.max(1, at.count);
+  return Math.max(1, Math.floor(LONGEST_ARRAY / inner));
 }
 
 function readPointer(kernel: LinuxKernel, target: GuestType, value: bigint): GuestValue {
