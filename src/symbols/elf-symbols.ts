@@ -13,6 +13,7 @@ const STT_FILE = 4;
 const STT_TLS = 6;
 const STT_GNU_IFUNC = 10;
 const LONGEST_NAME = 4096;
+const UNDERSCORE = 0x5f;
 
 /** A table of an ELF file: its records and the names that they refer to. */
 export interface ElfSymbolBytes {
@@ -31,8 +32,8 @@ interface Record {
 /**
  * Reads the symbols of an ELF file that have an address, by the file's own addresses.
  *
- * Of symbols with one address the first is the one that tells most: functions before data before what has no type, global
- * before weak before local names.
+ * Of symbols with one address the first is the one that tells most: functions before data before what has no type, names for
+ * everyone before those with an underscore (printf before _IO_printf), global before weak before local ones.
  *
  * @param tables the dynamic symbols, the full table, or both
  */
@@ -55,7 +56,15 @@ function readTable(elf: ElfBytes, { symbols, strings }: ElfSymbolBytes): RawSymb
     if (nameEnd === record.name) continue;
     const { address, size } = record;
     const letter = letterOf(elf, record);
-    found.push({ address, size, letter, rank: rankOf(record), names: strings, nameStart: record.name, nameEnd });
+    found.push({
+      address,
+      size,
+      letter,
+      rank: rankOf(record, strings[record.name] === UNDERSCORE),
+      names: strings,
+      nameStart: record.name,
+      nameEnd,
+    });
   }
   return found;
 }
@@ -103,10 +112,10 @@ function letterOf(elf: ElfBytes, { address, info }: Record): string {
   return binding === STB_LOCAL ? letter.toLowerCase() : letter;
 }
 
-function rankOf({ info, size }: Record): number {
+function rankOf({ info, size }: Record, isReserved: boolean): number {
   const type = info & 0xf;
   const binding = info >> 4;
   const kind = type === STT_FUNC || type === STT_GNU_IFUNC ? 2 : type === STT_OBJECT ? 1 : 0;
   const reach = binding === STB_LOCAL ? 0 : binding === STB_WEAK ? 1 : 2;
-  return kind * 8 + reach * 2 + (size > 0n ? 1 : 0);
+  return kind * 16 + (isReserved ? 0 : 8) + reach * 2 + (size > 0n ? 1 : 0);
 }
