@@ -1,6 +1,7 @@
 /**
- * Shows live what the guest does: address spaces as they appear, context switches, executed blocks, and the addresses
- * that are executed most. When it is unloaded it leaves a picture of the guest's screen in live_view.png.
+ * Shows live what the guest does: processes as they appear, context switches, executed blocks, and the addresses that are
+ * executed most. In a Linux guest they have names. When it is unloaded it leaves a picture of the guest's screen in
+ * live_view.png.
  *
  *   rebox run --script scripts/live_view.ts -- QEMU-ARGS...
  *
@@ -10,7 +11,9 @@ import {
   ALL_PROCESSES,
   CallbackManager,
   Engine,
+  findGuest,
   getBlockCount,
+  type LinuxGuest,
   type Subscription,
   screenshot,
   setBlockCounting,
@@ -29,9 +32,13 @@ let callbacks: CallbackManager;
 let timer: NodeJS.Timeout;
 let running: Subscription;
 
-const addressSpaces = new Set<bigint>();
+/** What the processes were called when they were seen last, by their address space. */
+const names = new Map<bigint, string>();
 let newAddressSpaces: bigint[] = [];
+let guest: LinuxGuest | undefined;
 let switches = 0;
+/** How often each address space was entered in this interval. */
+let entered = new Map<bigint, number>();
 let hits = new Map<TranslationBlock, number>();
 let lastBlockCount = 0;
 let lastTimeMs = 0;
@@ -48,9 +55,32 @@ const perSecond = (count: number, ms: number): string => {
 
 function onContextChange(_oldPgd: bigint, newPgd: bigint): void {
   switches++;
-  if (!addressSpaces.has(newPgd)) {
-    addressSpaces.add(newPgd);
+  entered.set(newPgd, (entered.get(newPgd) ?? 0) + 1);
+  if (!names.has(newPgd)) {
+    // Now, because many live shorter than the interval.
+    names.set(newPgd, nameProcess(newPgd));
     newAddressSpaces.push(newPgd);
+  }
+}
+
+/** A process chooses its name, and a line has no room for control characters. */
+function nameProcess(pgd: bigint): string {
+  try {
+    const process = guest?.findProcess(pgd);
+    return process ? `${process.name.replace(/[^ -~]/g, "?")} (${process.pid})` : "";
+  } catch {
+    // The kernel is at work on its list.
+    return "";
+  }
+}
+
+/** Finds the function of the kernel that an address is in. */
+function nameFunction(pc: bigint): string {
+  try {
+    const symbol = pc >> 63n ? guest?.symbols.findSymbol(0n, pc) : undefined;
+    return symbol ? `${symbol.name}+${hex(pc - symbol.address)}` : "";
+  } catch {
+    return "";
   }
 }
 
@@ -69,6 +99,18 @@ function sample(): void {
   }, SAMPLE_MS);
 }
 
+/** Names the processes that were switched to most often. An address space may belong to another process by now. */
+function describeProcesses(): string {
+  return [...entered]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, BUSIEST)
+    .map(([pgd, count]) => {
+      names.set(pgd, nameProcess(pgd) || (names.get(pgd) ?? ""));
+      return `${names.get(pgd) || hex(pgd)} ${count}`;
+    })
+    .join(", ");
+}
+
 function describeBusiest(): string[] {
   const total = [...hits.values()].reduce((sum, count) => sum + count, 0);
   return [...hits]
@@ -77,7 +119,7 @@ function describeBusiest(): string[] {
     .map(([tb, count]) => {
       const where = tb.pc >> 63n ? "kernel" : "user";
       const share = ((100 * count) / total).toFixed(1).padStart(4);
-      return `      ${share} %  ${where.padEnd(6)} ${hex(tb.pc)}  ${tb.icount} instructions`;
+      return `      ${share} %  ${where.padEnd(6)} ${hex(tb.pc)}  ${tb.icount} instructions  ${nameFunction(tb.pc)}`.trimEnd();
     });
 }
 
@@ -85,21 +127,28 @@ function show(print: (text: string) => void): void {
   const nowMs = performance.now();
   const blocks = getBlockCount();
   const elapsedMs = nowMs - lastTimeMs;
+  const known = guest;
+  guest = findGuest();
+  if (guest && guest !== known) print(`the guest runs Linux ${guest.kernel.release}`);
   print(
     `${perSecond(blocks - lastBlockCount, elapsedMs)} blocks, ${perSecond(switches, elapsedMs)} context switches, ` +
-      `${addressSpaces.size} address spaces so far`,
+      `${names.size} address spaces so far`,
   );
   for (const pgd of newAddressSpaces.slice(0, BUSIEST)) {
-    print(`  new address space ${hex(pgd)}`);
+    // It may have become another program since.
+    names.set(pgd, nameProcess(pgd) || (names.get(pgd) ?? ""));
+    print(`  new address space ${hex(pgd)}  ${names.get(pgd)}`.trimEnd());
   }
   if (newAddressSpaces.length > BUSIEST) {
     print(`  ... and ${newAddressSpaces.length - BUSIEST} more`);
   }
+  if (entered.size > 0) print(`  switched to most: ${describeProcesses()}`);
   if (hits.size > 0) {
     print(["  executed most:", ...describeBusiest()].join("\n"));
   }
   newAddressSpaces = [];
   switches = 0;
+  entered = new Map();
   lastBlockCount = blocks;
   lastTimeMs = nowMs;
   sample();

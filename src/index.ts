@@ -12,9 +12,35 @@ export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type E
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
+export { findGuest, getGuest, waitForGuest } from "./guest/guest";
+export { AttachError, type AttachStep } from "./guest/linux/attach-error";
+export { KernelDataError } from "./guest/linux/kernel-data-error";
+export type { Credentials } from "./guest/linux/credentials";
+export type { GuestModule } from "./guest/linux/guest-module";
+export type { ModuleSymbol } from "./guest/linux/guest-symbols";
+export type { LogRecord } from "./guest/linux/kernel-log";
+export type { LinuxGuest } from "./guest/linux/linux-guest";
+export type { LinuxKernel } from "./guest/linux/linux-kernel";
+export type { LinuxProcess } from "./guest/linux/linux-process";
+export type { Mapping } from "./guest/linux/memory-map";
+export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
+export type { Mount } from "./guest/linux/mount";
+export type { OpenFile } from "./guest/linux/open-file";
+export type { GuestSocket } from "./guest/linux/socket";
+export type { GuestStruct } from "./guest/linux/struct-view";
+export type { TaskFacts } from "./guest/linux/task-reader";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
 export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./guest/memory";
 export { MemoryError } from "./guest/memory-error";
+export {
+  getModuleList,
+  getOsBits,
+  getProcessList,
+  getSymbolList,
+  getSystemTime,
+  symToVa,
+  vaToSym,
+} from "./guest/operating-system";
 export {
   ALL_PROCESSES,
   getRunningProcess,
@@ -23,4 +49,10 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "./guest/processes";
+export { AddressError } from "./memory/address-error";
+export { BtfError } from "./symbols/btf-error";
+export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
+export type { TypeSource } from "./symbols/type-source";
+export type * from "./symbols/guest-type";
+export { MissingTypeError } from "./symbols/missing-type-error";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";

@@ -10,8 +10,10 @@ const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /** Debian's archive seen through an apt of our own: the machine's apt configuration and package lists stay untouched. */
 export class DebianArchive {
   // One update serves all steps of a set-up.
-  static #updated = false;
+  static #updated = new Set();
   #task;
+  #directory = places.cachedApt;
+  #architecture;
 
   /**
    * @param {import("./task.mjs").Task} task
@@ -21,6 +23,20 @@ export class DebianArchive {
     this.#task = task;
     this.suite = suite;
     this.release = machineRelease() ?? suite;
+  }
+
+  /**
+   * Returns the archive as a machine of another release or architecture sees it: binary packages only.
+   * @param {import("./task.mjs").Task} task
+   * @param {{suite: string, architecture: string}} machine
+   */
+  static ofMachine(task, { suite, architecture }) {
+    const archive = new DebianArchive(task, suite);
+    archive.release = suite;
+    archive.#architecture = architecture;
+    // Lists of its own: when a mirror lacks this suite, or is just being renewed, the others still work.
+    archive.#directory = join(places.cachedApt, `${suite}-${architecture}`);
+    return archive;
   }
 
   /** Returns the newest version of a source package in the suite. */
@@ -80,23 +96,24 @@ export class DebianArchive {
   }
 
   async #update() {
-    if (DebianArchive.#updated) return;
+    if (DebianArchive.#updated.has(this.#directory)) return;
     if (!existsSync(KEYRING)) {
       throw new SetupError(`${KEYRING} is missing: install the package debian-archive-keyring, then set up again`);
     }
-    mkdirSync(join(places.cachedApt, "lists/partial"), { recursive: true });
-    mkdirSync(join(places.cachedApt, "archives/partial"), { recursive: true });
+    mkdirSync(join(this.#directory, "lists/partial"), { recursive: true });
+    mkdirSync(join(this.#directory, "archives/partial"), { recursive: true });
     const line = (type, suite) => `${type} [signed-by=${KEYRING}] ${debianMirror()} ${suite} main\n`;
     const binaries = [...new Set([this.release, this.suite])].map((suite) => line("deb", suite));
     // A mirror's URI may carry a password.
-    writeFileSync(this.#sourcesList, [...binaries, line("deb-src", this.suite)].join(""), { mode: 0o600 });
+    const sources = this.#architecture === undefined ? [line("deb-src", this.suite)] : [];
+    writeFileSync(this.#sourcesList, [...binaries, ...sources].join(""), { mode: 0o600 });
     const onWait = (holder) => this.#task.say(`waiting for another set-up's apt (process ${holder})`);
     await withLock(join(places.cache, "locks/apt-lists"), onWait, () => this.#apt("apt-get", "update"));
-    DebianArchive.#updated = true;
+    DebianArchive.#updated.add(this.#directory);
   }
 
   get #sourcesList() {
-    return join(places.cachedApt, "sources.list");
+    return join(this.#directory, "sources.list");
   }
 
   #apt(command, ...args) {
@@ -104,10 +121,13 @@ export class DebianArchive {
     const settings = [
       `Dir::Etc::sourcelist=${this.#sourcesList}`,
       "Dir::Etc::sourceparts=-",
-      `Dir::State::lists=${join(places.cachedApt, "lists")}`,
-      `Dir::Cache=${places.cachedApt}`,
+      `Dir::State::lists=${join(this.#directory, "lists")}`,
+      `Dir::Cache=${this.#directory}`,
       `APT::Default-Release=${this.release}`,
       "Acquire::Languages=none",
+      ...(this.#architecture === undefined
+        ? []
+        : [`APT::Architecture=${this.#architecture}`, `APT::Architectures=${this.#architecture}`]),
       // The user _apt cannot write below a home directory; without this apt warns and does the same.
       ...(process.getuid() === 0 ? ["APT::Sandbox::User=root"] : []),
     ];
@@ -116,7 +136,7 @@ export class DebianArchive {
 }
 
 /** Returns the Debian release of this machine, if it is one. */
-function machineRelease() {
+export function machineRelease() {
   const text = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
   return /^ID=debian$/m.test(text) ? /^VERSION_CODENAME=(\w+)$/m.exec(text)?.[1] : undefined;
 }

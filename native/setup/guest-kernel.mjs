@@ -1,38 +1,55 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
+import { machineRelease } from "./debian-archive.mjs";
+import { debianFileName } from "./debian-name.mjs";
 import { DebianPackage } from "./debian-package.mjs";
+import { kernelFiles } from "./kernel-files.mjs";
 import { SetupError } from "./setup-error.mjs";
 
 /** The metapackage of Debian's kernel for virtual machines. */
 export const DEFAULT_KERNEL = "linux-image-cloud-amd64";
+
+/** The kernels that the tests boot beside the default one: oldest, newest, with all drivers, and 32-bit. */
+export const TEST_KERNELS = [
+  "linux-image-cloud-amd64/bookworm",
+  "linux-image-amd64/trixie",
+  "linux-image-cloud-amd64/sid",
+  "linux-image-686-pae:i386/bookworm",
+].filter((name) => name !== `${DEFAULT_KERNEL}/${machineRelease()}`);
+
+/** Those of them that do not describe themselves, with the packages that do. */
+export const PROFILED_KERNELS = [["linux-image-686-pae:i386/bookworm", "linux-image-686-pae-dbg:i386/bookworm"]];
 
 // What virtio-net-pci needs, in the order in which the guest must load it.
 const NETWORK_MODULES = [
   ...["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"],
   ...["failover", "net_failover", "virtio_net"],
 ];
+// For loading and unloading: one that needs no other, and one that needs several.
+const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"];
 
 /**
  * Loads a guest kernel.
  * @param {import("./task.mjs").Task} task
- * @param {string} name a Debian package, or the path of a .deb or of a vmlinuz
- * @returns {Promise<{kernel: string, version: string, release: string, image: Buffer, systemMap?: Buffer,
- *   modules: {name: string, content: Buffer}[]}>}
+ * @param {string} name a Debian package as name[:architecture][/release], or the path of a .deb or of a vmlinuz
+ * @returns {Promise<{kernel: string, version: string, release: string, architecture: string, image: Buffer,
+ *   systemMap?: Buffer, modules: {name: string, content: Buffer, isNeeded: boolean}[]}>} isNeeded: to be loaded, in this order,
+ *   for a network card
  */
 export async function guestKernel(task, name) {
-  if (!isPath(name)) return fromPackage(await DebianPackage.named(task, name));
+  if (!isPath(name)) return fromPackages(task, await DebianPackage.allNamed(task, name));
   if (!existsSync(name))
     throw new SetupError(`there is no kernel ${resolve(name)}; name a vmlinuz, a .deb or a package`);
-  if (name.endsWith(".deb")) return fromPackage(new DebianPackage(task, resolve(name)));
+  if (name.endsWith(".deb")) return fromPackages(task, [new DebianPackage(task, resolve(name))]);
   const image = readFileSync(name);
   const release = releaseOf(image, name);
-  return { kernel: resolve(name), version: release, release, image, modules: [] };
+  return { kernel: resolve(name), version: release, release, architecture: architectureOf(image), image, modules: [] };
 }
 
 /** Names the directory for a kernel's guest kit. */
 export function kernelDirectory(name) {
   // The prefix keeps a file called vmlinuz apart from the default kit's.
-  return isPath(name) ? `file-${basename(name, ".deb")}` : name;
+  return isPath(name) ? `file-${basename(name, ".deb")}` : debianFileName(name);
 }
 
 /** Describes which kernel a name stands for now: a file may be replaced under its name. */
@@ -42,23 +59,23 @@ export function kernelIdentity(name) {
 }
 
 function isPath(name) {
-  return name.includes("/") || name.endsWith(".deb");
+  return name.endsWith(".deb") || (name.includes("/") && !name.startsWith("linux-image-"));
 }
 
-async function fromPackage(found) {
-  const files = await found.files("boot");
-  const file = (prefix) => files.find(({ path }) => path.startsWith(`boot/${prefix}-`))?.content;
-  const image = file("vmlinuz");
-  if (image === undefined) throw new SetupError(`${found.path} holds no boot/vmlinuz-*: name a linux-image-* package`);
-  const systemMap = file("System.map");
+async function fromPackages(task, packages) {
+  const found = await kernelFiles(task, packages, [...NETWORK_MODULES, ...SPARE_MODULES]);
+  if (found.image === undefined) {
+    throw new SetupError(`${packages[0].path} holds no vmlinuz: name a linux-image-* package`);
+  }
   return {
-    kernel: await found.field("Package"),
-    version: await found.field("Version"),
-    release: releaseOf(image, found.path),
-    image,
-    modules: await found.kernelModules(NETWORK_MODULES),
+    kernel: await packages[0].field("Package"),
+    version: await packages[0].field("Version"),
+    release: releaseOf(found.image, packages[0].path),
+    architecture: architectureOf(found.image),
+    image: found.image,
+    modules: found.modules.map((module) => ({ ...module, isNeeded: NETWORK_MODULES.includes(module.name) })),
     // Debian's is a single line that says where the real one is.
-    ...(systemMap && systemMap.length > 4096 ? { systemMap } : {}),
+    ...(found.systemMap && found.systemMap.length > 4096 ? { systemMap: found.systemMap } : {}),
   };
 }
 
@@ -69,4 +86,9 @@ function releaseOf(image, name) {
   }
   const start = image.readUInt16LE(0x20e) + 0x200;
   return image.toString("latin1", start, image.indexOf(0, start)).split(" ")[0];
+}
+
+/** Tells a 64-bit kernel by XLF_KERNEL_64 in the header's xloadflags (same document). */
+function architectureOf(image) {
+  return (image.readUInt16LE(0x236) & 1) === 1 ? "amd64" : "i386";
 }

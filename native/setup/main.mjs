@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { withLock } from "./lock.mjs";
+import { PROFILED_KERNELS, TEST_KERNELS } from "./guest-kernel.mjs";
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
@@ -9,6 +10,7 @@ import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
 import { plainStep } from "./steps/plain.mjs";
+import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
 import { Task } from "./task.mjs";
@@ -24,10 +26,14 @@ function stepsFor({ for: purpose, only, kernel }) {
   if (only === "javascript") return [npmStep(), typescriptStep()];
   if (only !== undefined) throw new SetupError(`--only ${only}: the only choice is "javascript"\n${USAGE}`);
   const guests = [guestStep(), ...(kernel ? [guestStep(kernel)] : [])];
+  const testGuests = [
+    ...TEST_KERNELS.filter((name) => name !== kernel).map((name) => guestStep(name)),
+    ...PROFILED_KERNELS.map((name) => profileStep(...name)),
+  ].map(optional);
   const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
     demo: everyday,
-    test: everyday,
+    test: [...everyday, ...testGuests],
     bench: [...everyday, plainStep()],
     sanitize: [
       aptStep(),
@@ -37,11 +43,17 @@ function stepsFor({ for: purpose, only, kernel }) {
       addonStep({ sanitize: true }),
       typescriptStep(),
       ...guests,
+      ...testGuests,
     ],
     guest: [aptStep(), ...guests],
   };
   if (plans[purpose]) return plans[purpose];
   throw new SetupError(`--for ${purpose}: choose one of ${Object.keys(plans).join(", ")}\n${USAGE}`);
+}
+
+/** Makes a step without which one can go on: tests skip what they cannot boot, and say so. */
+function optional(step) {
+  return { ...step, isOptional: true };
 }
 
 /** Runs one step unless it is already done. */
@@ -59,6 +71,10 @@ async function perform(step) {
       await task.close();
     } catch (error) {
       await task.close();
+      if (step.isOptional && error instanceof SetupError) {
+        console.error(`${step.name}: left out: ${error.message} (log: ${task.logPath})`);
+        return;
+      }
       console.error(`\n${step.name}: FAILED: ${error instanceof SetupError ? error.message : error.stack}`);
       if (error.logHelps) console.error(`--- end of the log ---\n${task.tail()}\n---`);
       console.error(`log: ${task.logPath}`);

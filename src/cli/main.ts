@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { nameModule, unregisterModule } from "../callbacks/callback-registry";
+import { useProfile } from "../guest/guest";
 import * as rebox from "../index";
 import { ExitStatus } from "./exit-status";
 import { runProgram } from "./program";
@@ -17,6 +18,7 @@ async function main(): Promise<number> {
     // None of these loads the addon before a machine is built: `rebox doctor` has to work where the addon does not.
     createEngine: (argv) => rebox.Engine.create(argv),
     getApi: () => rebox,
+    useProfile,
     nameModule,
     disposeModule: unregisterModule,
     stdout: process.stdout,

@@ -5,6 +5,7 @@ import { createCheckCommand } from "./check/check-command";
 import { createDemoCommand } from "./demo/demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
 import { ExitStatus } from "./exit-status";
+import { createProfileCommand } from "./profile/profile-command";
 import { createRunCommand } from "./run/run-command";
 import type { RunEnvironment } from "./run/run-environment";
 import { UsageError } from "./usage-error";
@@ -33,6 +34,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
   program.addCommand(createRunCommand(environment, qemuArgs, onStatus));
   program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
+  program.addCommand(createProfileCommand(stdout, onStatus));
   program.addCommand(createDemoCommand(environment, onStatus));
   for (const command of [program, ...program.commands]) {
     command.exitOverride();

@@ -7,7 +7,7 @@ const PROJECT = resolve(__dirname, "../../../..");
 const SRC = join(PROJECT, "src");
 
 /** The folders of src/ from the lowest up: each may import from itself and from those before it. See ARCHITECTURE.md. */
-const LAYERS = ["config", "engine", "guest", "callbacks", "scripts", "index.ts", "cli"];
+const LAYERS = ["config", "memory", "symbols", "engine", "guest", "callbacks", "scripts", "index.ts", "cli"];
 
 function listFiles(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {
@@ -50,6 +50,26 @@ test("an upward import would be found", () => {
   assert.deepEqual(findUpwardImports(file, 'import { Cpu } from "../guest/cpu";'), [
     "src/engine/engine.ts imports from guest",
   ]);
+});
+
+test("what an operating system looks like in memory is read from memory and symbols alone, never from the engine", () => {
+  const allowed = ["memory", "symbols", "guest"];
+  const findOthers = (file: string, source: string): string[] =>
+    [...source.matchAll(/(?:from|import|require\()\s*"([^"]+)"/g)]
+      .map(([, target]) => target!)
+      .filter((target) => {
+        const path = relative(SRC, resolve(dirname(file), target));
+        return target.startsWith(".") && (!allowed.includes(path.split("/")[0]!) || /^guest\/(?!linux\/)/.test(path));
+      })
+      .map((target) => `${relative(PROJECT, file)} imports ${target}`);
+  const files = [join(SRC, "guest/linux"), join(SRC, "symbols"), join(SRC, "memory")].flatMap(listFiles);
+  assert.deepEqual(
+    files.flatMap((file) => findOthers(file, readFileSync(file, "utf8"))),
+    [],
+  );
+  const file = join(SRC, "guest/linux/attach.ts");
+  assert.equal(findOthers(file, 'import { Engine } from "../../engine/engine";').length, 1);
+  assert.equal(findOthers(file, 'import { readVa } from "../memory";').length, 1);
 });
 
 test("only native/addon sees Node's headers, only native/qemu sees QEMU's", () => {

@@ -17,6 +17,7 @@ runProgram(process.argv.slice(2), {
       },
     }),
   getApi: () => ({}),
+  useProfile: () => undefined,
   nameModule: () => undefined,
   disposeModule: () => undefined,
   stdout: process.stdout,

@@ -46,6 +46,7 @@ async function rebox(argv: string[], scenario: FakeEngineScenario = SHUTDOWN, ch
       return engine;
     },
     getApi: () => api,
+    useProfile: () => undefined,
     nameModule: (handle, name) => void named.push([handle, name]),
     disposeModule: (handle) => void disposed.push(handle),
     stdout,

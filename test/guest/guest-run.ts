@@ -2,9 +2,10 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { defaultKit, type GuestKit } from "./guest-kits";
+import { type GuestReport, parseReport } from "./guest-report";
 
 const PROJECT = resolve(__dirname, "../../../..");
-const GUEST = join(PROJECT, "build/guest");
 const REBOX = join(PROJECT, "build/js/src/cli/main.js");
 
 /** AddressSanitizer's remarks on QEMU's coroutines, which are no reports. */
@@ -21,6 +22,8 @@ export interface GuestRun {
   readonly messages: readonly string[];
   /** The facts that the guest printed about itself: `rebox-guest: key=value`. */
   readonly truth: ReadonlyMap<string, string>;
+  /** What the guest wrote to QEMU's debug console, when it was asked to report. */
+  readonly report: GuestReport;
   /** How the engine ended: QEMU's ShutdownCause. */
   readonly cause: string | undefined;
 }
@@ -35,6 +38,12 @@ export interface GuestRunOptions {
   readonly qemuArgs?: readonly string[];
   readonly reboxArgs?: readonly string[];
   readonly kernelArgs?: string;
+  /** Which kernel; without it the default one. */
+  readonly kit?: GuestKit;
+  /** The machine gets a debug console, and what the guest reports there is returned. */
+  readonly reports?: boolean;
+  /** Added to the environment of rebox. */
+  readonly env?: NodeJS.ProcessEnv;
   /** After which the test fails. */
   readonly timeoutMs?: number;
 }
@@ -99,6 +108,7 @@ export function guestArgs(
   task: GuestRunOptions["task"],
   parameters: GuestRunOptions["parameters"],
   kernelArgs = "",
+  kit = defaultKit(),
 ): string[] {
   const machine = ["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none"];
   machine.push("-serial", `file:${serial}`);
@@ -116,8 +126,7 @@ export function guestArgs(
     ...words,
     kernelArgs,
   ].join(" ");
-  const kit = ["-kernel", join(GUEST, "vmlinuz"), "-initrd", join(GUEST, "initramfs.cpio.gz"), "-append", append];
-  return [...machine, ...kit];
+  return [...machine, "-kernel", kit.kernel, "-initrd", kit.initramfs, "-append", append];
 }
 
 /** Boots the guest kit under `rebox run`, with a script, and returns when the machine is gone. */
@@ -133,8 +142,15 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       writeFileSync(script, options.script(serial));
       args.push("--script", script);
     }
-    args.push("--", ...guestArgs(serial, options.task, options.parameters, options.kernelArgs));
-    const run = await runRebox([...args, ...(options.qemuArgs ?? [])], options.timeoutMs ?? 60_000);
+    args.push("--", ...guestArgs(serial, options.task, options.parameters, options.kernelArgs, options.kit));
+    const report = join(folder, "report");
+    if (options.reports) args.push("-debugcon", `file:${report}`);
+    const run = await runRebox(
+      [...args, ...(options.qemuArgs ?? [])],
+      options.timeoutMs ?? 60_000,
+      undefined,
+      options.env,
+    );
     const events = readFileSync(log, "utf8")
       .split("\n")
       .filter((line) => line !== "")
@@ -143,6 +159,7 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       ...run,
       messages: events.filter((event) => event.type === "message").map((event) => event.text ?? ""),
       truth: readTruth(readFileSync(serial, "latin1")),
+      report: parseReport(options.reports ? readFileSync(report) : Buffer.alloc(0)),
       cause: events.find((event) => event.type === "end")?.cause,
     };
   } finally {

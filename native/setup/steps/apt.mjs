@@ -10,6 +10,8 @@ const PACKAGES = [
   ...["libglib2.0-dev", "libpixman-1-dev", "zlib1g-dev", "libfdt-dev"],
   ...["libslirp-dev", "libzstd-dev", "libpng-dev", "libjpeg-dev", "libcapstone-dev", "libgnutls28-dev"],
   ...["libaio-dev", "libattr1-dev", "libcap-ng-dev"],
+  // pahole, for `rebox profile`.
+  "dwarves",
 ];
 
 const FOREIGN_STAMP = "apt-not-debian";

@@ -57,7 +57,7 @@ async function fillFrom(task, directory) {
   for (const [name, folder] of Object.entries(FOLDERS)) {
     const path = await archive.fetchPackage(name, directory, { release: archive.suite });
     const found = new DebianPackage(task, path);
-    for (const file of await found.files(folder)) {
+    for (const file of await found.files(`${folder}/*`)) {
       const isKeymap = file.path.includes("/keymaps/");
       writeFileSync(join(directory, isKeymap ? "keymaps" : "", basename(file.path)), file.content);
     }

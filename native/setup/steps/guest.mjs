@@ -16,8 +16,7 @@ export function guestStep(kernel) {
     new Fingerprint()
       .text("kernel", kernelIdentity(kernel ?? DEFAULT_KERNEL))
       .tree(places.nativeGuest)
-      .file(join(places.root, "native/setup/guest-initramfs.mjs"))
-      .file(join(places.root, "native/setup/guest-kernel.mjs"));
+      .tree(join(places.root, "native/setup"), (path) => /\/(guest-|kernel-|debian-package)[^/]*$/.test(path));
   return {
     name,
     sharesCache: true,
@@ -25,7 +24,7 @@ export function guestStep(kernel) {
     act: async (task) => {
       const built = inputs();
       const { image, systemMap, modules, ...facts } = await guestKernel(task, kernel ?? DEFAULT_KERNEL);
-      const { archive, busybox } = await guestInitramfs(task, modules);
+      const { archive, busybox } = await guestInitramfs(task, facts.architecture, modules);
       mkdirSync(directory, { recursive: true });
       // The description is last and first to go: a kit that has one is whole.
       rmSync(join(directory, "guest.json"), { force: true });

@@ -7,6 +7,8 @@ export interface RunEnvironment {
   createEngine(argv: readonly string[]): EnginePort;
   /** Returns what scripts import as "rebox". */
   getApi(): object;
+  /** Sets the profile for a guest's kernel that says too little about itself. */
+  useProfile(path: string): void;
   /** Tells what a module handle stands for, before the script registers anything under it. */
   nameModule(handle: number, name: string): void;
   /** Disposes whatever is registered under a script's module handle. */

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { loadConfig } from "../../config/rebox-config";
+import { resolveProfile } from "../../symbols/profile-store";
 import { UsageError } from "../usage-error";
 import { getMonitorArgs, type MonitorOption } from "./monitor-option";
 
@@ -28,6 +29,8 @@ export interface RunPlan {
   readonly timeoutMs: number | undefined;
   readonly jsonFile: string | undefined;
   readonly callbackLimitMs: number | undefined;
+  /** The file of the profile for a kernel that says too little about itself. */
+  readonly profile: string | undefined;
   /** What is odd in the configuration, one line each. */
   readonly warnings: readonly string[];
 }
@@ -69,6 +72,7 @@ export function createRunPlan(
     timeoutMs: options.timeout,
     jsonFile: options.json,
     callbackLimitMs: options.callbackLimit ?? config?.callbackLimitMs,
+    profile: config?.volatilityProfile && resolveProfile(config.volatilityProfile, dirname(config.file)),
     warnings: (config?.warnings ?? []).map(String),
   };
 }

@@ -87,6 +87,7 @@ export class RunSession {
     this.engine = environment.createEngine(plan.qemuArgs);
     this.watchEngine(this.engine);
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
+    if (plan.profile !== undefined) environment.useProfile(plan.profile);
     this.watchScripts();
     for (const script of plan.scripts) {
       await this.scripts.load(script);

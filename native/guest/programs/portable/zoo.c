@@ -1,0 +1,361 @@
+/*
+ * Starts one process of each kind that a process list has to get right, and stays as the parent of them all.
+ *
+ *   zoo FILE
+ *
+ * Prints "rebox-guest: zoo.<what>=<pid>" for each, and when all stand still "zoo.ready=<own pid>"; then creates the file.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, THREADS = 5 };
+
+static int ready[2];
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static void check(int result, const char *what)
+{
+    if (result < 0) {
+        fail(what);
+    }
+}
+
+/* Says that this process is as it shall be, and stays. */
+static void hold(void)
+{
+    check((int)write(ready[1], "r", 1), "ready");
+    for (;;) {
+        pause();
+    }
+}
+
+static void name_process(const char *name)
+{
+    check(prctl(PR_SET_NAME, name, 0, 0, 0), "name");
+}
+
+/* Starts a process that runs a function which ends in hold(), and waits until it holds. */
+static pid_t start(const char *what, void (*run)(const char *), const char *argument)
+{
+    char byte;
+    pid_t pid = fork();
+
+    check(pid, "fork");
+    if (pid == 0) {
+        run(argument);
+        _exit(0);
+    }
+    if (read(ready[0], &byte, 1) != 1) {
+        fail(what);
+    }
+    printf("rebox-guest: zoo.%s=%d\n", what, pid);
+    return pid;
+}
+
+static void be_named(const char *name)
+{
+    name_process(name);
+    hold();
+}
+
+static void *be_thread(void *argument)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "thread %d", (int)(intptr_t)argument);
+    name_process(name);
+    check((int)write(ready[1], "t", 1), "ready");
+    while (pause() < 0) {
+    }
+    return NULL;
+}
+
+static void start_threads(void)
+{
+    pthread_t thread;
+    char byte;
+
+    for (int i = 1; i <= THREADS; i++) {
+        if (pthread_create(&thread, NULL, be_thread, (void *)(intptr_t)i) != 0 || read(ready[0], &byte, 1) != 1) {
+            fail("thread");
+        }
+    }
+}
+
+static void be_threaded(const char *name)
+{
+    name_process(name);
+    start_threads();
+    hold();
+}
+
+/* The first thread ends before the others: the process goes on without the task that gave it its number. */
+static void be_leaderless(const char *name)
+{
+    name_process(name);
+    start_threads();
+    check((int)write(ready[1], "r", 1), "ready");
+    pthread_exit(NULL);
+}
+
+static void be_daemon(const char *name)
+{
+    char pid[64];
+
+    if (fork() != 0) {
+        _exit(0);
+    }
+    setsid();
+    if (fork() != 0) {
+        _exit(0);
+    }
+    name_process(name);
+    /* Its parent is gone now: only itself can tell its number. */
+    while (getppid() != 1) {
+        usleep(1000);
+    }
+    snprintf(pid, sizeof(pid), "rebox-guest: zoo.daemon=%d\n", getpid());
+    check((int)write(1, pid, strlen(pid)), "daemon");
+    hold();
+}
+
+static void be_zombie(const char *name)
+{
+    name_process(name);
+    check((int)write(ready[1], "r", 1), "ready");
+}
+
+static void be_namespaced(const char *name)
+{
+    char byte;
+    pid_t pid;
+
+    name_process("outside");
+    check(unshare(CLONE_NEWPID), "unshare");
+    pid = fork();
+    check(pid, "fork");
+    if (pid == 0) {
+        name_process(name);
+        hold();
+    }
+    if (read(ready[0], &byte, 1) != 1) {
+        fail("namespace");
+    }
+    printf("rebox-guest: zoo.inside=%d\n", pid);
+    fflush(stdout);
+    hold();
+}
+
+static void be_user(const char *name)
+{
+    const gid_t groups[] = { 7, 1002 };
+
+    name_process(name);
+    if (setgroups(2, groups) != 0 || setresgid(1001, 1002, 1003) != 0 || setresuid(1000, 1004, 1005) != 0) {
+        fail("user");
+    }
+    hold();
+}
+
+/* A copy of this program that is removed while it runs. */
+static void be_deleted(const char *name)
+{
+    char copy[] = "/tmp/deleted program";
+    char number[16];
+    int in = open("/proc/self/exe", O_RDONLY);
+    int out = open(copy, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+    char buffer[PAGE];
+    ssize_t got;
+
+    check(in, "own program");
+    check(out, copy);
+    while ((got = read(in, buffer, sizeof(buffer))) > 0) {
+        check((int)write(out, buffer, (size_t)got), copy);
+    }
+    close(in);
+    close(out);
+    snprintf(number, sizeof(number), "%d", ready[1]);
+    execl(copy, name, "--hold", number, "", "two\nlines", "\033[31mred", "%s%n", NULL);
+    fail(copy);
+}
+
+static void be_mapped(const char *name)
+{
+    int file = open("/tmp/mapped file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int gone = open("/tmp/gone\nfile", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int memory = memfd_create("named memory", 0);
+    char *area;
+
+    name_process(name);
+    check(file, "mapped file");
+    check(gone, "gone file");
+    check(memory, "memfd");
+    check(ftruncate(file, 8 * PAGE), "mapped file");
+    check(ftruncate(gone, PAGE), "gone file");
+    check(ftruncate(memory, 2 * PAGE), "memfd");
+    mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, file, 2 * PAGE);
+    mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, gone, 0);
+    mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    area = mmap(NULL, 6 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* Pieces with different permissions, and a hole. */
+    mprotect(area, PAGE, PROT_NONE);
+    mprotect(area + PAGE, PAGE, PROT_READ | PROT_EXEC);
+    munmap(area + 3 * PAGE, PAGE);
+    unlink("/tmp/gone\nfile");
+    hold();
+}
+
+static void be_opener(const char *name)
+{
+    int ends[2];
+    int file = open("/tmp/open file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int gone = open("/tmp/unlinked", O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+    name_process(name);
+    check(file, "open file");
+    check(gone, "unlinked");
+    check((int)write(file, "0123456789", 10), "open file");
+    check((int)lseek(file, 5, SEEK_SET), "open file");
+    unlink("/tmp/unlinked");
+    check(pipe(ends), "pipe");
+    check(eventfd(7, 0), "eventfd");
+    check(epoll_create1(0), "epoll");
+    check(open("/dev/null", O_RDONLY), "/dev/null");
+    check(open("/tmp", O_RDONLY | O_DIRECTORY), "/tmp");
+    check(open("/proc/self/status", O_RDONLY), "/proc");
+    /* A number far beyond the others: the table has grown. */
+    check(dup2(file, 300), "dup2");
+    hold();
+}
+
+static struct sockaddr_in ip_address(int port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+static int bound_socket(int family, int type, const void *address, socklen_t size)
+{
+    int one = 1;
+    int descriptor = socket(family, type, 0);
+
+    check(descriptor, "socket");
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    check(bind(descriptor, address, size), "bind");
+    return descriptor;
+}
+
+static int unix_socket(int type, const char *name, size_t size)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    memcpy(address.sun_path, name, size);
+    return bound_socket(AF_UNIX, type, &address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+}
+
+static void be_networked(const char *name)
+{
+    struct sockaddr_in tcp = ip_address(7001), udp = ip_address(7003), peer = ip_address(7004);
+    struct sockaddr_in6 tcp6 = { .sin6_family = AF_INET6, .sin6_port = htons(7002), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    struct sockaddr_in6 udp6 = { .sin6_family = AF_INET6, .sin6_port = htons(7005), .sin6_addr = IN6ADDR_ANY_INIT };
+    struct ifreq loopback = { .ifr_name = "lo" };
+    int listening, client, datagrams, pair[2];
+
+    name_process(name);
+    listening = socket(AF_INET, SOCK_DGRAM, 0);
+    check(ioctl(listening, SIOCGIFFLAGS, &loopback), "lo");
+    loopback.ifr_flags |= IFF_UP;
+    check(ioctl(listening, SIOCSIFFLAGS, &loopback), "lo");
+    close(listening);
+
+    listening = bound_socket(AF_INET, SOCK_STREAM, &tcp, sizeof(tcp));
+    check(listen(listening, 5), "listen");
+    client = socket(AF_INET, SOCK_STREAM, 0);
+    check(connect(client, (struct sockaddr *)&tcp, sizeof(tcp)), "connect");
+    check(accept(listening, NULL, NULL), "accept");
+    datagrams = bound_socket(AF_INET, SOCK_DGRAM, &udp, sizeof(udp));
+    check(connect(datagrams, (struct sockaddr *)&peer, sizeof(peer)), "connect");
+    /* A kernel without IPv6, or with it as a module, is as good. */
+    if (access("/proc/net/tcp6", F_OK) == 0) {
+        listening = bound_socket(AF_INET6, SOCK_STREAM, &tcp6, sizeof(tcp6));
+        check(listen(listening, 5), "listen");
+        client = socket(AF_INET6, SOCK_STREAM, 0);
+        check(connect(client, (struct sockaddr *)&tcp6, sizeof(tcp6)), "connect");
+        check(accept(listening, NULL, NULL), "accept");
+        bound_socket(AF_INET6, SOCK_DGRAM, &udp6, sizeof(udp6));
+    }
+    /* Debian's kernels have unix sockets built in; the first name is a path, the second abstract. */
+    listening = unix_socket(SOCK_STREAM, "/tmp/zoo socket", sizeof("/tmp/zoo socket"));
+    check(listen(listening, 5), "listen");
+    unix_socket(SOCK_DGRAM, "\0abstract\033[31m%n", sizeof("\0abstract\033[31m%n") - 1);
+    check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), "socketpair");
+    hold();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 2 && strcmp(argv[1], "--hold") == 0) {
+        unlink("/tmp/deleted program");
+        ready[1] = atoi(argv[2]);
+        hold();
+    }
+    if (argc != 2) {
+        fprintf(stderr, "usage: zoo FILE\n");
+        return 2;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    check(pipe(ready), "pipe");
+    start("spaces", be_named, " a b  c ");
+    start("format", be_named, "%n%s%x%n");
+    start("escape", be_named, "\033[2J\033[31mred");
+    start("fifteen", be_named, "fifteen-chars-x");
+    start("newline", be_named, "two\nlines)");
+    start("bytes", be_named, "\xff\xfe\xc3\xbc\x80");
+    start("unnamed", be_named, "");
+    start("threads", be_threaded, "threaded");
+    start("leaderless", be_leaderless, "leaderless");
+    start("double_fork", be_daemon, "daemon");
+    start("zombie", be_zombie, "zombie");
+    start("outside", be_namespaced, "inside");
+    start("user", be_user, "user");
+    start("deleted", be_deleted, "de leted");
+    start("mapped", be_mapped, "mapped");
+    start("opener", be_opener, "opener");
+    start("networked", be_networked, "networked");
+    /* The one that only forked twice leaves nothing behind; the zombie stays. */
+    usleep(20000);
+    name_process("zoo keeper");
+    printf("rebox-guest: zoo.ready=%d\n", getpid());
+    close(open(argv[1], O_WRONLY | O_CREAT, 0600));
+    for (;;) {
+        pause();
+    }
+}

@@ -1,0 +1,20 @@
+/** The steps of finding a Linux kernel, in order. */
+export type AttachStep = "cpu" | "page-tables" | "image" | "symbols" | "types" | "processes";
+
+/**
+ * No Linux kernel was found. `step` says how far it came, `evidence` on what it failed, `advice` what to try.
+ *
+ * `isEarly` tells that nothing speaks against Linux: the guest has not come far enough, and a later attempt may succeed.
+ */
+export class AttachError extends Error {
+  override readonly name = "AttachError";
+
+  constructor(
+    readonly step: AttachStep,
+    readonly evidence: string,
+    readonly advice: string,
+    readonly isEarly = false,
+  ) {
+    super(`${isEarly ? "no kernel yet" : `no Linux kernel found (${step})`}: ${evidence}; ${advice}`);
+  }
+}

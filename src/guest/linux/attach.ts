@@ -1,0 +1,131 @@
+import type { CpuFacts, GuestSource } from "../../memory/guest-source";
+import { Ram } from "../../memory/ram";
+import { Btf } from "../../symbols/btf";
+import { BtfError } from "../../symbols/btf-error";
+import { Kallsyms } from "../../symbols/kallsyms";
+import type { KallsymsLocation } from "../../symbols/kallsyms-location";
+import { locateKallsyms } from "../../symbols/kallsyms-locator";
+import type { KernelIdentity, KernelProfile } from "../../symbols/kernel-profile";
+import { LayeredSymbols } from "../../symbols/layered-symbols";
+import { ShiftedSymbols } from "../../symbols/shifted-symbols";
+import type { SymbolTable } from "../../symbols/symbol-table";
+import type { TypeSource } from "../../symbols/type-source";
+import { AttachError } from "./attach-error";
+import { type BtfSection, findBtf } from "./btf-section";
+import { findDirectMap } from "./direct-map";
+import { findKernelImage, type KernelImage } from "./kernel-image";
+import type { KernelMemory } from "./kernel-facts";
+import { recallKernel, rememberKernel } from "./kernel-recall";
+import { readBanner, readKernelIdentity } from "./kernel-identity";
+import { LinuxKernel } from "./linux-kernel";
+
+/** Finds a profile for a kernel that does not say everything about itself; undefined when there is none. */
+export type ProfileFinder = (identity: KernelIdentity) => KernelProfile | undefined;
+
+export interface AttachOptions {
+  /** Asked for kernels without BTF or without symbols of data. */
+  readonly findProfile?: ProfileFinder;
+  /** Where kernels are remembered that were seen before. */
+  readonly memory?: KernelMemory;
+}
+
+const PROFILE_ADVICE = "make a profile from the kernel's debug package: rebox profile";
+
+/**
+ * Finds the Linux kernel of a guest, from nothing but its memory and registers.
+ *
+ * @throws AttachError that says which step failed, on what evidence, and what to try; its isEarly tells that the guest
+ *   has not started a kernel yet
+ */
+export function attachLinux(source: GuestSource, options: AttachOptions = {}): LinuxKernel {
+  const cpus = source.cpus();
+  try {
+    return attach(new Ram(source), cpus, options);
+  } catch (error) {
+    const isSetUp = cpus.some(({ lstar, sysenterEip }) => lstar !== 0n || sysenterEip !== 0n);
+    if (!(error instanceof AttachError) || isSetUp) throw error;
+    // Without an entry for system calls, whatever there is has not come far: a boot loader, or a kernel's first steps.
+    throw new AttachError(error.step, error.evidence, "try again when the kernel has started", true);
+  }
+}
+
+function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory }: AttachOptions): LinuxKernel {
+  const image = findKernelImage(ram, cpus);
+  const bytes = ram.findBytes(image.physical, image.size);
+  if (!bytes) {
+    throw new AttachError(
+      "image",
+      `the kernel's image at physical 0x${image.physical.toString(16)} is not within one piece of RAM`,
+      "this machine's memory layout is not known to rebox: please report it",
+    );
+  }
+  const directMap = findDirectMap(ram, image);
+  if (!directMap) {
+    throw new AttachError(
+      "page-tables",
+      `the page tables at 0x${image.root.toString(16)} do not map physical memory in one piece`,
+      "try again when the kernel has started",
+      true,
+    );
+  }
+  const remembered = memory && recallKernel({ ram, image, directMap, bytes }, memory);
+  if (remembered) return remembered;
+  const { own, location } = findSymbols(image, bytes);
+  const section = findBtf(image, bytes, own);
+  const ownTypes = section && readTypes(image, bytes, section);
+  const isWhole = ownTypes !== undefined && own.findAddress("init_task") !== undefined;
+  const bannerAt = own.findAddress("linux_banner");
+  const banner = bannerAt === undefined ? undefined : readBanner(bytes, Number(bannerAt - image.start));
+  const identity = isWhole && banner !== undefined ? { banner } : readKernelIdentity(bytes, banner);
+  const profile = isWhole ? undefined : findProfile?.(identity as KernelIdentity);
+  const types: TypeSource | undefined = ownTypes ?? profile?.types;
+  if (!types) throw missing(identity as KernelIdentity, "types", "no BTF in its memory (CONFIG_DEBUG_INFO_BTF)");
+  const symbols = profile ? addProfile(image, own, profile) : own;
+  if (symbols.findAddress("init_task") === undefined) {
+    throw missing(identity as KernelIdentity, "symbols", "no symbols of data (CONFIG_KALLSYMS_ALL)");
+  }
+  const kernel = new LinuxKernel({ ram, image, directMap, symbols, types, banner: identity.banner });
+  if (memory && section && isWhole) rememberKernel(kernel, bytes, { kallsyms: location, section }, memory);
+  return kernel;
+}
+
+function missing({ banner, buildIds }: KernelIdentity, step: "types" | "symbols", what: string): AttachError {
+  const who = /^Linux version \S+/.exec(banner)?.[0] ?? "the kernel";
+  const ids = buildIds.length > 0 ? ` (build id ${buildIds.join(" or ")})` : "";
+  return new AttachError(step, `${who}${ids} has symbols, but ${what}, and no profile fits`, PROFILE_ADVICE);
+}
+
+function findSymbols(image: KernelImage, bytes: Uint8Array): { own: Kallsyms; location: KallsymsLocation } {
+  const { pointerSize } = image.tables;
+  const location = locateKallsyms(bytes, image.start, pointerSize, image.entryPoints);
+  if (typeof location === "string") {
+    const end = image.start + BigInt(image.size);
+    throw new AttachError(
+      "symbols",
+      `in the image at 0x${image.start.toString(16)} to 0x${end.toString(16)} ${location}`,
+      "either it is not Linux, or a kernel without symbols (CONFIG_KALLSYMS)",
+    );
+  }
+  return { own: new Kallsyms(bytes, image.start, pointerSize, location), location };
+}
+
+/** Adds the symbols that only the profile has, moved by as much as KASLR moved the others. */
+function addProfile(image: KernelImage, own: Kallsyms, profile: KernelProfile): SymbolTable {
+  for (const name of ["_text", "_stext"]) {
+    const here = own.findAddress(name);
+    const there = profile.symbols.findAddress(name);
+    if (here === undefined || there === undefined) continue;
+    const bits = image.tables.pointerSize === 8 ? 64 : 32;
+    return new LayeredSymbols(own, new ShiftedSymbols(profile.symbols, here - there, bits));
+  }
+  throw new AttachError("symbols", `${profile.origin} does not say where the kernel's text begins`, PROFILE_ADVICE);
+}
+
+function readTypes(image: KernelImage, bytes: Uint8Array, section: BtfSection): Btf {
+  try {
+    return new Btf(bytes.slice(section.at, section.at + section.size), image.tables.pointerSize);
+  } catch (error) {
+    if (!(error instanceof BtfError)) throw error;
+    throw new AttachError("types", `the kernel's BTF is damaged: ${error.message}`, "try a fresh start of the guest");
+  }
+}

@@ -1,0 +1,57 @@
+import type { KernelModule } from "./kernel-module";
+import type { LinuxKernel } from "./linux-kernel";
+import type { Mapping } from "./memory-map";
+
+/** The name of the kernel itself among the modules. */
+export const KERNEL = "kernel";
+
+/** A piece of code that has been loaded as one: the kernel, a kernel module, a program or a library of a process. */
+export interface GuestModule {
+  /** "kernel", the kernel module's name, or the last part of the path. */
+  readonly name: string;
+  /** Empty for the kernel and its modules, which do not know where they came from. */
+  readonly path: string;
+  readonly base: bigint;
+  /** In bytes, from base to the end of what belongs to it. */
+  readonly size: number;
+  /** Tells whether an address belongs to it. */
+  contains(address: bigint): boolean;
+}
+
+/** Makes the kernel itself a module. */
+export function kernelAsModule(kernel: LinuxKernel): GuestModule {
+  const { start, size } = kernel.image;
+  return { name: KERNEL, path: "", base: start, size, contains: contains([{ base: start, size }]) };
+}
+
+/** Makes a kernel module a module as scripts see it. */
+export function asModule({ name, base, size, memory }: KernelModule): GuestModule {
+  return { name, path: "", base, size, contains: contains(memory) };
+}
+
+/**
+ * Finds the programs and libraries among the mappings of a process: the files of which something is mapped as code, and
+ * the kernel's "[vdso]".
+ */
+export function findUserModules(map: readonly Mapping[]): GuestModule[] {
+  const files = new Map<string, Mapping[]>();
+  for (const mapping of map) {
+    if (mapping.file === 0n && mapping.path !== "[vdso]") continue;
+    const pieces = files.get(mapping.path);
+    if (pieces) pieces.push(mapping);
+    else files.set(mapping.path, [mapping]);
+  }
+  return [...files].flatMap(([path, pieces]) => {
+    if (!pieces.some(({ permissions }) => permissions.includes("x"))) return [];
+    const base = (pieces[0] as Mapping).start;
+    const end = pieces.reduce((last, piece) => (piece.end > last ? piece.end : last), base);
+    const memory = pieces.map((piece) => ({ base: piece.start, size: Number(piece.end - piece.start) }));
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    return [{ name, path, base, size: Number(end - base), contains: contains(memory) }];
+  });
+}
+
+function contains(memory: readonly { readonly base: bigint; readonly size: number }[]) {
+  return (address: bigint): boolean =>
+    memory.some(({ base, size }) => address >= base && address < base + BigInt(size));
+}

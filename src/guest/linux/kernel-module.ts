@@ -1,0 +1,81 @@
+import { KernelDataError } from "./kernel-data-error";
+import { walkList } from "./kernel-list";
+import type { LinuxKernel } from "./linux-kernel";
+import type { StructCursor } from "./struct-cursor";
+
+const LONGEST_NAME = 64;
+/** enum module_state: a module that is being loaded and has nothing yet. */
+const UNFORMED = 3;
+const MOST_MODULES = 10_000;
+
+/** A piece of memory that a kernel module has. */
+export interface ModuleMemory {
+  readonly base: bigint;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/** A kernel module that is loaded. */
+export interface KernelModule {
+  readonly name: string;
+  /** Where its code begins, as /proc/modules prints it. */
+  readonly base: bigint;
+  /** In bytes, of all its memory, as /proc/modules prints it. */
+  readonly size: number;
+  readonly memory: readonly ModuleMemory[];
+  /** The address of its struct module. */
+  readonly kaddr: bigint;
+}
+
+/**
+ * Lists the kernel modules, the one that was loaded last first.
+ *
+ * @throws KernelDataError when the kernel's list is damaged
+ */
+export function listKernelModules(kernel: LinuxKernel): KernelModule[] {
+  const found: KernelModule[] = [];
+  const offset = kernel.offset("module", "list");
+  for (const address of walkList(kernel.memory, kernel.symbol("modules"), "the list of kernel modules", offset)) {
+    if (found.length >= MOST_MODULES) {
+      throw new KernelDataError("the list of kernel modules", address, `more than ${MOST_MODULES} modules`);
+    }
+    const module = readKernelModule(kernel, address);
+    if (module) found.push(module);
+  }
+  return found;
+}
+
+/** Reads a struct module; undefined while it is being loaded and has nothing yet. */
+export function readKernelModule(kernel: LinuxKernel, address: bigint): KernelModule | undefined {
+  try {
+    const module = kernel.at("module", address);
+    if (module.number("state") === UNFORMED) return undefined;
+    const memory = listMemory(kernel, module);
+    return {
+      name: module.text(LONGEST_NAME, "name"),
+      base: memory[0]?.base ?? 0n,
+      size: memory.reduce((sum, { size }) => sum + size, 0),
+      memory: memory.filter(({ size }) => size > 0),
+      kaddr: address,
+    };
+  } catch (error) {
+    throw KernelDataError.from(error, "a struct module", address);
+  }
+}
+
+/** Since 6.4 a module has memory of several types, the code's first; before, one piece, and one for its start. */
+function listMemory(kernel: LinuxKernel, module: StructCursor): ModuleMemory[] {
+  const several = kernel.findMember("module", "mem");
+  if (several?.type.kind === "array") {
+    const { count, element } = several.type;
+    const at = module.addressOf("mem");
+    return Array.from({ length: Math.min(count, 16) }, (_, index) => {
+      const piece = kernel.at("module_memory", at + BigInt(index * element.size));
+      return { base: piece.value("base"), size: piece.number("size") };
+    });
+  }
+  return ["core_layout", "init_layout"].map((name) => ({
+    base: module.value(`${name}.base`),
+    size: module.number(`${name}.size`),
+  }));
+}

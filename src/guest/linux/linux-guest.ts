@@ -1,0 +1,143 @@
+import type { CompoundType } from "../../symbols/guest-type";
+import type { TypeSource } from "../../symbols/type-source";
+import { MissingTypeError } from "../../symbols/missing-type-error";
+import { type GuestClock, readClock } from "./clock";
+import { GuestSymbols } from "./guest-symbols";
+import { type LogRecord, readKernelLog } from "./kernel-log";
+import { type KernelModule, listKernelModules } from "./kernel-module";
+import { walkList } from "./kernel-list";
+import type { LinuxKernel } from "./linux-kernel";
+import { LinuxProcess } from "./linux-process";
+import { MemoryMapReader } from "./memory-map";
+import { readModuleTypes } from "./module-types";
+import { PathReader } from "./path-reader";
+import { walkTree } from "./red-black-tree";
+import { addressOfStruct, type GuestStruct, viewStruct } from "./struct-view";
+import { TaskReader } from "./task-reader";
+
+/** What a Linux guest is doing, read from its memory. */
+export class LinuxGuest {
+  /** Reads single tasks, by the address of their task_struct. */
+  readonly tasks: TaskReader;
+  /** The names of addresses, of the kernel and of what processes have mapped. */
+  readonly symbols: GuestSymbols;
+  #paths: PathReader | undefined;
+  #maps: MemoryMapReader | undefined;
+
+  constructor(readonly kernel: LinuxKernel) {
+    this.tasks = new TaskReader(kernel);
+    this.symbols = new GuestSymbols(this);
+  }
+
+  get paths(): PathReader {
+    this.#paths ??= new PathReader(this.kernel);
+    return this.#paths.renew();
+  }
+
+  get maps(): MemoryMapReader {
+    this.#maps ??= new MemoryMapReader(this.kernel, this.paths);
+    return this.#maps;
+  }
+
+  /** The guest's clock, as of its kernel's last tick. */
+  get clock(): GuestClock {
+    return readClock(this.kernel);
+  }
+
+  /**
+   * Lists the processes, kernel threads included, in the order in which they were started.
+   *
+   * @throws KernelDataError when the kernel's list is damaged
+   */
+  getProcessList(): LinuxProcess[] {
+    const facts = [...this.tasks.list()];
+    const pids = new Map(facts.map(({ kaddr, tgid }) => [kaddr, tgid]));
+    // A parent that is not in the list is a thread of another process, or the idle task.
+    const findPid = (task: bigint): number => pids.get(task) ?? (task === 0n ? 0 : this.tasks.read(task).tgid);
+    return facts.map((task) => new LinuxProcess(this, task, findPid(task.parent)));
+  }
+
+  /** Finds the process that has an address space. */
+  findProcess(pgd: bigint): LinuxProcess | undefined {
+    return pgd === 0n ? undefined : this.getProcessList().find((process) => process.pgd === pgd);
+  }
+
+  /** Lists the kernel modules, the one that was loaded last first. @throws KernelDataError */
+  getKernelModules(): KernelModule[] {
+    return listKernelModules(this.kernel);
+  }
+
+  /** Reads the kernel's log, oldest record first. @throws KernelDataError */
+  getKernelLog(): LogRecord[] {
+    return readKernelLog(this.kernel);
+  }
+
+  /**
+   * Reads a struct of the kernel by its members' names.
+   *
+   * @param name without "struct", for example "task_struct"
+   * @param types those of a kernel module, from getModuleTypes(); the kernel's by default
+   * @throws MissingTypeError when the kernel has no such struct
+   */
+  struct(name: string, address: bigint, types = this.kernel.types): GuestStruct {
+    return viewStruct(this.kernel, this.#compound(name, types), address);
+  }
+
+  /**
+   * Gets the types that a kernel module adds to the kernel's.
+   *
+   * @param module its name
+   * @throws RangeError when no such module is loaded
+   * @throws BtfError when it does not describe its types
+   */
+  getModuleTypes(module: string): TypeSource {
+    const found = this.getKernelModules().find(({ name }) => name === module);
+    if (!found) throw new RangeError(`no kernel module ${module} is loaded`);
+    return readModuleTypes(this.kernel, found);
+  }
+
+  /**
+   * Goes through a list of the kernel (struct list_head).
+   *
+   * @param head the list's head, which is no entry: its address, or the struct list_head itself
+   * @param name of the struct that the entries are
+   * @param member the path of the list_head within an entry
+   * @throws KernelDataError when the list loops or leads to nowhere
+   */
+  *list(head: bigint | GuestStruct, name: string, member: string): IterableIterator<GuestStruct> {
+    const type = this.#compound(name);
+    const start = typeof head === "bigint" ? head : addressOfStruct(head);
+    const offset = this.kernel.offset(name, member);
+    for (const entry of walkList(this.kernel.memory, start, `the list of ${name}.${member}`, offset)) {
+      yield viewStruct(this.kernel, type, entry);
+    }
+  }
+
+  /**
+   * Goes through a red-black tree of the kernel (struct rb_root), in order.
+   *
+   * @param root its address, or the struct rb_root itself
+   * @param name of the struct that the entries are
+   * @param member the path of the rb_node within an entry
+   * @throws KernelDataError when the tree loops or leads to nowhere
+   */
+  *tree(root: bigint | GuestStruct, name: string, member: string): IterableIterator<GuestStruct> {
+    const type = this.#compound(name);
+    const start = typeof root === "bigint" ? root : addressOfStruct(root);
+    const offset = this.kernel.offset(name, member);
+    for (const entry of walkTree(this.kernel, start, `the tree of ${name}.${member}`, offset)) {
+      yield viewStruct(this.kernel, type, entry);
+    }
+  }
+
+  /** Gets the address of a struct that struct(), list(), tree() or a member gave. */
+  addressOf(struct: GuestStruct): bigint {
+    return addressOfStruct(struct);
+  }
+
+  #compound(name: string, types = this.kernel.types): CompoundType {
+    const type = types.findCompound(name);
+    if (!type) throw new MissingTypeError(name, undefined, types.origin);
+    return type;
+  }
+}

@@ -1,0 +1,65 @@
+import { getGuest } from "./guest";
+import type { GuestModule } from "./linux/guest-module";
+import type { ModuleSymbol } from "./linux/guest-symbols";
+import type { LinuxProcess } from "./linux/linux-process";
+
+/**
+ * Lists the guest's processes, kernel threads included.
+ *
+ * @throws AttachError when the guest runs no kernel that rebox knows
+ * @throws KernelDataError when the kernel's own list is damaged
+ */
+export function getProcessList(): LinuxProcess[] {
+  return getGuest().getProcessList();
+}
+
+/**
+ * Lists what is loaded in an address space: programs and libraries of a process; for 0, the kernel and its modules.
+ *
+ * @param pgd the address space of a process, or 0
+ * @throws RangeError when no process has this address space
+ */
+export function getModuleList(pgd: bigint): GuestModule[] {
+  return getGuest().symbols.getModules(pgd);
+}
+
+/**
+ * Lists the symbols of an address space.
+ *
+ * @param pgd the address space of a process, or 0 for the kernel and its modules
+ * @param pattern a name in which * stands for any characters and ? for one; all symbols by default
+ * @throws RangeError when no process has this address space
+ */
+export function getSymbolList(pgd: bigint, pattern = "*"): ModuleSymbol[] {
+  return [...getGuest().symbols.search(pgd, pattern)];
+}
+
+/**
+ * Finds the address of a symbol.
+ *
+ * @param pgd the address space of a process, or 0 for the kernel and its modules
+ * @param module as getModuleList() names it, or its path; "kernel" is the kernel itself
+ * @returns undefined when there is no such module or symbol
+ */
+export function symToVa(pgd: bigint, module: string, name: string): bigint | undefined {
+  return getGuest().symbols.findAddress(pgd, module, name);
+}
+
+/**
+ * Finds the symbol that an address is in: the one at or before it, in the same module.
+ *
+ * @param pgd the address space of a process; of no matter for addresses of the kernel
+ */
+export function vaToSym(pgd: bigint, address: bigint): ModuleSymbol | undefined {
+  return getGuest().symbols.findSymbol(pgd, BigInt.asUintN(64, address));
+}
+
+/** Tells whether the guest's kernel is one of 32 or of 64 bits. */
+export function getOsBits(): 32 | 64 {
+  return getGuest().kernel.bits;
+}
+
+/** Gets the time of day of the guest's own clock, as of its kernel's last tick. */
+export function getSystemTime(): Date {
+  return new Date(Number(getGuest().clock.realTimeNs / 1_000_000n));
+}

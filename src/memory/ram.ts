@@ -1,0 +1,78 @@
+import type { GuestSource } from "./guest-source";
+
+interface Region {
+  readonly start: number;
+  readonly end: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+/** The guest's physical memory, read without copying. Addresses are numbers: they are below 2 to the 52. */
+export class Ram {
+  readonly #source: GuestSource;
+  #regions: readonly Region[] = [];
+  #last: Region | undefined;
+
+  constructor(source: GuestSource) {
+    this.#source = source;
+  }
+
+  /**
+   * Finds RAM as a view of the region that holds it.
+   *
+   * @param address guest-physical
+   * @param size in bytes; all of them lie in one region
+   */
+  findView(address: number, size: number): { readonly view: DataView; readonly offset: number } | undefined {
+    const region = this.#find(address, size);
+    return region && { view: region.view, offset: address - region.start };
+  }
+
+  /** Finds RAM as bytes that lie over it; undefined when it is not within one region. */
+  findBytes(address: number, size: number): Uint8Array | undefined {
+    const region = this.#find(address, size);
+    return region?.bytes.subarray(address - region.start, address - region.start + size);
+  }
+
+  /** Finds a little-endian 32-bit word; -1 when there is no RAM. */
+  findWord32(address: number): number {
+    const region = this.#find(address, 4);
+    return region ? region.view.getUint32(address - region.start, true) : -1;
+  }
+
+  /** The highest address of RAM, plus one. */
+  get end(): number {
+    this.#refresh();
+    return Math.max(0, ...this.#regions.map(({ end }) => end));
+  }
+
+  #find(address: number, size: number): Region | undefined {
+    const last = this.#last;
+    if (last && address >= last.start && address + size <= last.end) {
+      return last;
+    }
+    let region = this.#search(address, size);
+    if (!region) {
+      this.#refresh();
+      region = this.#search(address, size);
+    }
+    this.#last = region ?? last;
+    return region;
+  }
+
+  #search(address: number, size: number): Region | undefined {
+    for (const region of this.#regions) {
+      if (address >= region.start && address + size <= region.end) return region;
+    }
+    return undefined;
+  }
+
+  #refresh(): void {
+    this.#regions = this.#source.regions().map(({ address, bytes }) => ({
+      start: address,
+      end: address + bytes.length,
+      bytes,
+      view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
+    }));
+  }
+}

@@ -1,0 +1,137 @@
+import { AddressError } from "./address-error";
+import type { PageTables } from "./page-tables";
+import type { Ram } from "./ram";
+
+/** A range of virtual addresses that is known to be mapped linearly, so that its pages need not be walked. */
+export interface LinearRange {
+  readonly start: bigint;
+  /** Exclusive. */
+  readonly end: bigint;
+  /** The physical address of start. */
+  readonly physical: number;
+}
+
+const PAGE = 0x1000;
+const LARGEST_READ = 0x4000000;
+
+/** One address space of the guest, read without copying where that is possible. */
+export class VirtualMemory {
+  constructor(
+    readonly ram: Ram,
+    readonly tables: PageTables,
+    /** The physical address of the highest page table. */
+    readonly root: number,
+    readonly linear: readonly LinearRange[] = [],
+  ) {}
+
+  /** In bytes. */
+  get pointerSize(): 4 | 8 {
+    return this.tables.pointerSize;
+  }
+
+  /** Translates an address; -1 when nothing is mapped there. */
+  translate(address: bigint): number {
+    for (const range of this.linear) {
+      if (address >= range.start && address < range.end) return range.physical + Number(address - range.start);
+    }
+    return this.tables.translate(this.root, address);
+  }
+
+  /**
+   * Views memory, zero-copy where it lies in one piece, else as a copy.
+   *
+   * @param size in bytes, at most 64 MiB
+   * @throws AddressError that names the first address that cannot be read
+   */
+  view(address: bigint, size: number): DataView {
+    const physical = this.translate(address);
+    if (physical >= 0 && this.#isOnePiece(address, physical, size)) {
+      const found = this.ram.findView(physical, size);
+      if (found) return new DataView(found.view.buffer, found.view.byteOffset + found.offset, size);
+    }
+    const bytes = this.read(address, size);
+    return new DataView(bytes.buffer, bytes.byteOffset, size);
+  }
+
+  /**
+   * Reads memory.
+   *
+   * @param size in bytes, at most 64 MiB
+   * @returns a copy
+   * @throws AddressError that names the first address that cannot be read
+   */
+  read(address: bigint, size: number): Buffer {
+    if (!(size >= 0 && size <= LARGEST_READ)) {
+      throw new RangeError(`size is ${size}: 0 to ${LARGEST_READ} bytes`);
+    }
+    const bytes = Buffer.allocUnsafe(size);
+    const failure = this.#copy(address, bytes);
+    if (failure) throw failure.error;
+    return bytes;
+  }
+
+  /** Reads as much of the memory as can be read, from its start; at most 64 MiB. */
+  readSome(address: bigint, size: number): Buffer {
+    const bytes = Buffer.allocUnsafe(Math.min(size, LARGEST_READ));
+    const failure = this.#copy(address, bytes);
+    return failure ? bytes.subarray(0, failure.done) : bytes;
+  }
+
+  #copy(address: bigint, bytes: Buffer): { done: number; error: AddressError } | undefined {
+    for (let done = 0; done < bytes.length;) {
+      const at = BigInt.asUintN(64, address + BigInt(done));
+      const physical = this.translate(at);
+      if (physical < 0) return { done, error: new AddressError(at, "virtual") };
+      const part = Math.min(bytes.length - done, PAGE - (physical % PAGE));
+      const found = this.ram.findBytes(physical, part);
+      if (!found) return { done, error: new AddressError(BigInt(physical), "physical") };
+      bytes.set(found, done);
+      done += part;
+    }
+    return undefined;
+  }
+
+  /** Reads an unsigned byte. @throws AddressError */
+  u8(address: bigint): number {
+    return this.view(address, 1).getUint8(0);
+  }
+
+  /** Reads an unsigned 16-bit word. @throws AddressError */
+  u16(address: bigint): number {
+    return this.view(address, 2).getUint16(0, true);
+  }
+
+  /** Reads an unsigned 32-bit word. @throws AddressError */
+  u32(address: bigint): number {
+    return this.view(address, 4).getUint32(0, true);
+  }
+
+  /** Reads an unsigned 64-bit word. @throws AddressError */
+  u64(address: bigint): bigint {
+    return this.view(address, 8).getBigUint64(0, true);
+  }
+
+  /** Reads a pointer of the guest's own size. @throws AddressError */
+  pointer(address: bigint): bigint {
+    return this.pointerSize === 8 ? this.u64(address) : BigInt(this.u32(address));
+  }
+
+  /**
+   * Reads text up to its NUL.
+   *
+   * @param maximum in bytes; longer text is cut there
+   * @throws AddressError when its first byte cannot be read
+   */
+  text(address: bigint, maximum: number): string {
+    const bytes = this.readSome(address, Math.min(maximum, PAGE));
+    if (bytes.length === 0) throw new AddressError(address, "virtual");
+    const end = bytes.indexOf(0);
+    return bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
+  }
+
+  #isOnePiece(address: bigint, physical: number, size: number): boolean {
+    if ((physical % PAGE) + size <= PAGE) return true;
+    const last = address + BigInt(size);
+    return this.linear.some((range) => address >= range.start && last <= range.end);
+  }
+}

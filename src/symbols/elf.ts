@@ -1,0 +1,153 @@
+import { ElfBytes } from "./elf-bytes";
+import { elfText, readElfDynamic } from "./elf-dynamic";
+import { PT_NOTE } from "./elf-header";
+import type { ElfSource } from "./elf-source";
+import { type ElfSymbolBytes, readElfSymbols } from "./elf-symbols";
+import type { SortedSymbols } from "./sorted-symbols";
+
+const SHT_SYMTAB = 2;
+const SHT_NOTE = 7;
+const NT_GNU_BUILD_ID = 3;
+const LARGEST_NOTES = 65536;
+const LONGEST_BUILD_ID = 64;
+const MOST_SYMBOLS = 0x100000;
+
+interface Section {
+  readonly name: number;
+  readonly type: number;
+  readonly offset: number;
+  readonly size: number;
+  readonly link: number;
+}
+
+/**
+ * An ELF file: a program or library of the guest, from its page cache or from the memory of a process, or a kernel's debug
+ * file (System V ABI, and elf(5)). Nothing in it is trusted: counts, offsets and names are bounded.
+ */
+export class Elf {
+  readonly bits: 32 | 64;
+  /** 1 relocatable, 2 executable, 3 shared or position-independent. */
+  readonly type: number;
+  /** 3 for i386, 62 for x86-64. */
+  readonly machine: number;
+  /** Of the file's own addresses, as all that follow. */
+  readonly entry: bigint;
+  /** What is to be added to the file's own addresses to get those of the process; 0 without a base. */
+  readonly bias: bigint;
+  /** The name under which it is asked for; undefined for programs. */
+  readonly soname: string | undefined;
+  /** The libraries that it asks for. */
+  readonly needed: readonly string[];
+  /** Hexadecimal; undefined when the linker was not asked for one. */
+  readonly buildId: string | undefined;
+  readonly #bytes: ElfBytes;
+  readonly #tables: readonly ElfSymbolBytes[];
+  readonly #sections: readonly Section[];
+  #symbols: SortedSymbols | undefined;
+
+  /** @throws ElfError when there is no readable ELF header */
+  constructor(source: ElfSource) {
+    const bytes = new ElfBytes(source);
+    this.#bytes = bytes;
+    this.bits = bytes.header.bits;
+    this.type = bytes.header.type;
+    this.machine = bytes.header.machine;
+    this.entry = bytes.header.entry;
+    this.bias = bytes.bias;
+    const dynamic = readElfDynamic(bytes);
+    this.soname = dynamic?.soname;
+    this.needed = dynamic?.needed ?? [];
+    this.#sections = readSections(bytes);
+    const tables = [dynamic && { symbols: dynamic.symbols, strings: dynamic.strings }, this.#fullTable()];
+    this.#tables = tables.filter((table): table is ElfSymbolBytes => table?.symbols != null && table.strings != null);
+    this.buildId = this.#findBuildId();
+  }
+
+  /** The symbols that have an address: the dynamic ones, and all others when the file still has them. */
+  get symbols(): SortedSymbols {
+    this.#symbols ??= readElfSymbols(this.#bytes, this.#tables);
+    return this.#symbols;
+  }
+
+  /** Reads a section of the file by its name; undefined when it is not there or cannot be read as a whole. */
+  findSection(name: string): Uint8Array | undefined {
+    const names = this.#sectionNames();
+    const section = names && this.#sections.find((one) => elfText(names, one.name) === name);
+    return section && this.#bytes.findAt(section.offset, section.size);
+  }
+
+  /** Reads by the file's own addresses; what cannot be read is zero. Undefined when nothing of it can be read. */
+  findBytes(address: bigint, size: number): Uint8Array | undefined {
+    return this.#bytes.findAddress(address, size);
+  }
+
+  #sectionNames(): Uint8Array | undefined {
+    // e_shstrndx is the header's last half word.
+    const header = this.#bytes.findAt(this.bits === 64 ? 62 : 50, 2);
+    const section = header && this.#sections[header[0]! | (header[1]! << 8)];
+    return section && this.#bytes.findAt(section.offset, section.size);
+  }
+
+  #fullTable(): ElfSymbolBytes | undefined {
+    const table = this.#sections.find(({ type }) => type === SHT_SYMTAB);
+    const names = table && this.#sections[table.link];
+    if (!table || !names) return undefined;
+    const symbols = this.#bytes.findAt(table.offset, Math.min(table.size, MOST_SYMBOLS * (this.bits === 64 ? 24 : 16)));
+    const strings = this.#bytes.findAt(names.offset, names.size);
+    return symbols && strings && { symbols, strings };
+  }
+
+  /** Finds the build id among the notes, which are mapped with a program, or a section of a relocatable file. */
+  #findBuildId(): string | undefined {
+    for (const { type, address, fileSize } of this.#bytes.segments) {
+      if (type !== PT_NOTE) continue;
+      const notes = this.#bytes.findAddress(address, Math.min(Number(fileSize), LARGEST_NOTES));
+      const buildId = notes && findBuildId(notes);
+      if (buildId !== undefined) return buildId;
+    }
+    for (const { type, offset, size } of this.#sections) {
+      if (type !== SHT_NOTE) continue;
+      const notes = this.#bytes.findAt(offset, Math.min(size, LARGEST_NOTES));
+      const buildId = notes && findBuildId(notes);
+      if (buildId !== undefined) return buildId;
+    }
+    return undefined;
+  }
+}
+
+/** Finds a build id in notes: name size, description size, type, then both, each filled up to 4 bytes. */
+export function findBuildId(notes: Uint8Array): string | undefined {
+  const view = new DataView(notes.buffer, notes.byteOffset, notes.length);
+  for (let at = 0; at + 12 <= notes.length;) {
+    const nameSize = view.getUint32(at, true);
+    const size = view.getUint32(at + 4, true);
+    const type = view.getUint32(at + 8, true);
+    const start = at + 12 + Math.ceil(nameSize / 4) * 4;
+    if (start + size > notes.length) return undefined;
+    const isGnu = nameSize === 4 && view.getUint32(at + 12, true) === 0x00554e47;
+    if (isGnu && type === NT_GNU_BUILD_ID && size > 0 && size <= LONGEST_BUILD_ID) {
+      return Buffer.from(notes.buffer, notes.byteOffset + start, size).toString("hex");
+    }
+    at = start + Math.ceil(size / 4) * 4;
+  }
+  return undefined;
+}
+
+function readSections(elf: ElfBytes): Section[] {
+  const { bits, sectionsOffset, sectionSize, sectionCount } = elf.header;
+  const bytes = elf.findAt(sectionsOffset, sectionSize * sectionCount);
+  if (!bytes) return [];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: sectionCount }, (_, index) => {
+    const at = index * sectionSize;
+    const word = (offset32: number, offset64: number): number =>
+      bits === 64 ? Number(view.getBigUint64(at + offset64, true)) : view.getUint32(at + offset32, true);
+    return {
+      name: view.getUint32(at, true),
+      type: view.getUint32(at + 4, true),
+      offset: word(16, 24),
+      size: word(20, 32),
+      link: view.getUint32(at + (bits === 64 ? 40 : 24), true),
+    };
+  });
+}

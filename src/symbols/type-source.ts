@@ -1,0 +1,17 @@
+import type { CompoundType, EnumType, GuestType } from "./guest-type";
+
+/** Where types come from: the guest's own BTF, a profile, an ISF file. */
+export interface TypeSource {
+  /** For messages: "the kernel's BTF", or a file's name. */
+  readonly origin: string;
+  /** In bytes. */
+  readonly pointerSize: 4 | 8;
+  /** Finds a struct or union that is defined, by its name without "struct". */
+  findCompound(name: string): CompoundType | undefined;
+  /** Finds an enumeration by its name. */
+  findEnum(name: string): EnumType | undefined;
+  /** Finds what a typedef stands for. */
+  findTypedef(name: string): GuestType | undefined;
+  /** Lists the names of all structs and unions that are defined. */
+  compoundNames(): Iterable<string>;
+}

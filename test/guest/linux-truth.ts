@@ -1,0 +1,109 @@
+import type { GuestReport } from "./guest-report";
+
+/** Undoes the kernel's escapes of blanks and line ends (seq_escape): a backslash and three octal digits. */
+export function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
+}
+
+/** What /proc says about a process, in the words of rebox. */
+export function readProcess(report: GuestReport, pid: number) {
+  const path = `/proc/${pid}`;
+  const stat = readStat(report.text(`${path}/stat`));
+  const status = new Map(report.lines(`${path}/status`).map((line) => line.split(":\t") as [string, string]));
+  const [uid, euid, suid] = status.get("Uid")!.split("\t").map(Number);
+  const [gid, egid, sgid] = status.get("Gid")!.split("\t").map(Number);
+  const commandLine = report.text(`${path}/cmdline`);
+  const isKernelThread = (BigInt(stat[6]!) & 0x200000n) !== 0n;
+  // /proc shows a kernel thread's whole name, which is kept apart from its task_struct; "comm" holds 15 bytes of it.
+  const readName = (file: string): string => {
+    const name = report.text(file).replace(/\n$/, "");
+    return isKernelThread ? name.slice(0, 15) : name;
+  };
+  return {
+    pid,
+    tgid: Number(status.get("Tgid")),
+    ppid: Number(status.get("PPid")),
+    name: readName(`${path}/comm`),
+    isKernelThread,
+    uid,
+    euid,
+    suid,
+    gid,
+    egid,
+    sgid,
+    commandLine: commandLine === "" ? [] : commandLine.replace(/\0+$/, "").split("\0"),
+    executable: report.find(`${path}/exe`) ?? "",
+    /** In hundredths of a second since boot. */
+    startTime: Number(stat[19]),
+    threads: report
+      .list(`${path}/task`)
+      .map((tid) => `${tid} ${readName(`${path}/task/${tid}/comm`)}`)
+      .sort(),
+  };
+}
+
+/** Splits what follows the name in /proc/PID/stat; the state comes first, at index 0. */
+function readStat(text: string): string[] {
+  return text
+    .slice(text.lastIndexOf(")") + 2)
+    .trim()
+    .split(" ");
+}
+
+/** The lines of /proc/PID/maps without the columns of the device and the inode. */
+export function readMaps(report: GuestReport, pid: number): string[] {
+  return (report.find(`/proc/${pid}/maps`) ?? "")
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => {
+      const [, range, permissions, offset, path] = /^(\S+) (\S+) (\S+) \S+ \d+ *(.*)$/s.exec(line)!;
+      const [start, end] = range!.split("-").map((text) => BigInt(`0x${text}`).toString(16));
+      return `${start}-${end} ${permissions} ${BigInt(`0x${offset}`)} ${unescapeOctal(path!)}`;
+    });
+}
+
+/** Open files: descriptor, what it leads to, position and flags. */
+export function readOpenFiles(report: GuestReport, pid: number): string[] {
+  return report.list(`/proc/${pid}/fd`).map((descriptor) => {
+    const facts = report.find(`/proc/${pid}/fdinfo/${descriptor}`) ?? "";
+    const position = /^pos:\t(\d+)$/m.exec(facts)?.[1];
+    // O_CLOEXEC (02000000) is a property of the descriptor, not of the file, and is shown with the others.
+    const flags = (parseInt(/^flags:\t(\d+)$/m.exec(facts)?.[1] ?? "", 8) & ~0o2000000).toString(8);
+    return `${descriptor} ${report.text(`/proc/${pid}/fd/${descriptor}`)} ${position} ${flags}`;
+  });
+}
+
+const TCP_STATES = ["", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE"];
+const LISTEN = 10;
+const UNIX_TYPES = ["", "stream", "datagram", "raw", "", "seqpacket"];
+
+/** Sockets of /proc/net that belong to a file: by their inode, without those that nobody has accepted yet. */
+export function readSockets(report: GuestReport): string[] {
+  const found: string[] = [];
+  for (const name of ["tcp", "udp", "tcp6", "udp6"]) {
+    for (const line of (report.find(`/proc/net/${name}`) ?? "").split("\n").slice(1, -1)) {
+      const [, local, remote, state, , , , , , inode] = line.trim().split(/\s+/);
+      if (inode === "0") continue;
+      const family = name.endsWith("6") ? "inet6" : "inet";
+      const type = name.startsWith("tcp") ? "stream" : "datagram";
+      const number = parseInt(state!, 16);
+      const text = number === LISTEN ? "LISTEN" : TCP_STATES[number];
+      found.push(`${inode} ${family} ${type} ${text} ${readEndpoint(local!)} ${readEndpoint(remote!)}`);
+    }
+  }
+  for (const line of report.lines("/proc/net/unix").slice(1)) {
+    const [, type, inode, path] = /^\S+ \S+ \S+ \S+ (\S+) \S+ +(\d+) ?(.*)$/.exec(line)!;
+    if (inode !== "0") found.push(`${inode} unix ${UNIX_TYPES[parseInt(type!, 16)]} ${path}`);
+  }
+  return found.sort();
+}
+
+/** Words of 32 bits in the byte order of the guest, and the port. */
+function readEndpoint(text: string): string {
+  const [address, port] = text.split(":");
+  const bytes = Buffer.from(address!, "hex");
+  bytes.swap32();
+  const groups = Array.from({ length: bytes.length / 2 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
+  const host = bytes.length === 4 ? bytes.join(".") : new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+  return `${host}:${parseInt(port!, 16)}`;
+}
