@@ -7,7 +7,7 @@ import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
 import { aptStep } from "./steps/apt.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
-import { guestStep } from "./steps/guest.mjs";
+import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
 import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
@@ -27,7 +27,9 @@ function stepsFor({ for: purpose, only, kernel }) {
   if (only !== undefined) throw new SetupError(`--only ${only}: the only choice is "javascript"\n${USAGE}`);
   const guests = [guestStep(), ...(kernel ? [guestStep(kernel)] : [])];
   const testGuests = [
-    ...TEST_KERNELS.filter((name) => name !== kernel).map((name) => guestStep(name)),
+    ...[...new Set([...TEST_KERNELS, ...keptKernels()])]
+      .filter((name) => name !== kernel)
+      .map((name) => guestStep(name)),
     ...PROFILED_KERNELS.map((name) => profileStep(...name)),
   ].map(optional);
   const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fingerprint } from "../fingerprint.mjs";
 import { guestInitramfs } from "../guest-initramfs.mjs";
@@ -31,10 +31,17 @@ export function guestStep(kernel) {
       writeFileSync(join(directory, "vmlinuz"), image);
       writeFileSync(join(directory, "initramfs.cpio.gz"), archive);
       if (systemMap) writeFileSync(join(directory, "System.map"), systemMap);
-      const description = { ...facts, vmlinuz: "vmlinuz", initramfs: "initramfs.cpio.gz", busybox };
+      const description = { asked: kernel, ...facts, vmlinuz: "vmlinuz", initramfs: "initramfs.cpio.gz", busybox };
       writeFileSync(join(directory, "guest.json"), `${JSON.stringify(description, null, 2)}\n`);
       built.save(name);
       return `built with ${facts.kernel} ${facts.version}`;
     },
   };
+}
+
+/** Lists the kernels of the kits that were asked for by name earlier: tests run on them too, so they must not grow old. */
+export function keptKernels() {
+  const guests = join(places.build, "guest");
+  const kits = existsSync(guests) ? readdirSync(guests).map((name) => join(guests, name, "guest.json")) : [];
+  return kits.filter(existsSync).flatMap((file) => JSON.parse(readFileSync(file, "utf8")).asked ?? []);
 }

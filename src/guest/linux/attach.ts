@@ -29,6 +29,9 @@ export interface AttachOptions {
   readonly memory?: KernelMemory;
 }
 
+/** How far the kernel goes on behind its table of symbols, at most. */
+const BEHIND_SYMBOLS = 16 * 1024 * 1024;
+
 const PROFILE_ADVICE = "make a profile from the kernel's debug package: rebox profile";
 
 /**
@@ -76,7 +79,8 @@ function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory }: At
   const isWhole = ownTypes !== undefined && own.findAddress("init_task") !== undefined;
   const bannerAt = own.findAddress("linux_banner");
   const banner = bannerAt === undefined ? undefined : readBanner(bytes, Number(bannerAt - image.start));
-  const identity = isWhole && banner !== undefined ? { banner } : readKernelIdentity(bytes, banner);
+  const identity =
+    isWhole && banner !== undefined ? { banner } : readKernelIdentity(cutImage(image, bytes, own, location), banner);
   const profile = isWhole ? undefined : findProfile?.(identity as KernelIdentity);
   const types: TypeSource | undefined = ownTypes ?? profile?.types;
   if (!types) throw missing(identity as KernelIdentity, "types", "no BTF in its memory (CONFIG_DEBUG_INFO_BTF)");
@@ -87,6 +91,16 @@ function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory }: At
   const kernel = new LinuxKernel({ ram, image, directMap, symbols, types, banner: identity.banner });
   if (memory && section && isWhole) rememberKernel(kernel, bytes, { kallsyms: location, section }, memory);
   return kernel;
+}
+
+/**
+ * Cuts off what is not the kernel's: a 32-bit image was found with the memory around it, where other programs' build ids are.
+ * Constants, notes and what the kernel was started with lie behind the text and around the symbols.
+ */
+function cutImage(image: KernelImage, bytes: Uint8Array, own: Kallsyms, location: KallsymsLocation): Uint8Array {
+  const text = own.findAddress("_text") ?? own.findAddress("_stext") ?? image.start;
+  const start = Math.max(0, Number(text - image.start));
+  return bytes.subarray(start, Math.max(start, location.tokenIndex + BEHIND_SYMBOLS));
 }
 
 function missing({ banner, buildIds }: KernelIdentity, step: "types" | "symbols", what: string): AttachError {

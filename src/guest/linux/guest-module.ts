@@ -18,10 +18,14 @@ export interface GuestModule {
   contains(address: bigint): boolean;
 }
 
-/** Makes the kernel itself a module. */
+/** Makes the kernel itself a module. A 32-bit image was found with the memory around it, and its symbols say what is its. */
 export function kernelAsModule(kernel: LinuxKernel): GuestModule {
-  const { start, size } = kernel.image;
-  return { name: KERNEL, path: "", base: start, size, contains: contains([{ base: start, size }]) };
+  const { image } = kernel;
+  const first = kernel.bits === 32 ? kernel.findSymbol("_text", "_stext") : undefined;
+  const last = kernel.bits === 32 ? kernel.findSymbol("_end") : undefined;
+  const base = first ?? image.start;
+  const size = Number((last ?? image.start + BigInt(image.size)) - base);
+  return { name: KERNEL, path: "", base, size, contains: contains([{ base, size }]) };
 }
 
 /** Makes a kernel module a module as scripts see it. */

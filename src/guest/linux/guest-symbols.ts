@@ -41,9 +41,9 @@ export class GuestSymbols {
 
   constructor(guest: LinuxGuest) {
     this.#guest = guest;
-    const { start, size } = guest.kernel.image;
-    this.#start = start;
-    this.#end = start + BigInt(size);
+    const { base, size } = kernelAsModule(guest.kernel);
+    this.#start = base;
+    this.#end = base + BigInt(size);
   }
 
   /**

@@ -335,8 +335,28 @@ static void make_pipe(int *ends)
     }
 }
 
+/* How many processes and threads the kernel has ever started, by its own count. */
+static unsigned long count_started(void)
+{
+    char line[256];
+    unsigned long count = 0;
+    FILE *file = fopen("/proc/stat", "r");
+
+    if (file == NULL) {
+        fail("/proc/stat");
+    }
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (sscanf(line, "processes %lu", &count) == 1) {
+            break;
+        }
+    }
+    fclose(file);
+    return count;
+}
+
 int main(int argc, char **argv)
 {
+    unsigned long started;
     int acts = argc > 2 ? atoi(argv[2]) : 0;
 
     /* Ended children vanish without anybody asking for them. */
@@ -359,6 +379,7 @@ int main(int argc, char **argv)
     if (argc < 4) {
         wait_for_go("forkstorm");
     }
+    started = count_started();
     while (acts_done < acts) {
         one_act();
     }
@@ -367,6 +388,7 @@ int main(int argc, char **argv)
             end_slot(slot);
         }
     }
+    printf("rebox-guest: forkstorm.started=%lu\n", count_started() - started);
     fputs(log_text, stdout);
     printf("rebox-guest: forkstorm.acts=%d\n", acts_done);
     return 0;
