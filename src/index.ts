@@ -23,4 +23,16 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "./guest/processes";
+export { type Hot, hot } from "./scripts/hot-data";
+export {
+  type CustomCommand,
+  importModule,
+  listCommands,
+  listModules,
+  type ModuleInfo,
+  reloadModule,
+  runCommand,
+  unloadModule,
+} from "./scripts/module-control";
+export { ScriptError } from "./scripts/script-error";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";

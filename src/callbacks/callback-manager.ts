@@ -1,6 +1,8 @@
+import { type ModuleOwner, type Owned } from "../ownership/module-owner";
+import { getModuleOwner } from "../ownership/module-owners";
 import {
   createCallbackName,
-  findCallback,
+  isRegistered,
   type RegisteredCallback,
   registerCallback,
   unregisterCallback,
@@ -32,11 +34,17 @@ export class CallbackManager {
   static readonly CONTEXTCHANGE_CB = "CONTEXTCHANGE_CB";
 
   readonly #moduleHandle: number;
+  readonly #owner: ModuleOwner;
   readonly #callbacks = new Map<string, RegisteredCallback>();
+  readonly #owned = new Map<string, Owned>();
 
-  /** @param moduleHandle the handle that initialize_callbacks() was given */
-  constructor(moduleHandle: number) {
+  /**
+   * @param moduleHandle the handle that initialize_callbacks() was given
+   * @param owner what its callbacks go with; the script of that handle
+   */
+  constructor(moduleHandle: number, owner: ModuleOwner = getModuleOwner(moduleHandle)) {
     this.#moduleHandle = moduleHandle;
+    this.#owner = owner;
   }
 
   getModuleHandle(): number {
@@ -69,9 +77,8 @@ export class CallbackManager {
     callback: CallbackFunctions[Type],
     options: CallbackOptions = {},
   ): string {
-    const registered = registerCallback(this.#moduleHandle, type, callback, options);
-    this.#callbacks.set(registered.name, registered);
-    return registered.name;
+    this.#owner.check();
+    return this.#keep(registerCallback(this.#moduleHandle, type, callback, options));
   }
 
   /**
@@ -91,9 +98,8 @@ export class CallbackManager {
     }
     const batch = new EventBatch(type, options.capacity, options.columns);
     const stream = { batch, drop: options.onFull === "drop" };
-    const registered = registerCallback(this.#moduleHandle, type, () => handler(batch), options, stream);
-    this.#callbacks.set(registered.name, registered);
-    return registered.name;
+    this.#owner.check();
+    return this.#keep(registerCallback(this.#moduleHandle, type, () => handler(batch), options, stream));
   }
 
   /**
@@ -104,8 +110,10 @@ export class CallbackManager {
   rmCallback(name: string): void {
     const callback = this.#get(name);
     this.#callbacks.delete(name);
+    this.#owned.get(name)?.release();
+    this.#owned.delete(name);
     // One that was cut off is gone already.
-    if (findCallback(name) === callback) {
+    if (isRegistered(callback)) {
       unregisterCallback(callback);
     }
   }
@@ -113,7 +121,7 @@ export class CallbackManager {
   /** Tells whether this manager has a callback of that name. */
   callbackExists(name: string): boolean {
     const callback = this.#callbacks.get(name);
-    return callback !== undefined && findCallback(name) === callback;
+    return callback !== undefined && isRegistered(callback);
   }
 
   /**
@@ -178,6 +186,17 @@ export class CallbackManager {
     }
   }
 
+  /** It goes with the script, also when the script's clean() forgets it. */
+  #keep(registered: RegisteredCallback): string {
+    const { name } = registered;
+    this.#callbacks.set(name, registered);
+    this.#owned.set(
+      name,
+      this.#owner.own(() => this.rmCallback(name)),
+    );
+    return name;
+  }
+
   #get(name: string): RegisteredCallback {
     const callback = this.#callbacks.get(name);
     if (!callback) {
@@ -190,7 +209,7 @@ export class CallbackManager {
 
   #getAlive(name: string): RegisteredCallback {
     const callback = this.#get(name);
-    if (findCallback(name) !== callback) {
+    if (!isRegistered(callback)) {
       throw new RangeError(`the callback ${name} was cut off and removed: it took too long`);
     }
     return callback;

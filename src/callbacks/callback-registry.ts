@@ -22,8 +22,24 @@ const byName = new Map<string, RegisteredCallback>();
 const byListener = new Map<number, RegisteredCallback>();
 let connected = false;
 
+let readError: (thrown: unknown) => Error | undefined = () => undefined;
+
+/** Sets what makes an error of what is thrown by callbacks that run apart from rebox, and throw text. */
+export function setErrorReader(reader: (thrown: unknown) => Error | undefined): void {
+  readError = reader;
+}
+
 function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`a callback threw ${String(thrown)}`);
+  if (thrown instanceof Error) return thrown;
+  // Its own toString() would be the script's code, which may throw, or never return.
+  const isObject = (typeof thrown === "object" && thrown !== null) || typeof thrown === "function";
+  const shown = isObject ? "a value that cannot be shown as text" : String(thrown);
+  return readError(thrown) ?? new Error(`a callback threw ${shown}`);
+}
+
+/** The name may have passed to a newer version's callback. */
+function freeName(callback: RegisteredCallback): void {
+  if (byName.get(callback.name) === callback) byName.delete(callback.name);
 }
 
 function onFailure(listenerId: number, thrown: unknown, cutOff: boolean): void {
@@ -34,7 +50,7 @@ function onFailure(listenerId: number, thrown: unknown, cutOff: boolean): void {
   const engine = Engine.get();
   callback.errors++;
   if (cutOff) {
-    byName.delete(callback.name);
+    freeName(callback);
     byListener.delete(listenerId);
   }
   engine.emit("callbackError", {
@@ -153,14 +169,28 @@ export function nameModule(moduleHandle: number, name: string): void {
   moduleNames.set(moduleHandle, name);
 }
 
-/** Finds a callback by its name. */
-export function findCallback(name: string): RegisteredCallback | undefined {
-  return byName.get(name);
+/** Tells whether a callback is still there. */
+export function isRegistered(callback: RegisteredCallback): boolean {
+  return byListener.get(callback.listenerId) === callback;
 }
 
 /** Lists every registered callback. */
 export function allCallbacks(): readonly RegisteredCallback[] {
-  return [...byName.values()];
+  return [...byListener.values()];
+}
+
+/**
+ * Sets the names of a module's callbacks free for the module's new version, while the callbacks stay. They are called,
+ * listed and removed as before.
+ *
+ * @returns gives those that are still there their names back
+ */
+export function lendNames(moduleHandle: number): () => void {
+  const lenders = [...byName.values()].filter((callback) => callback.moduleHandle === moduleHandle);
+  lenders.forEach(freeName);
+  return () => {
+    for (const callback of lenders.filter(isRegistered)) byName.set(callback.name, callback);
+  };
 }
 
 /** Makes a name that no callback has: name itself, or with a number behind it. */
@@ -205,7 +235,7 @@ export function registerCallback<Type extends CallbackType>(
 
 /** Removes a callback: it is not called again, not even for the event now being delivered. */
 export function unregisterCallback(callback: RegisteredCallback): void {
-  byName.delete(callback.name);
+  freeName(callback);
   byListener.delete(callback.listenerId);
   Engine.get().native.removeListener(callback.listenerId);
   releaseHolds(callback.listenerId);
@@ -213,7 +243,7 @@ export function unregisterCallback(callback: RegisteredCallback): void {
 
 /** Removes every callback of a module. */
 export function unregisterModule(moduleHandle: number): void {
-  for (const callback of [...byName.values()]) {
+  for (const callback of allCallbacks()) {
     if (callback.moduleHandle === moduleHandle) {
       unregisterCallback(callback);
     }

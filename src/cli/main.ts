@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { nameModule, unregisterModule } from "../callbacks/callback-registry";
+import { lendNames, nameModule, unregisterModule } from "../callbacks/callback-registry";
 import * as rebox from "../index";
 import { ExitStatus } from "./exit-status";
 import { runProgram } from "./program";
@@ -18,6 +18,7 @@ async function main(): Promise<number> {
     createEngine: (argv) => rebox.Engine.create(argv),
     getApi: () => rebox,
     nameModule,
+    replaceModule: lendNames,
     disposeModule: unregisterModule,
     stdout: process.stdout,
     stderr: process.stderr,

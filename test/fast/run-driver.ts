@@ -18,6 +18,7 @@ runProgram(process.argv.slice(2), {
     }),
   getApi: () => ({}),
   nameModule: () => undefined,
+  replaceModule: () => () => undefined,
   disposeModule: () => undefined,
   stdout: process.stdout,
   stderr: process.stderr,
