@@ -301,7 +301,7 @@ describe("errors in callbacks", () => {
       }
       running.finish({ reason: "shutdown", cause: "guest-shutdown" });
     };
-    const { status, stderr } = await rebox(["run", "--script", "t.js", "--", "-m", "1"], { onRun });
+    const { status, stderr } = await rebox(["run", "--trust", "--script", "t.js", "--", "-m", "1"], { onRun });
     assert.equal(status, 0);
     assert.equal(stderr.match(/callback \(timer or promise\) of t failed: Error: tick\n {4}at .*t\.js:3:/g)?.length, 1);
     assert.match(stderr, /2 failures in callbacks/);

@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url";
 import type { ScriptPermissions } from "../../config/script-permissions";
 import type { ModuleOwner } from "../../ownership/module-owner";
 import { callWithLimit, TimeLimitError } from "../call-with-limit";
-import { getBundleName, type ScriptBundle } from "../script-bundle";
+import type { ScriptBundle } from "../script-bundle";
 import type { ScriptLimits } from "../script-limits";
 import type { ScriptRuntime } from "../script-runtime";
 import { BundlePositions } from "./bundle-positions";
@@ -51,7 +51,8 @@ export class SandboxedScript implements ScriptRuntime {
     private readonly source: SandboxedSource,
     private readonly surroundings: SandboxedSurroundings,
   ) {
-    this.bundleName = getBundleName(source.file, ++versions);
+    // vm2 takes a path for a file of the host, and hides its frames.
+    this.bundleName = `rebox-script-${++versions}.js`;
     this.positions = BundlePositions.add(this.bundleName, source.bundle.sourceMap);
     source.owner.own(() => this.positions.forget());
     this.host = new SandboxHost(source, surroundings, {
