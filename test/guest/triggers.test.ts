@@ -467,7 +467,7 @@ async function runWithoutGuest(files: Record<string, string>, body: string): Pro
     );
     const run = await runRebox(
       [
-        ...["run", "--json", join(folder, "log.json"), "--script", join(folder, "script.ts")],
+        ...["run", "--trust", "--json", join(folder, "log.json"), "--script", join(folder, "script.ts")],
         ...["--", "-machine", "none", "-display", "none", "-monitor", "none"],
       ],
       60_000,
