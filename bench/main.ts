@@ -10,6 +10,7 @@ import { contextChange } from "./measures/context-change";
 import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
 import { idleOverhead } from "./measures/idle-overhead";
+import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
 import { timerLateness } from "./measures/timer-lateness";
 import type { ResultRow } from "./result-row";
@@ -23,6 +24,7 @@ const MEASURES: readonly Measure[] = [
   haltedCpu,
   startUp,
   contextChange,
+  scripts,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

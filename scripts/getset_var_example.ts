@@ -4,7 +4,7 @@
  *
  *   rebox run --script scripts/getset_var_example.ts -- QEMU-ARGS...
  */
-import { CallbackManager } from "rebox";
+import { CallbackManager, readCpu } from "rebox";
 
 const WANTED = 8;
 
@@ -13,8 +13,9 @@ let callbacks: CallbackManager;
 export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
   callbacks = new CallbackManager(moduleHandle);
   let target: bigint | undefined;
-  callbacks.addCallback(CallbackManager.CONTEXTCHANGE_CB, (_oldPgd, newPgd) => {
-    if (target !== undefined || newPgd === 0n) return;
+  callbacks.addCallback(CallbackManager.CONTEXTCHANGE_CB, (_oldPgd, newPgd, cpuIndex) => {
+    // Before the kernel has said where system calls enter it, it is still starting.
+    if (target !== undefined || readCpu(cpuIndex).LSTAR === 0n) return;
     target = newPgd;
     watch(newPgd, printer);
   });
