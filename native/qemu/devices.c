@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/machine.h"
+#include "rebox/code_hooks.h"
 #include "hw/net/ne2000.h"
 #include "net/net.h"
 #include "qemu/iov.h"
@@ -11,10 +12,11 @@
 void rebox_hook_tlb_fill(CPUState *cpu, vaddr addr, int mmu_idx)
 {
     /* QEMU walks page tables through TLBs of physical addresses; the guest has none of these. */
-    if (likely(!rebox_watched[REBOX_TLB_EXEC]) || mmu_idx == MMU_PHYS_IDX || mmu_idx == MMU_NESTED_IDX) {
+    if (mmu_idx == MMU_PHYS_IDX || mmu_idx == MMU_NESTED_IDX) {
         return;
     }
-    if (rebox_on_vcpu_thread() && rebox_in_guest_code()) {
+    rebox_code_page_filled(cpu, addr);
+    if (unlikely(rebox_watched[REBOX_TLB_EXEC]) && rebox_on_vcpu_thread() && rebox_in_guest_code()) {
         rebox_listening->tlb_fill(rebox_listening->opaque, cpu->cpu_index, addr);
         if (rebox_take_disturbance() != REBOX_UNDISTURBED) {
             /* In the middle of an instruction: what the listener changed holds from the next block. */

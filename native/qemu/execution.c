@@ -1,0 +1,151 @@
+/*
+ * What instrumented blocks and instructions call.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "rebox/machine.h"
+#include "exec/exec-all.h"
+#include "rebox/blocks.h"
+#include "rebox/instrument.h"
+#include "rebox/opcode.h"
+#include "rebox/resumption.h"
+
+/*
+ * Leaves the generated code when a listener changed what it was generated for; does not return then. env->eip is the
+ * next address to execute, and up to stage its events have been reported.
+ */
+static void leave(CPUState *cpu, rebox_disturbance disturbance, rebox_resumption stage)
+{
+    CPUX86State *env = cpu_env(cpu);
+    uint64_t pc = rebox_linear_pc(env);
+    bool monitored = rebox_is_monitored_now(cpu);
+
+    /* Without events there nobody would take the mark, and a later listener would miss one. */
+    if (disturbance == REBOX_PC_CHANGED || !(rebox_has_insn_events(pc, monitored) ||
+                                             (stage == REBOX_RESUME_BLOCK && rebox_has_block_events(pc, monitored)))) {
+        stage = REBOX_RESUME_NOTHING;
+    }
+    rebox_mark_resumption(env, stage);
+    cpu_loop_exit_noexc(cpu);
+}
+
+static inline void leave_if_disturbed(CPUState *cpu, rebox_resumption stage)
+{
+    rebox_disturbance disturbance = rebox_take_disturbance();
+
+    if (unlikely(disturbance != REBOX_UNDISTURBED)) {
+        leave(cpu, disturbance, stage);
+    }
+}
+
+/* A block that the vCPU left at its start, and comes back to. */
+static void resume_block(int cpu_index, CPUX86State *env, rebox_block *translated, bool monitored,
+                         rebox_resumption stage)
+{
+    /* An instruction's callback was the last; its events are skipped by begin_insn(), if there are any. */
+    if (stage == REBOX_RESUME_INSN && rebox_has_insn_events(rebox_linear_pc(env), monitored)) {
+        rebox_mark_resumption(env, REBOX_RESUME_INSN);
+    }
+    if (rebox_wanted(REBOX_BLOCK_END, monitored)) {
+        rebox_begin_block(cpu_index, rebox_block_at(rebox_linear_pc(env), translated), monitored);
+    }
+}
+
+/* The start of a block: the end of what came before, hooks, then the general event where it is wanted. */
+static inline void begin_block(int cpu_index, rebox_block *translated, bool monitored)
+{
+    CPUState *cpu = current_cpu;
+    CPUX86State *env = cpu_env(cpu);
+    rebox_block *block;
+    rebox_resumption stage = rebox_take_resumption(env, env->eip);
+
+    monitored = monitored && rebox_is_monitored_now(cpu);
+    if (unlikely(stage != REBOX_RESUME_NOTHING)) {
+        resume_block(cpu_index, env, translated, monitored, stage);
+        return;
+    }
+    if (rebox_any_pending(cpu_index)) {
+        rebox_finish(cpu_index, rebox_linear_pc(env), true);
+        leave_if_disturbed(cpu, REBOX_RESUME_NOTHING);
+    }
+    block = rebox_block_at(rebox_linear_pc(env), translated);
+    if (rebox_may_be_hooked(true, block->pc)) {
+        rebox_call_code_hooks(cpu_index, block, block->pc, rebox_pgd_identity(env));
+    }
+    if (rebox_wanted(REBOX_BLOCK_END, monitored)) {
+        rebox_begin_block(cpu_index, block, monitored);
+    }
+    if (rebox_wanted(REBOX_BLOCK_BEGIN, monitored)) {
+        rebox_told.monitored = monitored;
+        rebox_listening->block_begin(rebox_listening->opaque, cpu_index, block);
+    }
+    leave_if_disturbed(cpu, REBOX_RESUME_BLOCK);
+}
+
+void rebox_on_monitored_block(unsigned int cpu_index, void *block)
+{
+    begin_block(cpu_index, block, true);
+}
+
+void rebox_on_other_block(unsigned int cpu_index, void *block)
+{
+    begin_block(cpu_index, block, false);
+}
+
+/*
+ * An instruction within a block: the vCPU's eip is that of the block or of a place between, and the generated code
+ * counts on it. A listener gets the exact one; afterwards the old one is put back, or the code is left.
+ */
+static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr_t code_pointer)
+{
+    CPUState *cpu = current_cpu;
+    CPUX86State *env = cpu_env(cpu);
+    uint64_t generated_eip = env->eip;
+    uint64_t pc = (rebox_linear_pc(env) & TARGET_PAGE_MASK) | INSN_OFFSET(data);
+    uint64_t eip = pc - rebox_code_base(env);
+    uint16_t opcode = INSN_OPCODE(data);
+    rebox_disturbance disturbance;
+
+    if (unlikely(rebox_take_resumption(env, eip) != REBOX_RESUME_NOTHING)) {
+        return;
+    }
+    monitored = monitored && rebox_is_monitored_now(cpu);
+    env->eip = eip;
+    rebox_code_pointer = code_pointer;
+    if (rebox_any_pending(cpu_index)) {
+        rebox_finish(cpu_index, pc, false);
+    }
+    if (rebox_may_be_hooked(false, pc)) {
+        rebox_call_code_hooks(cpu_index, NULL, pc, rebox_pgd_identity(env));
+    }
+    if (opcode || rebox_wanted(REBOX_INSN_END, monitored)) {
+        rebox_begin_insn(cpu_index, pc, monitored);
+    }
+    if (opcode && !rebox_opcode_interrupts(opcode)) {
+        rebox_begin_opcode(opcode, INSN_SIZE(data), cpu_index);
+    } else if (opcode && rebox_wanted(REBOX_OPCODE_RANGE, monitored)) {
+        rebox_told = (rebox_event_facts) { .monitored = monitored, .insn_size = INSN_SIZE(data) };
+        rebox_listening->opcode(rebox_listening->opaque, cpu_index, opcode, pc, 0);
+    }
+    if (rebox_wanted(REBOX_INSN_BEGIN, monitored)) {
+        rebox_told.monitored = monitored;
+        rebox_listening->insn_begin(rebox_listening->opaque, cpu_index);
+    }
+    disturbance = rebox_take_disturbance();
+    if (unlikely(disturbance != REBOX_UNDISTURBED)) {
+        rebox_settle_flags(cpu);
+        leave(cpu, disturbance, REBOX_RESUME_INSN);
+    }
+    rebox_code_pointer = 0;
+    env->eip = generated_eip;
+}
+
+void rebox_on_monitored_insn(unsigned int cpu_index, void *data)
+{
+    begin_insn(cpu_index, data, true, GETPC());
+}
+
+void rebox_on_other_insn(unsigned int cpu_index, void *data)
+{
+    begin_insn(cpu_index, data, false, GETPC());
+}

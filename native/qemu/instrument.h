@@ -1,0 +1,63 @@
+/*
+ * What the code that instruments translations and the code that the instrumented ones call share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef REBOX_INSTRUMENT_H
+#define REBOX_INSTRUMENT_H
+
+#include "rebox/code_hooks.h"
+#include "exec/translation-block.h"
+#include "qemu/qemu-plugin.h"
+
+/* One of the bits that include/exec/translation-block.h leaves free. */
+#define CF_MONITORED 0x00800000
+QEMU_BUILD_BUG_ON(CF_MONITORED & (CF_COUNT_MASK | CF_NO_GOTO_TB | CF_NO_GOTO_PTR | CF_SINGLE_STEP | CF_MEMI_ONLY |
+                                  CF_USE_ICOUNT | CF_INVALID | CF_PARALLEL | CF_NOIRQ | CF_PCREL | CF_BP_PAGE |
+                                  CF_CLUSTER_MASK));
+
+/* What an instruction's callback is given, packed into its pointer. */
+#define INSN_OFFSET(data) ((uintptr_t)(data) & ~TARGET_PAGE_MASK)
+#define INSN_OPCODE(data) ((uint16_t)((uintptr_t)(data) >> TARGET_PAGE_BITS))
+#define INSN_SIZE(data) ((uint8_t)((uintptr_t)(data) >> (TARGET_PAGE_BITS + 16)))
+#define INSN_DATA(pc, opcode, size) ((void *)(((pc) & ~TARGET_PAGE_MASK) | ((uintptr_t)(opcode) << TARGET_PAGE_BITS) | \
+                                              ((uintptr_t)(size) << (TARGET_PAGE_BITS + 16))))
+
+/* A listener may have ended the monitoring while the code that was generated for it is still being executed. */
+static inline bool rebox_is_monitored_now(CPUState *cpu)
+{
+    return (cpu->tcg_cflags & CF_MONITORED) != 0;
+}
+
+static inline bool rebox_has_block_events(uint64_t pc, bool monitored)
+{
+    /* The ends of instructions are noticed where the next block begins. */
+    return rebox_may_be_hooked(true, pc) ||
+           rebox_wanted(REBOX_BLOCK_BEGIN, monitored) || rebox_wanted(REBOX_BLOCK_END, monitored) ||
+           rebox_wanted(REBOX_INSN_END, monitored) || rebox_wanted(REBOX_OPCODE_RANGE, monitored);
+}
+
+static inline bool rebox_has_insn_events(uint64_t pc, bool monitored)
+{
+    return rebox_may_be_hooked(false, pc) ||
+           rebox_wanted(REBOX_INSN_BEGIN, monitored) || rebox_wanted(REBOX_INSN_END, monitored) ||
+           rebox_wanted(REBOX_OPCODE_RANGE, monitored);
+}
+
+/* instrument.c: has blocks instrumented while anything is watched or hooked. */
+void rebox_follow_watched(void);
+/* Throws away all translations, so that what is executed next has what is wanted now. */
+void rebox_retranslate_all(void);
+
+/* execution.c: what instrumented code calls; for a monitored process, or another. data is a rebox_block. */
+void rebox_on_monitored_block(unsigned int cpu_index, void *block);
+void rebox_on_other_block(unsigned int cpu_index, void *block);
+/* data is INSN_DATA(). */
+void rebox_on_monitored_insn(unsigned int cpu_index, void *data);
+void rebox_on_other_insn(unsigned int cpu_index, void *data);
+
+/* accesses.c: data is INSN_DATA() of the instruction. */
+void rebox_on_monitored_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data);
+void rebox_on_other_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data);
+
+#endif
