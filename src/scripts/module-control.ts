@@ -37,7 +37,8 @@ export function setScriptHost(host: ScriptHost | undefined): void {
 }
 
 function getHost(): ScriptHost {
-  if (current === undefined) throw new ScriptError("scripts", "there is no run whose scripts could be loaded: rebox run");
+  if (current === undefined)
+    throw new ScriptError("scripts", "there is no run whose scripts could be loaded: rebox run");
   return current;
 }
 

@@ -53,12 +53,15 @@ export class ScriptModule implements ScriptRuntime {
   run(): Readonly<Record<string, unknown>> {
     const factory = this.module.exports as BundleFactory;
     const requireFromScript = createRequire(this.file);
-    const require = Object.assign((id: string) => (id === "rebox" ? this.api : requireFromScript(id)), requireFromScript);
+    const require = Object.assign(
+      (id: string) => (id === "rebox" ? this.api : requireFromScript(id)),
+      requireFromScript,
+    );
     const module = { exports: {} as unknown, filename: this.file, path: dirname(this.file), require };
     const timers = createOwnedTimers(this.owner);
     const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
     factory(
-      ...[module, module.exports as object, require, this.console, pathToFileURL(this.file).href] as const,
+      ...([module, module.exports as object, require, this.console, pathToFileURL(this.file).href] as const),
       ...[setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate],
     );
     return (module.exports ?? {}) as Record<string, unknown>;

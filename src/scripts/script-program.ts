@@ -91,7 +91,11 @@ export class ScriptProgram {
     try {
       const runtime = this.createRuntime(surroundings);
       this.runtime = runtime;
-      this.contract = getContract(runtime.call(() => runtime.run(), this.limits.callMs), this.name, this.file);
+      this.contract = getContract(
+        runtime.call(() => runtime.run(), this.limits.callMs),
+        this.name,
+        this.file,
+      );
       return this.contract.requirements;
     } catch (error) {
       const failure = error instanceof ScriptError ? error : this.wrap(error, "its top level");

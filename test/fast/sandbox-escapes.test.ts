@@ -14,11 +14,16 @@ const TOP = `${PROBE}
 async function run(body: string, permissions: string): Promise<{ messages: string[]; strays: string[] }> {
   const folder = new ScriptFolder(permissions);
   try {
-    folder.write("a.ts", TOP, `export function initialize_callbacks(h: any, p: any): any {
+    folder.write(
+      "a.ts",
+      TOP,
+      `export function initialize_callbacks(h: any, p: any): any {
       print = p;
       const attempt: any = function (): any { ${body} };
       try { return attempt(h, p); } finally { print("tried"); }
-    }`, CLEAN);
+    }`,
+      CLEAN,
+    );
     await folder.host.load("a").catch((error: Error) => folder.strays.push(error.message));
     // Promises and timers of the attempt.
     await sleep(30);
@@ -53,7 +58,10 @@ describe("the probe finds what it looks for:", () => {
   test("the walk is long, and outside of the sandbox it finds the way out", async () => {
     const [walk] = Object.values(ATTEMPTS);
     const inside = await run(walk ?? "", "none");
-    assert.ok(Number(/walked (\d+)/.exec(inside.messages.join())?.[1]) > 500, inside.strays.join() + inside.messages.join());
+    assert.ok(
+      Number(/walked (\d+)/.exec(inside.messages.join())?.[1]) > 500,
+      inside.strays.join() + inside.messages.join(),
+    );
     const outside = await run("probe({}, 'an object');", "*");
     assert.deepEqual(outside.messages, ["ESCAPED: an object", "tried"]);
   });

@@ -80,7 +80,9 @@ describe("in the sandbox", () => {
 
   test("there is every function of rebox, or a reason why not", () => {
     const known = [...OWN, ...Object.keys(CALLED), ...Object.keys(PROMISED)];
-    const functions = Object.entries(rebox).filter(([, value]) => typeof value === "function" || typeof value === "object");
+    const functions = Object.entries(rebox).filter(
+      ([, value]) => typeof value === "function" || typeof value === "object",
+    );
     assert.deepEqual(
       functions.map(([name]) => name).filter((name) => !known.includes(name)),
       [],
@@ -229,7 +231,10 @@ describe("a script that never returns is cut off", () => {
     for (const permissions of ["none", "*"]) {
       const folder = open(permissions, LIMITS);
       folder.write("top.ts", "for (;;);", CLEAN);
-      assert.match((await folder.refusal(folder.host.load("top"))).message, /its top level did not return within 0.2 s/);
+      assert.match(
+        (await folder.refusal(folder.host.load("top"))).message,
+        /its top level did not return within 0.2 s/,
+      );
       folder.write("init.ts", "export function initialize_callbacks() { for (;;); }", CLEAN);
       assert.match((await folder.refusal(folder.host.load("init"))).message, /initialize_callbacks\(\) did not return/);
       folder.write("never.ts", "export function initialize_callbacks() { return new Promise(() => {}); }", CLEAN);

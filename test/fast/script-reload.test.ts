@@ -68,7 +68,10 @@ for (const permissions of ["none", "*"]) {
         [["throw new Error('top');", INIT, CLEAN], /its top level threw Error: top/],
         [version("bad", "setInterval(() => print('left over'), 1); throw new Error('init');"), /threw Error: init/],
         [version("bad", "return Promise.reject(new Error('later'));"), /threw Error: later/],
-        [[...version("bad"), "export const requirements = ['nothing'];"], /it requires nothing: there is no such script/],
+        [
+          [...version("bad"), "export const requirements = ['nothing'];"],
+          /it requires nothing: there is no such script/,
+        ],
         [[...version("bad"), "export const requirements = ['s'];"], /circle: s -> s/],
         [[...version("bad"), "export function do_taken() {}"], /command "taken" exists already, in other/],
       ];
@@ -87,7 +90,8 @@ for (const permissions of ["none", "*"]) {
 
     test("is refused when hot.data holds what cannot be copied, and copies what can", async () => {
       const folder = open(permissions);
-      const fill = "hot.data.all = [1n, new Map([['k', new Set([1])]]), new Date(5), new Uint8Array([7])]; hot.data.self = hot.data;";
+      const fill =
+        "hot.data.all = [1n, new Map([['k', new Set([1])]]), new Date(5), new Uint8Array([7])]; hot.data.self = hot.data;";
       const show =
         "const [a, b, c, d] = hot.data.all as any; print([a, b.get('k').has(1), c.getTime(), d[0], hot.data.self === hot.data].join());";
       folder.write("s.ts", ...version("old", fill));
@@ -112,7 +116,10 @@ for (const permissions of ["none", "*"]) {
         folder.write(`${name}.ts`, INIT, CLEAN);
         assert.equal((await folder.host.reload(handle)).version, 2);
       }
-      assert.match(folder.warnings.join("\n"), /a\.ts:2:.*dirty[^]*did not end within 0.1 s[^]*did not return within 0.1 s/);
+      assert.match(
+        folder.warnings.join("\n"),
+        /a\.ts:2:.*dirty[^]*did not end within 0.1 s[^]*did not return within 0.1 s/,
+      );
     });
   });
 }
@@ -237,7 +244,10 @@ describe("commands", () => {
     );
     assert.equal(await folder.host.runCommand("  set_target  a  b "), "<a  b>");
     assert.equal(await folder.host.runCommand("bare"), undefined);
-    assert.match((await folder.refusal(folder.host.runCommand("nope"))).message, /no such command; there are: bare, set/);
+    assert.match(
+      (await folder.refusal(folder.host.runCommand("nope"))).message,
+      /no such command; there are: bare, set/,
+    );
   });
 
   test("with a name that exists are refused, and both scripts are named; the name is free when its script is gone", async () => {
@@ -256,11 +266,24 @@ describe("commands", () => {
   test("that throw, now or later, are reported with file and line, and can be run again", async () => {
     for (const permissions of ["none", "*"]) {
       const folder = open(permissions);
-      folder.write("s.ts", INIT, CLEAN, "export function do_now() { throw new Error('now'); }", "export async function do_later() {", "  await 1; throw new Error('later'); }");
+      folder.write(
+        "s.ts",
+        INIT,
+        CLEAN,
+        "export function do_now() { throw new Error('now'); }",
+        "export async function do_later() {",
+        "  await 1; throw new Error('later'); }",
+      );
       await folder.host.load("s");
       for (let time = 0; time < 2; time++) {
-        assert.match((await folder.refusal(folder.host.runCommand("now"))).message, /s\.ts:3:\d+: do_now\(\) threw Error: now/);
-        assert.match((await folder.refusal(folder.host.runCommand("later"))).message, /s\.ts:5:\d+: do_later\(\) threw Error: later/);
+        assert.match(
+          (await folder.refusal(folder.host.runCommand("now"))).message,
+          /s\.ts:3:\d+: do_now\(\) threw Error: now/,
+        );
+        assert.match(
+          (await folder.refusal(folder.host.runCommand("later"))).message,
+          /s\.ts:5:\d+: do_later\(\) threw Error: later/,
+        );
       }
     }
   });

@@ -86,12 +86,15 @@ test("script_example_min names each address space once, and counts them", async 
 test("script_example follows an address space, and another on command", async () => {
   const run = await ship("script_example", {
     task: "busy",
-    drive: 'await sleep(4000); say(await run("follow 0x" + readCpu().CR3.toString(16))); await sleep(1500); await run("unfollow"); await Engine.get().quit();',
+    drive:
+      'await sleep(4000); say(await run("follow 0x" + readCpu().CR3.toString(16))); await sleep(1500); await run("unfollow"); await Engine.get().quit();',
   });
   assertFine(run);
   assert.match(run.said[0] ?? "", /^following 0x[0-9a-f]+000$/);
   assert.ok(run.printed.some((text) => /^runs at 0x[0-9a-f]+ with its stack at 0x[0-9a-f]+$/.test(text)));
-  const reports = run.printed.map((text) => /: (\d+) blocks, (\d+) bytes of code$/.exec(text)).filter((found) => found !== null);
+  const reports = run.printed
+    .map((text) => /: (\d+) blocks, (\d+) bytes of code$/.exec(text))
+    .filter((found) => found !== null);
   // An x86 instruction has at most 15 bytes, and a block at least one.
   for (const [, blocks, bytes] of reports) assert.ok(Number(bytes) >= Number(blocks));
   assert.ok(reports.some(([, blocks]) => Number(blocks) > 1000));
@@ -173,7 +176,8 @@ test("coverage has the kernel function that the guest called, at the address tha
       folder,
       task: "identity",
       parameters: { symbols: "__x64_sys_geteuid" },
-      drive: 'await untilTruth("identity.ready"); await run("coverage_begin all"); await untilTruth("identity.uid"); say(await run("coverage_write " + results + "/blocks.drcov"));',
+      drive:
+        'await untilTruth("identity.ready"); await run("coverage_begin all"); await untilTruth("identity.uid"); say(await run("coverage_write " + results + "/blocks.drcov"));',
       timeoutMs: 120_000,
     });
     assertFine(run);
@@ -181,7 +185,10 @@ test("coverage has the kernel function that the guest called, at the address tha
     const [, count] = /^BB Table: (\d+) bbs\n/m.exec(file.toString("latin1")) ?? [];
     const begin = file.indexOf(`BB Table: ${count} bbs\n`) + `BB Table: ${count} bbs\n`.length;
     const head = file.toString("latin1", 0, begin);
-    assert.match(head, /^DRCOV VERSION: 2\nDRCOV FLAVOR: rebox\nModule Table: version 2, count \d+\nColumns: id, base, end, entry, path\n/);
+    assert.match(
+      head,
+      /^DRCOV VERSION: 2\nDRCOV FLAVOR: rebox\nModule Table: version 2, count \d+\nColumns: id, base, end, entry, path\n/,
+    );
     assert.equal(file.length - begin, 8 * Number(count));
     const bases = [...head.matchAll(/^(\d+), (0x[0-9a-f]{16}), /gm)].map(([, , base]) => BigInt(base!));
     const blocks = new Set<bigint>();
@@ -220,7 +227,10 @@ test("keylog has the line that was typed, as the guest has read it", async () =>
  *   7c10  ea 00 00 00 20     jmp 2000:0000
  */
 const WRITES_CODE = [
-  ...[0xeb, 0x00, 0xb8, 0x00, 0x20, 0x8e, 0xc0, 0x31, 0xff, 0xb8, 0x90, 0xfa, 0xab, 0xb0, 0xf4, 0xaa, 0xea, 0x00, 0x00, 0x00, 0x20],
+  ...[
+    0xeb, 0x00, 0xb8, 0x00, 0x20, 0x8e, 0xc0, 0x31, 0xff, 0xb8, 0x90, 0xfa, 0xab, 0xb0, 0xf4, 0xaa, 0xea, 0x00, 0x00,
+    0x00, 0x20,
+  ],
 ];
 
 function createBootDisk(folder: string): string[] {

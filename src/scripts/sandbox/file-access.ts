@@ -22,7 +22,9 @@ export class FileAccess {
     const real = resolveLinks(resolve(path));
     if (real !== undefined && this.getFolders().some((folder) => isWithin(folder, real))) return real;
     const where = this.folders.join(", ") || "no folder";
-    throw new Error(`${this.script} may not use ${path}: it may use what is in ${where}, and links out of there do not count`);
+    throw new Error(
+      `${this.script} may not use ${path}: it may use what is in ${where}, and links out of there do not count`,
+    );
   }
 
   private getFolders(): string[] {

@@ -25,10 +25,11 @@ export function createFileOperations(access: FileAccess): Operations {
     "fs.read": (file) => use(path(file), O_RDONLY, (descriptor) => fs.readFileSync(descriptor)),
     "fs.write": (file, bytes, flag) => {
       const flags = Object.hasOwn(WRITE_FLAGS, String(flag)) ? WRITE_FLAGS[String(flag)] : undefined;
-      if (flags === undefined) throw new TypeError(`flag ${String(flag)}: one of ${Object.keys(WRITE_FLAGS).join(", ")}`);
+      if (flags === undefined)
+        throw new TypeError(`flag ${String(flag)}: one of ${Object.keys(WRITE_FLAGS).join(", ")}`);
       if (!(bytes instanceof Uint8Array)) throw new TypeError("a file is written from bytes");
       use(path(file), flags, (descriptor) => {
-        for (let written = 0; written < bytes.length; ) written += fs.writeSync(descriptor, bytes, written);
+        for (let written = 0; written < bytes.length;) written += fs.writeSync(descriptor, bytes, written);
       });
     },
     "fs.exists": (file) => {

@@ -8,8 +8,7 @@ export function createNetOperations(caller: Caller, owner: ModuleOwner, isPermit
   const find = (id: unknown) => sockets.get(Number(id));
   const keep = (item: Socket | Server): number => {
     const id = caller.createId();
-    const end = () => ("destroy" in item ? item.destroy() : item.close());
-    const owned = owner.own(() => void end());
+    const owned = owner.own(() => close(item));
     sockets.set(id, item);
     item.on("error", (error: Error) => caller.emit(id, ["error", error.message]));
     item.on("close", () => {
@@ -51,9 +50,14 @@ export function createNetOperations(caller: Caller, owner: ModuleOwner, isPermit
     },
     "net.destroy": (id) => {
       const socket = find(id);
-      if (socket) "destroy" in socket ? socket.destroy() : socket.close();
+      if (socket) close(socket);
     },
   };
+}
+
+function close(item: Socket | Server): void {
+  if ("destroy" in item) item.destroy();
+  else item.close();
 }
 
 function toPort(value: unknown): number {

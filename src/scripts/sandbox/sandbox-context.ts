@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import * as nodeVm from "node:vm";
 import { join } from "node:path";
 import { compile } from "../script-compiler";
@@ -17,8 +18,30 @@ let realm: nodeVm.Script | undefined;
  */
 const GLOBALS = [
   ...["Array", "ArrayBuffer", "BigInt", "BigInt64Array", "BigUint64Array", "Boolean", "DataView", "Date", "Error"],
-  ...["Float32Array", "Float64Array", "Int16Array", "Int32Array", "Int8Array", "JSON", "Map", "Math", "Number", "Object"],
-  ...["Promise", "RangeError", "Reflect", "RegExp", "Set", "String", "Symbol", "TypeError", "Uint16Array", "Uint32Array"],
+  ...[
+    "Float32Array",
+    "Float64Array",
+    "Int16Array",
+    "Int32Array",
+    "Int8Array",
+    "JSON",
+    "Map",
+    "Math",
+    "Number",
+    "Object",
+  ],
+  ...[
+    "Promise",
+    "RangeError",
+    "Reflect",
+    "RegExp",
+    "Set",
+    "String",
+    "Symbol",
+    "TypeError",
+    "Uint16Array",
+    "Uint32Array",
+  ],
   ...["Uint8Array", "Uint8ClampedArray", "WeakMap", "WeakSet", "isFinite", "isNaN", "parseFloat", "parseInt"],
 ];
 /** Those that rebox's own code adds. */
@@ -39,10 +62,11 @@ const EMPTY = new nodeVm.Script("0", { filename: "rebox-drain.js" });
 function loadVm2(): Vm2 {
   if (vm2) return vm2;
   const { createContext } = nodeVm;
-  const vm = require("node:vm") as { createContext: typeof createContext };
+  const load = createRequire(__filename);
+  const vm = load("node:vm") as { createContext: typeof createContext };
   vm.createContext = (object, options) => createContext(object, { ...options, microtaskMode: "afterEvaluate" });
   try {
-    vm2 = require("vm2") as Vm2;
+    vm2 = load("vm2") as Vm2;
   } finally {
     vm.createContext = createContext;
   }
@@ -81,7 +105,9 @@ export class SandboxContext {
       logLevel: "silent",
     });
     const text = result.outputFiles[0]?.text ?? "";
-    realm = new nodeVm.Script(bindGlobals(`{ "use strict"; ${text}\nreturn realm; }`, GLOBALS), { filename: "rebox-realm.js" });
+    realm = new nodeVm.Script(bindGlobals(`{ "use strict"; ${text}\nreturn realm; }`, GLOBALS), {
+      filename: "rebox-realm.js",
+    });
   }
 
   /**
@@ -94,7 +120,10 @@ export class SandboxContext {
    */
   compile(code: string, filename: string): unknown {
     const { VMScript } = loadVm2();
-    const checked = new VMScript(bindGlobals(`(${code}\n)`, [...GLOBALS, ...ADDED_GLOBALS]), filename).getCompiledCode();
+    const checked = new VMScript(
+      bindGlobals(`(${code}\n)`, [...GLOBALS, ...ADDED_GLOBALS]),
+      filename,
+    ).getCompiledCode();
     return new nodeVm.Script(checked, { filename }).runInContext(this.context);
   }
 

@@ -85,7 +85,9 @@ export class SandboxHost {
       },
       demand: (isPermitted, what, permission) => {
         if (isPermitted) return;
-        throw new Error(`${name} may not use ${what}; to permit it: [PERMISSIONS] ${name}: ${permission} in pyrebox.conf`);
+        throw new Error(
+          `${name} may not use ${what}; to permit it: [PERMISSIONS] ${name}: ${permission} in pyrebox.conf`,
+        );
       },
     };
   }
@@ -102,10 +104,8 @@ export class SandboxHost {
         }),
       readPhysical: (address, into) => native().readPhysical(address, into),
       writePhysical: (address, from) => native().writePhysical(address, from),
-      readVirtual: (pgd, address, into) =>
-        native().readVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), into),
-      writeVirtual: (pgd, address, from) =>
-        native().writeVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), from),
+      readVirtual: (pgd, address, into) => native().readVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), into),
+      writeVirtual: (pgd, address, from) => native().writeVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), from),
       lastFault: () => native().lastFault(),
       viewPhysical: (address, size) => findView(address, size),
       words: (cpuIndex) => {
@@ -163,7 +163,8 @@ export class SandboxHost {
           const immediate = timers.setImmediate(fire);
           running.set(id, { end: () => timers.clearImmediate(immediate), refresh: () => undefined });
         } else {
-          const timer = repeats === true ? timers.setInterval(fire, Number(delayMs)) : timers.setTimeout(fire, Number(delayMs));
+          const timer =
+            repeats === true ? timers.setInterval(fire, Number(delayMs)) : timers.setTimeout(fire, Number(delayMs));
           running.set(id, { end: () => timers.clearTimeout(timer), refresh: () => void timer.refresh() });
         }
         return id;

@@ -25,7 +25,9 @@ class TextEncoder {
 class TextDecoder {
   constructor(readonly encoding = "utf-8") {}
   decode(bytes: Uint8Array = new Uint8Array(0)): string {
-    return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength).toString(this.encoding as "utf8");
+    return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength).toString(
+      this.encoding as "utf8",
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import * as buffer from "buffer/";
 import * as events from "events/";
-import path = require("path-browserify");
+import * as path from "path-browserify";
 import { filePromises, files } from "./files";
 import { format, inspect } from "./inspect";
 import { ask } from "./messages";
@@ -53,7 +53,9 @@ export function getModule(id: string, script: string): unknown {
   }
   const [module, permission] = entry;
   if (permission !== undefined && !(ask("mayUse", name) as boolean)) {
-    throw new Error(`${script} may not use "${name}"; to permit it: [PERMISSIONS] ${script}: ${permission} in pyrebox.conf`);
+    throw new Error(
+      `${script} may not use "${name}"; to permit it: [PERMISSIONS] ${script}: ${permission} in pyrebox.conf`,
+    );
   }
   return module;
 }

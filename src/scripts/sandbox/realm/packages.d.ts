@@ -1,6 +1,5 @@
 declare module "path-browserify" {
-  const path: object;
-  export = path;
+  export function join(...parts: string[]): string;
 }
 
 declare module "events/" {

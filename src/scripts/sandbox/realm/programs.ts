@@ -1,4 +1,4 @@
-import { Buffer } from "buffer/";
+import type { Buffer } from "buffer/";
 import { ask } from "./messages";
 
 interface ProgramResult {
