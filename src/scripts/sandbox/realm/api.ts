@@ -15,6 +15,13 @@ export function emitEngineEvent(id: number, message: string): void {
 
 /** The machine, as far as a script in the sandbox may have it; see src/engine/engine.ts. */
 class Engine {
+  static create(): never {
+    throw new EngineUsageError(
+      "this process has its engine already, and QEMU can be started only once in a process: " +
+        "start the second machine in a process of its own",
+    );
+  }
+
   static find(): Engine | undefined {
     return ask("engine.exists") ? engine : undefined;
   }
