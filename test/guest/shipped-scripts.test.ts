@@ -32,7 +32,7 @@ async function ship(
       reboxArgs: ["-c", config, ...(options.reboxArgs ?? [])],
       script: (serial) => `
         ${scriptPrelude(serial)}
-        import { CallbackManager, Engine, readCpu, runCommand as run, sendKey } from "rebox";
+        import { CallbackManager, Engine, getRunningProcess, readCpu, runCommand as run, sendKey } from "rebox";
         const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
         const results = ${JSON.stringify(join(own, "results"))};
         export function initialize_callbacks(handle: number, print: (text: string) => void): void {
@@ -41,7 +41,7 @@ async function ship(
           const atBootSector = (call: () => void) =>
             callbacks.addCallback("INSN_BEGIN_CB", call, { addr: 0x7c00n, filter: { hits: 1 } });
           const drive = async (): Promise<void> => { ${options.drive ?? ""} };
-          void [atBootSector, untilTruth, run, sleep, results, readCpu, sendKey, Engine];
+          void [atBootSector, untilTruth, run, sleep, results, getRunningProcess, readCpu, sendKey, Engine];
           drive().catch((error) => say("failed: " + error.stack));
         }
         export function clean(): void {}
@@ -86,8 +86,13 @@ test("script_example_min names each address space once, and counts them", async 
 test("script_example follows an address space, and another on command", async () => {
   const run = await ship("script_example", {
     task: "busy",
-    drive:
-      'await sleep(4000); say(await run("follow 0x" + readCpu().CR3.toString(16))); await sleep(1500); await run("unfollow"); await Engine.get().quit();',
+    drive: `await untilTruth("busy");
+      // The shell of the task is in its loop most of the time, and then in user mode.
+      while (readCpu().CPL !== 3n) await sleep(5);
+      say(await run("follow 0x" + getRunningProcess().toString(16)));
+      await sleep(3000);
+      await run("unfollow");
+      await Engine.get().quit();`,
   });
   assertFine(run);
   assert.match(run.said[0] ?? "", /^following 0x[0-9a-f]+000$/);

@@ -6,6 +6,7 @@ import { MemoryError } from "../../guest/memory-error";
 import type { ModuleOwner } from "../../ownership/module-owner";
 import { createOwnMonitoring } from "../script-api";
 import { createOwnedTimers } from "../owned-timers";
+import { toTerminalText } from "../terminal-text";
 import { createEngineOperations } from "./engine-operations";
 import { FileAccess } from "./file-access";
 import { createFileOperations } from "./file-operations";
@@ -24,6 +25,8 @@ export interface SandboxCallbacks {
   /** Calls into the sandbox, within limits; what goes wrong there is reported. */
   enter(call: () => string): void;
   print(text: string): void;
+  /** The engine is about to call functions of the sandbox. */
+  registered(): void;
   /** A promise that the script had returned is settled: ["value", text] or ["thrown", description]. */
   settled(ticket: number, outcome: readonly unknown[]): void;
   toError(description: string): Error;
@@ -99,6 +102,7 @@ export class SandboxHost {
       call: (operation, message) => this.answer(() => this.perform(operation, message)),
       register: (message, listener) =>
         this.answer(() => {
+          this.callbacks.registered();
           const [kind, id, type, options] = decodeMessage(message, toBuffer) as unknown[];
           return this.managers.register(kind, id, type, options, listener);
         }),
@@ -188,7 +192,11 @@ export class SandboxHost {
     return {
       mayUse: (module) => permitted[String(module)] === true,
       print: (text) => this.callbacks.print(String(text)),
-      console: (level, text) => (level === "error" ? console.error("%s", text) : console.log("%s", text)),
+      console: (level, text) => {
+        const shown = toTerminalText(String(text));
+        if (level === "error") console.error("%s", shown);
+        else console.log("%s", shown);
+      },
       settled: (ticket, ...outcome) => this.callbacks.settled(Number(ticket), outcome),
       releaseHold: (id, thrown) => {
         const hold = this.holds.get(Number(id));

@@ -45,6 +45,7 @@ export class SandboxedScript implements ScriptRuntime {
   private readonly positions: BundlePositions;
   private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   private lastTicket = 0;
+  private drainTimer: NodeJS.Timeout | undefined;
   private print: (text: string) => void = () => undefined;
 
   constructor(
@@ -58,6 +59,7 @@ export class SandboxedScript implements ScriptRuntime {
     this.host = new SandboxHost(source, surroundings, {
       enter: (call) => this.enter(call),
       print: (text) => this.print(text),
+      registered: () => this.watchPromises(),
       settled: (ticket, outcome) => this.settled(ticket, outcome),
       toError: (description) => this.toError(description),
     });
@@ -85,10 +87,6 @@ export class SandboxedScript implements ScriptRuntime {
 
   start(moduleHandle: number): void {
     this.host.moduleHandle = moduleHandle;
-    const { owner } = this.source;
-    const drain = setInterval(() => this.drainIfMarked(), DRAIN_INTERVAL_MS);
-    drain.unref();
-    owner.own(() => clearInterval(drain));
   }
 
   call<Result>(call: () => Result, limitMs: number): Result {
@@ -155,6 +153,14 @@ export class SandboxedScript implements ScriptRuntime {
     } catch (error) {
       this.surroundings.onStrayError(this.toStray(error));
     }
+  }
+
+  /** What callbacks leave behind in promises goes on without rebox calling into the sandbox. */
+  private watchPromises(): void {
+    if (this.drainTimer !== undefined) return;
+    this.drainTimer = setInterval(() => this.drainIfMarked(), DRAIN_INTERVAL_MS);
+    this.drainTimer.unref();
+    this.source.owner.own(() => clearInterval(this.drainTimer));
   }
 
   private drainIfMarked(): void {

@@ -9,7 +9,9 @@ import { THROWN_MARK } from "./thrown-mark";
  * @param translate gives a stack the positions in the script's own files
  */
 export function readDescription(description: string, translate: (stack: string) => string): Error {
-  const [name, message, stack] = decodeMessage(description, (bytes) => bytes) as [string, string, string];
+  // A script can have exchanged what makes the text.
+  const parts = decodeMessage(description, (bytes) => bytes) as unknown[];
+  const [name = "", message = "", stack = ""] = parts.map((part) => (typeof part === "string" ? part : ""));
   const error = new Error(message);
   // What is no Error was described by its text.
   error.name = name === "" ? "thrown" : name;
