@@ -1,5 +1,6 @@
 import { Engine } from "../engine/engine";
 import { EventKind } from "../engine/native";
+import { isOwnError } from "../engine/realm-root";
 import { getCpus } from "../guest/cpu";
 import { ALL_PROCESSES } from "../guest/processes";
 import { compileFilter } from "./callback-filter";
@@ -30,7 +31,7 @@ export function setErrorReader(reader: (thrown: unknown) => Error | undefined): 
 }
 
 function asError(thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown;
+  if (isOwnError(thrown)) return thrown;
   // Its own toString() would be the script's code, which may throw, or never return.
   const isObject = (typeof thrown === "object" && thrown !== null) || typeof thrown === "function";
   const shown = isObject ? "a value that cannot be shown as text" : String(thrown);

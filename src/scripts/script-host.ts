@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { findRealmRoot, isOwnError } from "../engine/realm-root";
 import { setModuleOwner } from "../ownership/module-owners";
 import type { LoadedScript } from "./loaded-script";
 import { OperationQueue } from "./operation-queue";
@@ -150,9 +151,15 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    * @returns the script's name, and the error as one of rebox's own; scripts that are being loaded count too
    */
   findOrigin(thrown: unknown): { readonly script: string; readonly error: unknown } | undefined {
-    for (const { name, files, program } of this.all()) {
+    for (const { name, program } of this.all()) {
       const error = program?.findError(thrown);
       if (error !== undefined) return { script: name, error };
+    }
+    const isObject = (typeof thrown === "object" && thrown !== null) || typeof thrown === "function";
+    if (isObject && !isOwnError(thrown) && findRealmRoot(thrown) !== Object.prototype) {
+      return { script: "a script", error: new Error("a value that cannot be shown was thrown") };
+    }
+    for (const { name, files } of this.all()) {
       if (findScriptPlace(thrown, files) !== undefined) return { script: name, error: thrown };
     }
     return undefined;

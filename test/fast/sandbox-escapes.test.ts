@@ -54,6 +54,52 @@ describe("a script in the sandbox does not get out by", () => {
   });
 });
 
+describe("what others throw", () => {
+  test("is not shown to a script in the sandbox, and what it throws itself is not asked anything", async () => {
+    const folder = new ScriptFolder("none");
+    try {
+      folder.write(
+        "s.ts",
+        "let foreign = 0;",
+        "const isForeign = (value: any): boolean => {",
+        "  while (Object.getPrototypeOf(value) !== null) value = Object.getPrototypeOf(value);",
+        "  return value !== Object.prototype;",
+        "};",
+        "export function do_foreign() { return String(foreign); }",
+        "export function initialize_callbacks() {",
+        "  const value = (value: any) => { if (typeof value === 'object' && value && isForeign(value)) foreign++; return false; };",
+        "  Object.defineProperty(Error, Symbol.hasInstance, { value });",
+        "  const proxy: any = new Proxy({}, { getPrototypeOf() { for (;;); } });",
+        "  void Promise.reject(proxy); void Promise.reject(Object.create(proxy)); void Promise.reject(new RangeError('own'));",
+        "}",
+        CLEAN,
+      );
+      const rejected: unknown[] = [];
+      const listener = (reason: unknown) => void rejected.push(reason);
+      const others = process.rawListeners("unhandledRejection") as ((reason: unknown) => void)[];
+      process.removeAllListeners("unhandledRejection").on("unhandledRejection", listener);
+      await folder.host.load("s");
+      await sleep(20);
+      process.off("unhandledRejection", listener);
+      for (const other of others) process.on("unhandledRejection", other);
+      for (const foreign of [{ a: 1 }, new Error("host"), Object.create(null), () => 1])
+        folder.host.findOrigin(foreign);
+      assert.ok(!folder.messages.includes("SEEN object"), folder.messages.join());
+      const found = rejected.map((reason) => folder.host.findOrigin(reason));
+      assert.deepEqual(
+        found.map((origin) => [origin?.script, (origin?.error as Error).message]),
+        [
+          ["a script", "a value that cannot be shown was thrown"],
+          ["a script", "a value that cannot be shown was thrown"],
+          ["s", "a value that cannot be shown as text"],
+        ],
+      );
+    } finally {
+      await folder.remove();
+    }
+  });
+});
+
 describe("the probe finds what it looks for:", () => {
   test("the walk is long, and outside of the sandbox it finds the way out", async () => {
     const [walk] = Object.values(ATTEMPTS);

@@ -30,6 +30,8 @@ export interface RawColumns {
 
 /** What rebox calls in the sandbox. Each takes and returns text or primitives, and does not throw. */
 export interface RealmControl {
+  /** The end of every chain of prototypes in there: only compared with. */
+  readonly root: object;
   /** Runs a bundle's function. Returns the names and kinds of what the script exports, and its requirements. */
   load(factory: unknown, message: string): string;
   /** Calls an exported function. ticket is what settled() is told when it has returned a promise. */
@@ -40,7 +42,7 @@ export interface RealmControl {
   settle(ticket: number, message: string): string;
   /** An event of the engine. */
   emit(subscription: number, message: string): string;
-  /** Describes a value that was thrown, when it is of this realm; else an empty text. */
+  /** Describes a value of this realm that was thrown. One of another realm must never be given to it. */
   describe(value: unknown): string;
   copyHotData(): string;
 }

@@ -1,5 +1,6 @@
 import { pathToFileURL } from "node:url";
 import type { ScriptPermissions } from "../../config/script-permissions";
+import { findRealmRoot } from "../../engine/realm-root";
 import type { ModuleOwner } from "../../ownership/module-owner";
 import { callWithLimit, TimeLimitError } from "../call-with-limit";
 import type { ScriptBundle } from "../script-bundle";
@@ -105,11 +106,11 @@ export class SandboxedScript implements ScriptRuntime {
   }
 
   findError(thrown: unknown): Error | undefined {
-    const isObject = (typeof thrown === "object" && thrown !== null) || typeof thrown === "function";
-    if (!isObject || thrown instanceof Error) return undefined;
+    // Nothing of another realm may be shown to this one: a script could have exchanged what looks at it.
+    if (findRealmRoot(thrown) !== this.context.control.root) return undefined;
     try {
-      const description = callWithLimit(() => this.context.control.describe(thrown), this.source.limits.callMs);
-      return description === "" ? undefined : this.toError(description);
+      const { callMs } = this.source.limits;
+      return this.toError(callWithLimit(() => this.context.control.describe(thrown), callMs));
     } catch {
       return new Error("it threw something that cannot be described");
     }

@@ -81,6 +81,7 @@ export function start(host: RawHost): RealmControl {
   connect(host);
   setGlobals();
   return {
+    root: Object.prototype,
     load: guard(load),
     invoke: guard(invoke),
     fire: guard(fire),
@@ -89,7 +90,7 @@ export function start(host: RawHost): RealmControl {
       emit(id, message);
       emitEngineEvent(id, message);
     }),
-    describe: (value) => (value instanceof Error || value instanceof Object ? describeThrown(value) : ""),
+    describe: describeThrown,
     copyHotData: guard(() => encodeMessage(["value", encodeMessage(hot.data, true)])),
   };
 }
