@@ -11,6 +11,7 @@ import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
 import { idleOverhead } from "./measures/idle-overhead";
 import { rejectedEvents } from "./measures/rejected-events";
+import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
 import { timerLateness } from "./measures/timer-lateness";
 import type { ResultRow } from "./result-row";
@@ -25,6 +26,7 @@ const MEASURES: readonly Measure[] = [
   startUp,
   contextChange,
   rejectedEvents,
+  scripts,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

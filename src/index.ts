@@ -55,4 +55,16 @@ export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";
 export type * from "./symbols/guest-type";
 export { MissingTypeError } from "./symbols/missing-type-error";
+export { type Hot, hot } from "./scripts/hot-data";
+export {
+  type CustomCommand,
+  importModule,
+  listCommands,
+  listModules,
+  type ModuleInfo,
+  reloadModule,
+  runCommand,
+  unloadModule,
+} from "./scripts/module-control";
+export { ScriptError } from "./scripts/script-error";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";

@@ -1,6 +1,8 @@
+import { type ModuleOwner, type Owned } from "../ownership/module-owner";
+import { getModuleOwner } from "../ownership/module-owners";
 import {
   createCallbackName,
-  findCallback,
+  isRegistered,
   type RegisteredCallback,
   registerCallback,
   replayExisting,
@@ -37,11 +39,17 @@ export class CallbackManager {
   static readonly REMOVEMODULE_CB = "REMOVEMODULE_CB";
 
   readonly #moduleHandle: number;
+  readonly #owner: ModuleOwner;
   readonly #callbacks = new Map<string, RegisteredCallback>();
+  readonly #owned = new Map<string, Owned>();
 
-  /** @param moduleHandle the handle that initialize_callbacks() was given */
-  constructor(moduleHandle: number) {
+  /**
+   * @param moduleHandle the handle that initialize_callbacks() was given
+   * @param owner what its callbacks go with; the script of that handle
+   */
+  constructor(moduleHandle: number, owner: ModuleOwner = getModuleOwner(moduleHandle)) {
     this.#moduleHandle = moduleHandle;
+    this.#owner = owner;
   }
 
   getModuleHandle(): number {
@@ -75,15 +83,16 @@ export class CallbackManager {
     callback: CallbackFunctions[Type],
     options: CallbackOptions = {},
   ): string {
+    this.#owner.check();
     const registered = registerCallback(this.#moduleHandle, type, callback, options);
-    this.#callbacks.set(registered.name, registered);
+    const name = this.#keep(registered);
     try {
       replayExisting(registered, options);
     } catch (error) {
-      if (this.callbackExists(registered.name)) this.rmCallback(registered.name);
+      if (this.callbackExists(name)) this.rmCallback(name);
       throw error;
     }
-    return registered.name;
+    return name;
   }
 
   /**
@@ -103,9 +112,8 @@ export class CallbackManager {
     }
     const batch = new EventBatch(type, options.capacity, options.columns);
     const stream = { batch, drop: options.onFull === "drop" };
-    const registered = registerCallback(this.#moduleHandle, type, () => handler(batch), options, stream);
-    this.#callbacks.set(registered.name, registered);
-    return registered.name;
+    this.#owner.check();
+    return this.#keep(registerCallback(this.#moduleHandle, type, () => handler(batch), options, stream));
   }
 
   /**
@@ -116,8 +124,10 @@ export class CallbackManager {
   rmCallback(name: string): void {
     const callback = this.#get(name);
     this.#callbacks.delete(name);
+    this.#owned.get(name)?.release();
+    this.#owned.delete(name);
     // One that was cut off is gone already.
-    if (findCallback(name) === callback) {
+    if (isRegistered(callback)) {
       unregisterCallback(callback);
     }
   }
@@ -125,7 +135,7 @@ export class CallbackManager {
   /** Tells whether this manager has a callback of that name. */
   callbackExists(name: string): boolean {
     const callback = this.#callbacks.get(name);
-    return callback !== undefined && findCallback(name) === callback;
+    return callback !== undefined && isRegistered(callback);
   }
 
   /**
@@ -190,6 +200,17 @@ export class CallbackManager {
     }
   }
 
+  /** It goes with the script, also when the script's clean() forgets it. */
+  #keep(registered: RegisteredCallback): string {
+    const { name } = registered;
+    this.#callbacks.set(name, registered);
+    this.#owned.set(
+      name,
+      this.#owner.own(() => this.rmCallback(name)),
+    );
+    return name;
+  }
+
   #get(name: string): RegisteredCallback {
     const callback = this.#callbacks.get(name);
     if (!callback) {
@@ -202,7 +223,7 @@ export class CallbackManager {
 
   #getAlive(name: string): RegisteredCallback {
     const callback = this.#get(name);
-    if (findCallback(name) !== callback) {
+    if (!isRegistered(callback)) {
       throw new RangeError(`the callback ${name} was cut off and removed: it took too long`);
     }
     return callback;

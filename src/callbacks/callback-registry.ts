@@ -1,4 +1,5 @@
 import { Engine } from "../engine/engine";
+import { isOwnError } from "../engine/realm-root";
 import { getCpus } from "../guest/cpu";
 import { ALL_PROCESSES } from "../guest/processes";
 import { compileFilter } from "./callback-filter";
@@ -26,14 +27,30 @@ const byListener = new Map<number, RegisteredCallback>();
 const leaving = new Map<number, RegisteredCallback>();
 let connected = false;
 
+let readError: (thrown: unknown) => Error | undefined = () => undefined;
+
+/** Sets what makes an error of what is thrown by callbacks that run apart from rebox, and throw text. */
+export function setErrorReader(reader: (thrown: unknown) => Error | undefined): void {
+  readError = reader;
+}
+
 function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`a callback threw ${String(thrown)}`);
+  if (isOwnError(thrown)) return thrown;
+  // Its own toString() would be the script's code, which may throw, or never return.
+  const isObject = (typeof thrown === "object" && thrown !== null) || typeof thrown === "function";
+  const shown = isObject ? "a value that cannot be shown as text" : String(thrown);
+  return readError(thrown) ?? new Error(`a callback threw ${shown}`);
+}
+
+/** The name may have passed to a newer version's callback. */
+function freeName(callback: RegisteredCallback): void {
+  if (byName.get(callback.name) === callback) byName.delete(callback.name);
 }
 
 /** What is left to do when a callback's listener is no more. */
 function forget(callback: RegisteredCallback): void {
-  const { name, type, listenerId } = callback;
-  byName.delete(name);
+  const { type, listenerId } = callback;
+  freeName(callback);
   byListener.delete(listenerId);
   if (leaving.size === 0) setImmediate(() => leaving.clear());
   leaving.set(listenerId, callback);
@@ -123,14 +140,28 @@ export function nameModule(moduleHandle: number, name: string): void {
   moduleNames.set(moduleHandle, name);
 }
 
-/** Finds a callback by its name. */
-export function findCallback(name: string): RegisteredCallback | undefined {
-  return byName.get(name);
+/** Tells whether a callback is still there. */
+export function isRegistered(callback: RegisteredCallback): boolean {
+  return byListener.get(callback.listenerId) === callback;
 }
 
 /** Lists every registered callback. */
 export function allCallbacks(): readonly RegisteredCallback[] {
-  return [...byName.values()];
+  return [...byListener.values()];
+}
+
+/**
+ * Sets the names of a module's callbacks free for the module's new version, while the callbacks stay. They are called,
+ * listed and removed as before.
+ *
+ * @returns gives those that are still there their names back
+ */
+export function lendNames(moduleHandle: number): () => void {
+  const lenders = [...byName.values()].filter((callback) => callback.moduleHandle === moduleHandle);
+  lenders.forEach(freeName);
+  return () => {
+    for (const callback of lenders.filter(isRegistered)) byName.set(callback.name, callback);
+  };
 }
 
 /** Makes a name that no callback has: name itself, or with a number behind it. */
@@ -192,7 +223,7 @@ export function unregisterCallback(callback: RegisteredCallback): void {
 
 /** Removes every callback of a module. */
 export function unregisterModule(moduleHandle: number): void {
-  for (const callback of [...byName.values()]) {
+  for (const callback of allCallbacks()) {
     if (callback.moduleHandle === moduleHandle) {
       unregisterCallback(callback);
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { nameModule, unregisterModule } from "../callbacks/callback-registry";
+import { lendNames, nameModule, unregisterModule } from "../callbacks/callback-registry";
 import { useProfile } from "../guest/guest";
 import * as rebox from "../index";
 import { ExitStatus } from "./exit-status";
@@ -20,6 +20,7 @@ async function main(): Promise<number> {
     getApi: () => rebox,
     useProfile,
     nameModule,
+    replaceModule: lendNames,
     disposeModule: unregisterModule,
     stdout: process.stdout,
     stderr: process.stderr,

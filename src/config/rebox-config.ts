@@ -4,6 +4,7 @@ import { ConfigError } from "./config-error";
 import { ConfigWarning } from "./config-warning";
 import { type IniEntry, type IniSection, parseIni } from "./ini-document";
 import { findNearestName } from "./nearest-name";
+import { parsePermissions, PermissionError, type ScriptPermissions } from "./script-permissions";
 import { SettingValues } from "./setting-values";
 
 /** One line of [MODULES]: a script in module notation, and whether it is to be loaded. */
@@ -13,12 +14,21 @@ export interface ModuleSetting {
   readonly line: number;
 }
 
+/** One line of [PERMISSIONS]: what a script may do beyond rebox's own functions. */
+export interface PermissionSetting {
+  /** Module notation. */
+  readonly name: string;
+  readonly permissions: ScriptPermissions;
+  readonly line: number;
+}
+
 /** What a pyrebox.conf says. A setting that the file does not have is undefined. */
 export interface ReboxConfig {
   /** The file's absolute path. */
   readonly file: string;
   /** Scripts in the file's order, the disabled ones too. */
   readonly modules: readonly ModuleSetting[];
+  readonly permissions: readonly PermissionSetting[];
   readonly qemuArgs: readonly string[] | undefined;
   /** How long one callback may run, in milliseconds. */
   readonly callbackLimitMs: number | undefined;
@@ -39,6 +49,7 @@ const MODULE_NAME = /^[\w$-]+(\.[\w$-]+)*$/;
 
 const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ["MODULES", []],
+  ["PERMISSIONS", []],
   ["QEMU", ["args"]],
   ["REBOX", ["callback_limit_ms"]],
   ["VOL", ["profile"]],
@@ -72,6 +83,7 @@ export function loadConfig(path: string): ReboxConfig {
 class ConfigReader {
   private readonly values: SettingValues;
   private readonly modules = new Map<string, ModuleSetting>();
+  private readonly permissions = new Map<string, PermissionSetting>();
   private readonly settings = new Map<string, IniEntry>();
   private readonly warnings: ConfigWarning[] = [];
 
@@ -87,6 +99,7 @@ class ConfigReader {
     return {
       file: resolve(this.path),
       modules: [...this.modules.values()],
+      permissions: [...this.permissions.values()],
       qemuArgs: args && this.values.getWords(args),
       callbackLimitMs: limit && this.values.getInteger(limit, range.minimum, range.maximum, "milliseconds"),
       volatilityProfile: this.findText("VOL.profile", "a profile's name or file"),
@@ -106,25 +119,43 @@ class ConfigReader {
     }
     for (const entry of section.entries) {
       if (section.name === "MODULES") this.readModule(entry);
+      else if (section.name === "PERMISSIONS") this.readPermission(entry);
       else if (known.includes(entry.key)) this.keep(`${section.name}.${entry.key}`, entry);
       else this.warnUnknown(entry.line, "key", `"${entry.key}" in [${section.name}]`, entry.key, known);
     }
   }
 
   private readModule(entry: IniEntry): void {
-    if (!MODULE_NAME.test(entry.key)) {
-      const guess = entry.key
-        .replace(/^\.?\/+/, "")
-        .replace(/\.[cm]?[tj]s$/, "")
-        .replace(/\/+/g, ".");
-      const example = MODULE_NAME.test(guess) ? guess : "scripts.my_script";
-      const problem = `"${entry.key}" is not a script's name; write its path with dots and without suffix, such as ${example}`;
-      throw new ConfigError(this.path, entry.line, problem);
-    }
+    this.checkName(entry);
     const enabled = this.values.getBoolean(entry);
     const earlier = this.modules.get(entry.key);
     if (earlier !== undefined) this.warnTwice(entry, earlier.line);
     this.modules.set(entry.key, { name: entry.key, enabled, line: entry.line });
+  }
+
+  private readPermission(entry: IniEntry): void {
+    this.checkName(entry);
+    const text = this.values.getText(entry, 'a list such as "fs:results, net", or * or none');
+    const earlier = this.permissions.get(entry.key);
+    if (earlier !== undefined) this.warnTwice(entry, earlier.line);
+    try {
+      const permissions = parsePermissions(text, dirname(resolve(this.path)));
+      this.permissions.set(entry.key, { name: entry.key, permissions, line: entry.line });
+    } catch (error) {
+      if (!(error instanceof PermissionError)) throw error;
+      throw new ConfigError(this.path, entry.line, `"${entry.key}": ${error.message}`);
+    }
+  }
+
+  private checkName(entry: IniEntry): void {
+    if (MODULE_NAME.test(entry.key)) return;
+    const guess = entry.key
+      .replace(/^\.?\/+/, "")
+      .replace(/\.[cm]?[tj]s$/, "")
+      .replace(/\/+/g, ".");
+    const example = MODULE_NAME.test(guess) ? guess : "scripts.my_script";
+    const problem = `"${entry.key}" is not a script's name; write its path with dots and without suffix, such as ${example}`;
+    throw new ConfigError(this.path, entry.line, problem);
   }
 
   private keep(name: string, entry: IniEntry): void {

@@ -28,9 +28,10 @@ type VectorRegisterName = `XMM${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 
 export type RegisterName =
   WideRegisterName | NarrowRegisterName | SegmentRegisterName | SystemRegisterName | VectorRegisterName | "PC";
 
-const ALIASES: Record<string, { of: string; mask: bigint }> = { PC: { of: "RIP", mask: ~0n } };
+/** Other names of registers: the register that they are of, and which of its bits. */
+export const REGISTER_ALIASES: Record<string, { of: string; mask: bigint }> = { PC: { of: "RIP", mask: ~0n } };
 for (const name of ["AX", "BX", "CX", "DX", "SI", "DI", "BP", "SP", "IP", "FLAGS"]) {
-  ALIASES[`E${name}`] = { of: `R${name}`, mask: 0xffffffffn };
+  REGISTER_ALIASES[`E${name}`] = { of: `R${name}`, mask: 0xffffffffn };
 }
 
 /** The memory of one vCPU's state in the widths that registers have. */
@@ -122,7 +123,7 @@ function defineRegisters(native: NativeAddon): Map<string, number> {
       },
     });
   });
-  for (const [alias, { of, mask }] of Object.entries(ALIASES)) {
+  for (const [alias, { of, mask }] of Object.entries(REGISTER_ALIASES)) {
     const id = ids.get(of) as number;
     const wide = Object.getOwnPropertyDescriptor(Cpu.prototype, of)?.get as (this: Cpu) => bigint;
     ids.set(alias, id);
@@ -188,7 +189,7 @@ export function writeRegister(cpuIndex: number, name: RegisterName, value: bigin
   if (id === undefined) {
     throw new RangeError(`there is no register ${name}: names are in capitals, such as RAX, EAX, CR3, GS_BASE`);
   }
-  writeRegisterById(Engine.get().native, cpu.index, name, id, value & (ALIASES[name]?.mask ?? ~0n));
+  writeRegisterById(Engine.get().native, cpu.index, name, id, value & (REGISTER_ALIASES[name]?.mask ?? ~0n));
 }
 
 const SEGMENTS = ["ES", "CS", "SS", "DS", "FS", "GS", "LDT", "TR", "GDT", "IDT"] as const;

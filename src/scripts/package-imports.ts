@@ -8,8 +8,10 @@ import type { OnResolveResult, Plugin } from "esbuild";
  * imports; npm packages are found from the folder of the file that imports them and stay imports too, by absolute path,
  * so that a package is one instance in the process; packages that exist only as ES modules are bundled, because
  * require() of one does not work in every Node that rebox supports.
+ *
+ * @param bundlesPackages every package is bundled: a script in the sandbox has no require()
  */
-export function createPackageImports(): Plugin {
+export function createPackageImports(bundlesPackages = false): Plugin {
   return {
     name: "rebox-package-imports",
     setup(build) {
@@ -21,7 +23,7 @@ export function createPackageImports(): Plugin {
         if (kind === "entry-point") return undefined;
         if (isBuiltin(path)) return { path, external: true };
         const file = findPackageFile(path, importer);
-        return file === undefined ? undefined : { path: file, external: !isEsModule(file) };
+        return file === undefined ? undefined : { path: file, external: !bundlesPackages && !isEsModule(file) };
       });
     },
   };

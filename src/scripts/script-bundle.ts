@@ -2,29 +2,39 @@ import { accessSync, constants } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { BuildFailure, Message } from "esbuild";
+import { createImportLimits } from "./import-limits";
 import { createPackageImports } from "./package-imports";
 import { compile } from "./script-compiler";
 import { ScriptError, type ScriptPlace } from "./script-error";
 
 /** A script and the files it imports, as one piece of JavaScript. */
 export interface ScriptBundle {
-  /** One expression statement: module.exports = (module, exports, require, console, url) => {...}, with a source map. */
+  /** One expression, a function with the parameters of BUNDLE_PARAMETERS. */
   readonly code: string;
+  /** Version 3, its sources absolute URLs. */
+  readonly sourceMap: string;
   /** Absolute paths of everything that went in, the script itself included. */
   readonly files: readonly string[];
   /** What the compiler finds odd, one text each, beginning with file:line:column. */
   readonly warnings: readonly string[];
 }
 
+/** What a bundle's function is called with. */
+export const BUNDLE_PARAMETERS = [
+  ...["module", "exports", "require", "console", "__scriptUrl", "setTimeout", "clearTimeout"],
+  ...["setInterval", "clearInterval", "setImmediate", "clearImmediate"],
+] as const;
+
 /**
  * Compiles a script and the files it imports. Types are removed, not checked: `rebox check` checks them.
  *
  * @param file the script's absolute path
  * @param name the script's module name, for errors
- * @returns the code with an inline source map that names the original files
+ * @param isTrusted false: npm packages are compiled in, and nothing outside the script's folder is
+ * @returns the code and a source map that names the original files
  * @throws ScriptError for an unreadable file, a syntax error or an import of something missing, with its place
  */
-export async function bundleScript(file: string, name: string): Promise<ScriptBundle> {
+export async function bundleScript(file: string, name: string, isTrusted = true): Promise<ScriptBundle> {
   checkReadable(file, name);
   // Sources in the map are relative to the output's folder, so the (never written) output lies beside the script.
   const folder = dirname(file);
@@ -40,16 +50,17 @@ export async function bundleScript(file: string, name: string): Promise<ScriptBu
     sourcemap: "external",
     metafile: true,
     logLevel: "silent",
-    plugins: [createPackageImports()],
+    plugins: isTrusted ? [createPackageImports()] : [createPackageImports(true), createImportLimits(file)],
     define: { "import.meta.url": "__scriptUrl" },
-    banner: { js: "module.exports = (module, exports, require, console, __scriptUrl) => {" },
-    footer: { js: "};" },
+    banner: { js: `(${BUNDLE_PARAMETERS.join(", ")}) => {` },
+    footer: { js: "}" },
   }).catch((error: Partial<BuildFailure> & Error) => {
     throw asScriptError(error, file, name);
   });
   const text = (suffix: string) => result.outputFiles.find((output) => output.path.endsWith(suffix))?.text ?? "";
   return {
-    code: `${text(".js")}\n${inlineSourceMap(text(".js.map"), folder)}\n`,
+    code: text(".js"),
+    sourceMap: resolveSources(text(".js.map"), folder),
     files: Object.keys(result.metafile.inputs).map((input) => resolve(folder, input)),
     warnings: result.warnings.map((warning) => new ScriptError(name, warning.text, placeOf(warning, folder)).message),
   };
@@ -83,15 +94,14 @@ function placeOf(message: Message, folder: string): ScriptPlace | undefined {
   };
 }
 
-/** Returns the map as a comment, its sources as absolute URLs: Node would resolve a relative "a#b.ts" or "%20" wrongly. */
-function inlineSourceMap(json: string, folder: string): string {
+/** Makes a map's sources absolute URLs: Node would resolve a relative "a#b.ts" or "%20" wrongly. */
+function resolveSources(json: string, folder: string): string {
   const map = JSON.parse(json) as { sources: string[] };
   map.sources = map.sources.map((source) => {
     const path = source.startsWith("file:") ? fileURLToPath(source) : resolve(folder, source);
     return pathToFileURL(path).href;
   });
-  const data = Buffer.from(JSON.stringify(map)).toString("base64");
-  return `//# sourceMappingURL=data:application/json;base64,${data}`;
+  return JSON.stringify(map);
 }
 
 /** Returns the name under which a bundle is compiled; it shows only where a source map does not apply. */

@@ -9,6 +9,8 @@ export interface ScriptContract {
   clean(): unknown;
   /** Scripts, in module notation, that must be loaded before this one. */
   readonly requirements: readonly string[];
+  /** The functions do_<name>, by name. */
+  readonly commands: ReadonlyMap<string, (line: string) => unknown>;
 }
 
 const EXAMPLES: Readonly<Record<string, string>> = {
@@ -41,7 +43,16 @@ export function getContract(exported: Readonly<Record<string, unknown>>, name: s
     throw new ScriptError(name, problem, { file });
   }
   const { initialize_callbacks, clean } = exported as unknown as ScriptContract;
-  return { initialize_callbacks, clean, requirements };
+  return { initialize_callbacks, clean, requirements, commands: findCommands(exported) };
+}
+
+function findCommands(exported: Readonly<Record<string, unknown>>): Map<string, (line: string) => unknown> {
+  const commands = new Map<string, (line: string) => unknown>();
+  for (const [name, value] of Object.entries(exported)) {
+    const command = /^do_(.+)$/.exec(name)?.[1];
+    if (command !== undefined && typeof value === "function") commands.set(command, value as (line: string) => unknown);
+  }
+  return commands;
 }
 
 /**

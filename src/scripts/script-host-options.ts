@@ -1,15 +1,26 @@
+import type { ScriptPermissions } from "../config/script-permissions";
+import type { ScriptLimits } from "./script-limits";
+
 /** What a script host is built with. */
 export interface ScriptHostOptions {
   /** Folders in which module notation is looked up, in this order; relative ones start at the current folder. */
   readonly folders: readonly string[];
   /** Returns what `import ... from "rebox"` gives to every script; called when a script starts. */
   getApi(): object;
+  /** Says what a script may do: by its module name and its absolute path. */
+  getPermissions(name: string, file: string): ScriptPermissions;
   /** The scripts' `console`; the process's own by default. */
   readonly console?: Console;
-  /** How long a script's clean() may take, in milliseconds; 10,000 by default. */
-  readonly cleanLimitMs?: number;
-  /** Called before a script's initialize_callbacks(), with its handle and its module name. */
+  /** How long scripts' own functions may take; DEFAULT_SCRIPT_LIMITS by default. */
+  readonly limits?: Partial<ScriptLimits>;
+  /** Called before a script's initialize_callbacks(), with its handle and its module name; not for a reload. */
   readonly onStart?: (handle: number, name: string) => void;
+  /**
+   * Called when a new version of a script is about to be initialised beside the old one.
+   *
+   * @returns undoes it: called when the new version has failed
+   */
+  readonly onReplace?: (handle: number) => () => void;
   /** Called once a script is gone, or failed to start, to dispose whatever is still registered under its handle. */
   readonly onUnload?: (handle: number) => void;
 }

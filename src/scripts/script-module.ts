@@ -1,15 +1,14 @@
 import { createRequire, Module } from "node:module";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { ModuleOwner } from "../ownership/module-owner";
+import { callWithLimit } from "./call-with-limit";
+import type { Hot } from "./hot-data";
+import { createOwnedTimers } from "./owned-timers";
 import { getBundleName, type ScriptBundle } from "./script-bundle";
+import type { ScriptRuntime } from "./script-runtime";
 
-type BundleFactory = (
-  module: { exports: unknown },
-  exports: unknown,
-  require: (id: string) => unknown,
-  console: Console,
-  url: string,
-) => void;
+type BundleFactory = (module: { exports: unknown }, exports: unknown, ...rest: unknown[]) => void;
 
 /** The part of Node's module loader that compiles text under a file name and keeps its source map. */
 interface CompilingModule extends Module {
@@ -18,8 +17,8 @@ interface CompilingModule extends Module {
 
 let versions = 0;
 
-/** A compiled script: its exports exist once `run` has executed its top level. */
-export class ScriptModule {
+/** A trusted script: it runs in rebox's own realm, with all that Node offers. */
+export class ScriptModule implements ScriptRuntime {
   // Node keeps a source map only as long as the module it belongs to; the script's callbacks live as long as this does.
   private readonly module: CompilingModule;
 
@@ -28,33 +27,59 @@ export class ScriptModule {
    *
    * @param file the script's absolute path
    * @param bundle the compiled script
+   * @param owner what the script's timers belong to
+   * @param api what `import "rebox"` gives, in whatever folder the script lies
+   * @param hot the script's part of it
+   * @param console the script's `console`
    * @throws SyntaxError when the engine refuses what the compiler let through
    */
   constructor(
     private readonly file: string,
     bundle: ScriptBundle,
+    private readonly owner: ModuleOwner,
+    private readonly api: object,
+    private readonly hot: Hot,
+    private readonly console: Console,
   ) {
     process.setSourceMapsEnabled(true);
     const name = getBundleName(file, ++versions);
     this.module = new Module(name) as CompilingModule;
     this.module.filename = name;
-    this.module._compile(bundle.code, name);
+    const map = Buffer.from(bundle.sourceMap).toString("base64");
+    const comment = `//# sourceMappingURL=data:application/json;base64,${map}`;
+    this.module._compile(`module.exports = ${bundle.code}\n${comment}\n`, name);
   }
 
-  /**
-   * Runs the script's top level.
-   *
-   * @param api what `import "rebox"` gives, in whatever folder the script lies
-   * @param console the script's `console`
-   * @returns the script's exports
-   * @throws whatever the script throws
-   */
-  run(api: object, console: Console): Readonly<Record<string, unknown>> {
+  run(): Readonly<Record<string, unknown>> {
     const factory = this.module.exports as BundleFactory;
     const requireFromScript = createRequire(this.file);
-    const require = Object.assign((id: string) => (id === "rebox" ? api : requireFromScript(id)), requireFromScript);
+    const require = Object.assign(
+      (id: string) => (id === "rebox" ? this.api : requireFromScript(id)),
+      requireFromScript,
+    );
     const module = { exports: {} as unknown, filename: this.file, path: dirname(this.file), require };
-    factory(module, module.exports, require, console, pathToFileURL(this.file).href);
+    const timers = createOwnedTimers(this.owner);
+    const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
+    factory(
+      ...([module, module.exports as object, require, this.console, pathToFileURL(this.file).href] as const),
+      ...[setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate],
+    );
     return (module.exports ?? {}) as Record<string, unknown>;
+  }
+
+  start(): void {
+    // Its callback managers are given the handle by the script itself.
+  }
+
+  call<Result>(call: () => Result, limitMs: number): Result {
+    return callWithLimit(call, limitMs);
+  }
+
+  copyHotData(): unknown {
+    return structuredClone(this.hot.data);
+  }
+
+  findError(): Error | undefined {
+    return undefined;
   }
 }

@@ -1,33 +1,69 @@
 import { inspect } from "node:util";
+import type { ScriptPermissions } from "../config/script-permissions";
+import { ModuleOwner } from "../ownership/module-owner";
+import { TimeLimitError } from "./call-with-limit";
+import { findDocumentation } from "./command-help";
+import type { Hot } from "./hot-data";
+import { SandboxedScript } from "./sandbox/sandboxed-script";
+import { createScriptApi } from "./script-api";
 import { bundleScript, type ScriptBundle } from "./script-bundle";
+import type { ScriptCommand } from "./script-commands";
 import { getContract, type ScriptContract } from "./script-contract";
 import { ScriptError } from "./script-error";
+import type { ScriptLimits } from "./script-limits";
 import { ScriptModule } from "./script-module";
+import type { ScriptRuntime } from "./script-runtime";
 import { describeThrown, findScriptPlace, getScriptStack } from "./script-stack";
 import { waitAtMost } from "./time-limit";
 
-/** The life of one script's code: compile, evaluate, initialize, clean. Whatever it throws becomes a ScriptError. */
+/** What a script's code is surrounded by. */
+export interface ScriptSurroundings {
+  /** What `import "rebox"` gives to every script. */
+  readonly api: object;
+  readonly console: Console;
+  /** Receives what the code says outside of any call of rebox: errors in its timers and promises. */
+  onStrayError(error: Error): void;
+  /** What the version before has left in hot.data; undefined when there was none. */
+  readonly hotData: unknown;
+}
+
+/** The life of one version of a script: compile, evaluate, initialize, clean. Whatever it throws becomes a ScriptError. */
 export class ScriptProgram {
-  private module: ScriptModule | undefined;
+  /** What this version registers belongs to it. */
+  readonly owner: ModuleOwner;
+  private runtime: ScriptRuntime | undefined;
   private contract: ScriptContract | undefined;
+  private cleaning: Promise<void> | undefined;
 
   private constructor(
     readonly name: string,
     readonly file: string,
     private readonly bundle: ScriptBundle,
-    private readonly cleanLimitMs: number,
-  ) {}
+    readonly permissions: ScriptPermissions,
+    private readonly limits: ScriptLimits,
+  ) {
+    this.owner = new ModuleOwner(name);
+  }
 
   /**
    * Compiles a script; none of its code runs.
    *
    * @param name the script's module name
    * @param file the script's absolute path
-   * @param cleanLimitMs how long its clean() may take, in milliseconds
    * @throws ScriptError with the place of a syntax error or a missing import
    */
-  static async compile(name: string, file: string, cleanLimitMs: number): Promise<ScriptProgram> {
-    return new ScriptProgram(name, file, await bundleScript(file, name), cleanLimitMs);
+  static async compile(
+    name: string,
+    file: string,
+    permissions: ScriptPermissions,
+    limits: ScriptLimits,
+  ): Promise<ScriptProgram> {
+    const { isTrusted } = permissions;
+    const [bundle] = await Promise.all([
+      bundleScript(file, name, isTrusted),
+      isTrusted ? undefined : SandboxedScript.prepare(),
+    ]);
+    return new ScriptProgram(name, file, bundle, permissions, limits);
   }
 
   /** Absolute paths of everything compiled into the script. */
@@ -40,24 +76,32 @@ export class ScriptProgram {
     return this.bundle.warnings;
   }
 
+  /** The names of its commands. */
+  get commandNames(): readonly string[] {
+    return [...(this.contract?.commands.keys() ?? [])];
+  }
+
   /**
    * Runs the script's top level and checks its exports.
    *
-   * @param api what `import "rebox"` gives
-   * @param console the script's console
    * @returns the names of the scripts it requires
-   * @throws ScriptError when the top level throws or an export is missing
+   * @throws ScriptError when the top level throws or an export is missing; nothing that it registered is left then
    */
-  evaluate(api: object, console: Console): readonly string[] {
-    let exported: Readonly<Record<string, unknown>>;
+  evaluate(surroundings: ScriptSurroundings): readonly string[] {
     try {
-      this.module = new ScriptModule(this.file, this.bundle);
-      exported = this.module.run(api, console);
+      const runtime = this.createRuntime(surroundings);
+      this.runtime = runtime;
+      this.contract = getContract(
+        runtime.call(() => runtime.run(), this.limits.callMs),
+        this.name,
+        this.file,
+      );
+      return this.contract.requirements;
     } catch (error) {
-      throw this.wrap(error, "its top level threw");
+      const failure = error instanceof ScriptError ? error : this.wrap(error, "its top level");
+      this.owner.close();
+      throw failure;
     }
-    this.contract = getContract(exported, this.name, this.file);
-    return this.contract.requirements;
   }
 
   /**
@@ -70,33 +114,105 @@ export class ScriptProgram {
   async initialize(handle: number, print: (text: string) => void): Promise<void> {
     const printer = (text: unknown) => print(typeof text === "string" ? text : inspect(text));
     try {
-      await this.contract?.initialize_callbacks(handle, printer);
+      this.runtime?.start(handle);
+      await this.call(() => this.contract?.initialize_callbacks(handle, printer));
     } catch (error) {
       // The error that counts is this one: what clean() makes of a script that is half initialised is secondary.
+      const failure = this.wrap(error, "initialize_callbacks()");
       await this.clean().catch(() => undefined);
-      throw this.wrap(error, "initialize_callbacks() threw");
+      throw failure;
     }
   }
 
-  /** Calls clean() and waits for what it returns. Throws ScriptError when it throws, or takes longer than its limit. */
-  async clean(): Promise<void> {
+  /** The script's commands, ready to be run. */
+  createCommands(): ScriptCommand[] {
+    const help = findDocumentation(this.files);
+    return [...(this.contract?.commands ?? [])].map(([name, command]) => ({
+      name,
+      help: help.get(`do_${name}`) ?? "",
+      script: this.name,
+      owner: this.owner,
+      run: async (line) => {
+        try {
+          const result = await this.call(() => command(line));
+          return typeof result === "string" ? result : undefined;
+        } catch (error) {
+          throw this.wrap(error, `do_${name}()`);
+        }
+      },
+    }));
+  }
+
+  /**
+   * Copies what the script wants to survive its reload.
+   *
+   * @throws ScriptError when that cannot be copied
+   */
+  copyHotData(): unknown {
+    try {
+      return this.runtime?.copyHotData();
+    } catch (error) {
+      const problem = `hot.data cannot be copied for the new version: ${describeThrown(error)}`;
+      throw new ScriptError(this.name, problem, { file: this.file });
+    }
+  }
+
+  /** Calls clean() once and waits for what it returns. Throws ScriptError when it throws, or takes longer than its limit. */
+  clean(): Promise<void> {
+    this.cleaning ??= this.callClean();
+    return this.cleaning;
+  }
+
+  /** Makes an error that this script threw in its own realm one of rebox's; undefined when it is not this script's. */
+  findError(thrown: unknown): Error | undefined {
+    return this.runtime?.findError(thrown);
+  }
+
+  private createRuntime({ api, console, hotData, onStrayError }: ScriptSurroundings): ScriptRuntime {
+    const { name, file, bundle, owner, permissions, limits } = this;
+    if (!permissions.isTrusted) {
+      return new SandboxedScript(
+        { name, file, bundle, owner, permissions, limits },
+        { api, console, hotData, onStrayError },
+      );
+    }
+    const hot: Hot = { data: (hotData ?? {}) as Record<string, unknown> };
+    return new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console);
+  }
+
+  /** Calls one of the script's functions and waits for its promise, both within limits. */
+  private async call(call: () => unknown): Promise<unknown> {
+    const { callMs, promiseMs } = this.limits;
+    const result = this.runtime?.call(call, callMs);
+    if (!(result instanceof Promise)) return result;
+    if ((await waitAtMost(result, promiseMs)) === "settled") return result;
+    throw new TimeLimitError(`its promise did not settle within ${promiseMs / 1000} s`);
+  }
+
+  private async callClean(): Promise<void> {
+    const limitMs = this.limits.cleanMs;
     let outcome: "settled" | "late";
     try {
-      outcome = await waitAtMost(Promise.resolve(this.contract?.clean()), this.cleanLimitMs);
+      const cleaned = this.runtime?.call(() => this.contract?.clean(), limitMs);
+      outcome = await waitAtMost(Promise.resolve(cleaned), limitMs);
     } catch (error) {
-      throw this.wrap(error, "clean() threw");
+      throw this.wrap(error, "clean()");
     }
     if (outcome === "late") {
-      const problem = `clean() did not end within ${this.cleanLimitMs / 1000} s; going on without it`;
+      const problem = `clean() did not end within ${limitMs / 1000} s; going on without it`;
       throw new ScriptError(this.name, problem, { file: this.file });
     }
   }
 
   private wrap(thrown: unknown, what: string): ScriptError {
-    const place = findScriptPlace(thrown, this.files) ?? { file: this.file };
-    return new ScriptError(this.name, `${what} ${describeThrown(thrown)}`, place, {
-      cause: thrown,
-      stack: getScriptStack(thrown, this.files),
+    if (thrown instanceof TimeLimitError) {
+      return new ScriptError(this.name, `${what} ${thrown.message}`, { file: this.file });
+    }
+    const error = this.findError(thrown) ?? thrown;
+    const place = findScriptPlace(error, this.files) ?? { file: this.file };
+    return new ScriptError(this.name, `${what} threw ${describeThrown(error)}`, place, {
+      cause: error,
+      stack: getScriptStack(error, this.files),
     });
   }
 }

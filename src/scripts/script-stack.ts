@@ -41,12 +41,11 @@ export function getScriptStack(thrown: unknown, files: readonly string[]): strin
  */
 export function describeThrown(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message === "" ? thrown.name : `${thrown.name}: ${thrown.message}`;
-  try {
-    return String(thrown);
-  } catch {
-    // An object whose own toString throws, or that has none.
+  // Its own toString() would be the script's code, which may throw, or never return.
+  if ((typeof thrown === "object" && thrown !== null) || typeof thrown === "function") {
     return "a value that cannot be shown as text";
   }
+  return String(thrown);
 }
 
 function getStackLines(thrown: unknown): string[] {

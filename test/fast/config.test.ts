@@ -7,6 +7,7 @@ import { getProjectFolder } from "../../src/cli/project-folder";
 import { ConfigError } from "../../src/config/config-error";
 import { findNearestName } from "../../src/config/nearest-name";
 import { splitQuotedWords } from "../../src/config/quoted-words";
+import { SANDBOXED, TRUSTED } from "../../src/config/script-permissions";
 import { loadConfig } from "../../src/config/rebox-config";
 
 const folder = mkdtempSync(join(tmpdir(), "rebox-config-"));
@@ -61,6 +62,34 @@ describe("pyrebox.conf, as PyREBox's own looks", () => {
     assert.equal(config.agentConfFile, join(folder, "agent/win.conf"));
     assert.equal(config.symbolCacheFile, "/tmp/symbols.json");
     assert.deepEqual(config.warnings, []);
+  });
+
+  test("says what scripts may do: folders are relative to the file, * is trusted, none is nothing", () => {
+    const config = load(
+      "[PERMISSIONS]",
+      "scripts.a: fs:results, net, fs: /tmp/x",
+      "b = *",
+      "scripts.c: none",
+      "d: child_process",
+    );
+    assert.deepEqual(
+      config.permissions.map(({ name, permissions, line }) => [name, permissions, line]),
+      [
+        ["scripts.a", { ...SANDBOXED, folders: [join(folder, "results"), "/tmp/x"], net: true }, 2],
+        ["b", TRUSTED, 3],
+        ["scripts.c", SANDBOXED, 4],
+        ["d", { ...SANDBOXED, childProcess: true }, 5],
+      ],
+    );
+    assert.deepEqual(config.warnings, []);
+  });
+
+  test("refuses a permission that does not exist, with the nearest one", () => {
+    refuse(["[PERMISSIONS]", "a: nte"], 2, /"nte" is no permission \(did you mean net\?\)/);
+    refuse(["[PERMISSIONS]", "a: net, *"], 2, /"\*", which stands alone/);
+    refuse(["[PERMISSIONS]", "a: fs"], 2, /did you mean fs:FOLDER/);
+    refuse(["[PERMISSIONS]", "a:"], 2, /has no value/);
+    refuse(["[PERMISSIONS]", "scripts/a.ts: net"], 2, /such as scripts\.a/);
   });
 
   test("accepts every spelling of a switch", () => {

@@ -7,7 +7,18 @@ const PROJECT = resolve(__dirname, "../../../..");
 const SRC = join(PROJECT, "src");
 
 /** The folders of src/ from the lowest up: each may import from itself and from those before it. See ARCHITECTURE.md. */
-const LAYERS = ["config", "memory", "symbols", "engine", "guest", "callbacks", "scripts", "index.ts", "cli"];
+const LAYERS = [
+  "config",
+  "ownership",
+  "memory",
+  "symbols",
+  "engine",
+  "guest",
+  "callbacks",
+  "scripts",
+  "index.ts",
+  "cli",
+];
 
 function listFiles(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {

@@ -19,6 +19,7 @@ runProgram(process.argv.slice(2), {
   getApi: () => ({}),
   useProfile: () => undefined,
   nameModule: () => undefined,
+  replaceModule: () => () => undefined,
   disposeModule: () => undefined,
   stdout: process.stdout,
   stderr: process.stderr,

@@ -48,6 +48,7 @@ async function rebox(argv: string[], scenario: FakeEngineScenario = SHUTDOWN, ch
     getApi: () => api,
     useProfile: () => undefined,
     nameModule: (handle, name) => void named.push([handle, name]),
+    replaceModule: () => () => undefined,
     disposeModule: (handle) => void disposed.push(handle),
     stdout,
     stderr,
@@ -301,7 +302,7 @@ describe("errors in callbacks", () => {
       }
       running.finish({ reason: "shutdown", cause: "guest-shutdown" });
     };
-    const { status, stderr } = await rebox(["run", "--script", "t.js", "--", "-m", "1"], { onRun });
+    const { status, stderr } = await rebox(["run", "--trust", "--script", "t.js", "--", "-m", "1"], { onRun });
     assert.equal(status, 0);
     assert.equal(stderr.match(/callback \(timer or promise\) of t failed: Error: tick\n {4}at .*t\.js:3:/g)?.length, 1);
     assert.match(stderr, /2 failures in callbacks/);
@@ -329,6 +330,70 @@ describe("errors in callbacks", () => {
     assert.equal(status, 70);
     assert.match(stderr, /internal error: Error: inner defect\n {4}at /);
     assert.deepEqual(engine?.calls, ["run", "quit"]);
+  });
+});
+
+describe("the sandbox", () => {
+  const TELL = [
+    "export function initialize_callbacks(h, print) { print(typeof process); }",
+    "export function clean() {}",
+  ];
+
+  test("is for every script, but for those that --trust or pyrebox.conf trust", async () => {
+    for (const name of ["own", "trusted", "given"]) script(`${name}.js`, ...TELL);
+    writeFileSync("pyrebox.conf", "[MODULES]\nown: yes\ntrusted: yes\n[PERMISSIONS]\ntrusted: *\n");
+    const sandboxed = await rebox(["run", "--script", "given.js", "--", "-m", "1"]);
+    assert.equal(sandboxed.stdout, "[own] undefined\n[trusted] object\n[given] undefined\n");
+    const given = await rebox(["run", "--trust", "--script", "given.js", "--", "-m", "1"]);
+    assert.equal(given.stdout, "[own] undefined\n[trusted] object\n[given] object\n");
+  });
+
+  test("goes by a script's file: another file of a trusted script's name is not trusted", async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), "rebox-elsewhere-"));
+    try {
+      script("trusted.js", ...TELL);
+      script(join(elsewhere, "trusted.js"), ...TELL);
+      writeFileSync("pyrebox.conf", "[PERMISSIONS]\ntrusted: *\n");
+      const { stdout } = await rebox(["run", "--script", join(elsewhere, "trusted.js"), "--", "-m", "1"]);
+      assert.equal(stdout, "[trusted] undefined\n");
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+});
+
+describe("--watch", () => {
+  test("reloads a script when it is saved, says so, and keeps the old one when the new one is broken", async () => {
+    const version = (text: string) => [
+      "export function initialize_callbacks(h, print) { print('" + text + "'); }",
+      CLEAN,
+    ];
+    script("w.js", ...version("first"));
+    const untilLogged = async (what: string) => {
+      for (let tries = 0; tries < 500 && !readFileSync("log", "utf8").includes(what); tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const onRun = async (running: FakeEngine) => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      script("w.js", ...version("second"));
+      await untilLogged('"reloaded"');
+      script("w.js", "export const = 1;");
+      await untilLogged('"scriptError"');
+      running.finish({ reason: "shutdown", cause: "guest-shutdown" });
+    };
+    const { stdout, stderr } = await rebox(["run", "--watch", "--json", "log", "--script", "w.js", "--", "-m", "1"], {
+      onRun: (running) => void onRun(running),
+    });
+    assert.equal(stdout, "[w] first\n[w] second\ncleaned\ncleaned\n");
+    assert.match(stderr, /rebox: w is reloaded: version 2, in \d+ ms\n/);
+    assert.match(stderr, /w\.js:1:14: Expected identifier[^]*rebox: w was not reloaded: its old version goes on/);
+    assert.deepEqual(
+      jsonLines("log")
+        .filter(({ type }) => type === "reloaded")
+        .map(({ script: name, version: number }) => [name, number]),
+      [["w", 2]],
+    );
   });
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { TRUSTED } from "../../src/config/script-permissions";
 import { ScriptError } from "../../src/scripts/script-error";
 import { ScriptHost } from "../../src/scripts/script-host";
 import type { ScriptMessage } from "../../src/scripts/script-message";
@@ -20,7 +21,12 @@ beforeEach(() => {
   api.calls = [];
   messages = [];
   unloaded = [];
-  host = new ScriptHost({ folders: [folder], getApi: () => api, onUnload: (handle) => unloaded.push(handle) });
+  host = new ScriptHost({
+    folders: [folder],
+    getApi: () => api,
+    getPermissions: () => TRUSTED,
+    onUnload: (handle) => unloaded.push(handle),
+  });
   host.on("message", (message) => messages.push(message));
 });
 
@@ -200,7 +206,7 @@ describe("a stack names the script's own file and line", () => {
     assert.throws(callback, (error: Error) => {
       assert.ok(error.stack?.includes(`${join(folder, "lib/thrower.ts")}:5:9`), error.stack);
       assert.ok(error.stack?.includes(`${file}:6:`), error.stack);
-      assert.equal(host.findOrigin(error), "late");
+      assert.equal(host.findOrigin(error)?.script, "late");
       return true;
     });
     assert.equal(host.findOrigin(new Error("from elsewhere")), undefined);

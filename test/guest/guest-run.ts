@@ -12,6 +12,9 @@ const REBOX = join(PROJECT, "build/js/src/cli/main.js");
 const SANITIZER_REMARKS =
   /^(==\d+==WARNING: ASan (doesn't fully support makecontext|is ignoring requested)|False positive error reports may|For details see ).*\n/gm;
 
+/** Scripts that import one of Node's modules, or use what only Node has: the sandbox would need permissions for it. */
+const NEEDS_NODE = /from "node:|require\(|\bprocess\.|import\(/;
+
 /** What a run of `rebox run` on the guest kit left behind. */
 export interface GuestRun {
   readonly status: number | null;
@@ -35,6 +38,8 @@ export interface GuestRunOptions {
   readonly parameters?: Record<string, string | number>;
   /** The script's TypeScript source; `serial` is the path of the file with the guest's console output. */
   readonly script?: (serial: string) => string;
+  /** The script runs outside the sandbox; by default when it uses Node's modules. */
+  readonly trust?: boolean;
   readonly qemuArgs?: readonly string[];
   readonly reboxArgs?: readonly string[];
   readonly kernelArgs?: string;
@@ -141,6 +146,7 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       const script = join(folder, "script.ts");
       writeFileSync(script, options.script(serial));
       args.push("--script", script);
+      if (options.trust ?? NEEDS_NODE.test(options.script(serial))) args.push("--trust");
     }
     args.push("--", ...guestArgs(serial, options.task, options.parameters, options.kernelArgs, options.kit));
     const report = join(folder, "report");

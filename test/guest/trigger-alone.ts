@@ -46,7 +46,7 @@ export async function runWithoutGuest(files: Record<string, string>, body: strin
     );
     const run = await runRebox(
       [
-        ...["run", "--json", join(folder, "log.json"), "--script", join(folder, "script.ts")],
+        ...["run", "--trust", "--json", join(folder, "log.json"), "--script", join(folder, "script.ts")],
         ...["--", "-machine", "none", "-display", "none", "-monitor", "none"],
       ],
       60_000,

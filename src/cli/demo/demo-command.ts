@@ -37,7 +37,7 @@ export function createDemoCommand(environment: RunEnvironment, onStatus: (status
       const script = join(projectFolder, "scripts/live_view.ts");
       const qemuArgs = getQemuArgs(guestFolder);
       stdout.write(`A Linux guest boots inside this Node process, watched by ${script}.\n`);
-      const plan = createRunPlan({ script: [script], timeout: DEMO_MS }, qemuArgs, projectFolder);
+      const plan = createRunPlan({ script: [script], trust: true, timeout: DEMO_MS }, qemuArgs, projectFolder);
       onStatus(await new RunSession(plan, environment).run());
     });
 }

@@ -37,6 +37,8 @@ export function createRunCommand(
     .helpOption("-h, --help", "show this help")
     .option("-c, --config <file>", "configuration file (default: ./pyrebox.conf when there is one)")
     .option("--script <file>", "load a script, after those of [MODULES]; may be given more than once", append)
+    .option("--trust", "run the files of --script outside the sandbox: they may do all that you may")
+    .option("--watch", "reload a script when it, or a file that it imports, is saved")
     .option("--monitor <where>", "QEMU's monitor: stdio, none or unix:PATH", readMonitor)
     .option("--timeout <seconds>", "stop after that many seconds", readTimeout)
     .option("--json <file>", "write one JSON line per message and event; - is standard output")

@@ -11,6 +11,8 @@ export interface RunEnvironment {
   useProfile(path: string): void;
   /** Tells what a module handle stands for, before the script registers anything under it. */
   nameModule(handle: number, name: string): void;
+  /** Lets a module's new version use the names of the old one's callbacks; returns what takes them back. */
+  replaceModule(handle: number): () => void;
   /** Disposes whatever is registered under a script's module handle. */
   disposeModule(handle: number): void;
   readonly stdout: NodeJS.WritableStream;

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { loadConfig } from "../../config/rebox-config";
+import { loadConfig, type PermissionSetting } from "../../config/rebox-config";
 import { resolveProfile } from "../../symbols/profile-store";
 import { UsageError } from "../usage-error";
 import { getMonitorArgs, type MonitorOption } from "./monitor-option";
@@ -9,6 +9,10 @@ import { getMonitorArgs, type MonitorOption } from "./monitor-option";
 export interface RunOptions {
   readonly config?: string;
   readonly script?: readonly string[];
+  /** The scripts of this command line run outside the sandbox. */
+  readonly trust?: boolean;
+  /** Scripts are reloaded when they are saved. */
+  readonly watch?: boolean;
   readonly monitor?: MonitorOption;
   /** In milliseconds. */
   readonly timeout?: number;
@@ -23,6 +27,10 @@ export interface RunPlan {
   readonly qemuArgs: readonly string[];
   /** Paths or names in module notation, in the order of loading. */
   readonly scripts: readonly string[];
+  /** Those of them that are trusted by the command line. */
+  readonly trustedScripts: readonly string[];
+  readonly permissions: readonly PermissionSetting[];
+  readonly watch: boolean;
   /** Where module notation is looked up. */
   readonly scriptFolders: readonly string[];
   readonly monitorSocket: string | undefined;
@@ -67,6 +75,9 @@ export function createRunPlan(
     // First, so that QEMU itself can say what is missing behind the last of the user's arguments.
     qemuArgs: [...(monitor === undefined ? [] : getMonitorArgs(monitor)), ...args],
     scripts: [...modules, ...(options.script ?? [])],
+    trustedScripts: options.trust === true ? (options.script ?? []) : [],
+    permissions: config?.permissions ?? [],
+    watch: options.watch ?? false,
     scriptFolders: [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder],
     monitorSocket: typeof monitor === "object" ? monitor.socket : undefined,
     timeoutMs: options.timeout,

@@ -1,7 +1,10 @@
 import { Console } from "node:console";
+import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/script-error";
 import { ScriptHost } from "../../scripts/script-host";
+import { ScriptReloader } from "../../scripts/script-reloader";
+import { describeThrown } from "../../scripts/script-stack";
 import { ExitStatus } from "../exit-status";
 import { type CallbackFailure, type EnginePort, LIFECYCLE_EVENTS } from "./engine-port";
 import { JsonLog } from "./json-log";
@@ -11,6 +14,7 @@ import { RunDisposal } from "./run-disposal";
 import { describeEnd, getEndDetail, getExitStatus, getRefusal, getSignalStatus, type RunEnd } from "./run-end";
 import type { RunEnvironment } from "./run-environment";
 import type { RunPlan } from "./run-plan";
+import { createPermissionLookup } from "./script-trust";
 import { RunReporter } from "./run-reporter";
 import { findUncaughtOrigin } from "./uncaught-origin";
 
@@ -20,6 +24,7 @@ export class RunSession {
   private readonly reporter: RunReporter;
   private readonly scripts: ScriptHost;
   private engine: EnginePort | undefined;
+  private reloader: ScriptReloader | undefined;
   /** Set once the path is known to be ours: what has that name then was made by this run. */
   private ownedSocket: string | undefined;
   private ended = false;
@@ -46,9 +51,11 @@ export class RunSession {
     this.scripts = new ScriptHost({
       folders: plan.scriptFolders,
       getApi: () => environment.getApi(),
+      getPermissions: createPermissionLookup(plan),
       console: new Console({ stdout: people, stderr }),
-      cleanLimitMs: environment.graceMs,
+      limits: { cleanMs: environment.graceMs },
       onStart: (handle, name) => environment.nameModule(handle, name),
+      onReplace: (handle) => environment.replaceModule(handle),
       onUnload: (handle) => environment.disposeModule(handle),
     });
   }
@@ -89,11 +96,13 @@ export class RunSession {
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
     if (plan.profile !== undefined) environment.useProfile(plan.profile);
     this.watchScripts();
+    setScriptHost(this.scripts);
     for (const script of plan.scripts) {
       await this.scripts.load(script);
       if (this.ended) return;
     }
-    await stopCompiler();
+    if (plan.watch) this.reloader = this.watchFiles();
+    else await stopCompiler();
     if (!this.ended) this.engine.run();
   }
 
@@ -111,9 +120,25 @@ export class RunSession {
   private watchScripts(): void {
     this.scripts.on("message", (message) => this.reporter.message(message));
     this.scripts.on("warning", (text) => this.reporter.say(text));
+    this.scripts.on("strayError", (script, error) => this.reportStray(script, error));
     for (const event of ["loaded", "unloaded"] as const) {
       this.scripts.on(event, ({ name, handle, file }) => this.reporter.event(event, { script: name, handle, file }));
     }
+    this.scripts.on("reloaded", ({ name, handle, file, version }) =>
+      this.reporter.event("reloaded", { script: name, handle, file, version }),
+    );
+  }
+
+  private watchFiles(): ScriptReloader {
+    const { reporter, scripts } = this;
+    return new ScriptReloader(scripts, {
+      onReloaded: ({ name, version }, elapsedMs) =>
+        reporter.say(`${name} is reloaded: version ${version}, in ${elapsedMs.toFixed(0)} ms`),
+      onRefused: (error) => {
+        reporter.scriptError(error);
+        reporter.say(`${error.script} was not reloaded: its old version goes on`);
+      },
+    });
   }
 
   private watch(): () => void {
@@ -134,16 +159,19 @@ export class RunSession {
   }
 
   private handleUncaught(error: unknown): void {
-    const script = findUncaughtOrigin(error, this.scripts, this.environment.projectFolder);
-    if (script !== undefined) {
-      const wrapped = error instanceof Error ? error : new Error(String(error));
-      const callback = "(timer or promise)";
-      this.reportFailure({ callback, script, error: wrapped, count: 1, removed: false });
+    const origin = findUncaughtOrigin(error, this.scripts, this.environment.projectFolder);
+    if (origin !== undefined) {
+      const wrapped = origin.error instanceof Error ? origin.error : new Error(describeThrown(origin.error));
+      this.reportStray(origin.script, wrapped);
     } else if (this.ended) {
       this.reporter.say(describeEnd({ kind: "fault", error }) ?? "");
     } else {
       this.end({ kind: "fault", error });
     }
+  }
+
+  private reportStray(script: string, error: Error): void {
+    this.reportFailure({ callback: "(timer or promise)", script, error, count: 1, removed: false });
   }
 
   /** Disposes everything, in the order: scripts, engine, socket, log. The only way to the end of a run. */
@@ -154,8 +182,10 @@ export class RunSession {
     if (sentence !== undefined) reporter.say(sentence);
     if (end.kind === "timeout") reporter.event("timeout", { timeoutMs: end.timeoutMs });
     if (end.kind === "signal") reporter.event("signal", { signal: end.signal });
+    this.reloader?.close();
     const disposal = new RunDisposal(reporter, this.environment.graceMs);
     await disposal.unloadScripts(this.scripts);
+    setScriptHost(undefined);
     const { engine } = this;
     const isStopped = engine === undefined || end.kind === "engine" || (await disposal.stopEngine(engine));
     let status = isStopped ? getExitStatus(end) : ExitStatus.engineFault;

@@ -1,0 +1,24 @@
+/** Carries out what concerns one key one after the other, and what concerns different keys side by side. */
+export class OperationQueue<Key> {
+  private readonly last = new Map<Key, Promise<unknown>>();
+
+  /**
+   * Carries out an operation once all earlier ones of this key are over.
+   *
+   * @returns what the operation returns
+   * @throws what it throws
+   */
+  async add<Result>(key: Key, operation: () => Promise<Result>): Promise<Result> {
+    const earlier = this.last.get(key);
+    const done = (async () => {
+      await earlier?.catch(() => undefined);
+      return operation();
+    })();
+    this.last.set(key, done);
+    try {
+      return await done;
+    } finally {
+      if (this.last.get(key) === done) this.last.delete(key);
+    }
+  }
+}

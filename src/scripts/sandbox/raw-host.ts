@@ -1,0 +1,48 @@
+/**
+ * What the sandbox's own code is given of rebox. Each of these is a function of rebox's realm: a script must never hold
+ * one, nor anything that one of them returns but primitives. Only realm/host-access.ts touches them.
+ */
+export interface RawHost {
+  /** Carries out an operation: SandboxOperations says which there are. Takes and returns text of message-codec.ts. */
+  call(operation: string, message: string): string;
+  /** Registers a callback or stream, whose function the engine then calls directly. Returns text like call(). */
+  register(message: string, listener: (...args: never[]) => unknown, columns?: RawColumns): string;
+  readPhysical(address: bigint, into: Uint8Array): number;
+  writePhysical(address: bigint, from: Uint8Array): number;
+  readVirtual(pgd: bigint, address: bigint, into: Uint8Array): number;
+  writeVirtual(pgd: bigint, address: bigint, from: Uint8Array): number;
+  lastFault(): bigint;
+  /** A view of the guest's RAM. It must not reach a script: its buffer is rebox's. */
+  viewPhysical(address: bigint, size: number): DataView | undefined;
+  /** A vCPU's state in 64-bit words. It must not reach a script. */
+  words(cpuIndex: number): BigUint64Array | undefined;
+  readRegister(cpuIndex: number, id: number): bigint;
+  /** Takes hold of the guest for a callback whose promise has not settled. What it returns is for the engine alone. */
+  hold(id: number): unknown;
+  /** Something of the sandbox may wait in its queue of promises: it is to be emptied soon. */
+  readonly flags: Uint8Array;
+}
+
+/** The batch that the engine fills, by column; rebox's own memory, which a script must not hold. */
+export interface RawColumns {
+  batch: Record<string, ArrayLike<number | bigint>> | undefined;
+}
+
+/** What rebox calls in the sandbox. Each takes and returns text or primitives, and does not throw. */
+export interface RealmControl {
+  /** The end of every chain of prototypes in there: only compared with. */
+  readonly root: object;
+  /** Runs a bundle's function. Returns the names and kinds of what the script exports, and its requirements. */
+  load(factory: unknown, message: string): string;
+  /** Calls an exported function. ticket is what settled() is told when it has returned a promise. */
+  invoke(name: string, message: string, ticket: number): string;
+  /** A timer has run out. */
+  fire(timer: number): string;
+  /** An operation that had been answered with a ticket is over. */
+  settle(ticket: number, message: string): string;
+  /** An event of the engine. */
+  emit(subscription: number, message: string): string;
+  /** Describes a value of this realm that was thrown. One of another realm must never be given to it. */
+  describe(value: unknown): string;
+  copyHotData(): string;
+}

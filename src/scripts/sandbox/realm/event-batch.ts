@@ -1,0 +1,58 @@
+import { copyColumn, mark } from "./host-access";
+
+const WIDE = ["pc", "pgd", "address", "physical", "data", "number"] as const;
+const NARROW = ["cpu", "size"] as const;
+
+/** A batch of events in columns; see src/callbacks/event-batch.ts. */
+export class EventBatch {
+  readonly cpu!: Uint32Array;
+  readonly size!: Uint32Array;
+  readonly pc!: BigUint64Array;
+  readonly pgd!: BigUint64Array;
+  readonly address!: BigUint64Array;
+  readonly physical!: BigUint64Array;
+  readonly data!: BigUint64Array;
+  readonly number!: BigUint64Array;
+  length = 0;
+  dropped = 0;
+
+  constructor(
+    readonly capacity: number,
+    lengths: Readonly<Record<string, number>>,
+  ) {
+    for (const name of WIDE) Object.assign(this, { [name]: new BigUint64Array(lengths[name] ?? 0) });
+    for (const name of NARROW) Object.assign(this, { [name]: new Uint32Array(lengths[name] ?? 0) });
+  }
+}
+
+type Column = BigUint64Array | Uint32Array;
+
+/**
+ * Creates what the engine calls when a batch is to be read: the batch is copied, since the engine writes its own while
+ * a script could take this one's memory away.
+ *
+ * @param batch the script's
+ * @param call calls the script's handler
+ */
+export function createStreamListener(batch: EventBatch, call: () => unknown): (foreign: never) => unknown {
+  const { cpu, size, pc, pgd, address, physical, data, number } = batch;
+  const copy = (into: Column, foreign: Column, count: number) => {
+    if (into.length > 0) copyColumn(into, foreign, count);
+  };
+  // Written out: see host-access.ts about what belongs to rebox.
+  return (foreign: EventBatch) => {
+    mark();
+    const count = foreign.length;
+    copy(cpu, foreign.cpu, count);
+    copy(size, foreign.size, count);
+    copy(pc, foreign.pc, count);
+    copy(pgd, foreign.pgd, count);
+    copy(address, foreign.address, count);
+    copy(physical, foreign.physical, count);
+    copy(data, foreign.data, count);
+    copy(number, foreign.number, count);
+    batch.length = count;
+    batch.dropped = foreign.dropped;
+    return call();
+  };
+}

@@ -1,0 +1,54 @@
+import { Buffer } from "buffer/";
+import { decodeMessage, encodeMessage } from "../message-codec";
+import { formatStack } from "./errors";
+import { format } from "./inspect";
+import { ask } from "./messages";
+import { timers } from "./timers";
+
+const print =
+  (level: "log" | "error") =>
+  (...values: unknown[]) =>
+    void ask("console", level, format(values));
+
+export const sandboxConsole = {
+  ...{ log: print("log"), info: print("log"), debug: print("log") },
+  ...{ error: print("error"), warn: print("error"), trace: print("error") },
+};
+
+class TextEncoder {
+  readonly encoding = "utf-8";
+  encode(text = ""): Uint8Array {
+    return new Uint8Array(Buffer.from(String(text), "utf8"));
+  }
+}
+
+class TextDecoder {
+  constructor(readonly encoding = "utf-8") {}
+  decode(bytes: Uint8Array = new Uint8Array(0)): string {
+    return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength).toString(
+      this.encoding as "utf8",
+    );
+  }
+}
+
+/** What vm2's context has and a script does not need: shared memory, machine code, vm2's own objects. */
+const REMOVED = ["SharedArrayBuffer", "Atomics", "WebAssembly", "GLOBAL", "root", "VMError"];
+
+/** Makes the global object what scripts expect of it. */
+export function setGlobals(): void {
+  for (const name of REMOVED) Reflect.deleteProperty(globalThis, name);
+  const globals = {
+    ...timers,
+    ...{ Buffer, TextEncoder, TextDecoder, console: sandboxConsole, global: globalThis },
+    queueMicrotask: (callback: () => void) => void Promise.resolve().then(callback),
+    structuredClone: (value: unknown) => decodeMessage(encodeMessage(value, true), (bytes) => bytes),
+    performance: { now: () => ask("now") as number },
+    atob: (text: string) => Buffer.from(text, "base64").toString("latin1"),
+    btoa: (text: string) => Buffer.from(text, "latin1").toString("base64"),
+  };
+  for (const [name, value] of Object.entries(globals)) {
+    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+  }
+  (Error as unknown as { prepareStackTrace: unknown }).prepareStackTrace = formatStack;
+  Error.stackTraceLimit = 50;
+}

@@ -1,0 +1,96 @@
+// What runs first in the sandbox: it makes "rebox" and the globals, and then is the script's only way to rebox.
+import { encodeMessage } from "../message-codec";
+import type { RawHost, RealmControl } from "../raw-host";
+import { createApi, emitEngineEvent } from "./api";
+import { describeThrown } from "./errors";
+import { sandboxConsole, setGlobals } from "./globals";
+import { callHost, connect } from "./host-access";
+import { inspect } from "./inspect";
+import { ask, decode, settle } from "./messages";
+import { getModule } from "./modules";
+import { emit } from "./sockets";
+import { fire, timers } from "./timers";
+
+interface LoadMessage {
+  readonly name: string;
+  readonly url: string;
+  readonly constants: Record<string, unknown>;
+  readonly types: Record<string, string>;
+  readonly functions: readonly string[];
+  readonly promised: readonly string[];
+  readonly hotData: string;
+}
+
+type Factory = (module: { exports: unknown }, exports: unknown, ...rest: unknown[]) => void;
+
+const hot: { data: unknown } = { data: {} };
+let exported: Record<string, unknown> = {};
+
+function load(factory: unknown, message: string): string {
+  const { name, url, constants, types, functions, promised, hotData } = decode(message) as LoadMessage;
+  if (hotData !== "") hot.data = decode(hotData);
+  const api = { ...createApi(constants, types, functions, promised), hot };
+  const require = (id: string) => (id === "rebox" ? api : getModule(id, name));
+  const module = { exports: {} as unknown };
+  const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
+  (factory as Factory)(
+    ...([module, module.exports, require, sandboxConsole, url] as const),
+    ...[setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate],
+  );
+  exported = (module.exports ?? {}) as Record<string, unknown>;
+  const kinds = Object.keys(exported).map((key) => [key, typeof exported[key]]);
+  const requirements = exported["requirements"];
+  // What is no list of names is to be refused as such, not as something that cannot be passed.
+  const isList = Array.isArray(requirements) && requirements.every((item) => typeof item === "string");
+  return encodeMessage(["value", { kinds, requirements: isList ? requirements : requirements === undefined ? [] : 0 }]);
+}
+
+async function report(promise: Promise<unknown>, ticket: number): Promise<void> {
+  try {
+    const value = await promise;
+    callHost("settled", encodeMessage([ticket, "value", typeof value === "string" ? value : undefined]));
+  } catch (error) {
+    callHost("settled", encodeMessage([ticket, "thrown", describeThrown(error)]));
+  }
+}
+
+function invoke(name: string, message: string, ticket: number): string {
+  const args = decode(message) as unknown[];
+  if (name === "initialize_callbacks") args.push((text: unknown) => void ask("print", inspect(text)));
+  const result = (exported[name] as (...args: unknown[]) => unknown)(...args);
+  if (result instanceof Promise) {
+    void report(result, ticket);
+    return encodeMessage(["pending"]);
+  }
+  return encodeMessage(["value", typeof result === "string" ? result : undefined]);
+}
+
+/** What a script throws becomes text too. */
+function guard<Args extends unknown[]>(call: (...args: Args) => string | void): (...args: Args) => string {
+  return (...args) => {
+    try {
+      return call(...args) ?? "";
+    } catch (error) {
+      return encodeMessage(["thrown", describeThrown(error)]);
+    }
+  };
+}
+
+/** Called by rebox once. */
+export function start(host: RawHost): RealmControl {
+  connect(host);
+  setGlobals();
+  return {
+    root: Object.prototype,
+    load: guard(load),
+    invoke: guard(invoke),
+    fire: guard(fire),
+    settle: guard(settle),
+    emit: guard((id: number, message: string) => {
+      emit(id, message);
+      emitEngineEvent(id, message);
+    }),
+    describe: describeThrown,
+    copyHotData: guard(() => encodeMessage(["value", encodeMessage(hot.data, true)])),
+  };
+}

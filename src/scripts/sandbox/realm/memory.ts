@@ -1,0 +1,81 @@
+import { Buffer } from "buffer/";
+import { MemoryError } from "./errors";
+import { accessPhysical, accessVirtual, createViewReader, lastFault, type ViewReader } from "./host-access";
+import { ask } from "./messages";
+
+const LARGEST_READ = 0x40000000;
+const OK = 0;
+
+function allocate(size: number): Buffer {
+  if (!Number.isInteger(size) || size < 0 || size > LARGEST_READ) {
+    throw new RangeError(`size is ${size}: a whole number of bytes from 0 to ${LARGEST_READ}`);
+  }
+  return Buffer.alloc(size);
+}
+
+function check(result: number, pgd?: bigint): void {
+  if (result === OK) return;
+  const address = lastFault();
+  const message = ask("describeMemoryError", result, address, pgd) as string;
+  throw new MemoryError(message, pgd === undefined ? { address } : { address, pgd });
+}
+
+/** As outside of the sandbox: src/guest/memory.ts says what these functions do. */
+export function readPa(address: bigint, size: number): Buffer {
+  const bytes = allocate(size);
+  const result = accessPhysical("readPhysical", address, bytes);
+  if (result !== OK) check(result);
+  return bytes;
+}
+
+export function writePa(address: bigint, bytes: Uint8Array): void {
+  check(accessPhysical("writePhysical", address, bytes));
+}
+
+export function readVa(pgd: bigint, address: bigint, size: number): Buffer {
+  const bytes = allocate(size);
+  const result = accessVirtual("readVirtual", pgd, address, bytes);
+  if (result !== OK) check(result, pgd);
+  return bytes;
+}
+
+export function writeVa(pgd: bigint, address: bigint, bytes: Uint8Array): void {
+  check(accessVirtual("writeVirtual", pgd, address, bytes), pgd);
+}
+
+const GETTERS = [
+  ...(["getInt8", "getUint8", "getInt16", "getUint16", "getInt32", "getUint32"] as const),
+  ...(["getBigInt64", "getBigUint64", "getFloat32", "getFloat64"] as const),
+];
+
+/** Reads RAM like a DataView; its buffer is not given away. */
+export class PhysicalView {
+  readonly byteOffset = 0;
+  readonly #read: ViewReader;
+
+  constructor(
+    read: ViewReader,
+    readonly byteLength: number,
+  ) {
+    this.#read = read;
+  }
+
+  static {
+    for (const getter of GETTERS) {
+      Object.defineProperty(PhysicalView.prototype, getter, {
+        value: function (this: PhysicalView, offset: number, isLittleEndian = false) {
+          const value = this.#read(getter, offset, isLittleEndian);
+          if (value === undefined) throw new RangeError(`offset ${offset} is outside of the view`);
+          return value;
+        },
+      });
+    }
+  }
+}
+
+export function viewPa(address: bigint, size: number): PhysicalView {
+  const read = createViewReader(address, size);
+  if (read !== undefined) return new PhysicalView(read, size);
+  const NOT_RAM = 2;
+  throw new MemoryError(ask("describeMemoryError", NOT_RAM, address, undefined) as string, { address });
+}

@@ -1,0 +1,43 @@
+import { Buffer } from "buffer/";
+import { decodeMessage, encodeMessage } from "../message-codec";
+import { createError } from "./errors";
+import { callHost } from "./host-access";
+
+type Answer =
+  | readonly ["value", unknown]
+  | readonly ["error", name: string, message: string, detail: Record<string, unknown>]
+  | readonly ["ticket", number];
+
+const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+
+const toBuffer = (bytes: Uint8Array): Uint8Array =>
+  Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
+
+/** Makes a value of text that came from rebox. */
+export function decode(text: string): unknown {
+  return decodeMessage(text, toBuffer);
+}
+
+/** Opens an answer of rebox: the value, or a promise of it. */
+export function openAnswer(text: string): unknown {
+  const answer = decode(text) as Answer;
+  if (answer[0] === "value") return answer[1];
+  if (answer[0] === "error") throw createError(answer[1], answer[2], answer[3]);
+  return new Promise((resolve, reject) => waiting.set(answer[1], { resolve, reject }));
+}
+
+/** Asks rebox for something, by value. An asynchronous operation gives a promise. */
+export function ask(operation: string, ...args: readonly unknown[]): unknown {
+  return openAnswer(callHost(operation, encodeMessage(args)));
+}
+
+/** Ends the wait for an asynchronous operation. */
+export function settle(ticket: number, message: string): void {
+  const promise = waiting.get(ticket);
+  waiting.delete(ticket);
+  try {
+    promise?.resolve(openAnswer(message));
+  } catch (error) {
+    promise?.reject(error as Error);
+  }
+}

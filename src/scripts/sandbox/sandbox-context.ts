@@ -1,0 +1,139 @@
+import { createRequire } from "node:module";
+import * as nodeVm from "node:vm";
+import { join } from "node:path";
+import { compile } from "../script-compiler";
+import type { RawHost, RealmControl } from "./raw-host";
+
+/** vm2's objects, of which the sandbox needs more than vm2 declares. */
+interface Vm2 {
+  VM: new (options: object) => { _runScript(script: { runInContext(context: object): void }): void };
+  VMScript: new (code: string, filename: string) => { getCompiledCode(): string };
+}
+
+let vm2: Vm2 | undefined;
+let realm: nodeVm.Script | undefined;
+/**
+ * What code finds as globals, without what the sandbox lacks. A context of node:vm looks each up through Node, which takes
+ * longer than a callback: as parameters of a function around the code they cost nothing.
+ */
+const GLOBALS = [
+  ...["Array", "ArrayBuffer", "BigInt", "BigInt64Array", "BigUint64Array", "Boolean", "DataView", "Date", "Error"],
+  ...[
+    "Float32Array",
+    "Float64Array",
+    "Int16Array",
+    "Int32Array",
+    "Int8Array",
+    "JSON",
+    "Map",
+    "Math",
+    "Number",
+    "Object",
+  ],
+  ...[
+    "Promise",
+    "RangeError",
+    "Reflect",
+    "RegExp",
+    "Set",
+    "String",
+    "Symbol",
+    "TypeError",
+    "Uint16Array",
+    "Uint32Array",
+  ],
+  ...["Uint8Array", "Uint8ClampedArray", "WeakMap", "WeakSet", "isFinite", "isNaN", "parseFloat", "parseInt"],
+];
+/** Those that rebox's own code adds. */
+const ADDED_GLOBALS = ["Buffer", "TextDecoder", "TextEncoder", "performance", "queueMicrotask", "structuredClone"];
+
+/** Returns an expression of the same value, whose globals are parameters. */
+function bindGlobals(code: string, names: readonly string[]): string {
+  const list = names.join(", ");
+  return `((${list}) => ${code})(${list})`;
+}
+
+const EMPTY = new nodeVm.Script("0", { filename: "rebox-drain.js" });
+
+/**
+ * Loads vm2 such that its contexts have microtask queues of their own: otherwise the sandbox's promises would be carried
+ * out in Node's queue, where nothing could stop one that never ends.
+ */
+function loadVm2(): Vm2 {
+  if (vm2) return vm2;
+  const { createContext } = nodeVm;
+  const load = createRequire(__filename);
+  const vm = load("node:vm") as { createContext: typeof createContext };
+  vm.createContext = (object, options) => createContext(object, { ...options, microtaskMode: "afterEvaluate" });
+  try {
+    vm2 = load("vm2") as Vm2;
+  } finally {
+    vm.createContext = createContext;
+  }
+  return vm2;
+}
+
+/** One sandbox: a context that vm2 has hardened, with rebox's own code for the inside. */
+export class SandboxContext {
+  private readonly context: object;
+  readonly control: RealmControl;
+
+  /** @param host what the inside is given of rebox */
+  constructor(host: RawHost) {
+    if (realm === undefined) throw new Error("SandboxContext.prepare() comes first");
+    const { VM } = loadVm2();
+    let context: object | undefined;
+    // vm2 wraps all that leaves its context; the context itself it gives to what it takes for a script.
+    new VM({ eval: false, wasm: false })._runScript({ runInContext: (given) => void (context = given) });
+    this.context = context as unknown as object;
+    const { start } = realm.runInContext(this.context) as { start(host: RawHost): RealmControl };
+    this.control = start(host);
+  }
+
+  /** Compiles the code for the inside, once. */
+  static async prepare(): Promise<void> {
+    if (realm !== undefined) return;
+    const result = await compile({
+      entryPoints: [join(__dirname, "realm/main.js")],
+      bundle: true,
+      write: false,
+      platform: "neutral",
+      mainFields: ["main"],
+      format: "iife",
+      globalName: "realm",
+      target: "node20",
+      logLevel: "silent",
+    });
+    const text = result.outputFiles[0]?.text ?? "";
+    realm = new nodeVm.Script(bindGlobals(`{ "use strict"; ${text}\nreturn realm; }`, GLOBALS), {
+      filename: "rebox-realm.js",
+    });
+  }
+
+  /**
+   * Compiles a script's bundle and evaluates it: it is a function, which is not called.
+   *
+   * @param code an expression
+   * @param filename shows in stacks
+   * @returns the function: an object of the sandbox, to be handed to control.load() and nowhere else
+   * @throws SyntaxError when the engine or vm2 refuses the code
+   */
+  compile(code: string, filename: string): unknown {
+    const { VMScript } = loadVm2();
+    const checked = new VMScript(
+      bindGlobals(`(${code}\n)`, [...GLOBALS, ...ADDED_GLOBALS]),
+      filename,
+    ).getCompiledCode();
+    return new nodeVm.Script(checked, { filename }).runInContext(this.context);
+  }
+
+  /**
+   * Lets the sandbox's promises go on.
+   *
+   * @param limitMs after which they are cut off, and those that wait are dropped
+   * @throws Error with the code ERR_SCRIPT_EXECUTION_TIMEOUT
+   */
+  drain(limitMs: number): void {
+    EMPTY.runInContext(this.context, { timeout: limitMs, displayErrors: false });
+  }
+}

@@ -1,0 +1,50 @@
+import type { ModuleOwner, Owned } from "../ownership/module-owner";
+import type { Hot } from "./hot-data";
+
+interface MonitoringFunctions {
+  startMonitoringProcess(pgd: bigint): void;
+  stopMonitoringProcess(pgd: bigint, force?: boolean): boolean;
+}
+
+/**
+ * Creates what one script imports as "rebox": what every script gets, and, of what rebox counts without knowing the script,
+ * the script's own.
+ *
+ * @param api what every script gets
+ * @param owner the script
+ * @param hot the script's state across reloads
+ */
+export function createScriptApi(api: object, owner: ModuleOwner, hot: Hot): object {
+  if (!("startMonitoringProcess" in api)) return { ...api, hot };
+  return { ...api, ...createOwnMonitoring(api as MonitoringFunctions, owner), hot };
+}
+
+/**
+ * Creates functions that monitor processes for one script: it ends what it has begun, and its end ends the rest. `force`
+ * ends all that this script has begun, and nothing of another.
+ */
+export function createOwnMonitoring(base: MonitoringFunctions, owner: ModuleOwner): MonitoringFunctions {
+  const begun = new Map<bigint, Owned[]>();
+  return {
+    startMonitoringProcess(pgd) {
+      owner.check();
+      base.startMonitoringProcess(pgd);
+      const own = begun.get(pgd) ?? [];
+      begun.set(pgd, own);
+      const owned = owner.own(() => {
+        own.splice(own.indexOf(owned), 1);
+        base.stopMonitoringProcess(pgd);
+      });
+      own.push(owned);
+    },
+    stopMonitoringProcess(pgd, force = false) {
+      const own = begun.get(pgd) ?? [];
+      const ended = own.splice(0, force ? own.length : 1);
+      for (const owned of ended) {
+        owned.release();
+        base.stopMonitoringProcess(pgd);
+      }
+      return ended.length > 0;
+    },
+  };
+}
