@@ -1,0 +1,46 @@
+import type { Cpu } from "../guest/cpu";
+import { KernelDataError } from "../guest/linux/kernel-data-error";
+import type { LinuxGuest } from "../guest/linux/linux-guest";
+import type { TaskFacts } from "../guest/linux/task-reader";
+import { getRunningProcess } from "../guest/processes";
+
+/** Finds the task that a vCPU executes while it is in the kernel. */
+export class CurrentTask {
+  readonly #guest: LinuxGuest;
+  readonly #place: bigint | undefined;
+
+  constructor(guest: LinuxGuest) {
+    this.#guest = guest;
+    this.#place = findPlace(guest);
+  }
+
+  /** @throws KernelDataError when no task has the address space that the vCPU runs in */
+  get(cpu: Cpu): TaskFacts {
+    const pgd = getRunningProcess(cpu.index);
+    const found = this.#read(cpu);
+    if (found?.pgd === pgd) return found;
+    for (const task of this.#guest.tasks.list()) if (task.pgd === pgd) return task;
+    throw new KernelDataError("the current task", this.#place ?? 0n, `none runs in 0x${pgd.toString(16)}`);
+  }
+
+  #read(cpu: Cpu): TaskFacts | undefined {
+    if (this.#place === undefined) return undefined;
+    const { memory, bits } = this.#guest.kernel;
+    const base = bits === 64 ? cpu.GS_BASE : cpu.FS_BASE;
+    try {
+      return this.#guest.tasks.read(memory.pointer(BigInt.asUintN(bits, base + this.#place)));
+    } catch {
+      // Slower, but sure: the list of tasks.
+      return undefined;
+    }
+  }
+}
+
+/** arch/x86/include/asm/current.h: a variable of each vCPU, and from 6.2 to 6.14 a member of one. */
+function findPlace({ kernel }: LinuxGuest): bigint | undefined {
+  const own = kernel.findSymbol("current_task");
+  if (own !== undefined) return own;
+  const shared = kernel.findSymbol("pcpu_hot");
+  const member = kernel.findMember("pcpu_hot", "current_task");
+  return shared === undefined || !member ? undefined : shared + BigInt(member.offset);
+}
