@@ -13,6 +13,12 @@ import type { UserModuleEvents } from "./user-module-events";
 /** More address spaces than a kernel can have processes (PID_MAX_LIMIT) are none. */
 const MOST_SPACES = 4 * 1024 * 1024;
 
+/** Where a task leaves its address space, and where it is about to. */
+const LEAVES = [
+  ["exit_mm_release", "do_exit"],
+  ["exec_mm_release", "begin_new_exec"],
+] as const;
+
 /** Raises the events of processes: one for each address space that begins, and one when its last task leaves it. */
 export class ProcessEvents {
   readonly #guest: LinuxGuest;
@@ -47,14 +53,10 @@ export class ProcessEvents {
     // kernel/fork.c, (task, mm), from exit_mm() and exec_mmap(). Before 5.5 it is one function for both.
     const onLeave = (cpu: Cpu): void => this.#onLeave(readArgument(cpu, 0, bits), readArgument(cpu, 1, bits));
     const onCurrentLeaves = (cpu: Cpu): void => this.#leave(this.#current.get(cpu));
-    if (!hooks.addFirst(["mm_release"], onLeave) || hooks.has("exit_mm_release")) {
-      for (const [first, instead] of [
-        ["exit_mm_release", "do_exit"],
-        ["exec_mm_release", "begin_new_exec"],
-      ] as const) {
-        if (hooks.addFirst([first], onLeave)) continue;
-        if (!hooks.addFirst([instead], onCurrentLeaves)) missing("ending tasks", [first, instead]);
-      }
+    const isOne = !hooks.has("exit_mm_release") && hooks.addFirst(["mm_release"], onLeave);
+    for (const [first, instead] of isOne ? [] : LEAVES) {
+      if (hooks.addFirst([first], onLeave)) continue;
+      if (!hooks.addFirst([instead], onCurrentLeaves)) missing("ending tasks", [first, instead]);
     }
 
     // fs/exec.c, from a format's load_binary(): the address space is the new one. Since 5.8 the name is, too.
@@ -113,13 +115,13 @@ export class ProcessEvents {
     const { mm, tgid, pgd } = task;
     if (mm === 0n || task.isKernelThread || !this.#shared.leave(task)) return;
     const space = this.#spaces.get(mm);
-    this.#spaces.delete(mm);
-    if (space) this.#modules.removeAll(space);
+    // What has not begun does not end: its program could not be loaded.
+    if (!space || !this.#spaces.delete(mm)) return;
+    this.#modules.removeAll(space);
     if (!isGuestEventWatched("REMOVEPROC_CB")) return;
-    const pid = space?.pid ?? tgid;
     // When the process that it was made for has gone before, its last name is lost.
-    const name = pid === tgid || !space ? this.#readName(task) : space.name;
-    raiseProcessEvent("REMOVEPROC_CB", { pid, pgd, name });
+    const name = space.pid === tgid ? this.#readName(task) : space.name;
+    raiseProcessEvent("REMOVEPROC_CB", { pid: space.pid, pgd, name });
   }
 
   /** A process is called what its first thread is called. */

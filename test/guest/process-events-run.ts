@@ -20,7 +20,7 @@ export interface SeenEvent {
   readonly base?: string;
   readonly size?: number;
   readonly fullname?: string;
-  /** Whether a vCPU has run in this address space since the event before it with the same pgd. */
+  /** Whether a vCPU's CR3 has been set to this pgd since the last end of an address space of this pgd. */
   readonly hasRun: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface EventRun {
   readonly events: readonly SeenEvent[];
 }
 
-/** The default kernel, a 32-bit one and the newest: what set-up has made kits of. */
+/** What set-up has made kits of: the default kernel, a 32-bit one, and the newest among them. */
 export const EVENT_KITS = listKits();
 
 /** Calls of all four types, from power-on; when the task waits, it is told to go, and what came until then is forgotten. */
@@ -43,7 +43,7 @@ const WATCH = (serial: string, name: string | undefined, file: string, types: re
   const ran = new Set<bigint>();
   const note = (type: string, pid: number, pgd: bigint, more: object) => {
     seen.push({ type, pid, pgd: String(pgd), ...more, hasRun: ran.has(pgd) });
-    if (!type.includes("MODULE")) ran.delete(pgd);
+    if (type === "REMOVEPROC_CB") ran.delete(pgd);
   };
   export function initialize_callbacks(handle: number): void {
     cm = new CallbackManager(handle);
