@@ -10,6 +10,7 @@ import { contextChange } from "./measures/context-change";
 import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
 import { idleOverhead } from "./measures/idle-overhead";
+import { processEvents } from "./measures/process-events";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
@@ -25,6 +26,7 @@ const MEASURES: readonly Measure[] = [
   haltedCpu,
   startUp,
   contextChange,
+  processEvents,
   rejectedEvents,
   scripts,
 ];

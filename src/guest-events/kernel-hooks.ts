@@ -15,7 +15,7 @@ const MODULE_NAME = "process and module events";
 /** What GCC may have made of a function of which it saw every call; its first argument stays. */
 const SUFFIXES = ["", ".isra.0", ".constprop.0"];
 
-/** Hooks on functions of the guest's kernel. What a hook's function throws is counted, and told once for each hook. */
+/** Hooks on functions of the guest's kernel. What a hook's function throws is an error of the hook, as a script's would be. */
 export class KernelHooks {
   readonly #kernel: LinuxKernel;
   readonly #set: RegisteredCallback[] = [];
@@ -48,18 +48,12 @@ export class KernelHooks {
     for (const callback of this.#set.splice(0)) if (isRegistered(callback)) unregisterCallback(callback);
   }
 
-  /** Counts something that could not be found out, and tells it when it is the first of its kind. */
+  /** Tells the engine's listeners that something could not be found out, and how often by now. */
   fail(what: string, error: unknown): void {
     const count = (this.#failures.get(what) ?? 0) + 1;
     this.#failures.set(what, count);
-    if (count > 1) return;
     const problem = error instanceof Error ? error : new Error(String(error));
     Engine.get().emit("callbackError", { callback: what, script: MODULE_NAME, error: problem, count, removed: false });
-  }
-
-  /** How often each hook has failed. */
-  get failures(): ReadonlyMap<string, number> {
-    return this.#failures;
   }
 
   #find(name: string): bigint | undefined {

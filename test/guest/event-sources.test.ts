@@ -205,3 +205,43 @@ test("after a reset the events are those of the kernel that is started then", as
   assert.equal(run.stderr, "");
   assert.deepEqual(run.messages, ["started init", "started init"]);
 });
+
+test("a hook that reads garbage reports nothing, is counted, and the guest and the later events go on", async () => {
+  const run = await runGuest({
+    task: "forkstorm",
+    parameters: { acts: 120 },
+    script: (serial) => `
+      import { CallbackManager, getRunningProcess, symToVa, writeRegister, writeVa } from "rebox";
+      ${scriptPrelude(serial)}
+      let cm: CallbackManager, print: (text: string) => void;
+      const garbage = [0n, 8n, 0xffff800000000000n, 0xdeadbeefdeadbeefn, -1n, -4096n];
+      let calls = 0, told = 0, saved = 0n;
+      export function initialize_callbacks(handle: number, printer: (text: string) => void): void {
+        cm = new CallbackManager(handle);
+        print = printer;
+        void untilTruth("forkstorm.waits").then((truth) => {
+          const addr = symToVa(0n, "kernel", "wake_up_new_task")!;
+          // In front of the hook, and behind it.
+          cm.addCallback("BLOCK_BEGIN_CB", (cpuIndex, cpu) => {
+            saved = cpu.RDI;
+            if (calls++ < garbage.length) writeRegister(cpuIndex, "RDI", garbage[calls - 1]!);
+          }, { addr });
+          cm.addCallback("CREATEPROC_CB", () => void told++);
+          cm.addCallback("BLOCK_BEGIN_CB", (cpuIndex) => writeRegister(cpuIndex, "RDI", saved), { addr });
+          const poll = cm.addCallback("INSN_BEGIN_CB", (cpuIndex) => {
+            writeVa(getRunningProcess(cpuIndex), BigInt(truth.get("forkstorm.go")!), Buffer.from([1, 0, 0, 0]));
+            cm.rmCallback(poll);
+          }, { addr: BigInt(truth.get("forkstorm.poll")!) });
+        });
+      }
+      export function clean(): void {
+        print((calls > garbage.length) + " " + (told > 20));
+        cm.clean();
+      }
+    `,
+  });
+  assert.equal(run.truth.get("forkstorm.done"), "1");
+  assert.deepEqual(run.messages, ["true true"]);
+  assert.equal(run.stderr.match(/callback wake_up_new_task of process and module events failed: /g)?.length, 1);
+  assert.match(run.stderr, /wake_up_new_task of process and module events failed 6 times/);
+});
