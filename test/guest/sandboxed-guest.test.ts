@@ -24,8 +24,12 @@ const BODY = `
       const guest = await rebox.waitForGuest();
       show("same", guest === rebox.getGuest() && guest === rebox.findGuest());
       show("kernel", [guest.kernel.release, guest.kernel.banner, guest.kernel.bits, rebox.getOsBits()]);
-      // The first program has read its script's end, or waits for what it has started.
-      const isUp = () => guest.getProcessList().some(({ pid, memoryMap }) => pid === 1 && memoryMap.some(({ path }) => path === "[stack]"));
+      // The first program is loaded as a whole: what follows is the same at each later moment.
+      const isUp = () => {
+        const init = guest.getProcessList().find(({ pid }) => pid === 1)!;
+        const hasPath = (wanted: string) => init.memoryMap.some(({ path }) => path === wanted);
+        return init.commandLine.length > 0 && init.openFiles.length > 2 && hasPath("[vdso]") && hasPath("[stack]");
+      };
       while (!isUp()) await new Promise((resolve) => setTimeout(resolve, 5));
       const list = rebox.getProcessList();
       const init = list.find(({ pid }) => pid === 1)!;
@@ -62,7 +66,7 @@ const BODY = `
       show("tree", [areas.length > 10, areas.every((area, index) => index === 0 || area.va_start >= areas[index - 1]!.va_end)]);
       show("offset", [guest.kernel.offset("task_struct", "comm"), guest.kernel.sizeOf("task_struct")]);
       show("memory", guest.kernel.memory.text(init.kaddr + BigInt(guest.kernel.offset("task_struct", "comm")), 16));
-      show("elf", guest.kernel.space(init.pgd).read(modules[0]!.base, 4).toString("latin1"));
+      show("arguments", guest.kernel.space(init.pgd).text(task.mm.arg_start, 64));
       show("log", guest.getKernelLog()[0]!.text);
       show("task", guest.tasks.read(init.kaddr).name);
       show("errors", [
@@ -73,8 +77,9 @@ const BODY = `
         attempt(() => guest.getModuleTypes("nothing_of_this_name")),
         attempt(() => guest.tasks.read(0n)),
       ]);
-      await rebox.Engine.get().quit();
-    })();
+    })()
+      .catch((error: unknown) => print("failed: " + String(error)))
+      .finally(() => rebox.Engine.get().quit());
   }
   export const clean = (): void => {};
 `;
@@ -95,6 +100,9 @@ describe("what a script learns of a Linux guest", () => {
     const said = new Map(trusted.map((line) => /^(.*?) (?=[[{"tfn])(.*)$/.exec(line)!.slice(1) as [string, string]));
     assert.match(said.get("processes") ?? "", /\[2,0,"kthreadd",true\]/);
     assert.match(said.get("symbols") ?? "", /^\["do_exit","kernel",/);
-    assert.match(said.get("errors") ?? "", /^\[\[true,true,"MissingTypeError",null,"task_struct","nothing_of_this_name"/);
+    assert.match(
+      said.get("errors") ?? "",
+      /^\[\[true,true,"MissingTypeError",null,"task_struct","nothing_of_this_name"/,
+    );
   });
 });
