@@ -288,7 +288,6 @@ test("process_tree prints each process below its parent when it begins and when 
   const run = await ship("process_tree", {
     task: "forkstorm",
     parameters: { acts: 30, now: 1 },
-    reboxArgs: ["--trust"],
     drive: `
       const truth = await untilTruth("forkstorm.pid");
       say(truth.get("forkstorm.pid"));
