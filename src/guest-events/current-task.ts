@@ -14,23 +14,28 @@ export class CurrentTask {
     this.#place = findPlace(guest);
   }
 
-  /** @throws KernelDataError when no task has the address space that the vCPU runs in */
-  get(cpu: Cpu): TaskFacts {
+  /**
+   * Gets the task when it is known to be one with an address space of its own, in which the vCPU runs.
+   *
+   * @throws KernelDataError when no task has that address space
+   */
+  getUser(cpu: Cpu): TaskFacts {
     const pgd = getRunningProcess(cpu.index);
-    const found = this.#read(cpu);
+    const found = this.find(cpu);
     if (found?.pgd === pgd) return found;
     for (const task of this.#guest.tasks.list()) if (task.pgd === pgd) return task;
     throw new KernelDataError("the current task", this.#place ?? 0n, `none runs in 0x${pgd.toString(16)}`);
   }
 
-  #read(cpu: Cpu): TaskFacts | undefined {
+  /** Finds the task, which may be a kernel thread; undefined when the kernel does not say where it notes it. */
+  find(cpu: Cpu): TaskFacts | undefined {
     if (this.#place === undefined) return undefined;
     const { memory, bits } = this.#guest.kernel;
     const base = bits === 64 ? cpu.GS_BASE : cpu.FS_BASE;
     try {
       return this.#guest.tasks.read(memory.pointer(BigInt.asUintN(bits, base + this.#place)));
     } catch {
-      // Slower, but sure: the list of tasks.
+      // What stands there is no task.
       return undefined;
     }
   }

@@ -52,7 +52,10 @@ export class ProcessEvents {
 
     // kernel/fork.c, (task, mm), from exit_mm() and exec_mmap(). Before 5.5 it is one function for both.
     const onLeave = (cpu: Cpu): void => this.#onLeave(readArgument(cpu, 0, bits), readArgument(cpu, 1, bits));
-    const onCurrentLeaves = (cpu: Cpu): void => this.#leave(this.#current.get(cpu));
+    const onCurrentLeaves = (cpu: Cpu): void => {
+      const task = this.#current.find(cpu);
+      if (task) this.#leave(task);
+    };
     const isOne = !hooks.has("exit_mm_release") && hooks.addFirst(["mm_release"], onLeave);
     for (const [first, instead] of isOne ? [] : LEAVES) {
       if (hooks.addFirst([first], onLeave)) continue;
@@ -64,8 +67,8 @@ export class ProcessEvents {
     const ends = ["finalize_exec", "proc_exec_connector"];
     const isTwofold = hooks.addFirst(loads, (cpu) => this.#onExec(cpu, true));
     const isEndKnown = hooks.addFirst(ends, (cpu) => this.#onExecEnd(cpu));
-    if (!isEndKnown) missing("new programs", [...loads, ...ends]);
-    if (isTwofold && !isEndKnown) this.#modules.tellsAtOnce = true;
+    if (!isTwofold && !isEndKnown) missing("new programs", [...loads, ...ends]);
+    this.#modules.tellsAtOnce = !isEndKnown;
   }
 
   #onNewTask(cpu: Cpu, address: bigint): void {
@@ -78,14 +81,14 @@ export class ProcessEvents {
   }
 
   #onExec(cpu: Cpu, isLoading: boolean): void {
-    const task = this.#current.get(cpu);
+    const task = this.#current.getUser(cpu);
     if (task.mm === 0n || task.isKernelThread) return;
     this.#shared.forget(task.kaddr);
     this.#begin(task, isLoading);
   }
 
   #onExecEnd(cpu: Cpu): void {
-    const task = this.#current.get(cpu);
+    const task = this.#current.getUser(cpu);
     const space = this.#spaces.get(task.mm);
     if (!space?.isLoading) {
       // Not told before: a kernel in which the name comes late.

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type GuestKit, listKits } from "./guest-kits";
 import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
+
+const LINUX_KERNEL = resolve(__dirname, "../../src/guest/linux/linux-kernel.js");
 
 /** What a task logged that it did. */
 export interface Act {
@@ -34,10 +36,23 @@ export interface EventRun {
 export const EVENT_KITS = listKits();
 
 /** Calls of all four types, from power-on; when the task waits, it is told to go, and what came until then is forgotten. */
-const WATCH = (serial: string, name: string | undefined, file: string, types: readonly string[]): string => `
+const WATCH = (
+  serial: string,
+  name: string | undefined,
+  file: string,
+  types: readonly string[],
+  hidden: readonly string[],
+): string => `
   import { CallbackManager, getRunningProcess, listCallbacks, writeVa } from "rebox";
   import { copyFileSync, writeFileSync } from "node:fs";
   ${scriptPrelude(serial)}
+  import { createRequire } from "node:module";
+  const { LinuxKernel } = createRequire("/")(${JSON.stringify(LINUX_KERNEL)});
+  const hidden: readonly string[] = ${JSON.stringify(hidden)};
+  const { findSymbol } = LinuxKernel.prototype;
+  LinuxKernel.prototype.findSymbol = function (...names: string[]) {
+    return findSymbol.call(this, ...names.filter((name) => !hidden.includes(name)));
+  };
   let cm: CallbackManager;
   const seen: object[] = [];
   const ran = new Set<bigint>();
@@ -86,6 +101,8 @@ export async function watchTask(options: {
   readonly kit: GuestKit;
   readonly cpus?: number;
   readonly types?: readonly string[];
+  /** Symbols that the kernel is made to lack. */
+  readonly hidden?: readonly string[];
 }): Promise<EventRun> {
   const folder = mkdtempSync(join(tmpdir(), "rebox-events-"));
   const types = options.types ?? ["CREATEPROC_CB", "REMOVEPROC_CB"];
@@ -100,7 +117,7 @@ export async function watchTask(options: {
       timeoutMs: 180_000,
       qemuArgs: ["-smp", String(options.cpus ?? 1)],
       reboxArgs: options.kit.profile === undefined ? [] : ["-c", config],
-      script: (serial) => WATCH(serial, options.waits, file, types),
+      script: (serial) => WATCH(serial, options.waits, file, types, options.hidden ?? []),
     });
     assert.equal(run.status, 0, run.stderr);
     assert.equal(run.stderr, "");
