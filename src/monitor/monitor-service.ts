@@ -76,5 +76,7 @@ function describe(error: unknown, isForPerson: boolean): string {
 }
 
 function refuseShell(line: string): Promise<never> {
-  return Promise.reject(new Error(`sh ${line}: this version of rebox has no shell yet; use custom for scripts' commands`));
+  return Promise.reject(
+    new Error(`sh ${line}: this version of rebox has no shell yet; use custom for scripts' commands`),
+  );
 }
