@@ -7,8 +7,10 @@ import { type MachineFacts, readMachineFacts } from "./machine-facts";
 import type { Measure } from "./measure";
 import { blockBegin } from "./measures/block-begin";
 import { contextChange } from "./measures/context-change";
+import { eventRates } from "./measures/event-rates";
 import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
+import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
@@ -26,6 +28,8 @@ const MEASURES: readonly Measure[] = [
   startUp,
   contextChange,
   rejectedEvents,
+  eventRates,
+  hookChanges,
   scripts,
 ];
 const NAMES = MEASURES.map(({ name }) => name);

@@ -9,16 +9,20 @@ type Signature = readonly (Kind | `${Kind}?`)[];
 export const CALLED: Readonly<Record<string, Signature>> = {
   findPa: ["bigint", "bigint"],
   getBlockCount: [],
+  getOsBits: [],
   getRunningProcess: ["number?"],
   isMonitoredProcess: ["bigint"],
   listCallbacks: [],
   listCommands: [],
   listModules: [],
+  getSystemTime: [],
   readIoPort: ["number", "number"],
   setBlockCounting: ["boolean"],
   startMonitoringProcess: ["bigint"],
   stopMonitoringProcess: ["bigint", "boolean?"],
+  symToVa: ["bigint", "string", "string"],
   vaToPa: ["bigint", "bigint"],
+  vaToSym: ["bigint", "bigint"],
   writeIoPort: ["number", "number", "number"],
   writeRegister: ["number", "string", "bigint"],
   writeSegmentRegister: ["number", "string", "number", "bigint", "number", "number"],
@@ -43,6 +47,8 @@ export const OWN: readonly string[] = [
   ...["CallbackManager", "Cpu", "Engine", "EngineStartError", "EngineUsageError", "EventBatch", "MemoryError"],
   ...["QmpError", "ScriptError", "TranslationBlock", "TriggerError", "getNumCpus", "hot", "isKernelRunning"],
   ...["readCpu", "readPa", "readVa", "viewPa", "writePa", "writeVa"],
+  ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
+  ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
 ];
 
 /** What needs the permission `modules`: it concerns other scripts. */
