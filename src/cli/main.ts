@@ -2,6 +2,7 @@
 import { lendNames, nameModule, unregisterModule } from "../callbacks/callback-registry";
 import { useProfile } from "../guest/guest";
 import * as rebox from "../index";
+import { MonitorService } from "../monitor/monitor-service";
 import { ExitStatus } from "./exit-status";
 import { runProgram } from "./program";
 import { getProjectFolder } from "./project-folder";
@@ -22,6 +23,10 @@ async function main(): Promise<number> {
     nameModule,
     replaceModule: lendNames,
     disposeModule: unregisterModule,
+    serveMonitors: (scripts) => {
+      const service = new MonitorService(rebox.Engine.get().native, scripts);
+      return () => service.close();
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     processEvents: process,

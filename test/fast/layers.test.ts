@@ -17,6 +17,7 @@ const LAYERS = [
   "callbacks",
   "guest-events",
   "scripts",
+  "monitor",
   "index.ts",
   "cli",
 ];
