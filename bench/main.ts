@@ -10,6 +10,7 @@ import { contextChange } from "./measures/context-change";
 import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
 import { idleOverhead } from "./measures/idle-overhead";
+import { linuxGuest } from "./measures/linux-guest";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
@@ -27,6 +28,7 @@ const MEASURES: readonly Measure[] = [
   contextChange,
   rejectedEvents,
   scripts,
+  linuxGuest,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 
