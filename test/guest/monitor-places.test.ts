@@ -35,7 +35,7 @@ test("the terminal's monitor knows scripts", () =>
       while (prompts() <= index) await Promise.race([once(child.stdout, "data"), closed]);
       child.stdin.write(`${line}\n`);
     }
-    assert.deepEqual(await closed, [0, null]);
+    assert.deepEqual(await closed, [0, null], text);
     assert.match(text, /^hi is loaded: handle 1, version 1\r?$/m);
     assert.match(text, /^hi there\r?$/m);
   }));
