@@ -12,6 +12,7 @@ import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
 import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
+import { processEvents } from "./measures/process-events";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
@@ -27,6 +28,7 @@ const MEASURES: readonly Measure[] = [
   haltedCpu,
   startUp,
   contextChange,
+  processEvents,
   rejectedEvents,
   eventRates,
   hookChanges,

@@ -1,5 +1,7 @@
 /** What scripts import as "rebox". */
 
+import { provideGuestEvents } from "./guest-events/provide-guest-events";
+
 export { CallbackManager } from "./callbacks/callback-manager";
 export type { AddressRange, CallbackFilter, ValueFilter } from "./callbacks/callback-filter";
 export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callbacks/callback-types";
@@ -68,3 +70,5 @@ export {
 } from "./scripts/module-control";
 export { ScriptError } from "./scripts/script-error";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";
+
+provideGuestEvents();

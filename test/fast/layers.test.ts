@@ -15,6 +15,7 @@ const LAYERS = [
   "engine",
   "guest",
   "callbacks",
+  "guest-events",
   "scripts",
   "monitor",
   "index.ts",
