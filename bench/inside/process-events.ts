@@ -26,9 +26,11 @@ async function main([variant, ...argv]: readonly string[]): Promise<void> {
     if (variant === "modules") callbacks.addCallback("LOADMODULE_CB", count);
   }
   calls = 0;
-  await engine.ended;
-  const report: ProcessEventsReport = { calls };
-  process.send?.(report);
+  // The process ends with the machine, just after this.
+  engine.on("shutdown", () => {
+    const report: ProcessEventsReport = { calls };
+    process.send?.(report);
+  });
 }
 
 void main(process.argv.slice(2));
