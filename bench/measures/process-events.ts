@@ -33,7 +33,6 @@ export const processEvents: Measure = {
         const before = guest.cpuTimeMs;
         time[add](Number(await guest.waitForFact("workload.forks_ms")));
         cpu[add](guest.cpuTimeMs - before);
-        guest.proceed();
         const { calls } = await guest.waitForMessage<ProcessEventsReport>();
         if (side === "rebox") events.addRebox(calls);
       });

@@ -9,6 +9,7 @@ import type { EventBatch } from "./event-batch";
 import { EVENT_KINDS } from "./event-kinds";
 import { isGuestEventType, requestReplay, updateWatched, withdrawReplay } from "./guest-events";
 import { holdGuest, releaseHolds } from "./guest-holds";
+import { noteCalls, takeCutOff } from "./running-call";
 import { TranslationBlock } from "./translation-block";
 
 /** One registered callback. */
@@ -62,10 +63,20 @@ function findRunning(listenerId: number): RegisteredCallback | undefined {
   return byListener.get(listenerId) ?? leaving.get(listenerId);
 }
 
+/** A guest event's callback takes the callback with it in which the event was raised. */
+function removeInner(outerId: number): void {
+  const innerId = takeCutOff();
+  const inner = innerId === undefined || innerId === outerId ? undefined : byListener.get(innerId);
+  if (!inner) return;
+  Engine.get().native.removeListener(inner.listenerId);
+  onFailure(inner, undefined, true);
+}
+
 function onFailure(callback: RegisteredCallback | undefined, thrown: unknown, cutOff: boolean): void {
   if (!callback) {
     return;
   }
+  if (cutOff) removeInner(callback.listenerId);
   const engine = Engine.get();
   callback.errors++;
   if (cutOff) {
@@ -128,7 +139,9 @@ function listen(
     );
   }
   if (isGuestEventType(type)) {
-    return native.addGuestListener(kind, callback, filter, options.pgd);
+    const call = { listenerId: 0 };
+    call.listenerId = native.addGuestListener(kind, noteCalls(call, callback), filter, options.pgd);
+    return call.listenerId;
   }
   return native.addListener(kind, callback, filter, stream?.batch, stream?.drop ?? false);
 }

@@ -11,7 +11,8 @@ import type { LinuxKernel } from "../guest/linux/linux-kernel";
 
 /** What the hooks belong to in lists of callbacks: no script has this number. */
 const MODULE_HANDLE = 0;
-const MODULE_NAME = "process and module events";
+/** What they are called where callbacks that failed are told. */
+export const HOOKS_NAME = "process and module events";
 /** What GCC may have made of a function of which it saw every call; its first argument stays. */
 const SUFFIXES = ["", ".isra.0", ".constprop.0"];
 
@@ -23,7 +24,7 @@ export class KernelHooks {
 
   constructor(kernel: LinuxKernel) {
     this.#kernel = kernel;
-    nameModule(MODULE_HANDLE, MODULE_NAME);
+    nameModule(MODULE_HANDLE, HOOKS_NAME);
   }
 
   /** Tells whether the kernel has a function. */
@@ -53,7 +54,7 @@ export class KernelHooks {
     const count = (this.#failures.get(what) ?? 0) + 1;
     this.#failures.set(what, count);
     const problem = error instanceof Error ? error : new Error(String(error));
-    Engine.get().emit("callbackError", { callback: what, script: MODULE_NAME, error: problem, count, removed: false });
+    Engine.get().emit("callbackError", { callback: what, script: HOOKS_NAME, error: problem, count, removed: false });
   }
 
   #find(name: string): bigint | undefined {

@@ -32,7 +32,7 @@ export class LinuxEventSource implements GuestEventSource {
     if (this.#watched.size === 0) return;
     try {
       this.#noteProcesses();
-      new ProcessEvents(this.guest, this.#spaces, this.#modules).hook(this.#hooks);
+      new ProcessEvents(this.guest, this.#spaces, this.#modules).hook(this.#hooks, this.#watchesModules);
       if (this.#watchesModules) {
         this.#modules.hook(this.#hooks);
         hookKernelModules(this.guest, this.#hooks);

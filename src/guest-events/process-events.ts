@@ -39,8 +39,12 @@ export class ProcessEvents {
     this.#shared = new SharedMemory(guest);
   }
 
-  /** Hooks the functions of the kernel where processes begin and end. */
-  hook(hooks: KernelHooks): void {
+  /**
+   * Hooks the functions of the kernel where processes begin and end.
+   *
+   * @param withModules somebody wants to know of modules too
+   */
+  hook(hooks: KernelHooks, withModules: boolean): void {
     const { bits } = this.#guest.kernel;
     const missing = (what: string, names: readonly string[]): void =>
       hooks.fail(what, new Error(`the guest's kernel has none of the functions ${names.join(", ")}`));
@@ -66,7 +70,9 @@ export class ProcessEvents {
     const loads = hooks.has("begin_new_exec") ? ["setup_new_exec"] : [];
     const ends = ["finalize_exec", "proc_exec_connector"];
     const isTwofold = hooks.addFirst(loads, (cpu) => this.#onExec(cpu, true));
-    const isEndKnown = hooks.addFirst(ends, (cpu) => this.#onExecEnd(cpu));
+    // When all of a program is mapped matters to its modules only.
+    const isEndWanted = withModules || !isTwofold;
+    const isEndKnown = isEndWanted && hooks.addFirst(ends, (cpu) => this.#onExecEnd(cpu));
     if (!isTwofold && !isEndKnown) missing("new programs", [...loads, ...ends]);
     this.#modules.tellsAtOnce = !isEndKnown;
   }

@@ -2,6 +2,7 @@ import { isAnyGuestEventWatched, setFirstWatchListener, setGuestEventSource } fr
 import { Engine } from "../engine/engine";
 import { getGuest } from "../guest/guest";
 import { AttachError } from "../guest/linux/attach-error";
+import { HOOKS_NAME } from "./kernel-hooks";
 import { LinuxEventSource } from "./linux-event-source";
 
 /** How often it is tried while no kernel runs yet. */
@@ -37,8 +38,7 @@ function attach(): void {
 
 function explain(thrown: unknown): void {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const what = "process and module events";
-  Engine.get().emit("callbackError", { callback: what, script: "rebox", error, count: 1, removed: false });
+  Engine.get().emit("callbackError", { callback: "attach", script: HOOKS_NAME, error, count: 1, removed: false });
 }
 
 /** Another kernel may run after a reset, and after loadVm(), which resumes the guest. */
@@ -59,6 +59,10 @@ function followEngine(): void {
       // The same kernel at another time: other processes.
       source.renew();
     }
+  });
+  // The callback that did not return is gone; the hook that it was called from has to come back.
+  engine.on("callbackError", ({ script, removed }) => {
+    if (removed && script === HOOKS_NAME) source?.renew();
   });
   for (const end of ["shutdown", "crashed"] as const) {
     engine.on(end, () => {

@@ -245,3 +245,29 @@ test("a hook that reads garbage reports nothing, is counted, and the guest and t
   assert.equal(run.stderr.match(/callback wake_up_new_task of process and module events failed: /g)?.length, 1);
   assert.match(run.stderr, /wake_up_new_task of process and module events failed 6 times/);
 });
+
+test("a callback that does not return is removed, and the others are called for later processes", async () => {
+  const run = await runGuest({
+    task: "forkstorm",
+    parameters: { acts: 100, now: 1 },
+    reboxArgs: ["--callback-limit", "300"],
+    trust: true,
+    script: () => `
+      import { CallbackManager } from "rebox";
+      let cm: CallbackManager, print: (text: string) => void, endless = 0, later = 0;
+      export function initialize_callbacks(handle: number, printer: (text: string) => void): void {
+        cm = new CallbackManager(handle);
+        print = printer;
+        cm.addCallback("CREATEPROC_CB", (pid, pgd, name) => { if (name === "forkstorm") { endless++; for (;;); } }, { name: "endless" });
+        cm.addCallback("CREATEPROC_CB", () => { if (endless > 0) later++; });
+      }
+      export function clean(): void {
+        print(endless + " " + (later > 20) + " " + cm.callbackExists("endless"));
+        cm.clean();
+      }
+    `,
+  });
+  assert.equal(run.truth.get("forkstorm.done"), "1");
+  assert.deepEqual(run.messages, ["1 true false"]);
+  assert.match(run.stderr, /endless did not return within 300 ms/);
+});

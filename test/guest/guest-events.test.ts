@@ -222,6 +222,8 @@ test("raised in a callback, it is called before that returns, and its promise ho
       let cm: CallbackManager;
       export function initialize_callbacks(handle: number, print: (text: string) => void): void {
         cm = new CallbackManager(handle);
+        // The guest's own processes are not told.
+        setGuestEventSource({ watch: () => {}, listProcesses: () => [], listModules: () => [] });
         let changes = 0, calls = 0;
         const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
         cm.addCallback("CREATEPROC_CB", async (pid, pgd, name) => {

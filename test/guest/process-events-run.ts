@@ -132,11 +132,38 @@ export async function watchTask(options: {
   }
 }
 
-function readActs(serial: string): Act[] {
+/** Reads what a task says that it did. */
+export function readActs(serial: string): Act[] {
   return [...serial.matchAll(/^rebox-act: (\d+) (\w+) (.*?)\r?$/gm)].map(([, number, what, values], index) => {
     assert.equal(Number(number), index);
     // A name may hold anything, so it comes last.
     const pairs = [...values!.matchAll(/(\w+)=(.*?)(?= \w+=|\s*$)/g)];
     return { what: what!, values: new Map(pairs.map(([, key, value]) => [key!, value!])) };
+  });
+}
+
+/** What a log of acts must give: "+pid name" for each address space that begins, "-pid name" for each that ends. */
+export function expectEvents(acts: readonly Act[]): string[] {
+  const names = new Map<string, string>();
+  return acts.flatMap(({ what, values }) => {
+    const [pid, child, name] = ["pid", "child", "name"].map((key) => values.get(key)!);
+    const before = names.get(pid!);
+    switch (what) {
+      case "fork":
+      case "vforkexec":
+        names.set(child!, name!);
+        return [`+${child} ${name}`];
+      case "exec":
+      case "texec":
+        names.set(pid!, name!);
+        return [`-${pid} ${before}`, `+${pid} ${name}`];
+      case "rename":
+        names.set(pid!, name!);
+        return [];
+      case "exit":
+        return [`-${pid} ${name}`];
+      default:
+        return [];
+    }
   });
 }

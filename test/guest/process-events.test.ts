@@ -1,35 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Act, EVENT_KITS, type SeenEvent, watchTask } from "./process-events-run";
+import { EVENT_KITS, expectEvents, type SeenEvent, watchTask } from "./process-events-run";
 
 /** What is hooked first. */
 const FIRST_CHOICE = ["exit_mm_release", "exec_mm_release", "setup_new_exec"];
-
-/** What a log of acts must give: "+pid name" for each address space that begins, "-pid name" for each that ends. */
-function expectEvents(acts: readonly Act[]): string[] {
-  const names = new Map<string, string>();
-  return acts.flatMap(({ what, values }) => {
-    const [pid, child, name] = ["pid", "child", "name"].map((key) => values.get(key)!);
-    const before = names.get(pid!);
-    switch (what) {
-      case "fork":
-      case "vforkexec":
-        names.set(child!, name!);
-        return [`+${child} ${name}`];
-      case "exec":
-      case "texec":
-        names.set(pid!, name!);
-        return [`-${pid} ${before}`, `+${pid} ${name}`];
-      case "rename":
-        names.set(pid!, name!);
-        return [];
-      case "exit":
-        return [`-${pid} ${name}`];
-      default:
-        return [];
-    }
-  });
-}
 
 /** Checks that what ends is what began, under the same pgd, and that it has run there meanwhile. */
 function checkSpaces(events: readonly SeenEvent[]): void {
