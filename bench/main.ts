@@ -7,8 +7,10 @@ import { type MachineFacts, readMachineFacts } from "./machine-facts";
 import type { Measure } from "./measure";
 import { blockBegin } from "./measures/block-begin";
 import { contextChange } from "./measures/context-change";
+import { eventRates } from "./measures/event-rates";
 import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
+import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { linuxGuest } from "./measures/linux-guest";
 import { rejectedEvents } from "./measures/rejected-events";
@@ -27,6 +29,8 @@ const MEASURES: readonly Measure[] = [
   startUp,
   contextChange,
   rejectedEvents,
+  eventRates,
+  hookChanges,
   scripts,
   linuxGuest,
 ];
