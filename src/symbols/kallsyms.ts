@@ -14,6 +14,7 @@ export class Kallsyms implements SymbolTable {
   readonly #compressed: Uint8Array;
   readonly #tokens: readonly Uint8Array[];
   #names: NameIndex | undefined;
+  #made: (GuestSymbol | undefined)[] | undefined;
 
   /**
    * @param image the kernel image; copied from, not kept
@@ -57,7 +58,10 @@ export class Kallsyms implements SymbolTable {
 
   findSymbol(address: bigint): GuestSymbol | undefined {
     const symbol = this.#addresses.find(address);
-    return symbol === undefined ? undefined : this.#get(symbol);
+    if (symbol === undefined) return undefined;
+    // Those that are asked for are asked for again: making the name's text takes longest.
+    this.#made ??= Array.from<GuestSymbol | undefined>({ length: this.count });
+    return (this.#made[symbol] ??= this.#get(symbol));
   }
 
   *symbols(): IterableIterator<GuestSymbol> {
