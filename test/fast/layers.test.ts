@@ -16,6 +16,7 @@ const LAYERS = [
   "guest",
   "callbacks",
   "scripts",
+  "commands",
   "index.ts",
   "cli",
 ];

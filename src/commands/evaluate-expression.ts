@@ -1,0 +1,53 @@
+import { inspect } from "node:util";
+import { createContext, Script } from "node:vm";
+import { transformSync } from "esbuild";
+import { findGuest } from "../guest/guest";
+import { CommandError } from "./command-error";
+import type { CommandSession } from "./command-session";
+import { evaluate } from "./expression";
+
+/** How long an expression may compute before it awaits, in milliseconds. */
+const LIMIT_MS = 5000;
+const contexts = new WeakMap<CommandSession, object>();
+
+/**
+ * Evaluates a TypeScript or JavaScript expression, or statements of which the last one has the value. All that scripts
+ * import from "rebox" is at hand by its name, and `cpu`, `guest`, `pgd` and the session's variables as `$name`.
+ *
+ * @returns the value, awaited when it is a promise
+ * @throws CommandError with what the code threw
+ */
+export async function evaluateScript(source: string, session: CommandSession): Promise<unknown> {
+  const context = getContext(session);
+  try {
+    const { code } = transformSync(source, { loader: "ts", target: "node20", logLevel: "silent" });
+    const result: unknown = new Script(code, { filename: "expression" }).runInContext(context, { timeout: LIMIT_MS });
+    return await result;
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? `${error.name}: ${error.message}` : inspect(error));
+  }
+}
+
+/** One for each session, so that what an expression declares is there in the next one. */
+function getContext(session: CommandSession): object {
+  const known = contexts.get(session);
+  if (known) return known;
+  const names = { ...session.api, console, Buffer, setTimeout, clearTimeout };
+  const live = {
+    cpu: () => session.cpu,
+    guest: () => findGuest(),
+    pgd: () => session.pgd,
+  };
+  for (const [name, get] of Object.entries(live)) Object.defineProperty(names, name, { get, enumerable: true });
+  const scope = new Proxy(names as Record<string, unknown>, {
+    has: (target, name) => name in target || (typeof name === "string" && session.variables.has(name.slice(1))),
+    get: (target, name) => {
+      const variable =
+        typeof name === "string" && name.startsWith("$") ? session.variables.get(name.slice(1)) : undefined;
+      return variable === undefined ? Reflect.get(target, name) : evaluate(variable, session);
+    },
+  });
+  const context = createContext(scope);
+  contexts.set(session, context);
+  return context;
+}
