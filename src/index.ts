@@ -66,5 +66,6 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { startShell } from "./shell/start-shell";
 export { ScriptError } from "./scripts/script-error";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";

@@ -17,6 +17,7 @@ const LAYERS = [
   "callbacks",
   "scripts",
   "commands",
+  "shell",
   "index.ts",
   "cli",
 ];

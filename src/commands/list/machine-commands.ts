@@ -19,11 +19,10 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     help: "Lets the guest go on.",
     parse: (input) => input.end(),
     run: async (_, session) => {
-      if (session.release) {
-        session.release();
-        return textResult("the guest goes on");
-      }
-      await Engine.get().resume();
+      const engine = Engine.get();
+      session.release?.();
+      // Held by a callback, it may be paused besides.
+      if (!session.release || engine.state === "paused") await engine.resume();
       return textResult("the guest goes on");
     },
   }),
