@@ -1,5 +1,7 @@
 /** What scripts import as "rebox". */
 
+export { BP } from "./breakpoints/breakpoint";
+export type { BreakpointHit, BreakpointOptions, BreakpointType } from "./breakpoints/breakpoint-types";
 export { CallbackManager } from "./callbacks/callback-manager";
 export type { AddressRange, CallbackFilter, ValueFilter } from "./callbacks/callback-filter";
 export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callbacks/callback-types";

@@ -6,14 +6,21 @@ import { getRunningProcess } from "../guest/processes";
 import { ModuleOwner } from "../ownership/module-owner";
 import { AddressNamer } from "./address-namer";
 import { CommandError } from "./command-error";
+import type { CommandValue } from "./command-result";
 import type { NameSource } from "./expression";
-import { resolveSymbol } from "./resolve-symbol";
+import { resolveSymbol } from "../guest/linux/resolve-symbol";
 
 /** The process that a session looks at. */
 export interface ChosenProcess {
   readonly pid: number;
   readonly pgd: bigint;
   readonly name: string;
+}
+
+/** Something that happened. */
+export interface Notice {
+  readonly text: string;
+  readonly data: CommandValue;
 }
 
 /** One user's view of the guest: which vCPU and process commands are about, variables and aliases. */
@@ -28,6 +35,8 @@ export class CommandSession implements NameSource {
   /** Set by "quit" of one session, which is not the end of the guest. */
   wantsEnd = false;
 
+  /** Is told what happens without being asked for: a breakpoint was hit. */
+  onNotice: ((notice: Notice) => void) | undefined;
   /** Ends the hold of the guest in which the session was started, if it was. */
   release: (() => void) | undefined;
 

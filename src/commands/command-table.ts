@@ -2,6 +2,7 @@ import { findNearestName } from "../config/nearest-name";
 import type { Command } from "./command";
 import { CommandError } from "./command-error";
 import { BACKTRACE_COMMANDS } from "./list/backtrace-commands";
+import { BREAKPOINT_COMMANDS } from "./list/breakpoint-commands";
 import { CODE_COMMANDS } from "./list/code-commands";
 import { createHelpCommand } from "./list/help-command";
 import { MACHINE_COMMANDS } from "./list/machine-commands";
@@ -12,6 +13,7 @@ import { REGISTER_COMMANDS } from "./list/register-commands";
 import { SCRIPT_COMMANDS } from "./list/script-commands";
 import { SEARCH_COMMANDS } from "./list/search-commands";
 import { SESSION_COMMANDS } from "./list/session-commands";
+import { STEP_COMMANDS } from "./list/step-commands";
 import { STRUCT_COMMANDS } from "./list/struct-commands";
 import { SYMBOL_COMMANDS } from "./list/symbol-commands";
 
@@ -21,7 +23,8 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   registers: REGISTER_COMMANDS,
   memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS],
   code: [...CODE_COMMANDS, ...BACKTRACE_COMMANDS],
-  machine: MACHINE_COMMANDS,
+  breakpoints: BREAKPOINT_COMMANDS,
+  machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
   scripts: SCRIPT_COMMANDS,
   shell: [...SESSION_COMMANDS, createHelpCommand({ get: getCommand, groups: listCommandGroups })],
 };

@@ -28,6 +28,31 @@ export async function evaluateScript(source: string, session: CommandSession): P
   }
 }
 
+/**
+ * Compiles a condition.
+ *
+ * @returns what evaluates it, with `cpu` being the vCPU that it is given
+ * @throws CommandError when it is no expression
+ */
+export function compileCondition(source: string, session: CommandSession): (cpuIndex: number) => boolean {
+  const context = getContext(session);
+  let script: Script;
+  try {
+    script = new Script(transformSync(source, { loader: "ts", target: "node20", logLevel: "silent" }).code);
+  } catch (error) {
+    throw new CommandError(`the condition cannot be read: ${error instanceof Error ? error.message : inspect(error)}`);
+  }
+  return (cpuIndex) => {
+    const before = session.cpuIndex;
+    session.cpuIndex = cpuIndex;
+    try {
+      return Boolean(script.runInContext(context));
+    } finally {
+      session.cpuIndex = before;
+    }
+  };
+}
+
 /** One for each session, so that what an expression declares is there in the next one. */
 function getContext(session: CommandSession): object {
   const known = contexts.get(session);

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import type { JsonValue } from "../commands/render-json";
 import type { ControlAnswer, ControlRequest } from "./control-server";
 import type { LineAnswer } from "./line-runner";
 import type { LineTarget } from "./line-shell";
@@ -10,6 +11,7 @@ const GONE = "the engine has ended the connection";
 export class ControlClient implements LineTarget {
   prompt = "rebox> ";
   isOver = false;
+  onNotice: LineTarget["onNotice"];
   readonly #waiting = new Map<number, (answer: LineAnswer) => void>();
   #nextId = 1;
 
@@ -61,7 +63,9 @@ export class ControlClient implements LineTarget {
   }
 
   #receive(text: string): void {
-    const { id = 0, prompt, isOver, ...answer } = JSON.parse(text) as ControlAnswer;
+    const received = JSON.parse(text) as ControlAnswer | { readonly notice: string; readonly data: JsonValue };
+    if ("notice" in received) return this.onNotice?.({ text: received.notice, data: received.data });
+    const { id = 0, prompt, isOver, ...answer } = received;
     this.prompt = prompt;
     this.isOver = isOver;
     this.#waiting.get(id)?.(answer);

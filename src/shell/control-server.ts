@@ -1,7 +1,10 @@
 import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import type { CommandResult } from "../commands/command-result";
 import { CommandSession } from "../commands/command-session";
+import { renderJson } from "../commands/render-json";
+import { renderText } from "../commands/render-text";
 import { type LineAnswer, LineRunner } from "./line-runner";
 
 /** Longer requests end their connection, in bytes. */
@@ -67,6 +70,11 @@ export class ControlServer {
   #serve(socket: Socket): void {
     const session = new CommandSession(this.api);
     const runner = new LineRunner(session);
+    session.onNotice = ({ text, data }) => {
+      const notice: CommandResult = { kind: "data", text, data };
+      if (socket.writable)
+        socket.write(`${JSON.stringify({ notice: renderText(notice), data: renderJson(notice) })}\n`);
+    };
     let pending = 0;
     this.#sockets.add(socket);
     // The other side may go at any time.

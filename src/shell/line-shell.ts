@@ -2,6 +2,9 @@ import { createInterface } from "node:readline";
 import type { CommandSession } from "../commands/command-session";
 import { listCommandNames } from "../commands/command-table";
 import { toPlainText } from "../commands/plain-text";
+import type { CommandResult } from "../commands/command-result";
+import { type JsonValue, renderJson } from "../commands/render-json";
+import { renderText } from "../commands/render-text";
 import { Engine } from "../engine/engine";
 import { type LineAnswer, LineRunner } from "./line-runner";
 
@@ -18,6 +21,8 @@ export interface LineTarget {
   readonly prompt: string;
   readonly isOver: boolean;
   run(line: string): Promise<LineAnswer>;
+  /** Is told what happens without being asked for. */
+  onNotice: ((notice: { readonly text: string; readonly data: JsonValue }) => void) | undefined;
   /** Ctrl-C. */
   interrupt(): Promise<LineAnswer>;
 }
@@ -25,7 +30,8 @@ export interface LineTarget {
 /** Makes a session of this process what a shell speaks with. */
 export function createLocalTarget(session: CommandSession): LineTarget {
   const runner = new LineRunner(session);
-  return {
+  const target: LineTarget = {
+    onNotice: undefined,
     get prompt() {
       return session.prompt;
     },
@@ -36,6 +42,11 @@ export function createLocalTarget(session: CommandSession): LineTarget {
     // Not behind the lines that wait: it is to stop what goes on now.
     interrupt: () => new LineRunner(session).run("pause"),
   };
+  session.onNotice = ({ text, data }) => {
+    const notice: CommandResult = { kind: "data", text, data };
+    target.onNotice?.({ text: renderText(notice), data: renderJson(notice) });
+  };
+  return target;
 }
 
 /** Writes an answer as the shell shows it. */
@@ -68,6 +79,9 @@ export async function runLineShell(
       lines.prompt();
     });
   });
+  target.onNotice = ({ text, data }) => {
+    output.write(json ? `${JSON.stringify({ notice: data })}\n` : `${text}\n`);
+  };
   const ask = () => {
     if (!isTerminal) return;
     lines.setPrompt(prompt());

@@ -15,6 +15,7 @@ const LAYERS = [
   "engine",
   "guest",
   "callbacks",
+  "breakpoints",
   "scripts",
   "commands",
   "shell",

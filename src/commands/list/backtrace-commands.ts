@@ -1,4 +1,5 @@
 import { getGuest } from "../../guest/guest";
+import { getRunningProcess } from "../../guest/processes";
 import type { LinuxGuest } from "../../guest/linux/linux-guest";
 import { AddressNamer } from "../address-namer";
 import { Backtrace } from "../backtrace";
@@ -33,7 +34,8 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
     run: (text, session) => {
       const guest = getGuest();
       const process = text === undefined ? undefined : getProcess(text, session);
-      const pgd = process ? process.pgd : session.userPgd(guest);
+      // Without a process it is about the vCPU, whatever process the session looks at.
+      const pgd = process ? process.pgd : (guest.findProcess(getRunningProcess(session.cpuIndex))?.pgd ?? 0n);
       const user = pgd === 0n ? guest.kernel.memory : guest.kernel.space(pgd);
       const isRunning = process !== undefined && isOnCpu(guest, process.kaddr);
       if (process && isRunning)

@@ -1,5 +1,5 @@
-import { KERNEL } from "../guest/linux/guest-module";
-import type { LinuxGuest } from "../guest/linux/linux-guest";
+import { KERNEL } from "./guest-module";
+import type { LinuxGuest } from "./linux-guest";
 
 /**
  * Finds a symbol by its name.
