@@ -9,6 +9,7 @@ import type { CommandSession } from "../command-session";
 import { Disassembler } from "../disassembler";
 import { evaluate } from "../expression";
 import { readGuestBytes } from "../guest-bytes";
+import { StepCounter } from "../step-counter";
 import { resumeUntilPaused, setPausingBreakpoint } from "../stop-at";
 
 const LONGEST_INSTRUCTION = 15;
@@ -44,20 +45,16 @@ function showPlace(session: CommandSession): CommandResult {
   return { kind: "data", text, data: { address, symbol, instruction } };
 }
 
-/** Lets the chosen vCPU begin so many more instructions, whatever they are: an interrupt is stepped into. */
+/** Lets the chosen vCPU begin so many more instructions. */
 async function stepInstructions(session: CommandSession, count: bigint): Promise<void> {
   const { cpuIndex, callbacks } = session;
-  const start = session.cpu.RIP;
-  let isFirst = true;
-  let left = count;
+  const counter = new StepCounter(session.cpu, session.codeBits, count);
+  let isDone = false;
   startMonitoringProcess(ALL_PROCESSES);
-  const name = callbacks.addCallback("INSN_BEGIN_CB", (index, cpu) => {
-    if (index !== cpuIndex) return undefined;
-    const wasFirst = isFirst;
-    isFirst = false;
-    // The instruction at which the guest stands begins once more.
-    if (wasFirst && cpu.RIP === start) return undefined;
-    return --left <= 0n ? Engine.get().pause() : undefined;
+  const name = callbacks.addCallback("INSN_BEGIN_CB", (index) => {
+    if (isDone || index !== cpuIndex || !counter.begin()) return undefined;
+    isDone = true;
+    return Engine.get().pause();
   });
   try {
     await resumeUntilPaused(session);
@@ -83,7 +80,7 @@ export const STEP_COMMANDS: readonly Command[] = [
     name: "step",
     aliases: ["si", "t"],
     usage: "[COUNT]",
-    help: "Executes one instruction of the chosen vCPU, or COUNT. An interrupt that comes is stepped into.",
+    help: "Executes one instruction of the chosen vCPU, or COUNT. Interrupts and faults in between are passed over in 64-bit mode, and stepped into in others.",
     parse: (input, session) => {
       const text = input.find();
       const count = text === undefined ? 1n : evaluate(text, session);
