@@ -1,4 +1,4 @@
-import { Decoder, DecoderOptions, FlowControl, Formatter, FormatterSyntax, type Instruction } from "iced-x86";
+import { Decoder, DecoderError, DecoderOptions, FlowControl, Formatter, FormatterSyntax, type Instruction } from "iced-x86";
 
 /** One instruction of the guest. */
 export interface DecodedInstruction {
@@ -47,6 +47,7 @@ export class Disassembler {
         const start = decoder.position;
         const instruction = decoder.decode();
         try {
+          if (decoder.lastError === DecoderError.NoMoreBytes) return;
           yield describe(instruction, Buffer.from(bytes.subarray(start, decoder.position)));
         } finally {
           instruction.free();

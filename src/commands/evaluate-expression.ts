@@ -55,8 +55,15 @@ export function compileCondition(source: string, session: CommandSession): (cpuI
 
 /** One for each session, so that what an expression declares is there in the next one. */
 function getContext(session: CommandSession): object {
-  const known = contexts.get(session);
-  if (known) return known;
+  const context = contexts.get(session) ?? createFor(session);
+  contexts.set(session, context);
+  // The context asks an object with traps for its own globals too: variables are copied instead.
+  for (const name of Object.keys(context).filter((name) => name.startsWith("$"))) Reflect.deleteProperty(context, name);
+  for (const [name, value] of session.variables) Reflect.set(context, `$${name}`, evaluate(value, session));
+  return context;
+}
+
+function createFor(session: CommandSession): object {
   const names = { ...session.api, console, Buffer, setTimeout, clearTimeout };
   const live = {
     cpu: () => session.cpu,
@@ -64,15 +71,5 @@ function getContext(session: CommandSession): object {
     pgd: () => session.pgd,
   };
   for (const [name, get] of Object.entries(live)) Object.defineProperty(names, name, { get, enumerable: true });
-  const scope = new Proxy(names as Record<string, unknown>, {
-    has: (target, name) => name in target || (typeof name === "string" && session.variables.has(name.slice(1))),
-    get: (target, name) => {
-      const variable =
-        typeof name === "string" && name.startsWith("$") ? session.variables.get(name.slice(1)) : undefined;
-      return variable === undefined ? Reflect.get(target, name) : evaluate(variable, session);
-    },
-  });
-  const context = createContext(scope);
-  contexts.set(session, context);
-  return context;
+  return createContext(names);
 }
