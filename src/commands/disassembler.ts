@@ -1,4 +1,12 @@
-import { Decoder, DecoderError, DecoderOptions, FlowControl, Formatter, FormatterSyntax, type Instruction } from "iced-x86";
+import {
+  Decoder,
+  DecoderError,
+  DecoderOptions,
+  FlowControl,
+  Formatter,
+  FormatterSyntax,
+  type Instruction,
+} from "iced-x86";
 
 /** One instruction of the guest. */
 export interface DecodedInstruction {
