@@ -7,9 +7,12 @@ import { type MachineFacts, readMachineFacts } from "./machine-facts";
 import type { Measure } from "./measure";
 import { blockBegin } from "./measures/block-begin";
 import { contextChange } from "./measures/context-change";
+import { eventRates } from "./measures/event-rates";
 import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
+import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
+import { processEvents } from "./measures/process-events";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
@@ -25,7 +28,10 @@ const MEASURES: readonly Measure[] = [
   haltedCpu,
   startUp,
   contextChange,
+  processEvents,
   rejectedEvents,
+  eventRates,
+  hookChanges,
   scripts,
 ];
 const NAMES = MEASURES.map(({ name }) => name);

@@ -1,5 +1,7 @@
 /** What scripts import as "rebox". */
 
+import { provideGuestEvents } from "./guest-events/provide-guest-events";
+
 export { BP } from "./breakpoints/breakpoint";
 export type { BreakpointHit, BreakpointOptions, BreakpointType } from "./breakpoints/breakpoint-types";
 export { CallbackManager } from "./callbacks/callback-manager";
@@ -71,3 +73,5 @@ export {
 export { startShell } from "./shell/start-shell";
 export { ScriptError } from "./scripts/script-error";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";
+
+provideGuestEvents();

@@ -5,6 +5,7 @@
 #include "events.h"
 #include "guest_events.h"
 #include "machine.h"
+#include "monitor_commands.h"
 #include "monitoring.h"
 #include "qemu_glue.h"
 #include "triggers.h"
@@ -24,6 +25,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitMachine(env, exports);
   InitEvents(env, exports);
   InitGuestEvents(env, exports);
+  InitMonitorCommands(env, exports);
   InitMonitoring(env, exports);
   InitTriggers(env, exports);
   return exports;

@@ -28,6 +28,7 @@ TriggerParams DeviceParams(DeviceEvent& message) {
 }
 
 void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
+  GuardedDelivery guarded(State().guard);
   FireAll(message->event, 0, [] { return EventFacts(); }, [&](napi_value* arguments) -> size_t {
     if (message->event == REBOX_KEYSTROKE) {
       arguments[0] = script_objects.Number(static_cast<uint32_t>(message->numbers[0]));

@@ -15,6 +15,7 @@ class Guard {
 
   void BeginSlice();
   void EndSlice() { slice_active_.store(false, std::memory_order_release); }
+  bool is_watching() const { return slice_active_.load(std::memory_order_relaxed); }
 
   // The longest that one callback may take, in milliseconds; 0 is without limit.
   void set_callback_limit_ms(uint32_t limit_ms) { callback_limit_ms_ = limit_ms; }
@@ -39,4 +40,23 @@ class Guard {
 
   uint64_t watched_call_ = 0;
   int64_t watched_since_ns_ = 0;
+};
+
+// Watches callbacks that are delivered outside of a slice, by the event loop, as those within one.
+class GuardedDelivery {
+ public:
+  explicit GuardedDelivery(Guard& guard) : guard_(guard), own_(!guard.is_watching()) {
+    if (own_) {
+      guard_.BeginSlice();
+    }
+  }
+  ~GuardedDelivery() {
+    if (own_) {
+      guard_.EndSlice();
+    }
+  }
+
+ private:
+  Guard& guard_;
+  const bool own_;
 };

@@ -50,6 +50,7 @@ void RaiseGuestEvent(int kind, uint64_t pgd, const Napi::Value& only, const napi
     return;
   }
   CallScope scope;
+  GuardedDelivery guarded(State().guard);
   uint32_t only_id = only.IsNumber() ? only.As<Napi::Number>().Uint32Value() : 0;
   auto make_facts = [&] {
     EventFacts facts;

@@ -15,6 +15,7 @@
 #include "system/runstate.h"
 #include "system/system.h"
 #include "rebox/faults.h"
+#include "rebox/monitor.h"
 #include <setjmp.h>
 #include <signal.h>
 
@@ -85,6 +86,7 @@ static void *run_main_loop(void *unused)
     replay_mutex_lock();
     bql_lock();
     status = qemu_main_loop();
+    rebox_commands_close();
     qemu_cleanup(status);
     bql_unlock();
     replay_mutex_unlock();
@@ -161,6 +163,7 @@ rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_
     }
 
     rebox_instrument_init();
+    rebox_commands_init();
     rebox_faults_install_handlers();
     qemu_add_vm_change_state_handler(on_run_state, NULL);
     shutdown_notifier.notify = on_shutdown;

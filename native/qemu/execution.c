@@ -10,6 +10,12 @@
 #include "rebox/opcode.h"
 #include "rebox/resumption.h"
 
+/* The block that begins right now was left in the callback of its first instruction, which comes next. */
+static struct {
+    bool active;
+    uint64_t told;
+} resumed_insn;
+
 /*
  * Leaves the generated code when a listener changed what it was generated for; does not return then. env->eip is the
  * next address to execute, and up to stage its events have been reported; whoever subscribed meanwhile waits for the
@@ -58,12 +64,12 @@ static inline void report_block(int cpu_index, rebox_block *block, bool monitore
 }
 
 /* A block that the vCPU left at its start, and comes back to: only who has come since is told. */
-static void resume_block(int cpu_index, CPUX86State *env, rebox_block *block, bool monitored, rebox_resumption stage,
+static void resume_block(int cpu_index, rebox_block *block, bool monitored, rebox_resumption stage,
                          uint64_t told)
 {
     if (stage == REBOX_RESUME_INSN) {
-        /* An instruction's callback was the last: that instruction comes next. */
-        rebox_mark_resumption(env, stage, told);
+        resumed_insn.active = true;
+        resumed_insn.told = told;
     }
     if (told != rebox_last_subscription) {
         rebox_told.newer_than = told;
@@ -81,9 +87,10 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
     uint64_t told = 0;
     rebox_resumption stage = rebox_take_resumption(env, env->eip, &told);
 
+    resumed_insn.active = false;
     monitored = monitored && rebox_is_monitored_now(cpu);
     if (unlikely(stage != REBOX_RESUME_NOTHING)) {
-        resume_block(cpu_index, env, rebox_block_at(rebox_linear_pc(env), translated), monitored, stage, told);
+        resume_block(cpu_index, rebox_block_at(rebox_linear_pc(env), translated), monitored, stage, told);
         return;
     }
     if (rebox_any_pending(cpu_index)) {
@@ -111,7 +118,7 @@ static inline void begin_plain_block(int cpu_index, rebox_block *block, bool mon
 {
     CPUState *cpu = current_cpu;
 
-    if (unlikely(rebox_resumptions) || unlikely(rebox_any_pending(cpu_index)) ||
+    if (unlikely(rebox_resumptions || resumed_insn.active) || unlikely(rebox_any_pending(cpu_index)) ||
         unlikely(rebox_linear_pc(cpu_env(cpu)) != block->pc) || unlikely(monitored && !rebox_is_monitored_now(cpu)) ||
         unlikely(!rebox_watched[REBOX_BLOCK_BEGIN])) {
         begin_block(cpu_index, block, monitored);
@@ -147,9 +154,14 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
     rebox_disturbance disturbance;
     uint64_t told = 0;
 
-    bool is_resumed = unlikely(rebox_take_resumption(env, eip, &told) != REBOX_RESUME_NOTHING);
+    bool is_resumed = rebox_take_resumption(env, eip, &told) != REBOX_RESUME_NOTHING;
 
-    if (is_resumed) {
+    if (unlikely(resumed_insn.active)) {
+        resumed_insn.active = false;
+        told = resumed_insn.told;
+        is_resumed = true;
+    }
+    if (unlikely(is_resumed)) {
         if (told == rebox_last_subscription) {
             return;
         }

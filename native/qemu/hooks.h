@@ -9,6 +9,7 @@
 #include "qemu/typedefs.h"
 
 struct CPUArchState;
+struct ReadLineState;
 struct iovec;
 
 /* Whether any event is selected by place; see rebox_hook_lookup(). */
@@ -46,5 +47,15 @@ void rebox_hook_keystroke(int keycode);
 void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned flags, const uint8_t *bytes,
                       size_t size);
 void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count);
+
+/* The monitor's commands, and what completes their arguments: the entries of hmp_commands.h (monitor.c). */
+void hmp_import_module(Monitor *monitor, const QDict *arguments);
+void hmp_unload_module(Monitor *monitor, const QDict *arguments);
+void hmp_reload_module(Monitor *monitor, const QDict *arguments);
+void hmp_list_modules(Monitor *monitor, const QDict *arguments);
+void hmp_custom(Monitor *monitor, const QDict *arguments);
+void hmp_sh(Monitor *monitor, const QDict *arguments);
+void rebox_complete_handle(struct ReadLineState *line, int argument_count, const char *begun);
+void rebox_complete_custom(struct ReadLineState *line, int argument_count, const char *begun);
 
 #endif

@@ -106,6 +106,11 @@ void rebox_begin_opcode(uint16_t opcode, uint8_t insn_size, int cpu_index);
 void rebox_finish(int cpu_index, uint64_t next_pc, bool is_block);
 /* The same for the instruction that has just written CR3, which ends its block. */
 void rebox_finish_at_cr3(int cpu_index);
+/*
+ * The same for a vCPU that gdb stops, between two instructions. The next one cannot report it: each stop ends in a flush
+ * of the translations (gdb_vm_state_change() of 10.0), which forgets what is pending.
+ */
+void rebox_finish_at_stop(CPUState *cpu);
 void rebox_forget_progress(void);
 /* Nobody is told of the ends of what this vCPU has begun: its process is not monitored any more. */
 void rebox_drop_progress(int cpu_index);

@@ -104,6 +104,15 @@ void rebox_finish_at_cr3(int cpu_index)
     }
 }
 
+void rebox_finish_at_stop(CPUState *cpu)
+{
+    if (rebox_any_pending(cpu->cpu_index)) {
+        rebox_finish(cpu->cpu_index, rebox_linear_pc(cpu_env(cpu)), true);
+        /* The vCPU has left generated code: whatever a listener wrote is simply there. */
+        rebox_take_disturbance();
+    }
+}
+
 void rebox_hook_interrupt(CPUX86State *env, int is_int, int is_hw)
 {
     int cpu_index = env_cpu(env)->cpu_index;

@@ -97,6 +97,30 @@ typedef void (*rebox_qmp_done)(void *opaque, const char *response);
 /* Any thread. Executes one QMP command, given as its JSON request, on QEMU's main loop. */
 REBOX_API void rebox_qmp(const char *request, rebox_qmp_done done, void *opaque);
 
+/* ---- the monitor's commands of rebox (monitor.c) ---- */
+
+typedef struct rebox_command_server {
+    void *opaque;
+    /*
+     * QEMU's main-loop thread. A monitor, or a program by QMP, wants a command executed: command is its name in QMP and
+     * arguments are its arguments as JSON. Answer it with rebox_command_answer(id), with text for a person or with what
+     * the schema qapi/rebox.json returns as JSON.
+     */
+    void (*request)(void *opaque, uint64_t id, bool for_person, const char *command, const char *arguments);
+} rebox_command_server;
+
+/*
+ * Any thread. Has the commands executed by server, which is copied; NULL: by nobody any more, and those that wait are
+ * answered with an error. A command that is not answered within timeout_ms fails.
+ */
+REBOX_API void rebox_commands_serve(const rebox_command_server *server, int timeout_ms);
+
+/* Any thread. text is the answer or, with failed, what went wrong. Nothing when it was answered before. */
+REBOX_API void rebox_command_answer(uint64_t id, bool failed, const char *text);
+
+/* Any thread. What a monitor completes arguments with: module handles and names of commands, a line each. */
+REBOX_API void rebox_command_words(const char *handles, const char *names);
+
 /* ---- vCPUs and registers (registers.c) ---- */
 
 REBOX_API int rebox_cpu_count(void);

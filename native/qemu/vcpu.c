@@ -248,6 +248,9 @@ static void execute_turn(void)
             if (icount_enabled()) {
                 icount_process_data(cpu);
             }
+            if (reason == EXCP_DEBUG) {
+                rebox_finish_at_stop(cpu);
+            }
             bql_lock();
 
             if (reason == EXCP_DEBUG) {

@@ -48,7 +48,10 @@ export class QemuTree {
     return readFileSync(join(this.source, "VERSION"), "utf8").trim();
   }
 
-  /** Makes <source>/rebox the same as native/qemu, and leaves equal files alone so that ninja does too. */
+  /**
+   * Makes <source>/rebox the same as native/qemu, and leaves equal files alone so that ninja does too. QEMU's schema can
+   * include files of its own folder only, so what is in native/qemu/qapi goes there too.
+   */
   addNativeQemu({ sanitize }) {
     const target = join(this.source, "rebox");
     const wanted = new Map(
@@ -57,8 +60,10 @@ export class QemuTree {
     // native/qemu/meson.build asks whether this file exists.
     if (sanitize) wanted.set("sanitize", Buffer.alloc(0));
     for (const path of filesBelow(target)) if (!wanted.has(relative(target, path))) rmSync(path);
-    for (const [name, content] of wanted) {
-      const path = join(target, name);
+    const schemas = [...wanted.keys()].filter((name) => dirname(name) === "qapi");
+    const files = [...wanted].map(([name, content]) => [join(target, name), content]);
+    for (const name of schemas) files.push([join(this.source, name), wanted.get(name)]);
+    for (const [path, content] of files) {
       if (existsSync(path) && readFileSync(path).equals(content)) continue;
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, content);

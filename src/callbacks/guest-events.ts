@@ -48,6 +48,20 @@ let source: GuestEventSource | undefined;
 const watched = new Set<GuestEventType>();
 /** Asked for while nobody knew the guest. By listener. */
 const waiting = new Map<number, ReplayRequest>();
+let onFirstWatch: (() => void) | undefined;
+
+/**
+ * Sets who is told when a type gets its first callback and nobody knows the guest: it may look for somebody, and say so
+ * before it returns.
+ */
+export function setFirstWatchListener(listener: (() => void) | undefined): void {
+  onFirstWatch = listener;
+}
+
+/** Tells whether there is a callback of any of these types. */
+export function isAnyGuestEventWatched(): boolean {
+  return watched.size > 0;
+}
 
 export function isGuestEventType(type: string): type is GuestEventType {
   return (GUEST_EVENT_TYPES as readonly string[]).includes(type);
@@ -91,7 +105,8 @@ export function updateWatched(type: GuestEventType): void {
   }
   if (on) watched.add(type);
   else watched.delete(type);
-  source?.watch(type, on);
+  if (source) source.watch(type, on);
+  else if (on) onFirstWatch?.();
 }
 
 /** Tells a new callback what exists: now, or as soon as somebody knows. */

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { lendNames, nameModule, unregisterModule } from "../callbacks/callback-registry";
+import { runCommandLine } from "../commands/run-command-line";
 import { useProfile } from "../guest/guest";
 import * as rebox from "../index";
+import { MonitorService } from "../monitor/monitor-service";
 import { ExitStatus } from "./exit-status";
 import { runProgram } from "./program";
 import { getProjectFolder } from "./project-folder";
@@ -22,6 +24,10 @@ async function main(): Promise<number> {
     nameModule,
     replaceModule: lendNames,
     disposeModule: unregisterModule,
+    serveMonitors: (scripts) => {
+      const service = new MonitorService(rebox.Engine.get().native, scripts, (line) => runCommandLine(line));
+      return () => service.close();
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     processEvents: process,

@@ -86,6 +86,21 @@ export interface NativeAddon {
   setCallbackLimitMs(limitMs: number): boolean;
   removeOnFault(path: string): void;
 
+  /**
+   * Has the monitor's commands of rebox executed by execute, which is called from the event loop; arguments are JSON. Each
+   * call is to be answered by answerCommand(), at most timeoutMs later.
+   */
+  serveCommands(
+    execute: (id: number, isForPerson: boolean, command: string, args: string) => void,
+    timeoutMs: number,
+  ): void;
+  /** Answers all that waits with an error, and whatever comes. */
+  endCommands(): void;
+  /** text is for a person, or JSON for a program; with isFailed what went wrong. */
+  answerCommand(id: number, isFailed: boolean, text: string): void;
+  /** What monitors complete with: module handles and names of commands, a line each. */
+  setCommandWords(handles: string, names: string): void;
+
   cpuCount(): number;
   registers(): NativeRegister[];
   cpuState(cpuIndex: number): ArrayBuffer | undefined;

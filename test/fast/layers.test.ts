@@ -16,9 +16,11 @@ const LAYERS = [
   "guest",
   "callbacks",
   "breakpoints",
+  "guest-events",
   "scripts",
   "commands",
   "shell",
+  "monitor",
   "index.ts",
   "cli",
 ];

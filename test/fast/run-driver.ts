@@ -21,6 +21,7 @@ runProgram(process.argv.slice(2), {
   nameModule: () => undefined,
   replaceModule: () => () => undefined,
   disposeModule: () => undefined,
+  serveMonitors: () => () => undefined,
   stdout: process.stdout,
   stderr: process.stderr,
   processEvents: process,

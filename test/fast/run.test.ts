@@ -50,6 +50,7 @@ async function rebox(argv: string[], scenario: FakeEngineScenario = SHUTDOWN, ch
     nameModule: (handle, name) => void named.push([handle, name]),
     replaceModule: () => () => undefined,
     disposeModule: (handle) => void disposed.push(handle),
+    serveMonitors: () => () => undefined,
     stdout,
     stderr,
     processEvents,

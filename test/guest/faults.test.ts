@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { runGuest, runRebox } from "./guest-run";
 
 const script = (body: string) => () => `
-  import { CallbackManager, Engine, ALL_PROCESSES, readCpu, startMonitoringProcess, writeRegister } from "rebox";
+  import { CallbackManager, Engine, ALL_PROCESSES, readCpu, sendKey, startMonitoringProcess,
+    writeRegister } from "rebox";
   let cm: CallbackManager;
   export function initialize_callbacks(handle: number, printer: (text: string) => void): void {
     cm = new CallbackManager(handle);
@@ -26,7 +27,7 @@ test("a callback that throws is reported once with its line, counted, and the gu
   assert.equal(run.status, 0, run.stderr);
   assert.equal(run.cause, "guest-shutdown");
   assert.equal(run.stderr.match(/on purpose/g)?.length, 1, run.stderr);
-  assert.match(run.stderr, /script\.ts:8:\d+/);
+  assert.match(run.stderr, /script\.ts:9:\d+/);
   assert.ok(Number(/thrower .*failed (\d+) times/.exec(run.stderr)?.[1]) > 1, run.stderr);
 });
 
@@ -48,10 +49,28 @@ test("a callback that never returns is cut off, reported and removed, and the gu
   assert.match(run.stderr, /endless did not return within 300 ms; it was cut off and removed/);
 });
 
+test("a callback that the event loop calls is cut off like any other: an endless one for keys", async () => {
+  const run = await runGuest({
+    task: "poweroff",
+    reboxArgs: ["--callback-limit", "300"],
+    script: script(`
+      let calls = 0;
+      cm.addCallback(CallbackManager.KEYSTROKE_CB, () => {
+        printer("call " + ++calls);
+        for (;;) {}
+      }, { name: "endless" });
+      setTimeout(() => void sendKey("a").then(() => sendKey("b")).then(() => printer("both sent")), 200);
+    `),
+  });
+  assert.equal(run.status, 0, run.stderr);
+  assert.deepEqual(run.messages, ["call 1", "both sent"]);
+  assert.match(run.stderr, /endless did not return within 300 ms; it was cut off and removed/);
+});
+
 test("a callback that ends within its limit is not cut off, however often it is called", async () => {
   const run = await runGuest({
     task: "poweroff",
-    reboxArgs: ["--callback-limit", "400"],
+    reboxArgs: ["--callback-limit", "3000"],
     script: script(`
       let calls = 0;
       cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, () => {

@@ -12,8 +12,8 @@ const REBOX = join(PROJECT, "build/js/src/cli/main.js");
 const SANITIZER_REMARKS =
   /^(==\d+==WARNING: ASan (doesn't fully support makecontext|is ignoring requested)|False positive error reports may|For details see ).*\n/gm;
 
-/** Scripts that import one of Node's modules, or use what only Node has: the sandbox would need permissions for it. */
-const NEEDS_NODE = /from "node:|require\(|\bprocess\.|import\(/;
+/** Scripts that use what is Node's, or a trigger that a test has made: the sandbox would need permissions for it. */
+const NEEDS_NODE = /from "node:|require\(|\bprocess\.|import\(|addTrigger\(.*rebox-/;
 
 /** What a run of `rebox run` on the guest kit left behind. */
 export interface GuestRun {

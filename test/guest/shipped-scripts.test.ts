@@ -283,3 +283,29 @@ test("every script that ships has a test here", () => {
     .filter((name) => name !== "live_view" && !tests.includes(`ship("${name}"`));
   assert.deepEqual(untested, []);
 });
+
+test("process_tree prints each process below its parent when it begins and when it ends", async () => {
+  const run = await ship("process_tree", {
+    task: "forkstorm",
+    parameters: { acts: 30, now: 1 },
+    drive: `
+      const truth = await untilTruth("forkstorm.pid");
+      say(truth.get("forkstorm.pid"));
+      say(await run("process_tree"));
+    `,
+  });
+  assert.equal(run.status, 0, run.stderr);
+  assert.equal(run.stderr, "");
+  const director = run.said[0]!;
+  const lines = run.printed.map((line) => /^( *)([+-]) (\d+) (.*)$/.exec(line)!);
+  assert.ok(lines.every(Boolean), run.printed.join("\n"));
+  const depth = lines.find(([, , sign, pid]) => sign === "+" && pid === director)![1]!.length;
+  const children = lines.filter(([, , , , name], at) => at > 0 && name === "forkstorm");
+  assert.ok(children.some(([, indent, sign]) => sign === "+" && indent!.length === depth + 2));
+  assert.equal(lines[0]!.slice(1).join(), ",+,1,init");
+  assert.match(run.said[1]!, /^1 init\n/);
+  assert.match(run.said[1]!, new RegExp(`^ +${director} `, "m"));
+  const begun = lines.filter(([, , sign]) => sign === "+").length;
+  const ended = lines.filter(([, , sign]) => sign === "-").length;
+  assert.ok(begun > 10 && ended > 5 && ended <= begun);
+});

@@ -107,7 +107,7 @@ export class SoakRun {
     ];
     this.#child = spawn(
       process.execPath,
-      [REBOX, "run", "--json", "-", "--script", join(SOURCES, "script.ts"), "--", ...machine],
+      [REBOX, "run", "--trust", "--json", "-", "--script", join(SOURCES, "script.ts"), "--", ...machine],
       {
         cwd: this.#folder,
         env: { ...process.env, TMPDIR: this.#temporary, REBOX_SOAK: JSON.stringify(order) },

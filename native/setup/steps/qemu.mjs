@@ -28,7 +28,16 @@ export function qemuStep({ sanitize = false } = {}) {
 }
 
 /** Makes a step that builds targets of QEMU into a result store, with headers from its source beside them. */
-export function qemuBuildStep({ name, store, targets, patches, configuration, native, headers = [], sanitize = false }) {
+export function qemuBuildStep({
+  name,
+  store,
+  targets,
+  patches,
+  configuration,
+  native,
+  headers = [],
+  sanitize = false,
+}) {
   const treeHash = (source) => {
     const fingerprint = new Fingerprint()
       .text("host", hostSystem())
@@ -66,10 +75,7 @@ export function qemuBuildStep({ name, store, targets, patches, configuration, na
       await tree.ninja(...targets);
       store.add(
         hash,
-        [
-          ...targets.map((target) => join(tree.build, target)),
-          ...headers.map((header) => join(tree.source, header)),
-        ],
+        [...targets.map((target) => join(tree.build, target)), ...headers.map((header) => join(tree.source, header))],
         {
           version: tree.version,
           source: source.path,

@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events";
+import type { ScriptHost } from "../../scripts/script-host";
 import type { EnginePort } from "./engine-port";
 
 /** What surrounds a run: the engine and the process. Tests put a fake engine and a fake process here. */
@@ -15,6 +16,8 @@ export interface RunEnvironment {
   replaceModule(handle: number): () => void;
   /** Disposes whatever is registered under a script's module handle. */
   disposeModule(handle: number): void;
+  /** Lets the engine's monitors load and ask these scripts; returns what ends that. */
+  serveMonitors(scripts: ScriptHost): () => void;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
   /** Emits signals by name, "uncaughtException", "unhandledRejection" and "exit", as `process` does. */

@@ -31,6 +31,7 @@ export class RunSession {
   private readonly scripts: ScriptHost;
   private engine: EnginePort | undefined;
   private reloader: ScriptReloader | undefined;
+  private endMonitors: (() => void) | undefined;
   /** Set once the path is known to be ours: what has that name then was made by this run. */
   private ownedSocket: string | undefined;
   private control: ControlServer | undefined;
@@ -105,6 +106,7 @@ export class RunSession {
     if (plan.profile !== undefined) environment.useProfile(plan.profile);
     this.watchScripts();
     setScriptHost(this.scripts);
+    this.endMonitors = environment.serveMonitors(this.scripts);
     await this.openShells();
     for (const script of plan.scripts) {
       await this.scripts.load(script);
@@ -209,6 +211,7 @@ export class RunSession {
     if (end.kind === "timeout") reporter.event("timeout", { timeoutMs: end.timeoutMs });
     if (end.kind === "signal") reporter.event("signal", { signal: end.signal });
     this.reloader?.close();
+    this.endMonitors?.();
     const disposal = new RunDisposal(reporter, this.environment.graceMs);
     await disposal.unloadScripts(this.scripts);
     setScriptHost(undefined);

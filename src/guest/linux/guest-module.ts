@@ -1,4 +1,4 @@
-import type { KernelModule } from "./kernel-module";
+import type { KernelModule, ModuleMemory } from "./kernel-module";
 import type { LinuxKernel } from "./linux-kernel";
 import type { Mapping } from "./memory-map";
 
@@ -14,6 +14,8 @@ export interface GuestModule {
   readonly base: bigint;
   /** In bytes, from base to the end of what belongs to it. */
   readonly size: number;
+  /** The pieces that belong to it, in the order of their addresses for a program or library. */
+  readonly memory: readonly ModuleMemory[];
   /** Tells whether an address belongs to it. */
   contains(address: bigint): boolean;
 }
@@ -25,12 +27,12 @@ export function kernelAsModule(kernel: LinuxKernel): GuestModule {
   const last = kernel.bits === 32 ? kernel.findSymbol("_end") : undefined;
   const base = first ?? image.start;
   const size = Number((last ?? image.start + BigInt(image.size)) - base);
-  return { name: KERNEL, path: "", base, size, contains: contains([{ base, size }]) };
+  return createModule(KERNEL, "", base, size, [{ base, size }]);
 }
 
 /** Makes a kernel module a module as scripts see it. */
 export function asModule({ name, base, size, memory }: KernelModule): GuestModule {
-  return { name, path: "", base, size, contains: contains(memory) };
+  return createModule(name, "", base, size, memory);
 }
 
 /**
@@ -51,11 +53,19 @@ export function findUserModules(map: readonly Mapping[]): GuestModule[] {
     const end = pieces.reduce((last, piece) => (piece.end > last ? piece.end : last), base);
     const memory = pieces.map((piece) => ({ base: piece.start, size: Number(piece.end - piece.start) }));
     const name = path.slice(path.lastIndexOf("/") + 1);
-    return [{ name, path, base, size: Number(end - base), contains: contains(memory) }];
+    return [createModule(name, path, base, Number(end - base), memory)];
   });
 }
 
-function contains(memory: readonly { readonly base: bigint; readonly size: number }[]) {
-  return (address: bigint): boolean =>
-    memory.some(({ base, size }) => address >= base && address < base + BigInt(size));
+/** @param memory the pieces that belong to it */
+export function createModule(
+  name: string,
+  path: string,
+  base: bigint,
+  size: number,
+  memory: readonly ModuleMemory[],
+): GuestModule {
+  const contains = (address: bigint): boolean =>
+    memory.some((piece) => address >= piece.base && address < piece.base + BigInt(piece.size));
+  return { name, path, base, size, memory, contains };
 }

@@ -7,6 +7,8 @@ const LONGEST_NAME = 64;
 /** enum module_state: a module that is being loaded and has nothing yet. */
 const UNFORMED = 3;
 const MOST_MODULES = 10_000;
+/** enum mod_mem_type: MOD_INIT_TEXT, and what follows it. */
+const FIRST_INITIAL = 4;
 
 /** A piece of memory that a kernel module has. */
 export interface ModuleMemory {
@@ -22,6 +24,8 @@ export interface KernelModule {
   readonly base: bigint;
   /** In bytes, of all its memory, as /proc/modules prints it. */
   readonly size: number;
+  /** In bytes, without what is needed only until it has started, and is then given back. */
+  readonly lastingSize: number;
   readonly memory: readonly ModuleMemory[];
   /** The address of its struct module. */
   readonly kaddr: bigint;
@@ -54,8 +58,9 @@ export function readKernelModule(kernel: LinuxKernel, address: bigint): KernelMo
     return {
       name: module.text(LONGEST_NAME, "name"),
       base: memory[0]?.base ?? 0n,
-      size: memory.reduce((sum, { size }) => sum + size, 0),
-      memory: memory.filter(({ size }) => size > 0),
+      size: addSizes(memory),
+      lastingSize: addSizes(memory.filter(({ isInitial }) => !isInitial)),
+      memory: memory.filter(({ size }) => size > 0).map(({ base, size }) => ({ base, size })),
       kaddr: address,
     };
   } catch (error) {
@@ -64,18 +69,23 @@ export function readKernelModule(kernel: LinuxKernel, address: bigint): KernelMo
 }
 
 /** Since 6.4 a module has memory of several types, the code's first; before, one piece, and one for its start. */
-function listMemory(kernel: LinuxKernel, module: StructCursor): ModuleMemory[] {
+function listMemory(kernel: LinuxKernel, module: StructCursor): (ModuleMemory & { readonly isInitial: boolean })[] {
   const several = kernel.findMember("module", "mem");
   if (several?.type.kind === "array") {
     const { count, element } = several.type;
     const at = module.addressOf("mem");
     return Array.from({ length: Math.min(count, 16) }, (_, index) => {
       const piece = kernel.at("module_memory", at + BigInt(index * element.size));
-      return { base: piece.value("base"), size: piece.number("size") };
+      return { base: piece.value("base"), size: piece.number("size"), isInitial: index >= FIRST_INITIAL };
     });
   }
   return ["core_layout", "init_layout"].map((name) => ({
     base: module.value(`${name}.base`),
     size: module.number(`${name}.size`),
+    isInitial: name === "init_layout",
   }));
+}
+
+function addSizes(memory: readonly ModuleMemory[]): number {
+  return memory.reduce((sum, { size }) => sum + size, 0);
 }

@@ -9,16 +9,20 @@ type Signature = readonly (Kind | `${Kind}?`)[];
 export const CALLED: Readonly<Record<string, Signature>> = {
   findPa: ["bigint", "bigint"],
   getBlockCount: [],
+  getOsBits: [],
   getRunningProcess: ["number?"],
   isMonitoredProcess: ["bigint"],
   listCallbacks: [],
   listCommands: [],
   listModules: [],
+  getSystemTime: [],
   readIoPort: ["number", "number"],
   setBlockCounting: ["boolean"],
   startMonitoringProcess: ["bigint"],
   stopMonitoringProcess: ["bigint", "boolean?"],
+  symToVa: ["bigint", "string", "string"],
   vaToPa: ["bigint", "bigint"],
+  vaToSym: ["bigint", "bigint"],
   writeIoPort: ["number", "number", "number"],
   writeRegister: ["number", "string", "bigint"],
   writeSegmentRegister: ["number", "string", "number", "bigint", "number", "number"],
@@ -43,7 +47,12 @@ export const OWN: readonly string[] = [
   ...["CallbackManager", "Cpu", "Engine", "EngineStartError", "EngineUsageError", "EventBatch", "MemoryError"],
   ...["QmpError", "ScriptError", "TranslationBlock", "TriggerError", "getNumCpus", "hot", "isKernelRunning"],
   ...["readCpu", "readPa", "readVa", "viewPa", "writePa", "writeVa"],
+  ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
+  ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
 ];
+
+/** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
+export const TRUSTED_ONLY: readonly string[] = ["BP", "startShell"];
 
 /** What needs the permission `modules`: it concerns other scripts. */
 export const CONCERNS_OTHERS: readonly string[] = ["importModule", "reloadModule", "runCommand", "unloadModule"];

@@ -55,6 +55,9 @@ function bindGlobals(code: string, names: readonly string[]): string {
 
 const EMPTY = new nodeVm.Script("0", { filename: "rebox-drain.js" });
 
+/** Each context's own Proxy, which vm2 takes away from scripts. */
+const proxies = new WeakMap<object, unknown>();
+
 /**
  * Loads vm2 such that its contexts have microtask queues of their own: otherwise the sandbox's promises would be carried
  * out in Node's queue, where nothing could stop one that never ends.
@@ -64,7 +67,11 @@ function loadVm2(): Vm2 {
   const { createContext } = nodeVm;
   const load = createRequire(__filename);
   const vm = load("node:vm") as { createContext: typeof createContext };
-  vm.createContext = (object, options) => createContext(object, { ...options, microtaskMode: "afterEvaluate" });
+  vm.createContext = (object, options) => {
+    const context = createContext(object, { ...options, microtaskMode: "afterEvaluate" });
+    proxies.set(context, nodeVm.runInContext("Proxy", context));
+    return context;
+  };
   try {
     vm2 = load("vm2") as Vm2;
   } finally {
@@ -86,8 +93,8 @@ export class SandboxContext {
     // vm2 wraps all that leaves its context; the context itself it gives to what it takes for a script.
     new VM({ eval: false, wasm: false })._runScript({ runInContext: (given) => void (context = given) });
     this.context = context as unknown as object;
-    const { start } = realm.runInContext(this.context) as { start(host: RawHost): RealmControl };
-    this.control = start(host);
+    const { start } = realm.runInContext(this.context) as { start(host: RawHost, proxy: unknown): RealmControl };
+    this.control = start(host, proxies.get(this.context));
   }
 
   /** Compiles the code for the inside, once. */

@@ -10,6 +10,7 @@ import { toTerminalText } from "../terminal-text";
 import { createEngineOperations } from "./engine-operations";
 import { FileAccess } from "./file-access";
 import { createFileOperations } from "./file-operations";
+import { createGuestOperations } from "./guest-operations";
 import { createMachineOperations } from "./machine-operations";
 import { ManagerOperations } from "./manager-operations";
 import { decodeMessage, encodeMessage } from "./message-codec";
@@ -17,6 +18,7 @@ import { createNetOperations } from "./net-operations";
 import type { Caller, Operations } from "./operation";
 import { createProgramOperations } from "./program-operations";
 import type { RawHost, RealmControl } from "./raw-host";
+import { listErrorDetails } from "./error-details";
 import { readThrown } from "./thrown-text";
 import type { SandboxedSource, SandboxedSurroundings } from "./sandboxed-script";
 
@@ -63,6 +65,7 @@ export class SandboxHost {
         : {};
     this.operations = {
       ...createMachineOperations(caller, { ...api, ...own }, files, permissions.modules),
+      ...createGuestOperations(api),
       ...createEngineOperations(caller, owner, permissions.monitor),
       ...createFileOperations(files),
       ...createNetOperations(caller, owner, permissions.net),
@@ -219,11 +222,7 @@ function findView(address: bigint, size: number): DataView | undefined {
 
 function describeError(error: unknown): string {
   if (!(error instanceof Error)) return encodeMessage(["error", "Error", "rebox could not do this", {}]);
-  const { address, pgd, code } = error as { address?: unknown; pgd?: unknown; code?: unknown };
-  const detail = Object.fromEntries(
-    Object.entries({ address, pgd, code }).filter(([, value]) => value !== undefined && typeof value !== "object"),
-  );
-  return encodeMessage(["error", error.name, error.message, detail]);
+  return encodeMessage(["error", error.name, error.message, listErrorDetails(error)]);
 }
 
 function toBuffer(bytes: Uint8Array): Uint8Array {

@@ -1,6 +1,8 @@
 import { CallbackManager } from "./callback-manager";
 import { Cpu, getCpus, readCpu } from "./cpu";
+import { GUEST_ERRORS } from "./errors";
 import { EngineStartError, EngineUsageError, MemoryError, QmpError, ScriptError, TriggerError } from "./errors";
+import { findGuest, getGuest, getModuleList, getProcessList, getSymbolList, waitForGuest } from "./guest";
 import { EventBatch } from "./event-batch";
 import { TranslationBlock } from "./listeners";
 import { readPa, readVa, viewPa, writePa, writeVa } from "./memory";
@@ -97,6 +99,8 @@ export function createApi(
     ...(Object.fromEntries([...called, ...awaited]) as object),
     ...{ CallbackManager, EventBatch, TranslationBlock, Cpu, Engine },
     ...{ EngineStartError, EngineUsageError, MemoryError, QmpError, ScriptError, TriggerError },
+    ...GUEST_ERRORS,
+    ...{ findGuest, getGuest, getModuleList, getProcessList, getSymbolList, waitForGuest },
     ...{ readCpu, readPa, readVa, viewPa, writePa, writeVa },
     getNumCpus: () => getCpus().length,
     isKernelRunning: (cpuIndex = 0) => (readCpu(cpuIndex) as unknown as { CPL: bigint }).CPL === 0n,

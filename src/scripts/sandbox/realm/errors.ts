@@ -1,3 +1,9 @@
+import { AttachError } from "../../../guest/linux/attach-error";
+import { KernelDataError } from "../../../guest/linux/kernel-data-error";
+import { MissingSymbolError } from "../../../guest/linux/missing-symbol-error";
+import { AddressError } from "../../../memory/address-error";
+import { BtfError } from "../../../symbols/btf-error";
+import { MissingTypeError } from "../../../symbols/missing-type-error";
 import { encodeMessage } from "../message-codec";
 
 /** An address of the guest could not be read or written. */
@@ -43,9 +49,24 @@ const CLASSES: Record<string, new (message: string) => Error> = {
   ...{ TriggerError, ScriptError, EngineUsageError, EngineStartError, QmpError },
 };
 
+/** Errors about the guest: their classes are rebox's own, compiled into the sandbox. */
+export const GUEST_ERRORS: Readonly<Record<string, typeof Error>> = {
+  ...{ AddressError, AttachError, BtfError, KernelDataError, MissingSymbolError, MissingTypeError },
+} as unknown as Record<string, typeof Error>;
+
+/** Makes an error whose text is known already: constructors would make it of its parts. */
+function createGuestError(name: string, message: string, detail: object): Error | undefined {
+  const Class = Object.hasOwn(GUEST_ERRORS, name) ? GUEST_ERRORS[name] : undefined;
+  if (Class === undefined) return undefined;
+  const error = Reflect.construct(Error, [message], Class) as Error;
+  return Object.assign(error, { name, ...detail });
+}
+
 /** Makes an error of this realm of one that rebox has described. */
 export function createError(name: string, message: string, detail: Record<string, unknown>): Error {
   if (name === "MemoryError") return new MemoryError(message, detail as { address: bigint; pgd?: bigint });
+  const known = createGuestError(name, message, detail);
+  if (known !== undefined) return known;
   const Class = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
   return Object.assign(new (Class ?? Error)(message), detail);
 }

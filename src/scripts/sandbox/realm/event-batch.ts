@@ -13,6 +13,8 @@ export class EventBatch {
   readonly physical!: BigUint64Array;
   readonly data!: BigUint64Array;
   readonly number!: BigUint64Array;
+  /** The 64-bit columns as halves of 32 bits: the same memory. */
+  readonly words: Readonly<Record<(typeof WIDE)[number], Uint32Array>>;
   length = 0;
   dropped = 0;
 
@@ -22,6 +24,15 @@ export class EventBatch {
   ) {
     for (const name of WIDE) Object.assign(this, { [name]: new BigUint64Array(lengths[name] ?? 0) });
     for (const name of NARROW) Object.assign(this, { [name]: new Uint32Array(lengths[name] ?? 0) });
+    const halves = (column: BigUint64Array) => new Uint32Array(column.buffer);
+    this.words = {
+      pc: halves(this.pc),
+      pgd: halves(this.pgd),
+      address: halves(this.address),
+      physical: halves(this.physical),
+      data: halves(this.data),
+      number: halves(this.number),
+    };
   }
 }
 

@@ -1,3 +1,5 @@
+import { describeStruct, findTarget } from "./guest-struct";
+
 const DEEPEST = 4;
 const LONGEST = 100;
 const PLAIN_KEY = /^[A-Za-z_$][\w$]*$/;
@@ -33,6 +35,8 @@ function show(value: unknown, depth: number, above: Set<object>): string {
 
 function showObject(value: object, depth: number, above: Set<object>): string {
   if (above.has(value)) return "[Circular]";
+  const struct = findTarget(value);
+  if (struct !== undefined) return describeStruct(struct);
   if (value instanceof Error) return value.stack ?? String(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
   if (value instanceof RegExp) return String(value);

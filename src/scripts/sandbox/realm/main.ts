@@ -6,6 +6,7 @@ import { describeThrown } from "./errors";
 import { sandboxConsole, setGlobals } from "./globals";
 import { callHost, connect } from "./host-access";
 import { inspect } from "./inspect";
+import { setProxy } from "./guest-struct";
 import { ask, decode, settle } from "./messages";
 import { getModule } from "./modules";
 import { emit } from "./sockets";
@@ -76,9 +77,14 @@ function guard<Args extends unknown[]>(call: (...args: Args) => string | void): 
   };
 }
 
-/** Called by rebox once. */
-export function start(host: RawHost): RealmControl {
+/**
+ * Called by rebox once.
+ *
+ * @param proxy this realm's own Proxy, which scripts do not have
+ */
+export function start(host: RawHost, proxy: ProxyConstructor): RealmControl {
   connect(host);
+  setProxy(proxy);
   setGlobals();
   return {
     root: Object.prototype,

@@ -1,0 +1,84 @@
+import { isAnyGuestEventWatched, setFirstWatchListener, setGuestEventSource } from "../callbacks/guest-events";
+import { Engine } from "../engine/engine";
+import { getGuest } from "../guest/guest";
+import { AttachError } from "../guest/linux/attach-error";
+import { LinuxEventSource } from "./linux-event-source";
+
+/** How often it is tried while no kernel runs yet. */
+const WAIT_STEP_MS = 20;
+
+let source: LinuxEventSource | undefined;
+let waiting: NodeJS.Timeout | undefined;
+let engine: Engine | undefined;
+
+/** Raises events of processes and modules from now on, whenever somebody listens and the guest runs a kernel. */
+export function provideGuestEvents(): void {
+  setFirstWatchListener(attach);
+}
+
+/** Attaches to the guest's kernel as soon as it runs. */
+function attach(): void {
+  clearTimeout(waiting);
+  waiting = undefined;
+  if (source || !isAnyGuestEventWatched()) return;
+  followEngine();
+  try {
+    source = new LinuxEventSource(getGuest());
+  } catch (error) {
+    if (error instanceof AttachError && error.isEarly) {
+      waiting = setTimeout(attach, WAIT_STEP_MS).unref();
+      return;
+    }
+    explain(error);
+    return;
+  }
+  setGuestEventSource(source);
+}
+
+function explain(thrown: unknown): void {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const what = "process and module events";
+  Engine.get().emit("callbackError", { callback: what, script: "rebox", error, count: 1, removed: false });
+}
+
+/** Another kernel may run after a reset, and after loadVm(), which resumes the guest. */
+function followEngine(): void {
+  if (engine) return;
+  engine = Engine.get();
+  engine.on("reset", () => {
+    detach();
+    attach();
+  });
+  engine.on("running", () => {
+    if (!source) {
+      attach();
+    } else if (runsAnother(source)) {
+      detach();
+      attach();
+    } else {
+      // The same kernel at another time: other processes.
+      source.renew();
+    }
+  });
+  for (const end of ["shutdown", "crashed"] as const) {
+    engine.on(end, () => {
+      clearTimeout(waiting);
+      source = undefined;
+      setGuestEventSource(undefined);
+    });
+  }
+}
+
+function runsAnother({ guest }: LinuxEventSource): boolean {
+  try {
+    return getGuest() !== guest;
+  } catch {
+    return true;
+  }
+}
+
+function detach(): void {
+  source?.close();
+  source = undefined;
+  setGuestEventSource(undefined);
+}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { GdbClient } from "./gdb-client";
+import { withMonitors } from "./monitor-run";
+import { VncClient } from "./vnc-client";
+
+const SCRIPT =
+  "export const initialize_callbacks = () => {}; export const do_hi = () => 'hi there'; export const clean = () => {};";
+
+async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-place-"));
+  try {
+    await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test("the terminal's monitor knows scripts", () =>
+  inFolder(async (folder) => {
+    writeFileSync(join(folder, "hi.js"), SCRIPT);
+    const main = join(resolve(__dirname, "../../.."), "js/src/cli/main.js");
+    const args = ["run", "--monitor", "stdio", "--timeout", "60", "--", "-display", "none", "-nic", "none"];
+    const child = spawn(process.execPath, [main, ...args], { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
+    let text = "";
+    const prompts = () => text.split("(qemu) ").length - 1;
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    const closed = once(child, "close");
+    for (const [index, line] of ["import_module hi.js", "custom hi", "quit"].entries()) {
+      while (prompts() <= index) await Promise.race([once(child.stdout, "data"), closed]);
+      child.stdin.write(`${line}\n`);
+    }
+    assert.deepEqual(await closed, [0, null]);
+    assert.match(text, /^hi is loaded: handle 1, version 1\r?$/m);
+    assert.match(text, /^hi there\r?$/m);
+  }));
+
+test("a monitor on a VNC console knows scripts", () =>
+  inFolder(async (folder) => {
+    const socket = join(folder, "vnc.sock");
+    const run = await withMonitors(
+      async ({ first, write }) => {
+        const vnc = await VncClient.connect(socket);
+        vnc.selectConsole(2);
+        vnc.typeLine(`import_module ${write("hi.js", SCRIPT)}`);
+        await first.until("list_modules", (modules) => modules.includes("hi.js"));
+        assert.equal(await first.command("custom hi"), "hi there\n");
+        vnc.typeLine("unload_module 1");
+        await first.until("list_modules", (modules) => !modules.includes("hi.js"));
+        vnc.close();
+      },
+      { qemuArgs: ["-monitor", "vc", "-parallel", "none", "-vnc", `unix:${socket}`] },
+    );
+    assert.equal(run.status, 0, run.stderr);
+  }));
+
+test("gdb's monitor, which cannot wait, says so", () =>
+  inFolder(async (folder) => {
+    const socket = join(folder, "gdb.sock");
+    const toHex = (text: string) => Buffer.from(text).toString("hex");
+    const run = await withMonitors(
+      async ({ first }) => {
+        const gdb = await GdbClient.connect(socket);
+        await gdb.request("?");
+        const printed = async (line: string) =>
+          Buffer.from((await gdb.request(`qRcmd,${toHex(line)}`)).replace(/^O/, ""), "hex").toString();
+        assert.match(await printed("list_modules"), /^Error: this monitor cannot wait for an answer: use another one/);
+        assert.match(await first.command("list_modules"), /^no script is loaded/);
+        gdb.close();
+      },
+      { qemuArgs: ["-gdb", `unix:${socket},server=on,wait=off`] },
+    );
+    assert.equal(run.status, 0, run.stderr);
+  }));
