@@ -2,6 +2,8 @@
 
 import { provideGuestEvents } from "./guest-events/provide-guest-events";
 
+export { BP } from "./breakpoints/breakpoint";
+export type { BreakpointHit, BreakpointOptions, BreakpointType } from "./breakpoints/breakpoint-types";
 export { CallbackManager } from "./callbacks/callback-manager";
 export type { AddressRange, CallbackFilter, ValueFilter } from "./callbacks/callback-filter";
 export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callbacks/callback-types";
@@ -69,6 +71,7 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { startShell } from "./shell/start-shell";
 export { ScriptError } from "./scripts/script-error";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";
 

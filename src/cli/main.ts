@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { lendNames, nameModule, unregisterModule } from "../callbacks/callback-registry";
+import { runCommandLine } from "../commands/run-command-line";
 import { useProfile } from "../guest/guest";
 import * as rebox from "../index";
 import { MonitorService } from "../monitor/monitor-service";
@@ -24,7 +25,7 @@ async function main(): Promise<number> {
     replaceModule: lendNames,
     disposeModule: unregisterModule,
     serveMonitors: (scripts) => {
-      const service = new MonitorService(rebox.Engine.get().native, scripts);
+      const service = new MonitorService(rebox.Engine.get().native, scripts, (line) => runCommandLine(line));
       return () => service.close();
     },
     stdout: process.stdout,

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
 import { stopCompiler } from "../scripts/script-compiler";
+import { createAttachCommand } from "./attach/attach-command";
 import { createCheckCommand } from "./check/check-command";
 import { createDemoCommand } from "./demo/demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
@@ -33,6 +34,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
   program.addCommand(createRunCommand(environment, qemuArgs, onStatus));
+  program.addCommand(createAttachCommand(process.stdin, stdout, stderr, onStatus));
   program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
   program.addCommand(createProfileCommand(stdout, onStatus));

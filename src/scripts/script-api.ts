@@ -1,3 +1,5 @@
+import type { BP } from "../breakpoints/breakpoint";
+import type { BreakpointOptions } from "../breakpoints/breakpoint-types";
 import type { ModuleOwner, Owned } from "../ownership/module-owner";
 import type { Hot } from "./hot-data";
 
@@ -16,7 +18,25 @@ interface MonitoringFunctions {
  */
 export function createScriptApi(api: object, owner: ModuleOwner, hot: Hot): object {
   if (!("startMonitoringProcess" in api)) return { ...api, hot };
-  return { ...api, ...createOwnMonitoring(api as MonitoringFunctions, owner), hot };
+  return {
+    ...api,
+    ...createOwnMonitoring(api as MonitoringFunctions, owner),
+    ...createOwnBreakpoints(api as { BP?: typeof BP }, owner),
+    hot,
+  };
+}
+
+/** Creates the class of breakpoints that go with one script. */
+function createOwnBreakpoints(api: { BP?: typeof BP }, owner: ModuleOwner): object {
+  const Base = api.BP;
+  if (!Base) return {};
+  return {
+    BP: class extends Base {
+      constructor(place: bigint | string, pgd?: bigint, options?: BreakpointOptions) {
+        super(place, pgd, options, owner);
+      }
+    },
+  };
 }
 
 /**

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as rebox from "../../src/index";
-import { CALLED, OWN, PROMISED } from "../../src/scripts/sandbox/sandbox-api";
+import { CALLED, OWN, PROMISED, TRUSTED_ONLY } from "../../src/scripts/sandbox/sandbox-api";
 import { stopCompiler } from "../../src/scripts/script-compiler";
 import { CLEAN, ScriptFolder } from "./script-folder";
 
@@ -79,7 +79,7 @@ describe("in the sandbox", () => {
   });
 
   test("there is every function of rebox, or a reason why not", () => {
-    const known = [...OWN, ...Object.keys(CALLED), ...Object.keys(PROMISED)];
+    const known = [...OWN, ...TRUSTED_ONLY, ...Object.keys(CALLED), ...Object.keys(PROMISED)];
     const functions = Object.entries(rebox).filter(
       ([, value]) => typeof value === "function" || typeof value === "object",
     );

@@ -92,7 +92,8 @@ describe("QEMU's monitor", () => {
         assert.match(await first.command(command), /Try "help (un|re)load_module" for more information\n$/);
       }
       assert.match(await first.command("custom nothing here"), /^Error: custom nothing: there is no such command/);
-      assert.match(await first.command("sh ps"), /^Error: sh ps: this version of rebox has no shell yet/);
+      assert.match(await first.command("sh r cpl"), /^CPL=[03]\r?\n$/);
+      assert.match(await first.command("sh no_such"), /^Error: .*there is no command no_such/);
       assert.match(await first.command("list_modules"), /^no script is loaded/);
       assert.match(await first.command("info status"), /running/);
     });
@@ -246,7 +247,11 @@ describe("QMP", () => {
           qmp.execute("unload-module", { handle: 9 }),
           /^Error: module 9: no script has this handle/,
         );
-        await assert.rejects(qmp.execute("sh", { command: "ps" }), /has no shell yet/);
+        assert.match(
+          JSON.stringify(await qmp.execute("sh", { command: "r cpl" })),
+          /^\{"text":"CPL=[03]","data":\{"CPL":"0x[03]"\}\}$/,
+        );
+        await assert.rejects(qmp.execute("sh", { command: "no_such" }), /there is no command no_such/);
         assert.deepEqual(await qmp.execute("unload-module", { handle: 1 }), {});
         assert.deepEqual(await qmp.execute("list-modules"), []);
       },

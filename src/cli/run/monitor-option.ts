@@ -18,14 +18,24 @@ export function parseMonitor(text: string): MonitorOption {
   if (text === "stdio" || text === "none") return text;
   const socket = text.startsWith("unix:") ? text.slice("unix:".length) : "";
   if (socket === "") throw new UsageError(`--monitor is "${text}"; it must be stdio, none or unix:PATH`);
-  const length = Buffer.byteLength(socket);
+  return { socket: checkSocketPath(socket, "--monitor") };
+}
+
+/**
+ * Checks the length of a socket's path.
+ *
+ * @param option that names it, for the message
+ * @throws UsageError when it is too long
+ */
+export function checkSocketPath(path: string, option: string): string {
+  const length = Buffer.byteLength(path);
   if (length > LONGEST_SOCKET_PATH) {
     const advice = "use a shorter one, or a relative one";
     throw new UsageError(
-      `--monitor: a socket's path has at most ${LONGEST_SOCKET_PATH} bytes, this has ${length}; ${advice}`,
+      `${option}: a socket's path has at most ${LONGEST_SOCKET_PATH} bytes, this has ${length}; ${advice}`,
     );
   }
-  return { socket };
+  return path;
 }
 
 /** Returns QEMU's arguments for a monitor. */
@@ -40,14 +50,15 @@ export function getMonitorArgs(monitor: MonitorOption): string[] {
  *
  * QEMU itself would silently delete whatever has that name.
  *
+ * @param option that names the path, for messages
  * @throws UsageError when something else has that name, or another program listens there
  */
-export async function prepareMonitorSocket(path: string): Promise<void> {
+export async function prepareMonitorSocket(path: string, option = "--monitor"): Promise<void> {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
-  if (!stats.isSocket()) throw new UsageError(`--monitor: ${path} exists and is no socket; name a path that is free`);
+  if (!stats.isSocket()) throw new UsageError(`${option}: ${path} exists and is no socket; name a path that is free`);
   if (await isListening(path)) {
-    throw new UsageError(`--monitor: another program listens on ${path}; end it, or name another path`);
+    throw new UsageError(`${option}: another program listens on ${path}; end it, or name another path`);
   }
   rmSync(path, { force: true });
 }

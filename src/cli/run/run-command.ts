@@ -40,6 +40,8 @@ export function createRunCommand(
     .option("--trust", "run the files of --script outside the sandbox: they may do all that you may")
     .option("--watch", "reload a script when it, or a file that it imports, is saved")
     .option("--monitor <where>", "QEMU's monitor: stdio, none or unix:PATH", readMonitor)
+    .option("--control <path>", "let rebox attach open shells on this guest, through a unix socket")
+    .option("--shell", "a shell that reads standard input: docs/shell.md")
     .option("--timeout <seconds>", "stop after that many seconds", readTimeout)
     .option("--json <file>", "write one JSON line per message and event; - is standard output")
     .option("--callback-limit <ms>", "cut off a callback that runs longer than that many milliseconds", readLimit)

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { loadConfig, type PermissionSetting } from "../../config/rebox-config";
 import { resolveProfile } from "../../symbols/profile-store";
 import { UsageError } from "../usage-error";
-import { getMonitorArgs, type MonitorOption } from "./monitor-option";
+import { checkSocketPath, getMonitorArgs, type MonitorOption } from "./monitor-option";
 
 /** The options of `rebox run`, parsed but not yet joined with a pyrebox.conf. */
 export interface RunOptions {
@@ -14,6 +14,10 @@ export interface RunOptions {
   /** Scripts are reloaded when they are saved. */
   readonly watch?: boolean;
   readonly monitor?: MonitorOption;
+  /** The path of the socket for `rebox attach`. */
+  readonly control?: string;
+  /** A shell reads standard input. */
+  readonly shell?: boolean;
   /** In milliseconds. */
   readonly timeout?: number;
   readonly json?: string;
@@ -34,6 +38,8 @@ export interface RunPlan {
   /** Where module notation is looked up. */
   readonly scriptFolders: readonly string[];
   readonly monitorSocket: string | undefined;
+  readonly controlSocket: string | undefined;
+  readonly hasShell: boolean;
   readonly timeoutMs: number | undefined;
   readonly jsonFile: string | undefined;
   readonly callbackLimitMs: number | undefined;
@@ -80,6 +86,8 @@ export function createRunPlan(
     watch: options.watch ?? false,
     scriptFolders: [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder],
     monitorSocket: typeof monitor === "object" ? monitor.socket : undefined,
+    controlSocket: options.control === undefined ? undefined : checkSocketPath(options.control, "--control"),
+    hasShell: options.shell ?? false,
     timeoutMs: options.timeout,
     jsonFile: options.json,
     callbackLimitMs: options.callbackLimit ?? config?.callbackLimitMs,

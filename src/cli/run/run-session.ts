@@ -1,4 +1,8 @@
 import { Console } from "node:console";
+import { CommandSession } from "../../commands/command-session";
+import { setCommonSession } from "../../commands/run-command-line";
+import { ControlServer } from "../../shell/control-server";
+import { openShell, setShellApi } from "../../shell/start-shell";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/script-error";
@@ -21,6 +25,8 @@ import { findUncaughtOrigin } from "./uncaught-origin";
 /** One run of a guest, from QEMU's arguments to the exit status. */
 export class RunSession {
   private readonly log: JsonLog | undefined;
+  /** Where people read what the run says. */
+  private readonly people: NodeJS.WritableStream;
   private readonly reporter: RunReporter;
   private readonly scripts: ScriptHost;
   private engine: EnginePort | undefined;
@@ -28,6 +34,7 @@ export class RunSession {
   private endMonitors: (() => void) | undefined;
   /** Set once the path is known to be ours: what has that name then was made by this run. */
   private ownedSocket: string | undefined;
+  private control: ControlServer | undefined;
   private ended = false;
   private end!: (end: RunEnd) => void;
   /** Settles with the first reason to end the run. */
@@ -48,6 +55,7 @@ export class RunSession {
     this.log = plan.jsonFile === undefined ? undefined : JsonLog.open(plan.jsonFile, stdout);
     // With JSON on standard output, everything for people goes to standard error.
     const people = plan.jsonFile === "-" ? stderr : stdout;
+    this.people = people;
     this.reporter = new RunReporter(people, stderr, this.log);
     this.scripts = new ScriptHost({
       folders: plan.scriptFolders,
@@ -99,6 +107,7 @@ export class RunSession {
     this.watchScripts();
     setScriptHost(this.scripts);
     this.endMonitors = environment.serveMonitors(this.scripts);
+    await this.openShells();
     for (const script of plan.scripts) {
       await this.scripts.load(script);
       if (this.ended) return;
@@ -106,6 +115,23 @@ export class RunSession {
     if (plan.watch) this.reloader = this.watchFiles();
     else await stopCompiler();
     if (!this.ended) this.engine.run();
+  }
+
+  /** Before the scripts are loaded: what goes on in them can be looked at. */
+  private async openShells(): Promise<void> {
+    const { plan, environment, reporter } = this;
+    const api = environment.getApi();
+    setCommonSession(new CommandSession(api));
+    setShellApi(api);
+    if (plan.controlSocket !== undefined) {
+      await prepareMonitorSocket(plan.controlSocket, "--control");
+      this.control = await ControlServer.listen(plan.controlSocket, api);
+    }
+    if (plan.hasShell) {
+      openShell(new CommandSession(api), { output: this.people }).catch((error: unknown) =>
+        reporter.say(`the shell has ended: ${describeThrown(error)}`),
+      );
+    }
   }
 
   private watchEngine(engine: EnginePort): void {
@@ -189,6 +215,8 @@ export class RunSession {
     const disposal = new RunDisposal(reporter, this.environment.graceMs);
     await disposal.unloadScripts(this.scripts);
     setScriptHost(undefined);
+    setCommonSession(undefined);
+    this.control?.close();
     const { engine } = this;
     const isStopped = engine === undefined || end.kind === "engine" || (await disposal.stopEngine(engine));
     let status = isStopped ? getExitStatus(end) : ExitStatus.engineFault;
@@ -204,5 +232,6 @@ export class RunSession {
 
   private removeSocket(): void {
     if (this.ownedSocket !== undefined) removeMonitorSocket(this.ownedSocket);
+    this.control?.close();
   }
 }

@@ -52,6 +52,9 @@ export const OWN: readonly string[] = [
   ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
 ];
 
+/** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
+export const TRUSTED_ONLY: readonly string[] = ["BP", "startShell"];
+
 /** What needs the permission `modules`: it concerns other scripts. */
 export const CONCERNS_OTHERS: readonly string[] = ["importModule", "reloadModule", "runCommand", "unloadModule"];
 

@@ -1,0 +1,110 @@
+import { CallbackManager } from "../callbacks/callback-manager";
+import { getNumCpus, readCpu } from "../guest/cpu";
+import { findGuest } from "../guest/guest";
+import type { LinuxGuest } from "../guest/linux/linux-guest";
+import { getRunningProcess } from "../guest/processes";
+import { ModuleOwner } from "../ownership/module-owner";
+import { AddressNamer } from "./address-namer";
+import { CommandError } from "./command-error";
+import type { CommandValue } from "./command-result";
+import type { NameSource } from "./expression";
+import { resolveSymbol } from "../guest/linux/resolve-symbol";
+
+/** The process that a session looks at. */
+export interface ChosenProcess {
+  readonly pid: number;
+  readonly pgd: bigint;
+  readonly name: string;
+}
+
+/** Something that happened. */
+export interface Notice {
+  readonly text: string;
+  readonly data: CommandValue;
+}
+
+/** One user's view of the guest: which vCPU and process commands are about, variables and aliases. */
+export class CommandSession implements NameSource {
+  /** What the session registers in the guest goes with it. */
+  readonly owner = new ModuleOwner("shell");
+  readonly callbacks = new CallbackManager(0, this.owner);
+  readonly variables = new Map<string, string>();
+  readonly aliases = new Map<string, string>();
+  cpuIndex = 0;
+  process: ChosenProcess | undefined;
+  /** Set by "quit" of one session, which is not the end of the guest. */
+  wantsEnd = false;
+
+  /** Is told what happens without being asked for: a breakpoint was hit. */
+  onNotice: ((notice: Notice) => void) | undefined;
+  /** Ends the hold of the guest in which the session was started, if it was. */
+  release: (() => void) | undefined;
+
+  /** @param api what !EXPRESSION has at hand: what scripts import as "rebox" */
+  constructor(readonly api: object = {}) {}
+
+  /** The address space that commands read: of the chosen process, or what the vCPU runs in. */
+  get pgd(): bigint {
+    const chosen = this.process?.pgd ?? 0n;
+    return chosen === 0n ? getRunningProcess(this.cpuIndex) : chosen;
+  }
+
+  get cpu() {
+    if (this.cpuIndex >= getNumCpus()) throw new CommandError(`there is no vCPU ${this.cpuIndex}`);
+    return readCpu(this.cpuIndex);
+  }
+
+  /** In bits, of the code that the vCPU executes now: by CS.L and CS.D (Intel SDM volume 3, 3.4.5). */
+  get codeBits(): 16 | 32 | 64 {
+    const flags = Number(this.cpu.CS_FLAGS);
+    const isLong = (this.cpu.EFER & 0x400n) !== 0n;
+    if (isLong && (flags & (1 << 21)) !== 0) return 64;
+    return (flags & (1 << 22)) !== 0 ? 32 : 16;
+  }
+
+  /** Where the vCPU executes: linear, so with the base of CS, which is 0 in 64-bit mode (Intel SDM volume 3, 3.4.4). */
+  get codeAddress(): bigint {
+    const { RIP, CS_BASE } = this.cpu;
+    return this.codeBits === 64 ? RIP : BigInt.asUintN(32, CS_BASE + RIP);
+  }
+
+  /** Of addresses in this guest, in bytes. */
+  get pointerSize(): 4 | 8 {
+    return (this.cpu.EFER & 0x400n) === 0n ? 4 : 8;
+  }
+
+  get prompt(): string {
+    return `rebox${this.process === undefined ? "" : ` ${this.process.name}:${this.process.pid}`}> `;
+  }
+
+  findRegister(name: string): bigint | undefined {
+    const value = (this.cpu as unknown as Record<string, unknown>)[name];
+    return typeof value === "bigint" ? value : undefined;
+  }
+
+  findSymbol(module: string | undefined, name: string): bigint | undefined {
+    const guest = findGuest();
+    return guest && resolveSymbol(guest, this.userPgd(guest), module, name);
+  }
+
+  findVariable(name: string): string | undefined {
+    return this.variables.get(name);
+  }
+
+  /** Makes what names addresses for one command. */
+  createNamer(): AddressNamer {
+    const guest = findGuest();
+    return new AddressNamer(guest, guest ? this.userPgd(guest) : 0n);
+  }
+
+  /** The address space of the chosen or running process as the guest's list has it; 0 when it is no process'. */
+  userPgd(guest: LinuxGuest): bigint {
+    return guest.findProcess(this.pgd)?.pgd ?? 0n;
+  }
+
+  /** Takes everything that the session has registered out of the guest. */
+  close(): void {
+    this.wantsEnd = true;
+    this.owner.close();
+  }
+}

@@ -1,0 +1,54 @@
+import { type Command, defineCommand } from "../command";
+import { type CommandResult, textResult } from "../command-result";
+
+const VALUES = `Values in commands:
+  1f, 0x1f       hexadecimal, as every number without a mark
+  \\d31           decimal
+  rip, @rip      a register of the chosen vCPU
+  kernel!schedule, schedule    a symbol, with or without its module
+  $name          a variable; set it: $name = VALUE
+  $name+10-rax   sums and differences
+  p1000          a guest-physical address
+  ADDRESS:SIZE   a range; without :SIZE 512 bytes`;
+
+function showCommand({ name, aliases = [], usage = "", help }: Command): CommandResult {
+  const also = aliases.length === 0 ? "" : `\nalso: ${aliases.join(", ")}`;
+  return {
+    kind: "data",
+    text: `${`${name} ${usage}`.trim()}\n${help}${also}`,
+    data: { name, usage, help, aliases },
+  };
+}
+
+/** What the help is about. */
+export interface CommandCatalog {
+  /** @throws CommandError when there is none of that name or alias */
+  get(name: string): Command;
+  groups(): readonly (readonly [group: string, commands: readonly Command[]])[];
+}
+
+/** Creates the command that tells about all commands, itself included. */
+export function createHelpCommand(catalog: CommandCatalog): Command {
+  return defineCommand({
+    name: "help",
+    aliases: ["h", "?", "list_commands"],
+    usage: "[COMMAND | values]",
+    help: "Lists the commands, or tells what one does; help values tells how addresses and values are written.",
+    parse: (input) => input.find(),
+    run: (name, session) => {
+      if (name === "values") return textResult(VALUES);
+      const alias = name === undefined ? undefined : session.aliases.get(name);
+      if (alias !== undefined) return textResult(`${name} is an alias: ${alias}`);
+      if (name !== undefined) return showCommand(catalog.get(name));
+      const rows = catalog.groups().flatMap(([group, commands]) =>
+        commands.map((command) => ({
+          group,
+          command: [command.name, ...(command.aliases ?? [])].join(", "),
+          arguments: command.usage ?? "",
+          help: command.help.split("\n")[0],
+        })),
+      );
+      return { kind: "rows", columns: ["group", "command", "arguments", "help"], rows };
+    },
+  });
+}

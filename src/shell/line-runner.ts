@@ -1,0 +1,30 @@
+import type { CommandSession } from "../commands/command-session";
+import { toPlainText } from "../commands/plain-text";
+import type { JsonValue } from "../commands/render-json";
+import { runCommandLine } from "../commands/run-command-line";
+
+/** What a shell tells about one line. */
+export type LineAnswer =
+  { readonly text: string; readonly data: JsonValue; readonly error?: never } | { readonly error: string };
+
+/** Carries out the lines of one shell, one after the other, in the order in which they came. */
+export class LineRunner {
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(readonly session: CommandSession) {}
+
+  /** Carries out a line when those before it are done. It never rejects: a failure is an answer. */
+  run(line: string): Promise<LineAnswer> {
+    const answer = this.#last.then(() => this.#runNow(line));
+    this.#last = answer;
+    return answer;
+  }
+
+  async #runNow(line: string): Promise<LineAnswer> {
+    try {
+      return await runCommandLine(line, this.session);
+    } catch (error) {
+      return { error: toPlainText(error instanceof Error ? error.message : String(error)) };
+    }
+  }
+}

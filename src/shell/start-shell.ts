@@ -1,0 +1,40 @@
+import { CommandSession } from "../commands/command-session";
+import { createLocalTarget, type LineShellOptions, runLineShell } from "./line-shell";
+
+let isInputTaken = false;
+
+/**
+ * Opens a shell of plain lines. A callback that returns the promise holds the guest exactly there until the shell is left:
+ * by cont, quit or the end of the input.
+ *
+ * @param options standard input and output by default; json answers each line by a line of JSON
+ * @throws Error when a shell reads standard input already
+ */
+export function startShell(options: Partial<LineShellOptions> = {}): Promise<void> {
+  const session = new CommandSession(scriptApi);
+  session.release = () => {
+    session.wantsEnd = true;
+  };
+  return openShell(session, options);
+}
+
+let scriptApi: object = {};
+
+/** Sets what !EXPRESSION has at hand in the shells that callbacks open. */
+export function setShellApi(api: object): void {
+  scriptApi = api;
+}
+
+/** Opens a shell that holds nothing: the guest goes on beside it. @throws Error when a shell reads standard input already */
+export async function openShell(session: CommandSession, options: Partial<LineShellOptions> = {}): Promise<void> {
+  const { input = process.stdin, output = process.stdout, json = false } = options;
+  const takesInput = input === process.stdin;
+  if (takesInput && isInputTaken) throw new Error("a shell reads standard input already: open another by rebox attach");
+  if (takesInput) isInputTaken = true;
+  try {
+    await runLineShell(createLocalTarget(session), { input, output, json });
+  } finally {
+    if (takesInput) isInputTaken = false;
+    session.close();
+  }
+}

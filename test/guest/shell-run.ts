@@ -1,0 +1,70 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ControlClient } from "../../src/shell/control-client";
+import { type GuestRunOptions, guestArgs, readTruth, runRebox } from "./guest-run";
+
+/** A guest under `rebox run --control`, with a shell attached. */
+export interface ShellRun {
+  readonly socket: string;
+  readonly client: ControlClient;
+  /** Runs a line and returns its data; fails the test when the line fails. */
+  data<Data>(line: string): Promise<Data>;
+  text(line: string): Promise<string>;
+  /** Runs a line that is to fail, and returns its message. */
+  error(line: string): Promise<string>;
+  /** Waits for a fact that the guest prints about itself. */
+  truth(key: string): Promise<ReadonlyMap<string, string>>;
+}
+
+/** Boots the guest kit with a control socket, attaches a shell, and ends both when the test is done. */
+export async function withShell(
+  options: Pick<GuestRunOptions, "task" | "parameters" | "qemuArgs" | "script">,
+  use: (run: ShellRun) => Promise<void>,
+): Promise<{ readonly status: number | null; readonly stderr: string; readonly stdout: string }> {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-shell-"));
+  const serial = join(folder, "serial.txt");
+  const socket = join(folder, "control");
+  writeFileSync(serial, "");
+  const args = ["run", "--control", socket];
+  if (options.script) {
+    writeFileSync(join(folder, "script.ts"), options.script(serial));
+    args.push("--trust", "--script", join(folder, "script.ts"));
+  }
+  args.push("--", ...guestArgs(serial, options.task, options.parameters), ...(options.qemuArgs ?? []));
+  try {
+    const ended = runRebox(args, 60_000);
+    // Its failure is reported below; meanwhile it is nobody's.
+    ended.catch(() => undefined);
+    while (!existsSync(socket))
+      await Promise.race([sleep(20), ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
+    const client = await ControlClient.connect(socket);
+    const answer = async (line: string) => {
+      const result = await client.run(line);
+      if (result.error !== undefined) throw new Error(`${line}: ${result.error}`);
+      return result;
+    };
+    try {
+      await use({
+        ...{ socket, client },
+        data: async <Data>(line: string) => (await answer(line)).data as Data,
+        text: async (line) => (await answer(line)).text,
+        error: async (line) => (await client.run(line)).error ?? "",
+        truth: async (key) => {
+          for (;;) {
+            const truth = readTruth(readFileSync(serial, "latin1"));
+            if (truth.has(key)) return truth;
+            await sleep(20);
+          }
+        },
+      });
+    } finally {
+      await client.run("quit machine");
+      client.close();
+    }
+    return await ended;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
