@@ -13,6 +13,7 @@ import { haltedCpu } from "./measures/halted-cpu";
 import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { processEvents } from "./measures/process-events";
+import { linuxGuest } from "./measures/linux-guest";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
@@ -33,6 +34,7 @@ const MEASURES: readonly Measure[] = [
   eventRates,
   hookChanges,
   scripts,
+  linuxGuest,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

@@ -17,6 +17,7 @@ export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-er
 export type { Subscription } from "./engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
 export { findGuest, getGuest, waitForGuest } from "./guest/guest";
+export { writeGuestTypes } from "./guest/guest-types";
 export { AttachError, type AttachStep } from "./guest/linux/attach-error";
 export { KernelDataError } from "./guest/linux/kernel-data-error";
 export type { Credentials } from "./guest/linux/credentials";
@@ -31,7 +32,7 @@ export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
-export type { GuestStruct } from "./guest/linux/struct-view";
+export type { GuestStruct, StructName, StructOf } from "./guest/linux/struct-view";
 export type { TaskFacts } from "./guest/linux/task-reader";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
 export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./guest/memory";

@@ -25,12 +25,17 @@
 #include "qemu/queue.h"
 #include "qemu/timer.h"
 
+/* How long a command waits for somebody who executes it: a monitor is there before the program that made the machine. */
+#define START_WAIT_MS 10000
+
 /* A command that is being executed. Everything here but the messages to it is the main loop's. */
 typedef struct command_request {
     uint64_t id;
     Monitor *monitor;       /* that prints the answer and then has its prompt back; NULL: a coroutine waits */
     Coroutine *coroutine;
-    bool is_answered, is_failed;
+    bool is_for_person, is_handed_over, is_answered, is_failed;
+    const char *command;
+    char *arguments;        /* JSON */
     char *text;
     QEMUTimer *timer;
     QTAILQ_ENTRY(command_request) entry;
@@ -40,7 +45,7 @@ static QTAILQ_HEAD(, command_request) requests = QTAILQ_HEAD_INITIALIZER(request
 static uint64_t last_id;
 static rebox_command_server server;
 static int timeout_ms;
-static bool is_closed;
+static bool was_served, is_closed;
 static char **handle_words, **name_words;
 
 /* While human-monitor-command executes a line: its monitor, and what that has asked. */
@@ -61,6 +66,7 @@ static void print_answer(Monitor *monitor, const command_request *request)
 
 static void free_request(command_request *request)
 {
+    g_free(request->arguments);
     g_free(request->text);
     g_free(request);
 }
@@ -68,9 +74,7 @@ static void free_request(command_request *request)
 static void conclude(command_request *request, bool is_failed, const char *text)
 {
     QTAILQ_REMOVE(&requests, request, entry);
-    if (request->timer) {
-        timer_free(request->timer);
-    }
+    timer_free(request->timer);
     request->is_answered = true;
     request->is_failed = is_failed;
     request->text = g_strdup(text);
@@ -83,32 +87,52 @@ static void conclude(command_request *request, bool is_failed, const char *text)
     }
 }
 
-static void on_timeout(void *opaque)
+static const char *describe_absence(void)
 {
-    g_autofree char *text = g_strdup_printf("no answer within %g s: the command may still be executed; list_modules "
-                                            "tells which scripts are loaded", timeout_ms / 1000.0);
-
-    conclude(opaque, true, text);
+    return is_closed ? "the engine has ended" : was_served ? "the run is ending" : "no program in this process serves "
+           "scripts: start it with rebox run";
 }
 
-/* Without a monitor the caller waits, and frees the request. */
+static void on_timeout(void *opaque)
+{
+    command_request *request = opaque;
+    g_autofree char *text = NULL;
+
+    if (!request->is_handed_over) {
+        conclude(request, true, describe_absence());
+        return;
+    }
+    text = g_strdup_printf("no answer within %g s: the command may still be executed; list_modules tells which scripts "
+                           "are loaded", timeout_ms / 1000.0);
+    conclude(request, true, text);
+}
+
+static void hand_over(command_request *request)
+{
+    request->is_handed_over = true;
+    timer_mod(request->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + timeout_ms);
+    server.request(server.opaque, request->id, request->is_for_person, request->command, request->arguments);
+}
+
+/* Without a monitor the caller waits, and frees the request. command is a literal. */
 static command_request *ask(Monitor *monitor, const char *command, const QDict *arguments)
 {
     command_request *request = g_new0(command_request, 1);
-    bool for_person = monitor || line_monitor;
+    GString *json = qobject_to_json(QOBJECT(arguments));
 
     request->id = ++last_id;
     request->monitor = monitor;
+    request->is_for_person = monitor || line_monitor;
+    request->command = command;
+    request->arguments = g_string_free(json, false);
+    request->timer = timer_new_ms(QEMU_CLOCK_REALTIME, on_timeout, request);
     QTAILQ_INSERT_TAIL(&requests, request, entry);
     if (server.request) {
-        g_autoptr(GString) json = qobject_to_json(QOBJECT(arguments));
-
-        request->timer = timer_new_ms(QEMU_CLOCK_REALTIME, on_timeout, request);
-        timer_mod(request->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + timeout_ms);
-        server.request(server.opaque, request->id, for_person, command, json->str);
+        hand_over(request);
+    } else if (was_served || is_closed) {
+        conclude(request, true, describe_absence());
     } else {
-        conclude(request, true, is_closed ? "the engine has ended" : "nobody serves scripts: there is no run, or it is "
-                 "starting or ending");
+        timer_mod(request->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + START_WAIT_MS);
     }
     return request;
 }
@@ -170,6 +194,17 @@ static void conclude_all(const char *text)
     }
 }
 
+static void hand_over_waiting(void)
+{
+    command_request *request;
+
+    QTAILQ_FOREACH(request, &requests, entry) {
+        if (!request->is_handed_over) {
+            hand_over(request);
+        }
+    }
+}
+
 static void set_service(void *opaque)
 {
     command_service *service = opaque;
@@ -177,7 +212,10 @@ static void set_service(void *opaque)
     if (!is_closed) {
         server = service->server;
         timeout_ms = service->timeout_ms;
-        if (!server.request) {
+        was_served = true;
+        if (server.request) {
+            hand_over_waiting();
+        } else {
             conclude_all("the run ended before there was an answer");
         }
     }

@@ -9,6 +9,7 @@ import { ExitStatus } from "./exit-status";
 import { createProfileCommand } from "./profile/profile-command";
 import { createRunCommand } from "./run/run-command";
 import type { RunEnvironment } from "./run/run-environment";
+import { createTypesCommand } from "./types/types-command";
 import { UsageError } from "./usage-error";
 import { getVersionText } from "./version-text";
 
@@ -37,6 +38,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
   program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
   program.addCommand(createProfileCommand(stdout, onStatus));
+  program.addCommand(createTypesCommand(stdout, onStatus));
   program.addCommand(createDemoCommand(environment, onStatus));
   for (const command of [program, ...program.commands]) {
     command.exitOverride();

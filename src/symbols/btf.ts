@@ -70,7 +70,9 @@ export class Btf implements TypeSource {
     if (id < this.#table.start && this.#base) return this.#base.#get(id);
     const made = this.#made.get(id);
     if (made) return made;
-    const type = this.#make(this.#resolve(id));
+    // A type that is reached by several typedefs is one object: it can be compared.
+    const resolved = this.#resolve(id);
+    const type = resolved === id ? this.#make(id) : this.#get(resolved);
     this.#made.set(id, type);
     return type;
   }

@@ -6,9 +6,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { GdbClient } from "./gdb-client";
+import { HmpClient } from "./hmp-client";
 import { withMonitors } from "./monitor-run";
 import { VncClient } from "./vnc-client";
 
+const SOURCES = resolve(__dirname, "../../../js/src");
 const SCRIPT =
   "export const initialize_callbacks = () => {}; export const do_hi = () => 'hi there'; export const clean = () => {};";
 
@@ -24,7 +26,7 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
 test("the terminal's monitor knows scripts", () =>
   inFolder(async (folder) => {
     writeFileSync(join(folder, "hi.js"), SCRIPT);
-    const main = join(resolve(__dirname, "../../.."), "js/src/cli/main.js");
+    const main = join(SOURCES, "cli/main.js");
     const args = ["run", "--monitor", "stdio", "--timeout", "60", "--", "-display", "none", "-nic", "none"];
     const child = spawn(process.execPath, [main, ...args], { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
     let text = "";
@@ -35,7 +37,7 @@ test("the terminal's monitor knows scripts", () =>
       while (prompts() <= index) await Promise.race([once(child.stdout, "data"), closed]);
       child.stdin.write(`${line}\n`);
     }
-    assert.deepEqual(await closed, [0, null]);
+    assert.deepEqual(await closed, [0, null], text);
     assert.match(text, /^hi is loaded: handle 1, version 1\r?$/m);
     assert.match(text, /^hi there\r?$/m);
   }));
@@ -76,4 +78,39 @@ test("gdb's monitor, which cannot wait, says so", () =>
       { qemuArgs: ["-gdb", `unix:${socket},server=on,wait=off`] },
     );
     assert.equal(run.status, 0, run.stderr);
+  }));
+
+test("a command that comes before anybody serves scripts is executed once somebody does", () =>
+  inFolder(async (folder) => {
+    const socket = join(folder, "monitor.sock");
+    const program = `
+      const { Engine } = require("./index.js");
+      const { MonitorService } = require("./monitor/monitor-service.js");
+      const { setScriptHost } = require("./scripts/module-control.js");
+      const { ScriptHost } = require("./scripts/script-host.js");
+      const scripts = new ScriptHost({ folders: [], getApi: () => ({}), getPermissions: () => undefined });
+      setScriptHost(scripts);
+      const engine = Engine.create(["-display", "none", "-nic", "none", "-monitor", process.env.MONITOR]);
+      engine.run();
+      process.stdin.once("data", () => {
+        process.stdin.unref();
+        new MonitorService(engine.native, scripts);
+      });
+    `;
+    const child = spawn(process.execPath, ["-e", program], {
+      cwd: SOURCES,
+      env: { ...process.env, MONITOR: `unix:${socket},server=on,wait=off` },
+      stdio: ["pipe", "inherit", "inherit"],
+    });
+    const closed = once(child, "close");
+    const monitor = await HmpClient.connect(socket);
+    let answer = "";
+    const asked = monitor.command("list_modules").then((text) => (answer = text));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(answer, "");
+    child.stdin.write("serve\n");
+    assert.match(await asked, /^no script is loaded/);
+    monitor.send("quit");
+    assert.deepEqual(await closed, [0, null]);
+    monitor.close();
   }));

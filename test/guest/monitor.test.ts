@@ -49,8 +49,8 @@ describe("QEMU's monitor", () => {
         assert.equal(await first.command(`import_module ${file}`), "counter is loaded: handle 1, version 1\n");
         assert.match(await first.command("info status"), /running/);
         const before = Number(await first.command("custom calls"));
-        await sleep(200);
-        assert.ok(Number(await first.command("custom calls")) > before, "the guest runs, and the script sees it");
+        // The guest runs, and the script sees it.
+        await first.until("custom calls", (calls) => Number(calls) > before);
         const [heading, line] = (await first.command("list_modules")).split("\n");
         assert.deepEqual(heading!.split(/ +/), ["handle", "version", "name", "runs", "requires", "commands", "file"]);
         assert.deepEqual(line!.split(/ +/), ["1", "1", "counter", "sandboxed", "-", "calls,version", file]);
@@ -167,8 +167,7 @@ describe("QEMU's monitor", () => {
         assert.equal(await first.command("custom calls"), "0\n");
         assert.match(await first.command("info status"), /paused/);
         await first.command("cont");
-        await sleep(200);
-        assert.ok(Number(await first.command("custom calls")) > 0);
+        await first.until("custom calls", (calls) => Number(calls) > 0);
         assert.equal(await first.command("unload_module 1"), "");
       },
       { task: "busy" },

@@ -12,7 +12,7 @@ import { MemoryMapReader } from "./memory-map";
 import { readModuleTypes } from "./module-types";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
-import { addressOfStruct, type GuestStruct, viewStruct } from "./struct-view";
+import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./struct-view";
 import { TaskReader } from "./task-reader";
 
 /** What a Linux guest is doing, read from its memory. */
@@ -79,8 +79,8 @@ export class LinuxGuest {
    * @param types those of a kernel module, from getModuleTypes(); the kernel's by default
    * @throws MissingTypeError when the kernel has no such struct
    */
-  struct(name: string, address: bigint, types = this.kernel.types): GuestStruct {
-    return viewStruct(this.kernel, this.#compound(name, types), address);
+  struct<Name extends StructName>(name: Name, address: bigint, types = this.kernel.types): StructOf<Name> {
+    return viewStruct(this.kernel, this.#compound(name, types), address) as StructOf<Name>;
   }
 
   /**
@@ -104,12 +104,16 @@ export class LinuxGuest {
    * @param member the path of the list_head within an entry
    * @throws KernelDataError when the list loops or leads to nowhere
    */
-  *list(head: bigint | GuestStruct, name: string, member: string): IterableIterator<GuestStruct> {
+  *list<Name extends StructName>(
+    head: bigint | GuestStruct,
+    name: Name,
+    member: string,
+  ): IterableIterator<StructOf<Name>> {
     const type = this.#compound(name);
     const start = typeof head === "bigint" ? head : addressOfStruct(head);
     const offset = this.kernel.offset(name, member);
     for (const entry of walkList(this.kernel.memory, start, `the list of ${name}.${member}`, offset)) {
-      yield viewStruct(this.kernel, type, entry);
+      yield viewStruct(this.kernel, type, entry) as StructOf<Name>;
     }
   }
 
@@ -121,12 +125,16 @@ export class LinuxGuest {
    * @param member the path of the rb_node within an entry
    * @throws KernelDataError when the tree loops or leads to nowhere
    */
-  *tree(root: bigint | GuestStruct, name: string, member: string): IterableIterator<GuestStruct> {
+  *tree<Name extends StructName>(
+    root: bigint | GuestStruct,
+    name: Name,
+    member: string,
+  ): IterableIterator<StructOf<Name>> {
     const type = this.#compound(name);
     const start = typeof root === "bigint" ? root : addressOfStruct(root);
     const offset = this.kernel.offset(name, member);
     for (const entry of walkTree(this.kernel, start, `the tree of ${name}.${member}`, offset)) {
-      yield viewStruct(this.kernel, type, entry);
+      yield viewStruct(this.kernel, type, entry) as StructOf<Name>;
     }
   }
 

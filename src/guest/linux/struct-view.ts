@@ -26,6 +26,19 @@ export interface GuestStruct {
   readonly [member: string]: any;
 }
 
+declare global {
+  /** The structs of the guest's kernel by their names; a file that `rebox types` writes adds them. */
+  interface ReboxGuestStructs {}
+}
+
+/** The name of a struct: an editor offers those that a file of `rebox types` declares. */
+export type StructName = (keyof ReboxGuestStructs & string) | (string & Record<never, never>);
+
+/** What a struct of this name reads as: as a file of `rebox types` declares it, or anything. */
+export type StructOf<Name extends string> = Name extends keyof ReboxGuestStructs
+  ? ReboxGuestStructs[Name]
+  : GuestStruct;
+
 /** What stands behind a struct's properties. It is also what is shown where a struct is printed as a whole. */
 class Target {
   constructor(

@@ -5,6 +5,9 @@ import type { FileAccess } from "./file-access";
 import type { Caller, Operations } from "./operation";
 import { CALLED, checkArguments, CONCERNS_OTHERS, PROMISED } from "./sandbox-api";
 
+/** Those whose only argument is the path of a file that they write. */
+const WRITES_FILE = ["screenshot", "writeGuestTypes"];
+
 /** Creates what is behind the functions of "rebox" that are called by value, and what the sandbox's own need. */
 export function createMachineOperations(
   caller: Caller,
@@ -17,7 +20,7 @@ export function createMachineOperations(
     (...args: unknown[]) => {
       checkArguments(name, signature, args);
       if (CONCERNS_OTHERS.includes(name)) caller.demand(mayUseModules, `${name}()`, "modules");
-      const given = name === "screenshot" ? [files.getPath(String(args[0]))] : args.slice(0, signature.length);
+      const given = WRITES_FILE.includes(name) ? [files.getPath(String(args[0]))] : args.slice(0, signature.length);
       return (api[name] as (...args: unknown[]) => unknown)(...given);
     },
   ]);

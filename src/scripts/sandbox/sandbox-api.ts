@@ -23,6 +23,7 @@ export const CALLED: Readonly<Record<string, Signature>> = {
   symToVa: ["bigint", "string", "string"],
   vaToPa: ["bigint", "bigint"],
   vaToSym: ["bigint", "bigint"],
+  writeGuestTypes: ["string"],
   writeIoPort: ["number", "number", "number"],
   writeRegister: ["number", "string", "bigint"],
   writeSegmentRegister: ["number", "string", "number", "bigint", "number", "number"],
