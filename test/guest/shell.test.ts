@@ -231,3 +231,18 @@ test("every example of docs/shell.md works, and every command is described there
     for (const line of lines) await run.text(line);
   });
 });
+
+test("a breakpoint that waits for a module is set when the module is loaded, in time for its own start", async () => {
+  await withShell({ task: "modules", parameters: { now: 1, times: 1 } }, async (run) => {
+    const notices: Row[] = [];
+    run.client.onNotice = ({ data }) => notices.push(data as Row);
+    while ((await run.error("ps 1")) !== "");
+    await run.text("bp dummy!dummy_setup once");
+    await run.text("bp kernel!kernel_power_off once");
+    const truth = run.truth("modules.done");
+    while ((await run.data<{ state: string }>("status")).state !== "paused");
+    assert.match(notices[0]?.symbol ?? "", /^dummy!/);
+    await run.text("cont");
+    await truth;
+  });
+});
