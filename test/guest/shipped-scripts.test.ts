@@ -73,8 +73,11 @@ test("script_template loads and unloads", async () => {
 
 test("script_example_min names each address space once, and counts them", async () => {
   const run = await ship("script_example_min", {
-    task: "symbols",
-    drive: 'await untilTruth("symbols.done"); say(await run("address_spaces"));',
+    task: "busy",
+    drive: `await untilTruth("busy");
+      await sleep(1000);
+      say(await run("address_spaces"));
+      await Engine.get().quit();`,
   });
   assertFine(run);
   assert.ok(run.printed.length > 5);
