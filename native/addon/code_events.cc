@@ -50,6 +50,37 @@ __attribute__((noinline)) void HandOverDirect(int kind, int cpu_index) {
   });
 }
 
+// Asks the trigger of the listener that is all that listens to kind: most events that a trigger sees end here.
+template <typename MakeParams>
+inline bool IsRejectedAlone(int kind, int cpu_index, MakeParams make_params) {
+  Listener* only = subscriptions.triggered[kind];
+  if (!only || rebox_told.newer_than || !CanDeliver(cpu_index)) {
+    return false;
+  }
+  bool is_measured = only->native_time.Turn();
+  uint64_t began = is_measured ? ReadTicks() : 0;
+  bool passes = only->trigger->Passes(make_params);
+  if (subscriptions.triggered[kind] != only) {
+    // What the trigger did has removed it, or the callback.
+    return true;
+  }
+  if (is_measured) {
+    only->native_time.Measured(ReadTicks() - began);
+  }
+  only->has_passed = passes;
+  return !passes;
+}
+
+// Apart from its callers, which leave before they need so many registers.
+__attribute__((noinline)) void FireBlockBegin(int cpu_index, rebox_block* block) {
+  FireAll(REBOX_BLOCK_BEGIN, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
+    arguments[0] = script_objects.CpuNumber(cpu_index);
+    arguments[1] = script_objects.CpuObject(cpu_index);
+    arguments[2] = script_objects.BlockObject(block);
+    return 3;
+  }, [&] { return BlockBeginParams(cpu_index, block); });
+}
+
 void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
   if (Stream* stream = DirectStream(REBOX_BLOCK_BEGIN, cpu_index)) {
     if (!stream->AppendBlock(cpu_index, *block)) {
@@ -57,12 +88,9 @@ void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
     }
     return;
   }
-  FireAll(REBOX_BLOCK_BEGIN, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
-    arguments[0] = script_objects.CpuNumber(cpu_index);
-    arguments[1] = script_objects.CpuObject(cpu_index);
-    arguments[2] = script_objects.BlockObject(block);
-    return 3;
-  }, [&] { return BlockBeginParams(cpu_index, block); });
+  if (!IsRejectedAlone(REBOX_BLOCK_BEGIN, cpu_index, [&] { return BlockBeginParams(cpu_index, block); })) {
+    FireBlockBegin(cpu_index, block);
+  }
 }
 
 void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {

@@ -45,6 +45,10 @@ inline bool IsTold(const Listener& listener) { return listener.subscription <= r
 // Asks filter and trigger, in this order, because a trigger costs more.
 template <typename MakeFacts, typename MakeParams>
 inline bool PassesNatively(Listener& listener, MakeFacts make_facts, MakeParams make_params) {
+  if (listener.has_passed) {
+    listener.has_passed = false;
+    return true;
+  }
   bool is_measured = listener.native_time.Turn();
   uint64_t began = is_measured ? ReadTicks() : 0;
   bool passes = (!listener.filter || PassesFilter(listener, make_facts())) &&

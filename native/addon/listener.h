@@ -24,6 +24,8 @@ struct Listener {
   bool retired = false;
   // Asked before the function is called, about the events of every process.
   Trigger* trigger = nullptr;
+  // The trigger has let the event being delivered pass, and is not to be asked again.
+  bool has_passed = false;
   // With an address: its hook in QEMU, 0 when it is gone.
   bool is_hooked = false;
   uint32_t hook = 0;

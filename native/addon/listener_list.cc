@@ -26,15 +26,15 @@ bool ListenerList::AnyAlive() const {
   return std::any_of(list_.begin(), list_.end(), [](const auto& entry) { return entry->alive; });
 }
 
-Stream* ListenerList::OnlyStream() const {
-  const Listener* only = nullptr;
+Listener* ListenerList::FindOnly() const {
+  Listener* only = nullptr;
   for (const auto& entry : list_) {
     if (entry->alive && only) {
       return nullptr;
     }
     only = entry->alive ? entry.get() : only;
   }
-  return only && !only->filter && !only->trigger ? only->stream.get() : nullptr;
+  return only;
 }
 
 void ListenerList::Sweep() {

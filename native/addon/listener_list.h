@@ -37,8 +37,8 @@ class ListenerList {
 
   bool AnyTrigger() const;
   bool AnyAlive() const;
-  // The stream of the only listener, if that is all it has.
-  Stream* OnlyStream() const;
+  // nullptr when there are none, or several.
+  Listener* FindOnly() const;
 
  private:
   void EndDelivery() {

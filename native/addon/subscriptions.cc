@@ -45,7 +45,10 @@ static void UpdateNeeds(int kind) {
   if (kind == REBOX_MEM_READ || kind == REBOX_MEM_WRITE) {
     UpdatePhysical();
   }
-  subscriptions.direct[kind] = subscriptions.by_kind[kind].OnlyStream();
+  Listener* only = subscriptions.by_kind[kind].FindOnly();
+  bool is_filtered = only && only->filter;
+  subscriptions.direct[kind] = only && !is_filtered && !only->trigger ? only->stream.get() : nullptr;
+  subscriptions.triggered[kind] = only && !is_filtered && only->trigger ? only : nullptr;
   if (kind <= REBOX_OPCODE_RANGE) {
     subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTrigger();
     rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);

@@ -15,6 +15,8 @@ struct Subscriptions {
   // By kind: the stream that is all that listens, without filter and trigger, or nullptr. Its events need nothing but
   // to be appended.
   Stream* direct[kEventKinds] = {};
+  // By kind: the listener with a trigger that is all that listens to it, when it has no filter.
+  Listener* triggered[kEventKinds] = {};
   // By kind: a trigger has QEMU report this event of every process.
   bool everywhere[kEventKinds] = {};
   std::unordered_map<uint32_t, Listener*> by_id;

@@ -50,6 +50,12 @@ static bool contains(const GArray *ranges, uint64_t address)
 {
     guint low = 0, high = ranges->len;
 
+    /* Nearly always: one range, which the code does not lie in. */
+    if (likely(high == 1)) {
+        const page_range *only = (const page_range *)ranges->data;
+
+        return address >= only->first && address <= only->last;
+    }
     while (low < high) {
         guint middle = (low + high) / 2;
         const page_range *range = &g_array_index(ranges, page_range, middle);
