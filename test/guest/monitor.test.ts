@@ -157,6 +157,8 @@ describe("QEMU's monitor", () => {
   test("does the same while the guest is paused", async () => {
     const run = await withMonitors(
       async ({ first, qmp, write }) => {
+        // The run itself lets the machine go when everything is ready: stopped before that, it would not stay so.
+        await first.until("info status", (status) => status.includes("running"));
         await first.command("stop");
         const file = write("counter.ts", COUNTER("one"));
         assert.equal(await first.command(`import_module ${file}`), "counter is loaded: handle 1, version 1\n");
