@@ -1,6 +1,8 @@
+import { AddressError } from "../../memory/address-error";
 import { Elf } from "../../symbols/elf";
 import { ElfError } from "../../symbols/elf-error";
 import { ShiftedSymbols } from "../../symbols/shifted-symbols";
+import { MissingTypeError } from "../../symbols/missing-type-error";
 import type { GuestSymbol, SymbolTable } from "../../symbols/symbol-table";
 import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./guest-module";
 import { KernelDataError } from "./kernel-data-error";
@@ -8,7 +10,9 @@ import { listKernelModules } from "./kernel-module";
 import type { LinuxGuest } from "./linux-guest";
 import type { LinuxProcess } from "./linux-process";
 import { ModuleSymbols } from "./module-symbols";
+import { MissingSymbolError } from "./missing-symbol-error";
 import { namePattern } from "./name-pattern";
+import { PageCache } from "./page-cache";
 
 /** More symbols of kernel modules than this are not kept: no kernel has them. */
 const MOST_KEPT = 2_000_000;
@@ -35,6 +39,8 @@ export class GuestSymbols {
 
   #kept = 0;
   readonly #files = new Map<string, SymbolTable>();
+  /** null when this kernel's cannot be read. */
+  #cache: PageCache | null | undefined;
 
   readonly #start: bigint;
   readonly #end: bigint;
@@ -115,14 +121,23 @@ export class GuestSymbols {
   #loadUser(pgd: bigint): Loaded[] {
     const process = this.#guest.findProcess(pgd);
     if (!process) throw new RangeError(`no process has the address space 0x${pgd.toString(16)}`);
-    return findUserModules(process.memoryMap).map((module) => ({
+    const map = process.memoryMap;
+    return findUserModules(map).map((module) => ({
       module,
-      symbols: () => this.#readElf(process, module),
+      symbols: () => {
+        const file = map.find(({ path, start }) => path === module.path && start === module.base)?.file ?? 0n;
+        return this.#readElf(process, module, file);
+      },
     }));
   }
 
-  /** Reads the dynamic symbols out of the memory of the process; none when the program has overwritten them. */
-  #readElf(process: LinuxProcess, module: GuestModule): SymbolTable {
+  /**
+   * Reads the symbols of a file: all of them from the page cache as far as it is there, else those for dynamic linking from the
+   * memory of the process; none when it is nowhere.
+   *
+   * @param file the address of its struct file; 0 when it is none
+   */
+  #readElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
     const key = `${process.kaddr} ${process.startTimeNs} ${module.base} ${module.path}`;
     const known = this.#files.get(key);
     if (known) return known;
@@ -131,9 +146,11 @@ export class GuestSymbols {
       const bytes = space.readSome(address, size);
       return bytes.length === size ? bytes : undefined;
     };
+    const cache = file === 0n ? undefined : this.#findCache();
+    const readFile = (offset: number, size: number): Uint8Array | undefined => cache?.find(file, offset, size);
     let symbols: SymbolTable;
     try {
-      const elf = new Elf({ base: module.base, readMemory });
+      const elf = new Elf({ base: module.base, readMemory, readFile });
       symbols = new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
@@ -142,6 +159,24 @@ export class GuestSymbols {
     if (this.#files.size >= MOST_FILES) this.#files.clear();
     this.#files.set(key, symbols);
     return symbols;
+  }
+
+  /** Without it, for a kernel that keeps its pages in another way, there still is the memory of the process. */
+  #findCache(): PageCache | undefined {
+    if (this.#cache !== undefined) return this.#cache ?? undefined;
+    try {
+      this.#cache = new PageCache(this.#guest.kernel);
+    } catch (error) {
+      if (!(
+        error instanceof MissingTypeError ||
+        error instanceof MissingSymbolError ||
+        error instanceof AddressError
+      )) {
+        throw error;
+      }
+      this.#cache = null;
+    }
+    return this.#cache ?? undefined;
   }
 
   #read(address: bigint, key: string): ModuleSymbols {
