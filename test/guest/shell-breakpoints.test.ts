@@ -217,7 +217,7 @@ for (const kit of KITS) {
       assert.equal(BigInt(notices[0]!.pc!), BigInt(`0x${/\b[ER]IP=([0-9a-f]+)/.exec(registers)![1]}`));
       // It returns 42.
       const code = await run.data<Row[]>(`u ${notices[0]!.pc}:4`);
-      await run.text(`step ${code.findIndex(({ instruction }) => /^ret/.test(instruction!)).toString(16)}`);
+      await run.text(`until ${code.find(({ instruction }) => /^ret/.test(instruction!))!.address}`);
       const { RAX } = await run.data<Row>("r rax");
       assert.equal(BigInt(RAX!) & 0xffffffffn, 42n);
     },
