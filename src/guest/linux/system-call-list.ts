@@ -14,7 +14,10 @@ const MISSING = ["__x64_sys_ni_syscall", "__ia32_sys_ni_syscall", "sys_ni_syscal
 
 /** Where the kernel keeps which function a number means: a table, or since 6.9 a function, for programs of these bits. */
 const SOURCES = {
-  64: [{ bits: 64, table: "sys_call_table", function: "x64_sys_call" }, { bits: 32, table: "ia32_sys_call_table", function: "ia32_sys_call" }],
+  64: [
+    { bits: 64, table: "sys_call_table", function: "x64_sys_call" },
+    { bits: 32, table: "ia32_sys_call_table", function: "ia32_sys_call" },
+  ],
   32: [{ bits: 32, table: "sys_call_table", function: "ia32_sys_call" }],
 } as const;
 

@@ -73,9 +73,13 @@ export class SystemCallSwitch {
 /** Whether it compares a register with a number: there is nothing else to compare than the parameter. */
 function isImmediate(instruction: Instruction): boolean {
   if (instruction.op0Kind !== OpKind.Register) return false;
-  return [OpKind.Immediate8, OpKind.Immediate8to32, OpKind.Immediate8to64, OpKind.Immediate32, OpKind.Immediate32to64].includes(
-    instruction.op1Kind,
-  );
+  return [
+    OpKind.Immediate8,
+    OpKind.Immediate8to32,
+    OpKind.Immediate8to64,
+    OpKind.Immediate32,
+    OpKind.Immediate32to64,
+  ].includes(instruction.op1Kind);
 }
 
 /** Whether a branch is taken after a comparison; undefined for one that asks for something else. */
