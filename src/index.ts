@@ -34,6 +34,7 @@ export type { Mount } from "./guest/linux/mount";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";
+export type { SystemCall, SystemCallParameter } from "./guest/linux/system-call";
 export type { GuestStruct, StructName, StructOf } from "./guest/linux/struct-view";
 export type { TaskFacts } from "./guest/linux/task-reader";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
@@ -56,6 +57,8 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "./guest/processes";
+export type { SystemCallEntry } from "./guest/system-call-entry";
+export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";

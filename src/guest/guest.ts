@@ -1,6 +1,7 @@
 import { Engine } from "../engine/engine";
 import type { CpuFacts } from "../memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
+import { type Cpu, getCpus } from "./cpu";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
 import type { ProfileFinder } from "./linux/attach";
@@ -12,7 +13,7 @@ import type { LinuxGuest } from "./linux/linux-guest";
 interface Attached {
   readonly guest: LinuxGuest;
   /** What a vCPU's registers say of the kernel: they change when another one is started or loaded. */
-  readonly identity: string;
+  readonly identity: Pick<CpuFacts, "lstar" | "sysenterEip" | "idtBase">;
 }
 
 /** What was found not to be a kernel that rebox knows: looking again would take long and find the same. */
@@ -48,6 +49,16 @@ function identify(cpu: CpuFacts): string {
   return `${cpu.lstar} ${cpu.sysenterEip} ${cpu.idtBase}`;
 }
 
+/** Asked with each look-up of a symbol: nothing is made but three values. */
+function isStillThere({ identity: { lstar, sysenterEip, idtBase } }: Attached): boolean {
+  const cpus = getCpus();
+  for (let index = 0; index < cpus.length; index++) {
+    const cpu = cpus[index] as Cpu;
+    if (cpu.LSTAR === lstar && cpu.SYSENTER_EIP === sysenterEip && cpu.IDT_BASE === idtBase) return true;
+  }
+  return false;
+}
+
 /**
  * Gets the guest's operating system. The first call attaches to it: it finds the kernel in memory. Later calls cost
  * nothing, and attach anew when another kernel runs, after a reset or loadVm().
@@ -56,9 +67,9 @@ function identify(cpu: CpuFacts): string {
  * @throws EngineUsageError when there is no machine
  */
 export function getGuest(): LinuxGuest {
+  if (attached && isStillThere(attached)) return attached.guest;
   const source = new EngineSource();
   const cpus = source.cpus();
-  if (attached && cpus.some((cpu) => identify(cpu) === attached?.identity)) return attached.guest;
   if (refused && cpus.map(identify).join() === refused.identity) throw refused.error;
   attached = undefined;
   refused = undefined;
@@ -67,7 +78,7 @@ export function getGuest(): LinuxGuest {
     const cpu = cpus.find(({ lstar, sysenterEip }) =>
       guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
     );
-    attached = { guest, identity: identify(cpu ?? (cpus[0] as CpuFacts)) };
+    attached = { guest, identity: cpu ?? (cpus[0] as CpuFacts) };
   } catch (error) {
     if (error instanceof AttachError) {
       if (!error.isEarly) refused = { error, identity: cpus.map(identify).join() };

@@ -1,8 +1,6 @@
-import { AddressError } from "../../memory/address-error";
 import { Elf } from "../../symbols/elf";
 import { ElfError } from "../../symbols/elf-error";
 import { ShiftedSymbols } from "../../symbols/shifted-symbols";
-import { MissingTypeError } from "../../symbols/missing-type-error";
 import type { GuestSymbol, SymbolTable } from "../../symbols/symbol-table";
 import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./guest-module";
 import { KernelDataError } from "./kernel-data-error";
@@ -10,9 +8,7 @@ import { listKernelModules } from "./kernel-module";
 import type { LinuxGuest } from "./linux-guest";
 import type { LinuxProcess } from "./linux-process";
 import { ModuleSymbols } from "./module-symbols";
-import { MissingSymbolError } from "./missing-symbol-error";
 import { namePattern } from "./name-pattern";
-import { PageCache } from "./page-cache";
 
 /** More symbols of kernel modules than this are not kept: no kernel has them. */
 const MOST_KEPT = 2_000_000;
@@ -20,6 +16,9 @@ const MOST_KEPT = 2_000_000;
 const MOST_FOUND = 8_000_000;
 /** How many programs and libraries keep their symbols at hand. */
 const MOST_FILES = 256;
+
+/** How often a file without symbols is looked at again. */
+const MOST_TRIES = 16;
 
 /** A symbol with the module that it is of. */
 export interface ModuleSymbol extends GuestSymbol {
@@ -38,9 +37,7 @@ export class GuestSymbols {
   readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
 
   #kept = 0;
-  readonly #files = new Map<string, SymbolTable>();
-  /** null when this kernel's cannot be read. */
-  #cache: PageCache | null | undefined;
+  readonly #files = new Map<string, { readonly symbols: SymbolTable; readonly tries: number }>();
 
   readonly #start: bigint;
   readonly #end: bigint;
@@ -122,61 +119,43 @@ export class GuestSymbols {
     const process = this.#guest.findProcess(pgd);
     if (!process) throw new RangeError(`no process has the address space 0x${pgd.toString(16)}`);
     const map = process.memoryMap;
-    return findUserModules(map).map((module) => ({
-      module,
-      symbols: () => {
-        const file = map.find(({ path, start }) => path === module.path && start === module.base)?.file ?? 0n;
-        return this.#readElf(process, module, file);
-      },
-    }));
+    return findUserModules(map).map((module) => {
+      const file = map.find(({ start }) => start === module.base)?.file ?? 0n;
+      return { module, symbols: () => this.#readElf(process, module, file) };
+    });
   }
 
   /**
-   * Reads the symbols of a file: all of them from the page cache as far as it is there, else those for dynamic linking from the
-   * memory of the process; none when it is nowhere.
-   *
-   * @param file the address of its struct file; 0 when it is none
+   * Reads the symbols out of the file's pages that the kernel holds, else out of the memory of the process; none when the
+   * program has overwritten them.
    */
   #readElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
-    const key = `${process.kaddr} ${process.startTimeNs} ${module.base} ${module.path}`;
+    const key = `${process.kaddr} ${process.startTimeNs} ${module.base} ${module.path} ${file}`;
     const known = this.#files.get(key);
-    if (known) return known;
-    const space = this.#guest.kernel.space(process.pgd);
+    // A file that is just being mapped has little in memory yet.
+    if (known && (known.symbols.count > 0 || known.tries >= MOST_TRIES)) return known.symbols;
+    const symbols = this.#parseElf(process, module, file);
+    if (this.#files.size >= MOST_FILES) this.#files.clear();
+    this.#files.set(key, { symbols, tries: (known?.tries ?? 0) + 1 });
+    return symbols;
+  }
+
+  #parseElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
+    const { pageCache, kernel } = this.#guest;
+    const space = kernel.space(process.pgd);
     const readMemory = (address: bigint, size: number): Uint8Array | undefined => {
       const bytes = space.readSome(address, size);
       return bytes.length === size ? bytes : undefined;
     };
-    const cache = file === 0n ? undefined : this.#findCache();
-    const readFile = (offset: number, size: number): Uint8Array | undefined => cache?.find(file, offset, size);
-    let symbols: SymbolTable;
+    const readFile = (offset: number, size: number): Uint8Array | undefined =>
+      file === 0n ? undefined : pageCache.find(file, BigInt(offset), size);
     try {
       const elf = new Elf({ base: module.base, readMemory, readFile });
-      symbols = new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
+      return new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
-      symbols = NO_SYMBOLS;
+      return NO_SYMBOLS;
     }
-    if (this.#files.size >= MOST_FILES) this.#files.clear();
-    this.#files.set(key, symbols);
-    return symbols;
-  }
-
-  /** Without it, for a kernel that keeps its pages in another way, there still is the memory of the process. */
-  #findCache(): PageCache | undefined {
-    if (this.#cache !== undefined) return this.#cache ?? undefined;
-    try {
-      this.#cache = new PageCache(this.#guest.kernel);
-    } catch (error) {
-      if (!(
-        error instanceof MissingTypeError ||
-        error instanceof MissingSymbolError ||
-        error instanceof AddressError
-      )) {
-        throw error;
-      }
-      this.#cache = null;
-    }
-    return this.#cache ?? undefined;
   }
 
   #read(address: bigint, key: string): ModuleSymbols {

@@ -1,135 +1,125 @@
 import { AddressError } from "../../memory/address-error";
 import type { LinuxKernel } from "./linux-kernel";
-import { MissingSymbolError } from "./missing-symbol-error";
-import type { StructCursor } from "./struct-cursor";
 
 const PAGE = 4096;
-const PAGE_SHIFT = 12;
-/** An index of 64 bits, 6 bits for each level; with CONFIG_BASE_SMALL 4 bits. */
-const DEEPEST = 16;
-/** Larger folios than of 2 GiB there are not (MAX_FOLIO_ORDER, include/linux/mm.h). */
-const MOST_PAGES = 1n << 19n;
-/** include/linux/xarray.h: what an entry is, by its two lowest bits; small internal ones are no nodes but siblings. */
+const LARGEST_READ = 0x10000;
+const PAGE_SHIFT = 12n;
+/** Entries of an XArray (include/linux/xarray.h): an internal one has the low bits 10, a value bit 0. */
 const KIND_MASK = 3n;
 const INTERNAL = 2n;
-const LARGEST_SIBLING = 62n;
+/** Internal entries up to here are no nodes: siblings of another slot, or marks for a retry. */
+const LAST_SPECIAL = 4096n;
+/** An index of 64 bits has at most so many pieces of 4 or more bits. */
+const DEEPEST = 16;
+/** MAX_ORDER of the page cache: no folio has more pages. */
+const LARGEST_FOLIO = 1n << 13n;
+/** VMEMMAP_START of kernels that do not choose it at boot (Documentation/arch/x86/x86_64/mm.rst). */
+const FIXED_VMEMMAP = 0xffffea0000000000n;
 
-/** Where the kernel keeps its struct page of each page of memory. */
-interface PageTable {
-  readonly start: bigint;
-  readonly size: number;
-}
-
-/**
- * Reads files out of the kernel's page cache (struct address_space): what was read or mapped of them lately, whoever did. A
- * file system in memory has all of its files there.
- */
+/** Reads files of the guest as far as its kernel holds their pages, whether a process has them mapped now or not. */
 export class PageCache {
   readonly #kernel: LinuxKernel;
-  readonly #pages: PageTable;
-  readonly #slots: number;
-  readonly #shift: number;
-  readonly #slotCount: bigint;
-  /** Of the first page of several: its place in the file. */
-  readonly #index: bigint;
 
-  /** @throws MissingTypeError, MissingSymbolError when this kernel keeps its pages in another way */
   constructor(kernel: LinuxKernel) {
     this.#kernel = kernel;
-    this.#pages = findPageTable(kernel);
-    const slots = kernel.place("xa_node", "slots");
-    this.#slots = slots.offset;
-    this.#slotCount = BigInt(slots.type.kind === "array" ? slots.type.count : 0);
-    this.#shift = kernel.offset("xa_node", "shift");
-    const index = kernel.findMember("folio", "index") ?? kernel.place("page", "index", "__folio_index");
-    this.#index = BigInt(index.offset);
   }
 
   /**
-   * Reads a part of a file.
+   * Reads a piece of a file.
    *
    * @param file the address of its struct file
-   * @returns undefined when some of it is not in the cache, is beyond the file's end, or is damaged
+   * @param offset in the file, in bytes
+   * @param size in bytes, at most 64 KiB
+   * @returns undefined when one of its pages is not in memory, or what leads to it is damaged
    */
-  find(file: bigint, offset: number, size: number): Uint8Array | undefined {
+  find(file: bigint, offset: bigint, size: number): Uint8Array | undefined {
+    if (size > LARGEST_READ) return undefined;
+    const within = Number(offset % BigInt(PAGE));
+    if (within + size <= PAGE) return this.#findInPage(file, offset, size);
+    const bytes = Buffer.alloc(size);
+    for (let done = 0; done < size;) {
+      const at = offset + BigInt(done);
+      const part = Math.min(size - done, PAGE - Number(at % BigInt(PAGE)));
+      const piece = this.#findInPage(file, at, part);
+      if (!piece) return undefined;
+      bytes.set(piece, done);
+      done += part;
+    }
+    return bytes;
+  }
+
+  #findInPage(file: bigint, offset: bigint, size: number): Uint8Array | undefined {
     try {
-      const mapping = this.#kernel.at("file", file).follow("f_mapping");
-      const length = mapping?.follow("host")?.value("i_size") ?? 0n;
-      if (!mapping || !(offset >= 0 && size >= 0) || BigInt(offset) + BigInt(size) > length) return undefined;
-      return this.#read(mapping, offset, size);
+      const page = this.#findPage(file, offset >> PAGE_SHIFT);
+      const within = Number(offset % BigInt(PAGE));
+      return page === undefined ? undefined : this.#kernel.ram.findBytes(Number(page) + within, size);
     } catch (error) {
       if (error instanceof AddressError) return undefined;
       throw error;
     }
   }
 
-  #read(mapping: StructCursor, offset: number, size: number): Uint8Array | undefined {
-    const bytes = new Uint8Array(size);
-    for (let done = 0; done < size;) {
-      const at = offset + done;
-      const inPage = at % PAGE;
-      const part = Math.min(PAGE - inPage, size - done);
-      const page = this.#findPage(mapping, BigInt(Math.floor(at / PAGE)));
-      const found = page === undefined ? undefined : this.#kernel.ram.findBytes(page + inPage, part);
-      if (!found) return undefined;
-      bytes.set(found, done);
-      done += part;
-    }
-    return bytes;
+  /** file.f_mapping, address_space.i_pages (since 4.20). @returns the physical address of the page */
+  #findPage(file: bigint, index: bigint): bigint | undefined {
+    const { memory } = this.#kernel;
+    const pages = this.#kernel.findMember("address_space", "i_pages.xa_head");
+    if (!pages) return undefined;
+    const mapping = memory.pointer(file + BigInt(this.#kernel.offset("file", "f_mapping")));
+    const entry = this.#load(memory.pointer(mapping + BigInt(pages.offset)), index);
+    if (entry === undefined || entry === 0n || (entry & KIND_MASK) !== 0n) return undefined;
+    const first = this.#findFolio(entry);
+    const further = index - this.#folioIndex(entry);
+    return first === undefined || further < 0n || further >= LARGEST_FOLIO
+      ? undefined
+      : first + (further << PAGE_SHIFT);
   }
 
-  /** Finds the physical address of a page of a file (lib/xarray.c: xas_load()). */
-  #findPage(mapping: StructCursor, index: bigint): number | undefined {
+  /** lib/xarray.c: xas_load() */
+  #load(head: bigint, index: bigint): bigint | undefined {
     const { memory } = this.#kernel;
-    let entry = mapping.value("i_pages.xa_head");
-    // A tree that is not deep enough has nothing at a large index; a lone entry is the one of index 0.
-    for (let depth = 0, limit = 1n; isNode(entry); depth++) {
+    const shift = BigInt(this.#kernel.offset("xa_node", "shift"));
+    const { offset, type } = this.#kernel.place("xa_node", "slots");
+    const count = BigInt(type.kind === "array" ? type.count : 0);
+    const slot = (node: bigint, at: bigint) => memory.pointer(node + BigInt(offset) + at * BigInt(memory.pointerSize));
+    if (!isNode(head)) return index === 0n ? head : undefined;
+    let entry = head;
+    for (let depth = 0; isNode(entry); depth++) {
       if (depth >= DEEPEST) return undefined;
       const node = entry - INTERNAL;
-      const shift = BigInt(memory.u8(node + BigInt(this.#shift)));
-      if (depth === 0) limit = this.#slotCount << shift;
-      if (shift > 63n || index >= limit) return undefined;
-      entry = this.#slot(node, (index >> shift) % this.#slotCount);
-      // Of an entry for several indexes only the first slot has it; the others say which that is.
-      if (isSibling(entry)) entry = this.#slot(node, entry >> 2n);
-      if (shift === 0n) break;
+      const at = index >> BigInt(memory.u8(node + shift));
+      // Only the first node can be too small for the index.
+      if (depth === 0 && at >= count) return undefined;
+      entry = slot(node, at % count);
+      // A folio of several pages is in the first of its slots; the others say which one that is.
+      if ((entry & KIND_MASK) === INTERNAL && entry >> 2n < count) entry = slot(node, entry >> 2n);
     }
-    // Odd values are what was swapped out, or a shadow of a page that has gone.
-    if (entry === 0n || (entry & KIND_MASK) !== 0n) return undefined;
-    return this.#physical(entry, index);
+    return entry;
   }
 
-  #slot(node: bigint, slot: bigint): bigint {
-    const { memory } = this.#kernel;
-    return memory.pointer(node + BigInt(this.#slots) + slot * BigInt(memory.pointerSize));
+  /** @returns the physical address of a folio's first page */
+  #findFolio(page: bigint): bigint | undefined {
+    const base = this.#pages();
+    if (base === undefined) return undefined;
+    const size = BigInt(this.#kernel.sizeOf("page"));
+    const distance = page - base;
+    return distance < 0n || distance % size !== 0n ? undefined : (distance / size) << PAGE_SHIFT;
   }
 
-  /** @param first the struct page, or struct folio, that the tree has for this index */
-  #physical(first: bigint, index: bigint): number | undefined {
-    const { start, size } = this.#pages;
-    const number = (first - start) / BigInt(size);
-    if (first < start || number * BigInt(size) !== first - start) return undefined;
-    const behind = index - this.#kernel.memory.pointer(first + this.#index);
-    if (behind < 0n || behind >= MOST_PAGES) return undefined;
-    const physical = Number((number + behind) << BigInt(PAGE_SHIFT));
-    return physical < this.#kernel.ram.end ? physical : undefined;
+  #folioIndex(page: bigint): bigint {
+    const folio = this.#kernel.findMember("folio", "index");
+    const place = folio ?? this.#kernel.place("page", "index");
+    return this.#kernel.memory.pointer(page + BigInt(place.offset));
   }
-}
 
-/**
- * CONFIG_SPARSEMEM_VMEMMAP, as all 64-bit kernels have it, where KASLR moves the table; CONFIG_FLATMEM, as 32-bit ones
- * have it.
- */
-function findPageTable(kernel: LinuxKernel): PageTable {
-  const variable = kernel.findSymbol("vmemmap_base", "mem_map");
-  if (variable === undefined) throw new MissingSymbolError("vmemmap_base or mem_map");
-  return { start: kernel.memory.pointer(variable), size: kernel.sizeOf("page") };
+  /** Where the struct page of the machine's first page is; undefined when they are not in one piece. */
+  #pages(): bigint | undefined {
+    const { memory, bits } = this.#kernel;
+    const chosen = this.#kernel.findSymbol("vmemmap_base", "mem_map");
+    if (chosen !== undefined) return memory.pointer(chosen);
+    return bits === 64 ? FIXED_VMEMMAP : undefined;
+  }
 }
 
 function isNode(entry: bigint): boolean {
-  return (entry & KIND_MASK) === INTERNAL && entry > 4096n;
-}
-
-function isSibling(entry: bigint): boolean {
-  return (entry & KIND_MASK) === INTERNAL && entry >> 2n <= LARGEST_SIBLING;
+  return (entry & KIND_MASK) === INTERNAL && entry > LAST_SPECIAL;
 }

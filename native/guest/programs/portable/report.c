@@ -157,7 +157,7 @@ static void report_network(const char *path)
 
 static void report_process(const char *path)
 {
-    static const char *const FILES[] = { "stat", "status", "comm", "cmdline", "maps", "environ", "mountinfo", NULL };
+    static const char *const FILES[] = { "stat", "status", "comm", "cmdline", "maps", "environ", "mountinfo", "stack", NULL };
     static const char *const LINKS[] = { "exe", "cwd", "root", "ns/pid", "ns/mnt", "ns/net", NULL };
 
     for (int i = 0; FILES[i] != NULL; i++) {
