@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { withLock } from "./lock.mjs";
-import { PROFILED_KERNELS, TEST_KERNELS } from "./guest-kernel.mjs";
+import { debugPackageOf, isSkippedKernel, TEST_KERNELS } from "./guest-kernel.mjs";
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
@@ -25,13 +25,11 @@ const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize
 function stepsFor({ for: purpose, only, kernel }) {
   if (only === "javascript") return [npmStep(), typescriptStep()];
   if (only !== undefined) throw new SetupError(`--only ${only}: the only choice is "javascript"\n${USAGE}`);
-  const guests = [guestStep(), ...(kernel ? [guestStep(kernel)] : [])];
-  const testGuests = [
-    ...[...new Set([...TEST_KERNELS, ...keptKernels()])]
-      .filter((name) => name !== kernel)
-      .map((name) => guestStep(name)),
-    ...PROFILED_KERNELS.map((name) => profileStep(...name)),
-  ].map(optional);
+  const guests = [guestStep(), ...(kernel ? [guestStep(kernel), ...profileSteps([kernel])] : [])];
+  const others = [...new Set([...TEST_KERNELS, ...keptKernels()])].filter(
+    (name) => name !== kernel && !isSkippedKernel(name),
+  );
+  const testGuests = [...others.map((name) => optional(guestStep(name))), ...profileSteps(others)];
   const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
     demo: everyday,
@@ -51,6 +49,14 @@ function stepsFor({ for: purpose, only, kernel }) {
   };
   if (plans[purpose]) return plans[purpose];
   throw new SetupError(`--for ${purpose}: choose one of ${Object.keys(plans).join(", ")}\n${USAGE}`);
+}
+
+/** Makes the steps for the profiles that some kernels need. */
+function profileSteps(kernels) {
+  return kernels.flatMap((name) => {
+    const debugPackage = debugPackageOf(name);
+    return debugPackage === undefined ? [] : [optional(profileStep(name, debugPackage))];
+  });
 }
 
 /** Makes a step without which one can go on: tests skip what they cannot boot, and say so. */
