@@ -6,6 +6,7 @@ import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
 import { aptStep } from "./steps/apt.mjs";
+import { drgnStep } from "./steps/drgn.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
@@ -15,7 +16,7 @@ import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
 import { Task } from "./task.mjs";
 
-const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest] [--only javascript] [--kernel NAME]`;
+const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
 
 /**
  * Chooses the steps for a purpose, in the order they must run.
@@ -35,6 +36,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     demo: everyday,
     test: [...everyday, ...testGuests],
     bench: [...everyday, plainStep()],
+    drgn: [...everyday, drgnStep()],
     sanitize: [
       aptStep(),
       npmStep(),
