@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { defaultKit, listKits } from "./guest-kits";
 import { runGuest, scriptPrelude } from "./guest-run";
+import { createSnapshotDisk } from "./snapshot-run";
 
-const QEMU_IMG = resolve(__dirname, "../../../qemu/qemu-img");
 const OTHER = listKits().find(
   ({ architecture, release }) => architecture === "amd64" && release !== defaultKit().release,
 );
@@ -17,9 +16,7 @@ test(
   { skip: OTHER ? false : "there is no second kernel" },
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "rebox-load-"));
-    const disk = join(folder, "states.qcow2");
-    execFileSync(QEMU_IMG, ["create", "-q", "-f", "qcow2", disk, "64M"]);
-    const qemuArgs = ["-drive", `if=none,id=states,format=qcow2,file=${disk}`];
+    const qemuArgs = createSnapshotDisk(folder);
     try {
       const saved = await runGuest({
         task: "busy",
