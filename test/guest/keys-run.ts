@@ -2,7 +2,7 @@ import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
 
 /**
  * Runs statements of a script on a guest that waits for keys, `onReady` once it does; then the machine ends. They have `cm`,
- * `print`, `untilTruth`, and `press(key)`, which returns when the key was let go and its codes have been delivered.
+ * `print`, `untilTruth`, and `press(key)`, which returns when the key was let go, a little after that.
  *
  * @param onLoad statements for the moment at which the script is loaded
  */
