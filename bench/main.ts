@@ -16,6 +16,7 @@ import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
+import { shell } from "./measures/shell";
 import { startUp } from "./measures/start-up";
 import { timerLateness } from "./measures/timer-lateness";
 import type { ResultRow } from "./result-row";
@@ -35,6 +36,7 @@ const MEASURES: readonly Measure[] = [
   hookChanges,
   scripts,
   linuxGuest,
+  shell,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 
