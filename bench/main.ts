@@ -16,6 +16,7 @@ import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
+import { shell } from "./measures/shell";
 import { startUp } from "./measures/start-up";
 import { syscallTrace } from "./measures/syscall-trace";
 import { timerLateness } from "./measures/timer-lateness";
@@ -37,6 +38,7 @@ const MEASURES: readonly Measure[] = [
   hookChanges,
   scripts,
   linuxGuest,
+  shell,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

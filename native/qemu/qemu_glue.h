@@ -78,6 +78,9 @@ REBOX_API void rebox_engine_interrupt(void);
 REBOX_API void rebox_hold(void);
 REBOX_API void rebox_release(void);
 
+/* Any thread. Whether somebody has stopped the machine before it was let go for the first time. */
+REBOX_API bool rebox_engine_stays_stopped(void);
+
 /* Any thread. Asks QEMU to shut the machine down for good; ended follows. */
 REBOX_API void rebox_engine_quit(void);
 
@@ -98,7 +101,7 @@ typedef void (*rebox_qmp_done)(void *opaque, const char *response);
 /* Any thread. Executes one QMP command, given as its JSON request, on QEMU's main loop. */
 REBOX_API void rebox_qmp(const char *request, rebox_qmp_done done, void *opaque);
 
-/* ---- the monitor's commands of rebox (monitor.c) ---- */
+/* ---- the monitor's commands of rebox (monitor_requests.c) ---- */
 
 typedef struct rebox_command_server {
     void *opaque;

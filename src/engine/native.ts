@@ -108,6 +108,8 @@ export interface NativeAddon {
   slice(): SliceResult;
   qmp(request: string, done: (response: string) => void): void;
   quit(): void;
+  /** Whether somebody has stopped the machine before it was let go for the first time. */
+  staysStopped(): boolean;
   endNow(timeoutMs: number): boolean;
   release(): void;
   /** Returns whether callbacks can be cut off at all in this version of Node. 0 is without limit. */
