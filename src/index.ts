@@ -34,6 +34,8 @@ export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { GuestStruct, StructName, StructOf } from "./guest/linux/struct-view";
 export type { TaskFacts } from "./guest/linux/task-reader";
+export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "./guest/images/dump-memory";
+export { openImage, type OpenedImage, type OpenImageOptions } from "./guest/images/open-image";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
 export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./guest/memory";
 export { MemoryError } from "./guest/memory-error";
@@ -55,6 +57,8 @@ export {
   stopMonitoringProcess,
 } from "./guest/processes";
 export { AddressError } from "./memory/address-error";
+export { ImageError } from "./memory/images/image-error";
+export type { ImageFormat } from "./memory/images/image-layout";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";

@@ -1,4 +1,3 @@
-import { Engine } from "../engine/engine";
 import type { CpuFacts } from "../memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
 import { EngineSource } from "./engine-source";
@@ -6,6 +5,7 @@ import { KernelCache } from "./kernel-cache";
 import { attachLinux, type ProfileFinder } from "./linux/attach";
 import { AttachError } from "./linux/attach-error";
 import { LinuxGuest } from "./linux/linux-guest";
+import { findStillMachine, hasMachine, type StillMachine } from "./machine-access";
 
 interface Attached {
   readonly guest: LinuxGuest;
@@ -53,6 +53,8 @@ function identify(cpu: CpuFacts): string {
  * @throws EngineUsageError when there is no machine
  */
 export function getGuest(): LinuxGuest {
+  const image = findStillMachine();
+  if (image) return getImageGuest(image);
   const source = new EngineSource();
   const cpus = source.cpus();
   if (attached && cpus.some((cpu) => identify(cpu) === attached?.identity)) return attached.guest;
@@ -72,9 +74,41 @@ export function getGuest(): LinuxGuest {
   }
 }
 
+function getImageGuest(image: StillMachine): LinuxGuest {
+  if (attached) return attached.guest;
+  if (refused) throw refused.error;
+  try {
+    attached = { guest: attachToImage(image), identity: "" };
+    return attached.guest;
+  } catch (error) {
+    if (error instanceof AttachError) refused = { error, identity: "" };
+    throw error;
+  }
+}
+
+/** Attaches by the registers that an image holds, or, where these lead to no kernel, by what its memory says alone. */
+function attachToImage(image: StillMachine): LinuxGuest {
+  const options = { memory: new KernelCache(), findProfile: profileFinder };
+  const attach = (): LinuxGuest => new LinuxGuest(attachLinux(image, options));
+  if (image.cpus().length === 0) {
+    throw new AttachError(
+      "page-tables",
+      "nowhere in the image is a page table that maps itself, an interrupt table and the kernel's memory",
+      "it is no whole image of a machine's memory, or one of another system: rebox knows Linux on x86",
+    );
+  }
+  try {
+    return attach();
+  } catch (error) {
+    if (!(error instanceof AttachError) || image.scan().length === 0) throw error;
+    image.distrustRegisters();
+    return attach();
+  }
+}
+
 /** Finds the guest's operating system; undefined when there is no machine, or no kernel that rebox knows. */
 export function findGuest(): LinuxGuest | undefined {
-  if (!Engine.find()) return undefined;
+  if (!hasMachine()) return undefined;
   try {
     return getGuest();
   } catch (error) {

@@ -20,6 +20,14 @@ export class LineRunner {
     return answer;
   }
 
+  /** Ctrl-C: stops a command that takes long, or else pauses the guest. Not behind the lines that wait. */
+  interrupt(): Promise<LineAnswer> {
+    const stop = this.session.onInterrupt;
+    if (!stop) return this.#runNow("pause");
+    stop();
+    return Promise.resolve({ text: "", data: null });
+  }
+
   async #runNow(line: string): Promise<LineAnswer> {
     try {
       return await runCommandLine(line, this.session);

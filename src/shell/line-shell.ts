@@ -39,8 +39,7 @@ export function createLocalTarget(session: CommandSession): LineTarget {
       return session.wantsEnd;
     },
     run: (line) => runner.run(line),
-    // Not behind the lines that wait: it is to stop what goes on now.
-    interrupt: () => new LineRunner(session).run("pause"),
+    interrupt: () => runner.interrupt(),
   };
   session.onNotice = ({ text, data }) => {
     const notice: CommandResult = { kind: "data", text, data };
