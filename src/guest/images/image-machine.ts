@@ -17,6 +17,7 @@ const USER_ENTRIES = 256;
 /** A memory image in the place of a running machine: it is read as that is, and cannot be written. */
 export class ImageMachine implements StillMachine {
   readonly #ram: Ram;
+  readonly #saved: readonly ReadonlyMap<string, bigint>[];
   readonly #names: readonly string[];
   #facts: readonly CpuFacts[];
   #scanned: readonly CpuFacts[] | undefined;
@@ -30,11 +31,12 @@ export class ImageMachine implements StillMachine {
   constructor(
     readonly path: string,
     private readonly memory: readonly RamRegion[],
-    private readonly saved: readonly SavedCpu[],
+    saved: readonly SavedCpu[],
     private readonly spans: readonly Span[],
   ) {
     this.#ram = new Ram(this);
-    this.#names = [...new Set(saved.flatMap(({ registers }) => [...registers.keys()]))];
+    this.#saved = saved.map(({ registers }) => addPrivilege(registers));
+    this.#names = [...new Set(this.#saved.flatMap((registers) => [...registers.keys()]))];
     this.#facts = saved.map(findCpuFacts).filter((facts) => facts !== undefined);
   }
 
@@ -59,7 +61,7 @@ export class ImageMachine implements StillMachine {
   }
 
   cpuCount(): number {
-    return this.saved.length;
+    return this.#saved.length;
   }
 
   registers(): NativeRegister[] {
@@ -70,11 +72,11 @@ export class ImageMachine implements StillMachine {
   }
 
   cpuState(cpuIndex: number): ArrayBuffer | undefined {
-    const cpu = this.saved[cpuIndex];
-    if (!cpu) return undefined;
+    const registers = this.#saved[cpuIndex];
+    if (!registers) return undefined;
     const words = new BigUint64Array((this.#names.length * SLOT_SIZE) / 8);
     this.#names.forEach((name, index) => {
-      const value = cpu.registers.get(name) ?? 0n;
+      const value = registers.get(name) ?? 0n;
       words[index * 2] = value;
       words[index * 2 + 1] = value >> 64n;
     });
@@ -82,7 +84,7 @@ export class ImageMachine implements StillMachine {
   }
 
   readRegister(cpuIndex: number, id: number): bigint | undefined {
-    return this.saved[cpuIndex]?.registers.get(this.#names[id] ?? "");
+    return this.#saved[cpuIndex]?.get(this.#names[id] ?? "");
   }
 
   readPhysical(address: bigint, into: Uint8Array): MemoryResult {
@@ -183,4 +185,11 @@ export class ImageMachine implements StillMachine {
     const mode = cpu && findPagingMode(cpu);
     return mode && new PageTables(this.#ram, mode);
   }
+}
+
+/** The selector of the code segment says at which level the vCPU executes, when no note does. */
+function addPrivilege(registers: ReadonlyMap<string, bigint>): ReadonlyMap<string, bigint> {
+  const segment = registers.get("CS");
+  if (segment === undefined || registers.has("CPL")) return registers;
+  return new Map([...registers, ["CPL", segment & 3n]]);
 }

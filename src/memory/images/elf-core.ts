@@ -148,11 +148,9 @@ export function writeElfCore(
   const entry = (index: number, { type, offset, address, size }: Segment): void => {
     const at = headerSize + index * entrySize;
     header.writeUInt32LE(type, at);
-    const [offsetAt, addressAt, sizeAt, memoryAt] = bits === 64 ? [8, 24, 32, 40] : [4, 12, 16, 20];
-    word(offset, at + (offsetAt as number));
-    word(address, at + (addressAt as number));
-    word(size, at + (sizeAt as number));
-    word(size, at + (memoryAt as number));
+    // Virtual and physical address are the same, as in QEMU's cores without -p; then the sizes in the file and in memory.
+    const values = [offset, address, address, size, size];
+    values.forEach((value, field) => word(value, at + (bits === 64 ? 8 + field * 8 : 4 + field * 4)));
   };
   entry(0, { type: PT_NOTE, offset: notesAt, address: 0, size: notes.length });
   let at = header.length;
