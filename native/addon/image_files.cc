@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include "memory_backing.h"
+
 namespace {
 
 // How much is written between two looks at whether to go on.
@@ -83,13 +85,15 @@ int WriteSparse(int fd, const uint8_t* data, size_t size, uint64_t offset) {
 
 Outcome WritePlain(int fd, const std::vector<Piece>& pieces, uint64_t size, Control control) {
   if (ftruncate(fd, static_cast<off_t>(size)) != 0) return {errno, "", 0};
+  MemoryBacking backing;
   for (const Piece& piece : pieces) {
-    for (uint64_t done = 0; done < piece.size; done += kChunk) {
+    for (uint64_t done = 0; done < piece.size;) {
       if (control.IsCancelled()) return {ECANCELED, "", 0};
-      size_t part = std::min<uint64_t>(kChunk, piece.size - done);
-      int error = WriteSparse(fd, piece.data + done, part, piece.offset + done);
+      MemoryBacking::Stretch part = backing.Look(piece.data + done, std::min<uint64_t>(kChunk, piece.size - done));
+      int error = part.is_hole ? 0 : WriteSparse(fd, piece.data + done, part.size, piece.offset + done);
       if (error) return {error, "", 0};
-      control.Advance(part);
+      done += part.size;
+      control.Advance(part.size);
     }
   }
   return {0, "", size};
@@ -132,6 +136,7 @@ class Compressor {
 Outcome WriteCompressed(int fd, const std::vector<Piece>& pieces, uint64_t size, Control control) {
   static const std::vector<uint8_t> zeros(kChunk);
   Compressor compressor(fd, size);
+  MemoryBacking backing;
   uint64_t at = 0;
   auto add_zeros = [&](uint64_t end) -> Outcome {
     while (at < end) {
@@ -146,13 +151,14 @@ Outcome WriteCompressed(int fd, const std::vector<Piece>& pieces, uint64_t size,
   for (const Piece& piece : pieces) {
     Outcome outcome = add_zeros(piece.offset);
     if (outcome.error) return outcome;
-    for (uint64_t done = 0; done < piece.size; done += kChunk) {
+    for (uint64_t done = 0; done < piece.size;) {
       if (control.IsCancelled()) return {ECANCELED, "", 0};
-      size_t part = std::min<uint64_t>(kChunk, piece.size - done);
-      outcome = compressor.Add(piece.data + done, part, false);
+      MemoryBacking::Stretch part = backing.Look(piece.data + done, std::min<uint64_t>(kChunk, piece.size - done));
+      outcome = compressor.Add(part.is_hole ? zeros.data() : piece.data + done, part.size, false);
       if (outcome.error) return outcome;
-      at += part;
-      control.Advance(part);
+      at += part.size;
+      done += part.size;
+      control.Advance(part.size);
     }
   }
   Outcome outcome = add_zeros(size);

@@ -128,25 +128,28 @@ export function readBytes(file: string, offset: number, size: number): Buffer {
 
 const CHUNK = 0x400000;
 
-/** Finds the first physical address at which two images differ, of those that both have; and how many bytes that are. */
+/**
+ * Finds the first physical address at which two images differ, of those that both have; and how many bytes that are.
+ *
+ * @param windows what is compared; everything without it
+ */
 export function compareParts(
   one: { readonly file: string; readonly parts: readonly FilePart[] },
   other: { readonly file: string; readonly parts: readonly FilePart[] },
+  windows: readonly Pick<FilePart, "address" | "size">[] = [{ address: 0, size: 2 ** 52 }],
 ): { readonly compared: number; readonly difference: number | undefined } {
+  const pairs = one.parts.flatMap((a) => other.parts.flatMap((b) => windows.map((window) => ({ a, b, window }))));
   let compared = 0;
-  for (const a of one.parts) {
-    for (const b of other.parts) {
-      const start = Math.max(a.address, b.address);
-      const end = Math.min(a.address + a.size, b.address + b.size);
-      for (let at = start; at < end; at += CHUNK) {
-        const size = Math.min(CHUNK, end - at);
-        const left = readBytes(one.file, a.offset + at - a.address, size);
-        const right = readBytes(other.file, b.offset + at - b.address, size);
-        if (!left.equals(right)) {
-          return { compared, difference: at + left.findIndex((byte, index) => byte !== right[index]) };
-        }
-        compared += size;
-      }
+  for (const { a, b, window } of pairs) {
+    const start = Math.max(a.address, b.address, window.address);
+    const end = Math.min(...[a, b, window].map(({ address, size }) => address + size));
+    for (let at = start; at < end; at += CHUNK) {
+      const size = Math.min(CHUNK, end - at);
+      const left = readBytes(one.file, a.offset + at - a.address, size);
+      const right = readBytes(other.file, b.offset + at - b.address, size);
+      const difference = left.equals(right) ? -1 : left.findIndex((byte, index) => byte !== right[index]);
+      if (difference >= 0) return { compared, difference: at + difference };
+      compared += size;
     }
   }
   return { compared, difference: undefined };

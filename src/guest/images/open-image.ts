@@ -18,7 +18,7 @@ const LARGEST_REGION = 0x40000000;
 /** Holes of files are looked for so often; what is behind is taken for data. */
 const MOST_SPANS = 1_000_000;
 /** No x86 machine that a compressed image can come from has more: what claims more is made to fill the disk. */
-const LARGEST_EXPANDED = 2 ** 43;
+const LARGEST_EXPANDED = 2 ** 40;
 const ZSTD_MAGIC = 0xfd2fb528;
 
 /** What is told about an image while it is opened, and how to stop that. */
@@ -55,6 +55,7 @@ export async function openImage(path: string, options: OpenImageOptions = {}): P
     if (!fstatSync(fd).isFile()) throw new ImageError("this is no file");
     if (isCompressed(fd)) {
       const compressed = fd;
+      fd = undefined;
       fd = await expand(compressed, options).finally(() => closeSync(compressed));
     }
     return useFile(fd, resolve(path));
