@@ -50,7 +50,9 @@ async function runCommand(text: string, session: CommandSession): Promise<Comman
   const command = getCommand(name);
   const image = findStillMachine();
   if (image && command.isForLiving === true) {
-    throw new CommandError(`${name} needs a machine that lives: this is the image ${image.path}, which can be read only`);
+    throw new CommandError(
+      `${name} needs a machine that lives: this is the image ${image.path}, which can be read only`,
+    );
   }
   const input = new CommandInput(name, rest);
   const args = command.parse(input, session);

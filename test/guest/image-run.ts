@@ -1,9 +1,11 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { GuestKit } from "./guest-kits";
 import { type GuestRun, runGuest, runRebox, scriptPrelude } from "./guest-run";
+
+const REBOX = resolve(__dirname, "../../../../build/js/src/cli/main.js");
 
 /** A machine whose memory is dumped while it stands still. */
 export interface ImagedMachine {
@@ -72,7 +74,11 @@ export async function withImages(machine: ImagedMachine, use: (guest: ImagedGues
 }
 
 /** Runs lines in a shell on an image, and returns what each answers as data; fails when a line does. */
-export async function lookInto(image: string, lines: readonly string[], args: readonly string[] = []): Promise<unknown[]> {
+export async function lookInto(
+  image: string,
+  lines: readonly string[],
+  args: readonly string[] = [],
+): Promise<unknown[]> {
   const run = await runRebox(["shell", "--image", image, "--json", ...args, "--", ...lines], 180_000);
   const answers = Buffer.from(run.stdout, "latin1")
     .toString("utf8")
@@ -83,6 +89,17 @@ export async function lookInto(image: string, lines: readonly string[], args: re
   if (failed >= 0) throw new Error(`${image}: ${lines[failed]}: ${answers[failed]?.error}`);
   if (run.status !== 0 || answers.length !== lines.length) throw new Error(`${image}: ${run.status}: ${run.stderr}`);
   return answers.map(({ data }) => data);
+}
+
+/** Runs lines in a shell on an image, whatever becomes of each. */
+export function answerLines(image: string, lines: readonly string[]): { data?: unknown; error?: string }[] {
+  const { stdout } = spawnSync(process.execPath, [REBOX, "shell", "--image", image, "--json"], {
+    ...{ encoding: "utf8", input: lines.join("\n"), timeout: 120_000 },
+  });
+  return stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as { data?: unknown; error?: string });
 }
 
 /** A range of physical memory in a file. */

@@ -35,7 +35,13 @@ async function compareWithGuest(image: string, { run, registers }: ImagedGuest, 
   const [processes, modules, comm, code, banner, found, ...details] = await lookInto(
     image,
     [
-      ...["ps", "lsmod", "dt task_struct kernel!init_task comm", "u kernel!schedule:3", "strings kernel!linux_banner:100"],
+      ...[
+        "ps",
+        "lsmod",
+        "dt task_struct kernel!init_task comm",
+        "u kernel!schedule:3",
+        "strings kernel!linux_banner:100",
+      ],
       's kernel!linux_banner:100:"version"',
       ...users.flatMap((pid) => [`vmmap ${pid}`, `files ${pid}`, `sockets ${pid}`, `threads ${pid}`]),
     ],
@@ -83,10 +89,7 @@ function compareDetails(report: GuestReport, users: readonly number[], details: 
     assert.deepEqual(threads!.map(({ tid, name }) => `${tid} ${name}`).sort(), readProcess(report, pid).threads);
     for (const { inode, family } of own!) if (family !== "netlink") sockets.add(inode!);
   });
-  assert.deepEqual(
-    [...sockets].sort(),
-    [...new Set(readSockets(report).map((line) => line.split(" ")[0]!))].sort(),
-  );
+  assert.deepEqual([...sockets].sort(), [...new Set(readSockets(report).map((line) => line.split(" ")[0]!))].sort());
 }
 
 function checkRegisters(shown: Row, live: Row): void {

@@ -29,9 +29,7 @@ export function createDumpCommand(
     )
     .argument("<socket>", "the path that was given to --control")
     .argument("<file>", "which must not be there yet")
-    .addOption(
-      new Option("--format <format>", "elf has the registers too").choices(IMAGE_FORMATS).default("elf"),
-    )
+    .addOption(new Option("--format <format>", "elf has the registers too").choices(IMAGE_FORMATS).default("elf"))
     .option("--zstd", "compress the file")
     .option("--force", "replace a file that is there")
     .option("--live", "let the guest run meanwhile: the image is not of one moment")

@@ -51,7 +51,12 @@ export async function runDump({ path, ...options }: WantedDump, session: Command
     session.onNotice?.({ text, data: { done, total } });
   };
   try {
-    const { path: file, format, memorySize, fileSize } = await dumpMemory(path, {
+    const {
+      path: file,
+      format,
+      memorySize,
+      fileSize,
+    } = await dumpMemory(path, {
       ...{ ...options, onProgress, signal: stop.signal },
     });
     const size = `${(fileSize / MIB).toFixed(fileSize < 100 * MIB ? 1 : 0)} MiB`;

@@ -66,7 +66,8 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     parse: (input) => input.find(),
     run: async (what, session) => {
       if (what !== undefined && what !== "machine") throw new CommandError('quit takes nothing, or "machine"');
-      if (what !== undefined && findStillMachine()) throw new CommandError("this is an image: no machine runs; quit ends the shell");
+      if (what !== undefined && findStillMachine())
+        throw new CommandError("this is an image: no machine runs; quit ends the shell");
       session.wantsEnd = true;
       if (what === undefined) return textResult("");
       // It ends by itself, when this command has been answered.

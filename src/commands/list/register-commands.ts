@@ -44,7 +44,8 @@ function widthOf(name: string): number {
 
 function getRegister(session: CommandSession, name: string): bigint {
   const value = session.findRegister(name);
-  if (value === undefined && findStillMachine() && session.cpu) throw new CommandError(`this image does not hold ${name}`);
+  if (value === undefined && findStillMachine() && session.cpu)
+    throw new CommandError(`this image does not hold ${name}`);
   if (value === undefined) {
     throw new CommandError(
       `there is no register ${name}; r all shows them, and their groups: ${Object.keys(GROUPS).join(", ")}`,

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Engine } from "../../engine/engine";
 import type { Subscription } from "../../engine/listeners";
 import { getCpus } from "../cpu";
+import { findStillMachine } from "../machine-access";
 import { ImageError } from "../../memory/images/image-error";
 import { IMAGE_FORMATS, type ImageFormat } from "../../memory/images/image-layout";
 import { type ImagePlan, planImage } from "../../memory/images/image-plan";
@@ -51,6 +52,8 @@ export async function dumpMemory(path: string, options: DumpMemoryOptions = {}):
   if (!IMAGE_FORMATS.includes(format)) {
     throw new RangeError(`format is ${String(format)}: one of ${IMAGE_FORMATS.join(", ")}`);
   }
+  const image = findStillMachine();
+  if (image) throw new ImageError(`${image.path} is an image already: copy the file`);
   const engine = Engine.get();
   const file = resolve(path);
   try {
@@ -138,9 +141,7 @@ async function writeDump(
   const job = new FileJob(signals, (done) => onProgress?.(done, plan.memorySize));
   try {
     const { native } = engine;
-    const fileSize = await job.run((control) =>
-      native.writeImage(fd, plan.pieces, plan.size, isCompressed, control),
-    );
+    const fileSize = await job.run((control) => native.writeImage(fd, plan.pieces, plan.size, isCompressed, control));
     if (reason !== undefined) throw new ImageError(`${reason}: no file was left`);
     return { path, format, memorySize: plan.memorySize, fileSize };
   } catch (error) {

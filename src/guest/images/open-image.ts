@@ -88,7 +88,8 @@ async function expand(from: number, { onProgress, signal }: OpenImageOptions): P
   } catch (error) {
     closeSync(to);
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === "EILSEQ") throw new ImageError(`the compressed image is damaged or cut off: ${(error as Error).message}`);
+    if (code === "EILSEQ")
+      throw new ImageError(`the compressed image is damaged or cut off: ${(error as Error).message}`);
     if (code === "EFBIG") throw new ImageError("the compressed image has more memory than any machine: it is none");
     if (code === "ENOSPC") {
       throw new ImageError(

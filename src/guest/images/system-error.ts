@@ -26,7 +26,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
 export function describeSystemError(error: unknown): string {
   const code = typeof error === "number" ? getSystemErrorName(-error) : (error as NodeJS.ErrnoException).code;
   const sentence = code === undefined ? undefined : SENTENCES[code];
-  return sentence ?? (typeof error === "number" ? code ?? `error ${error}` : (error as Error).message);
+  return sentence ?? (typeof error === "number" ? (code ?? `error ${error}`) : (error as Error).message);
 }
 
 /** Makes an error of the system's number that is thrown like those of node:fs. */

@@ -30,7 +30,10 @@ export function findInterruptTables(ram: Ram, spans: readonly Span[]): Interrupt
   const found: InterruptTable[] = [];
   for (const page of listPages(spans)) {
     // Nearly every page ends here.
-    if (ram.findWord32(page + PAGE_FAULT * 16 + 8) === HIGH_HALF && VECTORS.every((vector) => isWide(ram, page, vector))) {
+    if (
+      ram.findWord32(page + PAGE_FAULT * 16 + 8) === HIGH_HALF &&
+      VECTORS.every((vector) => isWide(ram, page, vector))
+    ) {
       const handler = (BigInt(HIGH_HALF) << 32n) | BigInt(readOffset(ram, page + PAGE_FAULT * 16));
       found.push({ address: page, bits: 64, handler, limit: 0xfff });
     } else if (

@@ -1,5 +1,12 @@
 import { ImageError } from "./image-error";
-import { PRSTATUS_32, PRSTATUS_64, QEMU_STATE, readRegisters, type RegisterLayout, writeRegisters } from "./register-layouts";
+import {
+  PRSTATUS_32,
+  PRSTATUS_64,
+  QEMU_STATE,
+  readRegisters,
+  type RegisterLayout,
+  writeRegisters,
+} from "./register-layouts";
 import type { SavedCpu } from "./saved-cpu";
 
 const HEADER_SIZE = 12;

@@ -36,7 +36,9 @@ export function readElfCore(file: FileBytes): ImageLayout {
   if (header[5] !== 1) throw new ImageError("a big-endian ELF core: only x86 machines are known");
   const type = header.readUInt16LE(16);
   if (type !== ET_CORE) {
-    throw new ImageError(`an ELF file, but ${TYPE_NAMES[type] ?? TYPE_NAMES[0]} (type ${type}) and no core (type ${ET_CORE})`);
+    throw new ImageError(
+      `an ELF file, but ${TYPE_NAMES[type] ?? TYPE_NAMES[0]} (type ${type}) and no core (type ${ET_CORE})`,
+    );
   }
   const machine = header.readUInt16LE(18);
   if (machine !== EM_386 && machine !== EM_X86_64) {
@@ -59,7 +61,9 @@ export function readElfCore(file: FileBytes): ImageLayout {
 
 function readPart(file: FileBytes, offset: number, size: number, what: string): Buffer {
   if (offset + size > file.size) {
-    throw new ImageError(`the ELF core is cut off: its ${what} would end at ${offset + size}, the file ends at ${file.size}`);
+    throw new ImageError(
+      `the ELF core is cut off: its ${what} would end at ${offset + size}, the file ends at ${file.size}`,
+    );
   }
   return file.read(offset, size);
 }
@@ -103,14 +107,17 @@ export function checkParts(parts: readonly ImagePart[], fileSize: number): void 
   let end = 0;
   for (const { address, offset, size } of parts) {
     const where = `the memory at 0x${address.toString(16)}`;
-    if (!(address + size < 2 ** 52)) throw new ImageError(`${where} is said to have ${size} bytes, which no machine has`);
+    if (!(address + size < 2 ** 52))
+      throw new ImageError(`${where} is said to have ${size} bytes, which no machine has`);
     if (offset + size > fileSize) {
       throw new ImageError(
         `the image is cut off: ${where} would end at byte ${offset + size} of the file, which has ${fileSize}`,
       );
     }
     if (address < end) {
-      throw new ImageError(`${where} is there twice: this is the core of a program, not of a machine, or it is damaged`);
+      throw new ImageError(
+        `${where} is there twice: this is the core of a program, not of a machine, or it is damaged`,
+      );
     }
     end = address + size;
   }

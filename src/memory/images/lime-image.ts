@@ -26,9 +26,11 @@ export function readLime(file: FileBytes): ImageLayout {
       throw new ImageError(`the LiME image is cut off: it ends within the header at byte ${at}`);
     }
     const header = file.read(at, LIME_HEADER_SIZE);
-    if (header.readUInt32LE(0) !== MAGIC) throw new ImageError(`the LiME image is damaged: there is no header at byte ${at}`);
+    if (header.readUInt32LE(0) !== MAGIC)
+      throw new ImageError(`the LiME image is damaged: there is no header at byte ${at}`);
     const version = header.readUInt32LE(4);
-    if (version !== VERSION) throw new ImageError(`a LiME image of version ${version}: only version ${VERSION} is known`);
+    if (version !== VERSION)
+      throw new ImageError(`a LiME image of version ${version}: only version ${VERSION} is known`);
     const first = header.readBigUInt64LE(8);
     const last = header.readBigUInt64LE(16);
     if (last < first || last >= 1n << 52n) {

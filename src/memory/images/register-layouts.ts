@@ -17,9 +17,7 @@ export interface RegisterLayout {
 
 function inOrder(names: readonly string[], start: number, size: 4 | 8): RegisterField[] {
   // A name without letters stands for a word that is no register.
-  return names
-    .map((name, index) => ({ name, offset: start + index * size, size }))
-    .filter(({ name }) => name !== "-");
+  return names.map((name, index) => ({ name, offset: start + index * size, size })).filter(({ name }) => name !== "-");
 }
 
 /** struct elf_prstatus of x86-64 (include/linux/elfcore.h): struct user_regs_struct lies at 112. */
@@ -69,12 +67,7 @@ export const QEMU_STATE: RegisterLayout = {
       const limit: RegisterField = { name: `${name}_LIMIT`, offset: at + 4, size: 4 };
       const base: RegisterField = { name: `${name}_BASE`, offset: at + 16, size: 8 };
       if (name === "GDT" || name === "IDT") return [limit, base];
-      return [
-        { name, offset: at, size: 4 },
-        limit,
-        { name: `${name}_FLAGS`, offset: at + 8, size: 4 },
-        base,
-      ];
+      return [{ name, offset: at, size: 4 }, limit, { name: `${name}_FLAGS`, offset: at + 8, size: 4 }, base];
     }),
     ...inOrder(["CR0", "-", "CR2", "CR3", "CR4", "KERNEL_GS_BASE"], QEMU_CONTROL_AT, 8),
   ],
