@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -11,9 +12,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { transformSync } from "esbuild";
 import { ControlClient } from "../../src/shell/control-client";
 import { runGuest, runRebox, scriptPrelude } from "./guest-run";
 import { answerLines, listPartial, readElfParts } from "./image-run";
@@ -247,5 +249,36 @@ test("a shell on an image refuses what needs a machine that lives, and says so",
     writeFileSync(bad, "");
     truncateSync(bad, 100 * 2 ** 30);
     assert.match(await open(bad), /no Linux kernel found \(page-tables\): nowhere in the image is a page table/);
+  });
+});
+
+test("every example of docs/images.md works", async () => {
+  const page = readFileSync(resolve(__dirname, "../../../../docs/images.md"), "utf8");
+  const lines = [...page.matchAll(/^ {4}\$ rebox (.*)$/gm)].map(([, line]) => line!);
+  assert.ok(lines.length >= 6);
+  await withFolder(async (folder) => {
+    const carryOut = (line: string) => {
+      const words = [...line.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word);
+      return runRebox(words, 60_000, undefined, {}, folder);
+    };
+    await withShell({ task: "busy" }, async (run) => {
+      await run.truth("busy");
+      symlinkSync(run.socket, join(folder, "guest.sock"));
+      for (const line of lines.filter((one) => one.startsWith("dump"))) {
+        const { status, stderr } = await carryOut(line);
+        assert.equal(status, 0, `${line}: ${stderr}`);
+      }
+    });
+    for (const line of lines.filter((one) => one.startsWith("shell"))) {
+      const { status, stdout, stderr } = await carryOut(line);
+      assert.equal(status, 0, `${line}: ${stderr}`);
+      assert.match(stdout, /init|sched_clock/, line);
+    }
+    const [, source] = /```ts\n(import [^`]*openImage.*?)```/s.exec(page)!;
+    const { code } = transformSync(source!, { loader: "ts", format: "cjs" });
+    const index = JSON.stringify(resolve(__dirname, "../../src/index.js"));
+    writeFileSync(join(folder, "program.js"), code.replace('"rebox"', index));
+    const shown = execFileSync(process.execPath, ["program.js"], { cwd: folder, encoding: "utf8" });
+    assert.match(shown, /^elf \d+ 1 4\n1 init\n/);
   });
 });
