@@ -38,10 +38,10 @@ export class CommandSession implements NameSource {
 
   /** Is told what happens without being asked for: a breakpoint was hit. */
   onNotice: ((notice: Notice) => void) | undefined;
-  /** Stops the command that takes long now, if there is one. */
-  onInterrupt: (() => void) | undefined;
   /** Ends the hold of the guest in which the session was started, if it was. */
   release: (() => void) | undefined;
+  /** Ends the command that is running, when it can be ended: Ctrl-C. */
+  cancel: (() => void) | undefined;
 
   /** @param api what !EXPRESSION has at hand: what scripts import as "rebox" */
   constructor(readonly api: object = {}) {}

@@ -20,11 +20,11 @@ export class LineRunner {
     return answer;
   }
 
-  /** Ctrl-C: stops a command that takes long, or else pauses the guest. Not behind the lines that wait. */
+  /** Ctrl-C: ends the line that is being carried out when that can be ended, else pauses the guest. */
   interrupt(): Promise<LineAnswer> {
-    const stop = this.session.onInterrupt;
-    if (!stop) return this.#runNow("pause");
-    stop();
+    const { cancel } = this.session;
+    if (!cancel) return this.#runNow("pause");
+    cancel();
     return Promise.resolve({ text: "", data: null });
   }
 

@@ -39,6 +39,7 @@ export function createLocalTarget(session: CommandSession): LineTarget {
       return session.wantsEnd;
     },
     run: (line) => runner.run(line),
+    // Not behind the lines that wait: it is to stop what goes on now.
     interrupt: () => runner.interrupt(),
   };
   session.onNotice = ({ text, data }) => {

@@ -2,9 +2,8 @@ import { ControlClient } from "../../shell/control-client";
 import { UsageError } from "../usage-error";
 
 /**
- * Connects to a guest that runs.
+ * Connects to the socket of `rebox run --control PATH`.
  *
- * @param path that was given to rebox run --control
  * @throws UsageError when nobody listens there
  */
 export async function connectControl(path: string): Promise<ControlClient> {

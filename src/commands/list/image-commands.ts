@@ -42,7 +42,7 @@ function readFormat(text: string): ImageFormat {
 export async function runDump({ path, ...options }: WantedDump, session: CommandSession): Promise<DataResult> {
   const stop = new AbortController();
   const owned = session.owner.own(() => stop.abort());
-  session.onInterrupt = () => stop.abort();
+  session.cancel = () => stop.abort();
   let told = performance.now();
   const onProgress = (done: number, total: number): void => {
     if (performance.now() - told < NOTICE_MS || done === total) return;
@@ -66,7 +66,7 @@ export async function runDump({ path, ...options }: WantedDump, session: Command
       data: { path: file, format, memorySize, fileSize },
     };
   } finally {
-    session.onInterrupt = undefined;
+    session.cancel = undefined;
     owned.release();
   }
 }

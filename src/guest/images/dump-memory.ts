@@ -3,13 +3,13 @@ import { resolve } from "node:path";
 import { Engine } from "../../engine/engine";
 import type { Subscription } from "../../engine/listeners";
 import { getCpus } from "../cpu";
+import { withGuestPaused } from "../guest-pause";
 import { findStillMachine } from "../machine-access";
 import { ImageError } from "../../memory/images/image-error";
 import { IMAGE_FORMATS, type ImageFormat } from "../../memory/images/image-layout";
 import { type ImagePlan, planImage } from "../../memory/images/image-plan";
 import type { SavedCpu } from "../../memory/images/saved-cpu";
 import { FileJob } from "./file-job";
-import { withGuestPaused } from "./guest-pause";
 import { describeSystemError, isCancelled } from "./system-error";
 
 /** How an image is made. */
