@@ -2,9 +2,12 @@ import type { CpuFacts } from "../memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
-import { attachLinux, type ProfileFinder } from "./linux/attach";
-import { AttachError } from "./linux/attach-error";
-import { LinuxGuest } from "./linux/linux-guest";
+import { attachImage } from "./images/attach-image";
+import type { ProfileFinder } from "./linux/attach";
+import { AttachError, type AttachRefusal } from "./linux/attach-error";
+import { attachGuest } from "./linux/attach-guest";
+import { diagnoseLinux, type GuestDiagnosis } from "./linux/guest-diagnosis";
+import type { LinuxGuest } from "./linux/linux-guest";
 import { findStillMachine, hasMachine, type StillMachine } from "./machine-access";
 
 interface Attached {
@@ -21,6 +24,7 @@ interface Refused {
 
 let attached: Attached | undefined;
 let refused: Refused | undefined;
+let onOutcome: (refusal: AttachRefusal | undefined) => void = () => undefined;
 let profileFinder: ProfileFinder = (identity) => findProfile(identity);
 
 /**
@@ -62,47 +66,70 @@ export function getGuest(): LinuxGuest {
   attached = undefined;
   refused = undefined;
   try {
-    const guest = new LinuxGuest(attachLinux(source, { memory: new KernelCache(), findProfile: profileFinder }));
+    const guest = attachGuest(source, { memory: new KernelCache(), findProfile: profileFinder });
     const cpu = cpus.find(({ lstar, sysenterEip }) =>
       guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
     );
     attached = { guest, identity: identify(cpu ?? (cpus[0] as CpuFacts)) };
-    return guest;
   } catch (error) {
-    if (error instanceof AttachError && !error.isEarly) refused = { error, identity: cpus.map(identify).join() };
+    if (error instanceof AttachError) {
+      if (!error.isEarly) refused = { error, identity: cpus.map(identify).join() };
+      onOutcome(error);
+    }
     throw error;
   }
+  onOutcome(undefined);
+  return attached.guest;
+}
+
+/**
+ * Sets who is told how each attempt to attach ends: whoever runs scripts can say it to people, once, also when a script
+ * goes on without the guest's system.
+ *
+ * @param listener is given undefined when a kernel was found
+ */
+export function watchAttaching(listener: (refusal: AttachRefusal | undefined) => void): void {
+  onOutcome = listener;
+}
+
+/**
+ * Says why findGuest() finds nothing.
+ *
+ * @returns undefined when there is a guest whose kernel rebox knows
+ * @throws EngineUsageError when there is no machine
+ */
+export function findGuestRefusal(): AttachRefusal | undefined {
+  try {
+    getGuest();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AttachError)) throw error;
+    const { step, evidence, advice, isEarly } = error;
+    return { step, evidence, advice, isEarly };
+  }
+}
+
+/**
+ * Looks at the guest's system step by step, and says on what evidence each step succeeds or fails, and what to try next.
+ * What has been refused is tried anew by the next call of getGuest(): a profile may have been made meanwhile.
+ *
+ * @throws EngineUsageError when there is no machine
+ */
+export function diagnoseGuest(): GuestDiagnosis {
+  const diagnosis = diagnoseLinux(findStillMachine() ?? new EngineSource(), { findProfile: profileFinder });
+  refused = undefined;
+  return diagnosis;
 }
 
 function getImageGuest(image: StillMachine): LinuxGuest {
   if (attached) return attached.guest;
   if (refused) throw refused.error;
   try {
-    attached = { guest: attachToImage(image), identity: "" };
+    attached = { guest: attachImage(image, { memory: new KernelCache(), findProfile: profileFinder }), identity: "" };
     return attached.guest;
   } catch (error) {
     if (error instanceof AttachError) refused = { error, identity: "" };
     throw error;
-  }
-}
-
-/** Attaches by the registers that an image holds, or, where these lead to no kernel, by what its memory says alone. */
-function attachToImage(image: StillMachine): LinuxGuest {
-  const options = { memory: new KernelCache(), findProfile: profileFinder };
-  const attach = (): LinuxGuest => new LinuxGuest(attachLinux(image, options));
-  if (image.cpus().length === 0) {
-    throw new AttachError(
-      "page-tables",
-      "nowhere in the image is a page table that maps itself, an interrupt table and the kernel's memory",
-      "it is no whole image of a machine's memory, or one of another system: rebox knows Linux on x86",
-    );
-  }
-  try {
-    return attach();
-  } catch (error) {
-    if (!(error instanceof AttachError) || image.scan().length === 0) throw error;
-    image.distrustRegisters();
-    return attach();
   }
 }
 

@@ -237,7 +237,8 @@ test("a shell on an image refuses what needs a machine that lives, and says so",
       await open(bad),
       /^rebox: .*bad\.zst: the compressed image is damaged or cut off: Unknown frame descriptor$/m,
     );
-    packed.fill(0x55, packed.length / 2, packed.length / 2 + 64);
+    const middle = packed.length >> 1;
+    packed.fill(0x55, middle, middle + 64);
     writeFileSync(bad, packed);
     assert.match(await open(bad), /^rebox: .*bad\.zst: the compressed image is damaged or cut off: /m);
     const temporary = join(folder, "tmp");

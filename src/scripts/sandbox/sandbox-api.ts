@@ -7,6 +7,8 @@ type Signature = readonly (Kind | `${Kind}?`)[];
  * sandbox.
  */
 export const CALLED: Readonly<Record<string, Signature>> = {
+  diagnoseGuest: [],
+  findGuestRefusal: [],
   findPa: ["bigint", "bigint"],
   getBlockCount: [],
   getOsBits: [],
