@@ -136,8 +136,10 @@ function getImageGuest(image: StillMachine): LinuxGuest {
   if (attached) return attached.guest;
   if (refused) throw refused.error;
   try {
-    attached = { guest: attachImage(image, { memory: new KernelCache(), findProfile: profileFinder }), identity: "" };
-    return attached.guest;
+    const guest = attachImage(image, { memory: new KernelCache(), findProfile: profileFinder });
+    // An image's kernel never changes, so nothing is compared.
+    attached = { guest, identity: { lstar: 0n, sysenterEip: 0n, idtBase: 0n } };
+    return guest;
   } catch (error) {
     if (error instanceof AttachError) refused = { error, identity: "" };
     throw error;
