@@ -17,6 +17,7 @@ import { linuxGuest } from "./measures/linux-guest";
 import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
+import { shell } from "./measures/shell";
 import { startUp } from "./measures/start-up";
 import { syscallTrace } from "./measures/syscall-trace";
 import { timerLateness } from "./measures/timer-lateness";
@@ -38,6 +39,7 @@ const MEASURES: readonly Measure[] = [
   hookChanges,
   scripts,
   linuxGuest,
+  shell,
   linuxGuestDrgn,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
