@@ -33,6 +33,7 @@ export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
+export type { SocketFacts } from "./guest/linux/socket-facts";
 export type { SystemCall, SystemCallParameter } from "./guest/linux/system-call";
 export type { GuestStruct, StructName, StructOf } from "./guest/linux/struct-view";
 export type { TaskFacts } from "./guest/linux/task-reader";
