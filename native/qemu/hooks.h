@@ -22,6 +22,9 @@ static inline uint32_t rebox_hook_lookup(uint64_t pc)
     return __builtin_expect(rebox_selecting, 0) ? rebox_find_selections(pc) : 0;
 }
 
+/* Returns where the buffer for generated code is best placed, NULL for anywhere (code_buffer.c). */
+void *rebox_hook_code_buffer(size_t size);
+
 /* Puts the vCPUs on the thread that called rebox_engine_start() (vcpu.c). */
 void rebox_hook_accel_ops(AccelOpsClass *ops);
 

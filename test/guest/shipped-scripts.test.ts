@@ -287,6 +287,7 @@ test("every script that ships has a test here", () => {
   const tests = readFileSync(join(SCRIPTS, "../test/guest/shipped-scripts.test.ts"), "utf8");
   // The demonstration has its own: test/guest/life.test.ts.
   const untested = readdirSync(SCRIPTS)
+    .filter((file) => file.endsWith(".ts"))
     .map((file) => file.replace(/\.ts$/, ""))
     .filter((name) => name !== "live_view" && !tests.includes(`ship("${name}"`));
   assert.deepEqual(untested, []);
