@@ -1,5 +1,6 @@
 import type { CpuFacts } from "../memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
+import { type Cpu, getCpus } from "./cpu";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
 import { attachImage } from "./images/attach-image";
@@ -13,7 +14,7 @@ import { findStillMachine, hasMachine, type StillMachine } from "./machine-acces
 interface Attached {
   readonly guest: LinuxGuest;
   /** What a vCPU's registers say of the kernel: they change when another one is started or loaded. */
-  readonly identity: string;
+  readonly identity: Pick<CpuFacts, "lstar" | "sysenterEip" | "idtBase">;
 }
 
 /** What was found not to be a kernel that rebox knows: looking again would take long and find the same. */
@@ -49,6 +50,16 @@ function identify(cpu: CpuFacts): string {
   return `${cpu.lstar} ${cpu.sysenterEip} ${cpu.idtBase}`;
 }
 
+/** Asked with each look-up of a symbol: nothing is made but three values. */
+function isStillThere({ identity: { lstar, sysenterEip, idtBase } }: Attached): boolean {
+  const cpus = getCpus();
+  for (let index = 0; index < cpus.length; index++) {
+    const cpu = cpus[index] as Cpu;
+    if (cpu.LSTAR === lstar && cpu.SYSENTER_EIP === sysenterEip && cpu.IDT_BASE === idtBase) return true;
+  }
+  return false;
+}
+
 /**
  * Gets the guest's operating system. The first call attaches to it: it finds the kernel in memory. Later calls cost
  * nothing, and attach anew when another kernel runs, after a reset or loadVm().
@@ -59,9 +70,9 @@ function identify(cpu: CpuFacts): string {
 export function getGuest(): LinuxGuest {
   const image = findStillMachine();
   if (image) return getImageGuest(image);
+  if (attached && isStillThere(attached)) return attached.guest;
   const source = new EngineSource();
   const cpus = source.cpus();
-  if (attached && cpus.some((cpu) => identify(cpu) === attached?.identity)) return attached.guest;
   if (refused && cpus.map(identify).join() === refused.identity) throw refused.error;
   attached = undefined;
   refused = undefined;
@@ -70,7 +81,7 @@ export function getGuest(): LinuxGuest {
     const cpu = cpus.find(({ lstar, sysenterEip }) =>
       guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
     );
-    attached = { guest, identity: identify(cpu ?? (cpus[0] as CpuFacts)) };
+    attached = { guest, identity: cpu ?? (cpus[0] as CpuFacts) };
   } catch (error) {
     if (error instanceof AttachError) {
       if (!error.isEarly) refused = { error, identity: cpus.map(identify).join() };
@@ -125,8 +136,10 @@ function getImageGuest(image: StillMachine): LinuxGuest {
   if (attached) return attached.guest;
   if (refused) throw refused.error;
   try {
-    attached = { guest: attachImage(image, { memory: new KernelCache(), findProfile: profileFinder }), identity: "" };
-    return attached.guest;
+    const guest = attachImage(image, { memory: new KernelCache(), findProfile: profileFinder });
+    // It stands still: it is not asked again.
+    attached = { guest, identity: image.cpus()[0] as CpuFacts };
+    return guest;
   } catch (error) {
     if (error instanceof AttachError) refused = { error, identity: "" };
     throw error;

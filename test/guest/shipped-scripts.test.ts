@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "./in-folder";
 import { type GuestRun, type GuestRunOptions, runGuest, scriptPrelude } from "./guest-run";
 
 const SCRIPTS = resolve(__dirname, "../../../../scripts");
@@ -52,11 +53,6 @@ async function ship(
   } finally {
     if (options.folder === undefined) rmSync(own, { recursive: true, force: true });
   }
-}
-
-function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-shipped-"));
-  return run(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
 }
 
 function assertFine(run: ShippedRun): void {

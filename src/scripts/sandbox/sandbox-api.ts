@@ -17,6 +17,8 @@ export const CALLED: Readonly<Record<string, Signature>> = {
   listCallbacks: [],
   listCommands: [],
   listModules: [],
+  getSystemCallEntries: [],
+  getSystemCalls: [],
   getSystemTime: [],
   readIoPort: ["number", "number"],
   setBlockCounting: ["boolean"],
