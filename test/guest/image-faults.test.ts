@@ -253,6 +253,38 @@ test("a shell on an image refuses what needs a machine that lives, and says so",
   });
 });
 
+test("cores of other programs: with general registers alone, and with registers that lead nowhere", async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, "x.elf");
+    await withShell({ task: "busy" }, async (run) => {
+      await run.truth("busy");
+      await run.text(`dump ${file}`);
+    });
+    const bytes = readFileSync(file);
+    const [whole] = answerLines(file, ["r rip"]);
+    const [first] = readElfParts(file);
+    /** Where a note's content is: behind its name, which is padded to 8 bytes. */
+    const find = (name: string) => bytes.subarray(0, first!.offset).indexOf(`${name}\0`, 0, "latin1") + 8;
+    const own = find("REBOX");
+    const qemu = find("QEMU");
+    bytes.write("OTHER", own - 8, "latin1");
+    // QEMUCPUState: CR3 is at 416, behind 18 registers, 10 segments and CR0 to CR2.
+    bytes.writeBigUInt64LE(0x123000n, qemu + 416);
+    writeFileSync(file, bytes);
+    const [misled, instruction] = answerLines(file, ["ps 1", "r rip"]);
+    assert.equal((misled!.data as { name: string }[])[0]!.name, "init");
+    assert.deepEqual(instruction, whole);
+
+    bytes.write("OTHE", qemu - 8, "latin1");
+    writeFileSync(file, bytes);
+    const [general, processes, code, control] = answerLines(file, ["r rip", "ps 1", "u kernel!schedule:1", "r cr3"]);
+    assert.deepEqual(general, whole);
+    assert.equal((processes!.data as { name: string }[])[0]!.name, "init");
+    assert.equal((code!.data as { symbol: string }[])[0]!.symbol, "kernel!schedule");
+    assert.equal(control!.error, "this image does not hold CR3");
+  });
+});
+
 test("every example of docs/images.md works", async () => {
   const page = readFileSync(resolve(__dirname, "../../../../docs/images.md"), "utf8");
   const lines = [...page.matchAll(/^ {4}\$ rebox (.*)$/gm)].map(([, line]) => line!);

@@ -138,7 +138,10 @@ async function writeDump(
   if (!isLive) subscriptions.push(engine.on("running", stopFor("somebody has continued the guest meanwhile")));
   if (engine.state === "shutdown" || engine.state === "crashed") stopFor("the machine has ended")();
   const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const job = new FileJob(signals, (done) => onProgress?.(done, plan.memorySize));
+  const job = new FileJob(signals, (done) => {
+    // Headers are counted too.
+    onProgress?.(Math.min(done, plan.memorySize), plan.memorySize);
+  });
   try {
     const { native } = engine;
     const fileSize = await job.run((control) => native.writeImage(fd, plan.pieces, plan.size, isCompressed, control));
