@@ -18,6 +18,7 @@ import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { shell } from "./measures/shell";
 import { startUp } from "./measures/start-up";
+import { syscallTrace } from "./measures/syscall-trace";
 import { timerLateness } from "./measures/timer-lateness";
 import type { ResultRow } from "./result-row";
 import { formatTable } from "./result-table";
@@ -31,6 +32,7 @@ const MEASURES: readonly Measure[] = [
   startUp,
   contextChange,
   processEvents,
+  syscallTrace,
   rejectedEvents,
   eventRates,
   hookChanges,
