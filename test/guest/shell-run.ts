@@ -42,7 +42,7 @@ export async function withShell(
   const { task, parameters, kit, qemuArgs = [] } = options;
   args.push("--", ...guestArgs(serial, task, parameters, "", kit), ...qemuArgs);
   try {
-    const ended = runRebox(args, 60_000);
+    const ended = runRebox(args, 300_000);
     // Its failure is reported below; meanwhile it is nobody's.
     ended.catch(() => undefined);
     while (!existsSync(socket))
