@@ -33,9 +33,7 @@ export class ListSetting<Item> extends Setting<readonly Item[]> {
   #split(text: string, node: ConfigNode, scope: ReadScope): ConfigNode[] {
     const parts = text.split(/[,\n]/).map((part) => part.trim());
     if (parts.includes("")) scope.problems.warn(node.place, "a comma has nothing behind or before it; it is ignored");
-    return parts
-      .filter((part) => part !== "")
-      .map((part) => ({ kind: "text", text: part, place: node.place }));
+    return parts.filter((part) => part !== "").map((part) => ({ kind: "text", text: part, place: node.place }));
   }
 }
 

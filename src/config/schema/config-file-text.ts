@@ -25,7 +25,7 @@ export function readConfigText(file: string): string {
 
 /** Finds where text stops to be UTF-8, line by line: a line end is never part of another character. */
 function findBadByte(bytes: Buffer): number {
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const next = bytes.indexOf(10, start);
     const end = next === -1 ? bytes.length : next;
     if (!bytes.subarray(start, end).equals(Buffer.from(bytes.subarray(start, end).toString("utf8")))) return start;

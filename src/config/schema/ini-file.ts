@@ -73,7 +73,11 @@ function expand(text: string, place: ConfigPlace): string {
   return text.replaceAll(/%\(ENV:([^)]*)\)s/gi, (_, name: string) => {
     const value = process.env[name];
     if (value === undefined) {
-      throw new ConfigError(place.file, place.line, `the environment has no variable ${name}; set it, or write a value`);
+      throw new ConfigError(
+        place.file,
+        place.line,
+        `the environment has no variable ${name}; set it, or write a value`,
+      );
     }
     return value;
   });

@@ -20,8 +20,7 @@ function typed<Value, Options>(setting: Setting<Value>): Setting<OptionalValue<V
 
 /** Makes the typed settings of a module's configuration. */
 export const config = {
-  string: <const Options extends StringOptions>(options: Options) =>
-    typed<string, Options>(new StringSetting(options)),
+  string: <const Options extends StringOptions>(options: Options) => typed<string, Options>(new StringSetting(options)),
   int: <const Options extends IntOptions>(options: Options) => typed<number, Options>(new IntSetting(options)),
   boolean: <const Options extends SettingOptions<boolean>>(options: Options) =>
     typed<boolean, Options>(new BooleanSetting(options)),
