@@ -27,7 +27,10 @@ export const MACHINE_SETTINGS = {
   }),
   agent_port: config.int({ default: 8000, min: 1, max: 65535, description: "The agent's TCP port in the guest." }),
   resultserver_ip: config.ipAddress({ required: false, allowEmpty: true, description: "Where results are sent to." }),
-  resultserver_port: config.int({ required: false, allowEmpty: true, min: 1, max: 65535 }),
+  resultserver_port: config.int({
+    ...{ required: false, allowEmpty: true, min: 1, max: 65535 },
+    description: "The TCP port there.",
+  }),
   reserved: config.boolean({ default: false, description: "yes: only who names it gets it." }),
 };
 

@@ -48,7 +48,8 @@ export function renderSettings(schema: SettingsSchema, title: string): string {
 /** Writes what a setting is, as the text of a comment. */
 export function describeSetting(setting: Setting<unknown>): string {
   const { description = "", required = true, default: value } = setting.options;
-  const isOptional = !required || value !== undefined || setting instanceof GroupSetting;
+  if (setting instanceof GroupSetting) return description;
+  const isOptional = !required || value !== undefined;
   return [description, isOptional ? "" : "Required.", `(${setting.accepted})`].filter((part) => part !== "").join(" ");
 }
 

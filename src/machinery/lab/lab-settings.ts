@@ -27,14 +27,17 @@ export const LAB_SETTINGS = {
     min: 0,
     description: "So many machines may be starting at once; 0: all.",
   }),
-  timeouts: config.group({
-    restore_start: seconds(180, "How long a machine may take to start from its snapshot"),
-    norestore_start: seconds(60, "How long a machine may take to start"),
-    stop: seconds(60, "How long a machine may take to end at once"),
-    acpi_stop: seconds(120, "How long a machine may take to shut down; then it is stopped"),
-    memory_dump: seconds(300, "How long writing a machine's memory may take"),
-    recheck: seconds(60, "After which a quarantined machine is looked at again"),
-  }),
+  timeouts: config.group(
+    {
+      restore_start: seconds(180, "How long a machine may take to start from its snapshot"),
+      norestore_start: seconds(60, "How long a machine may take to start"),
+      stop: seconds(60, "How long a machine may take to end at once"),
+      acpi_stop: seconds(120, "How long a machine may take to shut down; then it is stopped"),
+      memory_dump: seconds(300, "How long writing a machine's memory may take"),
+      recheck: seconds(60, "After which a quarantined machine is looked at again"),
+    },
+    { description: "How long things may take." },
+  ),
 };
 
 export type LabSettings = SettingsOf<typeof LAB_SETTINGS>;

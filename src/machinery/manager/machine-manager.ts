@@ -164,6 +164,8 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     machinery: Machinery,
     options: RequestOptions,
   ): Promise<ActionResult> {
+    // Whoever has paused it may have done so without us.
+    if (action === "resume") await readStatus(machinery, machine, options.signal);
     const refusal = this.#findRefusal(action, machine, options.owner);
     if (refusal !== undefined) return refuse(new MachineryManagerError(refusal), machine.state);
     const { state, isDisabled } = machine;

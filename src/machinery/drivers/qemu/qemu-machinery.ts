@@ -11,10 +11,19 @@ const SETTINGS = {
     description: "The QEMU that runs the machines, whatever their architecture.",
   }),
   ...QEMU_SETTINGS,
-  binaries: config.group({
-    qemu_img: config.filePath({ default: "/usr/bin/qemu-img", executable: true }),
-    qemu_system_x86_64: config.filePath({ default: "/usr/bin/qemu-system-x86_64", executable: true }),
-  }),
+  binaries: config.group(
+    {
+      qemu_img: config.filePath({
+        ...{ default: "/usr/bin/qemu-img", executable: true },
+        description: "Makes the disks of runs.",
+      }),
+      qemu_system_x86_64: config.filePath({
+        ...{ default: "/usr/bin/qemu-system-x86_64", executable: true },
+        description: "Runs machines of the architectures x64 and x86.",
+      }),
+    },
+    { description: "The programs of QEMU." },
+  ),
 };
 
 const MACHINE_SETTINGS = {

@@ -15,10 +15,13 @@ export const QEMU_MACHINE_SETTINGS = {
     description: "A machineinfo.json with QEMU's start arguments, instead of the settings below.",
   }),
   kernel: config.filePath({ required: false, allowEmpty: true, readable: true, description: "A kernel to boot." }),
-  initrd: config.filePath({ required: false, allowEmpty: true, readable: true }),
+  initrd: config.filePath({
+    ...{ required: false, allowEmpty: true, readable: true },
+    description: "The kernel's initial RAM disk.",
+  }),
   append: config.string({ required: false, allowEmpty: true, description: "The kernel's command line." }),
   memory: config.string({ default: "512M", description: "How much memory it has." }),
-  cpus: config.int({ default: 1, min: 1, max: 255 }),
+  cpus: config.int({ default: 1, min: 1, max: 255, description: "How many processors it has." }),
   cpu: config.string({ required: false, allowEmpty: true, description: "QEMU's name of the processor." }),
   args: config.string({
     ...{ required: false, allowEmpty: true },
