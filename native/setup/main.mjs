@@ -5,7 +5,7 @@ import { PROFILED_KERNELS, TEST_KERNELS } from "./guest-kernel.mjs";
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
-import { aptStep } from "./steps/apt.mjs";
+import { aptStep, labStep } from "./steps/apt.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
@@ -31,6 +31,7 @@ function stepsFor({ for: purpose, only, kernel }) {
       .filter((name) => name !== kernel)
       .map((name) => guestStep(name)),
     ...PROFILED_KERNELS.map((name) => profileStep(...name)),
+    labStep(),
   ].map(optional);
   const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {

@@ -56,14 +56,24 @@ describe("actions", () => {
     });
   });
 
-  test("C12, B15: a start of what is not off fails, quarantines with the reason, and is cleaned up", async () => {
+  test("B15, B36: a start of a machine that is known to run is refused, and the machine is as good as before", async () => {
+    const { manager, machinery } = makeManager(["m"]);
+    await manager.request("restoreStart", "m");
+    const result = await manager.request("restoreStart", "m");
+    assert.match(result.reason!, /m is running: it has not been turned off; stop it first/);
+    assert.deepEqual([result.success, result.state, result.isQuarantined], [false, "running", false]);
+    machinery.get("m").state = "poweroff";
+    assert.equal((await manager.request("restoreStart", "m")).success, true, "it has gone off by itself");
+  });
+
+  test("C12: a start of what is not off, unexpectedly, fails and quarantines with the reason; it is not stopped", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").state = "suspended";
     const result = await manager.request("restoreStart", "m");
     assert.match(result.reason!, /has not been turned off/);
     assert.equal(result.isQuarantined, true);
     assert.match(manager.machines.get("m").quarantine!.reason, /has not been turned off/);
-    assert.deepEqual(machinery.get("m").calls, ["restoreStart", "stop"]);
+    assert.deepEqual(machinery.get("m").calls, ["restoreStart"]);
   });
 
   test("C13: a stop of what is off succeeds", async () => {

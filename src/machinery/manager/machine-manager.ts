@@ -42,6 +42,8 @@ export interface RequestOptions {
 }
 
 const STARTS: readonly ActionName[] = ["restoreStart", "norestoreStart"];
+/** A machine that is known to be in one of these is in somebody's use. */
+const ON: readonly string[] = ["starting", "running", "paused", "stopping", "suspended", "restored"];
 
 /**
  * Carries out actions on the machines of the lab: one after the other on one machine, on several machines at once.
@@ -164,8 +166,9 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     machinery: Machinery,
     options: RequestOptions,
   ): Promise<ActionResult> {
-    // Whoever has paused it may have done so without us.
-    if (action === "resume") await readStatus(machinery, machine, options.signal);
+    // What is known may be old: it has gone off by itself, or somebody has paused it without us.
+    const isOn = machine.state !== "poweroff" && machine.state !== "unknown" && !machine.isDisabled;
+    if (action === "resume" || (isOn && STARTS.includes(action))) await readStatus(machinery, machine, options.signal);
     const refusal = this.#findRefusal(action, machine, options.owner);
     if (refusal !== undefined) return refuse(new MachineryManagerError(refusal), machine.state);
     const { state, isDisabled } = machine;
@@ -199,6 +202,9 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     if (this.#isClosed && action !== "stop") return `the lab is shutting down: ${action} of ${name} is refused`;
     if (quarantine !== undefined && STARTS.includes(action)) {
       return `${name} is quarantined: ${quarantine.reason}; mend it, then rebox machine enable ${name}`;
+    }
+    if (STARTS.includes(action) && ON.includes(machine.state)) {
+      return `${name} is ${machine.state}: it has not been turned off; stop it first`;
     }
     if (action === "resume" && pausedBy !== undefined && pausedBy !== (owner ?? "an operator")) {
       return `${name} is held paused by ${pausedBy}, who alone may let it go on`;

@@ -1,4 +1,10 @@
-import { CuckooMachineError, MachineStateReachedError, MachineryManagerError, NotSupportedError } from "../errors";
+import {
+  CuckooMachineError,
+  MachineStateReachedError,
+  MachineryManagerError,
+  MachineUnexpectedStateError,
+  NotSupportedError,
+} from "../errors";
 import type { Machinery } from "../machinery";
 import type { Machine } from "../records/machine";
 import type { MachineStatus } from "../records/machine-state";
@@ -70,7 +76,9 @@ async function fail(request: ActionRequest, error: unknown): Promise<ActionResul
   const reason = isExpected ? message : `machinery ${machinery.name} failed unexpectedly in ${action}: ${stack}`;
   machine.addError(reason);
   if (plan.isHarmless) return result(machine, false, reason);
-  const left = plan.cancel === undefined ? undefined : await cancel(request, plan.cancel);
+  // A machine that was on before is not ours to stop.
+  const wasOurs = !(error instanceof MachineUnexpectedStateError);
+  const left = plan.cancel === undefined || !wasOurs ? undefined : await cancel(request, plan.cancel);
   const isHarmless = error instanceof CancelledError || error instanceof HandlePausedError;
   if (!isHarmless || left !== undefined) machine.disable(left === undefined ? reason : `${reason}; ${left}`);
   return result(machine, false, reason);

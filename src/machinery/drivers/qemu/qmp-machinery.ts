@@ -77,7 +77,7 @@ export abstract class QmpMachinery<
     const isOff = vm.find() === undefined;
     if (!isOff) {
       try {
-        await this.qmp(machine, "quit", {}, signal);
+        await this.qmp(machine, "quit", {}, signal, QUIT_LIMIT_MS, QUIT_LIMIT_MS);
       } catch {
         // It may end before it answers, or not answer at all: it is killed below.
       }
@@ -152,9 +152,10 @@ export abstract class QmpMachinery<
     args: object,
     signal: AbortSignal,
     limitMs = ANSWER_LIMIT_MS,
+    connectMs = ANSWER_LIMIT_MS,
   ): Promise<unknown> {
     const client = await withSocketPath(this.process(machine).qmpSocket, (path) =>
-      QmpClient.connect(path, ANSWER_LIMIT_MS, signal),
+      QmpClient.connect(path, connectMs, signal),
     );
     try {
       return await client.execute(command, args, limitMs, signal);
