@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { getMemoryFormat, quoteForShell } from "../../src/machinery/drivers/qemu/memory-snapshot";
-import { QmpClient, QmpCommandError } from "../../src/machinery/drivers/qemu/qmp-client";
+import type { QmpCommandError } from "../../src/machinery/drivers/qemu/qmp-client";
+import { QmpClient } from "../../src/machinery/drivers/qemu/qmp-client";
 import { withSocketPath } from "../../src/machinery/drivers/qemu/socket-path";
 import {
   checkStartArguments,

@@ -44,24 +44,25 @@ export async function withTestLab(
   const open = () => Lab.open(folder, { api: rebox, pollMs: 100, log: (text) => process.stderr.write(`${text}\n`) });
   mkdirSync(path("conf"), { recursive: true });
   for (const [name, text] of Object.entries(files)) write(name, text);
+  const lab: TestLab = {
+    ...{ folder, path, write, open },
+    read: (name) => readFileSync(path(name), "utf8"),
+    until: async (name, pattern) => {
+      for (;;) {
+        const found = existsSync(path(name)) ? pattern.exec(readFileSync(path(name), "latin1")) : null;
+        if (found) return found;
+        await sleep(20);
+      }
+    },
+  };
+  let failed: ReadonlyMap<string, string>;
   try {
-    await use({
-      ...{ folder, path, write, open },
-      read: (name) => readFileSync(path(name), "utf8"),
-      until: async (name, pattern) => {
-        for (;;) {
-          const found = existsSync(path(name)) ? pattern.exec(readFileSync(path(name), "latin1")) : null;
-          if (found) return found;
-          await sleep(20);
-        }
-      },
-    });
+    await use(lab);
   } finally {
-    const lab = await open();
-    const failed = await lab.manager.shutdown();
+    failed = await (await open()).manager.shutdown();
     rmSync(folder, { recursive: true, force: true });
-    if (failed.size > 0) throw new Error(`machines are left: ${[...failed].join("; ")}`);
   }
+  assert.deepEqual([...failed], [], "no machine is left");
 }
 
 /**

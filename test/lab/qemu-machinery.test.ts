@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { describe, test } from "node:test";
 import { QmpClient } from "../../src/machinery/drivers/qemu/qmp-client";
 import { RUN_STATES } from "../../src/machinery/drivers/qemu/run-states";
@@ -18,7 +19,11 @@ import {
   withTestLab,
 } from "./lab-run";
 
+const REBOX = resolve(__dirname, "../../../../build/js/src/cli/main.js");
 const SIGNAL = new AbortController().signal;
+
+/** A file system that is full is made by root alone. */
+const CANNOT_MOUNT = process.getuid?.() === 0 ? false : "a small file system can be mounted by root only";
 
 function configure(machines: Readonly<Record<string, string>>): Record<string, string> {
   const entries = Object.entries(machines).map(([name, more], index) =>
@@ -216,6 +221,36 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
+  test("a command that is killed while it starts a machine leaves nothing that the next cannot find and stop", async () => {
+    await withCounter("", async (lab) => {
+      const child = spawn(process.execPath, [REBOX, "machine", "start", "m", "--lab", lab.folder], { stdio: "ignore" });
+      const ended = new Promise((settle) => child.once("exit", settle));
+      await untilTrue(() => existsSync(lab.path("state/m/qmp.sock")));
+      child.kill("SIGKILL");
+      await ended;
+      await untilTrue(() => existsSync(lab.path("state/m/vm.pid")) && lab.read("state/m/vm.pid").trim() !== "");
+      const pid = Number(lab.read("state/m/vm.pid"));
+      // As if it had been killed still earlier.
+      rmSync(lab.path("state/m/process.json"), { force: true });
+      const { manager } = await lab.open();
+      assert.equal((await manager.readState("m")).state, "running");
+      assert.match((await manager.request("restoreStart", "m")).reason!, /has not been turned off/);
+      await stop(lab);
+      assert.equal(findProcess(pid), undefined);
+    });
+  });
+
+  test("a machine whose QMP socket is gone is told, stopped, and can be started again", async () => {
+    await withCounter("", async (lab) => {
+      await start(lab);
+      rmSync(lab.path("state/m/qmp.sock"));
+      const { manager } = await lab.open();
+      await assert.rejects(manager.readState("m"), /QMP's connection broke: .*ENOENT/);
+      await stop(lab);
+      await start(lab);
+    });
+  });
+
   test("C18: a system that ignores the power button is stopped in the end", async () => {
     await withCounter("", async (lab) => {
       lab.write("conf/lab.yaml", "timeouts:\n  acpi_stop: 1\n");
@@ -249,6 +284,28 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
       assert.match((await manager.request("dumpMemory", "m", { path: lab.path("late") })).reason!, /m is off/);
     });
   });
+
+  test(
+    "B25: a dump that fills its disk fails, leaves no file, and the machine goes on",
+    { skip: CANNOT_MOUNT },
+    async () => {
+      await withCounter("", async (lab) => {
+        await start(lab);
+        mkdirSync(lab.path("small"));
+        execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", lab.path("small")]);
+        try {
+          const { manager } = await lab.open();
+          const result = await manager.request("dumpMemory", "m", { path: lab.path("small/core") });
+          assert.deepEqual([result.success, result.isQuarantined], [false, false]);
+          assert.match(result.reason!, /QEMU refuses dump-guest-memory: .*dump/);
+          assert.deepEqual(readdirSync(lab.path("small")), []);
+          assert.equal((await manager.readState("m")).state, "running");
+        } finally {
+          execFileSync("umount", [lab.path("small")]);
+        }
+      });
+    },
+  );
 
   test("a pause outlives the process that made it, and is ended by its owner alone", async () => {
     await withCounter("", async (lab) => {

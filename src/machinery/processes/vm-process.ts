@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, openSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryError } from "../errors";
 import { findProcess, isRunning, type ProcessIdentity } from "./process-identity";
@@ -21,11 +21,30 @@ export class VmProcess {
     return join(this.folder, "qmp.sock");
   }
 
+  /** Where QEMU itself writes its process id, once it runs. */
+  get pidFile(): string {
+    return join(this.folder, "vm.pid");
+  }
+
   /** Returns the process that was started last, by whomever; undefined when it is gone. */
   find(): ProcessIdentity | undefined {
     try {
       const identity = JSON.parse(readFileSync(this.#file, "utf8")) as ProcessIdentity;
       return isRunning(identity) ? identity : undefined;
+    } catch {
+      return this.#findOrphan();
+    }
+  }
+
+  /** Finds a process whose starter died before it could write it down. */
+  #findOrphan(): ProcessIdentity | undefined {
+    try {
+      const identity = findProcess(Number(readFileSync(this.pidFile, "latin1").trim()));
+      if (identity === undefined) return undefined;
+      const args = readFileSync(`/proc/${identity.pid}/cmdline`, "utf8").split("\0");
+      const cwd = readlinkSync(`/proc/${identity.pid}/cwd`);
+      const named = args[args.indexOf("-pidfile") + 1] ?? "";
+      return realpathSync(resolve(cwd, named)) === realpathSync(this.pidFile) ? identity : undefined;
     } catch {
       return undefined;
     }
@@ -85,7 +104,7 @@ export class VmProcess {
 
   /** Forgets a process that is gone, and removes its sockets. */
   clean(): void {
-    for (const name of ["process.json", "qmp.sock", "control.sock"]) {
+    for (const name of ["process.json", "vm.pid", "qmp.sock", "control.sock"]) {
       const path = join(this.folder, name);
       if (existsSync(path)) rmSync(path, { force: true });
     }

@@ -179,6 +179,7 @@ export abstract class QmpMachinery<
     const socket = escapeOption(shortenSocketPath(vm.qmpSocket, labFolder));
     const qemuArgs = [
       ...["-qmp", `unix:${socket},server=on,wait=off`, "-monitor", "none"],
+      ...["-pidfile", shortenSocketPath(vm.pidFile, labFolder)],
       ...(restores && memory !== undefined ? getIncomingArguments(getMemoryFormat(memory), memory) : []),
       ...(restores && memory === undefined && snapshot !== undefined ? ["-loadvm", snapshot] : []),
       ...getMachineArguments(machine, disk, join(vm.folder, "console.log")),

@@ -5,7 +5,17 @@ import { MachineryError } from "../../errors";
 export const DISK_PLACEHOLDER = "%DISPOSABLE_DISK_PATH%";
 
 /** Arguments that the machinery gives itself, or that would undo what it does. */
-const TAKEN = ["-incoming", "-monitor", "-qmp", "-loadvm", "-no-shutdown", "-qmp-pretty", "-snapshot", "-daemonize"];
+const TAKEN = [
+  "-incoming",
+  "-monitor",
+  "-qmp",
+  "-loadvm",
+  "-no-shutdown",
+  "-qmp-pretty",
+  "-snapshot",
+  "-daemonize",
+  "-pidfile",
+];
 
 /**
  * Checks arguments for QEMU that somebody else has written down.
