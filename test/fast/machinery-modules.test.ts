@@ -173,6 +173,29 @@ describe("a module of the user's", () => {
     });
   });
 
+  test("B30, B32: a machine is one run's at a time, in whatever process, and a quarantined one is nobody's", async () => {
+    const two = `[mine]\nmachines = a, b\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n[b]\nlabel = B\nplatform = linux\nip = 10.0.0.2\n`;
+    await withFolder({ "modules/machinery/mine.ts": MODULE, "conf/mine.conf": two }, async (lab) => {
+      // Two labs opened on one folder know of each other by the locks alone, as two processes do.
+      const [first, second] = [await lab.open(), await lab.open()];
+      const one = await first.take("run 1", { platform: "linux" });
+      const other = await second.take("run 2", { platform: "linux" });
+      assert.deepEqual([one.machine.name, other.machine.name], ["a", "b"]);
+      const controller = new AbortController();
+      const third = second.take("run 3", {}, controller.signal);
+      await one.release();
+      assert.equal((await third).machine.name, "a");
+      const fourth = first.take("run 4", {}, controller.signal);
+      controller.abort();
+      await assert.rejects(fourth, /waiting for a machine for run 4 was cancelled/);
+      await assert.rejects(first.take("run 5", { platform: "windows" }), /no machine for windows is configured/);
+      first.manager.machines.get("b").disable("broken");
+      await other.release();
+      await (await third).release();
+      assert.equal((await first.take("run 6", {})).machine.name, "a");
+    });
+  });
+
   test("B32: a quarantined machine is looked at again when its time has come", async () => {
     const files = {
       "modules/machinery/mine.ts": MODULE,

@@ -59,6 +59,7 @@ export function createMachineCommand(environment: RunEnvironment, onStatus: (sta
       use(options, async (lab, signal) => {
         lab.checkHasMachines();
         lab.manager.machines.get(name);
+        await lab.recheck(signal);
         // Who types this is told, and the machine is as good as before; who asks the manager has lost track of it.
         const found = await lab.manager.readState(name, signal).catch(() => undefined);
         if (found !== undefined && found.state !== "poweroff") {

@@ -10,8 +10,10 @@ import { MachineManager } from "../manager/machine-manager";
 import { Machine } from "../records/machine";
 import { restoreMachine, saveMachine } from "../records/machine-file";
 import { MachineList } from "../records/machine-list";
+import type { MachineQuery } from "../records/machine-query";
 import { findMachineries } from "./find-machineries";
 import { type LabSettings, readLabSettings } from "./lab-settings";
+import { type MachineLease, takeMachine } from "./machine-lease";
 import { takeLock } from "./process-lock";
 
 /** Checking what a machinery needs, setting it up and asking it for its machines take no longer each. */
@@ -29,7 +31,8 @@ export interface LabOptions {
 
 /** A folder with machines: their configuration, the machineries that run them, and what is going on with them. */
 export class Lab {
-  readonly #used = new Map<string, Machinery>();
+  readonly #used: ReadonlyMap<string, Machinery>;
+  #rechecks: NodeJS.Timeout | undefined;
 
   private constructor(
     /** Absolute. */
@@ -42,7 +45,7 @@ export class Lab {
     readonly failures: readonly string[],
     used: ReadonlyMap<string, Machinery>,
   ) {
-    this.#used = new Map(used);
+    this.#used = used;
   }
 
   /**
@@ -93,6 +96,24 @@ export class Lab {
     throw new MachineryManagerError(`No machines available in ${this.folder}: ${why}`);
   }
 
+  /**
+   * Takes a machine of the pool, among all processes that use the lab; waits until one is free.
+   *
+   * @param owner who uses it, for messages: "run 12"
+   * @throws MachineUnserviceableError when none can ever fit; CancelledError
+   */
+  take(owner: string, query: MachineQuery, signal?: AbortSignal): Promise<MachineLease> {
+    return takeMachine(this.manager.machines, {
+      ...{ owner, query, signal },
+      getLockFile: ({ name }) => join(getMachineFolder(this.folder, name), "use.lock"),
+    });
+  }
+
+  /** Looks at quarantined machines again as long as the lab is open; this alone keeps no process alive. */
+  keepRechecking(): void {
+    this.#rechecks ??= setInterval(() => void this.recheck(), this.settings.timeouts.recheck * 1000).unref();
+  }
+
   /** Looks again at quarantined machines whose time has come. Returns the names of those that are well. */
   async recheck(signal?: AbortSignal): Promise<string[]> {
     const afterMs = this.settings.timeouts.recheck * 1000;
@@ -128,6 +149,7 @@ export class Lab {
 
   /** Gives up what the machineries have set up. Machines go on. */
   async close(): Promise<void> {
+    clearInterval(this.#rechecks);
     for (const [name, machinery] of this.#used) {
       await callBounded(`shutdown of ${name}`, SET_UP_LIMIT_MS, undefined, (own) => machinery.shutdown(own)).catch(
         () => undefined,

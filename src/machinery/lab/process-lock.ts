@@ -34,6 +34,7 @@ export async function takeLock(file: string, options: LockOptions): Promise<() =
     () => undefined,
   );
   const give = async () => {
+    holder.ref();
     holder.stdin.destroy();
     await ended;
   };
@@ -55,6 +56,9 @@ export async function takeLock(file: string, options: LockOptions): Promise<() =
   } finally {
     signal?.removeEventListener("abort", onAbort);
   }
+  // A lock alone keeps no process alive.
+  holder.unref();
+  for (const pipe of [holder.stdin, holder.stdout]) (pipe as unknown as { unref(): void }).unref();
   writeFileSync(file, `${owner} (process ${process.pid})\n`);
   return give;
 }

@@ -56,8 +56,8 @@ export class MachineList implements Iterable<Machine> {
    * @throws MachineUnserviceableError when none can ever match
    */
   acquire(owner: string, query: MachineQuery): Machine | undefined {
+    this.checkServiceable(query);
     const all = this.#findAll(query);
-    if (all.length === 0) throw this.#refuse(query);
     const locked = [...this].filter((machine) => machine.isLocked).length;
     if (this.mostLocked > 0 && locked >= this.mostLocked) return undefined;
     const machine =
@@ -65,6 +65,11 @@ export class MachineList implements Iterable<Machine> {
       all.find((candidate) => candidate.isAvailable);
     machine?.lock(owner);
     return machine;
+  }
+
+  /** @throws MachineUnserviceableError when no machine can ever match */
+  checkServiceable(query: MachineQuery): void {
+    if (this.#findAll(query).length === 0) throw this.#refuse(query);
   }
 
   /** Keeps a machine for somebody. @throws MachineryManagerError when it is not available */
