@@ -80,6 +80,25 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { config } from "./config/schema/settings";
+export type { SettingsOf, SettingsSchema } from "./config/schema/setting";
+export { CuckooMachinery } from "./machinery/cuckoo-machinery";
+export { LibVirtMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
+export {
+  CuckooMachineError,
+  MachineNotFoundError,
+  MachineryConnectionError,
+  MachineryDependencyError,
+  MachineryError,
+  MachineryUnhandledStateError,
+  MachineStateReachedError,
+  MachineUnexpectedStateError,
+  NotSupportedError,
+} from "./machinery/errors";
+export { Machinery, type MachineryCapabilities } from "./machinery/machinery";
+export type { MachineryContext } from "./machinery/machinery-context";
+export type { Machine, MachineFacts } from "./machinery/records/machine";
+export type { MachineState, MachineStatus } from "./machinery/records/machine-state";
 export { startShell } from "./shell/start-shell";
 export { ScriptError } from "./scripts/script-error";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";

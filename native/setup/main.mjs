@@ -5,7 +5,7 @@ import { debugPackageOf, isSkippedKernel, TEST_KERNELS } from "./guest-kernel.mj
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
-import { aptStep } from "./steps/apt.mjs";
+import { aptStep, labStep } from "./steps/apt.mjs";
 import { drgnStep } from "./steps/drgn.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
@@ -30,7 +30,11 @@ function stepsFor({ for: purpose, only, kernel }) {
   const others = [...new Set([...TEST_KERNELS, ...keptKernels()])].filter(
     (name) => name !== kernel && !isSkippedKernel(name),
   );
-  const testGuests = [...others.map((name) => optional(guestStep(name))), ...profileSteps(others)];
+  const testGuests = [
+    ...others.map((name) => optional(guestStep(name))),
+    ...profileSteps(others),
+    optional(labStep()),
+  ];
   const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
     demo: everyday,

@@ -1,12 +1,16 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
+import { MachineryManagerError } from "../machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
 import { createAttachCommand } from "./attach/attach-command";
 import { createCheckCommand } from "./check/check-command";
+import { createConfigCommand } from "./config/config-command";
 import { createDemoCommand } from "./demo/demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
 import { createDumpCommand } from "./dump/dump-command";
 import { ExitStatus } from "./exit-status";
+import { createLabCommand } from "./lab/lab-command";
+import { createMachineCommand } from "./machine/machine-command";
 import { createProfileCommand } from "./profile/profile-command";
 import { createRunCommand } from "./run/run-command";
 import type { RunEnvironment } from "./run/run-environment";
@@ -35,8 +39,8 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
   } catch (error) {
     // Commander has printed its message, or the help or version that it was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.success : ExitStatus.failure;
-    if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
-    stderr.write(`rebox: ${error.message}\n`);
+    if (![UsageError, ConfigError, MachineryManagerError].some((type) => error instanceof type)) throw error;
+    stderr.write(`rebox: ${(error as Error).message}\n`);
     return ExitStatus.failure;
   } finally {
     await stopCompiler();
@@ -71,8 +75,11 @@ export function createProgram(
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
   program.addCommand(createProfileCommand(stdout, onStatus));
   program.addCommand(createTypesCommand(stdout, onStatus));
+  program.addCommand(createLabCommand(environment, onStatus));
+  program.addCommand(createMachineCommand(environment, onStatus));
+  program.addCommand(createConfigCommand(environment, onStatus));
   program.addCommand(createDemoCommand(environment, onStatus));
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride();
     command.configureOutput({
       writeOut: (text) => stdout.write(text),

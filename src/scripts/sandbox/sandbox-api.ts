@@ -57,7 +57,13 @@ export const OWN: readonly string[] = [
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
-export const TRUSTED_ONLY: readonly string[] = ["BP", "ImageError", "dumpMemory", "openImage", "startShell"];
+export const TRUSTED_ONLY: readonly string[] = [
+  ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
+  // For modules of the lab, which are trusted.
+  ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
+  ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
+  ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],
+];
 
 /** What needs the permission `modules`: it concerns other scripts. */
 export const CONCERNS_OTHERS: readonly string[] = ["importModule", "reloadModule", "runCommand", "unloadModule"];
