@@ -17,6 +17,7 @@ export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-er
 export type { Subscription } from "./engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
 export { findGuest, getGuest, waitForGuest } from "./guest/guest";
+export { writeIsf } from "./guest/guest-isf";
 export { writeGuestTypes } from "./guest/guest-types";
 export { AttachError, type AttachStep } from "./guest/linux/attach-error";
 export { KernelDataError } from "./guest/linux/kernel-data-error";

@@ -24,6 +24,7 @@ export const CALLED: Readonly<Record<string, Signature>> = {
   vaToPa: ["bigint", "bigint"],
   vaToSym: ["bigint", "bigint"],
   writeGuestTypes: ["string"],
+  writeIsf: ["string"],
   writeIoPort: ["number", "number", "number"],
   writeRegister: ["number", "string", "bigint"],
   writeSegmentRegister: ["number", "string", "number", "bigint", "number", "number"],
