@@ -74,6 +74,11 @@ export {
 } from "./scripts/module-control";
 export { startShell } from "./shell/start-shell";
 export { ScriptError } from "./scripts/script-error";
+export { volatility } from "./volatility/volatility-api";
+export type { VolatilityOptions, VolatilityResult } from "./volatility/volatility";
+export { VolatilityError, type VolatilityFailure } from "./volatility/volatility-error";
+export type { VolatilityPlugin } from "./volatility/volatility-program";
+export type { VolatilityRow, VolatilityValue } from "./volatility/volatility-rows";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";
 
 provideGuestEvents();

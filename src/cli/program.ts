@@ -6,11 +6,13 @@ import { createCheckCommand } from "./check/check-command";
 import { createDemoCommand } from "./demo/demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
 import { ExitStatus } from "./exit-status";
+import { createIsfCommand } from "./isf/isf-command";
 import { createProfileCommand } from "./profile/profile-command";
 import { createRunCommand } from "./run/run-command";
 import type { RunEnvironment } from "./run/run-environment";
 import { createTypesCommand } from "./types/types-command";
 import { UsageError } from "./usage-error";
+import { createVolCommand } from "./vol/vol-command";
 import { getVersionText } from "./version-text";
 
 /**
@@ -39,6 +41,8 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
   program.addCommand(createProfileCommand(stdout, onStatus));
   program.addCommand(createTypesCommand(stdout, onStatus));
+  program.addCommand(createIsfCommand(stdout, onStatus));
+  program.addCommand(createVolCommand(stdout, onStatus));
   program.addCommand(createDemoCommand(environment, onStatus));
   for (const command of [program, ...program.commands]) {
     command.exitOverride();

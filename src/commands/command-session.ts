@@ -39,6 +39,8 @@ export class CommandSession implements NameSource {
   onNotice: ((notice: Notice) => void) | undefined;
   /** Ends the hold of the guest in which the session was started, if it was. */
   release: (() => void) | undefined;
+  /** Ends the command that is running, when it can be ended: Ctrl-C. */
+  cancel: (() => void) | undefined;
 
   /** @param api what !EXPRESSION has at hand: what scripts import as "rebox" */
   constructor(readonly api: object = {}) {}

@@ -1,8 +1,7 @@
 import { Command } from "commander";
-import { ControlClient } from "../../shell/control-client";
 import { runLineShell, showAnswer } from "../../shell/line-shell";
 import { ExitStatus } from "../exit-status";
-import { UsageError } from "../usage-error";
+import { connectControl } from "./connect-control";
 
 /**
  * Creates the command `rebox attach`.
@@ -24,7 +23,7 @@ export function createAttachCommand(
     .option("--json", "answer each line by one line of JSON")
     .helpOption("-h, --help", "show this help")
     .action(async (socket: string, lines: string[], { json = false }: { json?: boolean }) => {
-      const client = await connect(socket);
+      const client = await connectControl(socket);
       try {
         if (lines.length === 0) return await runLineShell(client, { input, output: stdout, json });
         for (const line of lines) {
@@ -37,14 +36,4 @@ export function createAttachCommand(
         client.close();
       }
     });
-}
-
-async function connect(path: string): Promise<ControlClient> {
-  try {
-    return await ControlClient.connect(path);
-  } catch (error) {
-    const reason =
-      (error as NodeJS.ErrnoException).code === "EACCES" ? "it belongs to another user" : "nobody listens there";
-    throw new UsageError(`${path}: ${reason}; start the guest with rebox run --control ${path}`);
-  }
 }
