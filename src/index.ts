@@ -16,12 +16,13 @@ export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type E
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
-export { findGuest, getGuest, waitForGuest } from "./guest/guest";
+export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "./guest/guest";
 export { writeIsf } from "./guest/guest-isf";
 export { writeGuestTypes } from "./guest/guest-types";
-export { AttachError, type AttachStep } from "./guest/linux/attach-error";
+export { AttachError, type AttachRefusal, type AttachStep } from "./guest/linux/attach-error";
 export { KernelDataError } from "./guest/linux/kernel-data-error";
 export type { Credentials } from "./guest/linux/credentials";
+export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "./guest/linux/guest-diagnosis";
 export type { GuestModule } from "./guest/linux/guest-module";
 export type { ModuleSymbol } from "./guest/linux/guest-symbols";
 export type { LogRecord } from "./guest/linux/kernel-log";

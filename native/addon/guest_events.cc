@@ -67,30 +67,32 @@ void RaiseGuestEvent(int kind, uint64_t pgd, const Napi::Value& only, const napi
   });
 }
 
-// raiseProcessEvent(kind, pid, pgd, name, listenerId?)
+// raiseProcessEvent(kind, pid, pgd, name, listenerId?): boolean, isListenedTo(kind) afterwards
 Napi::Value RaiseProcessEvent(const Napi::CallbackInfo& info) {
   uint64_t pgd = ToUint64(info[2]);
   napi_value arguments[] = {info[1], info[2], info[3]};
   std::string name;
-  RaiseGuestEvent(info[0].As<Napi::Number>().Int32Value(), pgd, info[4], arguments, 3, [&] {
+  int kind = info[0].As<Napi::Number>().Int32Value();
+  RaiseGuestEvent(kind, pgd, info[4], arguments, 3, [&] {
     name = info[3].As<Napi::String>();
     return TriggerParams{{NumberWord(info[1]), pgd, ToWord(name.data())}};
   });
-  return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), subscriptions.by_kind[kind].AnyAlive());
 }
 
-// raiseModuleEvent(kind, pid, pgd, base, size, name, fullname, listenerId?)
+// raiseModuleEvent(kind, pid, pgd, base, size, name, fullname, listenerId?): boolean, isListenedTo(kind) afterwards
 Napi::Value RaiseModuleEvent(const Napi::CallbackInfo& info) {
   uint64_t pgd = ToUint64(info[2]);
   napi_value arguments[] = {info[1], info[2], info[3], info[4], info[5], info[6]};
   std::string name, fullname;
-  RaiseGuestEvent(info[0].As<Napi::Number>().Int32Value(), pgd, info[7], arguments, 6, [&] {
+  int kind = info[0].As<Napi::Number>().Int32Value();
+  RaiseGuestEvent(kind, pgd, info[7], arguments, 6, [&] {
     name = info[5].As<Napi::String>();
     fullname = info[6].As<Napi::String>();
     return TriggerParams{{NumberWord(info[1]), pgd, ToUint64(info[3]), NumberWord(info[4]), ToWord(name.data()),
                           ToWord(fullname.data())}};
   });
-  return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), subscriptions.by_kind[kind].AnyAlive());
 }
 
 // isListenedTo(kind): boolean

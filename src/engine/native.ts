@@ -160,9 +160,12 @@ export interface NativeAddon {
   ): number;
   /** Listens to an event of the guest's system, with pgd only of this process. Returns the listener's id. */
   addGuestListener(kind: EventKind, listener: (...args: never[]) => unknown, filter?: object, pgd?: bigint): number;
-  /** Calls the listeners of CreateProcess or RemoveProcess, synchronously; with listenerId only that one. */
-  raiseProcessEvent(kind: EventKind, pid: number, pgd: bigint, name: string, listenerId?: number): void;
-  /** Calls the listeners of LoadModule or RemoveModule, synchronously; with listenerId only that one. */
+  /**
+   * Calls the listeners of CreateProcess or RemoveProcess, synchronously; with listenerId only that one. Returns what
+   * isListenedTo() does then.
+   */
+  raiseProcessEvent(kind: EventKind, pid: number, pgd: bigint, name: string, listenerId?: number): boolean;
+  /** The same for LoadModule or RemoveModule. */
   raiseModuleEvent(
     kind: EventKind,
     pid: number,
@@ -172,7 +175,7 @@ export interface NativeAddon {
     name: string,
     fullname: string,
     listenerId?: number,
-  ): void;
+  ): boolean;
   /** Whether an event has a listener that may still be called. */
   isListenedTo(kind: EventKind): boolean;
   /**

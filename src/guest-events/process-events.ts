@@ -82,7 +82,7 @@ export class ProcessEvents {
     const task = this.#guest.tasks.read(address);
     if (task.mm === 0n || task.isKernelThread || task.tid !== task.tgid) return;
     // clone(CLONE_VM), vfork(): its memory is that of the task that made it, which runs.
-    if (task.pgd === getRunningProcess(cpu.index)) return;
+    if (this.#shared.mayBeShared(task.mm) && task.pgd === getRunningProcess(cpu.index)) return;
     this.#begin(task, false);
   }
 

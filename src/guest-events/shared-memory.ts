@@ -26,7 +26,12 @@ export class SharedMemory {
 
   /** A task_struct that is a new task's now. */
   forget(task: bigint): void {
-    this.#left.delete(task);
+    if (this.#left.size > 0) this.#left.delete(task);
+  }
+
+  /** Tells whether more than one may use an address space: tasks that have it, and whoever merely looks at it. */
+  mayBeShared(mm: bigint): boolean {
+    return this.#guest.kernel.memory.u32(mm + this.#users) > 1;
   }
 
   /**
@@ -38,12 +43,14 @@ export class SharedMemory {
   leave(task: TaskFacts): boolean {
     const { mm, kaddr } = task;
     // Who merely looks at the memory, as /proc does, counts as a user too: more than one may still be one.
-    if (this.#guest.kernel.memory.u32(mm + this.#users) > 1 && this.#hasOthers(task)) {
+    if (this.mayBeShared(mm) && this.#hasOthers(task)) {
       if (this.#left.size >= MOST_LEAVING) this.#prune();
       this.#left.set(kaddr, mm);
       return false;
     }
-    for (const [left, from] of this.#left) if (from === mm) this.#left.delete(left);
+    if (this.#left.size > 0) {
+      for (const [left, from] of this.#left) if (from === mm) this.#left.delete(left);
+    }
     return true;
   }
 

@@ -3,9 +3,11 @@ import type { CpuFacts } from "../memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
-import { attachLinux, type ProfileFinder } from "./linux/attach";
-import { AttachError } from "./linux/attach-error";
-import { LinuxGuest } from "./linux/linux-guest";
+import type { ProfileFinder } from "./linux/attach";
+import { AttachError, type AttachRefusal } from "./linux/attach-error";
+import { attachGuest } from "./linux/attach-guest";
+import { diagnoseLinux, type GuestDiagnosis } from "./linux/guest-diagnosis";
+import type { LinuxGuest } from "./linux/linux-guest";
 
 interface Attached {
   readonly guest: LinuxGuest;
@@ -21,6 +23,7 @@ interface Refused {
 
 let attached: Attached | undefined;
 let refused: Refused | undefined;
+let onOutcome: (refusal: AttachRefusal | undefined) => void = () => undefined;
 let profileFinder: ProfileFinder = (identity) => findProfile(identity);
 
 /**
@@ -60,16 +63,59 @@ export function getGuest(): LinuxGuest {
   attached = undefined;
   refused = undefined;
   try {
-    const guest = new LinuxGuest(attachLinux(source, { memory: new KernelCache(), findProfile: profileFinder }));
+    const guest = attachGuest(source, { memory: new KernelCache(), findProfile: profileFinder });
     const cpu = cpus.find(({ lstar, sysenterEip }) =>
       guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
     );
     attached = { guest, identity: identify(cpu ?? (cpus[0] as CpuFacts)) };
-    return guest;
   } catch (error) {
-    if (error instanceof AttachError && !error.isEarly) refused = { error, identity: cpus.map(identify).join() };
+    if (error instanceof AttachError) {
+      if (!error.isEarly) refused = { error, identity: cpus.map(identify).join() };
+      onOutcome(error);
+    }
     throw error;
   }
+  onOutcome(undefined);
+  return attached.guest;
+}
+
+/**
+ * Sets who is told how each attempt to attach ends: whoever runs scripts can say it to people, once, also when a script
+ * goes on without the guest's system.
+ *
+ * @param listener is given undefined when a kernel was found
+ */
+export function watchAttaching(listener: (refusal: AttachRefusal | undefined) => void): void {
+  onOutcome = listener;
+}
+
+/**
+ * Says why findGuest() finds nothing.
+ *
+ * @returns undefined when there is a guest whose kernel rebox knows
+ * @throws EngineUsageError when there is no machine
+ */
+export function findGuestRefusal(): AttachRefusal | undefined {
+  try {
+    getGuest();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AttachError)) throw error;
+    const { step, evidence, advice, isEarly } = error;
+    return { step, evidence, advice, isEarly };
+  }
+}
+
+/**
+ * Looks at the guest's system step by step, and says on what evidence each step succeeds or fails, and what to try next.
+ * What has been refused is tried anew by the next call of getGuest(): a profile may have been made meanwhile.
+ *
+ * @throws EngineUsageError when there is no machine
+ */
+export function diagnoseGuest(): GuestDiagnosis {
+  const diagnosis = diagnoseLinux(new EngineSource(), { findProfile: profileFinder });
+  refused = undefined;
+  return diagnosis;
 }
 
 /** Finds the guest's operating system; undefined when there is no machine, or no kernel that rebox knows. */

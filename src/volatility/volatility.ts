@@ -1,4 +1,5 @@
 import { closeSync, openSync } from "node:fs";
+import { resolve } from "node:path";
 import { Engine } from "../engine/engine";
 import { getGuest } from "../guest/guest";
 import { AttachError } from "../guest/linux/attach-error";
@@ -26,8 +27,8 @@ export interface VolatilityOptions {
   readonly timeoutMs?: number;
   /** Ends Volatility when it is aborted. */
   readonly signal?: AbortSignal;
-  /** Where plugins put files that they extract; the current folder by default. */
-  readonly outputFolder?: string;
+  /** Where plugins put files that they extract; the current folder by default. Null drops them. */
+  readonly outputFolder?: string | null;
   /** Called with how far Volatility is, in percent, and what it is doing. */
   readonly onProgress?: (percent: number, what: string) => void;
 }
@@ -116,7 +117,15 @@ async function execute(program: VolatilityProgram, run: Run): Promise<{ end: Pro
     const config = folder.write("config.json", JSON.stringify(createVolatilityConfig(run.guest, isf)));
     const command = [
       ...[...program.command, "-c", config, "-p", layerFolder(), "--cache-path", cache, "--offline"],
-      ...["-o", outputFolder, "-r", "json", ...(onProgress ? [] : ["-q"]), run.name, ...run.args],
+      ...[
+        "-o",
+        outputFolder === null ? folder.path : resolve(outputFolder),
+        "-r",
+        "json",
+        ...(onProgress ? [] : ["-q"]),
+        run.name,
+        ...run.args,
+      ],
     ];
     const env = { TMPDIR: folder.path, PYTHONDONTWRITEBYTECODE: "1", PYTHONIOENCODING: "utf-8" };
     const onErrorText = onProgress && ((text: string): void => tellProgress(text, onProgress));

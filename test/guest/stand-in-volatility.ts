@@ -11,7 +11,13 @@ import { fileURLToPath } from "node:url";
  * the processes of an endless plugin are written.
  */
 
-const PLUGINS = ["linux.good.Good", "linux.fails.Fails", "linux.garbage.Garbage", "linux.endless.Endless"];
+const PLUGINS = [
+  "linux.good.Good",
+  "linux.fails.Fails",
+  "linux.garbage.Garbage",
+  "linux.endless.Endless",
+  "linux.pslist.PsList",
+];
 const CONFIG_KEYS = [
   "kernel.class",
   "kernel.layer_name.class",
@@ -89,32 +95,75 @@ function translate(read: (address: bigint, size: number) => Buffer, root: bigint
   return refuse("no page");
 }
 
-/** Finds the kernel's banner by the symbol file and the guest's page tables, and compares it with what both say. */
-function checkGuest(config: Config): string {
-  const isf = JSON.parse(readFileSync(fileURLToPath(String(config["kernel.symbol_table_name.isf_url"])), "utf8")) as {
-    symbols: Record<string, { address: number; constant_data?: string }>;
-    user_types: Record<string, { fields: Record<string, { offset: number }> }>;
-  };
-  const banner = isf.symbols["linux_banner"] ?? refuse("the symbol file has no banner");
-  const expected = Buffer.from(banner.constant_data ?? "", "base64");
-  const read = createReader(String(config["kernel.layer_name.memory_layer.pieces"]));
-  // A JSON number of this size is not exact here; the image is aligned to pages at least, the banner to 8 bytes and more.
-  const digits = /"linux_banner":\{"address":(\d+)/.exec(
-    readFileSync(fileURLToPath(String(config["kernel.symbol_table_name.isf_url"])), "utf8"),
-  )?.[1];
-  const shift = BigInt(config["kernel.layer_name.kernel_virtual_offset"] ?? 0);
-  const virtual = BigInt.asUintN(48, BigInt(digits ?? 0) + shift);
-  const physical = translate(read, BigInt(config["kernel.layer_name.page_map_offset"] ?? 0), virtual);
-  const found = read(physical, expected.length);
-  if (!found.equals(expected)) refuse(`the guest has "${found.toString("latin1")}" where its banner is to be`);
-  const text = found.toString("latin1").replace(/[\n\0]+$/, "");
-  if (text !== config["kernel.layer_name.kernel_banner"]) refuse("the configuration is for another kernel");
-  if (isf.user_types["task_struct"]?.fields["comm"] === undefined) refuse("the symbol file has no task_struct.comm");
-  return text;
+interface SymbolFile {
+  readonly symbols: Readonly<Record<string, { readonly address: string; readonly constant_data?: string }>>;
+  readonly user_types: Readonly<
+    Record<string, { readonly fields: Readonly<Record<string, { readonly offset: number }>> }>
+  >;
+}
+
+/** The guest as the configuration and the symbol file that it names describe it. */
+class Guest {
+  readonly #isf: SymbolFile;
+  readonly #physical: (address: bigint, size: number) => Buffer;
+
+  constructor(private readonly config: Config) {
+    const text = readFileSync(fileURLToPath(String(config["kernel.symbol_table_name.isf_url"])), "utf8");
+    // Addresses are more than what a JSON number holds exactly here.
+    this.#isf = JSON.parse(text.replace(/"address":(\d+)/g, '"address":"$1"')) as SymbolFile;
+    this.#physical = createReader(String(config["kernel.layer_name.memory_layer.pieces"]));
+  }
+
+  symbol(name: string): bigint {
+    const { address } = this.#isf.symbols[name] ?? refuse(`the symbol file has no ${name}`);
+    return BigInt.asUintN(48, BigInt(address) + BigInt(this.config["kernel.layer_name.kernel_virtual_offset"] ?? 0));
+  }
+
+  offset(struct: string, field: string): bigint {
+    const found = this.#isf.user_types[struct]?.fields[field] ?? refuse(`the symbol file has no ${struct}.${field}`);
+    return BigInt(found.offset);
+  }
+
+  /** Reads virtual memory that lies within a page. */
+  read(address: bigint, size: number): Buffer {
+    const root = BigInt(this.config["kernel.layer_name.page_map_offset"] ?? 0);
+    return this.#physical(translate(this.#physical, root, address), size);
+  }
+
+  /** Compares the kernel's banner in memory with what the symbol file and the configuration say. */
+  check(): string {
+    const expected = Buffer.from(this.#isf.symbols["linux_banner"]?.constant_data ?? refuse("no banner"), "base64");
+    const found = this.read(this.symbol("linux_banner"), expected.length);
+    if (!found.equals(expected)) refuse(`the guest has "${found.toString("latin1")}" where its banner is to be`);
+    const text = found.toString("latin1").replace(/[\n\0]+$/, "");
+    if (text !== this.config["kernel.layer_name.kernel_banner"]) refuse("the configuration is for another kernel");
+    return text;
+  }
+
+  /** Goes through the list of processes (task_struct.tasks). */
+  *processes(): Iterable<{ readonly PID: number; readonly PPID: number; readonly COMM: string }> {
+    const [tasks, pid, comm, parent] = ["tasks", "tgid", "comm", "real_parent"].map((name) =>
+      this.offset("task_struct", name),
+    ) as [bigint, bigint, bigint, bigint];
+    const first = this.symbol("init_task") + tasks;
+    for (let at = this.#pointer(first); BigInt.asUintN(48, at) !== first; at = this.#pointer(at)) {
+      const task = at - tasks;
+      const name = this.read(task + comm, 16);
+      yield {
+        PID: this.read(task + pid, 4).readInt32LE(),
+        PPID: this.read(this.#pointer(task + parent) + pid, 4).readInt32LE(),
+        COMM: name.toString("latin1", 0, name.indexOf(0)),
+      };
+    }
+  }
+
+  #pointer(address: bigint): bigint {
+    return this.read(address, 8).readBigUInt64LE();
+  }
 }
 
 function runGood(config: Config): void {
-  const banner = checkGuest(config);
+  const banner = new Guest(config).check();
   process.stderr.write(
     "Volatility 3 Framework 2.28.2\n\rProgress:   50.00\t\tLooking   \r\rProgress:  100.00\t\tDone   \r\n",
   );
@@ -152,6 +201,8 @@ function main(): void {
   if (plugin === "linux.endless.Endless") return runEndless();
   if (rest.length > 0) refuse(`unrecognized arguments: ${rest.join(" ")}`);
   if (plugin === "linux.good.Good") runGood(config);
+  else if (plugin === "linux.pslist.PsList")
+    process.stdout.write(`${JSON.stringify([...new Guest(config).processes()])}\n`);
   else if (plugin === "linux.garbage.Garbage") process.stdout.write("this is no JSON\n");
   else {
     process.stderr.write(

@@ -2,9 +2,9 @@ import { ControlClient } from "../../shell/control-client";
 import { UsageError } from "../usage-error";
 
 /**
- * Connects to the socket of `rebox run --control PATH`.
+ * Connects to the engine that `rebox run --control PATH` runs.
  *
- * @throws UsageError when nobody listens there
+ * @throws UsageError that says why nobody answers there
  */
 export async function connectControl(path: string): Promise<ControlClient> {
   try {

@@ -20,6 +20,7 @@ import { describeEnd, getEndDetail, getExitStatus, getRefusal, getSignalStatus, 
 import type { RunEnvironment } from "./run-environment";
 import type { RunPlan } from "./run-plan";
 import { createPermissionLookup } from "./script-trust";
+import { GuestWatch } from "./guest-watch";
 import { RunReporter } from "./run-reporter";
 import { findUncaughtOrigin } from "./uncaught-origin";
 
@@ -30,6 +31,7 @@ export class RunSession {
   private readonly people: NodeJS.WritableStream;
   private readonly reporter: RunReporter;
   private readonly scripts: ScriptHost;
+  private readonly guestWatch: GuestWatch;
   private engine: EnginePort | undefined;
   private reloader: ScriptReloader | undefined;
   private endMonitors: (() => void) | undefined;
@@ -58,6 +60,7 @@ export class RunSession {
     const people = plan.jsonFile === "-" ? stderr : stdout;
     this.people = people;
     this.reporter = new RunReporter(people, stderr, this.log);
+    this.guestWatch = new GuestWatch(this.reporter);
     this.scripts = new ScriptHost({
       folders: plan.scriptFolders,
       getApi: () => environment.getApi(),
@@ -106,6 +109,7 @@ export class RunSession {
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
     setVolatilityCommand(plan.volatilityCommand);
     if (plan.profile !== undefined) environment.useProfile(plan.profile);
+    environment.watchAttaching((refusal) => this.guestWatch.note(refusal));
     this.watchScripts();
     setScriptHost(this.scripts);
     this.endMonitors = environment.serveMonitors(this.scripts);
@@ -223,6 +227,7 @@ export class RunSession {
     const isStopped = engine === undefined || end.kind === "engine" || (await disposal.stopEngine(engine));
     let status = isStopped ? getExitStatus(end) : ExitStatus.engineFault;
     this.removeSocket();
+    this.guestWatch.end();
     reporter.end(status, getEndDetail(end));
     if (log?.writeFailure !== undefined) {
       reporter.say(`the JSON log ${this.plan.jsonFile} is incomplete: ${log.writeFailure.message}`);

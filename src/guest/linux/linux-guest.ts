@@ -10,6 +10,7 @@ import type { LinuxKernel } from "./linux-kernel";
 import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
 import { readModuleTypes } from "./module-types";
+import { PageCache } from "./page-cache";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
 import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./struct-view";
@@ -23,6 +24,7 @@ export class LinuxGuest {
   readonly symbols: GuestSymbols;
   #paths: PathReader | undefined;
   #maps: MemoryMapReader | undefined;
+  #pageCache: PageCache | undefined;
 
   constructor(readonly kernel: LinuxKernel) {
     this.tasks = new TaskReader(kernel);
@@ -37,6 +39,11 @@ export class LinuxGuest {
   get maps(): MemoryMapReader {
     this.#maps ??= new MemoryMapReader(this.kernel, this.paths);
     return this.#maps;
+  }
+
+  get pageCache(): PageCache {
+    this.#pageCache ??= new PageCache(this.kernel);
+    return this.#pageCache;
   }
 
   /** The guest's clock, as of its kernel's last tick. */

@@ -7,6 +7,8 @@ type Signature = readonly (Kind | `${Kind}?`)[];
  * sandbox.
  */
 export const CALLED: Readonly<Record<string, Signature>> = {
+  diagnoseGuest: [],
+  findGuestRefusal: [],
   findPa: ["bigint", "bigint"],
   getBlockCount: [],
   getOsBits: [],
@@ -51,10 +53,11 @@ export const OWN: readonly string[] = [
   ...["readCpu", "readPa", "readVa", "viewPa", "writePa", "writeVa"],
   ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
   ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
+  ...["VolatilityError", "volatility"],
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
-export const TRUSTED_ONLY: readonly string[] = ["BP", "VolatilityError", "startShell", "volatility"];
+export const TRUSTED_ONLY: readonly string[] = ["BP", "startShell"];
 
 /** What needs the permission `modules`: it concerns other scripts. */
 export const CONCERNS_OTHERS: readonly string[] = ["importModule", "reloadModule", "runCommand", "unloadModule"];
