@@ -14,6 +14,7 @@ import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
+import { volatility } from "./measures/volatility";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
@@ -35,6 +36,7 @@ const MEASURES: readonly Measure[] = [
   hookChanges,
   scripts,
   linuxGuest,
+  volatility,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 
