@@ -15,6 +15,7 @@ import { idleOverhead } from "./measures/idle-overhead";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
 import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
+import { volatility } from "./measures/volatility";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { shell } from "./measures/shell";
@@ -41,6 +42,7 @@ const MEASURES: readonly Measure[] = [
   linuxGuest,
   shell,
   linuxGuestDrgn,
+  volatility,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

@@ -17,6 +17,7 @@ export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-er
 export type { Subscription } from "./engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
 export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "./guest/guest";
+export { writeIsf } from "./guest/guest-isf";
 export { writeGuestTypes } from "./guest/guest-types";
 export { AttachError, type AttachRefusal, type AttachStep } from "./guest/linux/attach-error";
 export { KernelDataError } from "./guest/linux/kernel-data-error";
@@ -101,6 +102,11 @@ export type { Machine, MachineFacts } from "./machinery/records/machine";
 export type { MachineState, MachineStatus } from "./machinery/records/machine-state";
 export { startShell } from "./shell/start-shell";
 export { ScriptError } from "./scripts/script-error";
+export { volatility } from "./volatility/volatility-api";
+export type { VolatilityOptions, VolatilityResult } from "./volatility/volatility";
+export { VolatilityError, type VolatilityFailure } from "./volatility/volatility-error";
+export type { VolatilityPlugin } from "./volatility/volatility-program";
+export type { VolatilityRow, VolatilityValue } from "./volatility/volatility-rows";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";
 
 provideGuestEvents();

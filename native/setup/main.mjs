@@ -14,6 +14,7 @@ import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
+import { volatilityStep } from "./steps/volatility.mjs";
 import { Task } from "./task.mjs";
 
 const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
@@ -38,8 +39,8 @@ function stepsFor({ for: purpose, only, kernel }) {
   const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
     demo: everyday,
-    test: [...everyday, ...testGuests],
-    bench: [...everyday, plainStep()],
+    test: [...everyday, ...testGuests, optional(volatilityStep())],
+    bench: [...everyday, plainStep(), optional(volatilityStep())],
     drgn: [...everyday, drgnStep()],
     sanitize: [
       aptStep(),
@@ -50,6 +51,7 @@ function stepsFor({ for: purpose, only, kernel }) {
       typescriptStep(),
       ...guests,
       ...testGuests,
+      optional(volatilityStep()),
     ],
     guest: [aptStep(), ...guests],
   };

@@ -9,6 +9,7 @@ import { createDemoCommand } from "./demo/demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
 import { createDumpCommand } from "./dump/dump-command";
 import { ExitStatus } from "./exit-status";
+import { createIsfCommand } from "./isf/isf-command";
 import { createLabCommand } from "./lab/lab-command";
 import { createMachineCommand } from "./machine/machine-command";
 import { createProfileCommand } from "./profile/profile-command";
@@ -17,6 +18,7 @@ import type { RunEnvironment } from "./run/run-environment";
 import { createShellCommand } from "./shell/shell-command";
 import { createTypesCommand } from "./types/types-command";
 import { UsageError } from "./usage-error";
+import { createVolCommand } from "./vol/vol-command";
 import { getVersionText } from "./version-text";
 
 /**
@@ -78,6 +80,8 @@ export function createProgram(
   program.addCommand(createLabCommand(environment, onStatus));
   program.addCommand(createMachineCommand(environment, onStatus));
   program.addCommand(createConfigCommand(environment, onStatus));
+  program.addCommand(createIsfCommand(stdout, onStatus));
+  program.addCommand(createVolCommand(stdout, onStatus));
   program.addCommand(createDemoCommand(environment, onStatus));
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride();

@@ -18,6 +18,7 @@ import { SESSION_COMMANDS } from "./list/session-commands";
 import { STEP_COMMANDS } from "./list/step-commands";
 import { STRUCT_COMMANDS } from "./list/struct-commands";
 import { SYMBOL_COMMANDS } from "./list/symbol-commands";
+import { VOLATILITY_COMMANDS } from "./list/volatility-commands";
 
 const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   processes: [...PROCESS_COMMANDS, ...PROCESS_DETAIL_COMMANDS, ...DOCTOR_COMMANDS],
@@ -27,6 +28,7 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   code: [...CODE_COMMANDS, ...BACKTRACE_COMMANDS],
   breakpoints: BREAKPOINT_COMMANDS,
   machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
+  volatility: VOLATILITY_COMMANDS,
   scripts: SCRIPT_COMMANDS,
   shell: [...SESSION_COMMANDS, createHelpCommand({ get: getCommand, groups: listCommandGroups })],
 };

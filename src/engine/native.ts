@@ -90,6 +90,8 @@ export interface NativeRamRegion {
   readonly address: bigint;
   /** Lies over the guest's memory itself. At most 1 GiB; larger memory is several regions. */
   readonly buffer: ArrayBuffer;
+  /** Where it lies in this process, as in /proc/self/mem. */
+  readonly hostAddress: bigint;
   readonly readOnly: boolean;
   /** The machine's own memory, not that of a device or of firmware. */
   readonly isMain: boolean;

@@ -17,6 +17,7 @@ const LAYERS = [
   "callbacks",
   "breakpoints",
   "guest-events",
+  "volatility",
   "scripts",
   "commands",
   "shell",

@@ -18,7 +18,10 @@ export interface ShellRun {
   truth(key: string): Promise<ReadonlyMap<string, string>>;
 }
 
-export type ShellOptions = Pick<GuestRunOptions, "task" | "parameters" | "qemuArgs" | "script" | "kit" | "trust">;
+export type ShellOptions = Pick<
+  GuestRunOptions,
+  "task" | "parameters" | "qemuArgs" | "script" | "kit" | "trust" | "env" | "timeoutMs"
+>;
 
 /** Boots the guest kit with a control socket, attaches a shell, and ends both when the test is done. */
 export async function withShell(
@@ -42,7 +45,7 @@ export async function withShell(
   const { task, parameters, kit, qemuArgs = [] } = options;
   args.push("--", ...guestArgs(serial, task, parameters, "", kit), ...qemuArgs);
   try {
-    const ended = runRebox(args, 300_000);
+    const ended = runRebox(args, options.timeoutMs ?? 300_000, undefined, options.env);
     // Its failure is reported below; meanwhile it is nobody's.
     ended.catch(() => undefined);
     while (!existsSync(socket))

@@ -46,6 +46,8 @@ export interface RunPlan {
   readonly callbackLimitMs: number | undefined;
   /** The file of the profile for a kernel that says too little about itself. */
   readonly profile: string | undefined;
+  /** What starts Volatility 3. */
+  readonly volatilityCommand: string | undefined;
   /** What is odd in the configuration, one line each. */
   readonly warnings: readonly string[];
 }
@@ -93,6 +95,7 @@ export function createRunPlan(
     jsonFile: options.json,
     callbackLimitMs: options.callbackLimit ?? config?.callbackLimitMs,
     profile: config?.volatilityProfile && resolveProfile(config.volatilityProfile, dirname(config.file)),
+    volatilityCommand: config?.volatilityCommand,
     warnings: (config?.warnings ?? []).map(String),
   };
 }

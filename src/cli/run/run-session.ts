@@ -9,6 +9,7 @@ import { ScriptError } from "../../scripts/script-error";
 import { ScriptHost } from "../../scripts/script-host";
 import { ScriptReloader } from "../../scripts/script-reloader";
 import { describeThrown } from "../../scripts/script-stack";
+import { setVolatilityCommand } from "../../volatility/volatility-program";
 import { ExitStatus } from "../exit-status";
 import { type CallbackFailure, type EnginePort, LIFECYCLE_EVENTS } from "./engine-port";
 import { JsonLog } from "./json-log";
@@ -106,6 +107,7 @@ export class RunSession {
     this.engine = environment.createEngine(plan.qemuArgs);
     this.watchEngine(this.engine);
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
+    setVolatilityCommand(plan.volatilityCommand);
     if (plan.profile !== undefined) environment.useProfile(plan.profile);
     environment.watchAttaching((refusal) => this.guestWatch.note(refusal));
     this.watchScripts();

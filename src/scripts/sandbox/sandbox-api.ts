@@ -28,6 +28,7 @@ export const CALLED: Readonly<Record<string, Signature>> = {
   vaToPa: ["bigint", "bigint"],
   vaToSym: ["bigint", "bigint"],
   writeGuestTypes: ["string"],
+  writeIsf: ["string"],
   writeIoPort: ["number", "number", "number"],
   writeRegister: ["number", "string", "bigint"],
   writeSegmentRegister: ["number", "string", "number", "bigint", "number", "number"],
@@ -54,6 +55,7 @@ export const OWN: readonly string[] = [
   ...["readCpu", "readPa", "readVa", "viewPa", "writePa", "writeVa"],
   ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
   ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
+  ...["VolatilityError", "volatility"],
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
