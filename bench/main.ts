@@ -14,6 +14,7 @@ import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
+import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { shell } from "./measures/shell";
@@ -39,6 +40,7 @@ const MEASURES: readonly Measure[] = [
   scripts,
   linuxGuest,
   shell,
+  linuxGuestDrgn,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

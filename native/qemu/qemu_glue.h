@@ -20,7 +20,7 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 3
+#define REBOX_GLUE_VERSION 4
 
 REBOX_API int rebox_glue_version(void);
 
@@ -190,6 +190,7 @@ typedef struct rebox_ram_region {
     uint64_t size;        /* in bytes */
     void *host;
     bool read_only;
+    bool is_main;         /* the machine's own memory, not that of a device or of firmware */
 } rebox_ram_region;
 
 /* Lists the RAM and ROM that the CPU sees now, by address. Returns how many there are; fills at most max. */

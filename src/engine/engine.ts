@@ -61,6 +61,7 @@ export class Engine {
   #sliceScheduled = false;
   #runs = false;
   #startsPaused = false;
+  #pauseCount = 0;
   readonly #onProcessExit = () => this.#native.endNow(END_NOW_TIMEOUT_MS);
 
   private constructor(native: NativeAddon) {
@@ -172,8 +173,14 @@ export class Engine {
     });
   }
 
+  /** How often pause() was called: whoever pauses the guest for a moment sees that another one wants it to stay so. */
+  get pauseCount(): number {
+    return this.#pauseCount;
+  }
+
   /** Pauses the guest. Resolves when all vCPUs stand still. */
   async pause(): Promise<void> {
+    this.#pauseCount++;
     await this.qmp("stop");
   }
 
