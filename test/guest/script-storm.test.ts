@@ -78,6 +78,14 @@ async function told(monitor: HmpClient, line: string): Promise<string> {
   return answer;
 }
 
+/** Compares what there is with what there was; a timer of rebox's own may have ended meanwhile, or be about to. */
+async function leavesNothing(monitor: HmpClient, before: string): Promise<void> {
+  const { timers: then, ...expected } = JSON.parse(before) as { timers: number };
+  const now = JSON.parse(await told(monitor, "custom facts")) as object;
+  assert.deepEqual({ ...now, timers: then }, { ...expected, timers: then });
+  await monitor.until("custom facts", (answer) => (JSON.parse(answer) as { timers: number }).timers <= then);
+}
+
 function listWays({ first, second, qmp }: MonitoredGuest): Way[] {
   const byMonitor = (monitor: HmpClient): Way => ({
     load: async (file) => Number(/handle (\d+)/.exec(await told(monitor, `import_module ${file}`))![1]),
@@ -141,7 +149,7 @@ describe("in a storm of events", { concurrency: false }, () => {
       assert.equal(calls, blocks);
       assert.ok(calls! > 10_000, `${calls} blocks`);
       await told(first, "custom stop");
-      assert.equal(await told(first, "custom facts"), before);
+      await leavesNothing(first, before);
     }, OPTIONS);
     assert.equal(run.status, 0, run.stderr);
     // What is reloaded because it was saved is told, and nothing else.
@@ -221,7 +229,7 @@ describe("in a storm of events", { concurrency: false }, () => {
       const [calls, blocks] = (await told(first, "custom count")).split(" ").map(Number);
       assert.equal(calls, blocks);
       await told(first, "custom stop");
-      assert.equal(await told(first, "custom facts"), before);
+      await leavesNothing(first, before);
     }, OPTIONS);
     assert.equal(run.status, 0, run.stderr);
     assert.match(run.stderr, /three on purpose/);
@@ -243,7 +251,7 @@ describe("in a storm of events", { concurrency: false }, () => {
         await told(first, `reload_module ${handle}`);
         times.push(performance.now() - beganMs);
       }
-      assert.equal(await told(first, "custom facts"), facts);
+      await leavesNothing(first, facts);
       const grown = Number(await told(first, "custom heap")) - heap;
       assert.ok(grown < 5_000_000 + rounds * 5_000, `the heap grew by ${grown} bytes in ${rounds} reloads`);
       times.sort((a, b) => a - b);
