@@ -72,12 +72,16 @@ export function clean(): void {
   flush();
 }
 
-/** No process makes a call before the first one has begun. */
-function onBegin(pid: number, pgd: bigint, name: string): void {
+/** No process makes a call before the first one has begun: the guest is held there until the hooks are set. */
+function onBegin(pid: number, pgd: bigint, name: string): Promise<void> | undefined {
   processes.set(pgd, `${pid} ${escape(name)}`);
   callers.clear();
-  if (isHooked) return;
+  if (isHooked) return undefined;
   isHooked = true;
+  return new Promise((resolve) => setTimeout(resolve, 0)).then(hook);
+}
+
+function hook(): void {
   for (const call of getSystemCalls()) tracers[call.bits].set(call.number, createTracer(call));
   for (const entry of getSystemCallEntries()) {
     const name = `enter_${entry.instruction.replace(" ", "_")}_${entry.bits}`;
