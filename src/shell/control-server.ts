@@ -100,7 +100,7 @@ export class ControlServer {
 }
 
 function answer(request: ControlRequest | undefined, runner: LineRunner): Promise<LineAnswer> {
-  if (request?.interrupt === true) return new LineRunner(runner.session).run("pause");
+  if (request?.interrupt === true) return runner.interrupt();
   if (typeof request?.line === "string") return runner.run(request.line);
   return Promise.resolve({ error: 'a request is one line of JSON: {"line": "ps"} or {"interrupt": true}' });
 }

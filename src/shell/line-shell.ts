@@ -40,7 +40,7 @@ export function createLocalTarget(session: CommandSession): LineTarget {
     },
     run: (line) => runner.run(line),
     // Not behind the lines that wait: it is to stop what goes on now.
-    interrupt: () => new LineRunner(session).run("pause"),
+    interrupt: () => runner.interrupt(),
   };
   session.onNotice = ({ text, data }) => {
     const notice: CommandResult = { kind: "data", text, data };

@@ -58,7 +58,7 @@ export const OWN: readonly string[] = [
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
 export const TRUSTED_ONLY: readonly string[] = [
-  ...["BP", "startShell"],
+  ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   // For modules of the lab, which are trusted.
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
   ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
