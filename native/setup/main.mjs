@@ -31,11 +31,7 @@ function stepsFor({ for: purpose, only, kernel }) {
   const others = [...new Set([...TEST_KERNELS, ...keptKernels()])].filter(
     (name) => name !== kernel && !isSkippedKernel(name),
   );
-  const testGuests = [
-    ...others.map((name) => optional(guestStep(name))),
-    ...profileSteps(others),
-    optional(labStep()),
-  ];
+  const testGuests = [...others.map((name) => optional(guestStep(name))), ...profileSteps(others), optional(labStep())];
   const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
     demo: everyday,

@@ -29,6 +29,8 @@ const ANSWER_LIMIT_MS = 15_000;
 const BOOT_LIMIT_MS = 60_000;
 /** What QEMU gets for closing its disks before it is killed. */
 const QUIT_LIMIT_MS = 2_000;
+/** From the end of QMP's connection to that of the process, when a machine goes off by itself. */
+const END_LIMIT_MS = 10_000;
 /** Writing a machine's memory to a disk. */
 const DUMP_LIMIT_MS = 600_000;
 const PROGRAM_LIMIT_MS = 15_000;
@@ -100,8 +102,9 @@ export abstract class QmpMachinery<
       const { status } = (await this.qmp(machine, "query-status", {}, signal)) as { readonly status: string };
       return this.mapRunState(machine, status);
     } catch (error) {
-      // It may have ended meanwhile.
-      if (error instanceof MachineryConnectionError && vm.find() === undefined) return this.#whenOff(machine);
+      // A machine that ends closes its socket before its process is gone.
+      const isOver = error instanceof MachineryConnectionError && (await vm.waitForEnd(END_LIMIT_MS));
+      if (isOver) return this.#whenOff(machine);
       throw error;
     }
   }
