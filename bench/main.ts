@@ -15,9 +15,12 @@ import { idleOverhead } from "./measures/idle-overhead";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
 import { volatility } from "./measures/volatility";
+import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
+import { shell } from "./measures/shell";
 import { startUp } from "./measures/start-up";
+import { syscallTrace } from "./measures/syscall-trace";
 import { timerLateness } from "./measures/timer-lateness";
 import type { ResultRow } from "./result-row";
 import { formatTable } from "./result-table";
@@ -31,12 +34,15 @@ const MEASURES: readonly Measure[] = [
   startUp,
   contextChange,
   processEvents,
+  syscallTrace,
   rejectedEvents,
   eventRates,
   hookChanges,
   scripts,
   linuxGuest,
   volatility,
+  shell,
+  linuxGuestDrgn,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

@@ -4,9 +4,12 @@
 #include "engine.h"
 #include "events.h"
 #include "guest_events.h"
+#include "image_files.h"
 #include "machine.h"
 #include "monitor_commands.h"
 #include "monitoring.h"
+#include "process_hook.h"
+#include "process_table.h"
 #include "qemu_glue.h"
 #include "triggers.h"
 
@@ -23,10 +26,13 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("qemuVersion", Napi::String::New(env, rebox_qemu_version()));
   InitEngine(env, exports);
   InitMachine(env, exports);
+  InitImageFiles(env, exports);
   InitEvents(env, exports);
   InitGuestEvents(env, exports);
   InitMonitorCommands(env, exports);
   InitMonitoring(env, exports);
+  InitProcessHook(env, exports);
+  InitProcessTable(env, exports);
   InitTriggers(env, exports);
   return exports;
 }

@@ -156,13 +156,13 @@ export class Engine {
     this.#listeners.emit(name, detail);
   }
 
-  /** Lets the guest go, unless QEMU's -S asks for a paused one. Returns at once; the event loop executes it. */
+  /** Lets the guest go, unless QEMU's -S asks for a paused one, or a monitor has stopped it already. Returns at once; the event loop executes it. */
   run(): void {
     if (this.#runs) {
       return;
     }
     this.#runs = true;
-    if (this.#startsPaused) {
+    if (this.#startsPaused || this.#native.staysStopped()) {
       this.#onRunState(false, "prelaunch");
       // gdb or a monitor may continue it: a kick wakes the event loop only where a slice has gone to sleep before.
       this.#schedule();

@@ -46,6 +46,34 @@ export const enum EventKind {
   RemoveModule = 15,
 }
 
+/** Where a hook in the guest's kernel is that ProcessHook of the addon decides. */
+export const enum ProcessPlace {
+  /** The first argument is a new task. */
+  NewTask = 0,
+  /** The first argument is a task that leaves its memory, which is the second. */
+  Leave = 1,
+  /** The current task has just been given new memory and a new name. */
+  NewProgram = 2,
+}
+
+/** Where the guest's kernel keeps what is asked of a task: offsets in bytes. */
+export interface NativeTaskLayout {
+  readonly flags: number;
+  readonly mm: number;
+  readonly tid: number;
+  readonly tgid: number;
+  readonly name: number;
+  /** In mm_struct. */
+  readonly users: number;
+  readonly pgd: number;
+  readonly pointerSize: number;
+  /** Of the pointer to the current task, from the base of a vCPU's own data; 0n when it is not known. */
+  readonly current: bigint;
+}
+
+/** An address space of a Linux guest: the address of its mm_struct, for which process it was made, its page table, name. */
+export type NativeProcess = [mm: bigint, pid: number, pgd: bigint, name: string];
+
 /** One register of a vCPU. Its place in the list is its id. */
 export interface NativeRegister {
   readonly name: string;
@@ -62,9 +90,19 @@ export interface NativeRamRegion {
   readonly address: bigint;
   /** Lies over the guest's memory itself. At most 1 GiB; larger memory is several regions. */
   readonly buffer: ArrayBuffer;
-  /** Where it lies in this process, as in /proc/self/mem. */
+  /** Where it lies in this process, as in /proc/self/mem; 0 in an image. */
   readonly hostAddress: bigint;
   readonly readOnly: boolean;
+  /** The machine's own memory, not that of a device or of firmware. */
+  readonly isMain: boolean;
+}
+
+/** What came of a job on a file: error is 0, or the system's number of an error, and detail what is known beside it. */
+export interface NativeFileOutcome {
+  readonly error: number;
+  readonly detail: string;
+  /** Of the file that was written, in bytes. */
+  readonly size: number;
 }
 
 /** What QEMU tells. Called from the event loop. */
@@ -82,6 +120,8 @@ export interface NativeAddon {
   slice(): SliceResult;
   qmp(request: string, done: (response: string) => void): void;
   quit(): void;
+  /** Whether somebody has stopped the machine before it was let go for the first time. */
+  staysStopped(): boolean;
   endNow(timeoutMs: number): boolean;
   release(): void;
   /** Returns whether callbacks can be cut off at all in this version of Node. 0 is without limit. */
@@ -125,6 +165,35 @@ export interface NativeAddon {
   lastFault(): bigint;
   translate(cpuIndex: number, pgd: bigint, address: bigint): bigint | undefined;
   ramRegions(): NativeRamRegion[];
+
+  /**
+   * Writes memory into an empty file, on another thread; what is zero becomes holes. control has two words: how many bytes
+   * of the pieces are done, and whether to stop, which ends with ECANCELED.
+   *
+   * @param pieces in the order of their offsets in the file, which do not overlap
+   * @param size of the file before it is compressed by zstd
+   */
+  writeImage(
+    fd: number,
+    pieces: readonly { readonly bytes: Uint8Array; readonly offset: number }[],
+    size: number,
+    isCompressed: boolean,
+    control: BigUint64Array,
+  ): Promise<NativeFileOutcome>;
+  /**
+   * Expands a file of zstd frames into an empty one, on another thread. The control's first word is how much was read. EILSEQ:
+   * it is damaged or cut off; EFBIG: it has more than limit bytes.
+   */
+  expandImage(from: number, to: number, limit: number, control: BigUint64Array): Promise<NativeFileOutcome>;
+  /** Maps parts of a file for as long as the process lives, each at most 1 GiB. Returns the number of an error. */
+  mapImage(
+    fd: number,
+    size: number,
+    parts: readonly { readonly offset: number; readonly size: number }[],
+  ): ArrayBuffer[] | number;
+  /** Finds the next part of a file that is no hole, from start to end. */
+  findFileData(fd: number, from: number, end: number): [start: number, end: number] | undefined;
+
   readPort(port: number, size: number): number;
   writePort(port: number, size: number, value: number): void;
 
@@ -178,6 +247,26 @@ export interface NativeAddon {
   ): boolean;
   /** Whether an event has a listener that may still be called. */
   isListenedTo(kind: EventKind): boolean;
+  /**
+   * Lets the addon decide what a hook says about processes: it keeps the table of those that have been told, raises what is
+   * to be raised, and calls the hook's function only where it cannot decide. Calls onUnwatched when an event that it raised
+   * has used up the last listener.
+   */
+  decideProcessesAt(
+    listenerId: number,
+    place: ProcessPlace,
+    layout: NativeTaskLayout,
+    onUnwatched: (kind: EventKind) => void,
+  ): void;
+  /** Has the functions of all these hooks called, always, until it is undone. */
+  suspendProcessHooks(on: boolean): void;
+  setToldProcess(mm: bigint, pid: number, pgd: bigint, name: string): void;
+  findToldProcess(mm: bigint): NativeProcess | undefined;
+  /** In the order in which they were set. */
+  listToldProcesses(): NativeProcess[];
+  countToldProcesses(): number;
+  removeToldProcess(mm: bigint): boolean;
+  clearToldProcesses(): void;
   /**
    * What a listener has done: how often it was called, how many events its filter kept away and its full stream dropped,
    * and estimates of the milliseconds in filter and trigger, and in the script. Undefined for a listener that is no more.

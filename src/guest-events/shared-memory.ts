@@ -1,3 +1,4 @@
+import { Engine } from "../engine/engine";
 import { walkList } from "../guest/linux/kernel-list";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
 import type { TaskFacts } from "../guest/linux/task-reader";
@@ -22,11 +23,14 @@ export class SharedMemory {
     this.#signal = BigInt(kernel.offset("task_struct", "signal"));
     this.#threads = BigInt(kernel.offset("signal_struct", "thread_head"));
     this.#threadNode = kernel.offset("task_struct", "thread_node");
+    this.#suspend();
   }
 
   /** A task_struct that is a new task's now. */
   forget(task: bigint): void {
-    if (this.#left.size > 0) this.#left.delete(task);
+    if (this.#left.size === 0) return;
+    this.#left.delete(task);
+    this.#suspend();
   }
 
   /** Tells whether more than one may use an address space: tasks that have it, and whoever merely looks at it. */
@@ -46,12 +50,19 @@ export class SharedMemory {
     if (this.mayBeShared(mm) && this.#hasOthers(task)) {
       if (this.#left.size >= MOST_LEAVING) this.#prune();
       this.#left.set(kaddr, mm);
+      this.#suspend();
       return false;
     }
     if (this.#left.size > 0) {
       for (const [left, from] of this.#left) if (from === mm) this.#left.delete(left);
+      this.#suspend();
     }
     return true;
+  }
+
+  /** While somebody is on the way out, the addon must not decide alone. */
+  #suspend(): void {
+    Engine.get().native.suspendProcessHooks(this.#left.size > 0);
   }
 
   #hasOthers({ kaddr, mm }: TaskFacts): boolean {

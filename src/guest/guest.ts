@@ -1,18 +1,20 @@
-import { Engine } from "../engine/engine";
 import type { CpuFacts } from "../memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
+import { type Cpu, getCpus } from "./cpu";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
+import { attachImage } from "./images/attach-image";
 import type { ProfileFinder } from "./linux/attach";
 import { AttachError, type AttachRefusal } from "./linux/attach-error";
 import { attachGuest } from "./linux/attach-guest";
 import { diagnoseLinux, type GuestDiagnosis } from "./linux/guest-diagnosis";
 import type { LinuxGuest } from "./linux/linux-guest";
+import { findStillMachine, hasMachine, type StillMachine } from "./machine-access";
 
 interface Attached {
   readonly guest: LinuxGuest;
   /** What a vCPU's registers say of the kernel: they change when another one is started or loaded. */
-  readonly identity: string;
+  readonly identity: Pick<CpuFacts, "lstar" | "sysenterEip" | "idtBase">;
 }
 
 /** What was found not to be a kernel that rebox knows: looking again would take long and find the same. */
@@ -48,6 +50,16 @@ function identify(cpu: CpuFacts): string {
   return `${cpu.lstar} ${cpu.sysenterEip} ${cpu.idtBase}`;
 }
 
+/** Asked with each look-up of a symbol: nothing is made but three values. */
+function isStillThere({ identity: { lstar, sysenterEip, idtBase } }: Attached): boolean {
+  const cpus = getCpus();
+  for (let index = 0; index < cpus.length; index++) {
+    const cpu = cpus[index] as Cpu;
+    if (cpu.LSTAR === lstar && cpu.SYSENTER_EIP === sysenterEip && cpu.IDT_BASE === idtBase) return true;
+  }
+  return false;
+}
+
 /**
  * Gets the guest's operating system. The first call attaches to it: it finds the kernel in memory. Later calls cost
  * nothing, and attach anew when another kernel runs, after a reset or loadVm().
@@ -56,9 +68,11 @@ function identify(cpu: CpuFacts): string {
  * @throws EngineUsageError when there is no machine
  */
 export function getGuest(): LinuxGuest {
+  const image = findStillMachine();
+  if (image) return getImageGuest(image);
+  if (attached && isStillThere(attached)) return attached.guest;
   const source = new EngineSource();
   const cpus = source.cpus();
-  if (attached && cpus.some((cpu) => identify(cpu) === attached?.identity)) return attached.guest;
   if (refused && cpus.map(identify).join() === refused.identity) throw refused.error;
   attached = undefined;
   refused = undefined;
@@ -67,7 +81,7 @@ export function getGuest(): LinuxGuest {
     const cpu = cpus.find(({ lstar, sysenterEip }) =>
       guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
     );
-    attached = { guest, identity: identify(cpu ?? (cpus[0] as CpuFacts)) };
+    attached = { guest, identity: cpu ?? (cpus[0] as CpuFacts) };
   } catch (error) {
     if (error instanceof AttachError) {
       if (!error.isEarly) refused = { error, identity: cpus.map(identify).join() };
@@ -113,14 +127,28 @@ export function findGuestRefusal(): AttachRefusal | undefined {
  * @throws EngineUsageError when there is no machine
  */
 export function diagnoseGuest(): GuestDiagnosis {
-  const diagnosis = diagnoseLinux(new EngineSource(), { findProfile: profileFinder });
+  const diagnosis = diagnoseLinux(findStillMachine() ?? new EngineSource(), { findProfile: profileFinder });
   refused = undefined;
   return diagnosis;
 }
 
+function getImageGuest(image: StillMachine): LinuxGuest {
+  if (attached) return attached.guest;
+  if (refused) throw refused.error;
+  try {
+    const guest = attachImage(image, { memory: new KernelCache(), findProfile: profileFinder });
+    // An image's kernel never changes, so nothing is compared.
+    attached = { guest, identity: { lstar: 0n, sysenterEip: 0n, idtBase: 0n } };
+    return guest;
+  } catch (error) {
+    if (error instanceof AttachError) refused = { error, identity: "" };
+    throw error;
+  }
+}
+
 /** Finds the guest's operating system; undefined when there is no machine, or no kernel that rebox knows. */
 export function findGuest(): LinuxGuest | undefined {
-  if (!Engine.find()) return undefined;
+  if (!hasMachine()) return undefined;
   try {
     return getGuest();
   } catch (error) {

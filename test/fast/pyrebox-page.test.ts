@@ -23,6 +23,13 @@ const triggerHeaders = ["triggers/rebox_trigger.h", "native/qemu/qemu_glue.h"]
   .join("\n");
 const options = createRunCommand({} as RunEnvironment, undefined, () => undefined).options.map(({ long }) => long);
 
+/** A trigger's source with the headers of triggers/ that it includes. */
+function readWithHeaders(path: string): string {
+  return read(path).replace(/#include "(\w+\.h)"/g, (line, header: string) =>
+    existsSync(join(PROJECT, "triggers", header)) ? readWithHeaders(`triggers/${header}`) : line,
+  );
+}
+
 function isValue(text: string): boolean {
   const names = {
     findRegister: (name: string) => (/^r(ip|sp)$/i.test(name) ? 1n : undefined),
@@ -110,10 +117,9 @@ test("a trigger that ships has the variables and functions that PyREBox's has", 
   for (const { heading, names, targets } of PAGE.filter((row) => row.heading === "Triggers that ship")) {
     const [file] = targets as [string];
     assert.equal(basename(file).replace(/\.\w+$/, ""), names[0], heading);
-    const source = read(file);
-    const included = [...source.matchAll(/#include "(\w+\.h)"/g)].map(([, header]) => read(`triggers/${header}`));
+    const source = readWithHeaders(file);
     for (const name of names.slice(1)) {
-      assert.ok([source, ...included].join("\n").includes(`"${name}"`), `${file} has no ${name}`);
+      assert.ok(source.includes(`"${name}"`), `${file} has no ${name}`);
     }
   }
 });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "./in-folder";
 import { GdbClient } from "./gdb-client";
 import { HmpClient } from "./hmp-client";
 import { withMonitors } from "./monitor-run";
@@ -13,15 +13,6 @@ import { VncClient } from "./vnc-client";
 const SOURCES = resolve(__dirname, "../../../js/src");
 const SCRIPT =
   "export const initialize_callbacks = () => {}; export const do_hi = () => 'hi there'; export const clean = () => {};";
-
-async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-place-"));
-  try {
-    await use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 test("the terminal's monitor knows scripts", () =>
   inFolder(async (folder) => {
@@ -94,7 +85,7 @@ test("a command that comes before anybody serves scripts is executed once somebo
       engine.run();
       process.stdin.once("data", () => {
         process.stdin.unref();
-        new MonitorService(engine.native, scripts);
+        new MonitorService(engine.native, scripts, () => undefined);
       });
     `;
     const child = spawn(process.execPath, ["-e", program], {
@@ -110,6 +101,34 @@ test("a command that comes before anybody serves scripts is executed once somebo
     assert.equal(answer, "");
     child.stdin.write("serve\n");
     assert.match(await asked, /^no script is loaded/);
+    monitor.send("quit");
+    assert.deepEqual(await closed, [0, null]);
+    monitor.close();
+  }));
+
+test("stop given before the machine is let go holds, until cont", () =>
+  inFolder(async (folder) => {
+    const socket = join(folder, "monitor.sock");
+    const program = `
+      const { Engine } = require("./index.js");
+      const engine = Engine.create(["-display", "none", "-nic", "none", "-monitor", process.env.MONITOR]);
+      process.stdin.on("data", (line) => (String(line) === "run" ? engine.run() : process.stdin.unref()));
+      engine.ended.then(() => process.exit(0));
+    `;
+    const child = spawn(process.execPath, ["-e", program], {
+      cwd: SOURCES,
+      env: { ...process.env, MONITOR: `unix:${socket},server=on,wait=off` },
+      stdio: ["pipe", "inherit", "inherit"],
+    });
+    const closed = once(child, "close");
+    const monitor = await HmpClient.connect(socket);
+    assert.equal(await monitor.command("stop"), "");
+    child.stdin.write("run");
+    // Nothing tells that nothing happens: it would run within milliseconds.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.match(await monitor.command("info status"), /^VM status: paused/);
+    await monitor.command("cont");
+    assert.match(await monitor.command("info status"), /^VM status: running/);
     monitor.send("quit");
     assert.deepEqual(await closed, [0, null]);
     monitor.close();

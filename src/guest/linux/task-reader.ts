@@ -54,6 +54,12 @@ export class TaskReader {
     this.#size = Math.max(...members) + 8;
   }
 
+  /** Where a task's facts are: offsets in task_struct, and that of pgd in mm_struct. */
+  get offsets(): Readonly<Record<"flags" | "mm" | "tid" | "tgid" | "name" | "pgd", number>> {
+    const [flags, mm, tid, tgid, name] = [this.#flags, this.#mm, this.#pid, this.#tgid, this.#comm];
+    return { flags, mm, tid, tgid, name, pgd: Number(this.#pgd) };
+  }
+
   /**
    * Reads a task.
    *
