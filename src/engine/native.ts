@@ -90,7 +90,7 @@ export interface NativeRamRegion {
   readonly address: bigint;
   /** Lies over the guest's memory itself. At most 1 GiB; larger memory is several regions. */
   readonly buffer: ArrayBuffer;
-  /** Where it lies in this process, as in /proc/self/mem. */
+  /** Where it lies in this process, as in /proc/self/mem; 0 in an image. */
   readonly hostAddress: bigint;
   readonly readOnly: boolean;
   /** The machine's own memory, not that of a device or of firmware. */

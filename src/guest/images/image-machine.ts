@@ -131,7 +131,13 @@ export class ImageMachine implements StillMachine {
 
   ramRegions(): NativeRamRegion[] {
     return this.memory.map(({ address, bytes }) => ({
-      ...{ address: BigInt(address), buffer: bytes.buffer as ArrayBuffer, readOnly: true, isMain: true },
+      ...{
+        address: BigInt(address),
+        buffer: bytes.buffer as ArrayBuffer,
+        hostAddress: 0n,
+        readOnly: true,
+        isMain: true,
+      },
     }));
   }
 
