@@ -13,22 +13,43 @@ interface SharedPause {
 let shared: SharedPause | undefined;
 
 /**
- * Has the guest stand still while something looks at it. Several may do so at once: the last one lets it go on, unless it was
- * paused before, or somebody has asked for a pause meanwhile.
+ * Pauses the guest while something looks at it. Several may do so at once: the last one lets it go on, unless it was paused
+ * before, or somebody has asked for a pause meanwhile.
  *
- * @param act what is done meanwhile
- * @throws what act() throws, when the guest goes on again
+ * @returns the function that ends this pause; it resolves when the guest goes on again, and does nothing a second time
+ * @throws QmpError when the guest cannot be paused
  */
-export async function withGuestPaused<Result>(engine: Engine, act: () => Promise<Result>): Promise<Result> {
+export async function holdGuestPaused(engine: Engine): Promise<() => Promise<void>> {
   const pause = (shared ??= begin(engine));
   pause.holders++;
   try {
     await pause.begun;
     // Somebody may have let it go on.
     if (engine.state === "running") await engine.qmp("stop");
+  } catch (error) {
+    await release(engine, pause);
+    throw error;
+  }
+  let isHeld = true;
+  return async () => {
+    if (!isHeld) return;
+    isHeld = false;
+    await release(engine, pause);
+  };
+}
+
+/**
+ * Has the guest stand still, as holdGuestPaused() does, while something is done.
+ *
+ * @param act what is done meanwhile
+ * @throws what act() throws, when the guest goes on again
+ */
+export async function withGuestPaused<Result>(engine: Engine, act: () => Promise<Result>): Promise<Result> {
+  const resume = await holdGuestPaused(engine);
+  try {
     return await act();
   } finally {
-    await release(engine, pause);
+    await resume();
   }
 }
 

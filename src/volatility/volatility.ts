@@ -2,10 +2,10 @@ import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
 import { Engine } from "../engine/engine";
 import { getGuest } from "../guest/guest";
+import { holdGuestPaused } from "../guest/guest-pause";
 import { AttachError } from "../guest/linux/attach-error";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
 import { findPlugin } from "./find-plugin";
-import { holdGuest } from "./guest-pause";
 import { provideKernelFiles } from "./kernel-files";
 import { type ProgramEnd, runProgram } from "./program-run";
 import { RunFolder } from "./run-folder";
@@ -73,7 +73,7 @@ export async function runVolatility(
     engine.on("shutdown", () => abort.abort(guestEnded())),
     engine.on("crashed", () => abort.abort(guestEnded())),
   ];
-  const resume = options.pause === false ? undefined : await holdGuest();
+  const resume = options.pause === false ? undefined : await pauseGuest(engine);
   try {
     checkGuest(engine);
     const run: Run = { name, args, options: { ...options, timeoutMs, signal: abort.signal }, guest: getGuest() };
@@ -107,6 +107,14 @@ interface Run {
   readonly args: readonly string[];
   readonly options: VolatilityOptions & { readonly timeoutMs: number; readonly signal: AbortSignal };
   readonly guest: LinuxGuest;
+}
+
+async function pauseGuest(engine: Engine): Promise<() => Promise<void>> {
+  try {
+    return await holdGuestPaused(engine);
+  } catch (error) {
+    throw new VolatilityError("guest", `the guest cannot be paused: ${(error as Error).message}`);
+  }
 }
 
 async function execute(program: VolatilityProgram, run: Run): Promise<{ end: ProgramEnd; elapsedMs: number }> {
