@@ -1,5 +1,6 @@
 import { CommandSession } from "../commands/command-session";
-import { createLocalTarget, type LineShellOptions, runLineShell } from "./line-shell";
+import { type LineShellOptions, runLineShell } from "./line-shell";
+import { createLocalTarget } from "./session-target";
 
 let isInputTaken = false;
 

@@ -2,6 +2,8 @@ import { Console } from "node:console";
 import { CommandSession } from "../../commands/command-session";
 import { setCommonSession } from "../../commands/run-command-line";
 import { ControlServer } from "../../shell/control-server";
+import { RunFeed } from "../../shell/run-feed";
+import { SerialConsole } from "../../shell/serial-console";
 import { openShell, setShellApi } from "../../shell/start-shell";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
@@ -35,6 +37,9 @@ export class RunSession {
   /** Set once the path is known to be ours: what has that name then was made by this run. */
   private ownedSocket: string | undefined;
   private control: ControlServer | undefined;
+  /** What attached shells are told; without a control socket nobody asks. */
+  private readonly feed: RunFeed | undefined;
+  private console: SerialConsole | undefined;
   private ended = false;
   private end!: (end: RunEnd) => void;
   /** Settles with the first reason to end the run. */
@@ -56,12 +61,15 @@ export class RunSession {
     // With JSON on standard output, everything for people goes to standard error.
     const people = plan.jsonFile === "-" ? stderr : stdout;
     this.people = people;
-    this.reporter = new RunReporter(people, stderr, this.log);
+    this.feed = plan.controlSocket === undefined ? undefined : new RunFeed();
+    const messages = this.feed?.copyOf(people) ?? people;
+    const problems = this.feed?.copyOf(stderr) ?? stderr;
+    this.reporter = new RunReporter(messages, problems, this.log);
     this.scripts = new ScriptHost({
       folders: plan.scriptFolders,
       getApi: () => environment.getApi(),
       getPermissions: createPermissionLookup(plan),
-      console: new Console({ stdout: people, stderr }),
+      console: new Console({ stdout: messages, stderr: problems }),
       limits: { cleanMs: environment.graceMs },
       onStart: (handle, name) => environment.nameModule(handle, name),
       onReplace: (handle) => environment.replaceModule(handle),
@@ -100,7 +108,8 @@ export class RunSession {
       this.ownedSocket = plan.monitorSocket;
     }
     reporter.event("start", { qemuArgs: plan.qemuArgs, scripts: plan.scripts });
-    this.engine = environment.createEngine(plan.qemuArgs);
+    if (this.feed) this.console = await SerialConsole.offer(plan.qemuArgs, this.feed);
+    this.engine = environment.createEngine([...plan.qemuArgs, ...(this.console?.qemuArgs ?? [])]);
     this.watchEngine(this.engine);
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
     if (plan.profile !== undefined) environment.useProfile(plan.profile);
@@ -125,7 +134,7 @@ export class RunSession {
     setShellApi(api);
     if (plan.controlSocket !== undefined) {
       await prepareMonitorSocket(plan.controlSocket, "--control");
-      this.control = await ControlServer.listen(plan.controlSocket, api);
+      this.control = await ControlServer.listen(plan.controlSocket, api, this.feed);
     }
     if (plan.hasShell) {
       openShell(new CommandSession(api), { output: this.people }).catch((error: unknown) =>
@@ -136,7 +145,10 @@ export class RunSession {
 
   private watchEngine(engine: EnginePort): void {
     for (const event of LIFECYCLE_EVENTS) {
-      engine.on(event, (detail) => this.reporter.event(event, typeof detail === "object" ? { ...detail } : {}));
+      engine.on(event, (detail) => {
+        this.reporter.event(event, typeof detail === "object" ? { ...detail } : {});
+        if (event !== "reset") this.feed?.setState(event);
+      });
     }
     engine.on("callbackError", (failure) => this.reportFailure(failure));
     engine.ended.then(
@@ -216,10 +228,12 @@ export class RunSession {
     await disposal.unloadScripts(this.scripts);
     setScriptHost(undefined);
     setCommonSession(undefined);
+    this.feed?.close();
     this.control?.close();
     const { engine } = this;
     const isStopped = engine === undefined || end.kind === "engine" || (await disposal.stopEngine(engine));
     let status = isStopped ? getExitStatus(end) : ExitStatus.engineFault;
+    this.console?.close();
     this.removeSocket();
     reporter.end(status, getEndDetail(end));
     if (log?.writeFailure !== undefined) {

@@ -45,11 +45,16 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     parse: (input) => input.end(),
     run: (_, session) => {
       const { state } = Engine.get();
+      const running = session.findRunningProcess();
       const data = {
         state,
+        isHeld: session.release !== undefined,
         cpu: session.cpuIndex,
         pgd: session.pgd,
         process: session.process && { ...session.process },
+        running: running && { pid: running.pid, name: running.name },
+        pc: session.codeAddress,
+        pointerSize: session.pointerSize,
       };
       const text = `the guest is ${state}; vCPU ${data.cpu}, pgd 0x${data.pgd.toString(16)}`;
       return { kind: "data", text, data };
