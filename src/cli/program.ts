@@ -33,7 +33,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
-  program.addCommand(createRunCommand(environment, qemuArgs, onStatus));
+  program.addCommand(createRunCommand(environment, own, qemuArgs, onStatus));
   program.addCommand(createAttachCommand(process.stdin, stdout, stderr, onStatus));
   program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));

@@ -20,6 +20,7 @@ const LAYERS = [
   "scripts",
   "commands",
   "shell",
+  "ui",
   "monitor",
   "index.ts",
   "cli",

@@ -68,10 +68,10 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     run: async (what, session) => {
       if (what !== undefined && what !== "machine") throw new CommandError('quit takes nothing, or "machine"');
       session.wantsEnd = true;
-      if (what === undefined) return textResult("");
+      if (what === undefined) return { kind: "data", text: "", data: { ends: "shell" } };
       // It ends by itself, when this command has been answered.
       setImmediate(() => void Engine.get().quit());
-      return textResult("the machine ends");
+      return { kind: "data", text: "the machine ends", data: { ends: "machine" } };
     },
   }),
   defineCommand({

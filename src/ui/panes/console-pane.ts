@@ -1,0 +1,48 @@
+import type { Pane, PaneSize } from "../pane";
+import { type StyledLine, toCells } from "../styled-line";
+import { TerminalText } from "../terminal-text";
+
+/** What the guest writes to its serial line; with the focus, what is typed goes there. */
+export class ConsolePane implements Pane {
+  readonly name = "console";
+  title = "";
+  /** Whether the serial line comes here. */
+  isConnected = false;
+  readonly #text = new TerminalText();
+  #above = 0;
+
+  add(text: string): void {
+    this.#text.write(text);
+  }
+
+  wants(): readonly string[] {
+    return [];
+  }
+
+  receive(): void {
+    // It shows what the guest writes.
+  }
+
+  render({ width, height }: PaneSize): readonly StyledLine[] {
+    const { lines } = this.#text;
+    if (!this.isConnected && lines.length === 1 && lines[0] === "") {
+      return [["The serial line goes elsewhere: QEMU's arguments say where."]];
+    }
+    const end = lines.length - this.#above;
+    return lines.slice(Math.max(0, end - height), end).map((line) => [toCells(line).slice(0, width)]);
+  }
+
+  scroll(rows: number | "home" | "end", { height }: PaneSize): void {
+    const most = Math.max(0, this.#text.lines.length - height);
+    if (rows === "home") this.#above = most;
+    else this.#above = rows === "end" ? 0 : Math.min(most, Math.max(0, this.#above - rows));
+    this.title = this.#above === 0 ? "" : `${this.#above} more below`;
+  }
+
+  /** Where the guest's cursor is, in cells of the pane; undefined when it is not shown. */
+  findCursor({ width, height }: PaneSize): { readonly row: number; readonly column: number } | undefined {
+    if (this.#above > 0) return undefined;
+    const rows = Math.min(height, this.#text.lines.length);
+    return { row: rows - 1, column: Math.min(width - 1, this.#text.column) };
+  }
+}
