@@ -5,7 +5,7 @@ import { PROFILED_KERNELS, TEST_KERNELS } from "./guest-kernel.mjs";
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
-import { aptStep } from "./steps/apt.mjs";
+import { aptStep, TEST_PACKAGES } from "./steps/apt.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
@@ -32,13 +32,13 @@ function stepsFor({ for: purpose, only, kernel }) {
       .map((name) => guestStep(name)),
     ...PROFILED_KERNELS.map((name) => profileStep(...name)),
   ].map(optional);
-  const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
+  const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
-    demo: everyday,
-    test: [...everyday, ...testGuests],
-    bench: [...everyday, plainStep()],
+    demo: [aptStep(), ...building],
+    test: [aptStep(TEST_PACKAGES), ...building, ...testGuests],
+    bench: [aptStep(), ...building, plainStep()],
     sanitize: [
-      aptStep(),
+      aptStep(TEST_PACKAGES),
       npmStep(),
       firmwareStep(),
       qemuStep({ sanitize: true }),

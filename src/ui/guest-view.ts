@@ -4,8 +4,10 @@ import type { Moment, Pane, PaneSize } from "./pane";
 
 /** While the guest runs it is looked at so often, at most, in milliseconds. */
 const SAMPLE_MS = 1000;
-/** And not more than this part of the time. */
+/** And about so rarely that it takes no more than this part of the time ... */
 const LARGEST_PART = 1 / 100;
+/** ... but as often as this, in milliseconds: on a busy host most of the time is spent waiting. */
+const LONGEST_PAUSE_MS = 4000;
 
 /** A pane on the screen. */
 export interface ShownPane {
@@ -75,6 +77,9 @@ export class GuestView {
     if (!this.getMoment().isRunning) return;
     // The guest executes nothing while it is looked at.
     const tookMs = performance.now() - startedMs;
-    this.#timer = setTimeout(() => this.refresh(), Math.max(SAMPLE_MS, tookMs / LARGEST_PART));
+    this.#timer = setTimeout(
+      () => this.refresh(),
+      Math.min(LONGEST_PAUSE_MS, Math.max(SAMPLE_MS, tookMs / LARGEST_PART)),
+    );
   }
 }

@@ -47,7 +47,8 @@ export async function openUi(
   // The terminal has been closed: its signal comes too, or has come.
   const onGone = () => stop({ signal: "SIGHUP" });
   process.on("SIGCONT", onContinue);
-  terminal.output.on("error", onGone);
+  // They stay: what is written later fails too, and an error without a listener would be one more to be written.
+  for (const stream of [terminal.output, process.stderr]) stream.on("error", onGone);
   terminal.input.on("error", onGone).on("end", onGone);
   try {
     onOpen?.(ui);

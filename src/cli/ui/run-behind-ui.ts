@@ -48,6 +48,8 @@ export async function runBehindUi(
     },
     onExit: () => engine.kill("SIGKILL"),
   });
+  // The terminal may be closed while it is written to; its signal tells.
+  for (const stream of [terminal.output, problems]) stream.on("error", () => undefined);
   try {
     const client = await engine.connect();
     if (!client) return await engine.ended.finally(print);
