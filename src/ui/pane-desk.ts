@@ -83,7 +83,8 @@ export class PaneDesk {
   /** The names of the panes of a place with their numbers, then what the one in front says of itself. */
   #title({ panes, width }: Slot, front: PaneName): Span[] {
     const hasFocus = this.focus === front;
-    const names = panes.map((name) => (name === front ? `[${labelOf(name)}]` : ` ${labelOf(name)} `)).join("");
+    const all = panes.map((name) => (name === front ? `[${labelOf(name)}]` : ` ${labelOf(name)} `)).join("");
+    const names = all.length <= width ? all : `[${labelOf(front)}]`;
     const { title } = this.panes[front];
     const text = `${names}${title === "" ? "" : ` ${title}`} `;
     return [{ text: text.padEnd(width, "-").slice(0, width), style: hasFocus ? "reverse" : "bold" }];

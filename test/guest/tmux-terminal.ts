@@ -10,6 +10,8 @@ const run = promisify(execFile);
 /** For anything to appear: a guest may have to boot, on a machine that is busy. */
 const PATIENCE_MS = 90_000;
 const POLL_MS = 50;
+// eslint-disable-next-line no-control-regex -- styles are made of control characters
+const SGR_OR_TEXT = /\x1b\[([0-9;]*)m|[^\x1b\n]+/g;
 
 /** What a terminal shows beside its characters. */
 export interface TerminalState {
@@ -61,6 +63,22 @@ export class TmuxTerminal {
   /** Reads the rows of the screen, without blanks at their ends. */
   async rows(): Promise<string[]> {
     return (await this.#tmux("capture-pane", "-p")).split("\n").slice(0, -1);
+  }
+
+  /** Reads of each row what is shown reversed. */
+  async reversed(): Promise<string[]> {
+    let isReversed = false;
+    const text = (await this.#tmux("capture-pane", "-p", "-e")).replace(SGR_OR_TEXT, (part, codes?: string) => {
+      if (codes === undefined) return isReversed ? part : "";
+      for (const code of codes.split(";")) isReversed = code === "7" || (isReversed && !["", "0", "27"].includes(code));
+      return "";
+    });
+    return text.split("\n");
+  }
+
+  /** The path of the terminal's device: whoever writes to it writes over the screen. */
+  async device(): Promise<string> {
+    return (await this.#tmux("display-message", "-p", "#{pane_tty}")).trim();
   }
 
   async state(): Promise<TerminalState> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,12 +16,16 @@ export interface UiOptions {
   /** Of `rebox run`; without "--control". */
   readonly reboxArgs?: readonly string[];
   readonly qemuArgs?: readonly string[];
+  /** The source of a trusted script. */
+  readonly script?: string;
   /** The guest kit's task; by default a shell on the serial line. */
   readonly task?: string;
 }
 
 /** `rebox run` in a terminal, and a shell beside it that asks QEMU's own monitor. */
 export class UiRun {
+  readonly #others: TmuxTerminal[] = [];
+
   private constructor(
     readonly terminal: TmuxTerminal,
     /** The control socket. */
@@ -34,14 +38,22 @@ export class UiRun {
     const folder = mkdtempSync(join(tmpdir(), "rebox-ui-test-"));
     const terminal = await TmuxTerminal.open(options.columns ?? 80, options.rows ?? 24, options.term);
     const socket = join(folder, "control");
+    const script = join(folder, "script.ts");
+    if (options.script !== undefined) writeFileSync(script, options.script);
+    const scriptArgs = options.script === undefined ? [] : ["--trust", "--script", script];
     try {
       await terminal.enter(
-        quote([...rebox("run", "--control", socket, ...(options.reboxArgs ?? ["--ui"])), ...guest(options)]),
+        quote([
+          ...rebox("run", "--control", socket, ...(options.reboxArgs ?? ["--ui"]), ...scriptArgs),
+          ...guest(options),
+        ]),
       );
       const client = await connect(socket, terminal);
+      const run = new UiRun(terminal, socket, client);
       try {
-        await use(new UiRun(terminal, socket, client));
+        await use(run);
       } finally {
+        for (const other of run.#others) await other.close();
         await client.run("quit machine");
         await client.ended;
       }
@@ -54,6 +66,7 @@ export class UiRun {
   /** Opens another terminal in which `rebox attach` shows the same guest. */
   async attach(columns: number, rows: number, term?: string, ...more: readonly string[]): Promise<TmuxTerminal> {
     const other = await TmuxTerminal.open(columns, rows, term);
+    this.#others.push(other);
     await other.enter(this.attachLine(...more));
     return other;
   }
