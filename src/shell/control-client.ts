@@ -21,7 +21,9 @@ export class ControlClient implements SessionTarget {
   #nextId = 1;
 
   private constructor(private readonly socket: Socket) {
-    createInterface({ input: socket }).on("line", (text) => this.#receive(text));
+    const lines = createInterface({ input: socket }).on("line", (text) => this.#receive(text));
+    // It raises the socket's errors once more.
+    lines.on("error", () => undefined);
     socket.on("error", () => socket.destroy());
     this.ended = new Promise((resolve) => {
       socket.on("close", () => {

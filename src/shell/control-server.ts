@@ -105,7 +105,10 @@ export class ControlServer {
       pending = at < 0 ? pending + bytes.length : bytes.length - at - 1;
       if (pending > LONGEST_REQUEST) socket.destroy();
     });
-    createInterface({ input: socket }).on("line", (text) => {
+    const lines = createInterface({ input: socket });
+    // It raises the socket's errors once more.
+    lines.on("error", () => undefined);
+    lines.on("line", (text) => {
       const request = parse(text);
       void answer(request, target).then((result) => {
         const { prompt, isOver } = target;

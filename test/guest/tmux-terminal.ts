@@ -108,7 +108,7 @@ export class TmuxTerminal {
     const end = Date.now() + PATIENCE_MS;
     for (;;) {
       const rows = await this.rows();
-      if (Boolean(await isWanted(rows.join("\n"), rows))) return rows;
+      if (await isWanted(rows.join("\n"), rows)) return rows;
       if (Date.now() > end) throw new Error(`${what} did not come; the screen is:\n${rows.join("\n")}`);
       await sleep(POLL_MS);
     }

@@ -42,12 +42,7 @@ export class UiRun {
     if (options.script !== undefined) writeFileSync(script, options.script);
     const scriptArgs = options.script === undefined ? [] : ["--trust", "--script", script];
     try {
-      await terminal.enter(
-        quote([
-          ...rebox("run", "--control", socket, ...(options.reboxArgs ?? ["--ui"]), ...scriptArgs),
-          ...guest(options),
-        ]),
-      );
+      await terminal.enter(runLine(options, "--control", socket, ...(options.reboxArgs ?? ["--ui"]), ...scriptArgs));
       const client = await connect(socket, terminal);
       const run = new UiRun(terminal, socket, client);
       try {
@@ -63,10 +58,16 @@ export class UiRun {
     }
   }
 
-  /** Opens another terminal in which `rebox attach` shows the same guest. */
-  async attach(columns: number, rows: number, term?: string, ...more: readonly string[]): Promise<TmuxTerminal> {
+  /** Opens another terminal, closed when the test is done. */
+  async openTerminal(columns: number, rows: number, term?: string): Promise<TmuxTerminal> {
     const other = await TmuxTerminal.open(columns, rows, term);
     this.#others.push(other);
+    return other;
+  }
+
+  /** Opens another terminal in which `rebox attach` shows the same guest. */
+  async attach(columns: number, rows: number, term?: string, ...more: readonly string[]): Promise<TmuxTerminal> {
+    const other = await this.openTerminal(columns, rows, term);
     await other.enter(this.attachLine(...more));
     return other;
   }
@@ -108,6 +109,11 @@ export class UiRun {
     this.client.watch();
     while (!text.includes("/ # ")) await sleep(20);
   }
+}
+
+/** Returns the command line of `rebox run` on a guest, for the shell of a terminal. */
+export function runLine(options: UiOptions, ...reboxArgs: readonly string[]): string {
+  return quote([...rebox("run", ...reboxArgs), ...guest(options)]);
 }
 
 function rebox(...args: readonly string[]): string[] {
