@@ -17,6 +17,7 @@ import { linuxGuest } from "./measures/linux-guest";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { startUp } from "./measures/start-up";
+import { syscallTrace } from "./measures/syscall-trace";
 import { timerLateness } from "./measures/timer-lateness";
 import type { ResultRow } from "./result-row";
 import { formatTable } from "./result-table";
@@ -30,6 +31,7 @@ const MEASURES: readonly Measure[] = [
   startUp,
   contextChange,
   processEvents,
+  syscallTrace,
   rejectedEvents,
   eventRates,
   hookChanges,

@@ -16,11 +16,12 @@ export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type E
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
-export { findGuest, getGuest, waitForGuest } from "./guest/guest";
+export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "./guest/guest";
 export { writeGuestTypes } from "./guest/guest-types";
-export { AttachError, type AttachStep } from "./guest/linux/attach-error";
+export { AttachError, type AttachRefusal, type AttachStep } from "./guest/linux/attach-error";
 export { KernelDataError } from "./guest/linux/kernel-data-error";
 export type { Credentials } from "./guest/linux/credentials";
+export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "./guest/linux/guest-diagnosis";
 export type { GuestModule } from "./guest/linux/guest-module";
 export type { ModuleSymbol } from "./guest/linux/guest-symbols";
 export type { LogRecord } from "./guest/linux/kernel-log";
@@ -32,6 +33,8 @@ export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
+export type { SocketFacts } from "./guest/linux/socket-facts";
+export type { SystemCall, SystemCallParameter } from "./guest/linux/system-call";
 export type { GuestStruct, StructName, StructOf } from "./guest/linux/struct-view";
 export type { TaskFacts } from "./guest/linux/task-reader";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
@@ -54,6 +57,8 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "./guest/processes";
+export type { SystemCallEntry } from "./guest/system-call-entry";
+export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";

@@ -5,24 +5,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <unordered_set>
-
-#include "memory_range.h"
-
-REBOX_TRIGGER_API_VERSION;
-
-/* Each callback has a copy of its trigger, so this is the callback's own. */
-static std::unordered_set<uint64_t> pages;
-
-static void erase_vars(callback_handle_t handle)
-{
-    pages.clear();
-}
-
-void trigger_init(callback_handle_t handle)
-{
-    declare_function(handle, "erase_vars", erase_vars);
-}
+#include "first_of_page.h"
 
 callback_type_t get_type(void)
 {
@@ -32,12 +15,7 @@ callback_type_t get_type(void)
 int trigger(callback_handle_t handle, callback_params_t params)
 {
     const block_begin_params_t &block = params.block_begin_params;
-    uint64_t pc = get_tb_addr(block.tb);
 
-    return is_in_range(handle, pc, 1) && is_in_process(handle, block.cpu) && pages.insert(pc >> 12).second;
-}
-
-void clean(callback_handle_t handle)
-{
-    erase_trigger_vars(handle);
+    /* A block belongs to the page that it begins in. */
+    return is_first_of_page(handle, block.cpu, get_tb_addr(block.tb), 1);
 }

@@ -26,6 +26,7 @@ async function main([variant, ...argv]: readonly string[]): Promise<void> {
     if (variant === "modules") callbacks.addCallback("LOADMODULE_CB", count);
   }
   calls = 0;
+  process.send?.({});
   // The process ends with the machine, just after this.
   engine.on("shutdown", () => {
     const report: ProcessEventsReport = { calls };

@@ -7,6 +7,8 @@
 #include "machine.h"
 #include "monitor_commands.h"
 #include "monitoring.h"
+#include "process_hook.h"
+#include "process_table.h"
 #include "qemu_glue.h"
 #include "triggers.h"
 
@@ -27,6 +29,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitGuestEvents(env, exports);
   InitMonitorCommands(env, exports);
   InitMonitoring(env, exports);
+  InitProcessHook(env, exports);
+  InitProcessTable(env, exports);
   InitTriggers(env, exports);
   return exports;
 }

@@ -1,6 +1,7 @@
 #include "code_events.h"
 
 #include "dispatch.h"
+#include "process_hook.h"
 
 namespace {
 
@@ -178,6 +179,10 @@ void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
     if (!IsForScript(
             listener, true, [&] { return block ? FactsOfBlock(cpu_index, block) : FactsOfCode(cpu_index); },
             [&] { return block ? BlockBeginParams(cpu_index, block) : InsnParams(cpu_index); })) {
+      return;
+    }
+    if (listener.process_hook && listener.process_hook->Handle(cpu_index)) {
+      listener.filtered++;
       return;
     }
     State().calls.PrepareScope();

@@ -42,16 +42,15 @@ class CallScope {
   const bool own_;
 };
 
-// Calls the listeners of an event of the guest's system, or the only one, with what TypeScript has given.
-template <typename MakeParams>
-void RaiseGuestEvent(int kind, uint64_t pgd, const Napi::Value& only, const napi_value* arguments, size_t count,
-                     MakeParams make_params) {
+// Calls the listeners of an event of the guest's system, or the only one. Arguments are made anew for each listener
+// unless the event is raised from within JavaScript: the scope may be.
+template <typename MakeArguments, typename MakeParams>
+void RaiseGuestEvent(int kind, uint64_t pgd, uint32_t only_id, MakeArguments make_arguments, MakeParams make_params) {
   if (State().silent) {
     return;
   }
   CallScope scope;
   GuardedDelivery guarded(State().guard);
-  uint32_t only_id = only.IsNumber() ? only.As<Napi::Number>().Uint32Value() : 0;
   auto make_facts = [&] {
     EventFacts facts;
     facts.pgd = pgd;
@@ -63,34 +62,49 @@ void RaiseGuestEvent(int kind, uint64_t pgd, const Napi::Value& only, const napi
       return;
     }
     State().calls.PrepareScope();
+    napi_value made[6];
+    size_t count = 0;
+    const napi_value* arguments = make_arguments(made, &count);
     Fire(listener, count, arguments);
   });
 }
 
-// raiseProcessEvent(kind, pid, pgd, name, listenerId?)
+uint32_t OnlyId(const Napi::Value& only) { return only.IsNumber() ? only.As<Napi::Number>().Uint32Value() : 0; }
+
+// raiseProcessEvent(kind, pid, pgd, name, listenerId?): boolean, isListenedTo(kind) afterwards
 Napi::Value RaiseProcessEvent(const Napi::CallbackInfo& info) {
   uint64_t pgd = ToUint64(info[2]);
   napi_value arguments[] = {info[1], info[2], info[3]};
   std::string name;
-  RaiseGuestEvent(info[0].As<Napi::Number>().Int32Value(), pgd, info[4], arguments, 3, [&] {
+  int kind = info[0].As<Napi::Number>().Int32Value();
+  auto give = [&](napi_value*, size_t* count) {
+    *count = 3;
+    return arguments;
+  };
+  RaiseGuestEvent(kind, pgd, OnlyId(info[4]), give, [&] {
     name = info[3].As<Napi::String>();
     return TriggerParams{{NumberWord(info[1]), pgd, ToWord(name.data())}};
   });
-  return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), subscriptions.by_kind[kind].AnyAlive());
 }
 
-// raiseModuleEvent(kind, pid, pgd, base, size, name, fullname, listenerId?)
+// raiseModuleEvent(kind, pid, pgd, base, size, name, fullname, listenerId?): boolean, isListenedTo(kind) afterwards
 Napi::Value RaiseModuleEvent(const Napi::CallbackInfo& info) {
   uint64_t pgd = ToUint64(info[2]);
   napi_value arguments[] = {info[1], info[2], info[3], info[4], info[5], info[6]};
   std::string name, fullname;
-  RaiseGuestEvent(info[0].As<Napi::Number>().Int32Value(), pgd, info[7], arguments, 6, [&] {
+  int kind = info[0].As<Napi::Number>().Int32Value();
+  auto give = [&](napi_value*, size_t* count) {
+    *count = 6;
+    return arguments;
+  };
+  RaiseGuestEvent(kind, pgd, OnlyId(info[7]), give, [&] {
     name = info[5].As<Napi::String>();
     fullname = info[6].As<Napi::String>();
     return TriggerParams{{NumberWord(info[1]), pgd, ToUint64(info[3]), NumberWord(info[4]), ToWord(name.data()),
                           ToWord(fullname.data())}};
   });
-  return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), subscriptions.by_kind[kind].AnyAlive());
 }
 
 // isListenedTo(kind): boolean
@@ -99,6 +113,21 @@ Napi::Value IsListenedTo(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+void RaiseProcess(int kind, const ToldProcess& process) {
+  napi_env env = script_objects.env;
+  auto make = [&](napi_value* made, size_t* count) {
+    napi_create_int32(env, process.pid, &made[0]);
+    made[1] = script_objects.BigInt(process.pgd);
+    napi_create_string_utf8(env, process.name.data(), process.name.size(), &made[2]);
+    *count = 3;
+    return made;
+  };
+  RaiseGuestEvent(kind, process.pgd, 0, make, [&] {
+    uint64_t pid = static_cast<uint64_t>(static_cast<int64_t>(process.pid));
+    return TriggerParams{{pid, process.pgd, ToWord(process.name.data())}};
+  });
+}
 
 Napi::Object InitGuestEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("addGuestListener", Napi::Function::New(env, AddGuestListener));

@@ -10,9 +10,13 @@
 #include "script_calls.h"
 #include "stream.h"
 
+class ProcessHook;
 class Trigger;
 
 struct Listener {
+  Listener();
+  ~Listener();
+
   uint32_t id = 0;
   // A rebox_event or a GuestEvent.
   int kind = REBOX_BLOCK_BEGIN;
@@ -29,6 +33,8 @@ struct Listener {
   // With an address: its hook in QEMU, 0 when it is gone.
   bool is_hooked = false;
   uint32_t hook = 0;
+  // Of a hook: decides before the function is called, which then is not.
+  std::unique_ptr<ProcessHook> process_hook;
   std::unique_ptr<Filter> filter;
   // Takes the events in place of a call for each; function is its handler then.
   std::unique_ptr<Stream> stream;

@@ -3,7 +3,11 @@
 #include <algorithm>
 
 #include "addon_state.h"
+#include "process_hook.h"
 #include "subscriptions.h"
+
+Listener::Listener() = default;
+Listener::~Listener() = default;
 
 Listener* ListenerList::Add(std::unique_ptr<Listener> listener) {
   list_.push_back(std::move(listener));

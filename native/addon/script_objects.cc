@@ -4,12 +4,12 @@
 
 ScriptObjects script_objects;
 
-static const uint64_t* FindProgramCounter(int cpu_index) {
+const uint64_t* FindRegister(int cpu_index, const char* name) {
   size_t count = 0, size = 0;
   const rebox_register* registers = rebox_registers(&count);
   char* state = static_cast<char*>(rebox_cpu_state(cpu_index, &size));
-  for (size_t i = 0; i < count; i++) {
-    if (strcmp(registers[i].name, "RIP") == 0) {
+  for (size_t i = 0; state && i < count; i++) {
+    if (strcmp(registers[i].name, name) == 0) {
       return reinterpret_cast<uint64_t*>(state + registers[i].offset);
     }
   }
@@ -23,7 +23,7 @@ void ScriptObjects::Set(Napi::Env env, const Napi::Array& objects, napi_value bl
   for (uint32_t i = 0; i < objects.Length(); i++) {
     cpus.push_back(std::make_unique<CpuArguments>());
     calls.Hold(cpus.back()->object, objects.Get(i));
-    pcs.push_back(FindProgramCounter(i));
+    pcs.push_back(FindRegister(i, "RIP"));
   }
   pgds = rebox_current_pgds();
   calls.Hold(this->block_factory, block_factory);

@@ -5,6 +5,7 @@
  */
 #include "rebox/machine.h"
 #include "exec/exec-all.h"
+#include "qemu/plugin.h"
 #include "rebox/instrument.h"
 
 static bool physical_wanted;
@@ -15,12 +16,22 @@ static struct {
     uint64_t pc;
 } deferred_pcs[REBOX_MAX_CPUS];
 
+struct qemu_plugin_scoreboard *rebox_held_accesses;
+
+void rebox_accesses_init(void)
+{
+    rebox_held_accesses = qemu_plugin_scoreboard_new(sizeof(uint64_t));
+}
+
 static void note_disturbance(CPUState *cpu, rebox_disturbance disturbance)
 {
     /* The instruction is half done: it is completed, and its block, before the vCPU goes elsewhere. */
     if (disturbance == REBOX_PC_CHANGED) {
         deferred_pcs[cpu->cpu_index].pending = true;
         deferred_pcs[cpu->cpu_index].pc = cpu_env(cpu)->eip;
+    }
+    if (rebox_is_held()) {
+        qemu_plugin_u64_set(qemu_plugin_scoreboard_u64(rebox_held_accesses), cpu->cpu_index, 1);
     }
     cpu_exit(cpu);
 }

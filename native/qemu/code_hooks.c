@@ -47,13 +47,21 @@ static GHashTable *addresses;       /* id -> address */
 static uint32_t last_hook_id;
 
 static GHashTable *pages;           /* hooked_page -> itself, by address */
+/* How many of them there are, by the low bits of their numbers: each fill of a TLB asks, and the table is slow. */
+static uint32_t pages_alike[4096];
 static uint64_t generation;         /* of the last change */
 static uint64_t flush_generation;   /* no translation is older */
+
+static uint32_t *count_pages_alike(uint64_t address)
+{
+    return &pages_alike[(address >> TARGET_PAGE_BITS) % ARRAY_SIZE(pages_alike)];
+}
 
 static void free_page(gpointer data)
 {
     hooked_page *page = data;
 
+    --*count_pages_alike(page->address);
     g_array_free(page->changes, true);
     g_hash_table_destroy(page->clean);
     g_free(page);
@@ -142,6 +150,7 @@ static hooked_page *get_page(uint64_t address)
         page->changes = g_array_new(false, false, sizeof(change));
         page->clean = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
         g_hash_table_add(pages, page);
+        ++*count_pages_alike(address);
     }
     return page;
 }
@@ -214,7 +223,7 @@ static void invalidate(CPUState *cpu, run_on_cpu_data data)
 void rebox_code_page_filled(CPUState *cpu, uint64_t address)
 {
     uint64_t page_address = address & TARGET_PAGE_MASK;
-    hooked_page *page = g_hash_table_size(pages) ? g_hash_table_lookup(pages, &page_address) : NULL;
+    hooked_page *page = *count_pages_alike(address) ? g_hash_table_lookup(pages, &page_address) : NULL;
     uint64_t ram, newest = 0;
     uint64_t *known;
 

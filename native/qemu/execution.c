@@ -5,6 +5,7 @@
  */
 #include "rebox/machine.h"
 #include "exec/exec-all.h"
+#include "qemu/plugin.h"
 #include "rebox/blocks.h"
 #include "rebox/instrument.h"
 #include "rebox/opcode.h"
@@ -199,6 +200,19 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
     }
     rebox_code_pointer = 0;
     env->eip = generated_eip;
+}
+
+void rebox_on_held_insn(unsigned int cpu_index, void *data)
+{
+    CPUState *cpu = current_cpu;
+    CPUX86State *env = cpu_env(cpu);
+
+    qemu_plugin_u64_set(qemu_plugin_scoreboard_u64(rebox_held_accesses), cpu_index, 0);
+    env->eip = ((rebox_linear_pc(env) & TARGET_PAGE_MASK) | INSN_OFFSET(data)) - rebox_code_base(env);
+    rebox_code_pointer = GETPC();
+    rebox_settle_flags(cpu);
+    /* No block begins here: the rest of this one does. */
+    leave(cpu, REBOX_STATE_CHANGED, REBOX_RESUME_BLOCK);
 }
 
 void rebox_on_monitored_insn(unsigned int cpu_index, void *data)

@@ -110,8 +110,9 @@ static void instrument_execution(struct qemu_plugin_insn *insn, const block_wish
     }
 }
 
-/* Returns whether anything was registered. */
-static bool instrument_accesses(struct qemu_plugin_insn *insn, const block_wishes *of)
+typedef enum access_code { ACCESSES_IGNORED, ACCESSES_COUNTED, ACCESSES_REPORTED } access_code;
+
+static access_code instrument_accesses(struct qemu_plugin_insn *insn, const block_wishes *of)
 {
     static const struct {
         rebox_event event;
@@ -135,7 +136,15 @@ static bool instrument_accesses(struct qemu_plugin_insn *insn, const block_wishe
         qemu_plugin_register_vcpu_mem_cb(insn, of->monitored ? rebox_on_monitored_access : rebox_on_other_access,
                                          QEMU_PLUGIN_CB_RW_REGS, rw, INSN_DATA(qemu_plugin_insn_vaddr(insn), 0, 0));
     }
-    return rw || any_left_out;
+    return rw ? ACCESSES_REPORTED : any_left_out ? ACCESSES_COUNTED : ACCESSES_IGNORED;
+}
+
+/* Where the guest stands still for an access of the instruction before: it costs a comparison. */
+static void instrument_hold(struct qemu_plugin_insn *insn)
+{
+    qemu_plugin_register_vcpu_insn_exec_cond_cb(insn, rebox_on_held_insn, QEMU_PLUGIN_CB_RW_REGS, QEMU_PLUGIN_COND_NE,
+                                                qemu_plugin_scoreboard_u64(rebox_held_accesses), 0,
+                                                INSN_DATA(qemu_plugin_insn_vaddr(insn), 0, 0));
 }
 
 /*
@@ -198,6 +207,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(tb, icount - 1);
     rebox_block block = { .pc = qemu_plugin_tb_vaddr(tb), .icount = icount };
     bool any_accesses = false;
+    access_code before = ACCESSES_IGNORED;
 
     block.last = qemu_plugin_insn_vaddr(last) - block.pc;
     block.size = block.last + qemu_plugin_insn_size(last);
@@ -205,8 +215,13 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     for (size_t i = 0; i < icount; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 
+        /* First: what begins there is reported when the guest goes on. */
+        if (before == ACCESSES_REPORTED) {
+            instrument_hold(insn);
+        }
         instrument_execution(insn, &wishes);
-        any_accesses |= instrument_accesses(insn, &wishes);
+        before = instrument_accesses(insn, &wishes);
+        any_accesses |= before != ACCESSES_IGNORED;
     }
     /* Another plugin, given by the user with -plugin, may want them. */
     if (!any_accesses && is_only_plugin()) {
@@ -235,6 +250,7 @@ void rebox_instrument_init(void)
     }
     plugin_id = ctx->id;
     rebox_blocks_init();
+    rebox_accesses_init();
     rebox_code_hooks_init();
     rebox_selection_init();
     ranges = g_array_new(false, false, sizeof(opcode_range));

@@ -62,7 +62,13 @@ void rebox_on_other_plain_block(unsigned int cpu_index, void *block);
 void rebox_on_monitored_insn(unsigned int cpu_index, void *data);
 void rebox_on_other_insn(unsigned int cpu_index, void *data);
 
-/* accesses.c: data is INSN_DATA() of the instruction. */
+/* Behind an access that the guest is held for: leaves the block before this instruction. */
+void rebox_on_held_insn(unsigned int cpu_index, void *data);
+
+/* accesses.c: which vCPUs are to stand still behind the access that was just reported; one number each. */
+extern struct qemu_plugin_scoreboard *rebox_held_accesses;
+void rebox_accesses_init(void);
+/* data is INSN_DATA() of the instruction. */
 void rebox_on_monitored_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data);
 void rebox_on_other_access(unsigned int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data);
 

@@ -23,6 +23,8 @@ bool rebox_engine_has_ended(void);
 bool rebox_on_vcpu_thread(void);
 /* Whether the calling vCPU thread is inside generated code, so that registers were written under its feet. */
 bool rebox_in_guest_code(void);
+/* Whether a callback holds the vCPUs: they execute nothing once they have left the code they are in. */
+bool rebox_is_held(void);
 /* Makes an idle machine look for work that the vCPU thread itself created outside a slice. */
 void rebox_rouse_vcpus(void);
 /* Finds a vCPU by its index. */

@@ -72,7 +72,8 @@ REBOX_API void rebox_engine_interrupt(void);
 
 /*
  * Holds all vCPUs until as many calls of rebox_release(). From a listener: the guest stands still where the event is,
- * or, when that is within an instruction, at the next block. Everything but the vCPUs goes on.
+ * behind the instruction of an access, or, for other events within an instruction, at the next block. Everything but the
+ * vCPUs goes on.
  */
 REBOX_API void rebox_hold(void);
 REBOX_API void rebox_release(void);

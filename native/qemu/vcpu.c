@@ -192,6 +192,11 @@ void rebox_hold(void)
     rebox_engine_interrupt();
 }
 
+bool rebox_is_held(void)
+{
+    return holds != 0;
+}
+
 void rebox_release(void)
 {
     if (holds && --holds == 0) {

@@ -117,7 +117,7 @@ async function packagesBehind(archive, name) {
       .filter((text) => text.startsWith(prefix));
   if (!name.startsWith("linux-image-")) return [name];
   const image =
-    (/^linux-image-[a-z]|^linux-image-\d+-/.test(name) && (await dependencies(name, "linux-image-"))[0]) || name;
+    (/^linux-image-(?:[a-z]|\d+(?:-|$))/.test(name) && (await dependencies(name, "linux-image-"))[0]) || name;
   // Since 7.2 a kernel's image and its modules are packages of their own.
   const parts = [...(await dependencies(image, "linux-binary-")), ...(await dependencies(image, "linux-modules-"))];
   return parts.length > 0 ? parts : [image];

@@ -99,7 +99,10 @@ export function setGuestEventSource(next: GuestEventSource | undefined): void {
 
 /** Compares what is watched with what is listened to, and tells the source. Call whenever a listener came or went. */
 export function updateWatched(type: GuestEventType): void {
-  const on = Engine.get().native.isListenedTo(EVENT_KINDS[type]);
+  setWatched(type, Engine.get().native.isListenedTo(EVENT_KINDS[type]));
+}
+
+function setWatched(type: GuestEventType, on: boolean): void {
   if (on === watched.has(type)) {
     return;
   }
@@ -134,9 +137,8 @@ export function raiseProcessEvent(
   { pid, pgd, name }: ProcessFacts,
   listenerId?: number,
 ): void {
-  Engine.get().native.raiseProcessEvent(EVENT_KINDS[type], pid, pgd, name, listenerId);
   // A listener whose hits are used up is gone without a word.
-  updateWatched(type);
+  setWatched(type, Engine.get().native.raiseProcessEvent(EVENT_KINDS[type], pid, pgd, name, listenerId));
 }
 
 /**
@@ -149,6 +151,6 @@ export function raiseModuleEvent(
   { pid, pgd, base, size, name, fullname }: ModuleFacts,
   listenerId?: number,
 ): void {
-  Engine.get().native.raiseModuleEvent(EVENT_KINDS[type], pid, pgd, base, size, name, fullname, listenerId);
-  updateWatched(type);
+  const { native } = Engine.get();
+  setWatched(type, native.raiseModuleEvent(EVENT_KINDS[type], pid, pgd, base, size, name, fullname, listenerId));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { lendNames, nameModule, unregisterModule } from "../callbacks/callback-registry";
 import { runCommandLine } from "../commands/run-command-line";
-import { useProfile } from "../guest/guest";
+import { useProfile, watchAttaching } from "../guest/guest";
 import * as rebox from "../index";
 import { MonitorService } from "../monitor/monitor-service";
 import { ExitStatus } from "./exit-status";
@@ -21,6 +21,7 @@ async function main(): Promise<number> {
     createEngine: (argv) => rebox.Engine.create(argv),
     getApi: () => rebox,
     useProfile,
+    watchAttaching,
     nameModule,
     replaceModule: lendNames,
     disposeModule: unregisterModule,

@@ -21,19 +21,49 @@ import { getVersionText } from "./version-text";
  * @returns the exit status, once everything is disposed of; it does not throw for what a user can do wrong
  */
 export async function runProgram(argv: readonly string[], environment: RunEnvironment): Promise<number> {
-  const { stdout, stderr, projectFolder } = environment;
+  const { stderr } = environment;
   let status: number = ExitStatus.success;
   const onStatus = (value: number) => {
     status = value;
   };
   const [own, qemuArgs] = splitAtSeparator(argv);
+  const program = createProgram(environment, qemuArgs, onStatus, own);
+  try {
+    await program.parseAsync(own, { from: "user" });
+  } catch (error) {
+    // Commander has printed its message, or the help or version that it was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.success : ExitStatus.failure;
+    if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
+    stderr.write(`rebox: ${error.message}\n`);
+    return ExitStatus.failure;
+  } finally {
+    await stopCompiler();
+  }
+  return status;
+}
+
+/**
+ * Creates the command `rebox` with all of its commands.
+ *
+ * @param environment the engine and the process
+ * @param qemuArgs what stands behind "--"; undefined when there is no "--"
+ * @param onStatus receives the exit status
+ * @param own rebox's own arguments, as they were given
+ */
+export function createProgram(
+  environment: RunEnvironment,
+  qemuArgs: readonly string[] | undefined,
+  onStatus: (status: number) => void,
+  own: readonly string[] = [],
+): Command {
+  const { stdout, stderr, projectFolder } = environment;
   const program = new Command("rebox")
     .description("QEMU running inside Node.js, scripted in TypeScript.")
     .version(getVersionText(projectFolder), "-V, --version", "show the versions of rebox, QEMU and Node")
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
-  program.addCommand(createRunCommand(environment, own, qemuArgs, onStatus));
+  program.addCommand(createRunCommand(environment, qemuArgs, onStatus, own));
   program.addCommand(createAttachCommand(process.stdin, stdout, stderr, onStatus));
   program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
@@ -47,18 +77,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
       writeErr: (text) => stderr.write(text.replace(/^error:/, "rebox:")),
     });
   }
-  try {
-    await program.parseAsync(own, { from: "user" });
-  } catch (error) {
-    // Commander has printed its message, or the help or version that it was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.success : ExitStatus.failure;
-    if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
-    stderr.write(`rebox: ${error.message}\n`);
-    return ExitStatus.failure;
-  } finally {
-    await stopCompiler();
-  }
-  return status;
+  return program;
 }
 
 /** Splits `run`'s arguments at the first "--": commander would drop it, and QEMU's part must stay as it is. */

@@ -4,6 +4,7 @@ import { CommandError } from "./command-error";
 import { BACKTRACE_COMMANDS } from "./list/backtrace-commands";
 import { BREAKPOINT_COMMANDS } from "./list/breakpoint-commands";
 import { CODE_COMMANDS } from "./list/code-commands";
+import { DOCTOR_COMMANDS } from "./list/doctor-commands";
 import { createHelpCommand } from "./list/help-command";
 import { MACHINE_COMMANDS } from "./list/machine-commands";
 import { MEMORY_COMMANDS } from "./list/memory-commands";
@@ -18,7 +19,7 @@ import { STRUCT_COMMANDS } from "./list/struct-commands";
 import { SYMBOL_COMMANDS } from "./list/symbol-commands";
 
 const GROUPS: Readonly<Record<string, readonly Command[]>> = {
-  processes: [...PROCESS_COMMANDS, ...PROCESS_DETAIL_COMMANDS],
+  processes: [...PROCESS_COMMANDS, ...PROCESS_DETAIL_COMMANDS, ...DOCTOR_COMMANDS],
   symbols: [...SYMBOL_COMMANDS, ...STRUCT_COMMANDS],
   registers: REGISTER_COMMANDS,
   memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS],

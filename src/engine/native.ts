@@ -46,6 +46,34 @@ export const enum EventKind {
   RemoveModule = 15,
 }
 
+/** Where a hook in the guest's kernel is that ProcessHook of the addon decides. */
+export const enum ProcessPlace {
+  /** The first argument is a new task. */
+  NewTask = 0,
+  /** The first argument is a task that leaves its memory, which is the second. */
+  Leave = 1,
+  /** The current task has just been given new memory and a new name. */
+  NewProgram = 2,
+}
+
+/** Where the guest's kernel keeps what is asked of a task: offsets in bytes. */
+export interface NativeTaskLayout {
+  readonly flags: number;
+  readonly mm: number;
+  readonly tid: number;
+  readonly tgid: number;
+  readonly name: number;
+  /** In mm_struct. */
+  readonly users: number;
+  readonly pgd: number;
+  readonly pointerSize: number;
+  /** Of the pointer to the current task, from the base of a vCPU's own data; 0n when it is not known. */
+  readonly current: bigint;
+}
+
+/** An address space of a Linux guest: the address of its mm_struct, for which process it was made, its page table, name. */
+export type NativeProcess = [mm: bigint, pid: number, pgd: bigint, name: string];
+
 /** One register of a vCPU. Its place in the list is its id. */
 export interface NativeRegister {
   readonly name: string;
@@ -158,9 +186,12 @@ export interface NativeAddon {
   ): number;
   /** Listens to an event of the guest's system, with pgd only of this process. Returns the listener's id. */
   addGuestListener(kind: EventKind, listener: (...args: never[]) => unknown, filter?: object, pgd?: bigint): number;
-  /** Calls the listeners of CreateProcess or RemoveProcess, synchronously; with listenerId only that one. */
-  raiseProcessEvent(kind: EventKind, pid: number, pgd: bigint, name: string, listenerId?: number): void;
-  /** Calls the listeners of LoadModule or RemoveModule, synchronously; with listenerId only that one. */
+  /**
+   * Calls the listeners of CreateProcess or RemoveProcess, synchronously; with listenerId only that one. Returns what
+   * isListenedTo() does then.
+   */
+  raiseProcessEvent(kind: EventKind, pid: number, pgd: bigint, name: string, listenerId?: number): boolean;
+  /** The same for LoadModule or RemoveModule. */
   raiseModuleEvent(
     kind: EventKind,
     pid: number,
@@ -170,9 +201,29 @@ export interface NativeAddon {
     name: string,
     fullname: string,
     listenerId?: number,
-  ): void;
+  ): boolean;
   /** Whether an event has a listener that may still be called. */
   isListenedTo(kind: EventKind): boolean;
+  /**
+   * Lets the addon decide what a hook says about processes: it keeps the table of those that have been told, raises what is
+   * to be raised, and calls the hook's function only where it cannot decide. Calls onUnwatched when an event that it raised
+   * has used up the last listener.
+   */
+  decideProcessesAt(
+    listenerId: number,
+    place: ProcessPlace,
+    layout: NativeTaskLayout,
+    onUnwatched: (kind: EventKind) => void,
+  ): void;
+  /** Has the functions of all these hooks called, always, until it is undone. */
+  suspendProcessHooks(on: boolean): void;
+  setToldProcess(mm: bigint, pid: number, pgd: bigint, name: string): void;
+  findToldProcess(mm: bigint): NativeProcess | undefined;
+  /** In the order in which they were set. */
+  listToldProcesses(): NativeProcess[];
+  countToldProcesses(): number;
+  removeToldProcess(mm: bigint): boolean;
+  clearToldProcesses(): void;
   /**
    * What a listener has done: how often it was called, how many events its filter kept away and its full stream dropped,
    * and estimates of the milliseconds in filter and trigger, and in the script. Undefined for a listener that is no more.

@@ -7,11 +7,12 @@ import { getRunningProcess } from "../guest/processes";
 /** Finds the task that a vCPU executes while it is in the kernel. */
 export class CurrentTask {
   readonly #guest: LinuxGuest;
-  readonly #place: bigint | undefined;
+  /** Of the pointer to it, from the base of a vCPU's own data; undefined when the kernel does not say. */
+  readonly place: bigint | undefined;
 
   constructor(guest: LinuxGuest) {
     this.#guest = guest;
-    this.#place = findPlace(guest);
+    this.place = findPlace(guest);
   }
 
   /**
@@ -24,16 +25,16 @@ export class CurrentTask {
     const found = this.find(cpu);
     if (found?.pgd === pgd) return found;
     for (const task of this.#guest.tasks.list()) if (task.pgd === pgd) return task;
-    throw new KernelDataError("the current task", this.#place ?? 0n, `none runs in 0x${pgd.toString(16)}`);
+    throw new KernelDataError("the current task", this.place ?? 0n, `none runs in 0x${pgd.toString(16)}`);
   }
 
   /** Finds the task, which may be a kernel thread; undefined when the kernel does not say where it notes it. */
   find(cpu: Cpu): TaskFacts | undefined {
-    if (this.#place === undefined) return undefined;
+    if (this.place === undefined) return undefined;
     const { memory, bits } = this.#guest.kernel;
     const base = bits === 64 ? cpu.GS_BASE : cpu.FS_BASE;
     try {
-      return this.#guest.tasks.read(memory.pointer(BigInt.asUintN(bits, base + this.#place)));
+      return this.#guest.tasks.read(memory.pointer(BigInt.asUintN(bits, base + this.place)));
     } catch {
       // What stands there is no task.
       return undefined;

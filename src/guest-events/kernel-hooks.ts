@@ -5,7 +5,9 @@ import {
   registerCallback,
   unregisterCallback,
 } from "../callbacks/callback-registry";
+import { updateWatched } from "../callbacks/guest-events";
 import { Engine } from "../engine/engine";
+import type { NativeTaskLayout, ProcessPlace } from "../engine/native";
 import type { Cpu } from "../guest/cpu";
 import type { LinuxKernel } from "../guest/linux/linux-kernel";
 
@@ -15,6 +17,12 @@ const MODULE_HANDLE = 0;
 export const HOOKS_NAME = "process and module events";
 /** What GCC may have made of a function of which it saw every call; its first argument stays. */
 const SUFFIXES = ["", ".isra.0", ".constprop.0"];
+
+/** What the addon decides of a hook, without calling its function. */
+export interface NativeDecision {
+  readonly place: ProcessPlace;
+  readonly layout: NativeTaskLayout;
+}
 
 /** Hooks on functions of the guest's kernel. What a hook's function throws is an error of the hook, as a script's would be. */
 export class KernelHooks {
@@ -36,11 +44,12 @@ export class KernelHooks {
    * Hooks the first of these functions that the kernel has.
    *
    * @param names of functions
+   * @param decision what is decided before onCall is called
    * @returns whether it has one
    */
-  addFirst(names: readonly string[], onCall: (cpu: Cpu) => void): boolean {
+  addFirst(names: readonly string[], onCall: (cpu: Cpu) => void, decision?: NativeDecision): boolean {
     const name = names.find((candidate) => this.has(candidate));
-    if (name !== undefined) this.#add(name, this.#find(name) as bigint, onCall);
+    if (name !== undefined) this.#add(name, this.#find(name) as bigint, onCall, decision);
     return name !== undefined;
   }
 
@@ -61,7 +70,7 @@ export class KernelHooks {
     return this.#kernel.findSymbol(...SUFFIXES.map((suffix) => name + suffix));
   }
 
-  #add(name: string, addr: bigint, onCall: (cpu: Cpu) => void): void {
+  #add(name: string, addr: bigint, onCall: (cpu: Cpu) => void, decision?: NativeDecision): void {
     const listener = (_cpuIndex: number, cpu: Cpu): void => {
       try {
         onCall(cpu);
@@ -69,6 +78,12 @@ export class KernelHooks {
         this.fail(name, error);
       }
     };
-    this.#set.push(registerCallback(MODULE_HANDLE, "BLOCK_BEGIN_CB", listener, { name, addr }));
+    const registered = registerCallback(MODULE_HANDLE, "BLOCK_BEGIN_CB", listener, { name, addr });
+    this.#set.push(registered);
+    if (!decision) return;
+    const { place, layout } = decision;
+    Engine.get().native.decideProcessesAt(registered.listenerId, place, layout, () => {
+      for (const type of ["CREATEPROC_CB", "REMOVEPROC_CB"] as const) updateWatched(type);
+    });
   }
 }

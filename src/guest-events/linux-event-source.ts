@@ -2,16 +2,18 @@ import type { GuestEventSource, GuestEventType, ModuleFacts, ProcessFacts } from
 import { KERNEL, kernelAsModule } from "../guest/linux/guest-module";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
 import type { AddressSpace } from "./address-space";
+import type { AddressSpaceTable } from "./address-space-table";
 import { hookKernelModules, kernelModuleFacts } from "./kernel-module-events";
 import { KernelHooks } from "./kernel-hooks";
+import { NativeSpaceTable } from "./native-space-table";
 import { ProcessEvents } from "./process-events";
 import { UserModuleEvents } from "./user-module-events";
 
 /** Raises the events of a Linux guest. Its hooks are there while somebody listens. */
 export class LinuxEventSource implements GuestEventSource {
   readonly #hooks: KernelHooks;
-  readonly #spaces = new Map<bigint, AddressSpace>();
-  readonly #modules: UserModuleEvents;
+  #spaces: AddressSpaceTable = new Map<bigint, AddressSpace>();
+  #modules: UserModuleEvents;
   readonly #watched = new Set<GuestEventType>();
 
   constructor(readonly guest: LinuxGuest) {
@@ -30,6 +32,8 @@ export class LinuxEventSource implements GuestEventSource {
   renew(): void {
     this.close();
     if (this.#watched.size === 0) return;
+    this.#spaces = this.#watchesModules ? new Map<bigint, AddressSpace>() : new NativeSpaceTable();
+    this.#modules = new UserModuleEvents(this.guest, this.#spaces);
     try {
       this.#noteProcesses();
       new ProcessEvents(this.guest, this.#spaces, this.#modules).hook(this.#hooks, this.#watchesModules);

@@ -1,12 +1,14 @@
 import { isGuestEventWatched, raiseProcessEvent } from "../callbacks/guest-events";
+import { type NativeTaskLayout, ProcessPlace } from "../engine/native";
 import type { Cpu } from "../guest/cpu";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
 import type { TaskFacts } from "../guest/linux/task-reader";
 import { getRunningProcess } from "../guest/processes";
 import type { AddressSpace } from "./address-space";
+import type { AddressSpaceTable } from "./address-space-table";
 import { readArgument } from "./call-arguments";
 import { CurrentTask } from "./current-task";
-import type { KernelHooks } from "./kernel-hooks";
+import type { KernelHooks, NativeDecision } from "./kernel-hooks";
 import { SharedMemory } from "./shared-memory";
 import type { UserModuleEvents } from "./user-module-events";
 
@@ -25,13 +27,13 @@ export class ProcessEvents {
   readonly #modules: UserModuleEvents;
   readonly #current: CurrentTask;
   readonly #shared: SharedMemory;
-  readonly #spaces: Map<bigint, AddressSpace>;
+  readonly #spaces: AddressSpaceTable;
 
   /**
    * @param spaces those that exist, by the address of their mm_struct; kept up to date
    * @throws MissingTypeError
    */
-  constructor(guest: LinuxGuest, spaces: Map<bigint, AddressSpace>, modules: UserModuleEvents) {
+  constructor(guest: LinuxGuest, spaces: AddressSpaceTable, modules: UserModuleEvents) {
     this.#guest = guest;
     this.#spaces = spaces;
     this.#modules = modules;
@@ -42,17 +44,20 @@ export class ProcessEvents {
   /**
    * Hooks the functions of the kernel where processes begin and end.
    *
-   * @param withModules somebody wants to know of modules too
+   * @param withModules somebody wants to know of modules too, of which the addon knows nothing
    */
   hook(hooks: KernelHooks, withModules: boolean): void {
     const { bits } = this.#guest.kernel;
     const missing = (what: string, names: readonly string[]): void =>
       hooks.fail(what, new Error(`the guest's kernel has none of the functions ${names.join(", ")}`));
 
+    const layout = this.#layout();
+    const decide = (place: ProcessPlace): NativeDecision | undefined => (withModules ? undefined : { place, layout });
+
     // kernel/fork.c: kernel_clone(), _do_fork() before 5.10: the new task is complete, and has not run yet.
     const begins = ["wake_up_new_task"];
-    if (!hooks.addFirst(begins, (cpu) => this.#onNewTask(cpu, readArgument(cpu, 0, bits))))
-      missing("new tasks", begins);
+    const onNewTask = (cpu: Cpu): void => this.#onNewTask(cpu, readArgument(cpu, 0, bits));
+    if (!hooks.addFirst(begins, onNewTask, decide(ProcessPlace.NewTask))) missing("new tasks", begins);
 
     // kernel/fork.c, (task, mm), from exit_mm() and exec_mmap(). Before 5.5 it is one function for both.
     const onLeave = (cpu: Cpu): void => this.#onLeave(readArgument(cpu, 0, bits), readArgument(cpu, 1, bits));
@@ -60,16 +65,16 @@ export class ProcessEvents {
       const task = this.#current.find(cpu);
       if (task) this.#leave(task);
     };
-    const isOne = !hooks.has("exit_mm_release") && hooks.addFirst(["mm_release"], onLeave);
+    const isOne = !hooks.has("exit_mm_release") && hooks.addFirst(["mm_release"], onLeave, decide(ProcessPlace.Leave));
     for (const [first, instead] of isOne ? [] : LEAVES) {
-      if (hooks.addFirst([first], onLeave)) continue;
+      if (hooks.addFirst([first], onLeave, decide(ProcessPlace.Leave))) continue;
       if (!hooks.addFirst([instead], onCurrentLeaves)) missing("ending tasks", [first, instead]);
     }
 
     // fs/exec.c, from a format's load_binary(): the address space is the new one. Since 5.8 the name is, too.
     const loads = hooks.has("begin_new_exec") ? ["setup_new_exec"] : [];
     const ends = ["finalize_exec", "proc_exec_connector"];
-    const isTwofold = hooks.addFirst(loads, (cpu) => this.#onExec(cpu, true));
+    const isTwofold = hooks.addFirst(loads, (cpu) => this.#onExec(cpu, true), decide(ProcessPlace.NewProgram));
     // When all of a program is mapped matters to its modules only.
     const isEndWanted = withModules || !isTwofold;
     const isEndKnown = isEndWanted && hooks.addFirst(ends, (cpu) => this.#onExecEnd(cpu));
@@ -77,12 +82,19 @@ export class ProcessEvents {
     this.#modules.tellsAtOnce = !isEndKnown;
   }
 
+  #layout(): NativeTaskLayout {
+    const { kernel, tasks } = this.#guest;
+    const { pointerSize } = kernel.memory;
+    const current = this.#current.place ?? 0n;
+    return { ...tasks.offsets, users: kernel.offset("mm_struct", "mm_users"), pointerSize, current };
+  }
+
   #onNewTask(cpu: Cpu, address: bigint): void {
     this.#shared.forget(address);
     const task = this.#guest.tasks.read(address);
     if (task.mm === 0n || task.isKernelThread || task.tid !== task.tgid) return;
     // clone(CLONE_VM), vfork(): its memory is that of the task that made it, which runs.
-    if (task.pgd === getRunningProcess(cpu.index)) return;
+    if (this.#shared.mayBeShared(task.mm) && task.pgd === getRunningProcess(cpu.index)) return;
     this.#begin(task, false);
   }
 

@@ -1,3 +1,4 @@
+import { Engine } from "../engine/engine";
 import { walkList } from "../guest/linux/kernel-list";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
 import type { TaskFacts } from "../guest/linux/task-reader";
@@ -22,11 +23,19 @@ export class SharedMemory {
     this.#signal = BigInt(kernel.offset("task_struct", "signal"));
     this.#threads = BigInt(kernel.offset("signal_struct", "thread_head"));
     this.#threadNode = kernel.offset("task_struct", "thread_node");
+    this.#suspend();
   }
 
   /** A task_struct that is a new task's now. */
   forget(task: bigint): void {
+    if (this.#left.size === 0) return;
     this.#left.delete(task);
+    this.#suspend();
+  }
+
+  /** Tells whether more than one may use an address space: tasks that have it, and whoever merely looks at it. */
+  mayBeShared(mm: bigint): boolean {
+    return this.#guest.kernel.memory.u32(mm + this.#users) > 1;
   }
 
   /**
@@ -38,13 +47,22 @@ export class SharedMemory {
   leave(task: TaskFacts): boolean {
     const { mm, kaddr } = task;
     // Who merely looks at the memory, as /proc does, counts as a user too: more than one may still be one.
-    if (this.#guest.kernel.memory.u32(mm + this.#users) > 1 && this.#hasOthers(task)) {
+    if (this.mayBeShared(mm) && this.#hasOthers(task)) {
       if (this.#left.size >= MOST_LEAVING) this.#prune();
       this.#left.set(kaddr, mm);
+      this.#suspend();
       return false;
     }
-    for (const [left, from] of this.#left) if (from === mm) this.#left.delete(left);
+    if (this.#left.size > 0) {
+      for (const [left, from] of this.#left) if (from === mm) this.#left.delete(left);
+      this.#suspend();
+    }
     return true;
+  }
+
+  /** While somebody is on the way out, the addon must not decide alone. */
+  #suspend(): void {
+    Engine.get().native.suspendProcessHooks(this.#left.size > 0);
   }
 
   #hasOthers({ kaddr, mm }: TaskFacts): boolean {

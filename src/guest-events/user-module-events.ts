@@ -2,6 +2,7 @@ import { isGuestEventWatched, type ModuleFacts, raiseModuleEvent } from "../call
 import { findUserModules } from "../guest/linux/guest-module";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
 import type { AddressSpace } from "./address-space";
+import type { AddressSpaceTable } from "./address-space-table";
 import { readArgument } from "./call-arguments";
 import type { KernelHooks } from "./kernel-hooks";
 
@@ -13,10 +14,10 @@ export class UserModuleEvents {
   /** It is not known when a program is loaded completely: what is mapped is told at once. */
   tellsAtOnce = false;
   readonly #guest: LinuxGuest;
-  readonly #spaces: ReadonlyMap<bigint, AddressSpace>;
+  readonly #spaces: AddressSpaceTable;
   #isOn = false;
 
-  constructor(guest: LinuxGuest, spaces: ReadonlyMap<bigint, AddressSpace>) {
+  constructor(guest: LinuxGuest, spaces: AddressSpaceTable) {
     this.#guest = guest;
     this.#spaces = spaces;
   }

@@ -1,16 +1,19 @@
 import { Engine } from "../engine/engine";
 import type { CpuFacts } from "../memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
+import { type Cpu, getCpus } from "./cpu";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
-import { attachLinux, type ProfileFinder } from "./linux/attach";
-import { AttachError } from "./linux/attach-error";
-import { LinuxGuest } from "./linux/linux-guest";
+import type { ProfileFinder } from "./linux/attach";
+import { AttachError, type AttachRefusal } from "./linux/attach-error";
+import { attachGuest } from "./linux/attach-guest";
+import { diagnoseLinux, type GuestDiagnosis } from "./linux/guest-diagnosis";
+import type { LinuxGuest } from "./linux/linux-guest";
 
 interface Attached {
   readonly guest: LinuxGuest;
   /** What a vCPU's registers say of the kernel: they change when another one is started or loaded. */
-  readonly identity: string;
+  readonly identity: Pick<CpuFacts, "lstar" | "sysenterEip" | "idtBase">;
 }
 
 /** What was found not to be a kernel that rebox knows: looking again would take long and find the same. */
@@ -21,6 +24,7 @@ interface Refused {
 
 let attached: Attached | undefined;
 let refused: Refused | undefined;
+let onOutcome: (refusal: AttachRefusal | undefined) => void = () => undefined;
 let profileFinder: ProfileFinder = (identity) => findProfile(identity);
 
 /**
@@ -45,6 +49,16 @@ function identify(cpu: CpuFacts): string {
   return `${cpu.lstar} ${cpu.sysenterEip} ${cpu.idtBase}`;
 }
 
+/** Asked with each look-up of a symbol: nothing is made but three values. */
+function isStillThere({ identity: { lstar, sysenterEip, idtBase } }: Attached): boolean {
+  const cpus = getCpus();
+  for (let index = 0; index < cpus.length; index++) {
+    const cpu = cpus[index] as Cpu;
+    if (cpu.LSTAR === lstar && cpu.SYSENTER_EIP === sysenterEip && cpu.IDT_BASE === idtBase) return true;
+  }
+  return false;
+}
+
 /**
  * Gets the guest's operating system. The first call attaches to it: it finds the kernel in memory. Later calls cost
  * nothing, and attach anew when another kernel runs, after a reset or loadVm().
@@ -53,23 +67,66 @@ function identify(cpu: CpuFacts): string {
  * @throws EngineUsageError when there is no machine
  */
 export function getGuest(): LinuxGuest {
+  if (attached && isStillThere(attached)) return attached.guest;
   const source = new EngineSource();
   const cpus = source.cpus();
-  if (attached && cpus.some((cpu) => identify(cpu) === attached?.identity)) return attached.guest;
   if (refused && cpus.map(identify).join() === refused.identity) throw refused.error;
   attached = undefined;
   refused = undefined;
   try {
-    const guest = new LinuxGuest(attachLinux(source, { memory: new KernelCache(), findProfile: profileFinder }));
+    const guest = attachGuest(source, { memory: new KernelCache(), findProfile: profileFinder });
     const cpu = cpus.find(({ lstar, sysenterEip }) =>
       guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
     );
-    attached = { guest, identity: identify(cpu ?? (cpus[0] as CpuFacts)) };
-    return guest;
+    attached = { guest, identity: cpu ?? (cpus[0] as CpuFacts) };
   } catch (error) {
-    if (error instanceof AttachError && !error.isEarly) refused = { error, identity: cpus.map(identify).join() };
+    if (error instanceof AttachError) {
+      if (!error.isEarly) refused = { error, identity: cpus.map(identify).join() };
+      onOutcome(error);
+    }
     throw error;
   }
+  onOutcome(undefined);
+  return attached.guest;
+}
+
+/**
+ * Sets who is told how each attempt to attach ends: whoever runs scripts can say it to people, once, also when a script
+ * goes on without the guest's system.
+ *
+ * @param listener is given undefined when a kernel was found
+ */
+export function watchAttaching(listener: (refusal: AttachRefusal | undefined) => void): void {
+  onOutcome = listener;
+}
+
+/**
+ * Says why findGuest() finds nothing.
+ *
+ * @returns undefined when there is a guest whose kernel rebox knows
+ * @throws EngineUsageError when there is no machine
+ */
+export function findGuestRefusal(): AttachRefusal | undefined {
+  try {
+    getGuest();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AttachError)) throw error;
+    const { step, evidence, advice, isEarly } = error;
+    return { step, evidence, advice, isEarly };
+  }
+}
+
+/**
+ * Looks at the guest's system step by step, and says on what evidence each step succeeds or fails, and what to try next.
+ * What has been refused is tried anew by the next call of getGuest(): a profile may have been made meanwhile.
+ *
+ * @throws EngineUsageError when there is no machine
+ */
+export function diagnoseGuest(): GuestDiagnosis {
+  const diagnosis = diagnoseLinux(new EngineSource(), { findProfile: profileFinder });
+  refused = undefined;
+  return diagnosis;
 }
 
 /** Finds the guest's operating system; undefined when there is no machine, or no kernel that rebox knows. */

@@ -14,15 +14,27 @@ export interface LinearRange {
 const PAGE = 0x1000;
 const LARGEST_READ = 0x4000000;
 
+/** Memory as part of a larger view: making a view of its own for every value that is read would take longer than reading. */
+export interface MemoryPlace {
+  readonly view: DataView;
+  /** Where it begins in the view. */
+  readonly offset: number;
+}
+
 /** One address space of the guest, read without copying where that is possible. */
 export class VirtualMemory {
+  /** The sizes of the linear ranges: a distance from a start is compared as a number, which is exact where it matters. */
+  readonly #linearSizes: readonly number[];
+
   constructor(
     readonly ram: Ram,
     readonly tables: PageTables,
     /** The physical address of the highest page table. */
     readonly root: number,
     readonly linear: readonly LinearRange[] = [],
-  ) {}
+  ) {
+    this.#linearSizes = linear.map(({ start, end }) => Number(end - start));
+  }
 
   /** In bytes. */
   get pointerSize(): 4 | 8 {
@@ -31,10 +43,25 @@ export class VirtualMemory {
 
   /** Translates an address; -1 when nothing is mapped there. */
   translate(address: bigint): number {
-    for (const range of this.linear) {
-      if (address >= range.start && address < range.end) return range.physical + Number(address - range.start);
+    const physical = this.#translateLinear(address, 1);
+    return physical >= 0 ? physical : this.tables.translate(this.root, address);
+  }
+
+  /**
+   * Finds memory as part of a view, zero-copy where it lies in one piece, else of a copy.
+   *
+   * @param size in bytes, at most 64 MiB
+   * @throws AddressError that names the first address that cannot be read
+   */
+  place(address: bigint, size: number): MemoryPlace {
+    const linear = this.#translateLinear(address, size);
+    const physical = linear >= 0 ? linear : this.tables.translate(this.root, address);
+    if (physical >= 0 && (linear >= 0 || (physical % PAGE) + size <= PAGE)) {
+      const found = this.ram.findView(physical, size);
+      if (found) return found;
     }
-    return this.tables.translate(this.root, address);
+    const bytes = this.read(address, size);
+    return { view: new DataView(bytes.buffer, bytes.byteOffset, size), offset: 0 };
   }
 
   /**
@@ -44,13 +71,8 @@ export class VirtualMemory {
    * @throws AddressError that names the first address that cannot be read
    */
   view(address: bigint, size: number): DataView {
-    const physical = this.translate(address);
-    if (physical >= 0 && this.#isOnePiece(address, physical, size)) {
-      const found = this.ram.findView(physical, size);
-      if (found) return new DataView(found.view.buffer, found.view.byteOffset + found.offset, size);
-    }
-    const bytes = this.read(address, size);
-    return new DataView(bytes.buffer, bytes.byteOffset, size);
+    const { view, offset } = this.place(address, size);
+    return new DataView(view.buffer, view.byteOffset + offset, size);
   }
 
   /**
@@ -93,22 +115,26 @@ export class VirtualMemory {
 
   /** Reads an unsigned byte. @throws AddressError */
   u8(address: bigint): number {
-    return this.view(address, 1).getUint8(0);
+    const { view, offset } = this.place(address, 1);
+    return view.getUint8(offset);
   }
 
   /** Reads an unsigned 16-bit word. @throws AddressError */
   u16(address: bigint): number {
-    return this.view(address, 2).getUint16(0, true);
+    const { view, offset } = this.place(address, 2);
+    return view.getUint16(offset, true);
   }
 
   /** Reads an unsigned 32-bit word. @throws AddressError */
   u32(address: bigint): number {
-    return this.view(address, 4).getUint32(0, true);
+    const { view, offset } = this.place(address, 4);
+    return view.getUint32(offset, true);
   }
 
   /** Reads an unsigned 64-bit word. @throws AddressError */
   u64(address: bigint): bigint {
-    return this.view(address, 8).getBigUint64(0, true);
+    const { view, offset } = this.place(address, 8);
+    return view.getBigUint64(offset, true);
   }
 
   /** Reads a pointer of the guest's own size. @throws AddressError */
@@ -129,9 +155,13 @@ export class VirtualMemory {
     return bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
   }
 
-  #isOnePiece(address: bigint, physical: number, size: number): boolean {
-    if ((physical % PAGE) + size <= PAGE) return true;
-    const last = address + BigInt(size);
-    return this.linear.some((range) => address >= range.start && last <= range.end);
+  /** Translates an address of a linear range that holds all of the size; -1 when there is none. */
+  #translateLinear(address: bigint, size: number): number {
+    for (let index = 0; index < this.linear.length; index++) {
+      const range = this.linear[index] as LinearRange;
+      const distance = Number(address - range.start);
+      if (distance >= 0 && distance + size <= (this.#linearSizes[index] as number)) return range.physical + distance;
+    }
+    return -1;
   }
 }

@@ -18,6 +18,7 @@ runProgram(process.argv.slice(2), {
     }),
   getApi: () => ({}),
   useProfile: () => undefined,
+  watchAttaching: () => undefined,
   nameModule: () => undefined,
   replaceModule: () => () => undefined,
   disposeModule: () => undefined,

@@ -47,6 +47,7 @@ async function rebox(argv: string[], scenario: FakeEngineScenario = SHUTDOWN, ch
     },
     getApi: () => api,
     useProfile: () => undefined,
+    watchAttaching: () => undefined,
     nameModule: (handle, name) => void named.push([handle, name]),
     replaceModule: () => () => undefined,
     disposeModule: (handle) => void disposed.push(handle),

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "./in-folder";
+import { runKeys } from "./keys-run";
 import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
 import { readPcap } from "./pcap";
 
@@ -34,11 +35,6 @@ function readFrames(run: GuestRun): Frame[] {
     const [direction, size, place, hex] = message.split(" ") as [string, string, string, string];
     return { direction, size: Number(size), place, hex };
   });
-}
-
-function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-devices-"));
-  return run(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
 }
 
 // Powers a machine off from real mode, at the port where SeaBIOS puts PIIX4's power management:
@@ -130,42 +126,28 @@ const KEYS: Record<string, string> = {
 };
 
 test("case 6: a key pressed and let go is the codes of a PS/2 keyboard, and nothing after the callback's end", async () => {
-  const run = await runGuest({
-    task: "keys",
-    script: (serial) => `
-      import { CallbackManager, Engine, sendKey } from "rebox";
-      ${scriptPrelude(serial)}
-      let cm: CallbackManager;
-      export function initialize_callbacks(handle: number, print: (text: string) => void): void {
-        cm = new CallbackManager(handle);
-        let codes = "";
-        const name = cm.addCallback(CallbackManager.KEYSTROKE_CB, (code) => {
-          codes += code.toString(16).padStart(2, "0");
-        });
-        void (async () => {
-          await untilTruth("keys.ready");
-          print("before " + codes);
-          codes = "";
-          for (const key of ${JSON.stringify(Object.keys(KEYS))}) {
-            // Codes of keys held at the same time would be mixed.
-            await sendKey(key, 20);
-            await new Promise((resolve) => setTimeout(resolve, 100));
-            print(key + " " + codes);
-            codes = "";
-          }
-          await untilTruth("keys.line");
-          cm.rmCallback(name);
-          await sendKey("a", 20);
-          await new Promise((resolve) => setTimeout(resolve, 200));
-          print("after " + codes);
-          await Engine.get().quit();
-        })();
+  const run = await runKeys(
+    `
+      print("before " + codes);
+      for (const [key, expected] of Object.entries(${JSON.stringify(KEYS)})) {
+        codes = "";
+        await press(key);
+        while (codes.length < expected.replaceAll(" ", "").length) await new Promise((resolve) => setTimeout(resolve, 10));
+        print(key + " " + codes);
       }
-      export function clean(): void {
-        cm.clean();
-      }
+      await untilTruth("keys.line");
+      cm.rmCallback(name);
+      codes = "";
+      await press("a");
+      print("after " + codes);
     `,
-  });
+    `
+      let codes = "";
+      const name = cm.addCallback(CallbackManager.KEYSTROKE_CB, (code) => {
+        codes += code.toString(16).padStart(2, "0");
+      });
+    `,
+  );
   assert.equal(run.status, 0, run.stderr);
   assert.equal(run.stderr, "");
   const expected = Object.entries(KEYS).map(([key, codes]) => `${key} ${codes.replaceAll(" ", "")}`);

@@ -1,25 +1,21 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { runGuest, scriptPrelude } from "./guest-run";
 import { expectEvents, readActs } from "./process-events-run";
-
-const QEMU_IMG = resolve(__dirname, "../../../../build/qemu/qemu-img");
+import { createSnapshotDisk } from "./snapshot-run";
 
 test("after loadVm() the events are those of the processes that there were then", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-event-snapshots-"));
   try {
-    const disk = join(folder, "disk.qcow2");
     const copy = join(folder, "serial");
-    execFileSync(QEMU_IMG, ["create", "-q", "-f", "qcow2", disk, "64M"], { env: { ...process.env, LD_PRELOAD: "" } });
     const run = await runGuest({
       task: "forkstorm",
       parameters: { seed: 3, acts: 150 },
       timeoutMs: 120_000,
-      qemuArgs: ["-drive", `file=${disk},if=virtio`],
+      qemuArgs: createSnapshotDisk(folder),
       script: (serial) => `
         import { CallbackManager, getRunningProcess, loadVm, saveVm, writeVa } from "rebox";
         import { copyFileSync } from "node:fs";

@@ -31,7 +31,9 @@ test("attaching fails clearly until the kernel has started, succeeds then, and o
           // In each state that the guest goes through, as often as the event loop allows.
           while (!look()) await new Promise((resolve) => setTimeout(resolve, 1));
           const guest = await waitForGuest();
-          print(guest.kernel.release + " " + guest.getProcessList()[0]!.name + " " + [...seen].join());
+          // The first process is named swapper/0 until it executes init.
+          const { pid, name } = guest.getProcessList()[0]!;
+          print(guest.kernel.release + " " + pid + " " + /^(init|swapper\\/0)$/.test(name) + " " + [...seen].join());
           seen.clear();
           await Engine.get().reset();
           while (findGuest() !== undefined) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -45,7 +47,7 @@ test("attaching fails clearly until the kernel has started, succeeds then, and o
   });
   assert.equal(run.stderr, "");
   const [first, second] = run.messages;
-  assert.match(first ?? "", /^\d+\.\d+\S* init true true$/);
+  assert.match(first ?? "", /^\d+\.\d+\S* 1 true true true$/);
   assert.equal(second, first);
 });
 

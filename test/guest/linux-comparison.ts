@@ -24,6 +24,8 @@ interface FoundGuest {
   readonly release: string;
   readonly processes: FoundProcess[];
   readonly modules: Found<string[]>;
+  /** All sockets, by the number of their network namespace. */
+  readonly networks: Found<Record<string, string[]>>;
   readonly mounts: Found<string[]>;
   readonly log: Found<string[]>;
   readonly bootTime: Found<number>;
@@ -42,13 +44,21 @@ const USER_SYMBOLS = [
 
 /** Looks at all that rebox can say about a guest while it stands still, and writes it to a file. */
 const LOOK = (serial: string, file: string): string => `
-  import { Engine, getGuest } from "rebox";
+  import { Engine, getGuest, type SocketFacts } from "rebox";
   import { writeFileSync } from "node:fs";
   ${scriptPrelude(serial)}
   const attempt = <T>(read: () => T): T | { error: string } => {
     try { return read(); } catch (error) { return { error: String((error as Error).stack) }; }
   };
   const hex = (value: bigint) => value.toString(16);
+  const describeSocket = (socket: SocketFacts) => {
+    const { inode, family, type, state, protocol, path } = socket;
+    if (family === "unix") return inode + " unix " + type + " " + path + (state === "LISTEN" ? " LISTEN" : "");
+    if (family === "packet") return inode + " packet " + type + " " + protocol;
+    if (family === "netlink") return inode + " netlink " + protocol + " " + socket.localPort;
+    return [inode, family, type, state,
+      socket.localAddress + ":" + socket.localPort, socket.remoteAddress + ":" + socket.remotePort].join(" ");
+  };
   export function initialize_callbacks(handle: number, print: (text: string) => void): void {
     void untilTruth("zoo.reported").then(look).catch((error) => print(String(error.stack))).finally(() => Engine.get().quit());
   }
@@ -72,17 +82,18 @@ const LOOK = (serial: string, file: string): string => `
         hex(start) + "-" + hex(end) + " " + permissions + " " + offset + " " + path)),
       openFiles: attempt(() => one.openFiles.map(({ descriptor, path, position, flags }) =>
         descriptor + " " + path + " " + position + " " + (flags & ~0o2000000).toString(8))),
-      sockets: attempt(() => one.sockets.filter(({ family }) => family !== "netlink").map((socket) =>
-        socket.family === "unix"
-          ? socket.inode + " unix " + socket.type + " " + socket.path
-          : [socket.inode, socket.family, socket.type, socket.state,
-             socket.localAddress + ":" + socket.localPort, socket.remoteAddress + ":" + socket.remotePort].join(" "))),
+      sockets: attempt(() => one.sockets.map(describeSocket)),
     }));
     const modules = guest.getKernelModules();
     const found = {
       release: guest.kernel.release,
       processes,
       modules: attempt(() => modules.map(({ name, size, base }) => name + " " + size + " " + hex(base))),
+      networks: attempt(() => {
+        const networks: Record<string, string[]> = {};
+        for (const socket of guest.getSockets()) (networks[socket.namespace] ??= []).push(describeSocket(socket));
+        return networks;
+      }),
       mounts: attempt(() => list[0]!.mounts.map(({ device, path, fileSystem, isReadOnly }) =>
         [device, path, fileSystem, isReadOnly ? "ro" : "rw"].join(" "))),
       log: attempt(() => guest.getKernelLog().map(({ text }) => text)),
@@ -136,6 +147,16 @@ function configFor(profile: string, folder: string): string {
   const file = join(folder, "pyrebox.conf");
   writeFileSync(file, `[VOL]\nprofile: ${profile}\n`);
   return file;
+}
+
+/** Which files tell about a network, by its number: the reporter's own, and those of processes that have another. */
+function networkFolders(report: GuestReport): Map<string, string> {
+  const folders = report.list("/proc").flatMap((pid): [string, string][] => {
+    const number = /^net:\[(\d+)\]$/.exec(report.find(`/proc/${pid}/ns/net`) ?? "")?.[1];
+    if (number === undefined) return [];
+    return [[number, report.find(`/proc/${pid}/net/unix`) === undefined ? "/proc/net" : `/proc/${pid}/net`]];
+  });
+  return new Map(folders);
 }
 
 /** Workers of the kernel come, go and change their names by themselves. */
@@ -194,11 +215,39 @@ export function compareGuest(variant: Variant): void {
         }
       });
 
-      test("sockets", () => {
+      test("sockets that processes have open", () => {
         const sockets = found.processes.flatMap((one) => one.sockets as string[]);
-        const expected = readSockets(report);
-        assert.deepEqual([...new Set(sockets)].sort(), expected);
+        const all = [...networkFolders(report).values()].flatMap((folder) => readSockets(report, folder));
+        const owned = new Set(
+          report
+            .list("/proc")
+            .flatMap((pid) =>
+              report.list(`/proc/${pid}/fd`).map((descriptor) => report.find(`/proc/${pid}/fd/${descriptor}`)),
+            ),
+        );
+        const expected = all.filter((line) => owned.has(`socket:[${line.split(" ")[0]}]`));
+        assert.deepEqual([...new Set(sockets)].sort(), expected.sort());
         assert.ok(expected.filter((line) => line.includes("inet6")).length >= 4, expected.join("\n"));
+      });
+
+      test("all sockets of every network, also those that no process has", () => {
+        const folders = networkFolders(report);
+        const expected = Object.fromEntries([...folders].map(([number, path]) => [number, readSockets(report, path)]));
+        const actual = Object.entries(found.networks as Record<string, string[]>);
+        assert.deepEqual(Object.fromEntries(actual.map(([number, sockets]) => [number, sockets.sort()])), expected);
+        const shown = Object.values(expected).flat();
+        for (const kind of [
+          "0 inet stream TIME_WAIT",
+          "0 inet stream SYN_RECV",
+          "0 inet stream ESTABLISHED",
+          "0 unix",
+        ]) {
+          assert.ok(
+            shown.some((line) => line.startsWith(kind)),
+            `${kind} is not among ${shown.join("\n")}`,
+          );
+        }
+        assert.equal(folders.size, 2);
       });
 
       test("kernel modules", () => {

@@ -105,6 +105,7 @@ function* questions(guest: LinuxGuest): Iterable<() => unknown> {
     yield () => guest.getModuleTypes(name).findCompound("x");
   yield () => guest.clock;
   yield () => guest.getKernelLog();
+  yield () => guest.getSockets();
   yield () => guest.getKernelModules();
   yield () => guest.symbols.getModules(0n);
   yield () => guest.kernel.symbols.findAddress("schedule");

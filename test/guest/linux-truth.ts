@@ -73,27 +73,48 @@ export function readOpenFiles(report: GuestReport, pid: number): string[] {
   });
 }
 
-const TCP_STATES = ["", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE"];
-const LISTEN = 10;
-const UNIX_TYPES = ["", "stream", "datagram", "raw", "", "seqpacket"];
+/** include/net/tcp_states.h; /proc/net/tcp has no others. */
+const TCP_STATES = [
+  ...["", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT"],
+  ...["LAST_ACK", "LISTEN", "CLOSING"],
+];
+const TYPES = ["", "stream", "datagram", "raw", "", "seqpacket"];
+const INTERNET = { tcp: "stream", udp: "datagram", raw: "raw" } as const;
+/** __SO_ACCEPTCON, include/linux/net.h */
+const IS_LISTENING = 0x10000;
 
-/** Sockets of /proc/net that belong to a file: by their inode, without those that nobody has accepted yet. */
-export function readSockets(report: GuestReport): string[] {
+/**
+ * All sockets of /proc/net, or of another process' network: inode (0 when no process has it), family, type, then what the
+ * family shows.
+ */
+export function readSockets(report: GuestReport, folder = "/proc/net"): string[] {
+  const lines = (name: string): string[][] =>
+    (report.find(`${folder}/${name}`) ?? "")
+      .split("\n")
+      .slice(1, -1)
+      .map((line) => line.trim().split(/\s+/));
   const found: string[] = [];
-  for (const name of ["tcp", "udp", "tcp6", "udp6"]) {
-    for (const line of (report.find(`/proc/net/${name}`) ?? "").split("\n").slice(1, -1)) {
-      const [, local, remote, state, , , , , , inode] = line.trim().split(/\s+/);
-      if (inode === "0") continue;
-      const family = name.endsWith("6") ? "inet6" : "inet";
-      const type = name.startsWith("tcp") ? "stream" : "datagram";
-      const number = parseInt(state!, 16);
-      const text = number === LISTEN ? "LISTEN" : TCP_STATES[number];
-      found.push(`${inode} ${family} ${type} ${text} ${readEndpoint(local!)} ${readEndpoint(remote!)}`);
+  for (const [protocol, type] of Object.entries(INTERNET)) {
+    for (const [name, family] of [
+      [protocol, "inet"],
+      [`${protocol}6`, "inet6"],
+    ] as const) {
+      for (const [, local, remote, state, , , , , , inode] of lines(name)) {
+        const ends = `${readEndpoint(local!)} ${readEndpoint(remote!)}`;
+        found.push(`${inode} ${family} ${type} ${TCP_STATES[parseInt(state!, 16)]} ${ends}`);
+      }
     }
   }
-  for (const line of report.lines("/proc/net/unix").slice(1)) {
-    const [, type, inode, path] = /^\S+ \S+ \S+ \S+ (\S+) \S+ +(\d+) ?(.*)$/.exec(line)!;
-    if (inode !== "0") found.push(`${inode} unix ${UNIX_TYPES[parseInt(type!, 16)]} ${path}`);
+  for (const [, , type, protocol, , , , , inode] of lines("packet")) {
+    found.push(`${inode} packet ${TYPES[Number(type)]} ${parseInt(protocol!, 16)}`);
+  }
+  for (const [, protocol, port, , , , , , , inode] of lines("netlink")) {
+    found.push(`${inode} netlink ${protocol} ${port}`);
+  }
+  for (const line of (report.find(`${folder}/unix`) ?? "").split("\n").slice(1, -1)) {
+    const [, flags, type, inode, path] = /^\S+ \S+ \S+ (\S+) (\S+) \S+ +(\d+) ?(.*)$/.exec(line)!;
+    const state = (parseInt(flags!, 16) & IS_LISTENING) === 0 ? "" : " LISTEN";
+    found.push(`${inode} unix ${TYPES[parseInt(type!, 16)]} ${path}${state}`);
   }
   return found.sort();
 }

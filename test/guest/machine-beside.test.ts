@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "./in-folder";
 import { runGuest, scriptPrelude } from "./guest-run";
-
-const QEMU_IMG = resolve(__dirname, "../../../qemu/qemu-img");
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-beside-"));
-  await run(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
-}
+import { runWithSnapshots } from "./snapshot-run";
 
 /** Types commands into QEMU's monitor, one after the other, until the socket closes; returns how many were answered. */
 async function type(socket: string, command: string): Promise<number> {
@@ -67,58 +60,42 @@ test("while callbacks read memory, commands typed into the monitor are answered,
 
 test("snapshots are saved and loaded while callbacks are called, and from within one", () =>
   inFolder(async (folder) => {
-    const disk = join(folder, "disk.qcow2");
-    // A program that is no sanitizer build must not be given the sanitizer that these tests may run with.
-    execFileSync(QEMU_IMG, ["create", "-q", "-f", "qcow2", disk, "64M"], { env: { ...process.env, LD_PRELOAD: "" } });
-    const run = await runGuest({
-      task: "pattern",
-      qemuArgs: ["-drive", `file=${disk},if=virtio`],
-      script: (serial) => `
-        import { ALL_PROCESSES, CallbackManager, Engine, loadVm, readPa, saveVm, startMonitoringProcess, writePa } from "rebox";
-        ${scriptPrelude(serial)}
-        let cm: CallbackManager;
-        export function initialize_callbacks(handle: number, print: (text: string) => void): void {
-          cm = new CallbackManager(handle);
-          let blocks = 0, last: bigint | undefined, broken = 0;
-          void (async () => {
-            const physical = BigInt((await untilTruth("pattern.done")).get("pattern.physical")!);
-            const value = () => "0x" + readPa(physical, 8).readBigUInt64LE().toString(16);
-            startMonitoringProcess(ALL_PROCESSES);
-            cm.addCallback("BLOCK_BEGIN_CB", () => void blocks++);
-            cm.addCallback("CONTEXTCHANGE_CB", (oldPgd, newPgd) => {
-              if (last !== undefined && last !== oldPgd) broken++;
-              last = newPgd;
-            });
-            await saveVm("beside");
-            writePa(physical, Buffer.from("changed!"));
-            await loadVm("beside");
-            print("beside " + value());
-            // A callback that waits for its own snapshot: the guest stands still at its event.
-            await new Promise<void>((done) => {
-              const name = cm.addCallback("BLOCK_BEGIN_CB", async (cpuIndex, cpu, tb) => {
-                cm.rmCallback(name);
-                await saveVm("within");
-                print("at the same place " + (cpu.RIP === tb.pc));
-                done();
-              });
-            });
-            writePa(physical, Buffer.from("changed!"));
-            await new Promise<void>((done) => {
-              const name = cm.addCallback("CONTEXTCHANGE_CB", () => {
-                cm.rmCallback(name);
-                void loadVm("within").then(done);
-              });
-            });
-            print("within " + value());
-            const then = blocks;
-            while (blocks === then) await new Promise((resolve) => setTimeout(resolve, 10));
-            print("broken " + broken);
-            await Engine.get().quit();
-          })();
-        }
-        export const clean = (): void => cm.clean();
+    const run = await runWithSnapshots(
+      folder,
+      `
+        let blocks = 0, last: bigint | undefined, broken = 0;
+        startMonitoringProcess(ALL_PROCESSES);
+        cm.addCallback("BLOCK_BEGIN_CB", () => void blocks++);
+        cm.addCallback("CONTEXTCHANGE_CB", (oldPgd, newPgd) => {
+          if (last !== undefined && last !== oldPgd) broken++;
+          last = newPgd;
+        });
+        await saveVm("beside");
+        change();
+        await loadVm("beside");
+        print("beside " + value());
+        // A callback that waits for its own snapshot: the guest stands still at its event.
+        await new Promise<void>((done) => {
+          const name = cm.addCallback("BLOCK_BEGIN_CB", async (cpuIndex, cpu, tb) => {
+            cm.rmCallback(name);
+            await saveVm("within");
+            print("at the same place " + (cpu.RIP === tb.pc));
+            done();
+          });
+        });
+        change();
+        await new Promise<void>((done) => {
+          const name = cm.addCallback("CONTEXTCHANGE_CB", () => {
+            cm.rmCallback(name);
+            void loadVm("within").then(done);
+          });
+        });
+        print("within " + value());
+        const then = blocks;
+        while (blocks === then) await sleep(10);
+        print("broken " + broken);
       `,
-    });
+    );
     assert.equal(run.status, 0, run.stderr);
     assert.equal(run.stderr, "");
     const value = run.truth.get("pattern.value");

@@ -1,56 +1,31 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "./in-folder";
 import { runGuest, scriptPrelude } from "./guest-run";
-
-const QEMU_IMG = resolve(__dirname, "../../../qemu/qemu-img");
-
-function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-machine-"));
-  return run(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
-}
+import { CHANGED, runWithSnapshots } from "./snapshot-run";
 
 test("a snapshot brings memory back as it was", () =>
   inFolder(async (folder) => {
-    const disk = join(folder, "disk.qcow2");
-    // A program that is no sanitizer build must not be given the sanitizer that these tests may run with.
-    execFileSync(QEMU_IMG, ["create", "-q", "-f", "qcow2", disk, "64M"], { env: { ...process.env, LD_PRELOAD: "" } });
-    const run = await runGuest({
-      task: "pattern",
-      qemuArgs: ["-drive", `file=${disk},if=virtio`],
-      script: (serial) => `
-        import { CallbackManager, Engine, loadVm, readPa, saveVm, writePa } from "rebox";
-        ${scriptPrelude(serial)}
-        let cm: CallbackManager;
-        export function initialize_callbacks(handle: number, printer: (text: string) => void): void {
-          cm = new CallbackManager(handle);
-          let changes = 0;
-          cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, () => void changes++);
-          void (async () => {
-            const physical = BigInt((await untilTruth("pattern.done")).get("pattern.physical")!);
-            await saveVm("before");
-            writePa(physical, Buffer.from("changed!"));
-            printer(readPa(physical, 8).toString());
-            await loadVm("before");
-            printer("0x" + readPa(physical, 8).readBigUInt64LE().toString(16));
-            await loadVm("no such").catch((error: Error) => printer(error.message));
-            const then = changes;
-            while (changes === then) await new Promise((resolve) => setTimeout(resolve, 20));
-            printer("still called");
-            await Engine.get().quit();
-          })();
-        }
-        export function clean(): void {
-          cm.clean();
-        }
+    const run = await runWithSnapshots(
+      folder,
+      `
+        let changes = 0;
+        cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, () => void changes++);
+        await saveVm("before");
+        change();
+        print(value());
+        await loadVm("before");
+        print(value());
+        await loadVm("no such").catch((error: Error) => print(error.message));
+        const then = changes;
+        while (changes === then) await sleep(20);
+        print("still called");
       `,
-    });
+    );
     assert.equal(run.status, 0, run.stderr);
-    assert.equal(run.messages[0], "changed!");
-    assert.equal(run.messages[1], run.truth.get("pattern.value"));
+    assert.deepEqual(run.messages.slice(0, 2), [CHANGED, run.truth.get("pattern.value")]);
     assert.match(run.messages[2] ?? "", /no such/);
     assert.equal(run.messages[3], "still called");
   }));

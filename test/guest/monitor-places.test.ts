@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "./in-folder";
 import { GdbClient } from "./gdb-client";
 import { HmpClient } from "./hmp-client";
 import { withMonitors } from "./monitor-run";
@@ -13,15 +13,6 @@ import { VncClient } from "./vnc-client";
 const SOURCES = resolve(__dirname, "../../../js/src");
 const SCRIPT =
   "export const initialize_callbacks = () => {}; export const do_hi = () => 'hi there'; export const clean = () => {};";
-
-async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-place-"));
-  try {
-    await use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 test("the terminal's monitor knows scripts", () =>
   inFolder(async (folder) => {

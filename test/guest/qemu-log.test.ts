@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "./in-folder";
 import { withBootImage } from "./boot-image";
 import { CONTROL_FLOW } from "./boot-programs";
 import { runGuest } from "./guest-run";
@@ -10,11 +10,6 @@ import { readQemuLog } from "./qemu-log";
 import { watchSequence } from "./sequence-run";
 
 const hex = (pc: bigint): string => pc.toString(16);
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-log-"));
-  await run(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
-}
 
 for (const { what, type, accelerator } of [
   { what: "blocks", type: "BLOCK_BEGIN_CB", accelerator: "tcg,thread=single" },

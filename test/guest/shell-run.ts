@@ -18,9 +18,11 @@ export interface ShellRun {
   truth(key: string): Promise<ReadonlyMap<string, string>>;
 }
 
+export type ShellOptions = Pick<GuestRunOptions, "task" | "parameters" | "qemuArgs" | "script" | "kit" | "trust">;
+
 /** Boots the guest kit with a control socket, attaches a shell, and ends both when the test is done. */
 export async function withShell(
-  options: Pick<GuestRunOptions, "task" | "parameters" | "qemuArgs" | "script">,
+  options: ShellOptions,
   use: (run: ShellRun) => Promise<void>,
 ): Promise<{ readonly status: number | null; readonly stderr: string; readonly stdout: string }> {
   const folder = mkdtempSync(join(tmpdir(), "rebox-shell-"));
@@ -28,11 +30,17 @@ export async function withShell(
   const socket = join(folder, "control");
   writeFileSync(serial, "");
   const args = ["run", "--control", socket];
+  if (options.kit?.profile !== undefined) {
+    // A kernel that does not describe itself has a profile, which the configuration names.
+    writeFileSync(join(folder, "guest.conf"), `[VOL]\nprofile: ${options.kit.profile}\n`);
+    args.push("-c", join(folder, "guest.conf"));
+  }
   if (options.script) {
     writeFileSync(join(folder, "script.ts"), options.script(serial));
-    args.push("--trust", "--script", join(folder, "script.ts"));
+    args.push(...(options.trust === false ? [] : ["--trust"]), "--script", join(folder, "script.ts"));
   }
-  args.push("--", ...guestArgs(serial, options.task, options.parameters), ...(options.qemuArgs ?? []));
+  const { task, parameters, kit, qemuArgs = [] } = options;
+  args.push("--", ...guestArgs(serial, task, parameters, "", kit), ...qemuArgs);
   try {
     const ended = runRebox(args, 60_000);
     // Its failure is reported below; meanwhile it is nobody's.

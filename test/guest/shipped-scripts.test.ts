@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "./in-folder";
 import { type GuestRun, type GuestRunOptions, runGuest, scriptPrelude } from "./guest-run";
 
 const SCRIPTS = resolve(__dirname, "../../../../scripts");
@@ -54,11 +55,6 @@ async function ship(
   }
 }
 
-function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-shipped-"));
-  return run(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
-}
-
 function assertFine(run: ShippedRun): void {
   assert.equal(run.status, 0, run.stderr);
   assert.equal(run.stderr, "");
@@ -75,8 +71,12 @@ test("script_example_min names each address space once, and counts them", async 
   const run = await ship("script_example_min", {
     task: "busy",
     drive: `await untilTruth("busy");
-      await sleep(1000);
-      say(await run("address_spaces"));
+      let answer = "";
+      while (!(Number.parseInt(answer) > 5)) {
+        await sleep(100);
+        answer = await run("address_spaces");
+      }
+      say(answer);
       await Engine.get().quit();`,
   });
   assertFine(run);

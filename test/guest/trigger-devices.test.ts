@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "./guest-run";
+import { inFolder } from "./in-folder";
+import { runGuest } from "./guest-run";
+import { runKeys } from "./keys-run";
+import { CHANGED, runWithSnapshots } from "./snapshot-run";
 import { readPcap } from "./pcap";
 
-const QEMU_IMG = resolve(__dirname, "../../../qemu/qemu-img");
 const CARD = "525400123456";
 
 /** A trigger's source: its type, and the statements that decide. */
@@ -20,11 +20,6 @@ const makeTrigger = (type: string, body: string): string => `
   int trigger(callback_handle_t handle, callback_params_t params) { ${body} }
   void clean(callback_handle_t handle) { erase_trigger_vars(handle); }
 `;
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-trigger-"));
-  await run(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
-}
 
 // Powers the machine off from real mode, at the port where SeaBIOS puts PIIX4's power management:
 // MOV DX, 0x604; MOV AX, 0x2000; OUT DX, AX; HLT.
@@ -95,33 +90,20 @@ test("a trigger sees each code of a key, and passes those that it chooses", () =
         `asked++; set_var_uint64(handle, "asked", asked); return params.keystroke_params.keycode < 0x80;`,
       ),
     );
-    const run = await runGuest({
-      task: "keys",
-      script: (serial) => `
-        import { CallbackManager, Engine, sendKey } from "rebox";
-        ${scriptPrelude(serial)}
-        let cm: CallbackManager;
-        export function initialize_callbacks(handle: number, print: (text: string) => void): void {
-          cm = new CallbackManager(handle);
-          const passed: string[] = [], all: string[] = [];
-          void (async () => {
-            await untilTruth("keys.ready");
-            const name = cm.addCallback("KEYSTROKE_CB", (code) => void passed.push(code.toString(16)));
-            cm.addTrigger(name, ${JSON.stringify(join(folder, "key"))});
-            cm.addCallback("KEYSTROKE_CB", (code) => void all.push(code.toString(16)));
-            for (const key of ["a", "ctrl_r", "ret"]) {
-              await sendKey(key, 20);
-              await new Promise((resolve) => setTimeout(resolve, 150));
-            }
-            print(all.join(" "));
-            print(passed.join(" "));
-            print("asked " + cm.getTriggerVar(name, "asked"));
-            await Engine.get().quit();
-          })();
-        }
-        export const clean = (): void => cm.clean();
-      `,
-    });
+    const run = await runKeys(`
+      const passed: string[] = [], all: string[] = [];
+      const name = cm.addCallback("KEYSTROKE_CB", (code) => void passed.push(code.toString(16)));
+      cm.addTrigger(name, ${JSON.stringify(join(folder, "key"))});
+      cm.addCallback("KEYSTROKE_CB", (code) => void all.push(code.toString(16)));
+      for (const [key, codes] of [["a", 3], ["ctrl_r", 5], ["ret", 3]] as const) {
+        const before = all.length;
+        await press(key);
+        while (all.length < before + codes) await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      print(all.join(" "));
+      print(passed.join(" "));
+      print("asked " + cm.getTriggerVar(name, "asked"));
+    `);
     assert.equal(run.status, 0, run.stderr);
     assert.equal(run.stderr, "");
     // Scan code set 2: A is 1c, right Ctrl e0 14, Enter 5a; f0 in front of the code of a key that is let go.
@@ -130,9 +112,6 @@ test("a trigger sees each code of a key, and passes those that it chooses", () =
 
 test("a trigger saves the machine and loads it again", () =>
   inFolder(async (folder) => {
-    const disk = join(folder, "disk.qcow2");
-    // A program that is no sanitizer build must not be given the sanitizer that these tests may run with.
-    execFileSync(QEMU_IMG, ["create", "-q", "-f", "qcow2", disk, "64M"], { env: { ...process.env, LD_PRELOAD: "" } });
     writeFileSync(
       join(folder, "machine.c"),
       makeTrigger(
@@ -146,41 +125,29 @@ test("a trigger saves the machine and loads it again", () =>
          return 0;`,
       ),
     );
-    const run = await runGuest({
-      task: "pattern",
-      qemuArgs: ["-drive", `file=${disk},if=virtio`],
-      script: (serial) => `
-        import { CallbackManager, Engine, readPa, writePa } from "rebox";
-        ${scriptPrelude(serial)}
-        let cm: CallbackManager;
-        export function initialize_callbacks(handle: number, print: (text: string) => void): void {
-          cm = new CallbackManager(handle);
-          const engine = Engine.get();
-          const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-          void (async () => {
-            const physical = BigInt((await untilTruth("pattern.done")).get("pattern.physical")!);
-            const name = cm.addCallback("CONTEXTCHANGE_CB", () => print("passed"));
-            cm.addTrigger(name, ${JSON.stringify(join(folder, "machine"))});
-            const wish = async (what: string) => {
-              cm.setTriggerVar(name, "said", 7);
-              cm.setTriggerVar(name, "wish", what);
-              while (cm.getTriggerVar(name, "said") === 7n) await sleep(10);
-              print(what + " " + BigInt.asIntN(64, cm.getTriggerVar(name, "said") as bigint));
-            };
-            await wish("empty");
-            await wish("save");
-            while (!(await engine.hmp("info snapshots")).includes("by trigger")) await sleep(20);
-            writePa(physical, Buffer.from("changed!"));
-            print(readPa(physical, 8).toString());
-            await wish("load");
-            while (readPa(physical, 8).toString() === "changed!") await sleep(20);
-            print("0x" + readPa(physical, 8).readBigUInt64LE().toString(16));
-            await engine.quit();
-          })();
-        }
-        export const clean = (): void => cm.clean();
+    const run = await runWithSnapshots(
+      folder,
+      `
+        const engine = Engine.get();
+        const name = cm.addCallback("CONTEXTCHANGE_CB", () => print("passed"));
+        cm.addTrigger(name, ${JSON.stringify(join(folder, "machine"))});
+        const wish = async (what: string) => {
+          cm.setTriggerVar(name, "said", 7);
+          cm.setTriggerVar(name, "wish", what);
+          while (cm.getTriggerVar(name, "said") === 7n) await sleep(10);
+          print(what + " " + BigInt.asIntN(64, cm.getTriggerVar(name, "said") as bigint));
+        };
+        await wish("empty");
+        await wish("save");
+        while (!(await engine.hmp("info snapshots")).includes("by trigger")) await sleep(20);
+        change();
+        const changed = value();
+        print(changed);
+        await wish("load");
+        while (value() === changed) await sleep(20);
+        print(value());
       `,
-    });
+    );
     assert.equal(run.status, 0, run.stderr);
-    assert.deepEqual(run.messages, ["empty -1", "save 0", "changed!", "load 0", run.truth.get("pattern.value")]);
+    assert.deepEqual(run.messages, ["empty -1", "save 0", CHANGED, "load 0", run.truth.get("pattern.value")]);
   }));

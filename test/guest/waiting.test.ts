@@ -70,3 +70,47 @@ test("while a callback is waited for, the machine can be paused and resumed, and
   assert.deepEqual(run.messages, ["state paused", "state running calls 1", "calls 3"]);
   assert.match(run.stderr, /on purpose/);
 });
+
+test("a memory callback that waits holds the guest behind the instruction of the access, and nothing is told twice", async () => {
+  const run = await watchSequence(
+    `
+      const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+      const begun: bigint[] = [];
+      const state = { writes: 0, wrong: [] as string[], blocks: 0 };
+      let next: bigint | undefined;
+      cm.addCallback(CallbackManager.INSN_BEGIN_CB, (_, vcpu) => {
+        if (!isInside(vcpu.RIP, vcpu)) return;
+        if (next !== undefined && next !== vcpu.RIP) state.wrong.push(next.toString(16) + " " + vcpu.RIP.toString(16));
+        next = undefined;
+        begun.push(vcpu.RIP);
+      });
+      cm.addCallback(CallbackManager.BLOCK_BEGIN_CB, (_, vcpu, tb) => {
+        if (tb.pc === at.loop && vcpu.CPL === 3n) state.blocks++;
+      });
+      cm.addCallback(CallbackManager.MEM_WRITE_CB, async (index) => {
+        const { RIP, CPL } = readCpu(index);
+        if (CPL !== 3n) return;
+        state.writes++;
+        await sleep(5);
+        next = readCpu(index).RIP;
+        // REP STOSB stays where it is until its last turn.
+        const size = next - RIP;
+        if (size > 15n || (size <= 0n && readVa(getRunningProcess(), RIP, 1)[0] !== 0xf3)) {
+          state.wrong.push(RIP.toString(16) + " held at " + next.toString(16));
+        }
+      }, { filter: { address: { from: at.buffer, to: at.buffer + 8192n } } });
+      Object.assign(globalThis, { state, begun });
+    `,
+    `
+      const { state, begun } = globalThis as unknown as { state: { writes: number, wrong: string[], blocks: number }, begun: bigint[] };
+      let stos = 0;
+      for (let i = 1; i < begun.length; i++) if (begun[i] === begun[i - 1]) stos++;
+      print("writes " + state.writes + " instructions " + (begun.length - stos) + " loops " + state.blocks + " wrong " + state.wrong);
+    `,
+  );
+  assert.equal(run.status, 0, run.stderr);
+  assert.equal(run.stderr, "");
+  // As exact.test.ts counts them: 13 stores into the buffer, 7 of them by REP STOSB, and 238 instructions.
+  assert.deepEqual(run.messages, ["writes 13 instructions 238 loops 99 wrong "]);
+  assert.equal(run.truth.get("exact.added"), "1");
+});

@@ -21,6 +21,8 @@ static void wait_for_go(const char *name)
     printf("rebox-guest: %s.poll=0x%llx\n", name, (unsigned long long)(uintptr_t)go_poll);
     printf("rebox-guest: %s.waits=%d\n", name, getpid());
     fflush(stdout);
+    /* Written, the page is this process' own: until then it may be the kernel's page of zeros. */
+    go = 0;
     while (go_poll() == 0) {
         usleep(5000);
     }

@@ -1,10 +1,9 @@
 import { Command } from "commander";
-import { ControlClient } from "../../shell/control-client";
 import { runLineShell, showAnswer } from "../../shell/line-shell";
 import { ExitStatus } from "../exit-status";
 import { chooseShell, type ShellOptions } from "../ui/choose-shell";
 import { getUiStatus, openUi } from "../ui/open-ui";
-import { UsageError } from "../usage-error";
+import { connectControl } from "./connect-control";
 
 interface AttachOptions extends ShellOptions {
   readonly json?: boolean;
@@ -34,7 +33,7 @@ export function createAttachCommand(
     .action(async (socket: string, lines: string[], { json = false, ...form }: AttachOptions) => {
       const hindrance = json || lines.length > 0 ? "--ui shows no lines that are given, and no JSON" : undefined;
       const terminal = chooseShell(form, { input, output: stdout }, hindrance);
-      const client = await connect(socket);
+      const client = await connectControl(socket);
       try {
         if (terminal) return onStatus(getUiStatus(await openUi(client, terminal, { showsOutput: true }), stderr));
         if (lines.length === 0) return await runLineShell(client, { input, output: stdout, json });
@@ -48,14 +47,4 @@ export function createAttachCommand(
         client.close();
       }
     });
-}
-
-async function connect(path: string): Promise<ControlClient> {
-  try {
-    return await ControlClient.connect(path);
-  } catch (error) {
-    const reason =
-      (error as NodeJS.ErrnoException).code === "EACCES" ? "it belongs to another user" : "nobody listens there";
-    throw new UsageError(`${path}: ${reason}; start the guest with rebox run --control ${path}`);
-  }
 }

@@ -5,6 +5,7 @@ import type { CheckResult } from "./check-result";
 import { checkDisk } from "./disk-check";
 import { checkFirmware } from "./firmware-check";
 import { checkGuest } from "./guest-check";
+import { examineGuest } from "./guest-doctor";
 import { checkNode } from "./node-check";
 import { checkPatches } from "./patches-check";
 import { checkQemu } from "./qemu-check";
@@ -22,11 +23,16 @@ export function createDoctorCommand(
   onStatus: (status: number) => void,
 ): Command {
   return new Command("doctor")
-    .summary("check that everything rebox needs is there")
-    .description("Checks that everything rebox needs is there, and says what to do where it is not.")
+    .summary("check that everything rebox needs is there, or why a guest cannot be read")
+    .description(
+      "Checks that everything rebox needs is there, and says what to do where it is not. With the socket of a guest that " +
+        "runs, looks for the guest's system step by step, and says on what evidence a step fails.",
+    )
+    .argument("[socket]", "the path that was given to rebox run --control")
     .helpOption("-h, --help", "show this help")
-    .option("--json", "print one JSON array of {name, status, detail, advice}")
-    .action((options: { json?: boolean }) => {
+    .option("--json", "print one JSON array of {name, status, detail, advice}; of a guest, evidence for detail")
+    .action(async (socket: string | undefined, options: { json?: boolean }) => {
+      if (socket !== undefined) return onStatus(await examineGuest(socket, options.json === true, stdout));
       const results = runChecks(projectFolder);
       stdout.write(options.json ? `${JSON.stringify(results, null, 2)}\n` : results.map(describeResult).join(""));
       onStatus(results.some((result) => result.status === "fail") ? ExitStatus.failure : ExitStatus.success);

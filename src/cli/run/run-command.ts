@@ -23,15 +23,15 @@ Example: rebox run --script scripts/my_script.ts --timeout 60 -- -m 512 -hda dis
  * Creates the command `rebox run`.
  *
  * @param environment the engine and the process
- * @param args rebox's own arguments, as they were given
  * @param qemuArgs what stands behind "--"; undefined when there is no "--"
  * @param onStatus receives the exit status
+ * @param args rebox's own arguments, `run` first, for the process behind the UI
  */
 export function createRunCommand(
   environment: RunEnvironment,
-  args: readonly string[],
   qemuArgs: readonly string[] | undefined,
   onStatus: (status: number) => void,
+  args: readonly string[] = [],
 ): Command {
   return new Command("run")
     .summary("boot a guest and run scripts in it")

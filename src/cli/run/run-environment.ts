@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events";
+import type { AttachRefusal } from "../../guest/linux/attach-error";
 import type { ScriptHost } from "../../scripts/script-host";
 import type { EnginePort } from "./engine-port";
 
@@ -10,6 +11,8 @@ export interface RunEnvironment {
   getApi(): object;
   /** Sets the profile for a guest's kernel that says too little about itself. */
   useProfile(path: string): void;
+  /** Tells how each attempt to find the guest's system ends; undefined stands for one that found it. */
+  watchAttaching(listener: (refusal: AttachRefusal | undefined) => void): void;
   /** Tells what a module handle stands for, before the script registers anything under it. */
   nameModule(handle: number, name: string): void;
   /** Lets a module's new version use the names of the old one's callbacks; returns what takes them back. */

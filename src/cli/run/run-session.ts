@@ -21,6 +21,7 @@ import { describeEnd, getEndDetail, getExitStatus, getRefusal, getSignalStatus, 
 import type { RunEnvironment } from "./run-environment";
 import type { RunPlan } from "./run-plan";
 import { createPermissionLookup } from "./script-trust";
+import { GuestWatch } from "./guest-watch";
 import { RunReporter } from "./run-reporter";
 import { findUncaughtOrigin } from "./uncaught-origin";
 
@@ -31,6 +32,7 @@ export class RunSession {
   private readonly people: NodeJS.WritableStream;
   private readonly reporter: RunReporter;
   private readonly scripts: ScriptHost;
+  private readonly guestWatch: GuestWatch;
   private engine: EnginePort | undefined;
   private reloader: ScriptReloader | undefined;
   private endMonitors: (() => void) | undefined;
@@ -65,6 +67,7 @@ export class RunSession {
     const messages = this.feed?.copyOf(people) ?? people;
     const problems = this.feed?.copyOf(stderr) ?? stderr;
     this.reporter = new RunReporter(messages, problems, this.log);
+    this.guestWatch = new GuestWatch(this.reporter);
     this.scripts = new ScriptHost({
       folders: plan.scriptFolders,
       getApi: () => environment.getApi(),
@@ -113,6 +116,7 @@ export class RunSession {
     this.watchEngine(this.engine);
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
     if (plan.profile !== undefined) environment.useProfile(plan.profile);
+    environment.watchAttaching((refusal) => this.guestWatch.note(refusal));
     this.watchScripts();
     setScriptHost(this.scripts);
     this.endMonitors = environment.serveMonitors(this.scripts);
@@ -235,6 +239,7 @@ export class RunSession {
     let status = isStopped ? getExitStatus(end) : ExitStatus.engineFault;
     this.console?.close();
     this.removeSocket();
+    this.guestWatch.end();
     reporter.end(status, getEndDetail(end));
     if (log?.writeFailure !== undefined) {
       reporter.say(`the JSON log ${this.plan.jsonFile} is incomplete: ${log.writeFailure.message}`);

@@ -1,8 +1,11 @@
 import { type Command, defineCommand } from "../command";
 import type { CommandValue } from "../command-result";
 import type { LinuxProcess } from "../../guest/linux/linux-process";
-import type { GuestSocket } from "../../guest/linux/socket";
+import type { SocketFacts } from "../../guest/linux/socket-facts";
+import { getGuest } from "../../guest/guest";
 import { getProcess } from "../process-choice";
+
+const SOCKET_COLUMNS = ["family", "type", "state", "local", "remote", "inode", "net"];
 
 interface Listing {
   readonly name: string;
@@ -12,15 +15,15 @@ interface Listing {
   list(process: LinuxProcess): { readonly [column: string]: CommandValue }[];
 }
 
-function describeEnd(family: GuestSocket["family"], address: string, port: number): string {
+function describeEnd(family: SocketFacts["family"], address: string, port: number): string {
   return family === "inet6" ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function describeSocket(socket: GuestSocket) {
-  const { descriptor, family, type, state, inode, path, kaddr } = socket;
+function describeSocket(socket: SocketFacts) {
+  const { family, type, state, inode, namespace, path, kaddr } = socket;
   const isInternet = family === "inet" || family === "inet6";
   return {
-    ...{ fd: descriptor, family, type, state, inode: String(inode), sock: kaddr },
+    ...{ family, type, state, inode: String(inode), net: namespace, sock: kaddr },
     local: isInternet ? describeEnd(family, socket.localAddress, socket.localPort) : path,
     remote: isInternet ? describeEnd(family, socket.remoteAddress, socket.remotePort) : "",
   };
@@ -58,11 +61,20 @@ const LISTINGS: readonly Listing[] = [
     aliases: ["netstat"],
     help: "Lists the sockets of a process.",
     columns: ["fd", "family", "type", "state", "local", "remote", "inode"],
-    list: (process) => process.sockets.map(describeSocket),
+    list: (process) => process.sockets.map((socket) => ({ fd: socket.descriptor, ...describeSocket(socket) })),
   },
 ];
 
-export const PROCESS_DETAIL_COMMANDS: readonly Command[] = LISTINGS.map(({ name, aliases, help, columns, list }) =>
+const ALL_SOCKETS = defineCommand({
+  name: "ss",
+  help:
+    "Lists all sockets of the guest, in all network namespaces.\n" +
+    "Also those that no process has, whose inode is 0: not accepted yet, being opened, or in TIME_WAIT.",
+  parse: (input) => input.end(),
+  run: () => ({ kind: "rows", columns: SOCKET_COLUMNS, rows: getGuest().getSockets().map(describeSocket) }),
+});
+
+const PROCESS_LISTINGS = LISTINGS.map(({ name, aliases, help, columns, list }) =>
   defineCommand({
     name,
     ...(aliases === undefined ? {} : { aliases }),
@@ -72,3 +84,5 @@ export const PROCESS_DETAIL_COMMANDS: readonly Command[] = LISTINGS.map(({ name,
     run: (text, session) => ({ kind: "rows", columns, rows: list(getProcess(text, session)) }),
   }),
 );
+
+export const PROCESS_DETAIL_COMMANDS: readonly Command[] = [...PROCESS_LISTINGS, ALL_SOCKETS];

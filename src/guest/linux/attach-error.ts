@@ -1,12 +1,20 @@
 /** The steps of finding a Linux kernel, in order. */
-export type AttachStep = "cpu" | "page-tables" | "image" | "symbols" | "types" | "processes";
+export type AttachStep = "cpu" | "image" | "page-tables" | "symbols" | "banner" | "types" | "processes";
+
+/** What an AttachError says, as plain data. */
+export interface AttachRefusal {
+  readonly step: AttachStep;
+  readonly evidence: string;
+  readonly advice: string;
+  readonly isEarly: boolean;
+}
 
 /**
  * No Linux kernel was found. `step` says how far it came, `evidence` on what it failed, `advice` what to try.
  *
  * `isEarly` tells that nothing speaks against Linux: the guest has not come far enough, and a later attempt may succeed.
  */
-export class AttachError extends Error {
+export class AttachError extends Error implements AttachRefusal {
   override readonly name = "AttachError";
 
   constructor(

@@ -17,6 +17,9 @@ const MOST_FOUND = 8_000_000;
 /** How many programs and libraries keep their symbols at hand. */
 const MOST_FILES = 256;
 
+/** How often a file without symbols is looked at again. */
+const MOST_TRIES = 16;
+
 /** A symbol with the module that it is of. */
 export interface ModuleSymbol extends GuestSymbol {
   readonly module: string;
@@ -34,7 +37,7 @@ export class GuestSymbols {
   readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
 
   #kept = 0;
-  readonly #files = new Map<string, SymbolTable>();
+  readonly #files = new Map<string, { readonly symbols: SymbolTable; readonly tries: number }>();
 
   readonly #start: bigint;
   readonly #end: bigint;
@@ -115,33 +118,44 @@ export class GuestSymbols {
   #loadUser(pgd: bigint): Loaded[] {
     const process = this.#guest.findProcess(pgd);
     if (!process) throw new RangeError(`no process has the address space 0x${pgd.toString(16)}`);
-    return findUserModules(process.memoryMap).map((module) => ({
-      module,
-      symbols: () => this.#readElf(process, module),
-    }));
+    const map = process.memoryMap;
+    return findUserModules(map).map((module) => {
+      const file = map.find(({ start }) => start === module.base)?.file ?? 0n;
+      return { module, symbols: () => this.#readElf(process, module, file) };
+    });
   }
 
-  /** Reads the dynamic symbols out of the memory of the process; none when the program has overwritten them. */
-  #readElf(process: LinuxProcess, module: GuestModule): SymbolTable {
-    const key = `${process.kaddr} ${process.startTimeNs} ${module.base} ${module.path}`;
+  /**
+   * Reads the symbols out of the file's pages that the kernel holds, else out of the memory of the process; none when the
+   * program has overwritten them.
+   */
+  #readElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
+    const key = `${process.kaddr} ${process.startTimeNs} ${module.base} ${module.path} ${file}`;
     const known = this.#files.get(key);
-    if (known) return known;
-    const space = this.#guest.kernel.space(process.pgd);
+    // A file that is just being mapped has little in memory yet.
+    if (known && (known.symbols.count > 0 || known.tries >= MOST_TRIES)) return known.symbols;
+    const symbols = this.#parseElf(process, module, file);
+    if (this.#files.size >= MOST_FILES) this.#files.clear();
+    this.#files.set(key, { symbols, tries: (known?.tries ?? 0) + 1 });
+    return symbols;
+  }
+
+  #parseElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
+    const { pageCache, kernel } = this.#guest;
+    const space = kernel.space(process.pgd);
     const readMemory = (address: bigint, size: number): Uint8Array | undefined => {
       const bytes = space.readSome(address, size);
       return bytes.length === size ? bytes : undefined;
     };
-    let symbols: SymbolTable;
+    const readFile = (offset: number, size: number): Uint8Array | undefined =>
+      file === 0n ? undefined : pageCache.find(file, BigInt(offset), size);
     try {
-      const elf = new Elf({ base: module.base, readMemory });
-      symbols = new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
+      const elf = new Elf({ base: module.base, readMemory, readFile });
+      return new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
-      symbols = NO_SYMBOLS;
+      return NO_SYMBOLS;
     }
-    if (this.#files.size >= MOST_FILES) this.#files.clear();
-    this.#files.set(key, symbols);
-    return symbols;
   }
 
   #read(address: bigint, key: string): ModuleSymbols {

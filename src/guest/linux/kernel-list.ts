@@ -22,13 +22,28 @@ export function* walkHashList(memory: VirtualMemory, head: bigint, what: string,
   yield* walk(memory, readNext(memory, head, what), 0n, what, offset);
 }
 
-function* walk(memory: VirtualMemory, first: bigint, end: bigint, what: string, offset: number): Iterable<bigint> {
+/**
+ * Walks the chain of a hash table from its first entry on. It ends with NULL, or with a number whose lowest bit is set, which
+ * tells which chain it is (include/linux/list_nulls.h).
+ */
+export function* walkHashChain(memory: VirtualMemory, first: bigint, what: string, offset: number): Iterable<bigint> {
+  yield* walk(memory, first, 0n, what, offset, true);
+}
+
+function* walk(
+  memory: VirtualMemory,
+  first: bigint,
+  end: bigint,
+  what: string,
+  offset: number,
+  endsOdd = false,
+): Iterable<bigint> {
   const distance = BigInt(offset);
   let at = first;
   // Brent's algorithm: an entry that is met again after a power of two of steps is a loop.
   let mark = 0n;
   let nextMark = 16;
-  for (let count = 0; at !== end; count++) {
+  for (let count = 0; at !== end && !(endsOdd && (at & 1n) === 1n); count++) {
     if (count >= LONGEST_LIST) throw new KernelDataError(what, at, `the list is longer than ${LONGEST_LIST} entries`);
     if (at === mark) throw new KernelDataError(what, at, "the list loops");
     if (count === nextMark) {

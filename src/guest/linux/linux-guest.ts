@@ -10,8 +10,11 @@ import type { LinuxKernel } from "./linux-kernel";
 import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
 import { readModuleTypes } from "./module-types";
+import { PageCache } from "./page-cache";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
+import type { SocketFacts } from "./socket-facts";
+import { listSockets } from "./socket-tables";
 import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./struct-view";
 import { TaskReader } from "./task-reader";
 
@@ -23,6 +26,7 @@ export class LinuxGuest {
   readonly symbols: GuestSymbols;
   #paths: PathReader | undefined;
   #maps: MemoryMapReader | undefined;
+  #pageCache: PageCache | undefined;
 
   constructor(readonly kernel: LinuxKernel) {
     this.tasks = new TaskReader(kernel);
@@ -37,6 +41,11 @@ export class LinuxGuest {
   get maps(): MemoryMapReader {
     this.#maps ??= new MemoryMapReader(this.kernel, this.paths);
     return this.#maps;
+  }
+
+  get pageCache(): PageCache {
+    this.#pageCache ??= new PageCache(this.kernel);
+    return this.#pageCache;
   }
 
   /** The guest's clock, as of its kernel's last tick. */
@@ -65,6 +74,16 @@ export class LinuxGuest {
   /** Lists the kernel modules, the one that was loaded last first. @throws KernelDataError */
   getKernelModules(): KernelModule[] {
     return listKernelModules(this.kernel);
+  }
+
+  /**
+   * Lists all sockets, in all network namespaces, also those that no process has: connections that nobody has accepted yet,
+   * that are only being opened, or in TIME_WAIT.
+   *
+   * @throws KernelDataError when a table of the kernel's is damaged
+   */
+  getSockets(): SocketFacts[] {
+    return listSockets(this.kernel);
   }
 
   /** Reads the kernel's log, oldest record first. @throws KernelDataError */

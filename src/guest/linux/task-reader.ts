@@ -1,4 +1,4 @@
-import type { VirtualMemory } from "../../memory/virtual-memory";
+import type { MemoryPlace, VirtualMemory } from "../../memory/virtual-memory";
 import { KernelDataError } from "./kernel-data-error";
 import { walkList } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
@@ -36,7 +36,7 @@ export class TaskReader {
   readonly #mm: number;
   readonly #flags: number;
   readonly #tasks: number;
-  readonly #pgd: number;
+  readonly #pgd: bigint;
 
   /** @throws MissingTypeError */
   constructor(kernel: LinuxKernel) {
@@ -49,9 +49,15 @@ export class TaskReader {
     this.#mm = kernel.offset("task_struct", "mm");
     this.#flags = kernel.offset("task_struct", "flags");
     this.#tasks = kernel.offset("task_struct", "tasks");
-    this.#pgd = kernel.offset("mm_struct", "pgd");
+    this.#pgd = BigInt(kernel.offset("mm_struct", "pgd"));
     const members = [this.#pid, this.#tgid, this.#comm + NAME_SIZE, this.#parent, this.#mm, this.#flags, this.#tasks];
     this.#size = Math.max(...members) + 8;
+  }
+
+  /** Where a task's facts are: offsets in task_struct, and that of pgd in mm_struct. */
+  get offsets(): Readonly<Record<"flags" | "mm" | "tid" | "tgid" | "name" | "pgd", number>> {
+    const [flags, mm, tid, tgid, name] = [this.#flags, this.#mm, this.#pid, this.#tgid, this.#comm];
+    return { flags, mm, tid, tgid, name, pgd: Number(this.#pgd) };
   }
 
   /**
@@ -61,17 +67,17 @@ export class TaskReader {
    * @throws KernelDataError when there is none
    */
   read(task: bigint): TaskFacts {
-    const view = this.#view(task);
-    const mm = this.#pointer(view, this.#mm);
+    const { view, offset } = this.#place(task);
+    const mm = this.#pointer(view, offset + this.#mm);
     return {
       kaddr: task,
-      tid: view.getInt32(this.#pid, true),
-      tgid: view.getInt32(this.#tgid, true),
-      name: readName(view, this.#comm),
-      parent: this.#pointer(view, this.#parent),
+      tid: view.getInt32(offset + this.#pid, true),
+      tgid: view.getInt32(offset + this.#tgid, true),
+      name: readName(view, offset + this.#comm),
+      parent: this.#pointer(view, offset + this.#parent),
       mm,
       pgd: this.#findPgd(mm),
-      isKernelThread: (view.getUint32(this.#flags, true) & PF_KTHREAD) !== 0,
+      isKernelThread: (view.getUint32(offset + this.#flags, true) & PF_KTHREAD) !== 0,
     };
   }
 
@@ -85,9 +91,9 @@ export class TaskReader {
     for (const task of walkList(this.#memory, head, "the list of tasks", this.#tasks)) yield this.read(task);
   }
 
-  #view(task: bigint): DataView {
+  #place(task: bigint): MemoryPlace {
     try {
-      return this.#memory.view(task, this.#size);
+      return this.#memory.place(task, this.#size);
     } catch (error) {
       throw new KernelDataError("a task_struct", task, (error as Error).message);
     }
@@ -99,20 +105,17 @@ export class TaskReader {
 
   #findPgd(mm: bigint): bigint {
     if (mm === 0n) return 0n;
-    const physicalMm = this.#memory.translate(mm + BigInt(this.#pgd));
-    const found = physicalMm < 0 ? undefined : this.#kernel.ram.findView(physicalMm, this.#memory.pointerSize);
-    if (!found) throw new KernelDataError("an mm_struct", mm, "nothing is mapped there");
-    const table =
-      this.#memory.pointerSize === 8
-        ? found.view.getBigUint64(found.offset, true)
-        : BigInt(found.view.getUint32(found.offset, true));
+    let table: bigint;
+    try {
+      table = this.#memory.pointer(mm + this.#pgd);
+    } catch {
+      throw new KernelDataError("an mm_struct", mm, "nothing is mapped there");
+    }
     const physical = this.#memory.translate(table);
-    if (physical < 0)
-      throw new KernelDataError(
-        "an mm_struct",
-        mm,
-        `its page table is at 0x${table.toString(16)}, where nothing is mapped`,
-      );
+    if (physical < 0) {
+      const what = `its page table is at 0x${table.toString(16)}, where nothing is mapped`;
+      throw new KernelDataError("an mm_struct", mm, what);
+    }
     return BigInt(physical);
   }
 }

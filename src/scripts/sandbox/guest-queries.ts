@@ -40,6 +40,7 @@ export const GUEST_QUERIES: Readonly<Record<string, Query>> = {
   task: [["bigint"], (guest, kaddr: bigint) => guest.tasks.read(kaddr)],
   tasks: [[], (guest) => [...guest.tasks.list()]],
   kernelModules: [[], (guest) => guest.getKernelModules()],
+  sockets: [[], (guest) => guest.getSockets()],
   kernelLog: [[], (guest) => guest.getKernelLog()],
   clock: [[], (guest) => guest.clock],
   findSymbol: [["string"], (guest, name: string) => guest.kernel.findSymbol(name)],

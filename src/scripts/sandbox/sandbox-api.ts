@@ -7,6 +7,8 @@ type Signature = readonly (Kind | `${Kind}?`)[];
  * sandbox.
  */
 export const CALLED: Readonly<Record<string, Signature>> = {
+  diagnoseGuest: [],
+  findGuestRefusal: [],
   findPa: ["bigint", "bigint"],
   getBlockCount: [],
   getOsBits: [],
@@ -15,6 +17,8 @@ export const CALLED: Readonly<Record<string, Signature>> = {
   listCallbacks: [],
   listCommands: [],
   listModules: [],
+  getSystemCallEntries: [],
+  getSystemCalls: [],
   getSystemTime: [],
   readIoPort: ["number", "number"],
   setBlockCounting: ["boolean"],

@@ -2,7 +2,7 @@
  * A program with shared libraries: says where its own and its libraries' symbols are, then loads and unloads one more.
  *
  *   greeter stay FILE          prints "rebox-guest: greeter.<symbol>=<address>", creates the file and stays
- *   greeter load TIMES [now]   opens and closes a library; "rebox-act: NUMBER dlopen|dlclose pid=... base=... path=..."
+ *   greeter load TIMES [now]   opens, calls and closes a library; "rebox-act: NUMBER dlopen|dlclose pid=... base=... path=..."
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,6 +33,14 @@ static struct link_map *load(void)
         exit(1);
     }
     return library;
+}
+
+/* Calls what the library is there for. */
+static int answer(struct link_map *library)
+{
+    int (*function)(void) = (int (*)(void))(uintptr_t)dlsym(library, "guest_answer");
+
+    return function == NULL ? 0 : function();
 }
 
 static int stay(const char *ready)
@@ -77,6 +85,9 @@ int main(int argc, char **argv)
         struct link_map *library = load();
 
         bases[i] = (unsigned long long)(uintptr_t)library->l_addr;
+        if (answer(library) != 42) {
+            return 1;
+        }
         dlclose(library);
     }
     /* All at the end: nothing but opening and closing happens before. */

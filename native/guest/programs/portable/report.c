@@ -138,9 +138,26 @@ static void report_threads(const char *path)
     each_number(path, report_thread);
 }
 
+/* What a process' network has that is not this program's own. */
+static void report_network(const char *path)
+{
+    static const char *const FILES[] = { "net/tcp", "net/tcp6", "net/udp", "net/udp6", "net/unix", "net/raw", "net/raw6",
+                                         "net/packet", "net/netlink", NULL };
+    char link[512], own[64] = "", its[64] = "";
+
+    snprintf(link, sizeof(link), "%.200s/ns/net", path);
+    if (readlink("/proc/self/ns/net", own, sizeof(own) - 1) < 0 || readlink(link, its, sizeof(its) - 1) < 0 ||
+        strcmp(own, its) == 0) {
+        return;
+    }
+    for (int i = 0; FILES[i] != NULL; i++) {
+        report_below(path, FILES[i], report_file);
+    }
+}
+
 static void report_process(const char *path)
 {
-    static const char *const FILES[] = { "stat", "status", "comm", "cmdline", "maps", "environ", "mountinfo", NULL };
+    static const char *const FILES[] = { "stat", "status", "comm", "cmdline", "maps", "environ", "mountinfo", "stack", NULL };
     static const char *const LINKS[] = { "exe", "cwd", "root", "ns/pid", "ns/mnt", "ns/net", NULL };
 
     for (int i = 0; FILES[i] != NULL; i++) {
@@ -149,6 +166,7 @@ static void report_process(const char *path)
     for (int i = 0; LINKS[i] != NULL; i++) {
         report_below(path, LINKS[i], report_link);
     }
+    report_network(path);
     report_below(path, "task", report_threads);
     report_below(path, "fd", report_descriptors);
     report_below(path, "fdinfo", report_descriptor_facts);

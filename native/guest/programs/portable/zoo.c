@@ -9,8 +9,11 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/if_ether.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -281,42 +284,99 @@ static int unix_socket(int type, const char *name, size_t size)
     return bound_socket(AF_UNIX, type, &address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
 }
 
+static void raise_loopback(void)
+{
+    struct ifreq loopback = { .ifr_name = "lo" };
+    int any = socket(AF_INET, SOCK_DGRAM, 0);
+
+    check(ioctl(any, SIOCGIFFLAGS, &loopback), "lo");
+    loopback.ifr_flags |= IFF_UP;
+    check(ioctl(any, SIOCSIFFLAGS, &loopback), "lo");
+    close(any);
+}
+
+static int connected_socket(int family, const void *address, socklen_t size)
+{
+    int client = socket(family, SOCK_STREAM, 0);
+
+    check(client, "socket");
+    check(connect(client, address, size), "connect");
+    return client;
+}
+
+/*
+ * Connections that no process has: one that is not accepted, one that both sides have closed, and one whose listener wants
+ * data before it takes it for one.
+ */
+static void leave_connections(int family, int listening, const void *address, socklen_t size)
+{
+    int seconds = 100;
+    int client = connected_socket(family, address, size);
+    int accepted = accept(listening, NULL, NULL);
+
+    check(accepted, "accept");
+    close(client);
+    close(accepted);
+    connected_socket(family, address, size);
+    check(setsockopt(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)), "TCP_DEFER_ACCEPT");
+    connected_socket(family, address, size);
+}
+
 static void be_networked(const char *name)
 {
     struct sockaddr_in tcp = ip_address(7001), udp = ip_address(7003), peer = ip_address(7004);
     struct sockaddr_in6 tcp6 = { .sin6_family = AF_INET6, .sin6_port = htons(7002), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
     struct sockaddr_in6 udp6 = { .sin6_family = AF_INET6, .sin6_port = htons(7005), .sin6_addr = IN6ADDR_ANY_INIT };
-    struct ifreq loopback = { .ifr_name = "lo" };
-    int listening, client, datagrams, pair[2];
+    struct sockaddr_nl routes = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+    struct sockaddr_un path = { .sun_family = AF_UNIX, .sun_path = "/tmp/zoo socket" };
+    int listening, datagrams, pair[2];
 
     name_process(name);
-    listening = socket(AF_INET, SOCK_DGRAM, 0);
-    check(ioctl(listening, SIOCGIFFLAGS, &loopback), "lo");
-    loopback.ifr_flags |= IFF_UP;
-    check(ioctl(listening, SIOCSIFFLAGS, &loopback), "lo");
-    close(listening);
-
+    raise_loopback();
     listening = bound_socket(AF_INET, SOCK_STREAM, &tcp, sizeof(tcp));
     check(listen(listening, 5), "listen");
-    client = socket(AF_INET, SOCK_STREAM, 0);
-    check(connect(client, (struct sockaddr *)&tcp, sizeof(tcp)), "connect");
+    connected_socket(AF_INET, &tcp, sizeof(tcp));
     check(accept(listening, NULL, NULL), "accept");
+    leave_connections(AF_INET, listening, &tcp, sizeof(tcp));
     datagrams = bound_socket(AF_INET, SOCK_DGRAM, &udp, sizeof(udp));
     check(connect(datagrams, (struct sockaddr *)&peer, sizeof(peer)), "connect");
+    check(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP), "raw socket");
     /* A kernel without IPv6, or with it as a module, is as good. */
     if (access("/proc/net/tcp6", F_OK) == 0) {
         listening = bound_socket(AF_INET6, SOCK_STREAM, &tcp6, sizeof(tcp6));
         check(listen(listening, 5), "listen");
-        client = socket(AF_INET6, SOCK_STREAM, 0);
-        check(connect(client, (struct sockaddr *)&tcp6, sizeof(tcp6)), "connect");
+        connected_socket(AF_INET6, &tcp6, sizeof(tcp6));
         check(accept(listening, NULL, NULL), "accept");
+        leave_connections(AF_INET6, listening, &tcp6, sizeof(tcp6));
         bound_socket(AF_INET6, SOCK_DGRAM, &udp6, sizeof(udp6));
+        check(socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6), "raw socket");
     }
     /* Debian's kernels have unix sockets built in; the first name is a path, the second abstract. */
     listening = unix_socket(SOCK_STREAM, "/tmp/zoo socket", sizeof("/tmp/zoo socket"));
     check(listen(listening, 5), "listen");
+    /* Nobody accepts it. */
+    connected_socket(AF_UNIX, &path, sizeof(path));
     unix_socket(SOCK_DGRAM, "\0abstract\033[31m%n", sizeof("\0abstract\033[31m%n") - 1);
     check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), "socketpair");
+    bound_socket(AF_NETLINK, SOCK_RAW, &routes, sizeof(routes));
+    /* Kernels may have these as a module. */
+    socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+    socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ARP));
+    hold();
+}
+
+/* The same address as another's, in a network of its own. */
+static void be_elsewhere(const char *name)
+{
+    struct sockaddr_in tcp = ip_address(7001), udp = ip_address(7003);
+
+    name_process(name);
+    check(unshare(CLONE_NEWNET), "unshare");
+    raise_loopback();
+    check(listen(bound_socket(AF_INET, SOCK_STREAM, &tcp, sizeof(tcp)), 5), "listen");
+    connected_socket(AF_INET, &tcp, sizeof(tcp));
+    bound_socket(AF_INET, SOCK_DGRAM, &udp, sizeof(udp));
+    unix_socket(SOCK_DGRAM, "\0elsewhere", sizeof("\0elsewhere") - 1);
     hold();
 }
 
@@ -350,6 +410,7 @@ int main(int argc, char **argv)
     start("mapped", be_mapped, "mapped");
     start("opener", be_opener, "opener");
     start("networked", be_networked, "networked");
+    start("elsewhere", be_elsewhere, "elsewhere");
     /* The one that only forked twice leaves nothing behind; the zombie stays. */
     usleep(20000);
     name_process("zoo keeper");

@@ -60,6 +60,10 @@ class Guest {
     return freezeEntries(askGuest(this.#id, "kernelLog"));
   }
 
+  getSockets(): unknown {
+    return freezeEntries(askGuest(this.#id, "sockets"));
+  }
+
   struct(name: string, address: bigint, types?: { readonly module: string }): GuestStruct {
     const type = `${types?.module ?? ""}\n${name}`;
     askGuest(this.#id, "checkType", type);

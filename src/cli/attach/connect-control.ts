@@ -1,0 +1,17 @@
+import { ControlClient } from "../../shell/control-client";
+import { UsageError } from "../usage-error";
+
+/**
+ * Connects to the engine that `rebox run --control PATH` runs.
+ *
+ * @throws UsageError that says why nobody answers there
+ */
+export async function connectControl(path: string): Promise<ControlClient> {
+  try {
+    return await ControlClient.connect(path);
+  } catch (error) {
+    const reason =
+      (error as NodeJS.ErrnoException).code === "EACCES" ? "it belongs to another user" : "nobody listens there";
+    throw new UsageError(`${path}: ${reason}; start the guest with rebox run --control ${path}`);
+  }
+}

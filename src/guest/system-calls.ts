@@ -1,0 +1,66 @@
+import { type Cpu, getCpus, type RegisterName } from "./cpu";
+import { getGuest } from "./guest";
+import type { LinuxKernel } from "./linux/linux-kernel";
+import type { SystemCall } from "./linux/system-call";
+import { listSystemCalls } from "./linux/system-call-list";
+import type { SystemCallEntry } from "./system-call-entry";
+
+const WIDE: readonly RegisterName[] = ["RDI", "RSI", "RDX", "R10", "R8", "R9"];
+const NARROW: readonly RegisterName[] = ["EBX", "ECX", "EDX", "ESI", "EDI"];
+const INT_80 = 0x80;
+
+const lists = new WeakMap<LinuxKernel, SystemCall[]>();
+
+/**
+ * Lists the system calls that the guest's kernel has: their numbers, its own names for them, and their parameters as far as
+ * it describes them. The first call for a kernel takes some 50 ms.
+ *
+ * @throws AttachError when the guest runs no kernel that rebox knows
+ */
+export function getSystemCalls(): readonly SystemCall[] {
+  const { kernel } = getGuest();
+  let list = lists.get(kernel);
+  if (!list) {
+    list = listSystemCalls(kernel);
+    lists.set(kernel, list);
+  }
+  return list;
+}
+
+/**
+ * Lists where programs enter the guest's kernel with a system call. A hook (addr) at one of these addresses sees the call
+ * with all of its arguments, in the process that makes it.
+ *
+ * @throws AttachError when the guest runs no kernel that rebox knows
+ */
+export function getSystemCallEntries(): SystemCallEntry[] {
+  const { kernel } = getGuest();
+  const cpu = getCpus().find(({ LSTAR, SYSENTER_EIP }) => LSTAR !== 0n || SYSENTER_EIP !== 0n) ?? (getCpus()[0] as Cpu);
+  const isWide = kernel.bits === 64;
+  const gate = findGate(kernel, cpu);
+  // arch/x86/entry/entry_64.S, entry_64_compat.S, entry_32.S say which register holds what.
+  const entries: (SystemCallEntry | false)[] = [
+    isWide && { instruction: "syscall", bits: 64, address: cpu.LSTAR, number: "RAX", arguments: WIDE },
+    isWide && {
+      ...{ instruction: "syscall", bits: 32, address: cpu.CSTAR, number: "EAX" },
+      ...{ arguments: ["EBX", "EBP", "EDX", "ESI", "EDI"], sixthAt: "ESP" },
+    },
+    {
+      ...{ instruction: "sysenter", bits: 32, address: cpu.SYSENTER_EIP, number: "EAX" },
+      ...{ arguments: NARROW, sixthAt: "EBP" },
+    },
+    { instruction: "int 0x80", bits: 32, address: gate, number: "EAX", arguments: [...NARROW, "EBP"] },
+  ];
+  return entries.filter((entry) => entry !== false && entry.address !== 0n) as SystemCallEntry[];
+}
+
+/** Reads the handler that programs may call by int 0x80 (Intel SDM volume 3, 6.11 and 6.14.1); 0n when there is none. */
+function findGate({ memory, bits }: LinuxKernel, cpu: Cpu): bigint {
+  const size = bits === 64 ? 16 : 8;
+  if (Number(cpu.IDT_LIMIT) < (INT_80 + 1) * size - 1) return 0n;
+  const gate = memory.readSome(cpu.IDT_BASE + BigInt(INT_80 * size), size);
+  // Present, and open to user mode.
+  if (gate.length < size || ((gate[5] as number) & 0xe0) !== 0xe0) return 0n;
+  const low = BigInt(gate.readUInt16LE(0)) | (BigInt(gate.readUInt16LE(6)) << 16n);
+  return bits === 64 ? (BigInt(gate.readUInt32LE(8)) << 32n) | low : low;
+}
