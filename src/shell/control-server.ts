@@ -39,7 +39,9 @@ type Reply = LineAnswer | { readonly answers: readonly LineAnswer[] } | LineComp
 /** Lets other programs of the same user open shells on this engine, through a unix socket. Each has a session of its own. */
 export class ControlServer {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Map<Socket, CommandSession>();
+  /** Ends the hold of a callback, while there is one. */
+  #release: (() => void) | undefined;
 
   private constructor(
     private readonly path: string,
@@ -74,10 +76,32 @@ export class ControlServer {
     return control;
   }
 
+  /**
+   * Holds a callback, and the guest with it, until an attached shell lets it go by cont or a step, or the last one has left.
+   * Without any, it waits for one.
+   */
+  hold(): Promise<void> {
+    return new Promise((resolve) => {
+      const previous = this.#release;
+      this.#setRelease(() => {
+        this.#setRelease(undefined);
+        previous?.();
+        resolve();
+      });
+    });
+  }
+
+  #setRelease(release: (() => void) | undefined): void {
+    this.#release = release;
+    for (const session of this.#sessions.values()) session.release = release;
+    this.feed?.setHeld(release !== undefined);
+  }
+
   /** Ends all connections and removes the socket. */
   close(): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.end();
+    this.#release?.();
+    for (const socket of this.#sessions.keys()) socket.end();
     rmSync(this.path, { force: true });
   }
 
@@ -93,12 +117,14 @@ export class ControlServer {
       if (event.event === "state" || socket.writableLength < LARGEST_BACKLOG) tell(event);
     };
     let pending = 0;
-    this.#sockets.add(socket);
+    this.#sessions.set(socket, session);
+    session.release = this.#release;
     // The other side may go at any time.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
-      this.#sockets.delete(socket);
+      this.#sessions.delete(socket);
       target.close();
+      if (this.#sessions.size === 0) this.#release?.();
     });
     socket.on("data", (bytes: Buffer) => {
       const at = bytes.lastIndexOf(10);

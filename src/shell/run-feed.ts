@@ -12,8 +12,10 @@ export type RunEvent =
   | {
       readonly event: "state";
       readonly state: EngineState;
-      /** How often the machine has been paused so far. */
+      /** How often the machine has been paused or held so far. */
       readonly stops: number;
+      /** Whether a callback holds it for the shells that are attached. */
+      readonly isHeld: boolean;
       /** Whether the console takes what is typed. */
       readonly hasConsole: boolean;
     }
@@ -28,6 +30,7 @@ export class RunFeed {
   #timer: NodeJS.Timeout | undefined;
   #state: EngineState = "created";
   #stops = 0;
+  #isHeld = false;
   /** Takes what is typed for the guest's console, if it has one here. */
   sendToConsole: ((text: string) => void) | undefined;
 
@@ -47,6 +50,14 @@ export class RunFeed {
     if (state === "paused") this.#stops++;
     this.#state = state;
     // What was printed before belongs before.
+    this.#flush();
+    this.#tell(this.#describe());
+  }
+
+  /** Is told that a callback holds the machine, or no longer does. */
+  setHeld(isHeld: boolean): void {
+    if (isHeld) this.#stops++;
+    this.#isHeld = isHeld;
     this.#flush();
     this.#tell(this.#describe());
   }
@@ -76,7 +87,7 @@ export class RunFeed {
 
   #describe(): RunEvent {
     const hasConsole = this.sendToConsole !== undefined;
-    return { event: "state", state: this.#state, stops: this.#stops, hasConsole };
+    return { event: "state", state: this.#state, stops: this.#stops, isHeld: this.#isHeld, hasConsole };
   }
 
   #add(event: "console" | "output", text: string): void {

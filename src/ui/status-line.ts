@@ -5,7 +5,6 @@ import type { Span } from "./styled-line";
 
 interface Status {
   readonly cpu: number;
-  readonly isHeld: boolean;
   readonly process?: { readonly pid: number; readonly name: string };
   readonly running?: { readonly pid: number; readonly name: string };
 }
@@ -14,10 +13,16 @@ interface Status {
 export class StatusLine {
   /** The machine's state, as the engine says. */
   state = "";
+  /** Whether a callback holds the machine. */
+  isHeld = false;
   /** The line that is being carried out, if one is. */
   waitsFor: string | undefined;
   #status: Status | undefined;
   #hits = 0;
+
+  get isRunning(): boolean {
+    return this.state === "running" && !this.isHeld;
+  }
 
   wants(): readonly string[] {
     return ["status", "bl"];
@@ -31,9 +36,9 @@ export class StatusLine {
 
   /** @param width in cells */
   render(width: number): Span[] {
-    const { cpu = 0, isHeld = false, process, running } = this.#status ?? {};
+    const { cpu = 0, process, running } = this.#status ?? {};
     const parts = [
-      `rebox: ${isHeld ? "held by a callback" : this.state}`,
+      `rebox: ${this.isHeld ? "held by a callback" : this.state}`,
       `vCPU ${cpu}`,
       running ? `${running.name}:${running.pid}` : "no process",
       ...(process ? [`looking at ${process.name}:${process.pid}`] : []),

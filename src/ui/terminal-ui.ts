@@ -85,7 +85,7 @@ export class TerminalUi {
       (line) => void this.#run(line),
       (words) => this.#say(`${words.join("  ")}\n`),
     );
-    const getMoment = () => ({ isRunning: this.#status.state === "running", stops: this.#stops });
+    const getMoment = () => ({ isRunning: this.#status.isRunning, stops: this.#stops });
     const statusLine = { pane: this.#status, size: { width: 0, height: 0 } };
     const getShown = () => [statusLine, ...this.#desk.list()];
     this.#view = new GuestView(target, getMoment, getShown, () => this.#draw());
@@ -122,6 +122,7 @@ export class TerminalUi {
   #receive(event: RunEvent): void {
     if (event.event === "state") {
       this.#status.state = event.state;
+      this.#status.isHeld = event.isHeld;
       this.#stops = event.stops;
       this.#console.isConnected = event.hasConsole;
       this.#view.refresh();
@@ -218,7 +219,7 @@ export class TerminalUi {
   }
 
   #interrupt(): void {
-    const isIdle = this.#waiting.length === 0 && this.#status.state !== "running";
+    const isIdle = this.#waiting.length === 0 && !this.#status.isRunning;
     if (isIdle) this.#line.cancel();
     else void this.target.interrupt().then((answer) => this.#show(answer));
   }

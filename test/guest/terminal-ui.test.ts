@@ -8,11 +8,11 @@ type Row = Record<string, string>;
 
 /** Waits until the panes show the guest where it stands now. */
 async function readPanes(run: UiRun, terminal: TmuxTerminal = run.terminal): Promise<ShownGuest> {
-  const rip = (await run.monitorRegisters()).get("RIP");
-  const rows = await terminal.until("the place where the guest stands", (screen, shown) => {
+  const rows = await terminal.until("the place where the guest stands", async (screen, shown) => {
+    if (!/rebox: paused/.test(screen) || screen.includes("sampled") || screen.includes("waits for")) return false;
     const { registers, code } = terminal.read(shown);
-    const isThere = registers.get("RIP") === rip && code.some(({ address, isCurrent }) => isCurrent && address === rip);
-    return isThere && /rebox: paused/.test(screen) && !screen.includes("sampled") && !screen.includes("waits for");
+    const rip = (await run.monitorRegisters()).get("RIP");
+    return registers.get("RIP") === rip && code.some(({ address, isCurrent }) => isCurrent && address === rip);
   });
   return terminal.read(rows);
 }
@@ -26,6 +26,44 @@ async function stopAtRead(run: UiRun): Promise<void> {
   run.client.sendToConsole("ls\r");
   await run.untilState("paused");
 }
+
+test("startShell() in a callback holds the guest for the UI, until a command lets it go", async () => {
+  const script = `
+    import { ALL_PROCESSES, BP, startShell, waitForGuest } from "rebox";
+    export function initialize_callbacks(_: number, print: (text: string) => void): void {
+      void waitForGuest().then(() => {
+        new BP("kernel!ksys_read", ALL_PROCESSES, {
+          isOneShot: true,
+          func: async () => {
+            print("held");
+            await startShell();
+            print("let go");
+          },
+        });
+      });
+    }
+    export const clean = (): void => {};
+  `;
+  await UiRun.with({ columns: 200, rows: 60, script }, async (run) => {
+    const { terminal } = run;
+    const rows = await terminal.until("the hold", (screen) => {
+      return screen.startsWith("rebox: held by a callback") && screen.includes("=>") && !screen.includes("sampled");
+    });
+    const [{ address }] = await run.data<[Row]>("ln kernel!ksys_read");
+    assert.equal(terminal.read(rows).registers.get("RIP"), BigInt(address!));
+    assert.equal(terminal.read(rows).code.find(({ isCurrent }) => isCurrent)?.address, BigInt(address!));
+    assert.equal(rows.join("\n").includes("let go"), false);
+    await terminal.press("F11");
+    await terminal.until(
+      "the step",
+      (screen) => screen.includes("[script] let go") && screen.startsWith("rebox: paused"),
+    );
+    const next = (await run.monitorRegisters()).get("RIP")!;
+    assert.ok(next > BigInt(address!) && next <= BigInt(address!) + 15n);
+    await terminal.press("F5");
+    await run.untilGuestPrompt();
+  });
+});
 
 test("at a breakpoint the panes show what QEMU's own monitor says, and a step marks what it has changed", async () => {
   await UiRun.with({ columns: 110, rows: 44 }, async (run) => {

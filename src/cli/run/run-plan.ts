@@ -46,6 +46,8 @@ export interface RunPlan {
   readonly monitorSocket: string | undefined;
   readonly controlSocket: string | undefined;
   readonly hasShell: boolean;
+  /** Another process shows the UI. */
+  readonly isBehindUi: boolean;
   readonly timeoutMs: number | undefined;
   readonly jsonFile: string | undefined;
   readonly callbackLimitMs: number | undefined;
@@ -94,6 +96,7 @@ export function createRunPlan(
     scriptFolders: [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder],
     monitorSocket: typeof monitor === "object" ? monitor.socket : undefined,
     controlSocket: control === undefined ? undefined : checkSocketPath(control, "--control"),
+    isBehindUi: options.behindUi !== undefined,
     // The shell is in the UI then.
     hasShell: (options.shell ?? false) && options.behindUi === undefined,
     timeoutMs: options.timeout,

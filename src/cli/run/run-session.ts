@@ -4,7 +4,7 @@ import { setCommonSession } from "../../commands/run-command-line";
 import { ControlServer } from "../../shell/control-server";
 import { RunFeed } from "../../shell/run-feed";
 import { SerialConsole } from "../../shell/serial-console";
-import { openShell, setShellApi } from "../../shell/start-shell";
+import { openShell, setShellApi, setShellHold } from "../../shell/start-shell";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/script-error";
@@ -139,6 +139,8 @@ export class RunSession {
     if (plan.controlSocket !== undefined) {
       await prepareMonitorSocket(plan.controlSocket, "--control");
       this.control = await ControlServer.listen(plan.controlSocket, api, this.feed);
+      // Standard input is nobody's there.
+      if (plan.isBehindUi) setShellHold(() => this.control?.hold() ?? Promise.resolve());
     }
     if (plan.hasShell) {
       openShell(new CommandSession(api), { output: this.people }).catch((error: unknown) =>

@@ -48,7 +48,6 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       const running = session.findRunningProcess();
       const data = {
         state,
-        isHeld: session.release !== undefined,
         cpu: session.cpuIndex,
         pgd: session.pgd,
         process: session.process && { ...session.process },
