@@ -3,10 +3,11 @@ const MOST_LINES = 5000;
 /** In cells; what is written behind that is dropped. */
 const WIDEST = 1000;
 /** A sequence that does not end is taken for text after that many characters. */
-const LONGEST_SEQUENCE = 64;
-/** CSI, OSC and other sequences of ECMA-48; of a string (OSC, DCS) everything up to its end. */
-// eslint-disable-next-line no-control-regex -- sequences are made of control characters
-const SEQUENCE = /^\x1b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])/;
+const LONGEST_SEQUENCE = 4096;
+/** CSI, then strings (OSC, DCS) up to their end or what cancels them, then the others of ECMA-48, 5.3 to 5.6. */
+const SEQUENCE =
+  // eslint-disable-next-line no-control-regex -- sequences are made of control characters
+  /^\x1b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|(?=\x1b[^\\]))|[ -/]+[0-~]|[0-OQ-WYZ\\`-~])/;
 
 /**
  * Lines of text out of what a guest writes to its console: carriage return, backspace and the erasing of a line take effect,

@@ -9,6 +9,7 @@ import { CommandLine } from "./command-line";
 import { GuestView } from "./guest-view";
 import { type Key, KeyReader } from "./key-reader";
 import { type Action, describeKeys, findAction, findPaneAction } from "./keys";
+import { LineQueue } from "./line-queue";
 import { PANE_NAMES, type PaneName } from "./layout";
 import { PaneDesk } from "./pane-desk";
 import { CodePane } from "./panes/code-pane";
@@ -54,7 +55,7 @@ export class TerminalUi {
   readonly #console = new ConsolePane();
   readonly #output = new TextPane("output");
   readonly #shell = new TextPane("shell");
-  readonly #waiting: string[] = [];
+  readonly #queue: LineQueue;
   #stops = 0;
   #isHelpShown = false;
   #isNextKeyTyped = false;
@@ -80,9 +81,17 @@ export class TerminalUi {
     const texts = { console: this.#console, output: this.#output, shell: this.#shell };
     this.#desk = new PaneDesk({ ...panes, ...texts }, this.#screen);
     this.#desk.choose("line");
+    this.#queue = new LineQueue(
+      target,
+      (line) => {
+        this.#status.waitsFor = line;
+        this.#say(`${toPlainText(target.prompt)}${line}\n`);
+      },
+      (answer) => this.#handleAnswer(answer),
+    );
     this.#line = new CommandLine(
       target,
-      (line) => void this.#run(line),
+      (line) => this.#queue.add(line),
       (words) => this.#say(`${words.join("  ")}\n`),
     );
     const getMoment = () => ({ isRunning: this.#status.isRunning, stops: this.#stops });
@@ -170,10 +179,10 @@ export class TerminalUi {
 
   #act(action: Action): void {
     const line = LINES[action];
-    if (line !== undefined) void this.#run(line);
+    if (line !== undefined) this.#queue.add(line);
     else if (action === "help") this.#isHelpShown = true;
     else if (action === "pause") this.#interrupt();
-    else if (action === "quit") void this.#run("quit");
+    else if (action === "quit") this.#queue.add("quit");
     else if (action === "breakpoint") this.#toggleBreakpoint();
     else if (action === "goTo") this.#askAddress();
     else if (action === "redraw") this.#screen.forget();
@@ -206,28 +215,22 @@ export class TerminalUi {
     this.#view.refresh();
   }
 
-  /** Carries out a line, and shows it with its answer. */
-  async #run(line: string): Promise<void> {
-    this.#waiting.push(line);
-    this.#status.waitsFor = this.#waiting[0];
-    this.#say(`${toPlainText(this.target.prompt)}${line}\n`);
-    const answer = await this.target.run(line);
-    this.#waiting.shift();
-    this.#status.waitsFor = this.#waiting[0];
+  #handleAnswer(answer: LineAnswer): void {
+    this.#status.waitsFor = undefined;
     this.#show(answer);
     if (this.target.isOver) this.#end(findData<{ ends?: string }>(answer)?.ends === "shell" ? "left" : "over");
   }
 
   #interrupt(): void {
-    const isIdle = this.#waiting.length === 0 && !this.#status.isRunning;
+    const isIdle = this.#queue.current === undefined && !this.#status.isRunning;
     if (isIdle) this.#line.cancel();
     else void this.target.interrupt().then((answer) => this.#show(answer));
   }
 
   #toggleBreakpoint(): void {
     const { selected, selectedBreakpoint } = this.#code;
-    if (selectedBreakpoint !== undefined) void this.#run(`bc ${selectedBreakpoint}`);
-    else if (selected !== undefined) void this.#run(`bp ${selected}`);
+    if (selectedBreakpoint !== undefined) this.#queue.add(`bc ${selectedBreakpoint}`);
+    else if (selected !== undefined) this.#queue.add(`bp ${selected}`);
   }
 
   #askAddress(): void {

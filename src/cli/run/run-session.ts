@@ -139,14 +139,19 @@ export class RunSession {
     if (plan.controlSocket !== undefined) {
       await prepareMonitorSocket(plan.controlSocket, "--control");
       this.control = await ControlServer.listen(plan.controlSocket, api, this.feed);
-      // Standard input is nobody's there.
-      if (plan.isBehindUi) setShellHold(() => this.control?.hold() ?? Promise.resolve());
+      if (plan.isBehindUi) this.tellUi(this.control);
     }
     if (plan.hasShell) {
       openShell(new CommandSession(api), { output: this.people }).catch((error: unknown) =>
         reporter.say(`the shell has ended: ${describeThrown(error)}`),
       );
     }
+  }
+
+  /** The process in front waits to be told that it may connect; standard input is nobody's here. */
+  private tellUi(control: ControlServer): void {
+    setShellHold(() => control.hold());
+    process.send?.("control");
   }
 
   private watchEngine(engine: EnginePort): void {

@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ControlClient } from "../../shell/control-client";
 import { getSignalStatus } from "../run/run-end";
 
 /** What is kept of what it has printed, for when the terminal is there again, in UTF-16 units. */
 const LONGEST_PAST = 8000;
-const POLL_MS = 20;
 
 interface Piece {
   readonly stream: "stdout" | "stderr";
@@ -22,7 +20,6 @@ export class EngineProcess {
   readonly ended: Promise<number>;
   readonly #child: ChildProcess;
   #past: Piece[] = [];
-  #isOver = false;
   #onPiece: ((piece: Piece) => void) | undefined;
 
   /** @param args of rebox */
@@ -39,21 +36,16 @@ export class EngineProcess {
       this.#child[stream]?.setEncoding("utf8").on("data", (text: string) => this.#receive({ stream, text }));
     }
     this.ended = once(this.#child, "close").then(([status, signal]) => {
-      this.#isOver = true;
       return (status as number | null) ?? getSignalStatus(signal as NodeJS.Signals);
     });
   }
 
   /** Waits for the control socket. @returns undefined when the process has ended before */
   async connect(): Promise<ControlClient | undefined> {
-    while (!this.#isOver) {
-      try {
-        return await ControlClient.connect(this.socket);
-      } catch {
-        await Promise.race([sleep(POLL_MS), this.ended]);
-      }
-    }
-    return undefined;
+    // Not by trying: another engine may listen there, which this one will say.
+    const isThere = await Promise.race([once(this.#child, "message"), this.ended.then(() => undefined)]);
+    if (!isThere) return undefined;
+    return ControlClient.connect(this.socket).catch(() => undefined);
   }
 
   /** Passes on what is printed, and what has been printed before as far as it is kept. */

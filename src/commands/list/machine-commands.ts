@@ -53,7 +53,6 @@ export const MACHINE_COMMANDS: readonly Command[] = [
         process: session.process && { ...session.process },
         running: running && { pid: running.pid, name: running.name },
         pc: session.codeAddress,
-        pointerSize: session.pointerSize,
       };
       const text = `the guest is ${state}; vCPU ${data.cpu}, pgd 0x${data.pgd.toString(16)}`;
       return { kind: "data", text, data };

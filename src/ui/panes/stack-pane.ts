@@ -17,18 +17,16 @@ export class StackPane implements Pane {
   title = "";
   /** Of the first word behind the stack pointer, in words. */
   #top = 0;
-  #size: 4 | 8 = 8;
   #words: Words | undefined;
   #error: string | undefined;
   readonly #changes = new ChangeTracker();
 
   wants({ height }: PaneSize): readonly string[] {
-    const offset = (this.#top * this.#size).toString(16).replace(/^(-?)/, (sign) => sign || "+");
-    return ["status", `${this.#size === 8 ? "dq" : "dd"} rsp${offset}:${Math.max(1, height).toString(16)}`];
+    const offset = (this.#top * (this.#words?.width ?? 8)).toString(16).replace(/^(-?)/, (sign) => sign || "+");
+    return [`dp rsp${offset}:${Math.max(1, height).toString(16)}`];
   }
 
-  receive([status, words]: readonly LineAnswer[], moment: Moment): void {
-    this.#size = findData<{ pointerSize?: 4 | 8 }>(status)?.pointerSize ?? this.#size;
+  receive([words]: readonly LineAnswer[], moment: Moment): void {
     this.#words = findData(words);
     this.#error = words?.error;
     const values = new Map(

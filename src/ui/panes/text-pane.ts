@@ -1,6 +1,7 @@
 import type { PaneName } from "../layout";
 import type { Pane, PaneSize } from "../pane";
-import { type StyledLine, toCells } from "../styled-line";
+import type { StyledLine } from "../styled-line";
+import { renderEnd, wrapLines } from "../wrapped-text";
 
 /** What a pane keeps: older lines are dropped. */
 const MOST_LINES = 10_000;
@@ -51,20 +52,4 @@ export class TextPane implements Pane {
   #all(): readonly string[] {
     return this.#open === "" ? this.#lines : [...this.#lines, this.#open];
   }
-}
-
-/** Returns as many rows of the end as there is room for. @param below how many rows from the end to leave out */
-export function renderEnd(lines: readonly string[], { width, height }: PaneSize, below: number): string[] {
-  // Each line gives a row at least.
-  const rows = wrapLines(lines.slice(-(height + below)), width);
-  return rows.slice(Math.max(0, rows.length - below - height), rows.length - below);
-}
-
-function wrapLines(lines: readonly string[], width: number): string[] {
-  return lines.flatMap((line) => {
-    const cells = toCells(line.replace(/\t/g, "    "));
-    const rows = [cells.slice(0, width)];
-    for (let at = width; at < cells.length; at += width) rows.push(cells.slice(at, at + width));
-    return rows;
-  });
 }
