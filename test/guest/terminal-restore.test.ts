@@ -131,6 +131,7 @@ test("at a terminal --shell is the UI, and plain lines with --plain or TERM=dumb
     await terminal.until("the name", (screen) => screen.includes("rebox> list_modules"));
     await terminal.press("C-u");
     await terminal.enter("$long_name = 1");
+    await terminal.until("the answer", (screen) => /^\$long_name +0x1\nrebox>$/m.test(screen.trimEnd()));
     await terminal.type("db $lo");
     await terminal.press("Tab");
     await terminal.until("the variable", (screen) => screen.includes("rebox> db $long_name"));
