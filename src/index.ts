@@ -37,6 +37,8 @@ export type { SocketFacts } from "./guest/linux/socket-facts";
 export type { SystemCall, SystemCallParameter } from "./guest/linux/system-call";
 export type { GuestStruct, StructName, StructOf } from "./guest/linux/struct-view";
 export type { TaskFacts } from "./guest/linux/task-reader";
+export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "./guest/images/dump-memory";
+export { openImage, type OpenedImage, type OpenImageOptions } from "./guest/images/open-image";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
 export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./guest/memory";
 export { MemoryError } from "./guest/memory-error";
@@ -60,6 +62,8 @@ export {
 export type { SystemCallEntry } from "./guest/system-call-entry";
 export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
+export { ImageError } from "./memory/images/image-error";
+export type { ImageFormat } from "./memory/images/image-layout";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";

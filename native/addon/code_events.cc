@@ -150,6 +150,8 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
     return;
   }
   bool is_for_all = IsForAll(REBOX_OPCODE_RANGE);
+  // A callback may cause other events, and what is told is then theirs.
+  uint8_t insn_size = rebox_told.insn_size;
   subscriptions.by_kind[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
     if (opcode < listener.first_opcode || opcode > listener.last_opcode || IsTold(listener)) {
       return;
@@ -165,8 +167,9 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
       return;
     }
     State().calls.PrepareScope();
-    napi_value arguments[4] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index), script_objects.BigInt(pc), script_objects.BigInt(next_pc)};
-    Fire(listener, 4, arguments);
+    napi_value arguments[5] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index), script_objects.BigInt(pc),
+                               script_objects.BigInt(next_pc), script_objects.Number(insn_size)};
+    Fire(listener, 5, arguments);
   });
 }
 

@@ -48,7 +48,7 @@ void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned
                       size_t size);
 void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count);
 
-/* The monitor's commands, and what completes their arguments: the entries of hmp_commands.h (monitor.c). */
+/* The monitor's commands, and what completes their arguments: the entries of hmp_commands.h (monitor_people.c). */
 void hmp_import_module(Monitor *monitor, const QDict *arguments);
 void hmp_unload_module(Monitor *monitor, const QDict *arguments);
 void hmp_reload_module(Monitor *monitor, const QDict *arguments);

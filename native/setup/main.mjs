@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { withLock } from "./lock.mjs";
-import { PROFILED_KERNELS, TEST_KERNELS } from "./guest-kernel.mjs";
+import { debugPackageOf, isSkippedKernel, TEST_KERNELS } from "./guest-kernel.mjs";
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
 import { aptStep, TEST_PACKAGES } from "./steps/apt.mjs";
+import { drgnStep } from "./steps/drgn.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
@@ -15,7 +16,7 @@ import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
 import { Task } from "./task.mjs";
 
-const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest] [--only javascript] [--kernel NAME]`;
+const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
 
 /**
  * Chooses the steps for a purpose, in the order they must run.
@@ -25,18 +26,17 @@ const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize
 function stepsFor({ for: purpose, only, kernel }) {
   if (only === "javascript") return [npmStep(), typescriptStep()];
   if (only !== undefined) throw new SetupError(`--only ${only}: the only choice is "javascript"\n${USAGE}`);
-  const guests = [guestStep(), ...(kernel ? [guestStep(kernel)] : [])];
-  const testGuests = [
-    ...[...new Set([...TEST_KERNELS, ...keptKernels()])]
-      .filter((name) => name !== kernel)
-      .map((name) => guestStep(name)),
-    ...PROFILED_KERNELS.map((name) => profileStep(...name)),
-  ].map(optional);
+  const guests = [guestStep(), ...(kernel ? [guestStep(kernel), ...profileSteps([kernel])] : [])];
+  const others = [...new Set([...TEST_KERNELS, ...keptKernels()])].filter(
+    (name) => name !== kernel && !isSkippedKernel(name),
+  );
+  const testGuests = [...others.map((name) => optional(guestStep(name))), ...profileSteps(others)];
   const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
     demo: [aptStep(), ...building],
     test: [aptStep(TEST_PACKAGES), ...building, ...testGuests],
     bench: [aptStep(), ...building, plainStep()],
+    drgn: [aptStep(), ...building, drgnStep()],
     sanitize: [
       aptStep(TEST_PACKAGES),
       npmStep(),
@@ -51,6 +51,14 @@ function stepsFor({ for: purpose, only, kernel }) {
   };
   if (plans[purpose]) return plans[purpose];
   throw new SetupError(`--for ${purpose}: choose one of ${Object.keys(plans).join(", ")}\n${USAGE}`);
+}
+
+/** Makes the steps for the profiles that some kernels need. */
+function profileSteps(kernels) {
+  return kernels.flatMap((name) => {
+    const debugPackage = debugPackageOf(name);
+    return debugPackage === undefined ? [] : [optional(profileStep(name, debugPackage))];
+  });
 }
 
 /** Makes a step without which one can go on: tests skip what they cannot boot, and say so. */

@@ -42,7 +42,7 @@ export function createLocalTarget(session: CommandSession, feed?: RunFeed): Sess
     },
     run: (line) => runner.run(line),
     // Not behind the lines that wait: it is to stop what goes on now.
-    interrupt: () => new LineRunner(session).run("pause"),
+    interrupt: () => runner.interrupt(),
     // A line that looks waits for nothing but promises: the guest executes nothing in between.
     look: (lines) => Promise.all(lines.map((line) => new LineRunner(session).run(line))),
     complete: async (line) => completeLine(line, session),

@@ -27,4 +27,8 @@ export class LayeredSymbols implements SymbolTable {
   symbols(): IterableIterator<GuestSymbol> {
     return this.#first.symbols();
   }
+
+  symbolsWith(text: string): IterableIterator<GuestSymbol> {
+    return this.#first.symbolsWith(text);
+  }
 }

@@ -47,7 +47,7 @@ export async function withShell(
     ended.catch(() => undefined);
     while (!existsSync(socket))
       await Promise.race([sleep(20), ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
-    const client = await ControlClient.connect(socket);
+    const client = await connect(socket);
     const answer = async (line: string) => {
       const result = await client.run(line);
       if (result.error !== undefined) throw new Error(`${line}: ${result.error}`);
@@ -74,5 +74,17 @@ export async function withShell(
     return await ended;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The socket is there a moment before somebody listens. */
+async function connect(socket: string): Promise<ControlClient> {
+  for (;;) {
+    try {
+      return await ControlClient.connect(socket);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") throw error;
+      await sleep(20);
+    }
   }
 }

@@ -3,7 +3,8 @@ import { dirname } from "node:path";
 import { loadConfig, type PermissionSetting } from "../../config/rebox-config";
 import { resolveProfile } from "../../symbols/profile-store";
 import { UsageError } from "../usage-error";
-import { checkSocketPath, getMonitorArgs, type MonitorOption } from "./monitor-option";
+import { getMonitorArgs, type MonitorOption } from "./monitor-option";
+import { checkSocketPath } from "./socket-path";
 
 /** The options of `rebox run`, parsed but not yet joined with a pyrebox.conf. */
 export interface RunOptions {

@@ -14,7 +14,6 @@ import { describeThrown } from "../../scripts/script-stack";
 import { ExitStatus } from "../exit-status";
 import { type CallbackFailure, type EnginePort, LIFECYCLE_EVENTS } from "./engine-port";
 import { JsonLog } from "./json-log";
-import { prepareMonitorSocket, removeMonitorSocket } from "./monitor-option";
 import { watchProcess } from "./process-events";
 import { RunDisposal } from "./run-disposal";
 import { describeEnd, getEndDetail, getExitStatus, getRefusal, getSignalStatus, type RunEnd } from "./run-end";
@@ -23,6 +22,7 @@ import type { RunPlan } from "./run-plan";
 import { createPermissionLookup } from "./script-trust";
 import { GuestWatch } from "./guest-watch";
 import { RunReporter } from "./run-reporter";
+import { prepareSocket, removeSocket } from "./socket-path";
 import { findUncaughtOrigin } from "./uncaught-origin";
 
 /** One run of a guest, from QEMU's arguments to the exit status. */
@@ -107,7 +107,7 @@ export class RunSession {
     const { plan, environment, reporter } = this;
     for (const warning of plan.warnings) reporter.say(warning);
     if (plan.monitorSocket !== undefined) {
-      await prepareMonitorSocket(plan.monitorSocket);
+      await prepareSocket(plan.monitorSocket, "--monitor");
       this.ownedSocket = plan.monitorSocket;
     }
     reporter.event("start", { qemuArgs: plan.qemuArgs, scripts: plan.scripts });
@@ -126,7 +126,10 @@ export class RunSession {
       if (this.ended) return;
     }
     if (plan.watch) this.reloader = this.watchFiles();
-    else await stopCompiler();
+    // Whoever can ask for a reload shall not wait until the compiler has started again.
+    const mayReload =
+      plan.watch || plan.hasShell || plan.monitorSocket !== undefined || plan.controlSocket !== undefined;
+    if (!mayReload) await stopCompiler();
     if (!this.ended) this.engine.run();
   }
 
@@ -137,7 +140,7 @@ export class RunSession {
     setCommonSession(new CommandSession(api));
     setShellApi(api);
     if (plan.controlSocket !== undefined) {
-      await prepareMonitorSocket(plan.controlSocket, "--control");
+      await prepareSocket(plan.controlSocket, "--control");
       this.control = await ControlServer.listen(plan.controlSocket, api, this.feed);
       if (plan.isBehindUi) this.tellUi(this.control);
     }
@@ -257,7 +260,7 @@ export class RunSession {
   }
 
   private removeSocket(): void {
-    if (this.ownedSocket !== undefined) removeMonitorSocket(this.ownedSocket);
+    if (this.ownedSocket !== undefined) removeSocket(this.ownedSocket);
     this.control?.close();
   }
 }
