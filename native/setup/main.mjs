@@ -5,7 +5,7 @@ import { debugPackageOf, isSkippedKernel, TEST_KERNELS } from "./guest-kernel.mj
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
-import { aptStep, labStep } from "./steps/apt.mjs";
+import { aptStep, labStep, TEST_PACKAGES } from "./steps/apt.mjs";
 import { drgnStep } from "./steps/drgn.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
@@ -32,14 +32,14 @@ function stepsFor({ for: purpose, only, kernel }) {
     (name) => name !== kernel && !isSkippedKernel(name),
   );
   const testGuests = [...others.map((name) => optional(guestStep(name))), ...profileSteps(others), optional(labStep())];
-  const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
+  const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
-    demo: everyday,
-    test: [...everyday, ...testGuests, optional(volatilityStep())],
-    bench: [...everyday, plainStep(), optional(volatilityStep())],
-    drgn: [...everyday, drgnStep()],
+    demo: [aptStep(), ...building],
+    test: [aptStep(TEST_PACKAGES), ...building, ...testGuests, optional(volatilityStep())],
+    bench: [aptStep(), ...building, plainStep(), optional(volatilityStep())],
+    drgn: [aptStep(), ...building, drgnStep()],
     sanitize: [
-      aptStep(),
+      aptStep(TEST_PACKAGES),
       npmStep(),
       firmwareStep(),
       qemuStep({ sanitize: true }),

@@ -35,7 +35,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
     status = value;
   };
   const [own, qemuArgs] = splitAtSeparator(argv);
-  const program = createProgram(environment, qemuArgs, onStatus);
+  const program = createProgram(environment, qemuArgs, onStatus, own);
   try {
     await program.parseAsync(own, { from: "user" });
   } catch (error) {
@@ -56,11 +56,13 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
  * @param environment the engine and the process
  * @param qemuArgs what stands behind "--"; undefined when there is no "--"
  * @param onStatus receives the exit status
+ * @param own rebox's own arguments, as they were given
  */
 export function createProgram(
   environment: RunEnvironment,
   qemuArgs: readonly string[] | undefined,
   onStatus: (status: number) => void,
+  own: readonly string[] = [],
 ): Command {
   const { stdout, stderr, projectFolder } = environment;
   const program = new Command("rebox")
@@ -69,7 +71,7 @@ export function createProgram(
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
-  program.addCommand(createRunCommand(environment, qemuArgs, onStatus));
+  program.addCommand(createRunCommand(environment, qemuArgs, onStatus, own));
   program.addCommand(createAttachCommand(process.stdin, stdout, stderr, onStatus));
   program.addCommand(createDumpCommand(stdout, stderr, onStatus));
   program.addCommand(createShellCommand(process.stdin, stdout, stderr, environment.getApi, onStatus));

@@ -1,7 +1,9 @@
 import { CallbackManager } from "../callbacks/callback-manager";
 import { getNumCpus, readCpu } from "../guest/cpu";
 import { findGuest } from "../guest/guest";
+import { KernelDataError } from "../guest/linux/kernel-data-error";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
+import type { LinuxProcess } from "../guest/linux/linux-process";
 import { findStillMachine, getMachine } from "../guest/machine-access";
 import { getRunningProcess } from "../guest/processes";
 import { ModuleOwner } from "../ownership/module-owner";
@@ -82,6 +84,16 @@ export class CommandSession implements NameSource {
     const image = findStillMachine();
     const efer = image ? (image.cpus()[0]?.efer ?? 0n) : this.cpu.EFER;
     return (efer & 0x400n) === 0n ? 4 : 8;
+  }
+
+  /** Finds whose address space the vCPU runs in; undefined when it is no process', or the guest's list is damaged. */
+  findRunningProcess(): LinuxProcess | undefined {
+    try {
+      return findGuest()?.findProcess(getRunningProcess(this.cpuIndex));
+    } catch (error) {
+      if (error instanceof KernelDataError) return undefined;
+      throw error;
+    }
   }
 
   get prompt(): string {

@@ -21,6 +21,7 @@ const LAYERS = [
   "scripts",
   "commands",
   "shell",
+  "ui",
   "monitor",
   "machinery",
   "index.ts",

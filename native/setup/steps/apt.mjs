@@ -20,9 +20,15 @@ const LAB_PACKAGES = [
   ...["libvirt-clients", "libvirt-daemon", "libvirt-daemon-driver-qemu"],
 ];
 
-/** Makes the step that installs the Debian packages that are missing. */
-export function aptStep() {
-  return packageStep("apt", PACKAGES);
+/** What tests need besides: a terminal to drive programs in. */
+export const TEST_PACKAGES = ["tmux"];
+
+/**
+ * Makes the step that installs the Debian packages that are missing.
+ * @param {string[]} more packages beside those that everybody needs
+ */
+export function aptStep(more = []) {
+  return packageStep("apt", [...PACKAGES, ...more]);
 }
 
 /** Makes the step that installs what the tests of the lab need. */

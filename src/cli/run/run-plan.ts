@@ -19,6 +19,12 @@ export interface RunOptions {
   readonly control?: string;
   /** A shell reads standard input. */
   readonly shell?: boolean;
+  /** The terminal UI. */
+  readonly ui?: boolean;
+  /** The shell reads plain lines, also at a terminal. */
+  readonly plain?: boolean;
+  /** Another process shows the UI, through this control socket. */
+  readonly behindUi?: string;
   /** In milliseconds. */
   readonly timeout?: number;
   readonly json?: string;
@@ -41,6 +47,8 @@ export interface RunPlan {
   readonly monitorSocket: string | undefined;
   readonly controlSocket: string | undefined;
   readonly hasShell: boolean;
+  /** Another process shows the UI. */
+  readonly isBehindUi: boolean;
   readonly timeoutMs: number | undefined;
   readonly jsonFile: string | undefined;
   readonly callbackLimitMs: number | undefined;
@@ -79,6 +87,7 @@ export function createRunPlan(
     );
   }
   const monitor = options.monitor;
+  const control = options.behindUi ?? options.control;
   const modules = (config?.modules ?? []).filter((module) => module.enabled).map((module) => module.name);
   return {
     // First, so that QEMU itself can say what is missing behind the last of the user's arguments.
@@ -89,8 +98,10 @@ export function createRunPlan(
     watch: options.watch ?? false,
     scriptFolders: [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder],
     monitorSocket: typeof monitor === "object" ? monitor.socket : undefined,
-    controlSocket: options.control === undefined ? undefined : checkSocketPath(options.control, "--control"),
-    hasShell: options.shell ?? false,
+    controlSocket: control === undefined ? undefined : checkSocketPath(control, "--control"),
+    isBehindUi: options.behindUi !== undefined,
+    // The shell is in the UI then.
+    hasShell: (options.shell ?? false) && options.behindUi === undefined,
     timeoutMs: options.timeout,
     jsonFile: options.json,
     callbackLimitMs: options.callbackLimit ?? config?.callbackLimitMs,

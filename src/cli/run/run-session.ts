@@ -2,7 +2,9 @@ import { Console } from "node:console";
 import { CommandSession } from "../../commands/command-session";
 import { setCommonSession } from "../../commands/run-command-line";
 import { ControlServer } from "../../shell/control-server";
-import { openShell, setShellApi } from "../../shell/start-shell";
+import { RunFeed } from "../../shell/run-feed";
+import { SerialConsole } from "../../shell/serial-console";
+import { openShell, setShellApi, setShellHold } from "../../shell/start-shell";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/script-error";
@@ -38,6 +40,9 @@ export class RunSession {
   /** Set once the path is known to be ours: what has that name then was made by this run. */
   private ownedSocket: string | undefined;
   private control: ControlServer | undefined;
+  /** What attached shells are told; without a control socket nobody asks. */
+  private readonly feed: RunFeed | undefined;
+  private console: SerialConsole | undefined;
   private ended = false;
   private end!: (end: RunEnd) => void;
   /** Settles with the first reason to end the run. */
@@ -59,13 +64,16 @@ export class RunSession {
     // With JSON on standard output, everything for people goes to standard error.
     const people = plan.jsonFile === "-" ? stderr : stdout;
     this.people = people;
-    this.reporter = new RunReporter(people, stderr, this.log);
+    this.feed = plan.controlSocket === undefined ? undefined : new RunFeed();
+    const messages = this.feed?.copyOf(people) ?? people;
+    const problems = this.feed?.copyOf(stderr) ?? stderr;
+    this.reporter = new RunReporter(messages, problems, this.log);
     this.guestWatch = new GuestWatch(this.reporter);
     this.scripts = new ScriptHost({
       folders: plan.scriptFolders,
       getApi: () => environment.getApi(),
       getPermissions: createPermissionLookup(plan),
-      console: new Console({ stdout: people, stderr }),
+      console: new Console({ stdout: messages, stderr: problems }),
       limits: { cleanMs: environment.graceMs },
       onStart: (handle, name) => environment.nameModule(handle, name),
       onReplace: (handle) => environment.replaceModule(handle),
@@ -104,7 +112,8 @@ export class RunSession {
       this.ownedSocket = plan.monitorSocket;
     }
     reporter.event("start", { qemuArgs: plan.qemuArgs, scripts: plan.scripts });
-    this.engine = environment.createEngine(plan.qemuArgs);
+    if (this.feed) this.console = await SerialConsole.offer(plan.qemuArgs, this.feed);
+    this.engine = environment.createEngine([...plan.qemuArgs, ...(this.console?.qemuArgs ?? [])]);
     this.watchEngine(this.engine);
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
     setVolatilityCommand(plan.volatilityCommand);
@@ -134,7 +143,8 @@ export class RunSession {
     setShellApi(api);
     if (plan.controlSocket !== undefined) {
       await prepareSocket(plan.controlSocket, "--control");
-      this.control = await ControlServer.listen(plan.controlSocket, api);
+      this.control = await ControlServer.listen(plan.controlSocket, api, this.feed);
+      if (plan.isBehindUi) this.tellUi(this.control);
     }
     if (plan.hasShell) {
       openShell(new CommandSession(api), { output: this.people }).catch((error: unknown) =>
@@ -143,9 +153,18 @@ export class RunSession {
     }
   }
 
+  /** The process in front waits to be told that it may connect; standard input is nobody's here. */
+  private tellUi(control: ControlServer): void {
+    setShellHold(() => control.hold());
+    process.send?.("control");
+  }
+
   private watchEngine(engine: EnginePort): void {
     for (const event of LIFECYCLE_EVENTS) {
-      engine.on(event, (detail) => this.reporter.event(event, typeof detail === "object" ? { ...detail } : {}));
+      engine.on(event, (detail) => {
+        this.reporter.event(event, typeof detail === "object" ? { ...detail } : {});
+        if (event !== "reset") this.feed?.setState(event);
+      });
     }
     engine.on("callbackError", (failure) => this.reportFailure(failure));
     engine.ended.then(
@@ -225,10 +244,12 @@ export class RunSession {
     await disposal.unloadScripts(this.scripts);
     setScriptHost(undefined);
     setCommonSession(undefined);
+    this.feed?.close();
     this.control?.close();
     const { engine } = this;
     const isStopped = engine === undefined || end.kind === "engine" || (await disposal.stopEngine(engine));
     let status = isStopped ? getExitStatus(end) : ExitStatus.engineFault;
+    this.console?.close();
     this.removeSocket();
     this.guestWatch.end();
     reporter.end(status, getEndDetail(end));

@@ -5,7 +5,8 @@ import { openImage } from "../../guest/images/open-image";
 import { AttachError } from "../../guest/linux/attach-error";
 import { getGuest } from "../../guest/guest";
 import { ImageError } from "../../memory/images/image-error";
-import { createLocalTarget, runLineShell, showAnswer } from "../../shell/line-shell";
+import { runLineShell, showAnswer } from "../../shell/line-shell";
+import { createLocalTarget } from "../../shell/session-target";
 import { ExitStatus } from "../exit-status";
 import { UsageError } from "../usage-error";
 

@@ -49,11 +49,14 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     run: (_, session) => {
       const image = findStillMachine();
       const state = image ? "image" : Engine.get().state;
+      const running = image ? undefined : session.findRunningProcess();
       const data = {
         state,
         cpu: session.cpuIndex,
         pgd: session.pgd,
         process: session.process && { ...session.process },
+        running: running && { pid: running.pid, name: running.name },
+        pc: image ? undefined : session.codeAddress,
       };
       const text = `the guest is ${image ? `the image ${image.path}` : state}; vCPU ${data.cpu}, pgd 0x${data.pgd.toString(16)}`;
       return { kind: "data", text, data };
@@ -69,10 +72,10 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       if (what !== undefined && findStillMachine())
         throw new CommandError("this is an image: no machine runs; quit ends the shell");
       session.wantsEnd = true;
-      if (what === undefined) return textResult("");
+      if (what === undefined) return { kind: "data", text: "", data: { ends: "shell" } };
       // It ends by itself, when this command has been answered.
       setImmediate(() => void Engine.get().quit());
-      return textResult("the machine ends");
+      return { kind: "data", text: "the machine ends", data: { ends: "machine" } };
     },
   }),
   defineCommand({

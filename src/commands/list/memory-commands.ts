@@ -16,6 +16,7 @@ const DISPLAYS = [
   { name: "dw", width: 2, what: "words of 2 bytes" },
   { name: "dd", width: 4, what: "words of 4 bytes" },
   { name: "dq", width: 8, what: "words of 8 bytes" },
+  { name: "dp", width: undefined, what: "words of the size of an address" },
 ] as const;
 
 const EDITS = [
@@ -32,13 +33,14 @@ function splitAssignment(command: string, text: string): [place: string, value: 
 }
 
 export const MEMORY_COMMANDS: readonly Command[] = [
-  ...DISPLAYS.map(({ name, width, what }) =>
+  ...DISPLAYS.map(({ name, width: fixedWidth, what }) =>
     defineCommand({
       name,
       usage: "[p]ADDRESS[:COUNT]",
       help: `Shows memory as ${what}; ?? is what cannot be read. COUNT is of elements; without it ${DEFAULT_SIZE} bytes are shown.`,
       parse: (input, session) => parseRange(input.get("an address"), session),
       run: (range, session) => {
+        const width = fixedWidth ?? session.pointerSize;
         const size = width * getSize(range, DEFAULT_SIZE / width, LARGEST_DUMP / width);
         const memory = readGuestBytes(range, session.pgd, size);
         return dumpMemory({
