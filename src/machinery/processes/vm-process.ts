@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readlinkSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryError } from "../errors";
@@ -99,6 +99,24 @@ export class VmProcess {
     process.kill(identity.pid, "SIGKILL");
     if (!(await this.waitForEnd(KILL_LIMIT_MS))) {
       throw new MachineryError(`process ${identity.pid} is still there ${KILL_LIMIT_MS / 1000} s after it was killed`);
+    }
+  }
+
+  /**
+   * Tells whether a process has ended whose remains nobody has removed yet; only one of several that ask is told so. While
+   * a process is being started there is none: what is in the folder belongs to the one that comes.
+   */
+  claimEnd(): boolean {
+    const claimed = `${this.#file}.${process.pid}`;
+    try {
+      renameSync(this.#file, claimed);
+      const hasEnded = !isRunning(JSON.parse(readFileSync(claimed, "utf8")) as ProcessIdentity);
+      // Another one has been started in this very moment.
+      if (!hasEnded) renameSync(claimed, this.#file);
+      else rmSync(claimed, { force: true });
+      return hasEnded;
+    } catch {
+      return false;
     }
   }
 

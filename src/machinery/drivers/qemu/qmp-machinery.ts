@@ -230,8 +230,10 @@ export abstract class QmpMachinery<
 
   /** A machine may go off by itself: what its run has used is removed by whoever sees it first. */
   #whenOff(machine: QemuMachine): MachineStatus {
-    const { output } = this.process(machine);
-    this.#clean(machine);
+    const vm = this.process(machine);
+    const { output } = vm;
+    // Somebody else may be starting it now: what is there belongs to that start then.
+    if (vm.claimEnd()) this.#clean(machine);
     return { state: "poweroff", reason: output === "" ? undefined : output };
   }
 
