@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import type { GuestKit } from "./guest-kits";
 import type { GuestReport } from "./guest-report";
 import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
-import { readMaps, readOpenFiles, readProcess, readSockets, unescapeOctal } from "./linux-truth";
+import { readMaps, readOpenFiles, readProcess, readSockets, unescapeOctal, networkFolders } from "./linux-truth";
 
 /** Something that was found, or the error instead. */
 type Found<T> = T | { readonly error: string };
@@ -147,16 +147,6 @@ function configFor(profile: string, folder: string): string {
   const file = join(folder, "pyrebox.conf");
   writeFileSync(file, `[VOL]\nprofile: ${profile}\n`);
   return file;
-}
-
-/** Which files tell about a network, by its number: the reporter's own, and those of processes that have another. */
-function networkFolders(report: GuestReport): Map<string, string> {
-  const folders = report.list("/proc").flatMap((pid): [string, string][] => {
-    const number = /^net:\[(\d+)\]$/.exec(report.find(`/proc/${pid}/ns/net`) ?? "")?.[1];
-    if (number === undefined) return [];
-    return [[number, report.find(`/proc/${pid}/net/unix`) === undefined ? "/proc/net" : `/proc/${pid}/net`]];
-  });
-  return new Map(folders);
 }
 
 /** Workers of the kernel come, go and change their names by themselves. */

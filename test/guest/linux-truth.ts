@@ -119,6 +119,16 @@ export function readSockets(report: GuestReport, folder = "/proc/net"): string[]
   return found.sort();
 }
 
+/** Which files tell about a network, by its number: the reporter's own, and those of processes that have another. */
+export function networkFolders(report: GuestReport): Map<string, string> {
+  const folders = report.list("/proc").flatMap((pid): [string, string][] => {
+    const number = /^net:\[(\d+)\]$/.exec(report.find(`/proc/${pid}/ns/net`) ?? "")?.[1];
+    if (number === undefined) return [];
+    return [[number, report.find(`/proc/${pid}/net/unix`) === undefined ? "/proc/net" : `/proc/${pid}/net`]];
+  });
+  return new Map(folders);
+}
+
 /** Words of 32 bits in the byte order of the guest, and the port. */
 function readEndpoint(text: string): string {
   const [address, port] = text.split(":");

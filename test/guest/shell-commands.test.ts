@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { parseReport } from "./guest-report";
-import { readMaps, readOpenFiles, readProcess, readSockets } from "./linux-truth";
+import { networkFolders, readMaps, readOpenFiles, readProcess, readSockets } from "./linux-truth";
 import { parseMonitorRegisters, type RoundsOptions, type RoundsRun, withRounds } from "./rounds-run";
 import { withShell } from "./shell-run";
 
@@ -97,11 +97,14 @@ test("processes, threads, mappings, files, sockets and modules are what the gues
       const all = await run.data<Row[]>("ss");
       assert.deepEqual(
         all
-          .filter(({ family, inode }) => named(family!) && inode !== "0")
+          .filter(({ family }) => named(family!))
           .map(({ inode, family, type }) => `${inode} ${family} ${type}`)
           .sort(),
-        readSockets(report)
-          .map((line) => line.split(" ").slice(0, 3).join(" "))
+        [...networkFolders(report).values()]
+          .flatMap((path) => readSockets(report, path))
+          .map((line) => line.split(" ").slice(0, 3))
+          .filter(([, family]) => named(family!))
+          .map((words) => words.join(" "))
           .sort(),
       );
 

@@ -232,7 +232,7 @@ function runShell(
 }
 
 const reboxRun = (serial: string) => [
-  ...[process.execPath, join(PROJECT, "build/js/src/cli/main.js"), "run", "--shell", "--"],
+  ...[process.execPath, join(PROJECT, "build/js/src/cli/main.js"), "run", "--shell", "--plain", "--"],
   ...guestArgs(serial, "idle", {}),
 ];
 
