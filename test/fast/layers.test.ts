@@ -21,6 +21,7 @@ const LAYERS = [
   "commands",
   "shell",
   "monitor",
+  "auxiliary",
   "index.ts",
   "cli",
 ];
