@@ -22,6 +22,7 @@ const LAYERS = [
   "shell",
   "monitor",
   "auxiliary",
+  "analysis",
   "index.ts",
   "cli",
 ];
