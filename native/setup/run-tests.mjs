@@ -5,7 +5,7 @@ import { filesBelow } from "./fingerprint.mjs";
 import { places } from "./places.mjs";
 
 // For a whole file: it may boot several guests, on a machine that may be busy.
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 900_000;
 
 // Node, V8 and QEMU's coroutines switch stacks and handle faults in ways that AddressSanitizer takes for errors.
 const ASAN_OPTIONS = [

@@ -146,10 +146,11 @@ test("case 6: a key pressed and let go is the codes of a PS/2 keyboard, and noth
           await untilTruth("keys.ready");
           print("before " + codes);
           codes = "";
-          for (const key of ${JSON.stringify(Object.keys(KEYS))}) {
+          for (const [key, expected] of Object.entries(${JSON.stringify(KEYS)})) {
             // Codes of keys held at the same time would be mixed.
             await sendKey(key, 20);
-            await new Promise((resolve) => setTimeout(resolve, 100));
+            while (codes.length < expected.replaceAll(" ", "").length) await new Promise((resolve) => setTimeout(resolve, 10));
+            await new Promise((resolve) => setTimeout(resolve, 30));
             print(key + " " + codes);
             codes = "";
           }
