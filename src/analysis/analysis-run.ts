@@ -85,11 +85,8 @@ export class AnalysisRun {
       await orAborted(auxiliary.start(), signal);
       this.begin("starting machine");
       mayRun = true;
-      await withinLimit(
-        () => orAborted(machine.start(signal), signal),
-        this.limits.startMs,
-        "the start of the machine",
-      );
+      const start = (limit: AbortSignal) => orAborted(machine.start(eitherSignal(signal, limit)), signal);
+      await withinLimit(start, this.limits.startMs, "the start of the machine");
       await orAborted(auxiliary.machineStarted(), signal);
       ending = await this.run(machine, signal);
     } catch (error) {
