@@ -21,6 +21,8 @@ const LAYERS = [
   "commands",
   "shell",
   "monitor",
+  "auxiliary",
+  "analysis",
   "index.ts",
   "cli",
 ];

@@ -57,7 +57,7 @@ export const OWN: readonly string[] = [
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
-export const TRUSTED_ONLY: readonly string[] = ["BP", "startShell"];
+export const TRUSTED_ONLY: readonly string[] = ["Auxiliary", "AuxiliaryDisabled", "BP", "startShell"];
 
 /** What needs the permission `modules`: it concerns other scripts. */
 export const CONCERNS_OTHERS: readonly string[] = ["importModule", "reloadModule", "runCommand", "unloadModule"];
