@@ -14,8 +14,11 @@ import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
+import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
+import { volatility } from "./measures/volatility";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
+import { shell } from "./measures/shell";
 import { startUp } from "./measures/start-up";
 import { syscallTrace } from "./measures/syscall-trace";
 import { timerLateness } from "./measures/timer-lateness";
@@ -37,6 +40,9 @@ const MEASURES: readonly Measure[] = [
   hookChanges,
   scripts,
   linuxGuest,
+  shell,
+  linuxGuestDrgn,
+  volatility,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

@@ -16,26 +16,18 @@ import {
   getRunningProcess,
   getSystemCallEntries,
   getSystemCalls,
-  readVa,
   type RegisterName,
   type SystemCall,
   type SystemCallEntry,
-  type SystemCallParameter,
 } from "rebox";
+import { createShow, escape, hex, readSixth, type Show } from "./parts/system_call_arguments";
 
-const LONGEST_TEXT = 200;
-const MOST_BYTES = 32;
-const MOST_TEXTS = 16;
-const PAGE = 4096;
 /** In characters; what is written at once. */
 const CHUNK = 1 << 16;
 const FLUSH_MS = 200;
 /** Marks a call of the x32 ABI, whose numbers are among those of 64 bits (arch/x86/include/uapi/asm/unistd.h). */
 const X32 = 0x40000000;
 const UNKNOWN_REGISTERS = 6;
-
-/** Shows one argument. */
-type Show = (value: bigint, values: readonly bigint[], pgd: bigint) => string;
 
 /** A system call, ready to be shown. */
 interface Tracer {
@@ -59,13 +51,20 @@ const tracers: Record<32 | 64, Map<number, Tracer>> = { 32: new Map(), 64: new M
 /** "PID NAME" by address space. */
 const processes = new Map<bigint, string>();
 
+/** Whose calls are traced. */
+interface Caller {
+  readonly pgd: bigint;
+  readonly label: string;
+}
+
+/** By the value of CR3: to ask for the address space of a vCPU takes longer than all else. */
+const callers = new Map<bigint, Caller>();
+
 export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
   callbacks = new CallbackManager(moduleHandle);
   print = printer;
   callbacks.addCallback(CallbackManager.CREATEPROC_CB, onBegin, { name: "traced_begins", replay: true });
-  callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => void processes.delete(pgd), {
-    name: "traced_ends",
-  });
+  callbacks.addCallback(CallbackManager.REMOVEPROC_CB, onEnd, { name: "traced_ends" });
 }
 
 export function clean(): void {
@@ -73,16 +72,36 @@ export function clean(): void {
   flush();
 }
 
-/** No process makes a call before the first one has begun. */
-function onBegin(pid: number, pgd: bigint, name: string): void {
+/** No process makes a call before the first one has begun: the guest is held there until the hooks are set. */
+function onBegin(pid: number, pgd: bigint, name: string): Promise<void> | undefined {
   processes.set(pgd, `${pid} ${escape(name)}`);
-  if (isHooked) return;
+  callers.clear();
+  if (isHooked) return undefined;
   isHooked = true;
+  return new Promise((resolve) => setTimeout(resolve, 0)).then(hook);
+}
+
+function hook(): void {
   for (const call of getSystemCalls()) tracers[call.bits].set(call.number, createTracer(call));
   for (const entry of getSystemCallEntries()) {
     const name = `enter_${entry.instruction.replace(" ", "_")}_${entry.bits}`;
     callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, createListener(entry), { name, addr: entry.address });
   }
+}
+
+function onEnd(_pid: number, pgd: bigint): void {
+  processes.delete(pgd);
+  callers.clear();
+}
+
+function findCaller(cpuIndex: number, cpu: Cpu): Caller {
+  const root = cpu.CR3;
+  let caller = callers.get(root);
+  if (caller === undefined) {
+    const pgd = getRunningProcess(cpuIndex);
+    callers.set(root, (caller = { pgd, label: processes.get(pgd) ?? hex(pgd) }));
+  }
+  return caller;
 }
 
 function createListener({ bits, number, arguments: registers, sixthAt }: SystemCallEntry) {
@@ -92,13 +111,13 @@ function createListener({ bits, number, arguments: registers, sixthAt }: SystemC
     let tracer = known.get(index);
     if (tracer === undefined) known.set(index, (tracer = createUnknown(bits, index)));
     tracer.count++;
-    if (file !== undefined || tracer.isPrinted) trace(tracer, getRunningProcess(cpuIndex), cpu, registers, sixthAt);
+    if (file !== undefined || tracer.isPrinted) trace(tracer, findCaller(cpuIndex, cpu), cpu, registers, sixthAt);
   };
 }
 
 function trace(
   { name, shows, isPrinted }: Tracer,
-  pgd: bigint,
+  { pgd, label }: Caller,
   cpu: Cpu,
   registers: readonly RegisterName[],
   sixthAt: RegisterName | undefined,
@@ -112,7 +131,7 @@ function trace(
   for (let index = 0; index < shows.length; index++) {
     text += (index === 0 ? "" : ", ") + (shows[index] as Show)(values[index] as bigint, values, pgd);
   }
-  const line = `${processes.get(pgd) ?? hex(pgd)} ${name}(${text})`;
+  const line = `${label} ${name}(${text})`;
   if (isPrinted) print(line);
   if (file === undefined) return;
   lines += `${line}\n`;
@@ -136,125 +155,6 @@ function createTracer({ name, bits, number, parameters }: SystemCall): Tracer {
 
 function createUnknown(bits: 32 | 64, number: number): Tracer {
   return createTracer({ name: `syscall_${number}`, bits, number, parameters: undefined });
-}
-
-const SIGNED_32 = new Set([
-  "int",
-  "pid_t",
-  "key_t",
-  "timer_t",
-  "mqd_t",
-  "clockid_t",
-  "const clockid_t",
-  "__s32",
-  "s32",
-]);
-const UNSIGNED_32 = new Set([
-  "unsigned int",
-  "unsigned",
-  "u32",
-  "__u32",
-  "uid_t",
-  "gid_t",
-  "qid_t",
-  "old_uid_t",
-  "old_gid_t",
-]);
-const SIGNED = new Set(["long", "loff_t", "off_t", "long int"]);
-/** What is made of single bits, or of numbers that headers give in hexadecimal. */
-const OF_BITS = /flag|mask|prot|cmd|option|how/;
-
-/** Decides by type and name, in the words of the kernel's source, how a parameter is shown. */
-function createShow(
-  { type, name }: SystemCallParameter,
-  index: number,
-  all: readonly SystemCallParameter[],
-  bits: 32 | 64,
-): Show {
-  const showValue = ((): Show => {
-    if (type === "const char *") return all[index + 1]?.type === "size_t" ? showBytes(index + 1) : showText;
-    if (type === "const char *const *") return showTexts(bits);
-    if (type.endsWith("*")) return (value) => (value === 0n ? "NULL" : hex(value));
-    if (type === "umode_t") return (value) => `0${BigInt.asUintN(16, value).toString(8)}`;
-    const is32 = SIGNED_32.has(type) || UNSIGNED_32.has(type);
-    if (OF_BITS.test(name)) return is32 ? (value) => hex(BigInt.asUintN(32, value)) : hex;
-    if (SIGNED_32.has(type)) return (value) => String(Number(BigInt.asIntN(32, value)));
-    if (UNSIGNED_32.has(type)) return (value) => String(Number(BigInt.asUintN(32, value)));
-    if (SIGNED.has(type)) return (value) => String(BigInt.asIntN(bits, value));
-    return type === "size_t" ? String : hex;
-  })();
-  return (value, values, pgd) => `${name}=${showValue(value, values, pgd)}`;
-}
-
-const hex = (value: bigint): string => `0x${value.toString(16)}`;
-
-/** What a program gives may hold anything, also codes that a terminal would obey. */
-function escape(text: string): string {
-  return text.replace(/[^\x20-\x7e]|["\\]/g, (character) => {
-    if (character === "\n") return "\\n";
-    const code = character.charCodeAt(0);
-    return code === 0x22 || code === 0x5c ? `\\${character}` : `\\x${code.toString(16).padStart(2, "0")}`;
-  });
-}
-
-/** Reads what is mapped, at most size bytes, a page at a time; undefined when there is nothing. */
-function read(pgd: bigint, address: bigint, size: number): Buffer | undefined {
-  try {
-    const first = Math.min(size, PAGE - Number(address & 0xfffn));
-    const bytes = readVa(pgd, address, first);
-    if (first === size || bytes.includes(0)) return bytes;
-    return Buffer.concat([bytes, read(pgd, address + BigInt(first), size - first) ?? Buffer.alloc(0)]);
-  } catch {
-    // Not mapped, or not in memory at the moment: the kernel will see to it.
-    return undefined;
-  }
-}
-
-const showText: Show = (value, _values, pgd) => {
-  if (value === 0n) return "NULL";
-  const bytes = read(pgd, value, LONGEST_TEXT);
-  if (bytes === undefined) return hex(value);
-  const end = bytes.indexOf(0);
-  return `"${escape(bytes.toString("latin1", 0, end < 0 ? bytes.length : end))}"${end < 0 ? "..." : ""}`;
-};
-
-/** Bytes that the parameter of this index counts. */
-function showBytes(sizeIndex: number): Show {
-  return (value, values, pgd) => {
-    const size = values[sizeIndex] ?? 0n;
-    const bytes = value === 0n ? undefined : readBytes(pgd, value, Number(size < MOST_BYTES ? size : MOST_BYTES));
-    if (bytes === undefined) return value === 0n ? "NULL" : hex(value);
-    return `"${escape(bytes.toString("latin1"))}"${size > MOST_BYTES ? "..." : ""}`;
-  };
-}
-
-function readBytes(pgd: bigint, address: bigint, size: number): Buffer | undefined {
-  try {
-    return readVa(pgd, address, size);
-  } catch {
-    return undefined;
-  }
-}
-
-/** A list of addresses of text that ends with NULL, such as argv. */
-function showTexts(bits: 32 | 64): Show {
-  return (value, values, pgd) => {
-    if (value === 0n) return "NULL";
-    const texts: string[] = [];
-    for (let index = 0; index < MOST_TEXTS; index++) {
-      const bytes = readBytes(pgd, value + BigInt((index * bits) / 8), bits / 8);
-      if (bytes === undefined) return index === 0 ? hex(value) : `[${texts.join(", ")}, ...]`;
-      const address = bits === 64 ? bytes.readBigUInt64LE() : BigInt(bytes.readUInt32LE());
-      if (address === 0n) return `[${texts.join(", ")}]`;
-      texts.push(showText(address, values, pgd));
-    }
-    return `[${texts.join(", ")}, ...]`;
-  };
-}
-
-/** The sixth argument of a program of 32 bits lies on its stack. */
-function readSixth(pgd: bigint, address: bigint): bigint {
-  return BigInt(readBytes(pgd, address, 4)?.readUInt32LE() ?? 0);
 }
 
 function isWanted(name: string, number: number): boolean {

@@ -21,6 +21,7 @@ export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-er
 export type { Subscription } from "./engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
 export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "./guest/guest";
+export { writeIsf } from "./guest/guest-isf";
 export { writeGuestTypes } from "./guest/guest-types";
 export { AttachError, type AttachRefusal, type AttachStep } from "./guest/linux/attach-error";
 export { KernelDataError } from "./guest/linux/kernel-data-error";
@@ -41,6 +42,8 @@ export type { SocketFacts } from "./guest/linux/socket-facts";
 export type { SystemCall, SystemCallParameter } from "./guest/linux/system-call";
 export type { GuestStruct, StructName, StructOf } from "./guest/linux/struct-view";
 export type { TaskFacts } from "./guest/linux/task-reader";
+export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "./guest/images/dump-memory";
+export { openImage, type OpenedImage, type OpenImageOptions } from "./guest/images/open-image";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
 export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./guest/memory";
 export { MemoryError } from "./guest/memory-error";
@@ -64,6 +67,8 @@ export {
 export type { SystemCallEntry } from "./guest/system-call-entry";
 export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
+export { ImageError } from "./memory/images/image-error";
+export type { ImageFormat } from "./memory/images/image-layout";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";
@@ -80,8 +85,32 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { config } from "./config/schema/settings";
+export type { SettingsOf, SettingsSchema } from "./config/schema/setting";
+export { CuckooMachinery } from "./machinery/cuckoo-machinery";
+export { LibVirtMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
+export {
+  CuckooMachineError,
+  MachineNotFoundError,
+  MachineryConnectionError,
+  MachineryDependencyError,
+  MachineryError,
+  MachineryUnhandledStateError,
+  MachineStateReachedError,
+  MachineUnexpectedStateError,
+  NotSupportedError,
+} from "./machinery/errors";
+export { Machinery, type MachineryCapabilities } from "./machinery/machinery";
+export type { MachineryContext } from "./machinery/machinery-context";
+export type { Machine, MachineFacts } from "./machinery/records/machine";
+export type { MachineState, MachineStatus } from "./machinery/records/machine-state";
 export { startShell } from "./shell/start-shell";
 export { ScriptError } from "./scripts/script-error";
+export { volatility } from "./volatility/volatility-api";
+export type { VolatilityOptions, VolatilityResult } from "./volatility/volatility";
+export { VolatilityError, type VolatilityFailure } from "./volatility/volatility-error";
+export type { VolatilityPlugin } from "./volatility/volatility-program";
+export type { VolatilityRow, VolatilityValue } from "./volatility/volatility-rows";
 export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";
 
 provideGuestEvents();

@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "events.h"
 #include "guest_events.h"
+#include "image_files.h"
 #include "machine.h"
 #include "monitor_commands.h"
 #include "monitoring.h"
@@ -25,6 +26,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("qemuVersion", Napi::String::New(env, rebox_qemu_version()));
   InitEngine(env, exports);
   InitMachine(env, exports);
+  InitImageFiles(env, exports);
   InitEvents(env, exports);
   InitGuestEvents(env, exports);
   InitMonitorCommands(env, exports);

@@ -60,16 +60,19 @@ inline bool IsRejectedAlone(int kind, int cpu_index, MakeParams make_params) {
   }
   bool is_measured = only->native_time.Turn();
   uint64_t began = is_measured ? ReadTicks() : 0;
-  bool passes = only->trigger->Passes(make_params);
-  if (subscriptions.triggered[kind] != only) {
-    // What the trigger did has removed it, or the callback.
+  Trigger::Verdict verdict = only->trigger->Judge(make_params);
+  if (__builtin_expect(verdict == Trigger::Verdict::kGone, 0)) {
+    // The callback may be gone with it.
     return true;
   }
   if (is_measured) {
     only->native_time.Measured(ReadTicks() - began);
   }
-  only->has_passed = passes;
-  return !passes;
+  if (verdict == Trigger::Verdict::kRejects) {
+    return true;
+  }
+  only->has_passed = true;
+  return false;
 }
 
 // Apart from its callers, which leave before they need so many registers.
@@ -82,6 +85,13 @@ __attribute__((noinline)) void FireBlockBegin(int cpu_index, rebox_block* block)
   }, [&] { return BlockBeginParams(cpu_index, block); });
 }
 
+// While all that listens is one callback with a trigger.
+__attribute__((aligned(64))) void OnBlockBeginTriggered(void*, int cpu_index, rebox_block* block) {
+  if (!IsRejectedAlone(REBOX_BLOCK_BEGIN, cpu_index, [&] { return BlockBeginParams(cpu_index, block); })) {
+    FireBlockBegin(cpu_index, block);
+  }
+}
+
 void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
   if (Stream* stream = DirectStream(REBOX_BLOCK_BEGIN, cpu_index)) {
     if (!stream->AppendBlock(cpu_index, *block)) {
@@ -89,9 +99,7 @@ void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
     }
     return;
   }
-  if (!IsRejectedAlone(REBOX_BLOCK_BEGIN, cpu_index, [&] { return BlockBeginParams(cpu_index, block); })) {
-    FireBlockBegin(cpu_index, block);
-  }
+  FireBlockBegin(cpu_index, block);
 }
 
 void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
@@ -150,6 +158,8 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
     return;
   }
   bool is_for_all = IsForAll(REBOX_OPCODE_RANGE);
+  // A callback may cause other events, and what is told is then theirs.
+  uint8_t insn_size = rebox_told.insn_size;
   subscriptions.by_kind[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
     if (opcode < listener.first_opcode || opcode > listener.last_opcode || IsTold(listener)) {
       return;
@@ -165,8 +175,9 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
       return;
     }
     State().calls.PrepareScope();
-    napi_value arguments[4] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index), script_objects.BigInt(pc), script_objects.BigInt(next_pc)};
-    Fire(listener, 4, arguments);
+    napi_value arguments[5] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index), script_objects.BigInt(pc),
+                               script_objects.BigInt(next_pc), script_objects.Number(insn_size)};
+    Fire(listener, 5, arguments);
   });
 }
 
@@ -222,7 +233,16 @@ void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
 
 }  // namespace
 
+static rebox_listener* listening;
+
+void ChooseListeners() {
+  if (listening) {
+    listening->block_begin = subscriptions.triggered[REBOX_BLOCK_BEGIN] ? OnBlockBeginTriggered : OnBlockBegin;
+  }
+}
+
 void ListenToCode(rebox_listener* listener) {
+  listening = listener;
   listener->block_begin = OnBlockBegin;
   listener->block_end = OnBlockEnd;
   listener->insn_begin = OnInsnBegin;

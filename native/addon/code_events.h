@@ -5,3 +5,5 @@
 
 // Fills in the functions for these events.
 void ListenToCode(rebox_listener* listener);
+// Has the events that need it go a shorter way, after a change of the subscriptions.
+void ChooseListeners();

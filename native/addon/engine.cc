@@ -153,6 +153,10 @@ Napi::Value Quit(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value StaysStopped(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), rebox_engine_stays_stopped());
+}
+
 // endNow(timeoutMs: number): boolean
 Napi::Value EndNow(const Napi::CallbackInfo& info) {
   State().silent = true;
@@ -188,6 +192,7 @@ Napi::Object InitEngine(Napi::Env env, Napi::Object exports) {
   exports.Set("slice", Napi::Function::New(env, Slice));
   exports.Set("qmp", Napi::Function::New(env, Qmp));
   exports.Set("quit", Napi::Function::New(env, Quit));
+  exports.Set("staysStopped", Napi::Function::New(env, StaysStopped));
   exports.Set("endNow", Napi::Function::New(env, EndNow));
   exports.Set("release", Napi::Function::New(env, Release));
   exports.Set("setCallbackLimitMs", Napi::Function::New(env, SetCallbackLimit));

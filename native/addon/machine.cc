@@ -124,7 +124,7 @@ Napi::Value Translate(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), physical);
 }
 
-// ramRegions(): {address: bigint, buffer: ArrayBuffer, readOnly: boolean}[]
+// ramRegions(): {address: bigint, buffer: ArrayBuffer, hostAddress: bigint, readOnly: boolean, isMain: boolean}[]
 Napi::Value RamRegions(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   std::vector<rebox_ram_region> regions(rebox_ram_regions(nullptr, 0) + 8);
@@ -138,7 +138,10 @@ Napi::Value RamRegions(const Napi::CallbackInfo& info) {
       entry.Set("address", Napi::BigInt::New(env, region.address + offset));
       entry.Set("buffer", External(env, static_cast<char*>(region.host) + offset,
                                    rest < kLargestBuffer ? rest : kLargestBuffer));
+      entry.Set("hostAddress",
+                Napi::BigInt::New(env, static_cast<uint64_t>(reinterpret_cast<uintptr_t>(region.host)) + offset));
       entry.Set("readOnly", Napi::Boolean::New(env, region.read_only));
+      entry.Set("isMain", Napi::Boolean::New(env, region.is_main));
       list.Set(count++, entry);
     }
   }

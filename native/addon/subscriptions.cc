@@ -1,5 +1,6 @@
 #include "subscriptions.h"
 
+#include "code_events.h"
 #include "triggers.h"
 
 Subscriptions subscriptions;
@@ -49,6 +50,7 @@ static void UpdateNeeds(int kind) {
   bool is_filtered = only && only->filter;
   subscriptions.direct[kind] = only && !is_filtered && !only->trigger ? only->stream.get() : nullptr;
   subscriptions.triggered[kind] = only && !is_filtered && only->trigger ? only : nullptr;
+  ChooseListeners();
   if (kind <= REBOX_OPCODE_RANGE) {
     subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTrigger();
     rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);

@@ -25,8 +25,16 @@ class Trigger {
   // after this.
   static void Unload(Trigger* trigger);
 
+  // kGone: what it did has removed it, and it let nothing pass.
+  enum class Verdict { kRejects, kPasses, kGone };
+
   template <typename MakeParams>
   inline bool Passes(MakeParams make_params) {
+    return Judge(make_params) == Verdict::kPasses;
+  }
+
+  template <typename MakeParams>
+  inline Verdict Judge(MakeParams make_params) {
     const TriggerParams p = make_params();
     int decision = 0;
     depth_++;
@@ -39,9 +47,9 @@ class Trigger {
     depth_--;
     if (__builtin_expect(doomed_, 0)) {
       EndIfIdle();
-      return false;
+      return Verdict::kGone;
     }
-    return decision != 0;
+    return decision ? Verdict::kPasses : Verdict::kRejects;
   }
 
   callback_handle_t handle() const { return handle_; }

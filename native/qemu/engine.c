@@ -13,6 +13,7 @@
 #include "system/replay.h"
 #include "system/reset.h"
 #include "system/runstate.h"
+#include "system/runstate-action.h"
 #include "system/system.h"
 #include "rebox/faults.h"
 #include "rebox/monitor.h"
@@ -26,6 +27,8 @@ rebox_engine_events rebox_events;
 static QemuThread main_loop_thread;
 static bool started, ended;
 static bool end_reported;
+/* A monitor has said "stop" before the machine was let go. */
+static bool stays_stopped;
 
 static Notifier shutdown_notifier;
 static ShutdownCause shutdown_cause;
@@ -176,9 +179,35 @@ rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_
     return REBOX_START_OK;
 }
 
+void __real_qmp_stop(Error **errp);
+void __wrap_qmp_stop(Error **errp);
+void __wrap_qmp_stop(Error **errp)
+{
+    /* Before it has run, a machine stands still already, and QEMU forgets that it was told so. */
+    if (runstate_check(RUN_STATE_PRELAUNCH)) {
+        qatomic_set(&stays_stopped, true);
+    }
+    __real_qmp_stop(errp);
+}
+
+void __real_qmp_cont(Error **errp);
+void __wrap_qmp_cont(Error **errp);
+void __wrap_qmp_cont(Error **errp)
+{
+    qatomic_set(&stays_stopped, false);
+    __real_qmp_cont(errp);
+}
+
+bool rebox_engine_stays_stopped(void)
+{
+    return qatomic_read(&stays_stopped);
+}
+
 void rebox_engine_quit(void)
 {
     if (started && !rebox_engine_has_ended()) {
+        /* With -no-shutdown, or after set-action, it would only be paused; quit of a monitor does the same. */
+        shutdown_action = SHUTDOWN_ACTION_POWEROFF;
         qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
         qemu_notify_event();
     }

@@ -22,6 +22,9 @@ static inline uint32_t rebox_hook_lookup(uint64_t pc)
     return __builtin_expect(rebox_selecting, 0) ? rebox_find_selections(pc) : 0;
 }
 
+/* Returns where the buffer for generated code is best placed, NULL for anywhere (code_buffer.c). */
+void *rebox_hook_code_buffer(size_t size);
+
 /* Puts the vCPUs on the thread that called rebox_engine_start() (vcpu.c). */
 void rebox_hook_accel_ops(AccelOpsClass *ops);
 
@@ -48,7 +51,7 @@ void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned
                       size_t size);
 void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count);
 
-/* The monitor's commands, and what completes their arguments: the entries of hmp_commands.h (monitor.c). */
+/* The monitor's commands, and what completes their arguments: the entries of hmp_commands.h (monitor_people.c). */
 void hmp_import_module(Monitor *monitor, const QDict *arguments);
 void hmp_unload_module(Monitor *monitor, const QDict *arguments);
 void hmp_reload_module(Monitor *monitor, const QDict *arguments);

@@ -13,6 +13,7 @@
 #include "exec/ram_addr.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
+#include "system/hostmem.h"
 
 /* Copies within one memory region; size is cut to what lies in it. */
 static rebox_memory_result copy_physical(uint64_t address, uint8_t *bytes, size_t *size, bool is_write)
@@ -130,6 +131,8 @@ static bool add_region(Int128 start, Int128 length, const MemoryRegion *const_re
             .size = int128_get64(length),
             .host = (uint8_t *)memory_region_get_ram_ptr(region) + offset,
             .read_only = memory_region_is_rom(region) || memory_region_is_romd(region),
+            /* Every machine's memory is a backend's, also when no -object asks for one. */
+            .is_main = object_dynamic_cast(memory_region_owner(region), TYPE_MEMORY_BACKEND) != NULL,
         };
     }
     list->count++;

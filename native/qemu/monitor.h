@@ -1,5 +1,5 @@
 /*
- * The monitor's commands of rebox, from QEMU's start to its end (monitor.c).
+ * The monitor's commands of rebox, from QEMU's start to its end (monitor_people.c, monitor_requests.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -20,7 +20,7 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 3
+#define REBOX_GLUE_VERSION 4
 
 REBOX_API int rebox_glue_version(void);
 
@@ -78,6 +78,9 @@ REBOX_API void rebox_engine_interrupt(void);
 REBOX_API void rebox_hold(void);
 REBOX_API void rebox_release(void);
 
+/* Any thread. Whether somebody has stopped the machine before it was let go for the first time. */
+REBOX_API bool rebox_engine_stays_stopped(void);
+
 /* Any thread. Asks QEMU to shut the machine down for good; ended follows. */
 REBOX_API void rebox_engine_quit(void);
 
@@ -98,7 +101,7 @@ typedef void (*rebox_qmp_done)(void *opaque, const char *response);
 /* Any thread. Executes one QMP command, given as its JSON request, on QEMU's main loop. */
 REBOX_API void rebox_qmp(const char *request, rebox_qmp_done done, void *opaque);
 
-/* ---- the monitor's commands of rebox (monitor.c) ---- */
+/* ---- the monitor's commands of rebox (monitor_requests.c) ---- */
 
 typedef struct rebox_command_server {
     void *opaque;
@@ -187,6 +190,7 @@ typedef struct rebox_ram_region {
     uint64_t size;        /* in bytes */
     void *host;
     bool read_only;
+    bool is_main;         /* the machine's own memory, not that of a device or of firmware */
 } rebox_ram_region;
 
 /* Lists the RAM and ROM that the CPU sees now, by address. Returns how many there are; fills at most max. */

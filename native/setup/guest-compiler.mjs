@@ -36,7 +36,7 @@ export class GuestCompiler {
 
   /** Compiles one C file with gcc's further flags. */
   async compile(source, output, ...flags) {
-    await this.#task.run("gcc", [...this.#flags, "-O2", "-Wall", "-Wextra", "-s", "-o", output, source, ...flags]);
+    await this.#task.run("gcc", [...this.#flags, "-O2", "-Wall", "-Wextra", "-o", output, source, ...flags]);
   }
 
   /**

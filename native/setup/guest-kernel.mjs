@@ -17,8 +17,24 @@ export const TEST_KERNELS = [
   "linux-image-686-pae:i386/bookworm",
 ].filter((name) => name !== `${DEFAULT_KERNEL}/${machineRelease()}`);
 
-/** Those of them that do not describe themselves, with the packages that do. */
-export const PROFILED_KERNELS = [["linux-image-686-pae:i386/bookworm", "linux-image-686-pae-dbg:i386/bookworm"]];
+/**
+ * Finds the package with the debug information of a kernel that does not describe itself: Debian's 32-bit ones have no BTF.
+ * @param {string} name as guestKernel() takes it
+ * @returns {string | undefined} undefined for kernels that need none
+ */
+export function debugPackageOf(name) {
+  const [, base, rest] = /^(linux-image-\d+(?:-pae)?)(:i386\/.+)$/.exec(name) ?? [];
+  return base && `${base}-dbg${rest}`;
+}
+
+/**
+ * Tells whether a kernel's kit is not wanted: REBOX_SKIP_KERNELS lists packages, with or without architecture and release.
+ * @param {string} name as guestKernel() takes it
+ */
+export function isSkippedKernel(name, skipped = process.env.REBOX_SKIP_KERNELS ?? "") {
+  const parts = skipped.split(/[,\s]+/).filter((part) => part !== "");
+  return parts.some((part) => name === part || name.startsWith(`${part}:`) || name.startsWith(`${part}/`));
+}
 
 // What virtio-net-pci needs, in the order in which the guest must load it.
 const NETWORK_MODULES = [

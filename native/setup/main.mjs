@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { withLock } from "./lock.mjs";
-import { PROFILED_KERNELS, TEST_KERNELS } from "./guest-kernel.mjs";
+import { debugPackageOf, isSkippedKernel, TEST_KERNELS } from "./guest-kernel.mjs";
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
-import { aptStep } from "./steps/apt.mjs";
+import { aptStep, labStep, TEST_PACKAGES } from "./steps/apt.mjs";
+import { drgnStep } from "./steps/drgn.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
@@ -13,9 +14,10 @@ import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
+import { volatilityStep } from "./steps/volatility.mjs";
 import { Task } from "./task.mjs";
 
-const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest] [--only javascript] [--kernel NAME]`;
+const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
 
 /**
  * Chooses the steps for a purpose, in the order they must run.
@@ -25,20 +27,19 @@ const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize
 function stepsFor({ for: purpose, only, kernel }) {
   if (only === "javascript") return [npmStep(), typescriptStep()];
   if (only !== undefined) throw new SetupError(`--only ${only}: the only choice is "javascript"\n${USAGE}`);
-  const guests = [guestStep(), ...(kernel ? [guestStep(kernel)] : [])];
-  const testGuests = [
-    ...[...new Set([...TEST_KERNELS, ...keptKernels()])]
-      .filter((name) => name !== kernel)
-      .map((name) => guestStep(name)),
-    ...PROFILED_KERNELS.map((name) => profileStep(...name)),
-  ].map(optional);
-  const everyday = [aptStep(), npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
+  const guests = [guestStep(), ...(kernel ? [guestStep(kernel), ...profileSteps([kernel])] : [])];
+  const others = [...new Set([...TEST_KERNELS, ...keptKernels()])].filter(
+    (name) => name !== kernel && !isSkippedKernel(name),
+  );
+  const testGuests = [...others.map((name) => optional(guestStep(name))), ...profileSteps(others), optional(labStep())];
+  const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
   const plans = {
-    demo: everyday,
-    test: [...everyday, ...testGuests],
-    bench: [...everyday, plainStep()],
+    demo: [aptStep(), ...building],
+    test: [aptStep(TEST_PACKAGES), ...building, ...testGuests, optional(volatilityStep())],
+    bench: [aptStep(), ...building, plainStep(), optional(volatilityStep())],
+    drgn: [aptStep(), ...building, drgnStep()],
     sanitize: [
-      aptStep(),
+      aptStep(TEST_PACKAGES),
       npmStep(),
       firmwareStep(),
       qemuStep({ sanitize: true }),
@@ -46,11 +47,20 @@ function stepsFor({ for: purpose, only, kernel }) {
       typescriptStep(),
       ...guests,
       ...testGuests,
+      optional(volatilityStep()),
     ],
     guest: [aptStep(), ...guests],
   };
   if (plans[purpose]) return plans[purpose];
   throw new SetupError(`--for ${purpose}: choose one of ${Object.keys(plans).join(", ")}\n${USAGE}`);
+}
+
+/** Makes the steps for the profiles that some kernels need. */
+function profileSteps(kernels) {
+  return kernels.flatMap((name) => {
+    const debugPackage = debugPackageOf(name);
+    return debugPackage === undefined ? [] : [optional(profileStep(name, debugPackage))];
+  });
 }
 
 /** Makes a step without which one can go on: tests skip what they cannot boot, and say so. */

@@ -23,4 +23,5 @@ export const places = {
   cachedMeson: join(cache, "meson"),
   cachedWork: join(cache, "work"),
   cachedGuest: join(cache, "guest"),
+  cachedDrgn: join(cache, "drgn"),
 };

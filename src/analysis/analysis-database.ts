@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "libsql";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
-import { findProcessIdentity } from "./process-identity";
+import { findProcess, isRunning, type ProcessIdentity } from "../machinery/processes/process-identity";
 
 /** What is asked for. */
 export interface AnalysisRequest {
@@ -156,9 +156,9 @@ function toEntry(row: Row): AnalysisEntry {
 }
 
 function getOwnIdentity(): string {
-  return findProcessIdentity(process.pid) ?? String(process.pid);
+  return JSON.stringify(findProcess(process.pid));
 }
 
 function isAlive(owner: string): boolean {
-  return findProcessIdentity(Number.parseInt(owner, 10)) === owner;
+  return isRunning(JSON.parse(owner) as ProcessIdentity);
 }

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ScriptError } from "../scripts/script-error";
+import { loadTrustedFile } from "../scripts/trusted-file";
 import { Auxiliary } from "./auxiliary";
-import { loadModuleFile } from "./module-file";
 
 /** A class of auxiliary module and the file that it comes from. */
 export interface AuxiliaryClass {
@@ -62,7 +62,7 @@ export class AuxiliaryCatalog {
     for (const [name, file] of this.files) {
       if (!names.includes(name)) continue;
       try {
-        const create = findClass(await loadModuleFile(file, name, api), name, file);
+        const create = findClass(await loadTrustedFile(file, name, api), name, file);
         classes.push({ name, file, create });
       } catch (error) {
         refused.push({ name, file, error: error instanceof Error ? error : new Error(String(error)) });

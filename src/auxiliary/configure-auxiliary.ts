@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ScriptError } from "../scripts/script-error";
+import { loadTrustedFile } from "../scripts/trusted-file";
 import type { Auxiliary } from "./auxiliary";
-import { loadModuleFile } from "./module-file";
 
 /**
  * Finds the private configuration of an auxiliary module: data/auxiliary/<name>.ts or .js (seed 000).
@@ -23,7 +23,7 @@ export function findConfiguration(folder: string, name: string): string | undefi
  * @throws ScriptError when the file cannot be compiled or exports no function configure() with one parameter; what it throws
  */
 export async function configureAuxiliary(file: string, module: Auxiliary, api: object): Promise<void> {
-  const exports = await loadModuleFile(file, `data/auxiliary/${module.name}`, api);
+  const exports = await loadTrustedFile(file, `data/auxiliary/${module.name}`, api);
   const configure = exports.configure ?? exports.default;
   if (typeof configure !== "function") {
     throw new ScriptError(module.name, "exports no function configure(auxiliary)", { file });

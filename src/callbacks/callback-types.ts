@@ -26,7 +26,7 @@ export interface CallbackFunctions {
   KEYSTROKE_CB: (keycode: number) => void | Promise<void>;
   NIC_SEND_CB: (addr: bigint, size: number, buf: Buffer) => void | Promise<void>;
   NIC_REC_CB: (buf: Buffer, size: number, curPos: bigint, start: bigint, stop: bigint) => void | Promise<void>;
-  OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint) => void | Promise<void>;
+  OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint, insnSize: number) => void | Promise<void>;
   TLB_EXEC_CB: (cpu: Cpu, vaddr: bigint) => void | Promise<void>;
   CONTEXTCHANGE_CB: (oldPgd: bigint, newPgd: bigint, cpuIndex: number) => void | Promise<void>;
   CREATEPROC_CB: (pid: number, pgd: bigint, name: string) => void | Promise<void>;

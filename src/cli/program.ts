@@ -1,16 +1,24 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
+import { MachineryManagerError } from "../machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
 import { createAttachCommand } from "./attach/attach-command";
 import { createCheckCommand } from "./check/check-command";
+import { createConfigCommand } from "./config/config-command";
 import { createDemoCommand } from "./demo/demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
+import { createDumpCommand } from "./dump/dump-command";
 import { ExitStatus } from "./exit-status";
+import { createIsfCommand } from "./isf/isf-command";
+import { createLabCommand } from "./lab/lab-command";
+import { createMachineCommand } from "./machine/machine-command";
 import { createProfileCommand } from "./profile/profile-command";
 import { createRunCommand } from "./run/run-command";
 import type { RunEnvironment } from "./run/run-environment";
+import { createShellCommand } from "./shell/shell-command";
 import { createTypesCommand } from "./types/types-command";
 import { UsageError } from "./usage-error";
+import { createVolCommand } from "./vol/vol-command";
 import { getVersionText } from "./version-text";
 
 /**
@@ -27,14 +35,14 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
     status = value;
   };
   const [own, qemuArgs] = splitAtSeparator(argv);
-  const program = createProgram(environment, qemuArgs, onStatus);
+  const program = createProgram(environment, qemuArgs, onStatus, own);
   try {
     await program.parseAsync(own, { from: "user" });
   } catch (error) {
     // Commander has printed its message, or the help or version that it was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.success : ExitStatus.failure;
-    if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
-    stderr.write(`rebox: ${error.message}\n`);
+    if (![UsageError, ConfigError, MachineryManagerError].some((type) => error instanceof type)) throw error;
+    stderr.write(`rebox: ${(error as Error).message}\n`);
     return ExitStatus.failure;
   } finally {
     await stopCompiler();
@@ -48,11 +56,13 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
  * @param environment the engine and the process
  * @param qemuArgs what stands behind "--"; undefined when there is no "--"
  * @param onStatus receives the exit status
+ * @param own rebox's own arguments, as they were given
  */
 export function createProgram(
   environment: RunEnvironment,
   qemuArgs: readonly string[] | undefined,
   onStatus: (status: number) => void,
+  own: readonly string[] = [],
 ): Command {
   const { stdout, stderr, projectFolder } = environment;
   const program = new Command("rebox")
@@ -61,14 +71,21 @@ export function createProgram(
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
-  program.addCommand(createRunCommand(environment, qemuArgs, onStatus));
+  program.addCommand(createRunCommand(environment, qemuArgs, onStatus, own));
   program.addCommand(createAttachCommand(process.stdin, stdout, stderr, onStatus));
+  program.addCommand(createDumpCommand(stdout, stderr, onStatus));
+  program.addCommand(createShellCommand(process.stdin, stdout, stderr, environment.getApi, onStatus));
   program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
   program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
   program.addCommand(createProfileCommand(stdout, onStatus));
   program.addCommand(createTypesCommand(stdout, onStatus));
+  program.addCommand(createLabCommand(environment, onStatus));
+  program.addCommand(createMachineCommand(environment, onStatus));
+  program.addCommand(createConfigCommand(environment, onStatus));
+  program.addCommand(createIsfCommand(stdout, onStatus));
+  program.addCommand(createVolCommand(stdout, onStatus));
   program.addCommand(createDemoCommand(environment, onStatus));
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride();
     command.configureOutput({
       writeOut: (text) => stdout.write(text),

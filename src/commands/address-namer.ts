@@ -1,5 +1,6 @@
 import { KernelDataError } from "../guest/linux/kernel-data-error";
 import type { GuestModule } from "../guest/linux/guest-module";
+import type { ModuleSymbol } from "../guest/linux/guest-symbols";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
 
 /** Names addresses for as long as one command takes: it asks once what is loaded. */
@@ -19,12 +20,22 @@ export class AddressNamer {
    * @returns undefined when it is in no module, or the module has no symbols
    */
   find(address: bigint): string | undefined {
+    const symbol = this.#findSymbol(address);
+    if (!symbol) return undefined;
+    const offset = address - symbol.address;
+    return `${symbol.module}!${symbol.name}${offset === 0n ? "" : `+0x${offset.toString(16)}`}`;
+  }
+
+  /** Finds how far an address lies behind its symbol, in bytes; undefined when it has none. */
+  findOffset(address: bigint): bigint | undefined {
+    const symbol = this.#findSymbol(address);
+    return symbol && address - symbol.address;
+  }
+
+  #findSymbol(address: bigint): ModuleSymbol | undefined {
     if (!this.guest || !this.findModule(address)) return undefined;
     try {
-      const symbol = this.guest.symbols.findSymbol(this.pgd, address);
-      if (!symbol) return undefined;
-      const offset = address - symbol.address;
-      return `${symbol.module}!${symbol.name}${offset === 0n ? "" : `+0x${offset.toString(16)}`}`;
+      return this.guest.symbols.findSymbol(this.pgd, address);
     } catch (error) {
       if (isGone(error)) return undefined;
       throw error;

@@ -1,3 +1,4 @@
+import { KernelDataError } from "../guest/linux/kernel-data-error";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
 import { AddressError } from "../memory/address-error";
 import type { VirtualMemory } from "../memory/virtual-memory";
@@ -93,7 +94,7 @@ function step(orc: OrcUnwinder | undefined, at: FrameRegisters) {
   try {
     return orc?.step(at);
   } catch (error) {
-    if (error instanceof AddressError) return undefined;
+    if (error instanceof AddressError || error instanceof KernelDataError) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,10 @@
 import { CallbackManager } from "../callbacks/callback-manager";
 import { getNumCpus, readCpu } from "../guest/cpu";
 import { findGuest } from "../guest/guest";
+import { KernelDataError } from "../guest/linux/kernel-data-error";
 import type { LinuxGuest } from "../guest/linux/linux-guest";
+import type { LinuxProcess } from "../guest/linux/linux-process";
+import { findStillMachine, getMachine } from "../guest/machine-access";
 import { getRunningProcess } from "../guest/processes";
 import { ModuleOwner } from "../ownership/module-owner";
 import { AddressNamer } from "./address-namer";
@@ -39,6 +42,8 @@ export class CommandSession implements NameSource {
   onNotice: ((notice: Notice) => void) | undefined;
   /** Ends the hold of the guest in which the session was started, if it was. */
   release: (() => void) | undefined;
+  /** Ends the command that is running, when it can be ended: Ctrl-C. */
+  cancel: (() => void) | undefined;
 
   /** @param api what !EXPRESSION has at hand: what scripts import as "rebox" */
   constructor(readonly api: object = {}) {}
@@ -46,18 +51,24 @@ export class CommandSession implements NameSource {
   /** The address space that commands read: of the chosen process, or what the vCPU runs in. */
   get pgd(): bigint {
     const chosen = this.process?.pgd ?? 0n;
-    return chosen === 0n ? getRunningProcess(this.cpuIndex) : chosen;
+    if (chosen !== 0n) return chosen;
+    // An image without registers is looked at through the kernel's own tables.
+    return hasRegisters() ? getRunningProcess(this.cpuIndex) : getMachine().currentPgd(0);
   }
 
   get cpu() {
+    if (!hasRegisters()) throw new CommandError("this image holds memory alone, no registers");
     if (this.cpuIndex >= getNumCpus()) throw new CommandError(`there is no vCPU ${this.cpuIndex}`);
     return readCpu(this.cpuIndex);
   }
 
   /** In bits, of the code that the vCPU executes now: by CS.L and CS.D (Intel SDM volume 3, 3.4.5). */
   get codeBits(): 16 | 32 | 64 {
-    const flags = Number(this.cpu.CS_FLAGS);
-    const isLong = (this.cpu.EFER & 0x400n) !== 0n;
+    // An image need not hold it: code is the kernel's then.
+    const segment = this.findRegister("CS_FLAGS");
+    if (segment === undefined) return this.pointerSize === 8 ? 64 : 32;
+    const flags = Number(segment);
+    const isLong = this.pointerSize === 8;
     if (isLong && (flags & (1 << 21)) !== 0) return 64;
     return (flags & (1 << 22)) !== 0 ? 32 : 16;
   }
@@ -70,7 +81,19 @@ export class CommandSession implements NameSource {
 
   /** Of addresses in this guest, in bytes. */
   get pointerSize(): 4 | 8 {
-    return (this.cpu.EFER & 0x400n) === 0n ? 4 : 8;
+    const image = findStillMachine();
+    const efer = image ? (image.cpus()[0]?.efer ?? 0n) : this.cpu.EFER;
+    return (efer & 0x400n) === 0n ? 4 : 8;
+  }
+
+  /** Finds whose address space the vCPU runs in; undefined when it is no process', or the guest's list is damaged. */
+  findRunningProcess(): LinuxProcess | undefined {
+    try {
+      return findGuest()?.findProcess(getRunningProcess(this.cpuIndex));
+    } catch (error) {
+      if (error instanceof KernelDataError) return undefined;
+      throw error;
+    }
   }
 
   get prompt(): string {
@@ -78,6 +101,7 @@ export class CommandSession implements NameSource {
   }
 
   findRegister(name: string): bigint | undefined {
+    if (!hasRegisters()) return undefined;
     const value = (this.cpu as unknown as Record<string, unknown>)[name];
     return typeof value === "bigint" ? value : undefined;
   }
@@ -107,4 +131,9 @@ export class CommandSession implements NameSource {
     this.wantsEnd = true;
     this.owner.close();
   }
+}
+
+/** A machine has vCPUs; an image need not hold them. */
+function hasRegisters(): boolean {
+  return !findStillMachine() || getNumCpus() > 0;
 }

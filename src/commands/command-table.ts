@@ -6,6 +6,7 @@ import { BREAKPOINT_COMMANDS } from "./list/breakpoint-commands";
 import { CODE_COMMANDS } from "./list/code-commands";
 import { DOCTOR_COMMANDS } from "./list/doctor-commands";
 import { createHelpCommand } from "./list/help-command";
+import { IMAGE_COMMANDS } from "./list/image-commands";
 import { MACHINE_COMMANDS } from "./list/machine-commands";
 import { MEMORY_COMMANDS } from "./list/memory-commands";
 import { PROCESS_COMMANDS } from "./list/process-commands";
@@ -17,15 +18,17 @@ import { SESSION_COMMANDS } from "./list/session-commands";
 import { STEP_COMMANDS } from "./list/step-commands";
 import { STRUCT_COMMANDS } from "./list/struct-commands";
 import { SYMBOL_COMMANDS } from "./list/symbol-commands";
+import { VOLATILITY_COMMANDS } from "./list/volatility-commands";
 
 const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   processes: [...PROCESS_COMMANDS, ...PROCESS_DETAIL_COMMANDS, ...DOCTOR_COMMANDS],
   symbols: [...SYMBOL_COMMANDS, ...STRUCT_COMMANDS],
   registers: REGISTER_COMMANDS,
-  memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS],
+  memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS, ...IMAGE_COMMANDS],
   code: [...CODE_COMMANDS, ...BACKTRACE_COMMANDS],
   breakpoints: BREAKPOINT_COMMANDS,
   machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
+  volatility: VOLATILITY_COMMANDS,
   scripts: SCRIPT_COMMANDS,
   shell: [...SESSION_COMMANDS, createHelpCommand({ get: getCommand, groups: listCommandGroups })],
 };

@@ -10,6 +10,8 @@ export interface Command<Args = unknown> {
   readonly usage?: string;
   /** What it does: a first line for the list of commands, then more when there is more to say. */
   readonly help: string;
+  /** It is about a machine that lives: it has no meaning for a memory image. */
+  readonly isForLiving?: boolean;
   /** Reads the arguments. @throws CommandError that says what is wrong with them */
   parse(input: CommandInput, session: CommandSession): Args;
   /** @throws CommandError, or what the layers below throw: every one's message is for the user */

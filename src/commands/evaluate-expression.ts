@@ -8,6 +8,7 @@ import { evaluate } from "./expression";
 
 /** How long an expression may compute before it awaits, in milliseconds. */
 const LIMIT_MS = 5000;
+const FILE_NAME = "expression";
 const contexts = new WeakMap<CommandSession, object>();
 
 /**
@@ -20,8 +21,7 @@ const contexts = new WeakMap<CommandSession, object>();
 export async function evaluateScript(source: string, session: CommandSession): Promise<unknown> {
   const context = getContext(session);
   try {
-    const { code } = transformSync(source, { loader: "ts", target: "node20", logLevel: "silent" });
-    const result: unknown = new Script(code, { filename: "expression" }).runInContext(context, { timeout: LIMIT_MS });
+    const result: unknown = compile(source).runInContext(context, { timeout: LIMIT_MS });
     return await result;
   } catch (error) {
     throw new CommandError(error instanceof Error ? `${error.name}: ${error.message}` : inspect(error));
@@ -38,7 +38,7 @@ export function compileCondition(source: string, session: CommandSession): (cpuI
   const context = getContext(session);
   let script: Script;
   try {
-    script = new Script(transformSync(source, { loader: "ts", target: "node20", logLevel: "silent" }).code);
+    script = compile(source);
   } catch (error) {
     throw new CommandError(`the condition cannot be read: ${error instanceof Error ? error.message : inspect(error)}`);
   }
@@ -51,6 +51,17 @@ export function compileCondition(source: string, session: CommandSession): (cpuI
       session.cpuIndex = before;
     }
   };
+}
+
+/** TypeScript's compiler is a process that takes its time to start: what is JavaScript already does not need it. */
+function compile(source: string): Script {
+  try {
+    return new Script(source, { filename: FILE_NAME });
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    const { code } = transformSync(source, { loader: "ts", target: "node20", logLevel: "silent" });
+    return new Script(code, { filename: FILE_NAME });
+  }
 }
 
 /** One for each session, so that what an expression declares is there in the next one. */

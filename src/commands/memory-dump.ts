@@ -15,9 +15,14 @@ export interface DumpOptions {
   readonly namer: AddressNamer;
 }
 
-/** Shows memory in rows of 16 bytes: address, elements, and the bytes as text or the names of the addresses among them. */
+/**
+ * Shows memory in rows of 16 bytes: address, elements, and the bytes as text or the names of the addresses among them.
+ *
+ * @returns as data the values, null for what cannot be read, and for each the name of what it points to
+ */
 export function dumpMemory({ address, memory, width, pointerSize, namer }: DumpOptions): DataResult {
   const values: (bigint | null)[] = [];
+  const pointers: (string | null)[] = [];
   const lines: string[] = [];
   const start = namer.find(address);
   if (start !== undefined) lines.push(`${start}:`);
@@ -29,6 +34,7 @@ export function dumpMemory({ address, memory, width, pointerSize, namer }: DumpO
       values.push(value ?? null);
       cells.push(value === undefined ? "?".repeat(width * 2) : value.toString(16).padStart(width * 2, "0"));
       const name = value !== undefined && width === pointerSize ? namer.find(value) : undefined;
+      pointers.push(name ?? null);
       if (name !== undefined) names.push(name);
     }
     const place = BigInt.asUintN(64, address + BigInt(row))
@@ -37,7 +43,7 @@ export function dumpMemory({ address, memory, width, pointerSize, namer }: DumpO
     const shown = cells.join(" ").padEnd((ROW / width) * (width * 2 + 1) - 1);
     lines.push(`${place}  ${shown}  ${width === pointerSize ? names.join(" ") : toText(memory, row)}`.trimEnd());
   }
-  return { kind: "data", text: lines.join("\n"), data: { address, width, values } };
+  return { kind: "data", text: lines.join("\n"), data: { address, width, values, names: pointers } };
 }
 
 function readElement({ bytes, has }: GuestBytes, at: number, width: number): bigint | undefined {

@@ -1,3 +1,4 @@
+import { type KernelModule, listKernelModules } from "../guest/linux/kernel-module";
 import type { LinuxKernel } from "../guest/linux/linux-kernel";
 import type { FrameRegisters } from "./stack-frame";
 
@@ -11,6 +12,8 @@ const BP_INDIRECT = 8;
 const SP_INDIRECT = 9;
 /** The members of struct pt_regs behind the general registers, in 64-bit words: ip, cs, flags, sp, ss. */
 const WORD = 8n;
+/** The largest modules have some ten thousands. */
+const MOST_ENTRIES = 1_000_000;
 
 interface OrcEntry {
   readonly spOffset: bigint;
@@ -18,6 +21,15 @@ interface OrcEntry {
   readonly spRegister: number;
   readonly bpRegister: number;
   readonly type: "call" | "registers" | "partial" | "end";
+}
+
+/** The code of the kernel, or of one of its modules. */
+interface OrcTable {
+  /** Of int[count]. */
+  readonly addresses: bigint;
+  /** Of struct orc_entry[count]. */
+  readonly entries: bigint;
+  readonly count: number;
 }
 
 /** Where one step of unwinding has led: to a caller, or to where user mode was left. */
@@ -28,11 +40,11 @@ export interface OrcStep {
 
 /** Unwinds the kernel's stack by its own tables (Documentation/arch/x86/orc-unwinder.rst): CONFIG_UNWINDER_ORC, 4.14 on. */
 export class OrcUnwinder {
+  #modules: readonly KernelModule[] | undefined;
+
   private constructor(
     private readonly kernel: LinuxKernel,
-    private readonly addresses: bigint,
-    private readonly entries: bigint,
-    private readonly count: number,
+    private readonly own: OrcTable,
     /** Since 6.4 the type has 3 bits and other values. */
     private readonly hasNewTypes: boolean,
   ) {}
@@ -47,7 +59,7 @@ export class OrcUnwinder {
       return undefined;
     }
     const count = Number((end - addresses) / 4n);
-    return count > 0 ? new OrcUnwinder(kernel, addresses, entries, count, type.bitSize === 3) : undefined;
+    return count > 0 ? new OrcUnwinder(kernel, { addresses, entries, count }, type.bitSize === 3) : undefined;
   }
 
   /**
@@ -95,23 +107,42 @@ export class OrcUnwinder {
 
   /** The entry of the last address that is not above this one: they are sorted, and relative to their own place. */
   #findEntry(ip: bigint): OrcEntry | undefined {
+    const table = this.#findTable(ip);
+    if (!table) return undefined;
     let low = 0;
-    let high = this.count;
+    let high = table.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#addressAt(middle) <= ip) low = middle + 1;
+      if (this.#addressAt(table, middle) <= ip) low = middle + 1;
       else high = middle;
     }
-    return low === 0 || low === this.count ? undefined : this.#entryAt(low - 1);
+    // The kernel's last entry stands for the end of its code; a module has code up to its end.
+    return low === 0 || (table === this.own && low === table.count) ? undefined : this.#entryAt(table, low - 1);
   }
 
-  #addressAt(index: number): bigint {
-    const at = this.addresses + BigInt(index * 4);
+  /** The kernel's own table, or that of the module whose code this is (struct mod_arch_specific). */
+  #findTable(ip: bigint): OrcTable | undefined {
+    const { start, size } = this.kernel.image;
+    if (ip >= start && ip < start + BigInt(size)) return this.own;
+    if (!this.kernel.findMember("module", "arch.num_orcs")) return undefined;
+    this.#modules ??= listKernelModules(this.kernel);
+    const found = this.#modules.find(({ memory }) =>
+      memory.some(({ base, size: length }) => ip >= base && ip < base + BigInt(length)),
+    );
+    if (!found) return undefined;
+    const module = this.kernel.at("module", found.kaddr);
+    const count = module.number("arch.num_orcs");
+    if (!(count > 0 && count <= MOST_ENTRIES)) return undefined;
+    return { addresses: module.value("arch.orc_unwind_ip"), entries: module.value("arch.orc_unwind"), count };
+  }
+
+  #addressAt({ addresses }: OrcTable, index: number): bigint {
+    const at = addresses + BigInt(index * 4);
     return BigInt.asUintN(64, at + BigInt(this.kernel.memory.view(at, 4).getInt32(0, true)));
   }
 
-  #entryAt(index: number): OrcEntry {
-    const view = this.kernel.memory.view(this.entries + BigInt(index * ENTRY_SIZE), ENTRY_SIZE);
+  #entryAt({ entries }: OrcTable, index: number): OrcEntry {
+    const view = this.kernel.memory.view(entries + BigInt(index * ENTRY_SIZE), ENTRY_SIZE);
     const fields = view.getUint16(4, true);
     const spRegister = fields & 15;
     const number = (fields >> 8) & (this.hasNewTypes ? 7 : 3);

@@ -1,3 +1,4 @@
+import { findStillMachine } from "../guest/machine-access";
 import { CommandError } from "./command-error";
 import { CommandInput } from "./command-input";
 import { type CommandResult, textResult } from "./command-result";
@@ -47,6 +48,12 @@ async function runCommand(text: string, session: CommandSession): Promise<Comman
   const [name, rest] = splitLine(expandAlias(text, session));
   if (name === "") return textResult("");
   const command = getCommand(name);
+  const image = findStillMachine();
+  if (image && command.isForLiving === true) {
+    throw new CommandError(
+      `${name} needs a machine that lives: this is the image ${image.path}, which can be read only`,
+    );
+  }
   const input = new CommandInput(name, rest);
   const args = command.parse(input, session);
   input.end();

@@ -40,7 +40,7 @@ interface OpenSection extends IniSection {
  */
 export function parseIni(text: string, file: string): IniSection[] {
   if (text.includes("\0")) {
-    throw new ConfigError(file, undefined, "not a text file (it contains NUL bytes); is this really pyrebox.conf?");
+    throw new ConfigError(file, undefined, "not a text file (it contains NUL bytes)");
   }
   const sections: OpenSection[] = [];
   const lines = text.replace(/^\uFEFF/, "").split(/\r\n|\n|\r/);

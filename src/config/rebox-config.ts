@@ -34,6 +34,8 @@ export interface ReboxConfig {
   readonly callbackLimitMs: number | undefined;
   /** [VOL] profile: an ISF profile's name or file. */
   readonly volatilityProfile: string | undefined;
+  /** [VOL] command: what starts Volatility 3, as words of a shell. */
+  readonly volatilityCommand: string | undefined;
   readonly agentName: string | undefined;
   /** Absolute path. */
   readonly agentConfFile: string | undefined;
@@ -52,7 +54,7 @@ const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ["PERMISSIONS", []],
   ["QEMU", ["args"]],
   ["REBOX", ["callback_limit_ms"]],
-  ["VOL", ["profile"]],
+  ["VOL", ["profile", "command"]],
   ["AGENT", ["name", "conf"]],
   ["SYMBOL_CACHE", ["path"]],
 ]);
@@ -103,6 +105,7 @@ class ConfigReader {
       qemuArgs: args && this.values.getWords(args),
       callbackLimitMs: limit && this.values.getInteger(limit, range.minimum, range.maximum, "milliseconds"),
       volatilityProfile: this.findText("VOL.profile", "a profile's name or file"),
+      volatilityCommand: this.findText("VOL.command", "a command that starts Volatility 3"),
       agentName: this.findText("AGENT.name", "the agent's file name in the guest"),
       agentConfFile: this.findPath("AGENT.conf"),
       symbolCacheFile: this.findPath("SYMBOL_CACHE.path"),

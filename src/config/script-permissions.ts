@@ -17,18 +17,20 @@ export interface ScriptPermissions {
   readonly monitor: boolean;
   /** It may load, unload and reload other scripts. */
   readonly modules: boolean;
+  /** It may run plugins of Volatility, whose arguments can name files to be read and written. */
+  readonly volatility: boolean;
 }
 
 /** Everything: outside the sandbox. */
 export const TRUSTED: ScriptPermissions = {
   ...{ isTrusted: true, folders: [], net: true },
-  ...{ childProcess: true, triggers: true, monitor: true, modules: true },
+  ...{ childProcess: true, triggers: true, monitor: true, modules: true, volatility: true },
 };
 
 /** Nothing but rebox's own functions. */
 export const SANDBOXED: ScriptPermissions = {
   ...{ isTrusted: false, folders: [], net: false },
-  ...{ childProcess: false, triggers: false, monitor: false, modules: false },
+  ...{ childProcess: false, triggers: false, monitor: false, modules: false, volatility: false },
 };
 
 const WORDS = {
@@ -37,6 +39,7 @@ const WORDS = {
   triggers: { triggers: true },
   monitor: { monitor: true },
   modules: { modules: true },
+  volatility: { volatility: true },
 } as const satisfies Record<string, Partial<ScriptPermissions>>;
 
 /** A permission that does not exist, or that lacks its folder. */

@@ -61,6 +61,7 @@ export class Engine {
   #sliceScheduled = false;
   #runs = false;
   #startsPaused = false;
+  #pauseCount = 0;
   readonly #onProcessExit = () => this.#native.endNow(END_NOW_TIMEOUT_MS);
 
   private constructor(native: NativeAddon) {
@@ -155,13 +156,13 @@ export class Engine {
     this.#listeners.emit(name, detail);
   }
 
-  /** Lets the guest go, unless QEMU's -S asks for a paused one. Returns at once; the event loop executes it. */
+  /** Lets the guest go, unless QEMU's -S asks for a paused one, or a monitor has stopped it already. Returns at once; the event loop executes it. */
   run(): void {
     if (this.#runs) {
       return;
     }
     this.#runs = true;
-    if (this.#startsPaused) {
+    if (this.#startsPaused || this.#native.staysStopped()) {
       this.#onRunState(false, "prelaunch");
       // gdb or a monitor may continue it: a kick wakes the event loop only where a slice has gone to sleep before.
       this.#schedule();
@@ -172,8 +173,14 @@ export class Engine {
     });
   }
 
+  /** How often pause() was called: whoever pauses the guest for a moment sees that another one wants it to stay so. */
+  get pauseCount(): number {
+    return this.#pauseCount;
+  }
+
   /** Pauses the guest. Resolves when all vCPUs stand still. */
   async pause(): Promise<void> {
+    this.#pauseCount++;
     await this.qmp("stop");
   }
 

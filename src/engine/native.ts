@@ -90,7 +90,19 @@ export interface NativeRamRegion {
   readonly address: bigint;
   /** Lies over the guest's memory itself. At most 1 GiB; larger memory is several regions. */
   readonly buffer: ArrayBuffer;
+  /** Where it lies in this process, as in /proc/self/mem; 0 in an image. */
+  readonly hostAddress: bigint;
   readonly readOnly: boolean;
+  /** The machine's own memory, not that of a device or of firmware. */
+  readonly isMain: boolean;
+}
+
+/** What came of a job on a file: error is 0, or the system's number of an error, and detail what is known beside it. */
+export interface NativeFileOutcome {
+  readonly error: number;
+  readonly detail: string;
+  /** Of the file that was written, in bytes. */
+  readonly size: number;
 }
 
 /** What QEMU tells. Called from the event loop. */
@@ -108,6 +120,8 @@ export interface NativeAddon {
   slice(): SliceResult;
   qmp(request: string, done: (response: string) => void): void;
   quit(): void;
+  /** Whether somebody has stopped the machine before it was let go for the first time. */
+  staysStopped(): boolean;
   endNow(timeoutMs: number): boolean;
   release(): void;
   /** Returns whether callbacks can be cut off at all in this version of Node. 0 is without limit. */
@@ -151,6 +165,35 @@ export interface NativeAddon {
   lastFault(): bigint;
   translate(cpuIndex: number, pgd: bigint, address: bigint): bigint | undefined;
   ramRegions(): NativeRamRegion[];
+
+  /**
+   * Writes memory into an empty file, on another thread; what is zero becomes holes. control has two words: how many bytes
+   * of the pieces are done, and whether to stop, which ends with ECANCELED.
+   *
+   * @param pieces in the order of their offsets in the file, which do not overlap
+   * @param size of the file before it is compressed by zstd
+   */
+  writeImage(
+    fd: number,
+    pieces: readonly { readonly bytes: Uint8Array; readonly offset: number }[],
+    size: number,
+    isCompressed: boolean,
+    control: BigUint64Array,
+  ): Promise<NativeFileOutcome>;
+  /**
+   * Expands a file of zstd frames into an empty one, on another thread. The control's first word is how much was read. EILSEQ:
+   * it is damaged or cut off; EFBIG: it has more than limit bytes.
+   */
+  expandImage(from: number, to: number, limit: number, control: BigUint64Array): Promise<NativeFileOutcome>;
+  /** Maps parts of a file for as long as the process lives, each at most 1 GiB. Returns the number of an error. */
+  mapImage(
+    fd: number,
+    size: number,
+    parts: readonly { readonly offset: number; readonly size: number }[],
+  ): ArrayBuffer[] | number;
+  /** Finds the next part of a file that is no hole, from start to end. */
+  findFileData(fd: number, from: number, end: number): [start: number, end: number] | undefined;
+
   readPort(port: number, size: number): number;
   writePort(port: number, size: number, value: number): void;
 

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /** Finds the project's folder: the nearest one above this file that has a package.json. */
@@ -8,4 +8,10 @@ export function findProjectFolder(): string {
     folder = dirname(folder);
   }
   return folder;
+}
+
+/** Reads rebox's own version. */
+export function readReboxVersion(folder: string): string {
+  const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string };
+  return manifest.version;
 }

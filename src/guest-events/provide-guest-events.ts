@@ -1,5 +1,6 @@
 import { isAnyGuestEventWatched, setFirstWatchListener, setGuestEventSource } from "../callbacks/guest-events";
 import { Engine } from "../engine/engine";
+import { getCpus } from "../guest/cpu";
 import { getGuest } from "../guest/guest";
 import { AttachError } from "../guest/linux/attach-error";
 import { HOOKS_NAME } from "./kernel-hooks";
@@ -11,6 +12,8 @@ const WAIT_STEP_MS = 20;
 let source: LinuxEventSource | undefined;
 let waiting: NodeJS.Timeout | undefined;
 let engine: Engine | undefined;
+/** What tells whether the guest goes on where it was paused, or another moment was loaded. */
+let momentOfPause: string | undefined;
 
 /** Raises events of processes and modules from now on, whenever somebody listens and the guest runs a kernel. */
 export function provideGuestEvents(): void {
@@ -49,16 +52,21 @@ function followEngine(): void {
     detach();
     attach();
   });
+  engine.on("paused", () => {
+    momentOfPause = source && findMoment(source);
+  });
   engine.on("running", () => {
     if (!source) {
       attach();
     } else if (runsAnother(source)) {
       detach();
       attach();
-    } else {
+    } else if (momentOfPause === undefined || momentOfPause !== findMoment(source)) {
       // The same kernel at another time: other processes.
       source.renew();
     }
+    // After a plain pause nothing is new, and new hooks would tell of the place where a callback holds the guest once more.
+    momentOfPause = undefined;
   });
   // The callback that did not return is gone; the hook that it was called from has to come back.
   engine.on("callbackError", ({ script, removed }) => {
@@ -78,6 +86,16 @@ function runsAnother({ guest }: LinuxEventSource): boolean {
     return getGuest() !== guest;
   } catch {
     return true;
+  }
+}
+
+/** Where all vCPUs are, and the kernel's clock; undefined when it cannot be read. */
+function findMoment({ guest }: LinuxEventSource): string | undefined {
+  try {
+    const places = getCpus().map(({ RIP, RSP, CR3 }) => `${RIP} ${RSP} ${CR3}`);
+    return `${places.join()} ${guest.clock.realTimeNs}`;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
-import { Engine } from "../engine/engine";
-import type { NativeAddon, NativeRegister } from "../engine/native";
+import type { NativeRegister } from "../engine/native";
+import { getMachine, type MachineAccess } from "./machine-access";
 
 type WideRegisterName =
   | `R${"AX" | "BX" | "CX" | "DX" | "SI" | "DI" | "BP" | "SP" | "IP" | "FLAGS"}`
@@ -54,7 +54,7 @@ export class Cpu {
 
   /** @param index the vCPU's number, from 0 */
   constructor(
-    native: NativeAddon,
+    native: MachineAccess,
     readonly index: number,
   ) {
     const buffer = native.cpuState(index);
@@ -72,7 +72,7 @@ export class Cpu {
 /** Every register as a bigint; see Cpu. */
 export interface Cpu extends Record<RegisterName, bigint> {}
 
-function createReader(native: NativeAddon, register: NativeRegister, id: number): (this: Cpu) => bigint {
+function createReader(native: MachineAccess, register: NativeRegister, id: number): (this: Cpu) => bigint {
   if (register.computed) {
     return function () {
       return native.readRegister(this.index, id) ?? 0n;
@@ -104,13 +104,13 @@ let registerIds: Map<string, number> | undefined;
  *
  * @throws RangeError when this register cannot be written
  */
-function writeRegisterById(native: NativeAddon, cpuIndex: number, name: string, id: number, value: bigint): void {
+function writeRegisterById(native: MachineAccess, cpuIndex: number, name: string, id: number, value: bigint): void {
   if (!native.writeRegister(cpuIndex, id, BigInt.asUintN(64, value))) {
     throw new RangeError(`${name} cannot be written; segments are written by writeSegmentRegister()`);
   }
 }
 
-function defineRegisters(native: NativeAddon): Map<string, number> {
+function defineRegisters(native: MachineAccess): Map<string, number> {
   const ids = new Map<string, number>();
   native.registers().forEach((register, id) => {
     const { name } = register;
@@ -125,7 +125,9 @@ function defineRegisters(native: NativeAddon): Map<string, number> {
   });
   for (const [alias, { of, mask }] of Object.entries(REGISTER_ALIASES)) {
     const id = ids.get(of) as number;
-    const wide = Object.getOwnPropertyDescriptor(Cpu.prototype, of)?.get as (this: Cpu) => bigint;
+    const wide = Object.getOwnPropertyDescriptor(Cpu.prototype, of)?.get as ((this: Cpu) => bigint) | undefined;
+    // An image may lack registers.
+    if (!wide) continue;
     ids.set(alias, id);
     Object.defineProperty(Cpu.prototype, alias, {
       enumerable: true,
@@ -149,7 +151,7 @@ let cpus: Cpu[] | undefined;
  */
 export function getCpus(): readonly Cpu[] {
   if (!cpus) {
-    const { native } = Engine.get();
+    const native = getMachine();
     registerIds = defineRegisters(native);
     cpus = Array.from({ length: native.cpuCount() }, (_, index) => new Cpu(native, index));
   }
@@ -189,7 +191,7 @@ export function writeRegister(cpuIndex: number, name: RegisterName, value: bigin
   if (id === undefined) {
     throw new RangeError(`there is no register ${name}: names are in capitals, such as RAX, EAX, CR3, GS_BASE`);
   }
-  writeRegisterById(Engine.get().native, cpu.index, name, id, value & (REGISTER_ALIASES[name]?.mask ?? ~0n));
+  writeRegisterById(getMachine(), cpu.index, name, id, value & (REGISTER_ALIASES[name]?.mask ?? ~0n));
 }
 
 const SEGMENTS = ["ES", "CS", "SS", "DS", "FS", "GS", "LDT", "TR", "GDT", "IDT"] as const;
@@ -216,5 +218,5 @@ export function writeSegmentRegister(
   if (segment < 0) {
     throw new RangeError(`there is no segment register ${name}: it is one of ${SEGMENTS.join(", ")}`);
   }
-  Engine.get().native.writeSegment(cpu.index, segment, selector, BigInt.asUintN(64, base), limit, flags);
+  getMachine().writeSegment(cpu.index, segment, selector, BigInt.asUintN(64, base), limit, flags);
 }

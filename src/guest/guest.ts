@@ -1,14 +1,15 @@
-import { Engine } from "../engine/engine";
 import type { CpuFacts } from "../memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
 import { type Cpu, getCpus } from "./cpu";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
+import { attachImage } from "./images/attach-image";
 import type { ProfileFinder } from "./linux/attach";
 import { AttachError, type AttachRefusal } from "./linux/attach-error";
 import { attachGuest } from "./linux/attach-guest";
 import { diagnoseLinux, type GuestDiagnosis } from "./linux/guest-diagnosis";
 import type { LinuxGuest } from "./linux/linux-guest";
+import { findStillMachine, hasMachine, type StillMachine } from "./machine-access";
 
 interface Attached {
   readonly guest: LinuxGuest;
@@ -67,6 +68,8 @@ function isStillThere({ identity: { lstar, sysenterEip, idtBase } }: Attached): 
  * @throws EngineUsageError when there is no machine
  */
 export function getGuest(): LinuxGuest {
+  const image = findStillMachine();
+  if (image) return getImageGuest(image);
   if (attached && isStillThere(attached)) return attached.guest;
   const source = new EngineSource();
   const cpus = source.cpus();
@@ -124,14 +127,28 @@ export function findGuestRefusal(): AttachRefusal | undefined {
  * @throws EngineUsageError when there is no machine
  */
 export function diagnoseGuest(): GuestDiagnosis {
-  const diagnosis = diagnoseLinux(new EngineSource(), { findProfile: profileFinder });
+  const diagnosis = diagnoseLinux(findStillMachine() ?? new EngineSource(), { findProfile: profileFinder });
   refused = undefined;
   return diagnosis;
 }
 
+function getImageGuest(image: StillMachine): LinuxGuest {
+  if (attached) return attached.guest;
+  if (refused) throw refused.error;
+  try {
+    const guest = attachImage(image, { memory: new KernelCache(), findProfile: profileFinder });
+    // An image's kernel never changes, so nothing is compared.
+    attached = { guest, identity: { lstar: 0n, sysenterEip: 0n, idtBase: 0n } };
+    return guest;
+  } catch (error) {
+    if (error instanceof AttachError) refused = { error, identity: "" };
+    throw error;
+  }
+}
+
 /** Finds the guest's operating system; undefined when there is no machine, or no kernel that rebox knows. */
 export function findGuest(): LinuxGuest | undefined {
-  if (!Engine.find()) return undefined;
+  if (!hasMachine()) return undefined;
   try {
     return getGuest();
   } catch (error) {

@@ -1,5 +1,6 @@
 import { Engine } from "../engine/engine";
 import { MemoryResult, type NativeRamRegion } from "../engine/native";
+import { getMachine } from "./machine-access";
 import { MemoryError } from "./memory-error";
 
 const LARGEST_READ = 0x40000000;
@@ -13,7 +14,7 @@ function allocate(size: number): Buffer {
 
 function check(result: MemoryResult, pgd?: bigint): void {
   if (result !== MemoryResult.Ok) {
-    throw new MemoryError(result, Engine.get().native.lastFault(), pgd);
+    throw new MemoryError(result, getMachine().lastFault(), pgd);
   }
 }
 
@@ -30,7 +31,7 @@ const PAGING_CPU = 0;
  */
 export function readPa(address: bigint, size: number): Buffer {
   const bytes = allocate(size);
-  const result = Engine.get().native.readPhysical(address, bytes);
+  const result = getMachine().readPhysical(address, bytes);
   if (result !== MemoryResult.Ok) {
     check(result);
   }
@@ -43,7 +44,7 @@ export function readPa(address: bigint, size: number): Buffer {
  * @throws MemoryError when a byte of it is not RAM; what lies before that byte has been written
  */
 export function writePa(address: bigint, bytes: Uint8Array): void {
-  check(Engine.get().native.writePhysical(address, bytes));
+  check(getMachine().writePhysical(address, bytes));
 }
 
 /**
@@ -57,7 +58,7 @@ export function writePa(address: bigint, bytes: Uint8Array): void {
  */
 export function readVa(pgd: bigint, address: bigint, size: number): Buffer {
   const bytes = allocate(size);
-  const result = Engine.get().native.readVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), bytes);
+  const result = getMachine().readVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), bytes);
   if (result !== MemoryResult.Ok) {
     check(result, pgd);
   }
@@ -70,7 +71,7 @@ export function readVa(pgd: bigint, address: bigint, size: number): Buffer {
  * @throws MemoryError that names the first address that is not mapped, or not RAM; the bytes before have been written
  */
 export function writeVa(pgd: bigint, address: bigint, bytes: Uint8Array): void {
-  check(Engine.get().native.writeVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), bytes), pgd);
+  check(getMachine().writeVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), bytes), pgd);
 }
 
 /**
@@ -90,7 +91,7 @@ export function vaToPa(pgd: bigint, address: bigint): bigint {
 
 /** Finds the guest-physical address of a virtual one; undefined when nothing is mapped there. */
 export function findPa(pgd: bigint, address: bigint): bigint | undefined {
-  return Engine.get().native.translate(PAGING_CPU, pgd, BigInt.asUintN(64, address));
+  return getMachine().translate(PAGING_CPU, pgd, BigInt.asUintN(64, address));
 }
 
 let regions: NativeRamRegion[] | undefined;
@@ -116,7 +117,7 @@ export function viewPa(address: bigint, size: number): DataView {
   // The firmware changes what lies below 1 MiB, so the list is made anew when an address is not in it.
   let region = findRegion(address, size);
   if (!region) {
-    regions = Engine.get().native.ramRegions();
+    regions = getMachine().ramRegions();
     region = findRegion(address, size);
   }
   if (!region) {

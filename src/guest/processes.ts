@@ -1,5 +1,6 @@
 import { Engine } from "../engine/engine";
 import { readCpu } from "./cpu";
+import { getMachine } from "./machine-access";
 
 /** Stands for every address space of the machine, the kernel's included. */
 export const ALL_PROCESSES = 0xffffffffffffffffn;
@@ -26,7 +27,7 @@ export function stopMonitoringProcess(pgd: bigint, force = false): boolean {
 
 /** Tells whether events of this address space reach the callbacks. */
 export function isMonitoredProcess(pgd: bigint): boolean {
-  return Engine.get().native.isMonitored(pgd);
+  return getMachine().isMonitored(pgd);
 }
 
 /**
@@ -36,7 +37,7 @@ export function isMonitoredProcess(pgd: bigint): boolean {
  * @throws RangeError when there is no such vCPU
  */
 export function getRunningProcess(cpuIndex = 0): bigint {
-  return Engine.get().native.currentPgd(readCpu(cpuIndex).index);
+  return getMachine().currentPgd(readCpu(cpuIndex).index);
 }
 
 /** Tells whether a vCPU executes at privilege level 0. */

@@ -30,7 +30,7 @@ export class MonitorService {
   constructor(
     private readonly port: CommandPort,
     private readonly scripts: ScriptHost,
-    runCommandLine: RunCommandLine = refuseShell,
+    runCommandLine: RunCommandLine,
     timeoutMs = MONITOR_TIMEOUT_MS,
   ) {
     this.commands = new MonitorCommands(runCommandLine);
@@ -73,10 +73,4 @@ function toJson(value: unknown): string {
 function describe(error: unknown, isForPerson: boolean): string {
   if (!(error instanceof Error)) return toTerminalText(String(error));
   return toTerminalText(isForPerson && error instanceof ScriptError ? error.toReport() : error.message);
-}
-
-function refuseShell(line: string): Promise<never> {
-  return Promise.reject(
-    new Error(`sh ${line}: this version of rebox has no shell yet; use custom for scripts' commands`),
-  );
 }

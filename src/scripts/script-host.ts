@@ -1,9 +1,7 @@
 import { EventEmitter } from "node:events";
-import { findRealmRoot, isOwnError } from "../engine/realm-root";
 import { setModuleOwner } from "../ownership/module-owners";
 import type { LoadedScript } from "./loaded-script";
 import { OperationQueue } from "./operation-queue";
-import { findRequirementCycle, type PendingScript } from "./pending-script";
 import { type ScriptCommand, ScriptCommands } from "./script-commands";
 import { ScriptError } from "./script-error";
 import { ScriptFiles } from "./script-files";
@@ -11,7 +9,7 @@ import type { ScriptHostOptions } from "./script-host-options";
 import { DEFAULT_SCRIPT_LIMITS, type ScriptLimits } from "./script-limits";
 import type { ScriptMessage } from "./script-message";
 import { ScriptProgram } from "./script-program";
-import { findScriptPlace, getScriptStack } from "./script-stack";
+import { type ScriptEntry, ScriptRegistry, type StartingScript } from "./script-registry";
 
 interface ScriptHostEvents {
   message: [ScriptMessage];
@@ -25,24 +23,10 @@ interface ScriptHostEvents {
   warning: [string];
 }
 
-interface Entry extends LoadedScript {
-  readonly program: ScriptProgram;
-}
-
-interface Pending extends PendingScript {
-  files: readonly string[];
-  requirements: number[];
-  promise: Promise<Entry> | undefined;
-  program: ScriptProgram | undefined;
-}
-
 /** Loads and unloads scripts, and knows which are loaded. */
 export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   private readonly files: ScriptFiles;
-  private readonly entries = new Map<number, Entry>();
-  private readonly pending = new Map<string, Pending>();
-  /** Files that were asked for by name, not only as a requirement. */
-  private readonly askedFor = new Set<string>();
+  private readonly registry = new ScriptRegistry();
   private readonly commands = new ScriptCommands();
   private readonly limits: ScriptLimits;
   private readonly operations = new OperationQueue<number>();
@@ -72,7 +56,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
 
   /** Lists the loaded scripts in the order of their handles. */
   list(): LoadedScript[] {
-    return [...this.entries.values()].sort((a, b) => a.handle - b.handle);
+    return this.registry.list();
   }
 
   /**
@@ -85,11 +69,11 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    */
   async load(pathOrName: string): Promise<LoadedScript> {
     const file = this.files.getFile(pathOrName);
-    this.askedFor.add(file);
+    this.registry.askedFor.add(file);
     try {
       return await this.loadFile(file);
     } catch (error) {
-      this.askedFor.delete(file);
+      this.registry.askedFor.delete(file);
       throw error;
     }
   }
@@ -105,7 +89,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    *   as it was. When the old one's clean() throws, the new one is in place all the same, and a warning tells.
    */
   reload(handle: number): Promise<LoadedScript> {
-    return this.operations.add(handle, () => this.replace(this.getEntry(handle)));
+    return this.operations.add(handle, () => this.replace(this.registry.get(handle)));
   }
 
   /**
@@ -117,11 +101,11 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    */
   unload(handle: number): Promise<void> {
     return this.operations.add(handle, async () => {
-      const entry = this.getEntry(handle);
-      const dependent = this.findDependent(handle, entry.file);
+      const entry = this.registry.get(handle);
+      const dependent = this.registry.findDependent(handle, entry.file);
       if (dependent !== undefined) throw new ScriptError(entry.name, `${dependent} requires it; unload that first`);
-      this.entries.delete(handle);
-      this.askedFor.delete(entry.file);
+      this.registry.entries.delete(handle);
+      this.registry.askedFor.delete(entry.file);
       try {
         await entry.program.clean();
       } finally {
@@ -138,7 +122,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    */
   async unloadAll(): Promise<ScriptError[]> {
     const failures: ScriptError[] = [];
-    for (const handle of [...this.entries.keys()].sort((a, b) => b - a)) {
+    for (const handle of [...this.registry.entries.keys()].sort((a, b) => b - a)) {
       await this.unload(handle).catch((error: ScriptError) => failures.push(error));
     }
     return failures;
@@ -151,18 +135,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    * @returns the script's name, and the error as one of rebox's own; scripts that are being loaded count too
    */
   findOrigin(thrown: unknown): { readonly script: string; readonly error: unknown } | undefined {
-    for (const { name, program } of this.all()) {
-      const error = program?.findError(thrown);
-      if (error !== undefined) return { script: name, error };
-    }
-    const isObject = (typeof thrown === "object" && thrown !== null) || typeof thrown === "function";
-    if (isObject && !isOwnError(thrown) && findRealmRoot(thrown) !== Object.prototype) {
-      return { script: "a script", error: new Error("a value that cannot be shown was thrown") };
-    }
-    for (const { name, files } of this.all()) {
-      if (findScriptPlace(thrown, files) !== undefined) return { script: name, error: thrown };
-    }
-    return undefined;
+    return this.registry.findOrigin(thrown);
   }
 
   /**
@@ -171,38 +144,24 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    * @param thrown what was thrown
    */
   getStack(thrown: unknown): string {
-    return getScriptStack(
-      thrown,
-      this.all().flatMap(({ files }) => files),
-    );
+    return this.registry.getStack(thrown);
   }
 
-  private all(): { name: string; files: readonly string[]; program: ScriptProgram | undefined }[] {
-    return [...this.entries.values(), ...this.pending.values()];
-  }
-
-  private getEntry(handle: number): Entry {
-    const entry = this.entries.get(handle);
-    if (entry !== undefined) return entry;
-    const handles = [...this.entries.keys()].join(", ") || "none";
-    throw new ScriptError(`module ${handle}`, `no script has this handle; loaded are: ${handles}`);
-  }
-
-  private async loadFile(file: string): Promise<Entry> {
-    const loaded = [...this.entries.values()].find((entry) => entry.file === file);
+  private async loadFile(file: string): Promise<ScriptEntry> {
+    const loaded = this.registry.findFile(file);
     if (loaded !== undefined) return loaded;
-    const pending = this.pending.get(file) ?? this.createPending(file);
-    this.pending.set(file, pending);
-    pending.promise ??= this.start(pending).finally(() => this.pending.delete(file));
+    const pending = this.registry.pending.get(file) ?? this.createPending(file);
+    this.registry.pending.set(file, pending);
+    pending.promise ??= this.start(pending).finally(() => this.registry.pending.delete(file));
     return pending.promise;
   }
 
-  private createPending(file: string): Pending {
+  private createPending(file: string): StartingScript {
     const name = this.files.getName(file);
     return { name, file, waitsFor: undefined, files: [], requirements: [], promise: undefined, program: undefined };
   }
 
-  private async start(pending: Pending): Promise<Entry> {
+  private async start(pending: StartingScript): Promise<ScriptEntry> {
     const handleBefore = this.lastHandle;
     const program = await this.prepare(pending);
     try {
@@ -216,7 +175,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     }
   }
 
-  private async replace(old: Entry): Promise<LoadedScript> {
+  private async replace(old: ScriptEntry): Promise<LoadedScript> {
     const { handle, file } = old;
     const pending = this.createPending(file);
     const handleBefore = this.lastHandle;
@@ -224,7 +183,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     const undo = this.options.onReplace?.(handle);
     try {
       await this.loadRequirements(required, pending);
-      this.checkCircle(old, pending.requirements);
+      this.registry.checkCircle(old, pending.requirements);
       setModuleOwner(handle, program.owner);
       await program.initialize(handle, this.createPrinter(handle, old.name));
       this.commands.check(program.commandNames, old.name, file, old.program.owner);
@@ -238,8 +197,8 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     this.commands.add(program.createCommands());
     const { files, permissions } = program;
     const { requirements } = pending;
-    const entry: Entry = { ...old, files, permissions, requirements, program, version: old.version + 1 };
-    this.entries.set(handle, entry);
+    const entry: ScriptEntry = { ...old, files, permissions, requirements, program, version: old.version + 1 };
+    this.registry.entries.set(handle, entry);
     // Its own part of clean() first; then nothing of it may see another event, however long clean() takes.
     const cleaning = old.program.clean();
     old.program.owner.dispose();
@@ -252,7 +211,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
 
   /** Compiles a script and runs its top level. */
   private async prepare(
-    pending: Pending,
+    pending: StartingScript,
     predecessor?: ScriptProgram,
   ): Promise<{ program: ScriptProgram; required: readonly string[] }> {
     const { name, file } = pending;
@@ -276,7 +235,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     return { program, required };
   }
 
-  private async initialize(program: ScriptProgram, requirements: readonly number[]): Promise<Entry> {
+  private async initialize(program: ScriptProgram, requirements: readonly number[]): Promise<ScriptEntry> {
     const { name, file, files, permissions } = program;
     const handle = ++this.lastHandle;
     setModuleOwner(handle, program.owner);
@@ -290,8 +249,8 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
       throw error;
     }
     this.commands.add(program.createCommands());
-    const entry: Entry = { handle, name, file, files, requirements, version: 1, permissions, program };
-    this.entries.set(handle, entry);
+    const entry: ScriptEntry = { handle, name, file, files, requirements, version: 1, permissions, program };
+    this.registry.entries.set(handle, entry);
     this.emit("loaded", entry);
     return entry;
   }
@@ -308,11 +267,11 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     return (text) => this.emit("message", { handle, script, text });
   }
 
-  private async loadRequirements(required: readonly string[], pending: Pending): Promise<void> {
+  private async loadRequirements(required: readonly string[], pending: StartingScript): Promise<void> {
     for (const requirement of required) await this.loadRequired(requirement, pending);
   }
 
-  private async loadRequired(required: string, pending: Pending): Promise<void> {
+  private async loadRequired(required: string, pending: StartingScript): Promise<void> {
     const { name, file } = pending;
     let requiredFile: string;
     try {
@@ -320,12 +279,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     } catch (error) {
       throw new ScriptError(name, `it requires ${(error as ScriptError).message}`, { file });
     }
-    const nameOf = (next: string) => this.files.getName(next);
-    const cycle = findRequirementCycle(this.pending, pending, requiredFile, nameOf);
-    if (cycle !== undefined) {
-      const problem = `scripts require each other in a circle: ${cycle}; remove one of these requirements`;
-      throw new ScriptError(name, problem, { file });
-    }
+    this.registry.checkWaiting(pending, requiredFile, (next) => this.files.getName(next));
     pending.waitsFor = requiredFile;
     try {
       pending.requirements.push((await this.loadFile(requiredFile)).handle);
@@ -336,42 +290,18 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
 
   /** Unloads what was loaded since `handleBefore` and that nobody needs or asked for, dependents before requirements. */
   private async unloadUnneeded(handleBefore: number): Promise<void> {
-    for (const { handle, file } of this.list().reverse()) {
-      if (handle <= handleBefore || this.askedFor.has(file) || this.findDependent(handle, file) !== undefined) continue;
-      await this.unload(handle).catch((error: ScriptError) => this.emit("warning", error.message));
+    for (const script of this.list().reverse()) {
+      if (script.handle <= handleBefore || !this.registry.isUnneeded(script)) continue;
+      await this.unload(script.handle).catch((error: ScriptError) => this.emit("warning", error.message));
     }
-  }
-
-  /** Refuses a new version that requires what requires it. */
-  private checkCircle(script: LoadedScript, requirements: readonly number[]): void {
-    const findPath = (handle: number): string[] | undefined => {
-      const entry = this.entries.get(handle);
-      if (entry === undefined || handle === script.handle) return entry && [entry.name];
-      const rest = entry.requirements.map(findPath).find((path) => path !== undefined);
-      return rest && [entry.name, ...rest];
-    };
-    const path = requirements.map(findPath).find((found) => found !== undefined);
-    if (path === undefined) return;
-    const chain = [script.name, ...path].join(" -> ");
-    const problem = `scripts require each other in a circle: ${chain}; remove one of these requirements`;
-    throw new ScriptError(script.name, problem, { file: script.file });
   }
 
   /** Unloads what the old version of a script required, the new one does not, and nobody else needs or asked for. */
   private async unloadNeededOnlyBy(old: LoadedScript, requirements: readonly number[]): Promise<void> {
     for (const handle of old.requirements.filter((required) => !requirements.includes(required))) {
-      const entry = this.entries.get(handle);
-      if (entry === undefined || this.askedFor.has(entry.file)) continue;
-      if (this.findDependent(handle, entry.file) !== undefined) continue;
+      const entry = this.registry.entries.get(handle);
+      if (entry === undefined || !this.registry.isUnneeded(entry)) continue;
       await this.unload(handle).catch((error: ScriptError) => this.emit("warning", error.message));
     }
-  }
-
-  /** Returns the name of a script, loaded or being loaded, that requires this one. */
-  private findDependent(handle: number, file: string): string | undefined {
-    const loading = [...this.pending.values()].find(
-      (script) => script.waitsFor === file || script.requirements.includes(handle),
-    );
-    return loading?.name ?? this.list().find((script) => script.requirements.includes(handle))?.name;
   }
 }

@@ -1,27 +1,37 @@
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import type { LineCompletion } from "../commands/complete-line";
 import type { JsonValue } from "../commands/render-json";
 import type { ControlAnswer, ControlRequest } from "./control-server";
 import type { LineAnswer } from "./line-runner";
-import type { LineTarget } from "./line-shell";
+import type { RunEvent } from "./run-feed";
+import type { SessionTarget } from "./session-target";
 
 const GONE = "the engine has ended the connection";
 
 /** A shell on the engine of another process. */
-export class ControlClient implements LineTarget {
+export class ControlClient implements SessionTarget {
   prompt = "rebox> ";
   isOver = false;
-  onNotice: LineTarget["onNotice"];
-  readonly #waiting = new Map<number, (answer: LineAnswer) => void>();
+  onNotice: SessionTarget["onNotice"];
+  onEvent: SessionTarget["onEvent"];
+  /** Settles when the connection has ended. */
+  readonly ended: Promise<void>;
+  readonly #waiting = new Map<number, (answer: object) => void>();
   #nextId = 1;
 
   private constructor(private readonly socket: Socket) {
-    createInterface({ input: socket }).on("line", (text) => this.#receive(text));
+    const lines = createInterface({ input: socket }).on("line", (text) => this.#receive(text));
+    // It raises the socket's errors once more.
+    lines.on("error", () => undefined);
     socket.on("error", () => socket.destroy());
-    socket.on("close", () => {
-      this.isOver = true;
-      for (const settle of this.#waiting.values()) settle({ error: GONE });
-      this.#waiting.clear();
+    this.ended = new Promise((resolve) => {
+      socket.on("close", () => {
+        this.isOver = true;
+        for (const settle of this.#waiting.values()) settle({ error: GONE });
+        this.#waiting.clear();
+        resolve();
+      });
     });
   }
 
@@ -42,18 +52,36 @@ export class ControlClient implements LineTarget {
   }
 
   run(line: string): Promise<LineAnswer> {
-    return this.#ask({ line });
+    return this.#ask({ line }) as Promise<LineAnswer>;
   }
 
   interrupt(): Promise<LineAnswer> {
-    return this.#ask({ interrupt: true });
+    return this.#ask({ interrupt: true }) as Promise<LineAnswer>;
+  }
+
+  async look(lines: readonly string[]): Promise<readonly LineAnswer[]> {
+    const { answers } = (await this.#ask({ look: lines })) as { answers?: readonly LineAnswer[] };
+    return answers ?? lines.map(() => ({ error: GONE }));
+  }
+
+  async complete(line: string): Promise<LineCompletion> {
+    const { word = "", words = [] } = (await this.#ask({ complete: line })) as Partial<LineCompletion>;
+    return { word, words };
+  }
+
+  watch(): void {
+    void this.#ask({ watch: true });
+  }
+
+  sendToConsole(text: string): void {
+    void this.#ask({ type: text });
   }
 
   close(): void {
     this.socket.destroy();
   }
 
-  #ask(request: ControlRequest): Promise<LineAnswer> {
+  #ask(request: ControlRequest): Promise<object> {
     if (this.isOver) return Promise.resolve({ error: GONE });
     return new Promise((resolve) => {
       const id = this.#nextId++;
@@ -63,8 +91,10 @@ export class ControlClient implements LineTarget {
   }
 
   #receive(text: string): void {
-    const received = JSON.parse(text) as ControlAnswer | { readonly notice: string; readonly data: JsonValue };
+    const received = JSON.parse(text) as
+      ControlAnswer | RunEvent | { readonly notice: string; readonly data: JsonValue };
     if ("notice" in received) return this.onNotice?.({ text: received.notice, data: received.data });
+    if ("event" in received) return this.onEvent?.(received);
     const { id = 0, prompt, isOver, ...answer } = received;
     this.prompt = prompt;
     this.isOver = isOver;

@@ -1,14 +1,16 @@
 import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import type { CommandResult } from "../commands/command-result";
 import { CommandSession } from "../commands/command-session";
-import { renderJson } from "../commands/render-json";
-import { renderText } from "../commands/render-text";
-import { type LineAnswer, LineRunner } from "./line-runner";
+import type { LineCompletion } from "../commands/complete-line";
+import type { LineAnswer } from "./line-runner";
+import type { RunFeed } from "./run-feed";
+import { createLocalTarget, type SessionTarget } from "./session-target";
 
 /** Longer requests end their connection, in bytes. */
 const LONGEST_REQUEST = 1 << 20;
+/** What may wait to be read before text is left out, in bytes. */
+const LARGEST_BACKLOG = 1 << 20;
 /** Only the owner may connect. */
 const SOCKET_UMASK = 0o177;
 
@@ -19,19 +21,32 @@ export interface ControlRequest {
   readonly line?: string;
   /** Ctrl-C: pauses the guest at once. */
   readonly interrupt?: true;
+  /** Lines that only look at the guest: they overtake those that wait, and see one and the same moment. */
+  readonly look?: readonly string[];
+  /** A line whose last word is to be completed. */
+  readonly complete?: string;
+  /** What is typed at the guest's serial console. */
+  readonly type?: string;
+  /** Asks for a RunEvent in a line of JSON whenever something happens. */
+  readonly watch?: true;
 }
 
 /** The answer to each request, one line of JSON. */
-export type ControlAnswer = LineAnswer & { readonly id?: number; readonly prompt: string; readonly isOver: boolean };
+export type ControlAnswer = Reply & { readonly id?: number; readonly prompt: string; readonly isOver: boolean };
+/** To look the answers of its lines, to complete what the word may become. */
+type Reply = LineAnswer | { readonly answers: readonly LineAnswer[] } | LineCompletion;
 
 /** Lets other programs of the same user open shells on this engine, through a unix socket. Each has a session of its own. */
 export class ControlServer {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Map<Socket, CommandSession>();
+  /** Ends the hold of a callback, while there is one. */
+  #release: (() => void) | undefined;
 
   private constructor(
     private readonly path: string,
     private readonly api: object,
+    private readonly feed: RunFeed | undefined,
   ) {
     this.#server = createServer((socket) => this.#serve(socket));
   }
@@ -41,10 +56,11 @@ export class ControlServer {
    *
    * @param path of the socket, which must be free
    * @param api what !EXPRESSION has at hand
+   * @param feed what watchers are told
    * @throws Error of the system when it cannot be made there
    */
-  static async listen(path: string, api: object): Promise<ControlServer> {
-    const control = new ControlServer(path, api);
+  static async listen(path: string, api: object, feed?: RunFeed): Promise<ControlServer> {
+    const control = new ControlServer(path, api, feed);
     const server = control.#server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -60,49 +76,84 @@ export class ControlServer {
     return control;
   }
 
+  /**
+   * Holds a callback, and the guest with it, until an attached shell lets it go by cont or a step, or the last one has left.
+   * Without any, it waits for one.
+   */
+  hold(): Promise<void> {
+    return new Promise((resolve) => {
+      const previous = this.#release;
+      this.#setRelease(() => {
+        this.#setRelease(undefined);
+        previous?.();
+        resolve();
+      });
+    });
+  }
+
+  #setRelease(release: (() => void) | undefined): void {
+    this.#release = release;
+    for (const session of this.#sessions.values()) session.release = release;
+    this.feed?.setHeld(release !== undefined);
+  }
+
   /** Ends all connections and removes the socket. */
   close(): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.end();
+    this.#release?.();
+    for (const socket of this.#sessions.keys()) socket.end();
     rmSync(this.path, { force: true });
   }
 
   #serve(socket: Socket): void {
     const session = new CommandSession(this.api);
-    const runner = new LineRunner(session);
-    session.onNotice = ({ text, data }) => {
-      const notice: CommandResult = { kind: "data", text, data };
-      if (socket.writable)
-        socket.write(`${JSON.stringify({ notice: renderText(notice), data: renderJson(notice) })}\n`);
+    const target = createLocalTarget(session, this.feed);
+    const tell = (message: object) => {
+      if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
+    };
+    target.onNotice = ({ text, data }) => tell({ notice: text, data });
+    target.onEvent = (event) => {
+      // A reader that is slower than the guest loses text, and never an answer.
+      if (event.event === "state" || socket.writableLength < LARGEST_BACKLOG) tell(event);
     };
     let pending = 0;
-    this.#sockets.add(socket);
+    this.#sessions.set(socket, session);
+    session.release = this.#release;
     // The other side may go at any time.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
-      this.#sockets.delete(socket);
-      session.close();
+      this.#sessions.delete(socket);
+      target.close();
+      if (this.#sessions.size === 0) this.#release?.();
     });
     socket.on("data", (bytes: Buffer) => {
       const at = bytes.lastIndexOf(10);
       pending = at < 0 ? pending + bytes.length : bytes.length - at - 1;
       if (pending > LONGEST_REQUEST) socket.destroy();
     });
-    createInterface({ input: socket }).on("line", (text) => {
+    const lines = createInterface({ input: socket });
+    // It raises the socket's errors once more.
+    lines.on("error", () => undefined);
+    lines.on("line", (text) => {
       const request = parse(text);
-      void answer(request, runner).then((result) => {
-        const { prompt, wantsEnd: isOver } = session;
-        if (socket.writable) socket.write(`${JSON.stringify({ id: request?.id, ...result, prompt, isOver })}\n`);
-        if (session.wantsEnd) socket.end();
+      void answer(request, target).then((result) => {
+        const { prompt, isOver } = target;
+        tell({ id: request?.id, ...result, prompt, isOver });
+        if (isOver) socket.end();
       });
     });
   }
 }
 
-function answer(request: ControlRequest | undefined, runner: LineRunner): Promise<LineAnswer> {
-  if (request?.interrupt === true) return new LineRunner(runner.session).run("pause");
-  if (typeof request?.line === "string") return runner.run(request.line);
-  return Promise.resolve({ error: 'a request is one line of JSON: {"line": "ps"} or {"interrupt": true}' });
+async function answer(request: ControlRequest | undefined, target: SessionTarget): Promise<Reply> {
+  if (request?.interrupt === true) return target.interrupt();
+  if (typeof request?.line === "string") return target.run(request.line);
+  if (typeof request?.complete === "string") return target.complete(request.complete);
+  if (Array.isArray(request?.look)) return { answers: await target.look(request.look.map(String)) };
+  if (request?.watch === true) target.watch();
+  else if (typeof request?.type === "string") target.sendToConsole(request.type);
+  else return { error: 'a request is one line of JSON: {"line": "ps"} or {"interrupt": true}' };
+  return { text: "", data: null };
 }
 
 function parse(text: string): ControlRequest | undefined {

@@ -20,6 +20,14 @@ export class LineRunner {
     return answer;
   }
 
+  /** Ctrl-C: ends the line that is being carried out when that can be ended, else pauses the guest. */
+  interrupt(): Promise<LineAnswer> {
+    const { cancel } = this.session;
+    if (!cancel) return this.#runNow("pause");
+    cancel();
+    return Promise.resolve({ text: "", data: null });
+  }
+
   async #runNow(line: string): Promise<LineAnswer> {
     try {
       return await runCommandLine(line, this.session);

@@ -1,21 +1,29 @@
 import { CommandSession } from "../commands/command-session";
-import { createLocalTarget, type LineShellOptions, runLineShell } from "./line-shell";
+import { type LineShellOptions, runLineShell } from "./line-shell";
+import { createLocalTarget } from "./session-target";
 
 let isInputTaken = false;
+let holdForAttached: (() => Promise<void>) | undefined;
 
 /**
  * Opens a shell of plain lines. A callback that returns the promise holds the guest exactly there until the shell is left:
- * by cont, quit or the end of the input.
+ * by cont, quit or the end of the input. Behind the terminal UI, that is the shell.
  *
  * @param options standard input and output by default; json answers each line by a line of JSON
  * @throws Error when a shell reads standard input already
  */
 export function startShell(options: Partial<LineShellOptions> = {}): Promise<void> {
+  if (holdForAttached && options.input === undefined) return holdForAttached();
   const session = new CommandSession(scriptApi);
   session.release = () => {
     session.wantsEnd = true;
   };
   return openShell(session, options);
+}
+
+/** Sets what holds the guest for shells that are attached, where standard input is nobody's; undefined for a shell on it. */
+export function setShellHold(hold: (() => Promise<void>) | undefined): void {
+  holdForAttached = hold;
 }
 
 let scriptApi: object = {};

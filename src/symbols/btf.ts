@@ -57,10 +57,27 @@ export class Btf implements TypeSource {
     return id === undefined ? this.#base?.findTypedef(name) : this.#get(id);
   }
 
-  *compoundNames(): Iterable<string> {
+  compoundNames(): Iterable<string> {
+    return this.#names(BtfKind.Struct, BtfKind.Union);
+  }
+
+  enumNames(): Iterable<string> {
+    return this.#names(BtfKind.Enum, BtfKind.Enum64);
+  }
+
+  typedefNames(): Iterable<string> {
+    return this.#names(BtfKind.Typedef);
+  }
+
+  *variables(): Iterable<readonly [name: string, type: GuestType]> {
     for (let id = this.#table.start; id < this.#table.end; id++) {
-      const kind = this.#table.kind(id);
-      if (kind !== BtfKind.Struct && kind !== BtfKind.Union) continue;
+      if (this.#table.kind(id) === BtfKind.Var) yield [this.#table.name(id), this.#get(id)];
+    }
+  }
+
+  *#names(...kinds: readonly BtfKind[]): Iterable<string> {
+    for (let id = this.#table.start; id < this.#table.end; id++) {
+      if (!kinds.includes(this.#table.kind(id))) continue;
       const name = this.#table.name(id);
       if (name !== "") yield name;
     }

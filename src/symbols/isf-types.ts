@@ -46,6 +46,21 @@ export class IsfTypes implements TypeSource {
     for (const name of Object.keys(this.#document.user_types)) if (realName(name) !== "") yield name;
   }
 
+  *enumNames(): Iterable<string> {
+    for (const name of Object.keys(this.#document.enums)) if (realName(name) !== "") yield name;
+  }
+
+  /** Lists nothing: see findTypedef(). */
+  typedefNames(): Iterable<string> {
+    return [];
+  }
+
+  *variables(): Iterable<readonly [name: string, type: GuestType]> {
+    for (const [name, { type }] of Object.entries(this.#document.symbols)) {
+      if (type !== undefined) yield [name, this.#get(type)];
+    }
+  }
+
   #makeCompound(name: string, { kind, size, fields }: IsfUserType): CompoundType {
     let members: readonly Member[] | undefined;
     const list = (): readonly Member[] =>

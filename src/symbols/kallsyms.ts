@@ -68,6 +68,10 @@ export class Kallsyms implements SymbolTable {
     for (let symbol = 0; symbol < this.count; symbol++) yield this.#get(symbol);
   }
 
+  *symbolsWith(text: string): IterableIterator<GuestSymbol> {
+    for (const symbol of this.#index().numbersWith(text)) yield this.#get(symbol);
+  }
+
   #get(symbol: number): GuestSymbol {
     const index = this.#index();
     return {

@@ -31,6 +31,10 @@ export class LazySymbols implements SymbolTable {
     return this.#get().symbols();
   }
 
+  symbolsWith(text: string): IterableIterator<GuestSymbol> {
+    return this.#get().symbolsWith(text);
+  }
+
   #get(): SymbolTable {
     this.#table ??= this.#load();
     return this.#table;

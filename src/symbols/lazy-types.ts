@@ -35,6 +35,18 @@ export class LazyTypes implements TypeSource {
     return this.#get().compoundNames();
   }
 
+  enumNames(): Iterable<string> {
+    return this.#get().enumNames();
+  }
+
+  typedefNames(): Iterable<string> {
+    return this.#get().typedefNames();
+  }
+
+  variables(): Iterable<readonly [name: string, type: GuestType]> {
+    return this.#get().variables();
+  }
+
   #get(): TypeSource {
     this.#types ??= this.#load();
     return this.#types;

@@ -82,6 +82,36 @@ export class NameIndex {
     return found;
   }
 
+  /** Finds every name that contains a text, in the order in which they were added. */
+  *numbersWith(text: string): IterableIterator<number> {
+    const wanted = Buffer.from(text, "latin1");
+    const names = this.#pool.subarray(0, this.#used);
+    // An empty text is found everywhere, and has no place.
+    if (wanted.length === 0) for (let name = 0; name < this.#count; name++) yield name;
+    else {
+      for (let at = names.indexOf(wanted); at >= 0;) {
+        const name = this.#nameAt(at);
+        const end = this.#starts[name + 1] as number;
+        // The names follow each other without a gap: a text may be found at the end of one and the start of the next.
+        const isWithin = at + wanted.length <= end;
+        if (isWithin) yield name;
+        at = names.indexOf(wanted, isWithin ? end : at + 1);
+      }
+    }
+  }
+
+  /** Finds the name that a byte belongs to: the last one that does not begin behind it. */
+  #nameAt(place: number): number {
+    let from = 0;
+    let to = this.#count;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if ((this.#starts[middle] as number) <= place) from = middle + 1;
+      else to = middle;
+    }
+    return from - 1;
+  }
+
   /** Gets a name by its number. */
   name(number: number): string {
     return this.#pool.toString("latin1", this.#starts[number], this.#starts[number + 1]);

@@ -31,6 +31,10 @@ export class ShiftedSymbols implements SymbolTable {
     for (const symbol of this.#symbols.symbols()) yield { ...symbol, address: this.#move(symbol.address) };
   }
 
+  *symbolsWith(text: string): IterableIterator<GuestSymbol> {
+    for (const symbol of this.#symbols.symbolsWith(text)) yield { ...symbol, address: this.#move(symbol.address) };
+  }
+
   #move(address: bigint): bigint {
     return BigInt.asUintN(this.#bits, address + this.#shift);
   }

@@ -14,4 +14,10 @@ export interface TypeSource {
   findTypedef(name: string): GuestType | undefined;
   /** Lists the names of all structs and unions that are defined. */
   compoundNames(): Iterable<string>;
+  /** Lists the names of all enumerations that are defined. */
+  enumNames(): Iterable<string>;
+  /** Lists the names of all typedefs. */
+  typedefNames(): Iterable<string>;
+  /** Lists the variables whose types are said: for most kernels only those that each vCPU has of its own. */
+  variables(): Iterable<readonly [name: string, type: GuestType]>;
 }

@@ -36,3 +36,20 @@ test("each kernel has a directory of its own, and a file is told from a package"
   assert.equal(kernelDirectory("./bzImage"), "file-bzImage");
   assert.equal(kernelDirectory("kernels/linux-image-6.1_amd64.deb"), "file-linux-image-6.1_amd64");
 });
+
+test("a kernel without types of its own needs its debug package, and kits that are not wanted are left out", async () => {
+  const { debugPackageOf, isSkippedKernel } = await load<{
+    debugPackageOf(name: string): string | undefined;
+    isSkippedKernel(name: string, skipped: string): boolean;
+  }>("guest-kernel.mjs");
+  assert.equal(debugPackageOf("linux-image-686-pae:i386/bookworm"), "linux-image-686-pae-dbg:i386/bookworm");
+  assert.equal(debugPackageOf("linux-image-686:i386/bookworm"), "linux-image-686-dbg:i386/bookworm");
+  assert.equal(debugPackageOf("linux-image-amd64/trixie"), undefined);
+  const name = "linux-image-686-pae:i386/bookworm";
+  for (const skipped of ["linux-image-686-pae", `linux-image-amd64 , ${name}`, "linux-image-686-pae:i386"]) {
+    assert.equal(isSkippedKernel(name, skipped), true, skipped);
+  }
+  for (const skipped of ["", ",", "linux-image-686", "linux-image-686-pae/sid"]) {
+    assert.equal(isSkippedKernel(name, skipped), false, skipped);
+  }
+});

@@ -10,10 +10,10 @@ const ENDLESS = [
 ];
 
 async function main(): Promise<void> {
-  const folder = new ScriptFolder("none", { callMs: 200, promiseMs: 400, cleanMs: 200 });
+  const folder = new ScriptFolder("none", { callMs: 1000, promiseMs: 2000, cleanMs: 1000 });
   folder.write("t.ts", "export function initialize_callbacks() { setTimeout(() => { for (;;); }, 1); }", CLEAN);
   await folder.host.load("t");
-  await sleep(600);
+  while (folder.strays.length === 0) await sleep(20);
   console.log(folder.strays.join());
   for (const body of ENDLESS) {
     folder.write("p.ts", `export function initialize_callbacks() { ${body} }`, CLEAN);

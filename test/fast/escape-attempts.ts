@@ -51,7 +51,7 @@ export const ATTEMPTS: Readonly<Record<string, string>> = {
   "whatever can be reached from the globals, rebox, the module and what they throw (constructor chains)": `
     print("walked " + (walk(globalThis, "globalThis") + walk(rebox, "rebox") + walk(module, "module")
       + walk(arguments, "arguments") + walk(require, "require")));`,
-  "CallSites of Error.prepareStackTrace: getThis, getFunction (CVE-2022-36067, CVE-2023-29017)": `
+  "CallSites of Error.prepareStackTrace: getThis, getFunction (CVE-2021-23555, CVE-2022-36067, CVE-2023-29017, CVE-2023-32314)": `
     const old = Error.prepareStackTrace;
     Error.prepareStackTrace = (error: any, sites: any) => { walk(sites, "sites"); for (const site of sites) {
       for (const key of ["getThis", "getFunction", "getEvalOrigin"]) { try { probe(site[key](), key); } catch (e) { probe(e, key); } } } return ""; };
@@ -65,7 +65,7 @@ export const ATTEMPTS: Readonly<Record<string, string>> = {
     Object.defineProperty(Object.prototype, "prepareStackTrace", { configurable: true, get() { probe(this, "this"); return undefined; } });
     try { null!.x; } catch (error: any) { probe(error.stack, "stack"); }
     delete (Object.prototype as any).prepareStackTrace;`,
-  "an error of rebox's realm out of a stack overflow (CVE-2023-32314 and others)": `
+  "an error of rebox's realm out of a stack overflow (CVE-2019-10761)": `
     const calls = [() => rebox.readPa(1n, 1), () => rebox.getBlockCount(), () => require("fs"), () => print("x".repeat(0)),
       () => new rebox.CallbackManager(h), () => rebox.saveVm("x"), () => setTimeout(() => {}, 1e9), () => console.log(),
       () => Buffer.alloc(10), () => rebox.viewPa(1n, 1), () => structuredClone({}), () => new Error().stack, () => require("path").join("a", "b")];
@@ -107,16 +107,16 @@ export const ATTEMPTS: Readonly<Record<string, string>> = {
     async function* generate(): any { try { yield* odd as any; } catch (error) { walk(error, "caught"); } }
     const running = generate(); running.next().then((x: any) => walk(x, "x"), (x: any) => walk(x, "x"));
     running.throw(new Error()).catch((x: any) => walk(x, "x")); running.return({ then(a: any, b: any) { walk(a, "a"); walk(b, "b"); a(); } });`,
-  "util.inspect.custom and other hooks of Node's on what is shown (CVE-2023-37903)": `
-    const hooked: any = {};
+  "util.inspect.custom and other hooks of Node's on what is shown (CVE-2023-32313, CVE-2023-37903)": `
+    const hooked: any = {}; const bend = (...given: any[]) => { given.forEach((value) => walk(value, "bent")); return ""; };
     for (const symbol of [Symbol.for("nodejs.util.inspect.custom"), Symbol.for("nodejs.rejection"), Symbol.toPrimitive, Symbol.toStringTag,
       Symbol.for("nodejs.util.promisify.custom"), Symbol.hasInstance, Symbol.isConcatSpreadable, Symbol.unscopables])
-      hooked[symbol] = (...given: any[]) => { given.forEach((value) => walk(value, "hook")); return ""; };
+      hooked[symbol] = (...given: any[]) => { given.forEach((value) => { walk(value, "hook"); try { value.defaultOptions = value.stylize = bend; } catch {} }); return ""; };
     hooked.inspect = hooked.toJSON = hooked.toString = hooked.valueOf = hooked[Symbol.for("nodejs.util.inspect.custom")];
     for (const show of [() => print(hooked), () => console.error("%o", hooked), () => print([hooked]), () => console.log(hooked)]) { try { show(); } catch (error) { walk(error, "show"); } }
     setTimeout(() => { throw hooked; }, 1);
     Promise.reject(hooked);`,
-  "methods of prototypes exchanged for ones that look at what passes (GHSA-9qj6-qjgg-37qq and others)": `
+  "methods of prototypes exchanged for ones that look at what passes (CVE-2022-25893, CVE-2026-44008)": `
     const spied: [any, any, any][] = [];
     for (const [owner, keys] of [[Array.prototype, ["push", "map", "forEach", "slice", "join", Symbol.iterator, "includes", "reverse"]], [Map.prototype, ["get", "set", "has", "delete"]],
       [WeakMap.prototype, ["get", "set", "has"]], [Set.prototype, ["add", "has"]], [Function.prototype, ["call", "apply", "bind"]], [Promise.prototype, ["then", "catch"]],
@@ -143,7 +143,7 @@ export const ATTEMPTS: Readonly<Record<string, string>> = {
   "callers of a function that is not strict, and its arguments": `
     const sloppy = sandboxedSloppy; probe(sloppy(), "caller"); probe((sloppy as any).caller, "caller");
     try { probe((function () { return arguments.callee.caller; })(), "callee"); } catch (error) { probe(error, "callee"); }`,
-  "code from text: Function of every kind, eval, timers with text, import()": `
+  "code from text: Function of every kind, eval, timers with text, import() (CVE-2021-23449)": `
     for (const make of [() => (0, eval)("this"), () => new Function("return this")(), () => (async () => {}).constructor("return this")(),
       () => (function* () {}).constructor("return this")(), () => setTimeout("1" as any), () => import("node:fs" as any), () => Reflect.construct(Function, ["return process"])()]) {
       try { const got: any = make(); if (got !== globalThis) walk(got, String(make)); got?.then?.((x: any) => walk(x, "import"), (x: any) => walk(x, "import")); } catch (error) { walk(error, String(make)); } }`,
@@ -154,4 +154,42 @@ export const ATTEMPTS: Readonly<Record<string, string>> = {
     for (const symbol of Object.getOwnPropertySymbols(Buffer.prototype)) probe((Buffer.prototype as any)[symbol], "symbol");
     try { (Buffer.from([1]) as any).inspect?.(20, { showProxy: true, stylize(a: any) { walk(this, "this"); return a; } }); } catch (error) { walk(error, "inspect"); }
     const list: any = []; list.constructor = { [Symbol.species]: function () { return list; } }; list.map((x: any) => x); print(list.concat([rebox]) === list ? "" : "same");`,
+  "modules of Node's that lead out, by every name that they have (CVE-2026-43999, CVE-2026-47140)": `
+    const names = ["module", "process", "inspector", "inspector/promises", "worker_threads", "cluster", "vm", "repl", "v8", "child_process", "fs", "fs/promises",
+      "net", "wasi", "async_hooks", "diagnostics_channel", "trace_events", "test", "test/reporters", "sea", "sqlite", "dgram", "dns", "http", "https", "http2", "tls", "os", "domain",
+      "perf_hooks", "sys", "util/types", "timers", "timers/promises", "_http_agent", "_stream_wrap", "internal/bootstrap/realm"];
+    for (const name of names.flatMap((one) => [one, "node:" + one, "./node_modules/" + one, "node:node:" + one])) {
+      let got: any;
+      try { got = require(name); } catch (error) { walk(error, name); continue; }
+      walk(got, name);
+      for (const key of ["_load", "createRequire", "spawn", "Session", "Worker", "runInThisContext", "readFileSync", "connect", "setFlagsFromString", "binding", "dlopen"]) {
+        let part: any; try { part = got[key]; } catch {}
+        if (typeof part === "function") { try { part("x"); print("ESCAPED: " + name + "." + key); } catch (error) { walk(error, name + "." + key); } }
+      }
+    }`,
+  "what a promise of rebox's resolves or rejects with, and a promise that nobody catches (CVE-2026-44000, CVE-2026-44001)": `
+    const own = Promise.prototype.then, seen: any[] = [];
+    const calls = [() => rebox.importModule("nothing"), () => rebox.saveVm("x"), () => rebox.sendKey("a"), () => rebox.waitForGuest(), () => import(String("x"))];
+    for (const call of calls) { try { const promise: any = call(); probe(promise, String(call)); walk(promise, String(call)); own.call(promise, (x: any) => walk(x, "value"), (x: any) => walk(x, "reason")); } catch (error) { walk(error, String(call)); } }
+    new Promise(() => { const error: any = new Error(); error.name = Symbol(); error.stack; });
+    new Promise((_, reject) => reject({ get stack() { walk(this, "stack"); throw this; }, get message() { throw this; }, toString() { throw this; } }));
+    Promise.reject(null); Promise.reject(Object.create(null)); Promise.any([]);`,
+  "getters and setters at indexes of Array.prototype, and species, while rebox copies lists (CVE-2026-44008)": `
+    // No list of its own: that would run into them too.
+    let seen: any = null, count = 0; const note = (value: any) => { if (count++ < 500) seen = { value, next: seen }; };
+    for (const index of [0, 1, 2]) Object.defineProperty(Array.prototype, index, { configurable: true, get() { note(this); return undefined; },
+      set(value) { note(this); note(value); Object.defineProperty(this, index, { value, writable: true, configurable: true, enumerable: true }); } });
+    const species = { get [Symbol.species]() { return function (this: any) { note(this); return {}; }; } };
+    Object.defineProperty(Array.prototype, "constructor", { configurable: true, get() { note(this); return species; } });
+    const attempt = (call: () => any) => { try { note(call()); } catch (error) { note(error); } };
+    attempt(() => rebox.listModules()); attempt(() => rebox.listCallbacks()); attempt(() => rebox.readPa(1n, 4)); attempt(() => print({ a: 1 }));
+    attempt(() => console.log("a", "b")); attempt(() => rebox.getProcessList()); attempt(() => new rebox.CallbackManager(h).addCallback("BLOCK_BEGIN_CB", () => {}));
+    for (const index of [0, 1, 2]) delete (Array.prototype as any)[index];
+    Object.defineProperty(Array.prototype, "constructor", { value: Array, writable: true, configurable: true });
+    for (let next = seen; next; next = next.next) probe(next.value, "seen");`,
+  "exceptions that pass through WebAssembly (CVE-2026-26956)": `
+    if (typeof WebAssembly === "undefined") { print("no WebAssembly"); return; }
+    for (const make of [() => (WebAssembly as any).JSTag, () => new (WebAssembly as any).Exception(new (WebAssembly as any).Tag({ parameters: ["externref"] }), [{}]),
+      () => WebAssembly.compile(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])), () => new WebAssembly.Module(new Uint8Array(4)), () => WebAssembly.compileStreaming(0 as any)]) {
+      try { const got: any = make(); walk(got, String(make)); got?.then?.((x: any) => walk(x, "wasm"), (x: any) => walk(x, "wasm")); } catch (error) { walk(error, String(make)); } }`,
 };

@@ -106,7 +106,7 @@ test("what does not exist would be noticed", () => {
     assert.equal(exists(inTable("Python API"), name), false, name);
   }
   assert.equal(exists(inTable("Monitor commands"), "pyrebox_gdbserver"), false);
-  assert.equal(exists(inTable("Shell commands"), "vol"), false);
+  assert.equal(exists(inTable("Shell commands"), "volatility"), false);
   assert.equal(exists(inTable("Values in the shell"), "kernel!nobody"), false);
   assert.equal(exists(inTable("Command line and configuration"), "[VOL] profiles"), false);
   assert.equal(exists(inTable("Command line and configuration"), "--conf"), false);

@@ -225,20 +225,18 @@ describe("the permission child_process", () => {
 });
 
 describe("a script that never returns is cut off", () => {
-  const LIMITS = { callMs: 200, promiseMs: 400, cleanMs: 200 };
+  // By the clock: on a busy machine what does return takes its time too.
+  const LIMITS = { callMs: 1000, promiseMs: 2000, cleanMs: 1000 };
 
   test("in its top level, in initialize_callbacks, behind an await, in clean, and in a command", async () => {
     for (const permissions of ["none", "*"]) {
       const folder = open(permissions, LIMITS);
       folder.write("top.ts", "for (;;);", CLEAN);
-      assert.match(
-        (await folder.refusal(folder.host.load("top"))).message,
-        /its top level did not return within 0.2 s/,
-      );
+      assert.match((await folder.refusal(folder.host.load("top"))).message, /its top level did not return within 1 s/);
       folder.write("init.ts", "export function initialize_callbacks() { for (;;); }", CLEAN);
       assert.match((await folder.refusal(folder.host.load("init"))).message, /initialize_callbacks\(\) did not return/);
       folder.write("never.ts", "export function initialize_callbacks() { return new Promise(() => {}); }", CLEAN);
-      assert.match((await folder.refusal(folder.host.load("never"))).message, /promise did not settle within 0.4 s/);
+      assert.match((await folder.refusal(folder.host.load("never"))).message, /promise did not settle within 2 s/);
       folder.write(
         "late.ts",
         "export function initialize_callbacks() {}",
@@ -259,9 +257,9 @@ describe("a script that never returns is cut off", () => {
     assert.deepEqual(
       stdout.trim().split("\n"),
       [
-        "TimeLimitError: a timer, listener or promise did not return within 0.2 s and was cut off",
-        "initialize_callbacks() has promises that ran longer than 0.2 s and were cut off",
-        "initialize_callbacks() has promises that ran longer than 0.2 s and were cut off",
+        "TimeLimitError: a timer, listener or promise did not return within 1 s and was cut off",
+        "initialize_callbacks() has promises that ran longer than 1 s and were cut off",
+        "initialize_callbacks() has promises that ran longer than 1 s and were cut off",
         "initialize_callbacks() threw thrown: a value that cannot be shown as text",
         "another script still works",
       ],
@@ -278,7 +276,7 @@ describe("what a script leaves behind ends with it:", () => {
         "t.ts",
         "export function initialize_callbacks(h: number, print: (x: string) => void) {",
         "  setInterval(() => print('interval'), 1);",
-        "  setTimeout(() => print('timeout'), 20);",
+        "  setTimeout(() => print('timeout'), 1000);",
         "  const chain = () => { print('immediate'); setImmediate(chain); };",
         "  setImmediate(chain);",
         "  const cleared = setTimeout(() => print('cleared'), 1);",
@@ -287,14 +285,12 @@ describe("what a script leaves behind ends with it:", () => {
         CLEAN,
       );
       const { handle } = await folder.host.load("t");
-      await sleep(10);
+      while (!folder.messages.includes("interval") || !folder.messages.includes("immediate")) await sleep(5);
       await folder.host.unload(handle);
       const before = folder.messages.length;
-      assert.ok(folder.messages.includes("interval") && folder.messages.includes("immediate"), permissions);
       assert.ok(!folder.messages.includes("cleared"));
-      await sleep(40);
+      await sleep(1100);
       assert.equal(folder.messages.length, before);
-      assert.ok(!folder.messages.includes("timeout"));
     }
   });
 });

@@ -17,6 +17,9 @@ function sourceOf(...types: readonly CompoundType[]): TypeSource {
     findCompound: (name) => types.find((type) => type.name === name),
     findEnum: () => undefined,
     findTypedef: () => undefined,
+    enumNames: () => [],
+    typedefNames: () => [],
+    variables: () => [],
     compoundNames: () => types.map(({ name }) => name),
   };
 }

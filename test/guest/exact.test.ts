@@ -130,11 +130,13 @@ test("case 8: opcodes are counted by range, with prefixes skipped and two bytes 
     `
       const counts: Record<string, number> = {};
       const nexts: Record<string, bigint> = {};
+      const sizes: Record<string, number> = {};
       const count = (name: string, startOpcode: number, endOpcode: number) => {
-        cm.addCallback(CallbackManager.OPCODE_RANGE_CB, (_, vcpu, pc, nextPc) => {
+        cm.addCallback(CallbackManager.OPCODE_RANGE_CB, (_, vcpu, pc, nextPc, insnSize) => {
           if ((pc >= at.begin && pc < at.end) || pc === at.function) {
             counts[name] = (counts[name] ?? 0) + 1;
             nexts[name] = nextPc;
+            sizes[name] = insnSize;
           }
         }, { startOpcode, endOpcode });
       };
@@ -145,16 +147,18 @@ test("case 8: opcodes are counted by range, with prefixes skipped and two bytes 
       count("stos", 0xaa, 0xab);
       count("cpuid", 0x0fa2, 0x0fa2);
       count("syscall", 0x0f05, 0x0f05);
-      (globalThis as any).seen = { counts, nexts };
+      (globalThis as any).seen = { counts, nexts, sizes };
     `,
     `
-      const { counts, nexts } = (globalThis as any).seen as { counts: Record<string, number>; nexts: Record<string, bigint> };
+      const { counts, nexts, sizes } = (globalThis as any).seen as
+        { counts: Record<string, number>; nexts: Record<string, bigint>; sizes: Record<string, number> };
       for (const [name, count] of Object.entries(counts)) {
         if (name !== "stos") print(name + " " + count);
         else print("stos " + (count >= 1 && count <= 8));
       }
       print("call leads to the function " + (nexts.call === at.function));
       print("no next " + (nexts.ret === 0n && nexts.syscall === 0n));
+      print("sizes " + [sizes.call, sizes.ret, sizes.jcc, sizes.cpuid, sizes.syscall].join(" "));
     `,
   );
   checkRun(run);
@@ -166,6 +170,8 @@ test("case 8: opcodes are counted by range, with prefixes skipped and two bytes 
     "no next true",
     "nop 9",
     "ret 1",
+    // E8 with 4 bytes of distance, C3, 7x with one byte of distance, 0F A2, 0F 05: the processor's manual.
+    "sizes 5 1 2 2 2",
     "stos true",
     "syscall 1",
   ]);

@@ -39,6 +39,7 @@ export function runWithoutGuest(body: string): Promise<GuestRun> {
 /** Checks what a script printed, and that nothing failed. */
 export function checkMessages(run: GuestRun, expected: readonly string[]): void {
   assert.equal(run.status, 0, run.stderr);
-  assert.equal(run.stderr, "");
+  // There is nothing in the machine, and rebox says so when somebody wants to know of its processes.
+  assert.match(run.stderr, /^(rebox: no system was found in the guest until the end .*\n)?$/);
   assert.deepEqual(run.messages, expected);
 }

@@ -77,16 +77,17 @@ export function scriptPrelude(serial: string): string {
   `;
 }
 
-/** Runs a command of rebox in a process of its own; env is added to the environment. */
+/** Runs a command of rebox in a process of its own; env is added to the environment, cwd is where it runs. */
 export function runRebox(
   args: readonly string[],
   timeoutMs: number,
   onStart?: (pid: number) => void,
   env: NodeJS.ProcessEnv = {},
+  cwd = tmpdir(),
 ): Promise<Pick<GuestRun, "status" | "signal" | "stdout" | "stderr">> {
   return new Promise((resolveRun, reject) => {
     const child = spawn(process.execPath, [REBOX, ...args], {
-      cwd: tmpdir(),
+      cwd,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -165,3 +165,25 @@ test("a hundred engines in a row start and stop, and leave no file and no proces
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test("quit ends a machine whose guest has powered off under -no-shutdown", async () => {
+  const run = await runGuest({
+    task: "poweroff",
+    qemuArgs: ["-no-shutdown"],
+    trust: true,
+    script: () => `
+      import { Engine } from "rebox";
+      export function initialize_callbacks(_: number, printer: (text: string) => void): void {
+        void (async () => {
+          while (!(await Engine.get().hmp("info status")).includes("shutdown")) await new Promise((resolve) => setTimeout(resolve, 50));
+          printer("powered off");
+          await Engine.get().quit();
+        })();
+      }
+      export const clean = (): void => {};
+    `,
+  });
+  assert.equal(run.status, 0, run.stderr);
+  assert.deepEqual(run.messages, ["powered off"]);
+  assert.equal(run.cause, "host-qmp-quit");
+});

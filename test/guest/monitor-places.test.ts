@@ -85,7 +85,7 @@ test("a command that comes before anybody serves scripts is executed once somebo
       engine.run();
       process.stdin.once("data", () => {
         process.stdin.unref();
-        new MonitorService(engine.native, scripts);
+        new MonitorService(engine.native, scripts, () => undefined);
       });
     `;
     const child = spawn(process.execPath, ["-e", program], {
@@ -101,6 +101,34 @@ test("a command that comes before anybody serves scripts is executed once somebo
     assert.equal(answer, "");
     child.stdin.write("serve\n");
     assert.match(await asked, /^no script is loaded/);
+    monitor.send("quit");
+    assert.deepEqual(await closed, [0, null]);
+    monitor.close();
+  }));
+
+test("stop given before the machine is let go holds, until cont", () =>
+  inFolder(async (folder) => {
+    const socket = join(folder, "monitor.sock");
+    const program = `
+      const { Engine } = require("./index.js");
+      const engine = Engine.create(["-display", "none", "-nic", "none", "-monitor", process.env.MONITOR]);
+      process.stdin.on("data", (line) => (String(line) === "run" ? engine.run() : process.stdin.unref()));
+      engine.ended.then(() => process.exit(0));
+    `;
+    const child = spawn(process.execPath, ["-e", program], {
+      cwd: SOURCES,
+      env: { ...process.env, MONITOR: `unix:${socket},server=on,wait=off` },
+      stdio: ["pipe", "inherit", "inherit"],
+    });
+    const closed = once(child, "close");
+    const monitor = await HmpClient.connect(socket);
+    assert.equal(await monitor.command("stop"), "");
+    child.stdin.write("run");
+    // Nothing tells that nothing happens: it would run within milliseconds.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.match(await monitor.command("info status"), /^VM status: paused/);
+    await monitor.command("cont");
+    assert.match(await monitor.command("info status"), /^VM status: running/);
     monitor.send("quit");
     assert.deepEqual(await closed, [0, null]);
     monitor.close();

@@ -49,7 +49,7 @@ export async function withMonitors(
         return join(folder, name);
       };
       try {
-        // A "stop" before the guest has been let go would be undone.
+        // Scripts are loaded before the guest is let go.
         await first.until("info status", (answer) => answer.includes("running"));
         if (options.script) await first.until("list_modules", (answer) => answer.startsWith("handle"));
         await use({ first, second, qmp, write });

@@ -81,7 +81,10 @@ export function withRounds(
       word,
       async hit() {
         await run.text("cont");
-        while (notices.length === 0) await new Promise<void>((resolve) => (told = resolve));
+        while (notices.length === 0) {
+          if (run.client.isOver) throw new Error("the run is over, and no breakpoint was hit");
+          await Promise.race([sleep(200), new Promise<void>((resolve) => (told = resolve))]);
+        }
         await untilPaused();
         return notices.shift()!;
       },

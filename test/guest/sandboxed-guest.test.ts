@@ -103,3 +103,25 @@ describe("what a script learns of a Linux guest", () => {
     assert.match(said("errors"), /^errors \[\[true,true,"MissingTypeError",null,"task_struct","nothing_of_this_name"/);
   });
 });
+
+test("an event of an opcode has all of its arguments in the sandbox", async () => {
+  const script = () => `
+    import { ALL_PROCESSES, CallbackManager, Engine, startMonitoringProcess } from "rebox";
+    let cm: CallbackManager;
+    export function initialize_callbacks(handle: number, print: (text: string) => void): void {
+      cm = new CallbackManager(handle);
+      startMonitoringProcess(ALL_PROCESSES);
+      const name = cm.addCallback("OPCODE_RANGE_CB", (cpuIndex, cpu, pc, nextPc, insnSize) => {
+        // CPUID without a prefix has two bytes: 0F A2.
+        if (insnSize !== 2) return;
+        cm.rmCallback(name);
+        print([cpuIndex, cpu.index, nextPc === pc + 2n].join(" "));
+        void Engine.get().quit();
+      }, { startOpcode: 0x0fa2, endOpcode: 0x0fa2 });
+    }
+    export const clean = (): void => cm.clean();
+  `;
+  const run = await runGuest({ task: "idle", script });
+  assert.equal(run.stderr, "");
+  assert.deepEqual(run.messages, ["0 0 true"]);
+});

@@ -189,6 +189,23 @@ for (const kit of KITS) {
       const registers = await run.text("hmp info registers");
       const pc = BigInt(`0x${/\b[ER]IP=([0-9a-f]+)/.exec(registers)![1]}`);
       assert.equal(notices[0]?.pc, `0x${pc.toString(16)}`);
+      if (is64) {
+        // Through the module's functions to the system call, and in front of each return address there is a call.
+        const frames = await run.data<Row[]>("bt");
+        const names = frames.map(({ symbol }) => (symbol ?? "").replace(/\+0x[0-9a-f]+$/, ""));
+        const inKernel = frames.findIndex(({ symbol }) => symbol?.startsWith("kernel!entry_SYSCALL_64_after_hwframe"));
+        assert.ok(names.includes("kernel!do_one_initcall") && inKernel > 5, names.join(" "));
+        assert.ok(names.filter((name) => name.startsWith("dummy!")).length >= 2, names.join(" "));
+        for (const { address, method } of frames.slice(1, inKernel)) {
+          assert.equal(method, "orc", names.join(" "));
+          const lengths = [2, 3, 5, 6, 7].map((length) => `0x${(BigInt(address!) - BigInt(length)).toString(16)}`);
+          const before = await Promise.all(lengths.map((at) => run.data<Row[]>(`u ${at}:1`)));
+          const isCall = before.some(
+            ([code], index) => /^call/.test(code!.instruction!) && code!.bytes!.length / 2 === [2, 3, 5, 6, 7][index],
+          );
+          assert.ok(isCall, `${address} in ${names.join(" ")}`);
+        }
+      }
       await run.text("cont");
       const truth = await run.truth("modules.done");
       assert.ok(Number(truth.get("modules.acts")) > 0);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { parseReport } from "./guest-report";
-import { readMaps, readOpenFiles, readProcess } from "./linux-truth";
+import { readMaps, readOpenFiles, readProcess, readSockets } from "./linux-truth";
 import { parseMonitorRegisters, type RoundsOptions, type RoundsRun, withRounds } from "./rounds-run";
 import { withShell } from "./shell-run";
 
@@ -92,6 +92,18 @@ test("processes, threads, mappings, files, sockets and modules are what the gues
         files.filter(({ path }) => path.startsWith("socket:")).map(({ fd, path }) => `${fd} ${path}`),
       );
       assert.notEqual(sockets.length, 0);
+
+      const named = (family: string) => ["inet", "inet6", "unix"].includes(family);
+      const all = await run.data<Row[]>("ss");
+      assert.deepEqual(
+        all
+          .filter(({ family, inode }) => named(family!) && inode !== "0")
+          .map(({ inode, family, type }) => `${inode} ${family} ${type}`)
+          .sort(),
+        readSockets(report)
+          .map((line) => line.split(" ").slice(0, 3).join(" "))
+          .sort(),
+      );
 
       const modules = await run.data<Row[]>("lm kernel");
       assert.deepEqual(

@@ -18,7 +18,10 @@ export interface ShellRun {
   truth(key: string): Promise<ReadonlyMap<string, string>>;
 }
 
-export type ShellOptions = Pick<GuestRunOptions, "task" | "parameters" | "qemuArgs" | "script" | "kit" | "trust">;
+export type ShellOptions = Pick<
+  GuestRunOptions,
+  "task" | "parameters" | "qemuArgs" | "script" | "kit" | "trust" | "env" | "timeoutMs"
+>;
 
 /** Boots the guest kit with a control socket, attaches a shell, and ends both when the test is done. */
 export async function withShell(
@@ -42,12 +45,12 @@ export async function withShell(
   const { task, parameters, kit, qemuArgs = [] } = options;
   args.push("--", ...guestArgs(serial, task, parameters, "", kit), ...qemuArgs);
   try {
-    const ended = runRebox(args, 60_000);
+    const ended = runRebox(args, options.timeoutMs ?? 300_000, undefined, options.env);
     // Its failure is reported below; meanwhile it is nobody's.
     ended.catch(() => undefined);
     while (!existsSync(socket))
       await Promise.race([sleep(20), ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
-    const client = await ControlClient.connect(socket);
+    const client = await connect(socket);
     const answer = async (line: string) => {
       const result = await client.run(line);
       if (result.error !== undefined) throw new Error(`${line}: ${result.error}`);
@@ -74,5 +77,17 @@ export async function withShell(
     return await ended;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The socket is there a moment before somebody listens. */
+async function connect(socket: string): Promise<ControlClient> {
+  for (;;) {
+    try {
+      return await ControlClient.connect(socket);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") throw error;
+      await sleep(20);
+    }
   }
 }

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { listCommandGroups } from "../../src/commands/command-table";
 import { ControlClient } from "../../src/shell/control-client";
+import { defaultKit } from "./guest-kits";
 import { guestArgs, runRebox } from "./guest-run";
 import { withRounds } from "./rounds-run";
 import { withShell } from "./shell-run";
@@ -61,6 +62,8 @@ test("variables, aliases, expressions and help: each line says what it means", a
     await run.text(`bp ${run.at("call")}`);
     await run.hit();
     const monitor = await run.monitor();
+    const found = await run.data<{ isHealthy: boolean; steps: { evidence: string }[] }>("doctor");
+    assert.ok(found.isHealthy && found.steps.some(({ evidence }) => evidence.includes(defaultKit().release)));
     await run.text("$here = rip+10");
     assert.deepEqual(await run.data("$here"), [{ name: "$here", value: hex(monitor.get("RIP")! + 16n) }]);
     await run.text("$more = $here-rsi");
@@ -95,9 +98,9 @@ test("variables, aliases, expressions and help: each line says what it means", a
 });
 
 test("every command has a test that runs it", () => {
-  const sources = ["shell", "shell-commands", "shell-breakpoints", "shell-session"].map((name) =>
-    readFileSync(join(PROJECT, `test/guest/${name}.test.ts`), "utf8"),
-  );
+  const folder = join(PROJECT, "test/guest");
+  const tests = readdirSync(folder).filter((name) => name.endsWith(".test.ts"));
+  const sources = tests.map((name) => readFileSync(join(folder, name), "utf8"));
   const names = listCommandGroups().flatMap(([, commands]) => commands.map(({ name }) => name));
   const missing = names.filter((name) => {
     const quoted = name.replace(/[$!?]/g, "\\$&");

@@ -16,20 +16,40 @@ const PACKAGES = [
   ...["tcpdump", "iproute2"],
 ];
 
-const FOREIGN_STAMP = "apt-not-debian";
+// What tests of the lab's machineries drive: an ordinary QEMU, libvirt with its daemon, and packers of snapshots.
+const LAB_PACKAGES = [
+  ...["qemu-system-x86", "qemu-utils", "lz4", "gzip"],
+  ...["libvirt-clients", "libvirt-daemon", "libvirt-daemon-driver-qemu"],
+];
 
-/** Makes the step that installs the Debian packages that are missing. */
-export function aptStep() {
-  const foreign = new Fingerprint().text("packages", PACKAGES.join(" "));
+/** What tests need besides: a terminal to drive programs in. */
+export const TEST_PACKAGES = ["tmux"];
+
+/**
+ * Makes the step that installs the Debian packages that are missing.
+ * @param {string[]} more packages beside those that everybody needs
+ */
+export function aptStep(more = []) {
+  return packageStep("apt", [...PACKAGES, ...more]);
+}
+
+/** Makes the step that installs what the tests of the lab need. */
+export function labStep() {
+  return packageStep("lab", LAB_PACKAGES);
+}
+
+function packageStep(name, packages) {
+  const foreign = new Fingerprint().text("packages", packages.join(" "));
+  const stamp = `${name}-not-debian`;
   return {
-    name: "apt",
+    name,
     sharesCache: true,
-    isDone: () => missingPackages()?.length === 0 || foreign.matches(FOREIGN_STAMP),
+    isDone: () => missingPackages(packages)?.length === 0 || foreign.matches(stamp),
     act: async (task) => {
-      const missing = missingPackages();
+      const missing = missingPackages(packages);
       if (missing === undefined) {
-        foreign.save(FOREIGN_STAMP);
-        return `not a Debian-like system: install the equivalents of these yourself: ${PACKAGES.join(" ")}`;
+        foreign.save(stamp);
+        return `not a Debian-like system: install the equivalents of these yourself: ${packages.join(" ")}`;
       }
       task.say(`installing ${missing.join(" ")}`);
       await aptGet(task, missing, "update");
@@ -40,14 +60,14 @@ export function aptStep() {
 }
 
 /** Lists the packages that are not installed; undefined where there is no dpkg. */
-function missingPackages() {
+function missingPackages(packages) {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are dpkg-query's.
-  const { error, stdout } = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...PACKAGES], {
+  const { error, stdout } = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...packages], {
     encoding: "utf8",
   });
   if (error) return undefined;
   const installed = new Set(stdout.split("\n").filter((line) => line.endsWith(" installed")));
-  return PACKAGES.filter((name) => !installed.has(`${name} installed`));
+  return packages.filter((name) => !installed.has(`${name} installed`));
 }
 
 async function aptGet(task, missing, ...args) {

@@ -1,7 +1,13 @@
 import { Command } from "commander";
 import { runLineShell, showAnswer } from "../../shell/line-shell";
 import { ExitStatus } from "../exit-status";
+import { chooseShell, type ShellOptions } from "../ui/choose-shell";
+import { getUiStatus, openUi } from "../ui/open-ui";
 import { connectControl } from "./connect-control";
+
+interface AttachOptions extends ShellOptions {
+  readonly json?: boolean;
+}
 
 /**
  * Creates the command `rebox attach`.
@@ -21,10 +27,15 @@ export function createAttachCommand(
     .argument("<socket>", "the path that was given to --control")
     .argument("[lines...]", 'lines of the shell, each one argument: "ps" "dq rsp:4"')
     .option("--json", "answer each line by one line of JSON")
+    .option("--ui", "the terminal UI: the default at a terminal, without lines")
+    .option("--plain", "plain lines, also at a terminal")
     .helpOption("-h, --help", "show this help")
-    .action(async (socket: string, lines: string[], { json = false }: { json?: boolean }) => {
+    .action(async (socket: string, lines: string[], { json = false, ...form }: AttachOptions) => {
+      const hindrance = json || lines.length > 0 ? "--ui shows no lines that are given, and no JSON" : undefined;
+      const terminal = chooseShell(form, { input, output: stdout }, hindrance);
       const client = await connectControl(socket);
       try {
+        if (terminal) return onStatus(getUiStatus(await openUi(client, terminal, { showsOutput: true }), stderr));
         if (lines.length === 0) return await runLineShell(client, { input, output: stdout, json });
         for (const line of lines) {
           const answer = await client.run(line);

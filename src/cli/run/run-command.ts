@@ -1,9 +1,11 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { CALLBACK_LIMIT_RANGE_MS } from "../../config/rebox-config";
+import { chooseShell, type WholeTerminal } from "../ui/choose-shell";
+import { BEHIND_UI, runBehindUi } from "../ui/run-behind-ui";
 import { UsageError } from "../usage-error";
 import { type MonitorOption, parseMonitor } from "./monitor-option";
 import type { RunEnvironment } from "./run-environment";
-import { createRunPlan, type RunOptions } from "./run-plan";
+import { createRunPlan, type RunOptions, type RunPlan } from "./run-plan";
 import { RunSession } from "./run-session";
 
 /** Node's timers cannot wait longer than this, in milliseconds. */
@@ -23,11 +25,13 @@ Example: rebox run --script scripts/my_script.ts --timeout 60 -- -m 512 -hda dis
  * @param environment the engine and the process
  * @param qemuArgs what stands behind "--"; undefined when there is no "--"
  * @param onStatus receives the exit status
+ * @param args rebox's own arguments, `run` first, for the process behind the UI
  */
 export function createRunCommand(
   environment: RunEnvironment,
   qemuArgs: readonly string[] | undefined,
   onStatus: (status: number) => void,
+  args: readonly string[] = [],
 ): Command {
   return new Command("run")
     .summary("boot a guest and run scripts in it")
@@ -41,7 +45,10 @@ export function createRunCommand(
     .option("--watch", "reload a script when it, or a file that it imports, is saved")
     .option("--monitor <where>", "QEMU's monitor: stdio, none or unix:PATH", readMonitor)
     .option("--control <path>", "let rebox attach open shells on this guest, through a unix socket")
-    .option("--shell", "a shell that reads standard input: docs/shell.md")
+    .option("--shell", "a shell: the terminal UI at a terminal, else plain lines of standard input: docs/shell.md")
+    .option("--ui", "the terminal UI: docs/terminal-ui.md")
+    .option("--plain", "the shell reads plain lines, also at a terminal")
+    .addOption(new Option(`${BEHIND_UI} <socket>`).hideHelp())
     .option("--timeout <seconds>", "stop after that many seconds", readTimeout)
     .option("--json <file>", "write one JSON line per message and event; - is standard output")
     .option("--callback-limit <ms>", "cut off a callback that runs longer than that many milliseconds", readLimit)
@@ -53,8 +60,28 @@ export function createRunCommand(
         throw new UsageError(`"${misplaced[0]}" is no option of rebox run; QEMU's arguments go behind "--"`);
       }
       const plan = createRunPlan(options, qemuArgs, environment.projectFolder);
+      const terminal = findTerminal(options, plan, environment);
+      if (terminal) {
+        const request = { args, qemuArgs, control: options.control };
+        return onStatus(await runBehindUi(request, terminal, environment.stderr));
+      }
+      // Whoever shows the guest is gone, whatever has ended it.
+      if (options.behindUi !== undefined) process.once("disconnect", () => process.kill(process.pid, "SIGHUP"));
       onStatus(await new RunSession(plan, environment).run());
     });
+}
+
+/** Finds the terminal for the UI, when one is wanted and possible. @throws UsageError when --ui cannot be */
+function findTerminal(options: RunOptions, plan: RunPlan, { stdout }: RunEnvironment): WholeTerminal | undefined {
+  if (options.behindUi !== undefined || !(options.ui === true || options.shell === true)) return undefined;
+  const usesStdio = plan.qemuArgs.some((argument) => /(^|[:,=])stdio($|,)/.test(argument));
+  const stdio = "QEMU's arguments use stdio, and the UI has the terminal: its console pane is the first serial line";
+  const json = "--json - needs standard output, which the UI has: write to a file";
+  return chooseShell(
+    options,
+    { input: process.stdin, output: stdout },
+    usesStdio ? stdio : plan.jsonFile === "-" ? json : undefined,
+  );
 }
 
 function append(value: string, values: readonly string[] = []): string[] {

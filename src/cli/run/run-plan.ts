@@ -3,7 +3,8 @@ import { dirname } from "node:path";
 import { loadConfig, type PermissionSetting } from "../../config/rebox-config";
 import { resolveProfile } from "../../symbols/profile-store";
 import { UsageError } from "../usage-error";
-import { checkSocketPath, getMonitorArgs, type MonitorOption } from "./monitor-option";
+import { getMonitorArgs, type MonitorOption } from "./monitor-option";
+import { checkSocketPath } from "./socket-path";
 
 /** The options of `rebox run`, parsed but not yet joined with a pyrebox.conf. */
 export interface RunOptions {
@@ -18,6 +19,12 @@ export interface RunOptions {
   readonly control?: string;
   /** A shell reads standard input. */
   readonly shell?: boolean;
+  /** The terminal UI. */
+  readonly ui?: boolean;
+  /** The shell reads plain lines, also at a terminal. */
+  readonly plain?: boolean;
+  /** Another process shows the UI, through this control socket. */
+  readonly behindUi?: string;
   /** In milliseconds. */
   readonly timeout?: number;
   readonly json?: string;
@@ -40,11 +47,15 @@ export interface RunPlan {
   readonly monitorSocket: string | undefined;
   readonly controlSocket: string | undefined;
   readonly hasShell: boolean;
+  /** Another process shows the UI. */
+  readonly isBehindUi: boolean;
   readonly timeoutMs: number | undefined;
   readonly jsonFile: string | undefined;
   readonly callbackLimitMs: number | undefined;
   /** The file of the profile for a kernel that says too little about itself. */
   readonly profile: string | undefined;
+  /** What starts Volatility 3. */
+  readonly volatilityCommand: string | undefined;
   /** What is odd in the configuration, one line each. */
   readonly warnings: readonly string[];
 }
@@ -76,6 +87,7 @@ export function createRunPlan(
     );
   }
   const monitor = options.monitor;
+  const control = options.behindUi ?? options.control;
   const modules = (config?.modules ?? []).filter((module) => module.enabled).map((module) => module.name);
   return {
     // First, so that QEMU itself can say what is missing behind the last of the user's arguments.
@@ -86,12 +98,15 @@ export function createRunPlan(
     watch: options.watch ?? false,
     scriptFolders: [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder],
     monitorSocket: typeof monitor === "object" ? monitor.socket : undefined,
-    controlSocket: options.control === undefined ? undefined : checkSocketPath(options.control, "--control"),
-    hasShell: options.shell ?? false,
+    controlSocket: control === undefined ? undefined : checkSocketPath(control, "--control"),
+    isBehindUi: options.behindUi !== undefined,
+    // The shell is in the UI then.
+    hasShell: (options.shell ?? false) && options.behindUi === undefined,
     timeoutMs: options.timeout,
     jsonFile: options.json,
     callbackLimitMs: options.callbackLimit ?? config?.callbackLimitMs,
     profile: config?.volatilityProfile && resolveProfile(config.volatilityProfile, dirname(config.file)),
+    volatilityCommand: config?.volatilityCommand,
     warnings: (config?.warnings ?? []).map(String),
   };
 }

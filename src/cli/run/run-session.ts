@@ -2,17 +2,19 @@ import { Console } from "node:console";
 import { CommandSession } from "../../commands/command-session";
 import { setCommonSession } from "../../commands/run-command-line";
 import { ControlServer } from "../../shell/control-server";
-import { openShell, setShellApi } from "../../shell/start-shell";
+import { RunFeed } from "../../shell/run-feed";
+import { SerialConsole } from "../../shell/serial-console";
+import { openShell, setShellApi, setShellHold } from "../../shell/start-shell";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/script-error";
 import { ScriptHost } from "../../scripts/script-host";
 import { ScriptReloader } from "../../scripts/script-reloader";
 import { describeThrown } from "../../scripts/script-stack";
+import { setVolatilityCommand } from "../../volatility/volatility-program";
 import { ExitStatus } from "../exit-status";
 import { type CallbackFailure, type EnginePort, LIFECYCLE_EVENTS } from "./engine-port";
 import { JsonLog } from "./json-log";
-import { prepareMonitorSocket, removeMonitorSocket } from "./monitor-option";
 import { watchProcess } from "./process-events";
 import { RunDisposal } from "./run-disposal";
 import { describeEnd, getEndDetail, getExitStatus, getRefusal, getSignalStatus, type RunEnd } from "./run-end";
@@ -21,6 +23,7 @@ import type { RunPlan } from "./run-plan";
 import { createPermissionLookup } from "./script-trust";
 import { GuestWatch } from "./guest-watch";
 import { RunReporter } from "./run-reporter";
+import { prepareSocket, removeSocket } from "./socket-path";
 import { findUncaughtOrigin } from "./uncaught-origin";
 
 /** One run of a guest, from QEMU's arguments to the exit status. */
@@ -37,6 +40,9 @@ export class RunSession {
   /** Set once the path is known to be ours: what has that name then was made by this run. */
   private ownedSocket: string | undefined;
   private control: ControlServer | undefined;
+  /** What attached shells are told; without a control socket nobody asks. */
+  private readonly feed: RunFeed | undefined;
+  private console: SerialConsole | undefined;
   private ended = false;
   private end!: (end: RunEnd) => void;
   /** Settles with the first reason to end the run. */
@@ -58,13 +64,16 @@ export class RunSession {
     // With JSON on standard output, everything for people goes to standard error.
     const people = plan.jsonFile === "-" ? stderr : stdout;
     this.people = people;
-    this.reporter = new RunReporter(people, stderr, this.log);
+    this.feed = plan.controlSocket === undefined ? undefined : new RunFeed();
+    const messages = this.feed?.copyOf(people) ?? people;
+    const problems = this.feed?.copyOf(stderr) ?? stderr;
+    this.reporter = new RunReporter(messages, problems, this.log);
     this.guestWatch = new GuestWatch(this.reporter);
     this.scripts = new ScriptHost({
       folders: plan.scriptFolders,
       getApi: () => environment.getApi(),
       getPermissions: createPermissionLookup(plan),
-      console: new Console({ stdout: people, stderr }),
+      console: new Console({ stdout: messages, stderr: problems }),
       limits: { cleanMs: environment.graceMs },
       onStart: (handle, name) => environment.nameModule(handle, name),
       onReplace: (handle) => environment.replaceModule(handle),
@@ -99,13 +108,15 @@ export class RunSession {
     const { plan, environment, reporter } = this;
     for (const warning of plan.warnings) reporter.say(warning);
     if (plan.monitorSocket !== undefined) {
-      await prepareMonitorSocket(plan.monitorSocket);
+      await prepareSocket(plan.monitorSocket, "--monitor");
       this.ownedSocket = plan.monitorSocket;
     }
     reporter.event("start", { qemuArgs: plan.qemuArgs, scripts: plan.scripts });
-    this.engine = environment.createEngine(plan.qemuArgs);
+    if (this.feed) this.console = await SerialConsole.offer(plan.qemuArgs, this.feed);
+    this.engine = environment.createEngine([...plan.qemuArgs, ...(this.console?.qemuArgs ?? [])]);
     this.watchEngine(this.engine);
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
+    setVolatilityCommand(plan.volatilityCommand);
     if (plan.profile !== undefined) environment.useProfile(plan.profile);
     environment.watchAttaching((refusal) => this.guestWatch.note(refusal));
     this.watchScripts();
@@ -117,7 +128,10 @@ export class RunSession {
       if (this.ended) return;
     }
     if (plan.watch) this.reloader = this.watchFiles();
-    else await stopCompiler();
+    // Whoever can ask for a reload shall not wait until the compiler has started again.
+    const mayReload =
+      plan.watch || plan.hasShell || plan.monitorSocket !== undefined || plan.controlSocket !== undefined;
+    if (!mayReload) await stopCompiler();
     if (!this.ended) this.engine.run();
   }
 
@@ -128,8 +142,9 @@ export class RunSession {
     setCommonSession(new CommandSession(api));
     setShellApi(api);
     if (plan.controlSocket !== undefined) {
-      await prepareMonitorSocket(plan.controlSocket, "--control");
-      this.control = await ControlServer.listen(plan.controlSocket, api);
+      await prepareSocket(plan.controlSocket, "--control");
+      this.control = await ControlServer.listen(plan.controlSocket, api, this.feed);
+      if (plan.isBehindUi) this.tellUi(this.control);
     }
     if (plan.hasShell) {
       openShell(new CommandSession(api), { output: this.people }).catch((error: unknown) =>
@@ -138,9 +153,18 @@ export class RunSession {
     }
   }
 
+  /** The process in front waits to be told that it may connect; standard input is nobody's here. */
+  private tellUi(control: ControlServer): void {
+    setShellHold(() => control.hold());
+    process.send?.("control");
+  }
+
   private watchEngine(engine: EnginePort): void {
     for (const event of LIFECYCLE_EVENTS) {
-      engine.on(event, (detail) => this.reporter.event(event, typeof detail === "object" ? { ...detail } : {}));
+      engine.on(event, (detail) => {
+        this.reporter.event(event, typeof detail === "object" ? { ...detail } : {});
+        if (event !== "reset") this.feed?.setState(event);
+      });
     }
     engine.on("callbackError", (failure) => this.reportFailure(failure));
     engine.ended.then(
@@ -220,10 +244,12 @@ export class RunSession {
     await disposal.unloadScripts(this.scripts);
     setScriptHost(undefined);
     setCommonSession(undefined);
+    this.feed?.close();
     this.control?.close();
     const { engine } = this;
     const isStopped = engine === undefined || end.kind === "engine" || (await disposal.stopEngine(engine));
     let status = isStopped ? getExitStatus(end) : ExitStatus.engineFault;
+    this.console?.close();
     this.removeSocket();
     this.guestWatch.end();
     reporter.end(status, getEndDetail(end));
@@ -236,7 +262,7 @@ export class RunSession {
   }
 
   private removeSocket(): void {
-    if (this.ownedSocket !== undefined) removeMonitorSocket(this.ownedSocket);
+    if (this.ownedSocket !== undefined) removeSocket(this.ownedSocket);
     this.control?.close();
   }
 }

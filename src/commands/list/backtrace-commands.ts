@@ -35,7 +35,7 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
       const guest = getGuest();
       const process = text === undefined ? undefined : getProcess(text, session);
       // Without a process it is about the vCPU, whatever process the session looks at.
-      const pgd = process ? process.pgd : (guest.findProcess(getRunningProcess(session.cpuIndex))?.pgd ?? 0n);
+      const pgd = process ? process.pgd : (guest.findProcess(getRunningProcess(session.cpu.index))?.pgd ?? 0n);
       const user = pgd === 0n ? guest.kernel.memory : guest.kernel.space(pgd);
       const isRunning = process !== undefined && isOnCpu(guest, process.kaddr);
       if (process && isRunning)

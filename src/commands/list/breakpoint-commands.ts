@@ -90,6 +90,7 @@ export const BREAKPOINT_COMMANDS: readonly Command[] = [
   ...KINDS.map(({ name, type, what }) =>
     defineCommand({
       name,
+      isForLiving: true,
       usage: "ADDRESS[:SIZE] [once] [if EXPRESSION]",
       help: `Pauses the guest when ${what}. SIZE is in bytes.\nonce: it deletes itself then. if: only where the TypeScript EXPRESSION is true (cpu.RAX === 1n). MODULE!NAME that is not there is waited for.`,
       parse: parseWanted,
@@ -110,6 +111,7 @@ export const BREAKPOINT_COMMANDS: readonly Command[] = [
   ),
   defineCommand({
     name: "bl",
+    isForLiving: true,
     help: "Lists the breakpoints of all shells and scripts.",
     parse: (input) => input.end(),
     run: () => {
@@ -139,6 +141,7 @@ export const BREAKPOINT_COMMANDS: readonly Command[] = [
   ).map(([name, help, act]) =>
     defineCommand({
       name,
+      isForLiving: true,
       usage: "NUMBER | *",
       help,
       parse: getBreakpoints,

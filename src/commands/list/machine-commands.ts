@@ -1,5 +1,6 @@
 import { Engine } from "../../engine/engine";
 import { loadVm, saveVm } from "../../guest/machine";
+import { findStillMachine } from "../../guest/machine-access";
 import { readIoPort, writeIoPort } from "../../guest/memory";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../command-error";
@@ -15,6 +16,7 @@ const PORTS = [
 export const MACHINE_COMMANDS: readonly Command[] = [
   defineCommand({
     name: "cont",
+    isForLiving: true,
     aliases: ["c", "continue"],
     help: "Lets the guest go on.",
     parse: (input) => input.end(),
@@ -28,6 +30,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "pause",
+    isForLiving: true,
     aliases: ["stop"],
     help: "Pauses the guest.",
     parse: (input) => input.end(),
@@ -44,14 +47,18 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     help: "Tells whether the guest runs, and what the session looks at.",
     parse: (input) => input.end(),
     run: (_, session) => {
-      const { state } = Engine.get();
+      const image = findStillMachine();
+      const state = image ? "image" : Engine.get().state;
+      const running = image ? undefined : session.findRunningProcess();
       const data = {
         state,
         cpu: session.cpuIndex,
         pgd: session.pgd,
         process: session.process && { ...session.process },
+        running: running && { pid: running.pid, name: running.name },
+        pc: image ? undefined : session.codeAddress,
       };
-      const text = `the guest is ${state}; vCPU ${data.cpu}, pgd 0x${data.pgd.toString(16)}`;
+      const text = `the guest is ${image ? `the image ${image.path}` : state}; vCPU ${data.cpu}, pgd 0x${data.pgd.toString(16)}`;
       return { kind: "data", text, data };
     },
   }),
@@ -62,15 +69,18 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     parse: (input) => input.find(),
     run: async (what, session) => {
       if (what !== undefined && what !== "machine") throw new CommandError('quit takes nothing, or "machine"');
+      if (what !== undefined && findStillMachine())
+        throw new CommandError("this is an image: no machine runs; quit ends the shell");
       session.wantsEnd = true;
-      if (what === undefined) return textResult("");
+      if (what === undefined) return { kind: "data", text: "", data: { ends: "shell" } };
       // It ends by itself, when this command has been answered.
       setImmediate(() => void Engine.get().quit());
-      return textResult("the machine ends");
+      return { kind: "data", text: "the machine ends", data: { ends: "machine" } };
     },
   }),
   defineCommand({
     name: "savevm",
+    isForLiving: true,
     usage: "NAME",
     help: "Saves a snapshot of the machine into its disk image (qcow2).",
     parse: (input) => input.get("the name of a snapshot"),
@@ -81,6 +91,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "loadvm",
+    isForLiving: true,
     usage: "NAME",
     help: "Loads a snapshot of the machine.",
     parse: (input) => input.get("the name of a snapshot"),
@@ -91,6 +102,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "hmp",
+    isForLiving: true,
     usage: "LINE",
     help: "Carries out a command of QEMU's own monitor.",
     parse: (input) => input.rest(),
@@ -99,6 +111,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
   ...PORTS.flatMap(({ letter, size }) => [
     defineCommand({
       name: `ior${letter}`,
+      isForLiving: true,
       usage: "PORT",
       help: `Reads ${size} bytes of an I/O port, with the effect that this has on the device.`,
       parse: (input, session) => Number(evaluate(input.get("a port"), session)),
@@ -109,6 +122,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     }),
     defineCommand({
       name: `iow${letter}`,
+      isForLiving: true,
       usage: "PORT=VALUE",
       help: `Writes ${size} bytes to an I/O port.`,
       parse: (input, session) => {

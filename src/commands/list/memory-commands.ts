@@ -4,7 +4,8 @@ import { parseBytes } from "../byte-pattern";
 import { evaluate } from "../expression";
 import { readGuestBytes, writeExactly } from "../guest-bytes";
 import { dumpMemory } from "../memory-dump";
-import { getSize, parsePlace, parseRange } from "../memory-place";
+import { getSize, type MemoryRange, parsePlace, parseRange } from "../memory-place";
+import { parseDump, runDump, type WantedDump } from "./image-commands";
 
 /** In bytes, when no size is given. */
 const DEFAULT_SIZE = 512;
@@ -15,6 +16,7 @@ const DISPLAYS = [
   { name: "dw", width: 2, what: "words of 2 bytes" },
   { name: "dd", width: 4, what: "words of 4 bytes" },
   { name: "dq", width: 8, what: "words of 8 bytes" },
+  { name: "dp", width: undefined, what: "words of the size of an address" },
 ] as const;
 
 const EDITS = [
@@ -31,13 +33,14 @@ function splitAssignment(command: string, text: string): [place: string, value: 
 }
 
 export const MEMORY_COMMANDS: readonly Command[] = [
-  ...DISPLAYS.map(({ name, width, what }) =>
+  ...DISPLAYS.map(({ name, width: fixedWidth, what }) =>
     defineCommand({
       name,
       usage: "[p]ADDRESS[:COUNT]",
       help: `Shows memory as ${what}; ?? is what cannot be read. COUNT is of elements; without it ${DEFAULT_SIZE} bytes are shown.`,
       parse: (input, session) => parseRange(input.get("an address"), session),
       run: (range, session) => {
+        const width = fixedWidth ?? session.pointerSize;
         const size = width * getSize(range, DEFAULT_SIZE / width, LARGEST_DUMP / width);
         const memory = readGuestBytes(range, session.pgd, size);
         return dumpMemory({
@@ -52,13 +55,18 @@ export const MEMORY_COMMANDS: readonly Command[] = [
   ),
   defineCommand({
     name: "dump",
-    usage: "[p]ADDRESS[:SIZE]",
-    help: `Shows memory as bytes and text; ?? is what cannot be read. SIZE is in bytes; ${DEFAULT_SIZE} without it.`,
-    parse: (input, session) => parseRange(input.get("an address"), session),
-    run: (range, session) => {
-      const memory = readGuestBytes(range, session.pgd, getSize(range, DEFAULT_SIZE, LARGEST_DUMP));
+    usage: "[p]ADDRESS[:SIZE] | FOLDER/FILE [OPTIONS]",
+    help: `Shows memory as bytes and text; ?? is what cannot be read. SIZE is in bytes; ${DEFAULT_SIZE} without it.\nWith the path of a file it is dump_memory.`,
+    parse: (input, session): MemoryRange | WantedDump => {
+      const word = input.get("an address, or a file");
+      // A symbol may be named with the path of its library.
+      return word.includes("/") && !word.includes("!") ? parseDump(input, word) : parseRange(word, session);
+    },
+    run: (wanted, session) => {
+      if ("path" in wanted) return runDump(wanted, session);
+      const memory = readGuestBytes(wanted, session.pgd, getSize(wanted, DEFAULT_SIZE, LARGEST_DUMP));
       return dumpMemory({
-        address: range.address,
+        address: wanted.address,
         memory,
         width: 1,
         pointerSize: session.pointerSize,
@@ -69,6 +77,7 @@ export const MEMORY_COMMANDS: readonly Command[] = [
   ...EDITS.map(({ name, width, what }) =>
     defineCommand({
       name,
+      isForLiving: true,
       usage: "[p]ADDRESS=VALUE [VALUE ...]",
       help: `Writes ${what}, little endian, whatever the permissions of the pages are.`,
       parse: (input, session) => {
@@ -95,6 +104,7 @@ export const MEMORY_COMMANDS: readonly Command[] = [
   ),
   defineCommand({
     name: "write",
+    isForLiving: true,
     usage: '[p]ADDRESS=HEX | "text" | u"text"',
     help: 'Writes bytes: pairs of hexadecimal digits, "text", or u"text" for UTF-16. All of them, or none when a page is not there.',
     parse: (input, session) => {

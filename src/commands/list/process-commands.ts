@@ -72,6 +72,7 @@ export const PROCESS_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "mon",
+    isForLiving: true,
     usage: "PROCESS | *",
     help: "Monitors a process: its blocks, instructions and accesses reach the callbacks. * is every process.",
     parse: (input, session) => readSpace(input.get("a process"), session),
@@ -89,6 +90,7 @@ export const PROCESS_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "unmon",
+    isForLiving: true,
     usage: "PROCESS | *",
     help: "Ends the monitoring that mon began in this shell. What scripts monitor stays.",
     parse: (input, session) => readSpace(input.get("a process"), session),

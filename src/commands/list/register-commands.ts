@@ -1,4 +1,5 @@
 import { getNumCpus, type RegisterName, writeRegister } from "../../guest/cpu";
+import { findStillMachine } from "../../guest/machine-access";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../command-error";
 import type { CommandValue, DataResult } from "../command-result";
@@ -43,6 +44,8 @@ function widthOf(name: string): number {
 
 function getRegister(session: CommandSession, name: string): bigint {
   const value = session.findRegister(name);
+  if (value === undefined && findStillMachine() && session.cpu)
+    throw new CommandError(`this image does not hold ${name}`);
   if (value === undefined) {
     throw new CommandError(
       `there is no register ${name}; r all shows them, and their groups: ${Object.keys(GROUPS).join(", ")}`,
@@ -52,20 +55,24 @@ function getRegister(session: CommandSession, name: string): bigint {
 }
 
 function showGroups(session: CommandSession, groups: readonly string[]): DataResult {
+  const { cpu } = session;
   const data: Record<string, CommandValue> = {};
   const lines = groups.flatMap((group) =>
     (GROUPS[group] ?? []).map((names) =>
       names
         .map((name) => {
-          const value = getRegister(session, name);
+          const value = session.findRegister(name);
+          // An image need not hold all of them.
+          if (value === undefined) return "";
           data[name] = value;
           return `${name}=${value.toString(16).padStart(widthOf(name), "0")}`;
         })
+        .filter((text) => text !== "")
         .join(" "),
     ),
   );
   if (groups.includes("general")) {
-    const symbol = session.createNamer().find(session.cpu.RIP);
+    const symbol = session.createNamer().find(cpu.RIP);
     if (symbol !== undefined) lines.push(`RIP is in ${symbol}`);
     data.symbol = symbol;
   }

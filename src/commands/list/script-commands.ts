@@ -22,6 +22,7 @@ function readHandle(input: CommandInput): number {
 export const SCRIPT_COMMANDS: readonly Command[] = [
   defineCommand({
     name: "import",
+    isForLiving: true,
     aliases: ["import_module"],
     usage: "NAME",
     help: "Loads a script by its module name (scripts.my_script) or file.",
@@ -33,6 +34,7 @@ export const SCRIPT_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "unload",
+    isForLiving: true,
     aliases: ["unload_module"],
     usage: "HANDLE | NAME",
     help: "Unloads a script and all that it has registered.",
@@ -44,6 +46,7 @@ export const SCRIPT_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "reload",
+    isForLiving: true,
     aliases: ["reload_module"],
     usage: "HANDLE | NAME",
     help: "Exchanges a script for the present version of its files; when that does not start, the old one stays.",
@@ -55,6 +58,7 @@ export const SCRIPT_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "list_modules",
+    isForLiving: true,
     aliases: ["list", "scripts"],
     help: "Lists the loaded scripts.",
     parse: (input) => input.end(),
@@ -70,6 +74,7 @@ export const SCRIPT_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "custom",
+    isForLiving: true,
     usage: "[COMMAND [ARGUMENTS]]",
     help: "Runs a command that a script defines by exporting do_COMMAND; without an argument, lists them.",
     parse: (input) => input.rest(),

@@ -78,6 +78,7 @@ async function runTo(session: CommandSession, place: bigint, condition?: () => b
 export const STEP_COMMANDS: readonly Command[] = [
   defineCommand({
     name: "step",
+    isForLiving: true,
     aliases: ["si", "t"],
     usage: "[COUNT]",
     help: "Executes one instruction of the chosen vCPU, or COUNT. Interrupts and faults in between are passed over in 64-bit mode, and stepped into in others.",
@@ -96,6 +97,7 @@ export const STEP_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "next",
+    isForLiving: true,
     aliases: ["ni"],
     help: "Executes one instruction; a call is executed until it has returned.",
     parse: (input) => input.end(),
@@ -111,6 +113,7 @@ export const STEP_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "finish",
+    isForLiving: true,
     help: "Lets the guest go on until the present function has returned. Needs a caller that is known for certain: see bt.",
     parse: (input) => input.end(),
     run: async (_, session) => {
@@ -131,6 +134,7 @@ export const STEP_COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     name: "until",
+    isForLiving: true,
     aliases: ["g"],
     usage: "ADDRESS",
     help: "Lets the guest go on until the address is reached, in the address space that the vCPU runs in.",

@@ -8,7 +8,7 @@ import { listKernelModules } from "./kernel-module";
 import type { LinuxGuest } from "./linux-guest";
 import type { LinuxProcess } from "./linux-process";
 import { ModuleSymbols } from "./module-symbols";
-import { namePattern } from "./name-pattern";
+import { longestPiece, namePattern } from "./name-pattern";
 
 /** More symbols of kernel modules than this are not kept: no kernel has them. */
 const MOST_KEPT = 2_000_000;
@@ -96,9 +96,11 @@ export class GuestSymbols {
    */
   *search(pgd: bigint, pattern: string): IterableIterator<ModuleSymbol> {
     const matches = namePattern(pattern);
+    // What the name must contain is looked for first: most names are never made into text.
+    const piece = longestPiece(pattern);
     let seen = 0;
     for (const { module, symbols } of this.#load(pgd)) {
-      for (const symbol of symbols().symbols()) {
+      for (const symbol of symbols().symbolsWith(piece)) {
         if (seen++ > MOST_FOUND) throw new KernelDataError("the symbols", module.base, `more than ${MOST_FOUND}`);
         if (matches(symbol.name)) yield withModule(symbol, module.name);
       }
@@ -183,4 +185,5 @@ const NO_SYMBOLS: SymbolTable = {
   findAddress: () => undefined,
   findSymbol: () => undefined,
   symbols: () => [][Symbol.iterator](),
+  symbolsWith: () => [][Symbol.iterator](),
 };

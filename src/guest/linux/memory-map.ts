@@ -38,6 +38,8 @@ export class MemoryMapReader {
   readonly #kernel: LinuxKernel;
   readonly #paths: PathReader;
   readonly #tree: MapleTree | undefined;
+  /** Paths by struct file, of one list: a library is mapped in several pieces, and the guest stands still meanwhile. */
+  readonly #known = new Map<bigint, string>();
 
   /** @throws MissingTypeError */
   constructor(kernel: LinuxKernel, paths: PathReader) {
@@ -54,6 +56,7 @@ export class MemoryMapReader {
    */
   read(mm: bigint): Mapping[] {
     this.#paths.renew();
+    this.#known.clear();
     const space = this.#kernel.at("mm_struct", mm);
     const areas = this.#tree ? this.#tree.entries(space.addressOf("mm_mt")) : this.#walkList(space);
     const map = areas.map((area) => this.#readArea(area, space));
@@ -107,10 +110,16 @@ export class MemoryMapReader {
         letter(VM_EXEC, "x") +
         ((flags & VM_MAYSHARE) !== 0n ? "s" : "p"),
       offset: file === 0n ? 0n : area.value("vm_pgoff") << PAGE_SHIFT,
-      path: file === 0n ? this.#name(area, space, start, end) : this.#paths.readFile(file),
+      path: file === 0n ? this.#name(area, space, start, end) : this.#readPath(file),
       file,
       kaddr: address,
     };
+  }
+
+  #readPath(file: bigint): string {
+    let path = this.#known.get(file);
+    if (path === undefined) this.#known.set(file, (path = this.#paths.readFile(file)));
+    return path;
   }
 
   /** fs/proc/task_mmu.c: show_map_vma() */

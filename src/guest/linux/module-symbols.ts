@@ -56,6 +56,10 @@ export class ModuleSymbols implements SymbolTable {
   *symbols(): IterableIterator<GuestSymbol> {
     yield* this.#symbols;
   }
+
+  *symbolsWith(text: string): IterableIterator<GuestSymbol> {
+    for (const symbol of this.#symbols) if (symbol.name.includes(text)) yield symbol;
+  }
 }
 
 function readSymbols(kernel: LinuxKernel, module: bigint): GuestSymbol[] {

@@ -33,3 +33,8 @@ function isMatch(pattern: string, name: string): boolean {
   while (pattern[at] === "*") at++;
   return at === pattern.length;
 }
+
+/** The longest text that every name must contain that matches a pattern; empty when it has only * and ?. */
+export function longestPiece(pattern: string): string {
+  return pattern.split(/[*?]+/).reduce((longest, piece) => (piece.length > longest.length ? piece : longest), "");
+}

@@ -28,11 +28,18 @@ const SOURCES = {
  */
 export function listSystemCalls(kernel: LinuxKernel): SystemCall[] {
   const missing = new Set(MISSING.map((name) => kernel.findSymbol(name)));
+  // Programs of 32 bits have most calls in common with those of 64, and there are few types.
+  const described = new Map<string, SystemCallParameter[] | undefined>();
+  const texts = new Map<bigint, string>();
+  const describe = (name: string): SystemCallParameter[] | undefined => {
+    if (!described.has(name)) described.set(name, findParameters(kernel, name, texts));
+    return described.get(name);
+  };
   return SOURCES[kernel.bits].flatMap(({ bits, table, function: name }) =>
     listTargets(kernel, table, name).flatMap((target, number) => {
       if (target === undefined || missing.has(target)) return [];
       const found = findName(kernel, target);
-      return found === undefined ? [] : [{ bits, number, name: found, parameters: findParameters(kernel, found) }];
+      return found === undefined ? [] : [{ bits, number, name: found, parameters: describe(found) }];
     }),
   );
 }
@@ -69,7 +76,11 @@ function findName(kernel: LinuxKernel, target: bigint): string | undefined {
 }
 
 /** include/linux/syscalls.h: SYSCALL_METADATA(); include/trace/syscall.h: struct syscall_metadata. */
-function findParameters(kernel: LinuxKernel, name: string): SystemCallParameter[] | undefined {
+function findParameters(
+  kernel: LinuxKernel,
+  name: string,
+  texts: Map<bigint, string>,
+): SystemCallParameter[] | undefined {
   const address = kernel.findSymbol(`__syscall_meta__${name}`);
   if (address === undefined || !kernel.findMember("syscall_metadata", "nb_args")) return undefined;
   try {
@@ -78,8 +89,8 @@ function findParameters(kernel: LinuxKernel, name: string): SystemCallParameter[
     if (!(count >= 0 && count <= MOST_PARAMETERS)) return undefined;
     const [types, names] = [facts.value("types"), facts.value("args")];
     return Array.from({ length: count }, (_, index) => ({
-      type: readText(kernel, types, index),
-      name: readText(kernel, names, index),
+      type: readText(kernel, types, index, texts),
+      name: readText(kernel, names, index, texts),
     }));
   } catch {
     // What stands there is no description.
@@ -87,6 +98,9 @@ function findParameters(kernel: LinuxKernel, name: string): SystemCallParameter[
   }
 }
 
-function readText({ memory }: LinuxKernel, list: bigint, index: number): string {
-  return memory.text(memory.pointer(list + BigInt(index * memory.pointerSize)), LONGEST_TEXT);
+function readText({ memory }: LinuxKernel, list: bigint, index: number, texts: Map<bigint, string>): string {
+  const address = memory.pointer(list + BigInt(index * memory.pointerSize));
+  let text = texts.get(address);
+  if (text === undefined) texts.set(address, (text = memory.text(address, LONGEST_TEXT)));
+  return text;
 }

@@ -12,6 +12,8 @@ const LARGEST_FUNCTION = 0x10000;
 export class SystemCallSwitch {
   readonly #decoder: Decoder;
   readonly #start: bigint;
+  /** By offset. */
+  readonly #steps = new Map<number, Step>();
 
   private constructor(bits: 32 | 64, start: bigint, code: Buffer) {
     this.#start = start;
@@ -33,40 +35,75 @@ export class SystemCallSwitch {
 
   /** Finds the function that is called for a number; undefined when the code is of another kind than a tree of comparisons. */
   findTarget(number: number): bigint | undefined {
-    const decoder = this.#decoder;
     let compared = 0;
-    decoder.ip = this.#start;
-    decoder.position = 0;
-    for (let step = 0; step < MOST_STEPS && decoder.canDecode; step++) {
-      const instruction = decoder.decode();
-      try {
-        const flow = instruction.flowControl;
-        if (instruction.mnemonic === Mnemonic.Cmp) {
-          if (!isImmediate(instruction)) return undefined;
-          compared = Number(BigInt.asIntN(32, instruction.immediate(1)));
-        } else if (flow === FlowControl.Call) {
-          return instruction.nearBranchTarget;
-        } else if (flow === FlowControl.UnconditionalBranch || flow === FlowControl.ConditionalBranch) {
-          const isTaken = flow === FlowControl.UnconditionalBranch || decide(instruction, number, compared);
-          if (isTaken === undefined) return undefined;
-          if (isTaken && !this.#enter(instruction.nearBranchTarget)) return instruction.nearBranchTarget;
-        } else if (flow !== FlowControl.Next || instruction.code === Code.INVALID) {
-          return undefined;
-        }
-      } finally {
-        instruction.free();
-      }
+    let at: number | undefined = 0;
+    for (let step = 0; step < MOST_STEPS && at !== undefined; step++) {
+      const { kind, immediate, condition, target, next } = this.#decode(at);
+      if (kind === "other") return undefined;
+      at = next;
+      if (kind === "compare") compared = immediate;
+      if (kind !== "branch") continue;
+      const isTaken = decide(condition, number, compared);
+      if (isTaken === undefined) return undefined;
+      if (!isTaken) continue;
+      at = this.#offsetOf(target);
+      if (at === undefined) return target;
     }
     return undefined;
   }
 
-  /** Goes on at an address; false when it is outside of the function. */
-  #enter(address: bigint): boolean {
+  /** Each instruction is decoded once: the way to every number begins with the same ones. */
+  #decode(at: number): Step {
+    const known = this.#steps.get(at);
+    if (known) return known;
+    const decoder = this.#decoder;
+    decoder.position = at;
+    decoder.ip = this.#start + BigInt(at);
+    const instruction = decoder.decode();
+    try {
+      const step = describe(instruction, decoder.canDecode ? decoder.position : undefined);
+      this.#steps.set(at, step);
+      return step;
+    } finally {
+      instruction.free();
+    }
+  }
+
+  /** Undefined for an address outside of the function. */
+  #offsetOf(address: bigint): number | undefined {
     const offset = Number(address - this.#start);
-    if (!(offset >= 0 && offset < this.#decoder.maxPosition)) return false;
-    this.#decoder.position = offset;
-    this.#decoder.ip = address;
-    return true;
+    return offset >= 0 && offset < this.#decoder.maxPosition ? offset : undefined;
+  }
+}
+
+/** What an instruction means for the way through the tree. A call is a branch that does not come back. */
+interface Step {
+  readonly kind: "compare" | "branch" | "nothing" | "other";
+  readonly immediate: number;
+  /** Undefined for a branch that is always taken. */
+  readonly condition: Mnemonic | undefined;
+  readonly target: bigint;
+  /** The offset of the instruction behind it. */
+  readonly next: number | undefined;
+}
+
+function describe(instruction: Instruction, next: number | undefined): Step {
+  const step = { kind: "nothing", immediate: 0, condition: undefined, target: 0n, next } as const;
+  if (instruction.code === Code.INVALID) return { ...step, kind: "other" };
+  if (instruction.mnemonic === Mnemonic.Cmp) {
+    if (!isImmediate(instruction)) return { ...step, kind: "other" };
+    return { ...step, kind: "compare", immediate: Number(BigInt.asIntN(32, instruction.immediate(1))) };
+  }
+  switch (instruction.flowControl) {
+    case FlowControl.Next:
+      return step;
+    case FlowControl.Call:
+    case FlowControl.UnconditionalBranch:
+      return { ...step, kind: "branch", target: instruction.nearBranchTarget };
+    case FlowControl.ConditionalBranch:
+      return { ...step, kind: "branch", target: instruction.nearBranchTarget, condition: instruction.mnemonic };
+    default:
+      return { ...step, kind: "other" };
   }
 }
 
@@ -83,8 +120,10 @@ function isImmediate(instruction: Instruction): boolean {
 }
 
 /** Whether a branch is taken after a comparison; undefined for one that asks for something else. */
-function decide(instruction: Instruction, number: number, compared: number): boolean | undefined {
-  switch (instruction.mnemonic) {
+function decide(condition: Mnemonic | undefined, number: number, compared: number): boolean | undefined {
+  switch (condition) {
+    case undefined:
+      return true;
     case Mnemonic.Je:
       return number === compared;
     case Mnemonic.Jne:

@@ -3,6 +3,8 @@ const DETAILS = [
   ...["address", "pgd", "code"],
   // AttachError, KernelDataError and AddressError, MissingSymbolError, MissingTypeError
   ...["step", "evidence", "advice", "isEarly", "what", "symbol", "struct", "member", "origin"],
+  // VolatilityError
+  ...["reason", "output"],
 ];
 
 /** Lists the members of an error that a script in the sandbox is told. */

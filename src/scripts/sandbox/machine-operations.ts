@@ -6,7 +6,7 @@ import type { Caller, Operations } from "./operation";
 import { CALLED, checkArguments, CONCERNS_OTHERS, PROMISED } from "./sandbox-api";
 
 /** Those whose only argument is the path of a file that they write. */
-const WRITES_FILE = ["screenshot", "writeGuestTypes"];
+const WRITES_FILE = ["screenshot", "writeGuestTypes", "writeIsf"];
 
 /** Creates what is behind the functions of "rebox" that are called by value, and what the sandbox's own need. */
 export function createMachineOperations(

@@ -28,6 +28,7 @@ export const CALLED: Readonly<Record<string, Signature>> = {
   vaToPa: ["bigint", "bigint"],
   vaToSym: ["bigint", "bigint"],
   writeGuestTypes: ["string"],
+  writeIsf: ["string"],
   writeIoPort: ["number", "number", "number"],
   writeRegister: ["number", "string", "bigint"],
   writeSegmentRegister: ["number", "string", "number", "bigint", "number", "number"],
@@ -54,10 +55,18 @@ export const OWN: readonly string[] = [
   ...["readCpu", "readPa", "readVa", "viewPa", "writePa", "writeVa"],
   ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
   ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
+  ...["VolatilityError", "volatility"],
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
-export const TRUSTED_ONLY: readonly string[] = ["Auxiliary", "AuxiliaryDisabled", "BP", "startShell"];
+export const TRUSTED_ONLY: readonly string[] = [
+  ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
+  // For modules of the lab, which are trusted.
+  ...["Auxiliary", "AuxiliaryDisabled"],
+  ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
+  ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
+  ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],
+];
 
 /** What needs the permission `modules`: it concerns other scripts. */
 export const CONCERNS_OTHERS: readonly string[] = ["importModule", "reloadModule", "runCommand", "unloadModule"];

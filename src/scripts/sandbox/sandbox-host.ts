@@ -17,6 +17,7 @@ import { decodeMessage, encodeMessage } from "./message-codec";
 import { createNetOperations } from "./net-operations";
 import type { Caller, Operations } from "./operation";
 import { createProgramOperations } from "./program-operations";
+import { createVolatilityOperations } from "./volatility-operations";
 import type { RawHost, RealmControl } from "./raw-host";
 import { listErrorDetails } from "./error-details";
 import { readThrown } from "./thrown-text";
@@ -70,6 +71,7 @@ export class SandboxHost {
       ...createFileOperations(files),
       ...createNetOperations(caller, owner, permissions.net),
       ...createProgramOperations(caller, owner, permissions.childProcess),
+      ...createVolatilityOperations(caller, owner, files, permissions.volatility),
       ...this.managers.operations,
       ...this.createTimerOperations(),
       ...this.createOwnOperations(surroundings.console),

@@ -7,6 +7,7 @@ import { EventBatch } from "./event-batch";
 import { TranslationBlock } from "./listeners";
 import { readPa, readVa, viewPa, writePa, writeVa } from "./memory";
 import { ask, decode } from "./messages";
+import { volatility } from "./volatility";
 
 const listeners = new Map<number, (detail: unknown) => void>();
 
@@ -101,6 +102,7 @@ export function createApi(
     ...{ EngineStartError, EngineUsageError, MemoryError, QmpError, ScriptError, TriggerError },
     ...GUEST_ERRORS,
     ...{ findGuest, getGuest, getModuleList, getProcessList, getSymbolList, waitForGuest },
+    volatility,
     ...{ readCpu, readPa, readVa, viewPa, writePa, writeVa },
     getNumCpus: () => getCpus().length,
     isKernelRunning: (cpuIndex = 0) => (readCpu(cpuIndex) as unknown as { CPL: bigint }).CPL === 0n,

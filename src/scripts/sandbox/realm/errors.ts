@@ -4,6 +4,7 @@ import { MissingSymbolError } from "../../../guest/linux/missing-symbol-error";
 import { AddressError } from "../../../memory/address-error";
 import { BtfError } from "../../../symbols/btf-error";
 import { MissingTypeError } from "../../../symbols/missing-type-error";
+import { VolatilityError } from "../../../volatility/volatility-error";
 import { encodeMessage } from "../message-codec";
 
 /** An address of the guest could not be read or written. */
@@ -52,6 +53,7 @@ const CLASSES: Record<string, new (message: string) => Error> = {
 /** Errors about the guest: their classes are rebox's own, compiled into the sandbox. */
 export const GUEST_ERRORS: Readonly<Record<string, typeof Error>> = {
   ...{ AddressError, AttachError, BtfError, KernelDataError, MissingSymbolError, MissingTypeError },
+  VolatilityError,
 } as unknown as Record<string, typeof Error>;
 
 /** Makes an error whose text is known already: constructors would make it of its parts. */

@@ -85,11 +85,11 @@ export function createListener(type: string, callback: Callback): (...args: neve
     case "INSN_BEGIN_CB":
     case "INSN_END_CB":
     case "OPCODE_RANGE_CB":
-      return (cpuIndex: number, _foreignCpu: unknown, pc?: bigint, nextPc?: bigint) => {
+      return (cpuIndex: number, _foreignCpu: unknown, pc?: bigint, nextPc?: bigint, insnSize?: number) => {
         mark();
         let result: unknown;
         try {
-          result = callback(cpuIndex, cpus[cpuIndex], pc, nextPc);
+          result = callback(cpuIndex, cpus[cpuIndex], pc, nextPc, insnSize);
         } catch (error) {
           return fail(error);
         }

@@ -1,0 +1,110 @@
+#include <cstring>
+
+#include "subscriptions.h"
+#include "trigger_store.h"
+#include "triggers.h"
+
+using Kind = TriggerVariable::Kind;
+
+namespace {
+
+uint32_t ListenerId(const Napi::CallbackInfo& info) { return info[0].As<Napi::Number>().Uint32Value(); }
+
+// attachTrigger(listenerId, path): string | undefined, the reason when it is refused
+Napi::Value Attach(const Napi::CallbackInfo& info) {
+  uint32_t id = ListenerId(info);
+  int type = FindTriggerType(id);
+  std::string error;
+  if (type < 0) {
+    return Napi::String::New(info.Env(), "there is no such callback any more");
+  }
+  Trigger* trigger = Trigger::Load(info[1].As<Napi::String>(), static_cast<callback_type_t>(type), id, &error);
+  if (!trigger) {
+    return Napi::String::New(info.Env(), error);
+  }
+  SetTrigger(id, trigger);
+  return info.Env().Undefined();
+}
+
+// detachTrigger(listenerId)
+Napi::Value Detach(const Napi::CallbackInfo& info) {
+  SetTrigger(ListenerId(info), nullptr);
+  return info.Env().Undefined();
+}
+
+// setTriggerVar(listenerId, name, value: bigint | string | Uint8Array)
+Napi::Value SetVar(const Napi::CallbackInfo& info) {
+  Trigger* trigger = FindTrigger(ListenerId(info));
+  std::string name = info[1].As<Napi::String>();
+  if (!trigger) {
+    return info.Env().Undefined();
+  }
+  if (info[2].IsBigInt()) {
+    bool lossless = false;
+    set_var_uint64(trigger->handle(), name.c_str(), info[2].As<Napi::BigInt>().Uint64Value(&lossless));
+  } else if (info[2].IsString()) {
+    set_var_string(trigger->handle(), name.c_str(), info[2].As<Napi::String>().Utf8Value().c_str());
+  } else {
+    Napi::Uint8Array bytes = info[2].As<Napi::Uint8Array>();
+    set_var_bytes(trigger->handle(), name.c_str(), bytes.Data(), bytes.ByteLength());
+  }
+  return info.Env().Undefined();
+}
+
+// getTriggerVar(listenerId, name): bigint | string | Uint8Array | undefined
+Napi::Value GetVar(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Trigger* trigger = FindTrigger(ListenerId(info));
+  std::string name = info[1].As<Napi::String>();
+  TriggerVariable* variable = trigger ? FindTriggerVariable(FindTriggerStore(trigger->handle()), name.c_str()) : nullptr;
+  if (!variable) {
+    return env.Undefined();
+  }
+  switch (variable->kind) {
+    case Kind::kPointer:
+      return Napi::BigInt::New(env, static_cast<uint64_t>(reinterpret_cast<uintptr_t>(variable->value)));
+    case Kind::kUint64: {
+      uint64_t value = 0;
+      memcpy(&value, variable->value, sizeof(value));
+      return Napi::BigInt::New(env, value);
+    }
+    case Kind::kString: {
+      const char* text = static_cast<const char*>(variable->value);
+      return Napi::String::New(env, text, strnlen(text, variable->size));
+    }
+    default: {
+      Napi::ArrayBuffer copy = Napi::ArrayBuffer::New(env, variable->size);
+      if (variable->size) {
+        memcpy(copy.Data(), variable->value, variable->size);
+      }
+      return Napi::Uint8Array::New(env, variable->size, copy, 0);
+    }
+  }
+}
+
+// callTriggerFunction(listenerId, name): string | undefined, the reason when it cannot be called or has thrown
+Napi::Value CallFunction(const Napi::CallbackInfo& info) {
+  Trigger* trigger = FindTrigger(ListenerId(info));
+  std::string error;
+  if (trigger && trigger->Call(info[1].As<Napi::String>(), &error)) {
+    return info.Env().Undefined();
+  }
+  return Napi::String::New(info.Env(), error);
+}
+
+// hasTrigger(listenerId): boolean
+Napi::Value HasTrigger(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), FindTrigger(ListenerId(info)) != nullptr);
+}
+
+}  // namespace
+
+Napi::Object InitTriggers(Napi::Env env, Napi::Object exports) {
+  exports.Set("attachTrigger", Napi::Function::New(env, Attach));
+  exports.Set("hasTrigger", Napi::Function::New(env, HasTrigger));
+  exports.Set("detachTrigger", Napi::Function::New(env, Detach));
+  exports.Set("setTriggerVar", Napi::Function::New(env, SetVar));
+  exports.Set("getTriggerVar", Napi::Function::New(env, GetVar));
+  exports.Set("callTriggerFunction", Napi::Function::New(env, CallFunction));
+  return exports;
+}

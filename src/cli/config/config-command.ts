@@ -1,0 +1,38 @@
+import { Command } from "commander";
+import { checkLab } from "../../machinery/lab/check-lab";
+import { ExitStatus } from "../exit-status";
+import { createLabOption, getLabFolder } from "../lab/lab-folder";
+import type { RunEnvironment } from "../run/run-environment";
+
+/**
+ * Creates the command `rebox config`.
+ *
+ * @param onStatus receives the exit status: 1 when there is a mistake; warnings are none
+ */
+export function createConfigCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
+  const { stdout } = environment;
+  const check = new Command("check")
+    .summary("find every mistake in a lab's configuration")
+    .description(
+      "Reads all of a lab's configuration and tells every mistake with file and line. No hypervisor is asked.",
+    )
+    .helpOption("-h, --help", "show this help")
+    .addOption(createLabOption())
+    .action(async (options: { lab?: string }) => {
+      const { problems, failures, machines } = await checkLab(getLabFolder(options), environment.getApi());
+      const lines = [
+        ...problems.errors.map(({ message }) => message),
+        ...failures,
+        ...problems.warnings.map(String),
+        ...[...machines].map(([name, count]) => `${name}: ${count} machine${count === 1 ? "" : "s"} can be used`),
+      ];
+      stdout.write(`${lines.join("\n")}\n`);
+      const hasFailed = problems.errors.length > 0 || failures.length > 0;
+      onStatus(hasFailed ? ExitStatus.failure : ExitStatus.success);
+    });
+  return new Command("config")
+    .summary("check a lab's configuration")
+    .description("Works on the configuration of a lab.")
+    .helpOption("-h, --help", "show this help")
+    .addCommand(check);
+}

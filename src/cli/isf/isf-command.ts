@@ -1,0 +1,55 @@
+import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { finished } from "node:stream/promises";
+import { Command } from "commander";
+import { connectControl } from "../attach/connect-control";
+import { ExitStatus } from "../exit-status";
+import { UsageError } from "../usage-error";
+
+/**
+ * Creates the command `rebox isf`.
+ *
+ * @param stdout where the result goes
+ * @param onStatus receives the exit status
+ */
+export function createIsfCommand(stdout: NodeJS.WritableStream, onStatus: (status: number) => void): Command {
+  return new Command("isf")
+    .summary("write a symbol file for Volatility 3")
+    .description(
+      "Writes a symbol file for Volatility 3 (ISF) of the kernel that the guest of rebox run --control SOCKET runs:\n" +
+        "rebox isf guest.sock > symbols/linux/guest.json",
+    )
+    .argument("<socket>", "the path that was given to --control")
+    .helpOption("-h, --help", "show this help")
+    .option("-o, --output <file>", "where to write it; without it, to standard output")
+    .action(async (socket: string, { output }: { output?: string }) => {
+      if (output !== undefined) await ask(socket, resolve(output));
+      else await print(socket, stdout);
+      onStatus(ExitStatus.success);
+    });
+}
+
+async function ask(socket: string, file: string): Promise<void> {
+  const client = await connectControl(socket);
+  try {
+    const { error } = await client.run(`isf ${JSON.stringify(file)}`);
+    if (error !== undefined) throw new UsageError(error);
+  } finally {
+    client.close();
+  }
+}
+
+/** The engine writes files only: it writes one that is copied from here. */
+async function print(socket: string, stdout: NodeJS.WritableStream): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-isf-"));
+  try {
+    const file = join(folder, "symbols.json");
+    await ask(socket, file);
+    const source = createReadStream(file);
+    source.pipe(stdout, { end: false });
+    await finished(source);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,93 @@
+import type { Command } from "commander";
+import { relative, resolve } from "node:path";
+import { addMachine, deleteMachines, type NewValues } from "../../machinery/config/edit-machines";
+import { findMachinesToImport } from "../../machinery/config/import-machines";
+import { MachineryManagerError } from "../../machinery/errors";
+import { findMachineries } from "../../machinery/lab/find-machineries";
+import { findNearestName } from "../../config/nearest-name";
+import type { Machinery } from "../../machinery/machinery";
+import { ExitStatus } from "../exit-status";
+import { getLabFolder } from "../lab/lab-folder";
+import type { RunEnvironment } from "../run/run-environment";
+import { UsageError } from "../usage-error";
+
+interface LabOption {
+  readonly lab?: string;
+}
+
+/** Creates the commands that change which machines there are: add, import and delete. */
+export function createMachineFileCommands(
+  define: (name: string, summary: string) => Command,
+  environment: RunEnvironment,
+  onStatus: (status: number) => void,
+): Command[] {
+  const { stdout } = environment;
+  const edit = async (options: LabOption, name: string, change: (machinery: Machinery, lab: string) => string) => {
+    try {
+      const folder = resolve(getLabFolder(options));
+      stdout.write(`${change(await getMachinery(folder, name, environment.getApi()), folder)}\n`);
+      onStatus(ExitStatus.success);
+    } catch (error) {
+      throw error instanceof MachineryManagerError ? new UsageError(error.message) : error;
+    }
+  };
+  const add = define("add", "add a machine to a machinery's configuration")
+    .argument("<machinery>")
+    .argument("<name>")
+    .argument("<settings...>", "each as key=value")
+    .option("--tags <tags>", "with commas between them")
+    .action((machinery: string, name: string, pairs: string[], options: LabOption & { tags?: string }) =>
+      edit(options, machinery, (found, lab) => {
+        const file = addMachine(found, lab, name, parseSettings(pairs, options.tags));
+        return `${name} is in ${relative("", file)}`;
+      }),
+    );
+  const bring = define("import", "add the machines of a folder: each in one of its own, with a machineinfo.json")
+    .argument("<machinery>")
+    .argument("<path>")
+    .argument("[names...]", "only these")
+    .action((machinery: string, path: string, names: string[], options: LabOption) =>
+      edit(options, machinery, (found, lab) => {
+        const machines = findMachinesToImport(resolve(path), names);
+        if (machines.length === 0) throw new MachineryManagerError(`there is no machine in ${path}`);
+        for (const { name, values } of machines) addMachine(found, lab, name, values);
+        return `imported ${machines.map(({ name }) => name).join(", ")}`;
+      }),
+    );
+  const remove = define("delete", "remove machines from a machinery's configuration")
+    .argument("<machinery>")
+    .argument("<names...>")
+    .action((machinery: string, names: string[], options: LabOption) =>
+      edit(options, machinery, (found, lab) => {
+        deleteMachines(found, lab, names);
+        return `deleted ${names.join(", ")}`;
+      }),
+    );
+  return [add, bring, remove];
+}
+
+/** Parses key=value; a value may have further "=". @throws UsageError */
+function parseSettings(pairs: readonly string[], tags: string | undefined): NewValues {
+  const values: Record<string, string | readonly string[]> = {};
+  for (const pair of pairs) {
+    const [, key, value] = /^([\w.]+)=(.*)$/s.exec(pair) ?? [];
+    if (key === undefined || value === undefined) {
+      throw new UsageError(`${JSON.stringify(pair)}: each setting must be key=value`);
+    }
+    if (key === "tags") throw new UsageError("give tags by --tags a,b");
+    if (values[key] !== undefined) throw new UsageError(`${key} is given twice`);
+    values[key] = value;
+  }
+  if (tags !== undefined) values.tags = tags.split(",").map((tag) => tag.trim());
+  return values;
+}
+
+async function getMachinery(folder: string, name: string, api: object): Promise<Machinery> {
+  const { machineries } = await findMachineries(folder, api);
+  const machinery = machineries.get(name);
+  if (machinery !== undefined) return machinery;
+  const known = [...machineries.keys()];
+  const nearest = findNearestName(name, known);
+  const hint = nearest === undefined ? `known are ${known.join(", ")}` : `did you mean ${nearest}?`;
+  throw new MachineryManagerError(`there is no machinery ${name}; ${hint}`);
+}

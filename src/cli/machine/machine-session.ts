@@ -1,0 +1,54 @@
+import { Lab } from "../../machinery/lab/lab";
+import { CuckooMachineError, MachineryManagerError } from "../../machinery/errors";
+import { CancelledError } from "../../machinery/manager/bounded-call";
+import { getSignalStatus } from "../run/run-end";
+import type { RunEnvironment } from "../run/run-environment";
+import { UsageError } from "../usage-error";
+
+const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Opens a lab for one command. Ctrl-C cancels what goes on, and what was begun is cleaned up; a second one ends at once.
+ *
+ * @param use does what the command is for; returns the exit status
+ * @returns the exit status
+ * @throws UsageError for what can be said in a sentence
+ */
+export async function withLab(
+  folder: string,
+  environment: RunEnvironment,
+  use: (lab: Lab, signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const { stderr, processEvents, exitNow } = environment;
+  const controller = new AbortController();
+  let cancelledBy: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (cancelledBy !== undefined) exitNow(getSignalStatus(signal));
+    cancelledBy = signal;
+    stderr.write("rebox: cancelling; once more ends at once\n");
+    controller.abort();
+  };
+  for (const signal of END_SIGNALS) processEvents.on(signal, onSignal);
+  try {
+    const { signal } = controller;
+    const log = (text: string) => void stderr.write(`rebox: ${text}\n`);
+    const lab = await Lab.open(folder, { api: environment.getApi(), signal, log, pollMs: 200 });
+    for (const warning of lab.problems.warnings) stderr.write(`${warning.toString()}\n`);
+    for (const { message } of lab.problems.errors) stderr.write(`${message}\n`);
+    for (const failure of lab.failures) stderr.write(`rebox: ${failure}\n`);
+    try {
+      const status = await use(lab, signal);
+      return cancelledBy === undefined ? status : getSignalStatus(cancelledBy);
+    } finally {
+      await lab.close();
+    }
+  } catch (error) {
+    if (cancelledBy !== undefined && error instanceof CancelledError) return getSignalStatus(cancelledBy);
+    if (error instanceof CuckooMachineError || error instanceof MachineryManagerError) {
+      throw new UsageError(error.message);
+    }
+    throw error;
+  } finally {
+    for (const signal of END_SIGNALS) processEvents.off(signal, onSignal);
+  }
+}

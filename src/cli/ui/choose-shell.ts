@@ -1,0 +1,39 @@
+import type { ReadStream, WriteStream } from "node:tty";
+import { UsageError } from "../usage-error";
+
+/** What the options of a command line say about the shell's form. */
+export interface ShellOptions {
+  readonly ui?: boolean;
+  readonly plain?: boolean;
+}
+
+/** The streams of the process, if they are a terminal that can be drawn on. */
+export interface WholeTerminal {
+  readonly input: ReadStream;
+  readonly output: WriteStream;
+}
+
+/**
+ * Chooses the shell's form: the terminal UI where there is a terminal for it, else plain lines.
+ *
+ * @param hindrance why the UI cannot have the terminal, if there is a reason
+ * @returns the terminal for the UI; undefined for plain lines
+ * @throws UsageError when --ui asks for what cannot be
+ */
+export function chooseShell(
+  { ui = false, plain = false }: ShellOptions,
+  streams: { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream },
+  hindrance?: string,
+): WholeTerminal | undefined {
+  if (ui && plain) throw new UsageError("--ui and --plain exclude each other");
+  if (plain) return undefined;
+  const input = streams.input as ReadStream;
+  const output = streams.output as WriteStream;
+  const isTerminal = input.isTTY && output.isTTY && ![undefined, "", "dumb"].includes(process.env.TERM);
+  const obstacle = isTerminal
+    ? hindrance
+    : "--ui needs a terminal as standard input and output, and TERM to say which: use --shell for plain lines";
+  if (obstacle === undefined) return { input, output };
+  if (ui) throw new UsageError(obstacle);
+  return undefined;
+}

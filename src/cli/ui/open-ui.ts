@@ -1,0 +1,74 @@
+import type { ControlClient } from "../../shell/control-client";
+import { TerminalUi } from "../../ui/terminal-ui";
+import { describeThrown } from "../../scripts/script-stack";
+import { ExitStatus } from "../exit-status";
+import { watchProcess } from "../run/process-events";
+import { getSignalStatus } from "../run/run-end";
+import type { WholeTerminal } from "./choose-shell";
+
+/** Why the UI was left. */
+export interface UiEnd {
+  /** The signal that ended it, if one did. */
+  readonly signal?: NodeJS.Signals;
+  /** What went wrong in the UI itself. */
+  readonly error?: unknown;
+  /** The user has left, and the guest goes on. */
+  readonly hasLeft?: boolean;
+}
+
+/** What is done beside the UI while it is open. */
+export interface UiOptions {
+  /** What scripts print comes through the control socket; otherwise `onOpen` passes it on. */
+  readonly showsOutput: boolean;
+  readonly onOpen?: (ui: TerminalUi) => void;
+}
+
+/**
+ * Opens the terminal UI, and gives the terminal back however it ends: the user leaves, the engine ends, a signal, a defect.
+ *
+ * @param client is attached to the engine
+ * @returns when the terminal is as it was
+ */
+export async function openUi(
+  client: ControlClient,
+  terminal: WholeTerminal,
+  { showsOutput, onOpen }: UiOptions,
+): Promise<UiEnd> {
+  let stop: (end: UiEnd) => void = () => undefined;
+  const stopped = new Promise<UiEnd>((resolve) => (stop = resolve));
+  const ui = new TerminalUi(client, terminal, showsOutput);
+  const unwatch = watchProcess(process, {
+    onFirstSignal: (signal) => stop({ signal }),
+    onNextSignal: (signal) => process.exit(getSignalStatus(signal)),
+    onUncaught: (error) => stop({ error }),
+    onExit: () => ui.close(),
+  });
+  const onContinue = () => ui.resume();
+  // The terminal has been closed: its signal comes too, or has come.
+  const onGone = () => stop({ signal: "SIGHUP" });
+  process.on("SIGCONT", onContinue);
+  // They stay: what is written later fails too, and an error without a listener would be one more to be written.
+  for (const stream of [terminal.output, process.stderr]) stream.on("error", onGone);
+  terminal.input.on("error", onGone).on("end", onGone);
+  try {
+    onOpen?.(ui);
+    return await Promise.race([
+      stopped,
+      ui.ended.then((how) => ({ hasLeft: how === "left" })),
+      client.ended.then(() => ({})),
+    ]);
+  } finally {
+    ui.close();
+    process.off("SIGCONT", onContinue);
+    terminal.input.off("error", onGone).off("end", onGone);
+    unwatch();
+  }
+}
+
+/** Returns the exit status of a program that did nothing but show the UI. */
+export function getUiStatus({ signal, error }: UiEnd, problems: NodeJS.WritableStream): number {
+  if (signal) return getSignalStatus(signal);
+  if (error === undefined) return ExitStatus.success;
+  problems.write(`rebox: internal error: ${describeThrown(error)}\n`);
+  return ExitStatus.engineFault;
+}

@@ -1,0 +1,37 @@
+import { Command } from "commander";
+import { installVolatility } from "../../volatility/install-volatility";
+import { VolatilityError } from "../../volatility/volatility-error";
+import { getVolatilityProgram } from "../../volatility/volatility-program";
+import { ExitStatus } from "../exit-status";
+import { UsageError } from "../usage-error";
+
+/**
+ * Creates the command `rebox vol`.
+ *
+ * @param stdout where the result goes
+ * @param onStatus receives the exit status
+ */
+export function createVolCommand(stdout: NodeJS.WritableStream, onStatus: (status: number) => void): Command {
+  const say = (text: string): void => void stdout.write(`${text}\n`);
+  return new Command("vol")
+    .summary("install Volatility 3, or tell which one is used")
+    .description(
+      "install: installs the version of Volatility 3 that rebox is tested with into a virtual environment in the cache.\n" +
+        "which: tells which Volatility is used. Plugins are run in the shell: vol linux.pslist (docs/volatility.md).",
+    )
+    .argument("<what>", "install, or which")
+    .helpOption("-h, --help", "show this help")
+    .action(async (what: string) => {
+      try {
+        if (what === "install") say(`Volatility 3 is in ${installVolatility(say)}`);
+        else if (what === "which") {
+          const { command, version, plugins } = await getVolatilityProgram();
+          say(`${command.join(" ")}: Volatility ${version}, ${plugins.length} plugins`);
+        } else throw new UsageError(`rebox vol ${what}: there are install and which`);
+      } catch (error) {
+        if (error instanceof VolatilityError) throw new UsageError(error.message);
+        throw error;
+      }
+      onStatus(ExitStatus.success);
+    });
+}

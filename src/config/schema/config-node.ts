@@ -1,0 +1,31 @@
+/** Where something stands in a configuration file. */
+export interface ConfigPlace {
+  /** As the user named it. */
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+}
+
+/** A value as its text, whatever the file's format; "" when there is none. */
+export interface ConfigText {
+  readonly kind: "text";
+  readonly text: string;
+  readonly place: ConfigPlace;
+}
+
+/** A list of values. */
+export interface ConfigList {
+  readonly kind: "list";
+  readonly items: readonly ConfigNode[];
+  readonly place: ConfigPlace;
+}
+
+/** Named values; the place of each is that of its name. */
+export interface ConfigMap {
+  readonly kind: "map";
+  readonly entries: ReadonlyMap<string, ConfigNode>;
+  readonly place: ConfigPlace;
+}
+
+/** What a configuration file says, the same for INI and YAML: settings read themselves from it. */
+export type ConfigNode = ConfigText | ConfigList | ConfigMap;

@@ -1,0 +1,38 @@
+import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { findProjectFolder, readReboxVersion } from "../engine/project-folder";
+import { getGuest } from "./guest";
+import type { LinuxGuest } from "./linux/linux-guest";
+import { writeKernelIsf } from "./linux/kernel-isf";
+
+/**
+ * Writes a symbol file for Volatility 3 (ISF) of the kernel that the guest runs: its types and symbols, and the types of the
+ * kernel modules that are loaded now. Takes about a second, in which the guest stands still.
+ *
+ * @param file where it goes; when it cannot be written whole, nothing is left behind
+ * @throws AttachError when no kernel is found
+ * @throws Error of the system when the file cannot be written
+ */
+export function writeIsf(file: string, guest: LinuxGuest = getGuest()): void {
+  const pieces = writeKernelIsf(
+    { kernel: guest.kernel, modules: guest.getKernelModules() },
+    readReboxVersion(findProjectFolder()),
+  );
+  const partial = `${file}.${process.pid}.partial`;
+  const descriptor = openSync(partial, "wx", 0o644);
+  try {
+    try {
+      for (const piece of pieces) writeWhole(descriptor, Buffer.from(piece));
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(partial, file);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}
+
+/** A disk that is nearly full takes part of what it is given, and refuses the rest. */
+function writeWhole(descriptor: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
+}

@@ -1,0 +1,42 @@
+import type { NativeFileOutcome } from "../../engine/native";
+import { createSystemError } from "./system-error";
+
+const PROGRESS_MS = 200;
+
+/** A native job on a file, which takes its time on another thread. */
+export class FileJob {
+  /** How far it is, and whether to stop: what the addon is given. */
+  readonly #control = new BigUint64Array(2);
+
+  /**
+   * @param signal stops it
+   * @param onProgress is told now and then how far it is, in bytes
+   */
+  constructor(
+    private readonly signal: AbortSignal | undefined,
+    private readonly onProgress: (done: number) => void,
+  ) {}
+
+  /**
+   * Runs the job.
+   *
+   * @returns how large the file became
+   * @throws Error of the system, with its code; ECANCELED when it was stopped
+   */
+  async run(start: (control: BigUint64Array) => Promise<NativeFileOutcome>): Promise<number> {
+    const stop = (): void => void Atomics.store(this.#control, 1, 1n);
+    const tell = (): void => this.onProgress(Number(Atomics.load(this.#control, 0)));
+    const timer = setInterval(tell, PROGRESS_MS);
+    this.signal?.addEventListener("abort", stop);
+    if (this.signal?.aborted === true) stop();
+    try {
+      const { error, detail, size } = await start(this.#control);
+      if (error !== 0) throw createSystemError(error, detail);
+      tell();
+      return size;
+    } finally {
+      clearInterval(timer);
+      this.signal?.removeEventListener("abort", stop);
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import { MemoryResult, type NativeRamRegion, type NativeRegister } from "../../engine/native";
+import type { CpuFacts, RamRegion } from "../../memory/guest-source";
+import { ImageError } from "../../memory/images/image-error";
+import { findCpuFacts, type SavedCpu } from "../../memory/images/saved-cpu";
+import { findPagingMode, PageTables, pageTableRoot } from "../../memory/page-tables";
+import { Ram } from "../../memory/ram";
+import { scanForKernel } from "../linux/kernel-scan";
+import type { Span } from "../linux/memory-spans";
+import type { StillMachine } from "../machine-access";
+
+const PAGE = 0x1000;
+const SLOT_SIZE = 16;
+/** Under page-table isolation the tables of user code lie behind the kernel's. */
+const USER_TABLES = 0x1000;
+const USER_ENTRIES = 256;
+
+/** A memory image in the place of a running machine: it is read as that is, and cannot be written. */
+export class ImageMachine implements StillMachine {
+  readonly #ram: Ram;
+  readonly #saved: readonly ReadonlyMap<string, bigint>[];
+  readonly #names: readonly string[];
+  #facts: readonly CpuFacts[];
+  #scanned: readonly CpuFacts[] | undefined;
+  #lastFault = 0n;
+
+  /**
+   * @param path of the file
+   * @param memory with ArrayBuffers that begin where the regions do
+   * @param spans the memory that is not known to be zero
+   */
+  constructor(
+    readonly path: string,
+    private readonly memory: readonly RamRegion[],
+    saved: readonly SavedCpu[],
+    private readonly spans: readonly Span[],
+  ) {
+    this.#ram = new Ram(this);
+    this.#saved = saved.map(({ registers }) => addPrivilege(registers));
+    this.#names = [...new Set(this.#saved.flatMap((registers) => [...registers.keys()]))];
+    this.#facts = saved.map(findCpuFacts).filter((facts) => facts !== undefined);
+  }
+
+  regions(): readonly RamRegion[] {
+    return this.memory;
+  }
+
+  cpus(): readonly CpuFacts[] {
+    return this.#facts.length > 0 ? this.#facts : this.scan();
+  }
+
+  scan(): readonly CpuFacts[] {
+    if (!this.#scanned) {
+      const found = scanForKernel(this.#ram, this.spans);
+      this.#scanned = found ? [found] : [];
+    }
+    return this.#scanned;
+  }
+
+  distrustRegisters(): void {
+    this.#facts = [];
+  }
+
+  cpuCount(): number {
+    return this.#saved.length;
+  }
+
+  registers(): NativeRegister[] {
+    return this.#names.map((name, index) => ({
+      ...{ name, offset: index * SLOT_SIZE, size: name.startsWith("XMM") ? 16 : 8 },
+      ...{ computed: false, writable: false },
+    }));
+  }
+
+  cpuState(cpuIndex: number): ArrayBuffer | undefined {
+    const registers = this.#saved[cpuIndex];
+    if (!registers) return undefined;
+    const words = new BigUint64Array((this.#names.length * SLOT_SIZE) / 8);
+    this.#names.forEach((name, index) => {
+      const value = registers.get(name) ?? 0n;
+      words[index * 2] = value;
+      words[index * 2 + 1] = value >> 64n;
+    });
+    return words.buffer;
+  }
+
+  readRegister(cpuIndex: number, id: number): bigint | undefined {
+    return this.#saved[cpuIndex]?.get(this.#names[id] ?? "");
+  }
+
+  readPhysical(address: bigint, into: Uint8Array): MemoryResult {
+    for (let done = 0; done < into.length;) {
+      const at = address + BigInt(done);
+      const part = Math.min(into.length - done, PAGE - Number(at & 0xfffn));
+      const bytes = at < 1n << 52n ? this.#ram.findBytes(Number(at), part) : undefined;
+      if (!bytes) {
+        this.#lastFault = at;
+        return MemoryResult.NotRam;
+      }
+      into.set(bytes, done);
+      done += part;
+    }
+    return MemoryResult.Ok;
+  }
+
+  readVirtual(_cpuIndex: number, pgd: bigint, address: bigint, into: Uint8Array): MemoryResult {
+    for (let done = 0; done < into.length;) {
+      const at = BigInt.asUintN(64, address + BigInt(done));
+      const physical = this.translate(0, pgd, at);
+      if (physical === undefined) {
+        this.#lastFault = at;
+        return MemoryResult.Unmapped;
+      }
+      const part = Math.min(into.length - done, PAGE - Number(at & 0xfffn));
+      const result = this.readPhysical(physical, into.subarray(done, done + part));
+      if (result !== MemoryResult.Ok) return result;
+      done += part;
+    }
+    return MemoryResult.Ok;
+  }
+
+  translate(_cpuIndex: number, pgd: bigint, address: bigint): bigint | undefined {
+    const tables = this.#findTables();
+    if (!tables) return undefined;
+    const physical = tables.translate(pageTableRoot(pgd, tables.mode), address);
+    return physical < 0 ? undefined : BigInt(physical);
+  }
+
+  lastFault(): bigint {
+    return this.#lastFault;
+  }
+
+  ramRegions(): NativeRamRegion[] {
+    return this.memory.map(({ address, bytes }) => ({
+      ...{
+        address: BigInt(address),
+        buffer: bytes.buffer as ArrayBuffer,
+        hostAddress: 0n,
+        readOnly: true,
+        isMain: true,
+      },
+    }));
+  }
+
+  currentPgd(cpuIndex: number): bigint {
+    const facts = this.cpus();
+    const cpu = facts.find(({ index }) => index === cpuIndex) ?? facts[0];
+    const tables = this.#findTables();
+    if (!cpu || !tables) return 0n;
+    const root = pageTableRoot(cpu.cr3, tables.mode);
+    return BigInt(this.#isUserHalf(tables, root) ? root - USER_TABLES : root);
+  }
+
+  /** Whether these are the tables that run while user code does: the ones before map the same below the kernel's half. */
+  #isUserHalf(tables: PageTables, root: number): boolean {
+    if (tables.pointerSize !== 8 || (root & USER_TABLES) === 0) return false;
+    let mapped = 0;
+    for (let index = 0; index < USER_ENTRIES; index++) {
+      const here = tables.findEntry(root, index, 4)?.address;
+      if (here !== tables.findEntry(root - USER_TABLES, index, 4)?.address) return false;
+      if (here !== undefined) mapped++;
+    }
+    return mapped > 0;
+  }
+
+  isMonitored(): boolean {
+    return false;
+  }
+
+  writeRegister(): never {
+    throw this.#refuse();
+  }
+
+  writeSegment(): never {
+    throw this.#refuse();
+  }
+
+  writePhysical(): never {
+    throw this.#refuse();
+  }
+
+  writeVirtual(): never {
+    throw this.#refuse();
+  }
+
+  #refuse(): ImageError {
+    return new ImageError(`${this.path} is an image of a machine's memory: it can be read only`);
+  }
+
+  #findTables(): PageTables | undefined {
+    const [cpu] = this.cpus();
+    const mode = cpu && findPagingMode(cpu);
+    return mode && new PageTables(this.#ram, mode);
+  }
+}
+
+/** The selector of the code segment says at which level the vCPU executes, when no note does. */
+function addPrivilege(registers: ReadonlyMap<string, bigint>): ReadonlyMap<string, bigint> {
+  const segment = registers.get("CS");
+  if (segment === undefined || registers.has("CPL")) return registers;
+  return new Map([...registers, ["CPL", segment & 3n]]);
+}

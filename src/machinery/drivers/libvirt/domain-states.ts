@@ -1,0 +1,51 @@
+import type { MachineState } from "../../records/machine-state";
+
+/** What virsh's names of domain states are here: the table of `virsh domstate` in libvirt's tools/virsh-domain-monitor.c. */
+const STATES: Readonly<Record<string, MachineState>> = {
+  // VIR_DOMAIN_NOSTATE: the hypervisor cannot tell yet.
+  "no state": "starting",
+  running: "running",
+  // Xen: blocked on a resource, which is a way of running.
+  idle: "running",
+  blocked: "running",
+  paused: "paused",
+  "in shutdown": "stopping",
+  "shut off": "poweroff",
+  crashed: "error",
+  dying: "stopping",
+  pmsuspended: "suspended",
+};
+
+/** Paused for a reason that is no intent: the hypervisor has failed, or the guest. */
+const FAILED_PAUSES = ["I/O error", "watchdog", "crashed", "api error", "post-copy failed"];
+/** Paused for a moment, by libvirt itself. */
+const OWN_PAUSES = ["saving", "dumping", "migrating", "creating snapshot", "starting up", "shutting down", "post-copy"];
+/** Paused because that is what a snapshot holds: the manager lets it go on. */
+const RESTORED_PAUSES = ["from snapshot", "unknown"];
+
+/** What a domain does, by `virsh domstate --reason`. */
+export interface DomainState {
+  readonly state: MachineState;
+  readonly reason: string | undefined;
+  /** Somebody has paused it. */
+  readonly isHeld: boolean;
+}
+
+/**
+ * Reads what `virsh domstate --reason` prints: "paused (user)".
+ *
+ * @returns undefined for a state that virsh had not when this was written
+ */
+export function parseDomainState(text: string): DomainState | undefined {
+  const [, name, reason] = /^([^(]+?)(?: \((.*)\))?\s*$/.exec(text.trim()) ?? [];
+  const state = STATES[name ?? ""];
+  if (state === undefined) return undefined;
+  if (state === "paused") return { ...readPause(reason), reason };
+  return { state, reason, isHeld: false };
+}
+
+function readPause(reason: string | undefined): { readonly state: MachineState; readonly isHeld: boolean } {
+  if (FAILED_PAUSES.includes(reason ?? "")) return { state: "error", isHeld: false };
+  if (OWN_PAUSES.includes(reason ?? "")) return { state: "starting", isHeld: false };
+  return { state: "paused", isHeld: reason !== undefined && !RESTORED_PAUSES.includes(reason) };
+}

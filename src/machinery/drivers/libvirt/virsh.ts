@@ -1,0 +1,46 @@
+import { MachineNotFoundError, MachineryConnectionError } from "../../errors";
+import { ProgramError, runProgram } from "../../processes/run-program";
+
+const LIMIT_MS = 15_000;
+const PACKAGE = "libvirt-clients";
+
+/** libvirt's command line, on one connection. Each command is a process of its own, with a limit: libvirt may hang. */
+export class Virsh {
+  /** @param uri of the connection: "qemu:///system" */
+  constructor(readonly uri: string) {}
+
+  /** Returns what `virsh -V` prints; no connection is made. */
+  static readVersion(signal: AbortSignal): Promise<string> {
+    return runProgram("virsh", ["-V"], { signal, timeoutMs: LIMIT_MS, packageName: PACKAGE });
+  }
+
+  /**
+   * Runs a command.
+   *
+   * @param args its name and arguments
+   * @returns what it prints
+   * @throws MachineNotFoundError when there is no such domain; MachineryConnectionError when libvirt cannot be reached, or
+   *   takes too long; ProgramError with what virsh says otherwise
+   */
+  async run(args: readonly string[], signal: AbortSignal, timeoutMs = LIMIT_MS): Promise<string> {
+    try {
+      const all = ["-c", this.uri, "-q", ...args];
+      return await runProgram("virsh", all, { signal, timeoutMs, packageName: PACKAGE });
+    } catch (error) {
+      if (!(error instanceof ProgramError)) throw error;
+      const said = error.stderr
+        .trim()
+        .replaceAll(/^error:\s*/gm, "")
+        .replaceAll("\n", "; ");
+      if (/failed to connect|Failed to connect|no connection driver/.test(said)) {
+        throw new MachineryConnectionError(
+          `libvirt cannot be reached by ${this.uri}: ${said}; is its daemon running (systemctl start libvirtd)?`,
+        );
+      }
+      if (/failed to get domain|Domain not found/.test(said)) {
+        throw new MachineNotFoundError(`${said}; virsh -c ${this.uri} list --all shows those that there are`);
+      }
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import { MachineryError } from "../../errors";
+
+const FORMATS = [
+  // LZ4's frame format, the gzip format (RFC 1952), and QEMU_VM_FILE_MAGIC of QEMU's migration/savevm.h.
+  { name: "lz4", magic: "04224d18", reader: ["lz4", "-dc"], packageName: "lz4" },
+  { name: "gzip", magic: "1f8b", reader: ["gzip", "-dc"], packageName: "gzip" },
+  { name: "none", magic: "5145564d", reader: ["cat"], packageName: "coreutils" },
+] as const;
+
+/** How a snapshot of a machine's memory is packed. */
+export type MemoryFormat = (typeof FORMATS)[number];
+
+/**
+ * Finds out by its first bytes how a memory snapshot is packed.
+ *
+ * @throws MachineryError when it is neither packed in a known way nor a migration stream of QEMU
+ */
+export function getMemoryFormat(file: string): MemoryFormat {
+  const bytes = Buffer.alloc(4);
+  try {
+    const descriptor = openSync(file, "r");
+    readSync(descriptor, bytes, 0, 4, 0);
+    closeSync(descriptor);
+  } catch (error) {
+    throw new MachineryError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const found = FORMATS.find(({ magic }) => bytes.toString("hex").startsWith(magic));
+  if (found !== undefined) return found;
+  throw new MachineryError(
+    `${file} is no memory snapshot: neither lz4 nor gzip nor a migration stream of QEMU (it begins with ` +
+      `${bytes.toString("hex")}); make one with "migrate exec:lz4 > FILE" in QEMU's monitor`,
+  );
+}
+
+/** Returns QEMU's arguments for starting from a memory snapshot. QEMU gives the text behind exec: to a shell. */
+export function getIncomingArguments(format: MemoryFormat, file: string): string[] {
+  return ["-incoming", `exec:${format.reader.join(" ")} < ${quoteForShell(file)}`];
+}
+
+/** Quotes text for a POSIX shell so that it is one word, whatever is in it. */
+export function quoteForShell(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

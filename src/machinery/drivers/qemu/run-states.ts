@@ -1,0 +1,25 @@
+import type { MachineState } from "../../records/machine-state";
+
+/** What QEMU's run states are here; the names are those of RunState in QEMU's qapi/run-state.json. */
+export const RUN_STATES: Readonly<Record<string, MachineState>> = {
+  // Being built, or waiting for the first "cont".
+  preconfig: "starting",
+  prelaunch: "paused",
+  inmigrate: "starting",
+  running: "running",
+  // "stop", a debugger, a migration that has gone through: the guest stands still and can go on.
+  paused: "paused",
+  debug: "paused",
+  postmigrate: "paused",
+  "finish-migrate": "paused",
+  "restore-vm": "paused",
+  "save-vm": "paused",
+  colo: "paused",
+  suspended: "suspended",
+  // With -no-shutdown only: the guest is off, QEMU is not.
+  shutdown: "stopping",
+  "guest-panicked": "error",
+  "internal-error": "error",
+  "io-error": "error",
+  watchdog: "error",
+};

@@ -1,0 +1,39 @@
+import { MachineryModuleError } from "../errors";
+import type { Machinery } from "../machinery";
+import { listModuleFiles, loadMachineryModule } from "./machinery-modules";
+import { createShippedMachineries } from "./shipped-machineries";
+
+export interface FoundMachineries {
+  /** By their names. */
+  readonly machineries: ReadonlyMap<string, Machinery>;
+  /** Modules that cannot be used; the others can. */
+  readonly errors: readonly MachineryModuleError[];
+}
+
+/**
+ * Finds the machineries that a lab can use: those of rebox, and the user's modules.
+ *
+ * @param labFolder absolute
+ * @param api what `import "rebox"` gives to modules
+ */
+export async function findMachineries(labFolder: string, api: object): Promise<FoundMachineries> {
+  const machineries = new Map(createShippedMachineries().map((machinery) => [machinery.name, machinery]));
+  const errors: MachineryModuleError[] = [];
+  const files = new Map<string, string>();
+  for (const file of listModuleFiles(labFolder)) {
+    try {
+      const machinery = await loadMachineryModule(file, api);
+      const { name } = machinery;
+      if (machineries.has(name)) {
+        const other = files.get(name) ?? "rebox itself";
+        throw new MachineryModuleError(`${file}: the name ${name} is taken by ${other}; give it another`);
+      }
+      machineries.set(name, machinery);
+      files.set(name, file);
+    } catch (error) {
+      if (!(error instanceof MachineryModuleError)) throw error;
+      errors.push(error);
+    }
+  }
+  return { machineries, errors };
+}

@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { MachineryManagerError } from "../errors";
+import { CancelledError } from "../manager/bounded-call";
+import type { Machine } from "../records/machine";
+import type { MachineList } from "../records/machine-list";
+import type { MachineQuery } from "../records/machine-query";
+import { takeLock } from "./process-lock";
+
+/** How often a machine that is in use elsewhere is asked for again. */
+const POLL_MS = 500;
+
+/** A machine that is somebody's own until it is released, or this process ends. */
+export interface MachineLease {
+  readonly machine: Machine;
+  release(): Promise<void>;
+}
+
+export interface LeaseOptions {
+  /** Who uses it, for messages: "run 12". */
+  readonly owner: string;
+  readonly query: MachineQuery;
+  readonly signal?: AbortSignal | undefined;
+  /** Returns the file whose lock keeps other processes from the machine. */
+  getLockFile(machine: Machine): string;
+}
+
+/**
+ * Takes a machine of the pool, among all processes that use the lab; waits until one is free.
+ *
+ * @throws MachineUnserviceableError when none can ever fit
+ * @throws CancelledError
+ */
+export async function takeMachine(machines: MachineList, options: LeaseOptions): Promise<MachineLease> {
+  const { owner, query, signal } = options;
+  const what = `waiting for a machine for ${owner}`;
+  for (;;) {
+    if (signal?.aborted) throw new CancelledError(`${what} was cancelled`);
+    const lease = await tryAll(machines, options).catch((error: unknown) => {
+      throw error instanceof CancelledError ? new CancelledError(`${what} was cancelled`) : error;
+    });
+    if (lease !== undefined) return lease;
+    // Says at once when nothing that is there can ever fit.
+    machines.checkServiceable(query);
+    await sleep(POLL_MS, undefined, signal && { signal }).catch(() => {
+      throw new CancelledError(`${what} was cancelled`);
+    });
+  }
+}
+
+/** Tries each machine that is free in this process; one that another process has is left alone this time. */
+async function tryAll(machines: MachineList, options: LeaseOptions): Promise<MachineLease | undefined> {
+  const { owner, query, signal, getLockFile } = options;
+  const elsewhere: Machine[] = [];
+  try {
+    for (;;) {
+      const machine = machines.acquire(owner, query);
+      if (machine === undefined) return undefined;
+      const unlock = await takeLock(getLockFile(machine), { timeoutMs: 0, signal, owner }).catch((error: unknown) => {
+        elsewhere.push(machine);
+        if (!(error instanceof MachineryManagerError)) throw error;
+        return undefined;
+      });
+      if (unlock === undefined) continue;
+      const release = async () => {
+        machine.release();
+        await unlock();
+      };
+      return { machine, release };
+    }
+  } finally {
+    for (const machine of elsewhere) machine.release();
+  }
+}

@@ -1,0 +1,85 @@
+import { MachineryManagerError } from "../errors";
+import type { Machinery } from "../machinery";
+import type { Machine } from "../records/machine";
+import type { MachineState } from "../records/machine-state";
+
+/** What can be asked of the manager. */
+export const ACTION_NAMES = [
+  "restoreStart",
+  "norestoreStart",
+  "stop",
+  "acpiStop",
+  "dumpMemory",
+  "screenshot",
+  "pause",
+  "resume",
+] as const;
+
+export type ActionName = (typeof ACTION_NAMES)[number];
+
+/** How long actions may take, in milliseconds. */
+export type ActionLimits = Readonly<Record<ActionName, number>>;
+
+/** Those of Cuckoo3's manager, where it has them. */
+export const DEFAULT_LIMITS_MS: ActionLimits = {
+  restoreStart: 180_000,
+  norestoreStart: 60_000,
+  stop: 60_000,
+  acpiStop: 120_000,
+  // Copying some gigabytes to a disk.
+  dumpMemory: 300_000,
+  screenshot: 30_000,
+  pause: 30_000,
+  resume: 30_000,
+};
+
+/** What an action does, and what is to come of it. */
+export interface ActionPlan {
+  /** The state that ends the waiting; undefined when the action is done when its function returns. */
+  readonly expected: MachineState | undefined;
+  /** What is tried when the state is not reached in time. */
+  readonly fallback?: ActionName;
+  /** What cleans up when the action fails. */
+  readonly cancel?: ActionName;
+  /** A failure says nothing about the machine: it stays in the pool. */
+  readonly isHarmless?: boolean;
+  perform(machinery: Machinery, machine: Machine, signal: AbortSignal, path: string | undefined): Promise<void>;
+}
+
+export const ACTIONS: Readonly<Record<ActionName, ActionPlan>> = {
+  restoreStart: {
+    ...{ expected: "running", cancel: "stop" },
+    perform: (machinery, machine, signal) => machinery.restoreStart(machine, signal),
+  },
+  norestoreStart: {
+    ...{ expected: "running", cancel: "stop" },
+    perform: (machinery, machine, signal) => machinery.norestoreStart(machine, signal),
+  },
+  stop: { expected: "poweroff", perform: (machinery, machine, signal) => machinery.stop(machine, signal) },
+  acpiStop: {
+    ...{ expected: "poweroff", fallback: "stop" },
+    perform: (machinery, machine, signal) => machinery.acpiStop(machine, signal),
+  },
+  dumpMemory: {
+    ...{ expected: undefined, isHarmless: true },
+    perform: (machinery, machine, signal, path) => machinery.dumpMemory(machine, needPath(path), signal),
+  },
+  screenshot: {
+    ...{ expected: undefined, isHarmless: true },
+    perform: (machinery, machine, signal, path) => machinery.screenshot(machine, needPath(path), signal),
+  },
+  pause: {
+    ...{ expected: "paused", isHarmless: true },
+    perform: (machinery, machine, signal) => machinery.pause(machine, signal),
+  },
+  resume: {
+    ...{ expected: "running", isHarmless: true },
+    perform: (machinery, machine, signal) => machinery.resume(machine, signal),
+  },
+};
+
+function needPath(path: string | undefined): string {
+  if (path === undefined || path === "")
+    throw new MachineryManagerError("this action needs the path of a file to write");
+  return path;
+}

@@ -1,0 +1,132 @@
+import { MachineryManagerError } from "../errors";
+import type { MachineState } from "./machine-state";
+
+/** What the configuration says about one machine; `settings` is what only its machinery knows. */
+export interface MachineFacts<Settings = Readonly<Record<string, unknown>>> {
+  /** Unique in the whole lab. */
+  readonly name: string;
+  /** What the hypervisor calls it. */
+  readonly label: string;
+  readonly ip: string | undefined;
+  readonly platform: string;
+  readonly osVersion: string | undefined;
+  readonly tags: ReadonlySet<string>;
+  readonly snapshot: string | undefined;
+  readonly macAddress: string | undefined;
+  /** x86, x64, arm64 ... in lower case. */
+  readonly architecture: string | undefined;
+  readonly interface: string | undefined;
+  readonly agentPort: number;
+  readonly resultServerIp: string | undefined;
+  readonly resultServerPort: number | undefined;
+  /** Taken only by who names it. */
+  readonly isReserved: boolean;
+  readonly machineryName: string;
+  readonly settings: Settings;
+}
+
+/** Why and since when a machine is out of the pool. */
+export interface Quarantine {
+  readonly reason: string;
+  /** Milliseconds since 1970. */
+  readonly sinceMs: number;
+  /** How often it has been looked at again since. */
+  readonly checks: number;
+  /** Somebody took it out on purpose: it is not looked at again. */
+  readonly isManual: boolean;
+}
+
+/** Something that went wrong with a machine. */
+export interface MachineFault {
+  readonly timeMs: number;
+  readonly problem: string;
+}
+
+/** Faults are forgotten beyond so many. */
+const MOST_FAULTS = 20;
+
+/** One machine of the lab: its facts, and what is going on with it. */
+export class Machine<Settings = Readonly<Record<string, unknown>>> {
+  state: MachineState | "unknown" = "unknown";
+  /** What holds it paused; the manager does not resume it. */
+  pausedBy: string | undefined;
+  lockedBy: string | undefined;
+  reservedBy: string | undefined;
+  quarantine: Quarantine | undefined;
+  /** When its lock or state changed, in milliseconds since 1970; the one that rested longest is taken first. */
+  changedMs = 0;
+  readonly errors: MachineFault[] = [];
+
+  constructor(readonly facts: MachineFacts<Settings>) {}
+
+  get name(): string {
+    return this.facts.name;
+  }
+
+  get label(): string {
+    return this.facts.label;
+  }
+
+  get isLocked(): boolean {
+    return this.lockedBy !== undefined;
+  }
+
+  get isDisabled(): boolean {
+    return this.quarantine !== undefined;
+  }
+
+  get isAvailable(): boolean {
+    return this.unavailableReason === undefined;
+  }
+
+  /** Says why it cannot be taken; undefined when it can. */
+  get unavailableReason(): string | undefined {
+    if (this.quarantine !== undefined) return `quarantined: ${this.quarantine.reason}`;
+    if (this.lockedBy !== undefined) return `in use by ${this.lockedBy}`;
+    if (this.reservedBy !== undefined) return `reserved for ${this.reservedBy}`;
+    return undefined;
+  }
+
+  /** Remembers something that went wrong. */
+  addError(problem: string): void {
+    this.errors.push({ timeMs: Date.now(), problem });
+    if (this.errors.length > MOST_FAULTS) this.errors.shift();
+  }
+
+  /** Takes it out of the pool until a check finds it well, or somebody enables it. */
+  disable(reason: string, isManual = false): void {
+    this.quarantine = { reason, sinceMs: Date.now(), checks: 0, isManual };
+    if (!isManual) this.state = "error";
+    this.changedMs = Date.now();
+  }
+
+  /** Puts it back into the pool. */
+  enable(): void {
+    this.quarantine = undefined;
+    if (this.state === "error") this.state = "unknown";
+    this.changedMs = Date.now();
+  }
+
+  /** @throws MachineryManagerError when it is not available */
+  lock(owner: string): void {
+    const reason = this.reservedBy === owner && !this.isLocked && !this.isDisabled ? undefined : this.unavailableReason;
+    if (reason !== undefined) throw new MachineryManagerError(`${this.name} cannot be taken: ${reason}`);
+    this.lockedBy = owner;
+    this.changedMs = Date.now();
+  }
+
+  /** @throws MachineryManagerError when it is not locked */
+  release(): void {
+    if (this.lockedBy === undefined) {
+      throw new MachineryManagerError(`${this.name} is not in use: it cannot be released`);
+    }
+    this.lockedBy = undefined;
+    this.changedMs = Date.now();
+  }
+
+  setState(state: MachineState): void {
+    if (state !== this.state) this.changedMs = Date.now();
+    this.state = state;
+    if (state !== "paused") this.pausedBy = undefined;
+  }
+}

@@ -1,0 +1,123 @@
+import { findRealmRoot, isOwnError } from "../engine/realm-root";
+import type { LoadedScript } from "./loaded-script";
+import { findRequirementCycle, type PendingScript } from "./pending-script";
+import { ScriptError } from "./script-error";
+import type { ScriptProgram } from "./script-program";
+import { findScriptPlace, getScriptStack } from "./script-stack";
+
+/** A loaded script with its code. */
+export interface ScriptEntry extends LoadedScript {
+  readonly program: ScriptProgram;
+}
+
+/** A script that is being loaded. */
+export interface StartingScript extends PendingScript {
+  files: readonly string[];
+  requirements: number[];
+  promise: Promise<ScriptEntry> | undefined;
+  program: ScriptProgram | undefined;
+}
+
+/** Which scripts are loaded or being loaded, who requires whom, and whose code an error comes from. */
+export class ScriptRegistry {
+  readonly entries = new Map<number, ScriptEntry>();
+  readonly pending = new Map<string, StartingScript>();
+  /** Files that were asked for by name, not only as a requirement. */
+  readonly askedFor = new Set<string>();
+
+  /** Lists the loaded scripts in the order of their handles. */
+  list(): ScriptEntry[] {
+    return [...this.entries.values()].sort((a, b) => a.handle - b.handle);
+  }
+
+  /** Gets a loaded script. @throws ScriptError that names those that are loaded */
+  get(handle: number): ScriptEntry {
+    const entry = this.entries.get(handle);
+    if (entry !== undefined) return entry;
+    const handles = [...this.entries.keys()].join(", ") || "none";
+    throw new ScriptError(`module ${handle}`, `no script has this handle; loaded are: ${handles}`);
+  }
+
+  /** Finds a loaded script by its file. */
+  findFile(file: string): ScriptEntry | undefined {
+    return [...this.entries.values()].find((entry) => entry.file === file);
+  }
+
+  /** Returns the name of a script, loaded or being loaded, that requires this one. */
+  findDependent(handle: number, file: string): string | undefined {
+    const loading = [...this.pending.values()].find(
+      (script) => script.waitsFor === file || script.requirements.includes(handle),
+    );
+    return loading?.name ?? this.list().find((script) => script.requirements.includes(handle))?.name;
+  }
+
+  /** Tells whether nobody has asked for a script, and nobody requires it. */
+  isUnneeded({ handle, file }: LoadedScript): boolean {
+    return !this.askedFor.has(file) && this.findDependent(handle, file) === undefined;
+  }
+
+  /**
+   * Refuses a script that would wait for one that waits for it.
+   *
+   * @param nameOf the name of a script by its file
+   * @throws ScriptError with the chain of names
+   */
+  checkWaiting(pending: StartingScript, requiredFile: string, nameOf: (file: string) => string): void {
+    const cycle = findRequirementCycle(this.pending, pending, requiredFile, nameOf);
+    if (cycle !== undefined) throw circleError(pending, cycle);
+  }
+
+  /** Refuses a new version that requires what requires it. @throws ScriptError with the chain of names */
+  checkCircle(script: LoadedScript, requirements: readonly number[]): void {
+    const findPath = (handle: number): string[] | undefined => {
+      const entry = this.entries.get(handle);
+      if (entry === undefined || handle === script.handle) return entry && [entry.name];
+      const rest = entry.requirements.map(findPath).find((path) => path !== undefined);
+      return rest && [entry.name, ...rest];
+    };
+    const path = requirements.map(findPath).find((found) => found !== undefined);
+    if (path !== undefined) throw circleError(script, [script.name, ...path].join(" -> "));
+  }
+
+  /**
+   * Finds the script in whose code an error arose, for errors that surface outside any callback (timers, promises).
+   *
+   * @param thrown what was thrown
+   * @returns the script's name, and the error as one of rebox's own; scripts that are being loaded count too
+   */
+  findOrigin(thrown: unknown): { readonly script: string; readonly error: unknown } | undefined {
+    for (const { name, program } of this.#all()) {
+      const error = program?.findError(thrown);
+      if (error !== undefined) return { script: name, error };
+    }
+    const isObject = (typeof thrown === "object" && thrown !== null) || typeof thrown === "function";
+    if (isObject && !isOwnError(thrown) && findRealmRoot(thrown) !== Object.prototype) {
+      return { script: "a script", error: new Error("a value that cannot be shown was thrown") };
+    }
+    for (const { name, files } of this.#all()) {
+      if (findScriptPlace(thrown, files) !== undefined) return { script: name, error: thrown };
+    }
+    return undefined;
+  }
+
+  /**
+   * Returns the stack of an error, up to the outermost frame of the script it comes from.
+   *
+   * @param thrown what was thrown
+   */
+  getStack(thrown: unknown): string {
+    return getScriptStack(
+      thrown,
+      this.#all().flatMap(({ files }) => files),
+    );
+  }
+
+  #all(): { name: string; files: readonly string[]; program: ScriptProgram | undefined }[] {
+    return [...this.entries.values(), ...this.pending.values()];
+  }
+}
+
+function circleError({ name, file }: { readonly name: string; readonly file: string }, chain: string): ScriptError {
+  const problem = `scripts require each other in a circle: ${chain}; remove one of these requirements`;
+  return new ScriptError(name, problem, { file });
+}

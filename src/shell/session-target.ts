@@ -1,0 +1,63 @@
+import type { CommandResult } from "../commands/command-result";
+import type { CommandSession } from "../commands/command-session";
+import { completeLine, type LineCompletion } from "../commands/complete-line";
+import { type JsonValue, renderJson } from "../commands/render-json";
+import { renderText } from "../commands/render-text";
+import { type LineAnswer, LineRunner } from "./line-runner";
+import type { RunEvent, RunFeed } from "./run-feed";
+
+/** What carries out the lines of a shell: here, or over a socket. */
+export interface SessionTarget {
+  readonly prompt: string;
+  readonly isOver: boolean;
+  run(line: string): Promise<LineAnswer>;
+  /** Ctrl-C. */
+  interrupt(): Promise<LineAnswer>;
+  /** Carries out lines that only look at the guest, before those that wait, and all at the same moment of the guest. */
+  look(lines: readonly string[]): Promise<readonly LineAnswer[]>;
+  /** Tells what the last word of a line may become. */
+  complete(line: string): Promise<LineCompletion>;
+  /** Types at the guest's serial console. */
+  sendToConsole(text: string): void;
+  /** Asks to be told events: the past first. */
+  watch(): void;
+  close(): void;
+  /** Is told what happens without being asked for. */
+  onNotice: ((notice: { readonly text: string; readonly data: JsonValue }) => void) | undefined;
+  onEvent: ((event: RunEvent) => void) | undefined;
+}
+
+/** Makes a session of this process what a shell speaks with. */
+export function createLocalTarget(session: CommandSession, feed?: RunFeed): SessionTarget {
+  const runner = new LineRunner(session);
+  let unwatch: (() => void) | undefined;
+  const target: SessionTarget = {
+    onNotice: undefined,
+    onEvent: undefined,
+    get prompt() {
+      return session.prompt;
+    },
+    get isOver() {
+      return session.wantsEnd;
+    },
+    run: (line) => runner.run(line),
+    // Not behind the lines that wait: it is to stop what goes on now.
+    interrupt: () => runner.interrupt(),
+    // A line that looks waits for nothing but promises: the guest executes nothing in between.
+    look: (lines) => Promise.all(lines.map((line) => new LineRunner(session).run(line))),
+    complete: async (line) => completeLine(line, session),
+    sendToConsole: (text) => feed?.sendToConsole?.(text),
+    watch: () => {
+      unwatch ??= feed?.watch((event) => target.onEvent?.(event));
+    },
+    close: () => {
+      unwatch?.();
+      session.close();
+    },
+  };
+  session.onNotice = ({ text, data }) => {
+    const notice: CommandResult = { kind: "data", text, data };
+    target.onNotice?.({ text: renderText(notice), data: renderJson(notice) });
+  };
+  return target;
+}

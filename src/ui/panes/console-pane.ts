@@ -1,0 +1,52 @@
+import type { Pane, PaneSize } from "../pane";
+import type { StyledLine } from "../styled-line";
+import { TerminalText } from "../terminal-text";
+import { renderEnd, wrapLines } from "../wrapped-text";
+
+/** What the guest writes to its serial line; with the focus, what is typed goes there. */
+export class ConsolePane implements Pane {
+  readonly name = "console";
+  title = "";
+  /** Whether the serial line comes here. */
+  isConnected = false;
+  readonly #text = new TerminalText();
+  #above = 0;
+
+  add(text: string): void {
+    this.#text.write(text);
+  }
+
+  wants(): readonly string[] {
+    return [];
+  }
+
+  receive(): void {
+    // It shows what the guest writes.
+  }
+
+  render({ width, height }: PaneSize): readonly StyledLine[] {
+    const { lines } = this.#text;
+    if (!this.isConnected && lines.length === 1 && lines[0] === "") {
+      return [["The serial line goes elsewhere: QEMU's arguments say where."]];
+    }
+    return renderEnd(lines, { width, height }, this.#above).map((line) => [line]);
+  }
+
+  scroll(rows: number | "home" | "end", { width, height }: PaneSize): void {
+    const most = Math.max(0, wrapLines(this.#text.lines, width).length - height);
+    if (rows === "home") this.#above = most;
+    else this.#above = rows === "end" ? 0 : Math.min(most, Math.max(0, this.#above - rows));
+    this.title = this.#above === 0 ? "" : `${this.#above} more below`;
+  }
+
+  /** Where the guest's cursor is, in cells of the pane; undefined when it is not shown. */
+  findCursor({ width, height }: PaneSize): { readonly row: number; readonly column: number } | undefined {
+    if (this.#above > 0) return undefined;
+    const { lines, column } = this.#text;
+    const shown = renderEnd(lines, { width, height }, 0).length;
+    const ofLast = wrapLines(lines.slice(-1), width).length;
+    // Behind the last column the cursor waits in that column.
+    const row = Math.min(Math.floor(column / width), ofLast - 1);
+    return { row: Math.max(0, shown - ofLast + row), column: Math.min(width - 1, column - row * width) };
+  }
+}

@@ -1,0 +1,4 @@
+import { listVolatilityPlugins, runVolatility } from "./volatility";
+
+/** Volatility 3 on the running guest: docs/volatility.md. */
+export const volatility = { run: runVolatility, list: listVolatilityPlugins } as const;

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { divideScreen, PANE_NAMES } from "../../src/ui/layout";
+import { renderLine } from "../../src/ui/styled-line";
+import { TerminalText } from "../../src/ui/terminal-text";
+import { renderEnd } from "../../src/ui/wrapped-text";
+
+test("no text of the guest becomes a code of the terminal, or takes more cells than it has", () => {
+  // Control characters of both sets, a surrogate pair, a wide character, a combining one, one that turns the direction.
+  const evil = "\x1b[2J\x1b]0;t\x07\x9b2J\x00\r\n\t\x7f{red-fg}\u{1f600}\u4e00e\u0301\u202e";
+  for (const style of ["bold", "reverse", "changed", "current", "dim"] as const) {
+    const line = renderLine(["a", { text: evil, style }, evil], 1000);
+    // eslint-disable-next-line no-control-regex -- codes are made of control characters
+    const rest = line.replace(/^a\x1b\[[0-9;]+m/, "").replace("\x1b[m", "");
+    assert.match(rest, /^[\x20-\x7e]+$/);
+    assert.ok(rest.includes("\\x1b[2J") && rest.includes("\\x9b2J") && rest.includes("{red-fg}??e?"), rest);
+  }
+  for (let width = 0; width < 40; width++) {
+    // eslint-disable-next-line no-control-regex -- codes are made of control characters
+    const shown = renderLine([evil, { text: evil, style: "bold" }], width).replace(/\x1b\[[0-9;]*m/g, "");
+    assert.ok(shown.length <= width);
+  }
+  assert.equal(renderLine(["Grüße, Привет"], 80), "Grüße, Привет");
+});
+
+test("the panes cover the screen of every size without overlapping, and each has its place", () => {
+  for (const isZoomed of [false, true]) {
+    for (let width = 1; width <= 220; width += 3) {
+      for (let height = 3; height <= 80; height++) {
+        const slots = divideScreen(width, height, isZoomed);
+        assert.deepEqual(slots.flatMap(({ panes }) => panes).toSorted(), [...PANE_NAMES].toSorted());
+        const owners = new Map<string, number>();
+        slots.forEach((slot, index) => {
+          assert.ok(slot.top >= 1 && slot.top + slot.height <= height - 1, `${width} x ${height}`);
+          assert.ok(slot.left >= 0 && slot.left + slot.width <= width && slot.width > 0, `${width} x ${height}`);
+          for (const row of [slot.top, slot.top + slot.height - 1]) {
+            for (const column of [slot.left, slot.left + slot.width - 1]) {
+              const key = `${row} ${column}`;
+              assert.ok([undefined, index].includes(owners.get(key)), `${width} x ${height}: ${key}`);
+              owners.set(key, index);
+            }
+          }
+        });
+      }
+    }
+  }
+});
+
+test("the console obeys what edits a line, and drops every other sequence, however it is cut into pieces", () => {
+  const text =
+    "one\r\nabc\b\bX\r\nlong line\rLO\x1b[K\r\n\x1b[31mred\x1b[0m \x1b]0;title\x07\x1bP1$r\x1b\\\x1b(Bend\x1b[6n\r\nt\tx\x07";
+  const expected = ["one", "aXc", "LO", "red end", "t       x"];
+  for (let size = 1; size < text.length; size++) {
+    const terminal = new TerminalText();
+    for (let at = 0; at < text.length; at += size) terminal.write(text.slice(at, at + size));
+    assert.deepEqual(terminal.lines, expected, `pieces of ${size}`);
+  }
+  const endless = new TerminalText();
+  for (let turn = 0; turn < 100_000; turn++) endless.write("\x1b]0;never ends\n\x1b[9999999999C");
+  assert.ok(endless.lines.length <= 5000);
+  assert.ok(endless.lines.every((line) => line.length <= 1000));
+});
+
+test("long lines are continued in the next row, and the end is shown", () => {
+  const size = { width: 4, height: 3 };
+  assert.deepEqual(renderEnd(["a", "abcdefghij"], size, 0), ["abcd", "efgh", "ij"]);
+  assert.deepEqual(renderEnd(["a", "abcdefghij"], size, 1), ["a", "abcd", "efgh"]);
+  assert.deepEqual(renderEnd([], size, 0), []);
+});
