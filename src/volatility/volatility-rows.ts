@@ -27,15 +27,16 @@ const DEEPEST = 10_000;
 export function parseVolatilityRows(text: string, bits: 32 | 64): VolatilityRow[] {
   const rows = parse(text);
   if (!Array.isArray(rows)) throw wrongForm("it is no list of rows");
-  const columns = new Map<string, "address" | "other">();
+  const columns = new Map<string, "address" | "number" | "other">();
   walk(rows, (row) => {
     for (const [name, value] of Object.entries(row)) {
       if (name === "__children" || value === null) continue;
       const isAddress = typeof value === "bigint" || (Number.isSafeInteger(value) && ADDRESS.test(name));
       const before = columns.get(name);
       const isNumber = typeof value === "bigint" || typeof value === "number";
-      if (isAddress && before !== "other") columns.set(name, "address");
-      else if (!isNumber || before === undefined) columns.set(name, "other");
+      if (!isNumber) columns.set(name, "other");
+      else if (isAddress && before !== "other") columns.set(name, "address");
+      else if (before === undefined) columns.set(name, "number");
     }
   });
   walk(rows, (row) => {
