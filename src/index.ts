@@ -2,6 +2,10 @@
 
 import { provideGuestEvents } from "./guest-events/provide-guest-events";
 
+export type { AnalysisLog } from "./auxiliary/analysis-log";
+export { Auxiliary, type OptionValue } from "./auxiliary/auxiliary";
+export { AuxiliaryDisabled } from "./auxiliary/auxiliary-disabled";
+export type { AuxiliaryMachine, AuxiliaryRun, GuestHandle } from "./auxiliary/auxiliary-run";
 export { BP } from "./breakpoints/breakpoint";
 export type { BreakpointHit, BreakpointOptions, BreakpointType } from "./breakpoints/breakpoint-types";
 export { CallbackManager } from "./callbacks/callback-manager";

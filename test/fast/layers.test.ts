@@ -24,6 +24,8 @@ const LAYERS = [
   "ui",
   "monitor",
   "machinery",
+  "auxiliary",
+  "analysis",
   "index.ts",
   "cli",
 ];

@@ -12,6 +12,8 @@ const PACKAGES = [
   ...["libaio-dev", "libattr1-dev", "libcap-ng-dev"],
   // pahole, for `rebox profile`.
   "dwarves",
+  // What the lab records networks with, and its tests make them with.
+  ...["tcpdump", "iproute2"],
 ];
 
 // What tests of the lab's machineries drive: an ordinary QEMU, libvirt with its daemon, and packers of snapshots.

@@ -1,11 +1,8 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, parse } from "node:path";
-import { ModuleOwner } from "../../ownership/module-owner";
-import { createScriptApi } from "../../scripts/script-api";
-import { bundleScript } from "../../scripts/script-bundle";
 import { ScriptError } from "../../scripts/script-error";
-import { ScriptModule } from "../../scripts/script-module";
 import { describeThrown } from "../../scripts/script-stack";
+import { loadTrustedFile } from "../../scripts/trusted-file";
 import { CuckooAdapter } from "../cuckoo-adapter";
 import { CuckooMachinery } from "../cuckoo-machinery";
 import { LibVirtMachinery } from "../drivers/libvirt/libvirt-machinery";
@@ -85,10 +82,7 @@ function create(file: string, name: string, type: Constructor): Machinery {
 
 async function evaluate(file: string, name: string, api: object): Promise<Readonly<Record<string, unknown>>> {
   try {
-    const bundle = await bundleScript(file, name);
-    const owner = new ModuleOwner(name);
-    const hot = { data: {} };
-    return new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console).run();
+    return await loadTrustedFile(file, name, api);
   } catch (error) {
     if (error instanceof ScriptError) throw new MachineryModuleError(error.message);
     throw new MachineryModuleError(`${file}: its top level threw ${describeThrown(error)}`);

@@ -62,6 +62,7 @@ export const OWN: readonly string[] = [
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   // For modules of the lab, which are trusted.
+  ...["Auxiliary", "AuxiliaryDisabled"],
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
   ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
   ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],

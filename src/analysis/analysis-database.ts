@@ -1,0 +1,164 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import Database from "libsql";
+import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
+import { findProcess, isRunning, type ProcessIdentity } from "../machinery/processes/process-identity";
+
+/** What is asked for. */
+export interface AnalysisRequest {
+  /** Name of a machine; undefined takes any that fits. */
+  readonly machine: string | undefined;
+  /** Absolute path of the file that is analysed. */
+  readonly target: string | undefined;
+  readonly command: string | undefined;
+  readonly options: Readonly<Record<string, string>>;
+  /** In seconds. */
+  readonly timeoutS: number;
+  /** Absolute paths. */
+  readonly scripts: readonly string[];
+}
+
+/** An analysis as the database knows it. */
+export interface AnalysisEntry extends AnalysisRequest {
+  readonly id: number;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+  readonly phase: AnalysisPhase;
+  readonly outcome: AnalysisOutcome | undefined;
+  readonly reason: string | undefined;
+  readonly ended: string | undefined;
+}
+
+interface Row {
+  readonly id: number;
+  readonly created: string;
+  readonly phase: AnalysisPhase;
+  readonly outcome: AnalysisOutcome | null;
+  readonly reason: string | null;
+  readonly ended: string | null;
+  readonly owner: string;
+  readonly request: string;
+}
+
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  CREATE TABLE IF NOT EXISTS analyses (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    outcome TEXT,
+    reason TEXT,
+    ended TEXT,
+    owner TEXT NOT NULL,
+    request TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS analyses_phase ON analyses (phase);`;
+
+/** How long another process' transaction is waited for, in milliseconds. */
+const BUSY_MS = 30_000;
+
+/**
+ * The analyses of a lab: those that wait, run and have ended. Several processes may use the file at once; each analysis belongs to the
+ * process that makes it, and one whose process is gone without an end is found by findLost().
+ */
+export class AnalysisDatabase {
+  private readonly database: Database.Database;
+
+  /** Opens the file, and makes it when it does not exist. */
+  constructor(file: string) {
+    mkdirSync(dirname(file), { recursive: true });
+    this.database = new Database(file);
+    this.database.exec(`PRAGMA busy_timeout = ${BUSY_MS};`);
+    this.database.exec(SCHEMA);
+  }
+
+  /**
+   * Adds an analysis at the end of the queue; it belongs to this process.
+   *
+   * @returns its number, which no other analysis of the lab ever has
+   */
+  add(request: AnalysisRequest): number {
+    const { lastInsertRowid } = this.database
+      .prepare("INSERT INTO analyses (created, phase, owner, request) VALUES (?, 'queued', ?, ?)")
+      .run(new Date().toISOString(), getOwnIdentity(), JSON.stringify(request));
+    return Number(lastInsertRowid);
+  }
+
+  /**
+   * Lets an analysis of this process begin when its turn has come: fewer than `limit` run, and none waits that is older.
+   *
+   * @param limit how many may run at once
+   * @returns whether it has begun
+   */
+  begin(id: number, limit: number): boolean {
+    return this.database
+      .transaction(() => {
+        this.endLost();
+        const active = this.select("WHERE outcome IS NULL ORDER BY id");
+        const running = active.filter(({ phase }) => phase !== "queued");
+        const next = active.find(({ phase }) => phase === "queued");
+        if (running.length >= limit || next?.id !== id) return false;
+        this.setPhase(id, "waiting for a machine");
+        return true;
+      })
+      .immediate() as boolean;
+  }
+
+  setPhase(id: number, phase: AnalysisPhase): void {
+    this.database.prepare("UPDATE analyses SET phase = ? WHERE id = ? AND outcome IS NULL").run(phase, id);
+  }
+
+  /** Ends an analysis; one that has ended stays as it is. */
+  end(id: number, outcome: AnalysisOutcome, reason: string | undefined): void {
+    this.database
+      .prepare(
+        "UPDATE analyses SET phase = 'ended', outcome = ?, reason = ?, ended = ? WHERE id = ? AND outcome IS NULL",
+      )
+      .run(outcome, reason ?? null, new Date().toISOString(), id);
+  }
+
+  /** Ends the analyses whose processes are gone as "lost", and returns them as they were. */
+  endLost(): AnalysisEntry[] {
+    const lost = this.select("WHERE outcome IS NULL").filter(({ owner }) => !isAlive(owner));
+    for (const { id, phase } of lost) this.end(id, "lost", `rebox was gone while: ${phase}`);
+    return lost.map(toEntry);
+  }
+
+  /** Finds an analysis by its number. */
+  find(id: number): AnalysisEntry | undefined {
+    return this.select("WHERE id = ?", id).map(toEntry)[0];
+  }
+
+  /** Lists the newest analyses, the newest first. */
+  list(limit = 100): AnalysisEntry[] {
+    return this.select("ORDER BY id DESC LIMIT ?", limit).map(toEntry);
+  }
+
+  close(): void {
+    this.database.close();
+  }
+
+  private select(rest: string, ...values: readonly (string | number)[]): Row[] {
+    return this.database.prepare(`SELECT * FROM analyses ${rest}`).all(...values) as Row[];
+  }
+}
+
+function toEntry(row: Row): AnalysisEntry {
+  return {
+    ...(JSON.parse(row.request) as AnalysisRequest),
+    id: row.id,
+    created: row.created,
+    phase: row.phase,
+    outcome: row.outcome ?? undefined,
+    reason: row.reason ?? undefined,
+    ended: row.ended ?? undefined,
+  };
+}
+
+function getOwnIdentity(): string {
+  return JSON.stringify(findProcess(process.pid));
+}
+
+function isAlive(owner: string): boolean {
+  return isRunning(JSON.parse(owner) as ProcessIdentity);
+}

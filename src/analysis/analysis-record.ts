@@ -1,0 +1,95 @@
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AuxiliaryStatus } from "../auxiliary/auxiliary-status";
+
+/** What an analysis does now. The last three are ends. */
+export type AnalysisPhase =
+  | "queued"
+  | "waiting for a machine"
+  | "starting helpers"
+  | "starting machine"
+  | "running"
+  | "stopping helpers"
+  | "dumping memory"
+  | "stopping machine"
+  | "reporting"
+  | "ended";
+
+/** How an analysis ended. */
+export type AnalysisOutcome =
+  /** The target ended, or the time was over: both are what was asked for. */
+  | "finished"
+  /** Somebody ended it early. */
+  | "cancelled"
+  /** It could not be done. */
+  | "failed"
+  /** rebox itself was killed meanwhile; found out later. */
+  | "lost";
+
+/** The file that is analysed. */
+export interface AnalysisTarget {
+  /** Its name alone. */
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** When a phase began. */
+export interface PhaseTime {
+  readonly phase: AnalysisPhase;
+  /** ISO 8601, UTC. */
+  readonly began: string;
+}
+
+/** A line of an analysis' log. */
+export interface LogLine {
+  /** ISO 8601, UTC. */
+  readonly time: string;
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly text: string;
+}
+
+/** What analysis.json says of an analysis. Times are ISO 8601, UTC. */
+export interface AnalysisRecord {
+  readonly id: number;
+  readonly machine: { readonly name: string; readonly machinery: string; readonly platform: string } | undefined;
+  readonly target: AnalysisTarget | undefined;
+  /** What is typed in the guest. */
+  readonly command: string | undefined;
+  readonly options: Readonly<Record<string, string>>;
+  /** In seconds. */
+  readonly timeoutS: number;
+  readonly created: string;
+  readonly ended: string | undefined;
+  readonly phases: readonly PhaseTime[];
+  readonly outcome: AnalysisOutcome | undefined;
+  /** Why it ended so. */
+  readonly reason: string | undefined;
+  readonly auxiliary: readonly AuxiliaryStatus[];
+  readonly log: readonly LogLine[];
+}
+
+/** The name of the record in the folder of an analysis. */
+export const RECORD_FILE = "analysis.json";
+
+/** Writes the record of an analysis; whoever reads it meanwhile sees the old one or the new one. */
+export function writeRecord(folder: string, record: AnalysisRecord): void {
+  const file = join(folder, RECORD_FILE);
+  writeFileSync(`${file}.new`, `${JSON.stringify(record, undefined, 2)}\n`);
+  renameSync(`${file}.new`, file);
+}
+
+/**
+ * Reads the record of an analysis.
+ *
+ * @throws Error when there is none, or it is no record
+ */
+export function readRecord(folder: string): AnalysisRecord {
+  const file = join(folder, RECORD_FILE);
+  const record = JSON.parse(readFileSync(file, "utf8")) as Partial<AnalysisRecord> | null;
+  if (typeof record?.id !== "number" || !Array.isArray(record.phases)) {
+    throw new Error(`${file} is not the record of an analysis`);
+  }
+  return record as AnalysisRecord;
+}

@@ -1,0 +1,179 @@
+import { join } from "node:path";
+import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
+import { eitherSignal } from "../auxiliary/either-signal";
+import { withinLimit } from "../auxiliary/within-limit";
+import type { AnalysisJournal } from "./analysis-journal";
+import type { AnalysisMachines, LeasedMachine } from "./analysis-machines";
+import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
+import type { AnalysisRequest } from "./analysis-database";
+
+/** How long what belongs to an analysis may take, in milliseconds. */
+export interface AnalysisLimits {
+  readonly startMs: number;
+  readonly dumpMs: number;
+  readonly stopMs: number;
+}
+
+const LIMITS: AnalysisLimits = { startMs: 180_000, dumpMs: 600_000, stopMs: 120_000 };
+
+/** What an analysis is made of. */
+export interface AnalysisParts {
+  readonly request: AnalysisRequest;
+  readonly machines: AnalysisMachines;
+  readonly journal: AnalysisJournal;
+  /** Makes the auxiliary modules for a machine. */
+  makeAuxiliary(machine: LeasedMachine, signal: AbortSignal): AuxiliaryRunner;
+  /** Is told each phase. */
+  onPhase(phase: AnalysisPhase): void;
+  readonly limits?: Partial<AnalysisLimits>;
+}
+
+/** How an analysis went. */
+interface Ending {
+  readonly outcome: AnalysisOutcome;
+  readonly reason: string;
+}
+
+/**
+ * One analysis from a machine to its end. Whatever fails or ends it, what was begun is ended in the seed's order: the auxiliary modules
+ * stop, memory is dumped, the machine stops, the modules clean up, and the machine is given back.
+ */
+export class AnalysisRun {
+  private readonly limits: AnalysisLimits;
+
+  constructor(private readonly parts: AnalysisParts) {
+    this.limits = { ...LIMITS, ...parts.limits };
+  }
+
+  /**
+   * Makes the analysis. It never throws: how it ended is in the record.
+   *
+   * @param signal ends it early; its reason is told
+   */
+  async execute(signal: AbortSignal): Promise<void> {
+    const { machines, request, journal } = this.parts;
+    this.begin("waiting for a machine");
+    const acquired = machines.acquire(request.machine, signal);
+    let machine: LeasedMachine | undefined;
+    let auxiliary: AuxiliaryRunner;
+    try {
+      machine = await orAborted(acquired, signal);
+      const { name, machinery, platform } = machine;
+      journal.update({ machine: { name, machinery, platform } });
+      auxiliary = this.parts.makeAuxiliary(machine, signal);
+    } catch (error) {
+      // One that comes after all is not kept either.
+      if (machine !== undefined || signal.aborted) await this.giveBack(acquired);
+      const { outcome, reason } = endingOf(error, signal);
+      journal.end(outcome, reason, []);
+      return;
+    }
+    await this.use(machine, auxiliary, signal);
+  }
+
+  private async giveBack(acquired: Promise<LeasedMachine>): Promise<void> {
+    const released = acquired.then((machine) => machine.release(undefined));
+    await withinLimit(() => released, this.limits.stopMs, "giving the machine back").catch(() => {});
+  }
+
+  private async use(machine: LeasedMachine, auxiliary: AuxiliaryRunner, signal: AbortSignal): Promise<void> {
+    const { journal } = this.parts;
+    let mayRun = false;
+    let ending: Ending;
+    try {
+      this.begin("starting helpers");
+      await orAborted(auxiliary.start(), signal);
+      this.begin("starting machine");
+      mayRun = true;
+      const start = (limit: AbortSignal) => orAborted(machine.start(eitherSignal(signal, limit)), signal);
+      await withinLimit(start, this.limits.startMs, "the start of the machine");
+      await orAborted(auxiliary.machineStarted(), signal);
+      ending = await this.run(machine, signal);
+    } catch (error) {
+      ending = endingOf(error, signal);
+    }
+    this.begin("stopping helpers");
+    await auxiliary.stop();
+    if (mayRun) await this.dump(machine);
+    this.begin("stopping machine");
+    const failure = mayRun ? await this.stop(machine) : undefined;
+    await auxiliary.finish();
+    await machine.release(failure).catch((error: unknown) => journal.error(`giving the machine back: ${text(error)}`));
+    if (failure !== undefined && ending.outcome === "finished") ending = { outcome: "failed", reason: failure };
+    journal.end(ending.outcome, ending.reason, auxiliary.status);
+  }
+
+  private async run(machine: LeasedMachine, signal: AbortSignal): Promise<Ending> {
+    const { request } = this.parts;
+    this.begin("running");
+    const timeOver = new AbortController();
+    // Not AbortSignal.timeout(): its timer would not keep the process alive.
+    const timer = setTimeout(() => timeOver.abort(new Error("the time is over")), request.timeoutS * 1000);
+    const either = eitherSignal(signal, timeOver.signal);
+    try {
+      const reason = await orAborted(machine.execute(request.target, request.command, either), either);
+      return { outcome: "finished", reason };
+    } catch (error) {
+      if (timeOver.signal.aborted && !signal.aborted) {
+        return { outcome: "finished", reason: `the time of ${request.timeoutS} s was over` };
+      }
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private async dump(machine: LeasedMachine): Promise<void> {
+    const { request, journal } = this.parts;
+    if (!/^(1|yes|on|true)$/i.test(request.options.memory ?? "")) return;
+    this.begin("dumping memory");
+    const file = join(journal.folder, "memory.dmp");
+    try {
+      await withinLimit((limit) => machine.dumpMemory(file, limit), this.limits.dumpMs, "the dump");
+    } catch (error) {
+      journal.error(`dumping memory: ${text(error)}`);
+    }
+  }
+
+  /** Returns why the machine could not be stopped. */
+  private async stop(machine: LeasedMachine): Promise<string | undefined> {
+    try {
+      await withinLimit((limit) => machine.stop(limit), this.limits.stopMs, "the stop");
+      return undefined;
+    } catch (error) {
+      const failure = `the machine could not be stopped: ${text(error)}`;
+      this.parts.journal.error(failure);
+      return failure;
+    }
+  }
+
+  private begin(phase: AnalysisPhase): void {
+    this.parts.journal.begin(phase);
+    this.parts.onPhase(phase);
+  }
+}
+
+function endingOf(error: unknown, signal: AbortSignal): Ending {
+  if (signal.aborted) return { outcome: "cancelled", reason: text(signal.reason) };
+  return { outcome: "failed", reason: text(error) };
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Waits for something, but no longer than until the signal; what does not end goes on unobserved. */
+async function orAborted<Result>(result: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  result.catch(() => {});
+  signal.throwIfAborted();
+  let stop = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", stop);
+  });
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

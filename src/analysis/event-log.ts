@@ -1,0 +1,59 @@
+import { appendFileSync, closeSync, existsSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import type { AnalysisEvent } from "./analysis-event";
+
+/** The name of the file in the folder of an analysis. */
+export const EVENTS_FILE = "events.jsonl";
+
+const CHUNK = 1 << 16;
+/** In bytes; a longer line was not written by us. */
+const LONGEST_LINE = 1 << 20;
+
+/**
+ * Adds an event to the events of an analysis.
+ *
+ * @param folder the folder of the analysis
+ * @param type what happened
+ * @param facts values that JSON has; addresses as text
+ */
+export function appendEvent(folder: string, type: string, facts: Readonly<Record<string, unknown>>): void {
+  const event: AnalysisEvent = { time: new Date().toISOString(), ...facts, type };
+  const bigints = (_key: string, value: unknown) => (typeof value === "bigint" ? `0x${value.toString(16)}` : value);
+  appendFileSync(join(folder, EVENTS_FILE), `${JSON.stringify(event, bigints)}\n`);
+}
+
+/**
+ * Reads the events of an analysis in their order, without holding the file in memory. What is no event is left out: the last line
+ * of an analysis that was killed may be torn.
+ */
+export function* readEvents(folder: string): Generator<AnalysisEvent> {
+  const file = join(folder, EVENTS_FILE);
+  if (!existsSync(file)) return;
+  const descriptor = openSync(file, "r");
+  try {
+    let rest = Buffer.alloc(0);
+    const chunk = Buffer.alloc(CHUNK);
+    for (let length = readSync(descriptor, chunk); length > 0; length = readSync(descriptor, chunk)) {
+      const bytes = Buffer.concat([rest, chunk.subarray(0, length)]);
+      let start = 0;
+      for (let end = bytes.indexOf(10, start); end !== -1; end = bytes.indexOf(10, start)) {
+        const event = findEvent(bytes.toString("utf8", start, end));
+        if (event !== undefined) yield event;
+        start = end + 1;
+      }
+      rest = bytes.subarray(start);
+      if (rest.length > LONGEST_LINE) rest = Buffer.alloc(0);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function findEvent(line: string): AnalysisEvent | undefined {
+  try {
+    const event = JSON.parse(line) as Partial<AnalysisEvent> | null;
+    return typeof event?.type === "string" && typeof event.time === "string" ? (event as AnalysisEvent) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,222 @@
+import { readFileSync, realpathSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { AnalysisEvent } from "../analysis-event";
+import type { ProcessNode } from "./process-tree";
+import { type Markup, markup } from "./markup";
+import { type AnalysisReport, TIMELINE_LIMIT } from "./report";
+
+/** In bytes: what is larger stays a file. */
+const LARGEST_PICTURE = 2 << 20;
+const MOST_PICTURES = 200;
+/** How deep processes are shown below each other. */
+const DEEPEST = 100;
+
+/** No script runs in the page, and nothing is loaded: what it shows comes from the target, which is hostile. */
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+const STYLE = `
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; border-bottom: 1px solid #8886; }
+table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
+td, th { padding: .15rem .8rem .15rem 0; vertical-align: top; } td { overflow-wrap: anywhere; }
+code, .code { font-family: ui-monospace, monospace; font-size: .9em; white-space: pre-wrap; }
+ul.tree, ul.tree ul { list-style: none; padding-left: 1.2rem; border-left: 1px solid #8886; }
+.muted { opacity: .65; } .bad { color: #c0392b; font-weight: 600; } .good { color: #1e8449; font-weight: 600; }
+img { max-width: 100%; border: 1px solid #8886; margin: .5rem 0; } summary { cursor: pointer; }`;
+
+/**
+ * Renders the report of an analysis as one HTML file that needs nothing else.
+ *
+ * @param report what gatherReport() has gathered
+ * @param folder the folder of the analysis, for the pictures
+ */
+export function renderReportPage(report: AnalysisReport, folder: string): string {
+  const { analysis } = report;
+  const title = `Analysis ${analysis.id}: ${analysis.target?.name ?? analysis.command ?? "no target"}`;
+  const page = markup`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title}</title>
+        <style>
+          ${STYLE}
+        </style>
+      </head>
+      <body>
+        <h1>${title}</h1>
+        ${renderSummary(report)}
+        ${section("processes", "Processes", report.processes.length, renderTree(report.processes, analysis.created, DEEPEST))}
+        ${section("network", "Network", report.network.length, renderEvents(report.network, analysis.created))}
+        ${section("files", "Files", report.files.length, renderEvents(report.files, analysis.created))}
+        ${section("screenshots", "Screenshots", report.screenshots.length, renderPictures(report.screenshots, folder))}
+        ${section("modules", "Auxiliary modules", analysis.auxiliary.length, renderModules(report))}
+        ${section("timeline", "Timeline", report.timeline.length, renderTimeline(report))}
+        ${section("log", "Log", report.log.length, renderLog(report))}
+        ${section("left", "Files of this analysis", report.left.length, renderLeft(report))}
+      </body>
+    </html>
+`;
+  return page.text;
+}
+
+function section(id: string, title: string, count: number, content: Markup): Markup {
+  const body = count === 0 ? markup`<p class="muted">None.</p>` : content;
+  return markup`<section id="${id}">
+    <h2>${title} <span class="muted">${count}</span></h2>
+    ${body}
+  </section>`;
+}
+
+function renderSummary({ analysis }: AnalysisReport): Markup {
+  const good = analysis.outcome === "finished";
+  const rows: readonly (readonly [string, Markup | string | undefined])[] = [
+    [
+      "Outcome",
+      markup`<span class="${good ? "good" : "bad"}">${analysis.outcome ?? "not ended"}</span> ${analysis.reason}`,
+    ],
+    ["Target", analysis.target && `${analysis.target.name}, ${analysis.target.size} bytes`],
+    ["SHA-256", analysis.target && markup`<code>${analysis.target.sha256}</code>`],
+    ["Command", analysis.command && markup`<code>${analysis.command}</code>`],
+    [
+      "Machine",
+      analysis.machine && `${analysis.machine.name} (${analysis.machine.machinery}, ${analysis.machine.platform})`,
+    ],
+    ["Began", analysis.created],
+    ["Ended", analysis.ended],
+    ["Time limit", `${analysis.timeoutS} s`],
+    ["Options", Object.entries(analysis.options).map(([key, value]) => `${key}=${value}`).join(", ") || undefined], // prettier-ignore
+    ["Phases", analysis.phases.map(({ phase, began }) => `${phase} ${since(began, analysis.created)}`).join(", ")],
+  ];
+  const shown = rows.filter(([, value]) => value !== undefined);
+  return markup`<table id="summary">
+    ${shown.map(
+      ([name, value]) =>
+        markup`<tr>
+          <th>${name}</th>
+          <td>${value}</td>
+        </tr>`,
+    )}
+  </table>`;
+}
+
+function renderTree(nodes: readonly ProcessNode[], start: string, depth: number): Markup {
+  if (depth === 0) return markup`<p class="muted">Deeper processes are in report.json.</p>`;
+  const items = nodes.map((node) => {
+    const end = node.ended === undefined ? "" : ` to ${since(node.ended, start)}`;
+    const children = node.children.length === 0 ? undefined : renderTree(node.children, start, depth - 1);
+    return markup`<li>
+      <code>${node.pid}</code> <b>${node.name}</b> <code>${node.commandLine}</code>
+      <span class="muted">${since(node.began, start)}${end}</span>${children}
+    </li>`;
+  });
+  return markup`<ul class="tree">
+    ${items}
+  </ul>`;
+}
+
+function renderEvents(events: readonly AnalysisEvent[], start: string): Markup {
+  const rows = events.map(({ time, type, ...facts }) => {
+    const shown = Object.entries(facts).map(([key, value]) => `${key}=${textOf(value)}`);
+    return markup`<tr>
+      <td class="muted">${since(time, start)}</td>
+      <td>${type}</td>
+      <td class="code">${shown.join("  ")}</td>
+    </tr>`;
+  });
+  return markup`<table>
+    ${rows}
+  </table>`;
+}
+
+function renderTimeline(report: AnalysisReport): Markup {
+  const total = Object.values(report.counts).reduce((sum, count) => sum + count, 0);
+  const more = total > TIMELINE_LIMIT ? markup`<p>The first ${TIMELINE_LIMIT} of ${total}; events.jsonl has all.</p>` : undefined; // prettier-ignore
+  const counts = Object.entries(report.counts).map(([type, count]) => `${type}: ${count}`).join(", "); // prettier-ignore
+  return markup`<p class="muted">${counts}</p>
+    ${more}
+    <details>
+      <summary>Events</summary>
+      ${renderEvents(report.timeline, report.analysis.created)}
+    </details>`;
+}
+
+function renderPictures(files: readonly string[], folder: string): Markup {
+  const pictures = files.slice(0, MOST_PICTURES).map((file) => {
+    const picture = findPicture(folder, file);
+    if (picture === undefined) return markup`<p class="muted">${file} is not shown here</p>`;
+    return markup`<figure>
+      <img alt="${file}" src="data:image/png;base64,${picture}" />
+      <figcaption>${file}</figcaption>
+    </figure>`;
+  });
+  return markup`<details open>
+    <summary>Pictures</summary>
+    ${pictures}
+  </details>`;
+}
+
+/** Reads a picture; undefined when it is not there, too large, or not in the folder itself. */
+function findPicture(folder: string, file: string): string | undefined {
+  try {
+    const path = realpathSync(join(folder, file));
+    if (!path.startsWith(`${realpathSync(folder)}/`) || statSync(path).size > LARGEST_PICTURE) return undefined;
+    return readFileSync(path).toString("base64");
+  } catch {
+    return undefined;
+  }
+}
+
+function renderModules({ analysis }: AnalysisReport): Markup {
+  const rows = analysis.auxiliary.map(({ name, state, reason, errors }) => {
+    const bad = state === "failed" || state === "stop-failed" ? "bad" : "";
+    return markup`<tr>
+      <td>${name}</td>
+      <td class="${bad}">${state}</td>
+      <td>${[reason, ...errors.filter((error) => error !== reason)].filter(Boolean).join("; ")}</td>
+    </tr>`;
+  });
+  return markup`<table>
+    ${rows}
+  </table>`;
+}
+
+function renderLog({ log, analysis }: AnalysisReport): Markup {
+  const rows = log.map(({ time, level, text }) => {
+    const bad = level === "warn" || level === "error" ? "bad" : "";
+    return markup`<tr>
+      <td class="muted">${since(time, analysis.created)}</td>
+      <td class="${bad}">${level}</td>
+      <td class="code">${text}</td>
+    </tr>`;
+  });
+  return markup`<details>
+    <summary>Lines</summary>
+    <table>
+      ${rows}
+    </table>
+  </details>`;
+}
+
+function renderLeft({ left }: AnalysisReport): Markup {
+  return markup`<table>
+    ${left.map(
+      ({ path, size }) =>
+        markup`<tr>
+          <td class="code">${path}</td>
+          <td>${size} bytes</td>
+        </tr>`,
+    )}
+  </table>`;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** Returns a time as seconds after the beginning. */
+function since(time: string, start: string): string {
+  return `${((Date.parse(time) - Date.parse(start)) / 1000).toFixed(3)} s`;
+}

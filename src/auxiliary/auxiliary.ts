@@ -1,0 +1,55 @@
+import type { AnalysisLog } from "./analysis-log";
+import type { AuxiliaryMachine, AuxiliaryRun } from "./auxiliary-run";
+
+/** A value of conf/auxiliary.conf: `yes`, `7`, `any text`. */
+export type OptionValue = string | number | boolean;
+
+/**
+ * The base class of auxiliary modules: what is done beside an analysis, such as recording its network frames.
+ *
+ * A module is one file in modules/auxiliary whose default export extends this class. Each analysis has an instance of its
+ * own, so state belongs into members. All methods are optional and may return promises; one that fails or takes too long is
+ * recorded in the analysis and disturbs nobody else (seed 000; the order is that of the seed).
+ */
+export abstract class Auxiliary {
+  /** Whether conf/auxiliary.conf enables the module. */
+  enabled = false;
+
+  /** Higher starts first; the same starts in the order of the file names. */
+  startPriority = 0;
+
+  /** Higher stops first; the same stops in the order of the start. */
+  stopPriority = 0;
+
+  /** The file's name without its extension, which is also the section in conf/auxiliary.conf. */
+  declare readonly name: string;
+
+  /** The section of conf/auxiliary.conf, without `enabled`. Configuration in data/auxiliary may add to it. */
+  declare readonly options: Record<string, OptionValue>;
+
+  /** The analysis. */
+  declare readonly run: AuxiliaryRun;
+
+  /** The machine that the analysis has got. It does not run yet when start() is called. */
+  declare readonly machine: AuxiliaryMachine;
+
+  /** Writes to the analysis' record, with the module's name. */
+  declare readonly log: AnalysisLog;
+
+  /**
+   * Begins; called before the machine starts.
+   *
+   * @returns false when there is nothing to do for this analysis: then no other method is called
+   * @throws AuxiliaryDisabled for the same, with a reason
+   */
+  start?(): unknown;
+
+  /** Goes on with a machine that runs; called after its start, before the target is executed. */
+  machineStarted?(): unknown;
+
+  /** Ends; called at the end of the analysis, before memory is dumped, the machine is stopped, and results are processed. */
+  stop?(): unknown;
+
+  /** Cleans up what stop() needs; called after every module has stopped, also when start() has failed. */
+  finish?(): unknown;
+}

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { type AnalysisRecord, readRecord, writeRecord } from "../../src/analysis/analysis-record";
+import { appendEvent, EVENTS_FILE, readEvents } from "../../src/analysis/event-log";
+import { markup } from "../../src/analysis/report/markup";
+import { buildProcessTree } from "../../src/analysis/report/process-tree";
+import { gatherReport, TIMELINE_LIMIT } from "../../src/analysis/report/report";
+import { renderReportPage } from "../../src/analysis/report/report-page";
+
+const START = "2026-01-02T03:04:05.000Z";
+
+const RECORD: AnalysisRecord = {
+  id: 7,
+  machine: { name: "deb12", machinery: "rebox", platform: "linux" },
+  target: { name: "sample", size: 3, sha256: "ab" },
+  command: "./sample",
+  options: { free: "yes" },
+  timeoutS: 60,
+  created: START,
+  ended: "2026-01-02T03:04:15.500Z",
+  phases: [{ phase: "running", began: "2026-01-02T03:04:07.250Z" }],
+  outcome: "finished",
+  reason: "the command ended",
+  auxiliary: [{ name: "sniffer", state: "failed", reason: "no tcpdump", errors: ["no tcpdump"] }],
+  log: [{ time: START, level: "warn", text: "no tcpdump" }],
+};
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "rebox-report-"))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const page = (record = RECORD) => renderReportPage(gatherReport(folder, record), folder);
+const at = (seconds: number) => new Date(Date.parse(START) + seconds * 1000).toISOString();
+
+describe("the record of an analysis", () => {
+  test("is read as it was written, and what is no record is refused with its path", () => {
+    writeRecord(folder, RECORD);
+    assert.deepEqual(readRecord(folder), RECORD);
+    writeFileSync(join(folder, "analysis.json"), "[]");
+    assert.throws(() => readRecord(folder), /analysis\.json is not the record of an analysis/);
+  });
+});
+
+describe("the events of an analysis", () => {
+  test("are read in their order, also over the border of a chunk, with addresses as text", () => {
+    const long = "x".repeat(100_000);
+    appendEvent(folder, "one", { pgd: 0x1000n, text: "ü\n" });
+    appendEvent(folder, "two", { long });
+    const [one, two] = [...readEvents(folder)];
+    assert.deepEqual([one!.type, one!.pgd, one!.text], ["one", "0x1000", "ü\n"]);
+    assert.deepEqual([two!.type, two!.long], ["two", long]);
+  });
+
+  test("are kept when the last line is torn, and lines that are none are left out", () => {
+    appendEvent(folder, "one", {});
+    appendFileSync(join(folder, EVENTS_FILE), 'null\n{"type": 3}\n{"time": "2026-');
+    assert.deepEqual(
+      [...readEvents(folder)].map(({ type }) => type),
+      ["one"],
+    );
+  });
+
+  test("cannot be given a type or time of another by their facts", () => {
+    appendEvent(folder, "one", { type: "two" });
+    assert.equal([...readEvents(folder)][0]!.type, "one");
+  });
+});
+
+describe("the tree of processes", () => {
+  test("has each below its parent, with its last name, and a pid that comes again as another", () => {
+    const tree = buildProcessTree([
+      { time: at(1), type: "process.created", pid: 10, ppid: 1, name: "sh" },
+      { time: at(2), type: "process.created", pid: 11, ppid: 10, name: "sh" },
+      { time: at(3), type: "process.created", pid: 11, ppid: 10, name: "ls", commandLine: "ls -l" },
+      { time: at(4), type: "process.ended", pid: 11 },
+      { time: at(5), type: "process.created", pid: 11, ppid: 10, name: "id" },
+    ]);
+    const shape = (nodes: typeof tree): unknown =>
+      nodes.map((node) => [node.pid, node.name, node.commandLine, shape(node.children)]);
+    assert.deepEqual(shape(tree), [[10, "sh", undefined, [[11, "ls", "ls -l", []], [11, "id", undefined, []]]]]); // prettier-ignore
+  });
+});
+
+describe("the report", () => {
+  test("shows what happened, each act once, with seconds after the beginning", () => {
+    appendFileSync(
+      join(folder, EVENTS_FILE),
+      [
+        { time: at(2.5), type: "process.created", pid: 10, ppid: 1, name: "sample", commandLine: "./sample -x" },
+        { time: at(3), type: "network.connected", pid: 10, process: "sample", address: "192.0.2.9", port: 8080 },
+        { time: at(4), type: "file.written", pid: 10, process: "sample", path: "/tmp/dropped" },
+        { time: at(5), type: "file.written", pid: 10, process: "sample", path: "/tmp/dropped" },
+      ]
+        .map((event) => `${JSON.stringify(event)}\n`)
+        .join(""),
+    );
+    const report = gatherReport(folder, RECORD);
+    assert.deepEqual(report.files.map(({ path }) => path), ["/tmp/dropped"]); // prettier-ignore
+    assert.equal(report.counts["file.written"], 2);
+    const text = page();
+    for (const wanted of ["sample -x", "2.500 s", "192.0.2.9", "port=8080", "/tmp/dropped", "no tcpdump", "finished"]) {
+      assert.ok(text.includes(wanted), wanted);
+    }
+  });
+
+  test("escapes whatever the guest says: markup, quotes, escape codes, turned text", () => {
+    const evil = `<script>alert("1")</script>'&\u001b[31m\u202e`;
+    appendEvent(folder, evil, { [evil]: evil });
+    appendEvent(folder, "process.created", { pid: 1, name: evil, commandLine: evil });
+    appendEvent(folder, "screenshot", { file: evil });
+    const text = page({ ...RECORD, command: evil, reason: evil, options: { [evil]: evil } });
+    for (const raw of ["<script", "\u001b", "\u202e", 'alert("']) assert.ok(!text.includes(raw), raw);
+    assert.match(text, /&lt;script&gt;alert\(&quot;1&quot;\)&lt;\/script&gt;&#39;&amp;\\u\{1b\}\[31m\\u\{202e\}/);
+  });
+
+  test("holds its pictures, but nothing from outside of the analysis' folder", () => {
+    mkdirSync(join(folder, "shots"));
+    writeFileSync(join(folder, "shots/1.png"), "picture");
+    const secret = `${folder}-secret`;
+    writeFileSync(secret, "secret");
+    symlinkSync(secret, join(folder, "shots/link.png"));
+    for (const file of ["shots/1.png", "shots/link.png", `../${secret.split("/").at(-1)}`, "/etc/passwd"]) {
+      appendEvent(folder, "screenshot", { file });
+    }
+    const pictures = [...page().matchAll(/base64,([^"]*)"/g)].map(([, data]) =>
+      Buffer.from(data!, "base64").toString(),
+    );
+    rmSync(secret);
+    assert.deepEqual(pictures, ["picture"]);
+  });
+
+  test("lets the page run and load nothing", () => {
+    assert.match(
+      page(),
+      /Content-Security-Policy" content="default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;; img-src data:"/,
+    );
+  });
+
+  test("stays readable with more events than it shows", () => {
+    const line = `${JSON.stringify({ time: START, type: "tick" })}\n`;
+    appendFileSync(join(folder, EVENTS_FILE), line.repeat(TIMELINE_LIMIT + 5));
+    const report = gatherReport(folder, RECORD);
+    assert.deepEqual([report.timeline.length, report.counts.tick], [TIMELINE_LIMIT, TIMELINE_LIMIT + 5]);
+    assert.match(page(), new RegExp(`The first ${TIMELINE_LIMIT} of ${TIMELINE_LIMIT + 5}`));
+  });
+});
+
+test("a template of HTML escapes what is put in, and takes pieces and lists as they are", () => {
+  const items = ["<", "b"].map((text) => markup`<li>${text}</li>`);
+  assert.equal(
+    markup`<ul class="${'"'}">${items}</ul>${undefined}`.text,
+    '<ul class="&quot;"><li>&lt;</li><li>b</li></ul>',
+  );
+});
