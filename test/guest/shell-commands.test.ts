@@ -243,6 +243,8 @@ testRounds("memory is shown, written and searched in every width as QEMU's monit
     assert.deepEqual((await run.data<{ values: string[] }>(`${name} ${page}:${count}`)).values, expected, name);
     assert.deepEqual((await run.data<{ values: string[] }>(`${name} p${physical}:${count}`)).values, expected, name);
   }
+  // Words of an address' size, which is 64 bits here.
+  assert.deepEqual((await run.data<{ values: string[] }>(`dp ${page}:4`)).values, await seen("xp /4gx", physical));
   assert.deepEqual((await run.data<{ values: string[] }>(`db ${page}:8`)).values.at(-1), "0x88");
   assert.equal((await run.data<{ values: string[] }>(`dw ${page}+8:2`)).values.join(), "0x1234,0x5678");
   assert.equal((await run.data<{ values: string[] }>(`dd ${page}+c:1`)).values.join(), "0x9abcdef0");
@@ -289,6 +291,11 @@ testRounds("memory is shown, written and searched in every width as QEMU's monit
   const code = await run.data<Row[]>("dis 3");
   assert.equal(code[0]?.address, run.at("call"));
   assert.deepEqual(code, await run.data<Row[]>("u rip:3"));
+  const before = await run.data<Row[]>(`ub ${code[2]!.address}:2`);
+  assert.deepEqual(
+    before.map(({ address }) => address),
+    code.slice(0, 2).map(({ address }) => address),
+  );
   const listed = [...(await run.text(`hmp x /3i ${run.at("call")}`)).matchAll(/^0x([0-9a-f]+): {2}/gm)];
   // Bytes that find no room in a line of the monitor's are in the next one.
   for (const { address } of code)

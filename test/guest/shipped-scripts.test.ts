@@ -313,10 +313,11 @@ test("volatility_example lists the processes at each that begins, and the new on
       else lists.at(-1)?.rows.push(line);
     }
     assert.ok(lists.length >= 3, run.printed.join("\n"));
-    // The pause for Volatility, in which the callback waits, tells of no process once more.
-    assert.ok(new Set(spaces).size > spaces.length / 2, spaces.join("\n"));
-    for (const [at, { pid, rows }] of lists.entries()) {
-      assert.ok(at === 0 || pid !== lists[at - 1]?.pid || spaces[at] !== spaces[at - 1], `${pid} is told twice`);
+    // The pause for Volatility, in which the callback waits, tells of no process once more; but of process 1 it may, which began
+    // while the kernel was being found.
+    const begun = lists.map(({ pid }, at) => `${pid} ${spaces[at]}`).filter((line) => !line.startsWith("1 "));
+    assert.equal(new Set(begun).size, begun.length, begun.join("\n"));
+    for (const { pid, rows } of lists) {
       assert.ok(
         rows.some((row) => row.startsWith(`  ${pid.padStart(6)} `)),
         `${pid} is not in\n${rows.join("\n")}`,

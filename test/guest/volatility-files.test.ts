@@ -73,6 +73,17 @@ test(
           const printed = await runRebox(["isf", run.socket], 60_000);
           assert.equal(printed.status, 0, printed.stderr);
           writeFileSync(file, printed.stdout, "latin1");
+          const other = join(folder, "shell.json");
+          await run.text(`isf ${other}`);
+          assert.deepEqual(
+            readSymbolFile(readFileSync(other, "latin1")).symbols,
+            readSymbolFile(printed.stdout).symbols,
+          );
+          assert.ok(
+            (await run.data<{ name: string }[]>("list_vol_commands linux.psl")).some(({ name }) =>
+              name.startsWith("linux.pslist"),
+            ),
+          );
           const { metadata, symbols, user_types: types } = readSymbolFile(printed.stdout);
           assert.equal(metadata.producer.name, "rebox");
           // By Documentation/arch/x86/x86_64/mm.rst the image begins at __START_KERNEL_map; it is linked 16 MiB behind it.
