@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AuxiliaryStatus } from "../auxiliary/auxiliary-status";
+import { writeWhole } from "../machinery/records/machine-file";
 
 /** What an analysis does now. The last three are ends. */
 export type AnalysisPhase =
@@ -75,9 +76,7 @@ export const RECORD_FILE = "analysis.json";
 
 /** Writes the record of an analysis; whoever reads it meanwhile sees the old one or the new one. */
 export function writeRecord(folder: string, record: AnalysisRecord): void {
-  const file = join(folder, RECORD_FILE);
-  writeFileSync(`${file}.new`, `${JSON.stringify(record, undefined, 2)}\n`);
-  renameSync(`${file}.new`, file);
+  writeWhole(join(folder, RECORD_FILE), `${JSON.stringify(record, undefined, 2)}\n`);
 }
 
 /**

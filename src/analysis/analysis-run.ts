@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
-import { eitherSignal } from "../auxiliary/either-signal";
-import { withinLimit } from "../auxiliary/within-limit";
+import { withinLimit } from "../machinery/manager/within-limit";
 import type { AnalysisJournal } from "./analysis-journal";
 import type { AnalysisMachines, LeasedMachine } from "./analysis-machines";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
@@ -58,6 +57,7 @@ export class AnalysisRun {
     let auxiliary: AuxiliaryRunner;
     try {
       machine = await orAborted(acquired, signal);
+      signal.throwIfAborted();
       const { name, machinery, platform } = machine;
       journal.update({ machine: { name, machinery, platform } });
       auxiliary = this.parts.makeAuxiliary(machine, signal);
@@ -73,7 +73,7 @@ export class AnalysisRun {
 
   private async giveBack(acquired: Promise<LeasedMachine>): Promise<void> {
     const released = acquired.then((machine) => machine.release(undefined));
-    await withinLimit(() => released, this.limits.stopMs, "giving the machine back").catch(() => {});
+    await withinLimit("giving the machine back", this.limits.stopMs, undefined, () => released).catch(() => {});
   }
 
   private async use(machine: LeasedMachine, auxiliary: AuxiliaryRunner, signal: AbortSignal): Promise<void> {
@@ -82,12 +82,13 @@ export class AnalysisRun {
     let ending: Ending;
     try {
       this.begin("starting helpers");
-      await orAborted(auxiliary.start(), signal);
+      await auxiliary.start();
+      signal.throwIfAborted();
       this.begin("starting machine");
       mayRun = true;
-      const start = (limit: AbortSignal) => orAborted(machine.start(eitherSignal(signal, limit)), signal);
-      await withinLimit(start, this.limits.startMs, "the start of the machine");
-      await orAborted(auxiliary.machineStarted(), signal);
+      await withinLimit("the start of the machine", this.limits.startMs, signal, (own) => machine.start(own));
+      await auxiliary.machineStarted();
+      signal.throwIfAborted();
       ending = await this.run(machine, signal);
     } catch (error) {
       ending = endingOf(error, signal);
@@ -106,20 +107,18 @@ export class AnalysisRun {
   private async run(machine: LeasedMachine, signal: AbortSignal): Promise<Ending> {
     const { request } = this.parts;
     this.begin("running");
-    const timeOver = new AbortController();
-    // Not AbortSignal.timeout(): its timer would not keep the process alive.
-    const timer = setTimeout(() => timeOver.abort(new Error("the time is over")), request.timeoutS * 1000);
-    const either = eitherSignal(signal, timeOver.signal);
+    const { target, command, timeoutS } = request;
+    let limit: AbortSignal | undefined;
+    const execute = (own: AbortSignal) => {
+      limit = own;
+      return machine.execute(target, command, own);
+    };
     try {
-      const reason = await orAborted(machine.execute(request.target, request.command, either), either);
-      return { outcome: "finished", reason };
+      return { outcome: "finished", reason: await withinLimit("the target", timeoutS * 1000, signal, execute) };
     } catch (error) {
-      if (timeOver.signal.aborted && !signal.aborted) {
-        return { outcome: "finished", reason: `the time of ${request.timeoutS} s was over` };
-      }
-      throw error;
-    } finally {
-      clearTimeout(timer);
+      // Whatever the machine says to the end of its time.
+      if (!limit?.aborted || signal.aborted) throw error;
+      return { outcome: "finished", reason: `the time of ${timeoutS} s was over` };
     }
   }
 
@@ -129,7 +128,7 @@ export class AnalysisRun {
     this.begin("dumping memory");
     const file = join(journal.folder, "memory.dmp");
     try {
-      await withinLimit((limit) => machine.dumpMemory(file, limit), this.limits.dumpMs, "the dump");
+      await withinLimit("the dump", this.limits.dumpMs, undefined, (own) => machine.dumpMemory(file, own));
     } catch (error) {
       journal.error(`dumping memory: ${text(error)}`);
     }
@@ -138,7 +137,7 @@ export class AnalysisRun {
   /** Returns why the machine could not be stopped. */
   private async stop(machine: LeasedMachine): Promise<string | undefined> {
     try {
-      await withinLimit((limit) => machine.stop(limit), this.limits.stopMs, "the stop");
+      await withinLimit("the stop", this.limits.stopMs, undefined, (own) => machine.stop(own));
       return undefined;
     } catch (error) {
       const failure = `the machine could not be stopped: ${text(error)}`;

@@ -1,3 +1,4 @@
+import { withinLimit } from "../machinery/manager/within-limit";
 import { prefixLog, type AnalysisLog } from "./analysis-log";
 import type { Auxiliary } from "./auxiliary";
 import type { AuxiliaryClass, AuxiliaryCatalog } from "./auxiliary-catalog";
@@ -6,7 +7,6 @@ import { AuxiliaryDisabled } from "./auxiliary-disabled";
 import type { AuxiliaryMachine, AuxiliaryRun } from "./auxiliary-run";
 import type { AuxiliaryState, AuxiliaryStatus } from "./auxiliary-status";
 import { configureAuxiliary, findConfiguration } from "./configure-auxiliary";
-import { withinLimit } from "./within-limit";
 
 /** How long a method of an auxiliary module may take, in milliseconds. */
 export interface AuxiliaryLimits {
@@ -61,7 +61,10 @@ export class AuxiliaryRunner {
     }));
   }
 
-  /** Makes, configures and starts the modules that are enabled; before the machine starts. It never throws. */
+  /**
+   * Makes, configures and starts the modules that are enabled; before the machine starts. An analysis that ends meanwhile starts no
+   * more of them. It never throws.
+   */
   async start(): Promise<void> {
     await this.make();
     const made = this.entries.filter((entry) => entry.state === "made");
@@ -149,7 +152,9 @@ export class AuxiliaryRunner {
     const file = findConfiguration(configurations, name);
     if (file === undefined) return;
     try {
-      await withinLimit(() => configureAuxiliary(file, module, api), this.limits.configureMs, "configure()");
+      await withinLimit("configure()", this.limits.configureMs, run.signal, () =>
+        configureAuxiliary(file, module, api),
+      );
     } catch (error) {
       // As the ancestors do: a module with a broken private configuration is started all the same.
       this.note(entry, "configuration error", error);
@@ -159,7 +164,8 @@ export class AuxiliaryRunner {
   private async startOne(entry: Entry): Promise<void> {
     const module = entry.module!;
     try {
-      const result = await withinLimit(() => module.start?.(), this.limits.startMs, "start()");
+      const { signal } = this.surroundings.run;
+      const result = await withinLimit("start()", this.limits.startMs, signal, () => module.start?.());
       if (result === false) {
         entry.state = "disabled";
         entry.reason = "start() returned false";
@@ -179,7 +185,7 @@ export class AuxiliaryRunner {
     const called: unknown = (entry.module as unknown as Record<string, unknown>)[method];
     if (typeof called !== "function") return true;
     try {
-      await withinLimit(() => called.apply(entry.module, args) as unknown, limitMs, `${method}()`);
+      await withinLimit(`${method}()`, limitMs, undefined, () => called.apply(entry.module, args) as unknown);
       return true;
     } catch (error) {
       if (error instanceof AuxiliaryDisabled && method !== "stop") {

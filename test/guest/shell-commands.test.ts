@@ -138,14 +138,25 @@ test("processes, threads, mappings, files, sockets and modules are what the gues
       );
       assert.match(await run.error("dt no_such_struct"), /has no struct no_such_struct/);
 
-      // Who sleeps in the kernel stands where the kernel's own unwinder says.
+      // Who sleeps in the kernel stands where the kernel's own unwinder says, unless it has run since.
+      const readMember = async (task: string, member: string) =>
+        Number((await run.data<Row[]>(`dt task_struct ${task} ${member}`))[0]?.value);
+      const hasRun = async (pid: number) => {
+        const { task } = shown.find((process) => process.pid === pid) as unknown as { task: string };
+        // The report has the counts before the stack.
+        const status = report.text(`/proc/${pid}/status`);
+        const counts = [/^voluntary_ctxt_switches:\t(\d+)$/m, /^nonvoluntary_ctxt_switches:\t(\d+)$/m];
+        const then = counts.map((count) => Number(count.exec(status)?.[1]));
+        const now = [await readMember(task, "nvcsw"), await readMember(task, "nivcsw")];
+        return then.join() !== now.join() || (await readMember(task, "on_cpu")) !== 0;
+      };
       let compared = 0;
       for (const { pid } of told.filter(isStill)) {
         const expected = (report.find(`/proc/${pid}/stack`) ?? "").split("\n").flatMap((line) => {
           const [, symbol] = /^\[<0>\] ([^/ ]+)\/0x[0-9a-f]+(?: \[.*\])?$/.exec(line) ?? [];
           return symbol === undefined ? [] : [symbol];
         });
-        if (expected.length < 2 || pid === Number(truth.get("zoo.reported"))) continue;
+        if (expected.length < 2 || pid === Number(truth.get("zoo.reported")) || (await hasRun(pid))) continue;
         const frames = (await run.data<Row[]>(`bt ${pid}`)).filter(
           ({ method }) => method === "orc" || method === "saved",
         );

@@ -6,6 +6,7 @@ import { AnalysisJournal } from "../../src/analysis/analysis-journal";
 import type { AnalysisMachines, LeasedMachine } from "../../src/analysis/analysis-machines";
 import type { AnalysisRecord } from "../../src/analysis/analysis-record";
 import { type AnalysisLimits, AnalysisRun } from "../../src/analysis/analysis-run";
+import type { AuxiliaryRun } from "../../src/auxiliary/auxiliary-run";
 import { readRecord } from "../../src/analysis/analysis-record";
 import { AuxiliaryFolder } from "./auxiliary-folder";
 
@@ -58,7 +59,7 @@ const never = () => new Promise<never>(() => {});
 
 async function analyse(
   machine: LeasedMachine | AnalysisMachines["acquire"],
-  parts: { options?: Record<string, string>; timeoutS?: number; limits?: Partial<AnalysisLimits>; signal?: AbortSignal } = {}, // prettier-ignore
+  parts: { options?: Record<string, string>; timeoutS?: number; limits?: Partial<AnalysisLimits>; signal?: AbortSignal; run?: Partial<AuxiliaryRun> } = {}, // prettier-ignore
 ): Promise<AnalysisRecord> {
   const folder = join(lab.path, "run");
   mkdirSync(folder, { recursive: true });
@@ -73,7 +74,7 @@ async function analyse(
     request: { machine: "one", target: undefined, command: "id", options, timeoutS, scripts: [] },
     machines: { acquire: typeof machine === "function" ? machine : async () => machine },
     journal,
-    makeAuxiliary: () => lab.runner(),
+    makeAuxiliary: () => lab.runner(parts.run === undefined ? {} : { run: parts.run }),
     onPhase: () => {},
     limits: { startMs: 300, dumpMs: 300, stopMs: 300, ...parts.limits },
   });
@@ -137,6 +138,23 @@ describe("an analysis", () => {
       assert.deepEqual(lab.acts.slice(-4), ["watch stop", "machine stop", "watch finish", "release"]);
     });
   }
+
+  test("A5: starts no more helpers when it is cancelled while they start, and stops those that have started", async () => {
+    lab.module("a", 'start() { this.say("start"); }', 'stop() { this.say("stop"); }');
+    lab.module(
+      "b",
+      "start() { this.run.options.cancel(); return new Promise(() => {}); }",
+      'stop() { this.say("stop"); }',
+    );
+    lab.module("c", 'start() { this.say("start"); }');
+    lab.configure(...["a", "b", "c"].flatMap((name) => [`[${name}]`, "enabled = yes"]));
+    const controller = new AbortController();
+    const cancel = () => controller.abort(new Error("Ctrl-C"));
+    const run = { signal: controller.signal, options: { cancel } as unknown as Record<string, string> };
+    const record = await analyse(machineWith(), { signal: controller.signal, run });
+    assert.deepEqual([record.outcome, record.reason], ["cancelled", "Ctrl-C"]);
+    assert.deepEqual(lab.acts, ["a start", "a stop", "release"]);
+  });
 
   test("keeps no machine that comes when it was cancelled while it waited for one", async () => {
     const acquire = (_: string | undefined, signal: AbortSignal) =>

@@ -1,6 +1,6 @@
 import { Lab } from "../../machinery/lab/lab";
 import { CuckooMachineError, MachineryManagerError } from "../../machinery/errors";
-import { CancelledError } from "../../machinery/manager/bounded-call";
+import { CancelledError } from "../../machinery/manager/within-limit";
 import { getSignalStatus } from "../run/run-end";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../usage-error";

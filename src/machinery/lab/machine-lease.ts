@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryManagerError } from "../errors";
-import { CancelledError } from "../manager/bounded-call";
+import { CancelledError } from "../manager/within-limit";
 import type { Machine } from "../records/machine";
 import type { MachineList } from "../records/machine-list";
 import type { MachineQuery } from "../records/machine-query";

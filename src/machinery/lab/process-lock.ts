@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { CancelledError } from "../manager/bounded-call";
+import { CancelledError } from "../manager/within-limit";
 import { MachineryManagerError } from "../errors";
 
 export interface LockOptions {

@@ -1,12 +1,8 @@
 import { MachineryConnectionError } from "../errors";
-
-/** An action was cancelled by who asked for it. */
-export class CancelledError extends Error {
-  override readonly name = "CancelledError";
-}
+import { LimitError, withinLimit } from "./within-limit";
 
 /**
- * Calls something that may hang, and waits no longer than it may take.
+ * Calls something of a machinery that may hang, and waits no longer than it may take.
  *
  * @param what for the message: "state of win10"
  * @param limitMs after which its signal is aborted, and nobody waits for it any more
@@ -20,28 +16,10 @@ export async function callBounded<Result>(
   signal: AbortSignal | undefined,
   call: (signal: AbortSignal) => Promise<Result> | Result,
 ): Promise<Result> {
-  if (signal?.aborted) throw new CancelledError(`${what} was cancelled`);
-  const own = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort: (() => void) | undefined;
-  const bound = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new MachineryConnectionError(`${what}: no answer within ${limitMs / 1000} s`));
-      own.abort();
-    }, limitMs);
-    onAbort = () => {
-      reject(new CancelledError(`${what} was cancelled`));
-      own.abort();
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-  });
   try {
-    // A call that fails after it was given up is nobody's any more.
-    const result = Promise.resolve().then(() => call(own.signal));
-    result.catch(() => undefined);
-    return await Promise.race([result, bound]);
-  } finally {
-    clearTimeout(timer);
-    if (onAbort) signal?.removeEventListener("abort", onAbort);
+    return await withinLimit(what, limitMs, signal, call);
+  } catch (error) {
+    if (!(error instanceof LimitError)) throw error;
+    throw new MachineryConnectionError(`${what}: no answer within ${limitMs / 1000} s`);
   }
 }

@@ -10,7 +10,8 @@ import type { Machine } from "../records/machine";
 import type { MachineStatus } from "../records/machine-state";
 import { type ActionLimits, type ActionName, ACTIONS } from "./action";
 import type { ActionResult } from "./action-result";
-import { callBounded, CancelledError } from "./bounded-call";
+import { callBounded } from "./bounded-call";
+import { CancelledError } from "./within-limit";
 import { HandlePausedError, StateTimeoutError, waitForState } from "./wait-for-state";
 
 export interface ActionRequest {

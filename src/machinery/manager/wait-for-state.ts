@@ -3,7 +3,8 @@ import { CuckooMachineError, MachineryError } from "../errors";
 import type { Machinery } from "../machinery";
 import type { Machine } from "../records/machine";
 import type { MachineState, MachineStatus } from "../records/machine-state";
-import { callBounded, CancelledError } from "./bounded-call";
+import { callBounded } from "./bounded-call";
+import { CancelledError } from "./within-limit";
 import { readStatus, STATE_LIMIT_MS } from "./read-status";
 
 /** A machine did not get into a state in time. */
