@@ -65,11 +65,15 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "./guest/processes";
+export { type ProcessSearch, type ProcessSearchOptions, searchProcess } from "./guest/search-process";
 export type { SystemCallEntry } from "./guest/system-call-entry";
 export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
+export { BytePattern } from "./memory/search/byte-pattern";
+export type { SearchPattern } from "./memory/search/search-pattern";
+export { compileExpression, TextPattern } from "./memory/search/text-pattern";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";

@@ -5,7 +5,7 @@ import type { Ram } from "./ram";
 export interface PageRun {
   /** Virtual. */
   readonly address: bigint;
-  /** In bytes: a multiple of 4 KiB. */
+  /** In bytes: a multiple of 4 KiB; 0 now and then, so that whoever takes them gets a word in. */
   readonly size: number;
   /**
    * The machine's memory, zero-copy. Undefined for pages that the page table knows, but that are not in RAM: swapped out, about to
@@ -21,6 +21,8 @@ const LARGE = 0x80;
 const FORBIDDEN = 0x100;
 const TWO_32 = 0x1_0000_0000;
 const HIGH_ADDRESS = 0xfffff;
+/** A word now and then where there is nothing but empty tables: those of a hostile guest are many. */
+const TABLES_FOR_A_WORD = 256;
 /** Long runs are cut, so that whoever takes them gets a word in. */
 const LONGEST_RUN = 4 * 1024 * 1024;
 
@@ -94,7 +96,8 @@ export class ResidentPages {
         continue;
       }
       if (run) yield* this.#toRuns(base, run);
-      run = next;
+      run = next.count > 0 ? next : undefined;
+      if (!run) yield { address: base + BigInt(next.page) * 0x1000n, size: 0, bytes: undefined };
     }
     if (run) yield* this.#toRuns(base, run);
   }
@@ -115,7 +118,7 @@ export class ResidentPages {
   }
 
   *#descend(table: number, level: number, tableFirst: number, first: number, end: number): Iterable<Stretch> {
-    this.#tables++;
+    if (++this.#tables % TABLES_FOR_A_WORD === 0) yield { page: Math.max(first, tableFirst), physical: -1, count: 0 };
     const span = this.#entries ** (level - 1);
     const from = Math.max(0, Math.floor((first - tableFirst) / span));
     for (let index = from; index < this.#entries; index++) {
@@ -171,5 +174,6 @@ export class ResidentPages {
 
 function isContinued(run: Stretch, next: Stretch): boolean {
   if (run.page + run.count !== next.page || run.count + next.count > LONGEST_RUN / PAGE) return false;
+  if (next.count === 0) return false;
   return next.physical < 0 ? run.physical < 0 : run.physical + run.count * PAGE === next.physical;
 }

@@ -4,9 +4,11 @@
  *   keeper NAME MEGABYTES
  *
  * Prints "rebox-guest: keeper.<place>=<address>" for each, then "keeper.<NAME>=<own pid>". The words are "rebox-", the place, and
- * "-canary"; MEGABYTES of numbers fill memory beside them. With "brief" as its NAME it ends after a moment.
+ * "-canary"; MEGABYTES of numbers fill memory beside them. Then it creates
+ * /tmp/NAME-ready. With "brief" as its NAME it ends after a moment.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +54,7 @@ static void keep(char *at, const char *place)
 int main(int argc, char **argv)
 {
     size_t megabytes = argc > 2 ? (size_t)atol(argv[2]) : 0;
-    char *area, *bulk;
+    char *area, *bulk, path[64];
     uint64_t number = 88172645463325252ULL;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -88,6 +90,8 @@ int main(int argc, char **argv)
         memcpy(bulk + at, &number, sizeof(number));
     }
     printf("rebox-guest: keeper.%s=%d\n", argv[1], getpid());
+    snprintf(path, sizeof(path), "/tmp/%s-ready", argv[1]);
+    close(open(path, O_WRONLY | O_CREAT, 0600));
     if (strcmp(argv[1], "brief") == 0) {
         usleep(300000);
         return 0;
