@@ -15,6 +15,7 @@ import { PageCache } from "./page-cache";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
 import type { SocketFacts } from "./socket-facts";
+import { findSocketOwners } from "./socket-owners";
 import { listSockets } from "./socket-tables";
 import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./struct-view";
 import { TaskReader } from "./task-reader";
@@ -85,6 +86,17 @@ export class LinuxGuest {
    */
   getSockets(): SocketFacts[] {
     return listSockets(this.kernel);
+  }
+
+  /**
+   * Finds which processes have which sockets open.
+   *
+   * @param processes those that are asked about; all by default
+   * @returns by the address of the socket, the kaddr of what getSockets() gives
+   * @throws KernelDataError when a table of open files is damaged
+   */
+  getSocketOwners(processes = this.getProcessList()): Map<bigint, readonly LinuxProcess[]> {
+    return findSocketOwners(this.kernel, processes);
   }
 
   /**
