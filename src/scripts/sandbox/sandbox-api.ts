@@ -63,6 +63,7 @@ export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
+  ...["Investigation", "PersistentInvestigation", "UsageShown", "registerInvestigation", "z"],
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
   ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
   ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],
