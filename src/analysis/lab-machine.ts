@@ -73,7 +73,7 @@ export class LabMachine implements LeasedMachine {
     await this.#request("restoreStart", { signal });
     if (!(machinery instanceof ReboxMachinery)) return;
     this.#log = new EngineLog(join(getMachineFolder(this.lab.folder, this.name), "events.jsonl"), addEvent);
-    this.#guest = new EngineGuest(await machinery.openShell(this.#machine));
+    this.#guest = new EngineGuest(() => machinery.openShell(this.#machine));
     for (const script of scripts) await this.#guest.command(`import ${quote(script)}`, signal);
   }
 

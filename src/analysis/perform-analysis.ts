@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { AuxiliaryCatalog } from "../auxiliary/auxiliary-catalog";
 import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
+import { getAuxiliaryPlaces } from "../auxiliary/auxiliary-places";
 import { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
-import { findProjectFolder } from "../engine/project-folder";
 import { Lab } from "../machinery/lab/lab";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { AnalysisJournal } from "./analysis-journal";
@@ -117,10 +117,11 @@ function makeAuxiliary(
   signal: AbortSignal,
 ): AuxiliaryRunner {
   const { id, target, options } = entry;
+  const { folders, config, configurations } = getAuxiliaryPlaces(labFolder);
   return new AuxiliaryRunner({
-    catalog: new AuxiliaryCatalog([findProjectFolder(), labFolder].map((each) => join(each, "modules/auxiliary"))),
-    config: AuxiliaryConfig.load(join(labFolder, "conf/auxiliary.conf")),
-    configurations: join(labFolder, "data/auxiliary"),
+    catalog: new AuxiliaryCatalog(folders),
+    config: AuxiliaryConfig.load(config),
+    configurations,
     run: {
       ...{ id, folder: journal.folder, target, options, signal },
       addEvent: (type, facts) => journal.addEvent(type, facts),
