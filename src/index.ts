@@ -37,6 +37,7 @@ export type { LinuxProcess } from "./guest/linux/linux-process";
 export type { Mapping } from "./guest/linux/memory-map";
 export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
+export type { NetworkNeighbour } from "./guest/linux/neighbours";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";
@@ -65,11 +66,15 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "./guest/processes";
+export { type ProcessSearch, type ProcessSearchOptions, searchProcess } from "./guest/search-process";
 export type { SystemCallEntry } from "./guest/system-call-entry";
 export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
+export { BytePattern } from "./memory/search/byte-pattern";
+export type { SearchPattern } from "./memory/search/search-pattern";
+export { compileExpression, TextPattern } from "./memory/search/text-pattern";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";
