@@ -91,6 +91,14 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { Investigation, type Findings } from "./investigation/investigation";
+export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";
+export type * from "./investigation/investigation-module";
+export { registerInvestigation } from "./investigation/investigation-registry";
+export type { InvestigationResult } from "./investigation/investigation-result";
+export { PersistentInvestigation } from "./investigation/persistent-investigation";
+export { UsageShown } from "./investigation/usage-shown";
+export { z } from "zod";
 export { config } from "./config/schema/settings";
 export type { SettingsOf, SettingsSchema } from "./config/schema/setting";
 export { CuckooMachinery } from "./machinery/cuckoo-machinery";

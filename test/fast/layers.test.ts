@@ -19,6 +19,7 @@ const LAYERS = [
   "guest-events",
   "volatility",
   "scripts",
+  "investigation",
   "commands",
   "shell",
   "ui",
