@@ -36,6 +36,7 @@ export type { LinuxProcess } from "./guest/linux/linux-process";
 export type { Mapping } from "./guest/linux/memory-map";
 export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
+export type { NetworkAddress, NetworkInterface } from "./guest/linux/network-interfaces";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";

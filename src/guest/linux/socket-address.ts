@@ -1,3 +1,4 @@
+import { formatIpv4, formatIpv6 } from "./ip-address";
 import type { LinuxKernel } from "./linux-kernel";
 import type { StructCursor } from "./struct-cursor";
 
@@ -39,22 +40,11 @@ export function readSocketEnds(kernel: LinuxKernel, family: string, common: Stru
 }
 
 function readInet(kernel: LinuxKernel, address: bigint): string {
-  return [...kernel.memory.read(address, 4)].join(".");
+  return formatIpv4(kernel.memory.read(address, 4));
 }
 
-/** RFC 5952: lower case, no leading zeros, the longest run of zeros as "::". */
 function readInet6(kernel: LinuxKernel, address: bigint): string {
-  const bytes = kernel.memory.read(address, 16);
-  if (bytes.subarray(0, 12).equals(Buffer.from("00000000000000000000ffff", "hex"))) {
-    return `::ffff:${[...bytes.subarray(12)].join(".")}`;
-  }
-  const text = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(":");
-  const runs = [...text.matchAll(/\b0(?::0)+\b/g)].toSorted((a, b) => b[0].length - a[0].length);
-  const longest = runs[0];
-  if (!longest) return text;
-  const before = text.slice(0, longest.index).replace(/:$/, "");
-  const after = text.slice(longest.index + longest[0].length).replace(/^:/, "");
-  return `${before}::${after}`;
+  return formatIpv6(kernel.memory.read(address, 16));
 }
 
 /** Reads what a unix socket is bound to: a path, "@" and an abstract name, or nothing. */
