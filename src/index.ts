@@ -38,6 +38,7 @@ export type { Mapping } from "./guest/linux/memory-map";
 export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
 export type { NetworkNeighbour } from "./guest/linux/neighbours";
+export type { NetworkAddress, NetworkInterface } from "./guest/linux/network-interfaces";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";
