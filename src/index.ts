@@ -73,6 +73,7 @@ export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
+export { callWithin } from "./memory/search/cut-off";
 export { BytePattern } from "./memory/search/byte-pattern";
 export type { SearchPattern } from "./memory/search/search-pattern";
 export { compileExpression, TextPattern } from "./memory/search/text-pattern";
@@ -92,6 +93,8 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { type FlagKind, parseFlags } from "./investigation/command-flags";
+export { formatDuration, parseDuration } from "./investigation/go-duration";
 export { Investigation, type Findings } from "./investigation/investigation";
 export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";
 export type * from "./investigation/investigation-module";

@@ -61,7 +61,8 @@ export const OWN: readonly string[] = [
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
-  ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
+  ...["BytePattern", "TextPattern", "callWithin", "compileExpression", "searchProcess"],
+  ...["formatDuration", "parseDuration", "parseFlags"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
   ...["Investigation", "PersistentInvestigation", "UsageShown", "registerInvestigation", "z"],
