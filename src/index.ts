@@ -16,6 +16,15 @@ export { type CallbackStatistics, listCallbacks } from "./callbacks/list-callbac
 export { TranslationBlock } from "./callbacks/translation-block";
 export { TriggerError } from "./callbacks/trigger-error";
 export type { TriggerValue } from "./callbacks/triggers";
+export { DiskError } from "./disks/disk-error";
+export {
+  getFilesystems,
+  type GuestDirectoryEntry,
+  type GuestFileSystem,
+  openGuestPath,
+  type OpenGuestPathOptions,
+} from "./disks/file-systems";
+export { GuestFile } from "./disks/guest-file";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";

@@ -13,7 +13,7 @@ const DIRECTORIES = ["bin", "dev", "lib", "lib64", "modules", "proc", "sys", "ta
  * Builds the guest's initramfs from busybox and native/guest.
  * @param {import("./task.mjs").Task} task
  * @param {"amd64" | "i386"} architecture of the kernel and all programs
- * @param {{name: string, content: Buffer, isNeeded: boolean}[]} modules of the guest's kernel, in the order in which they must
+ * @param {{name: string, content: Buffer, use: string}[]} modules of the guest's kernel, in the order in which they must
  *   be loaded
  * @returns {Promise<{archive: Buffer, busybox: string}>} the compressed archive and busybox' version
  */
@@ -38,8 +38,9 @@ export async function guestInitramfs(task, architecture, modules) {
   }
   for (const { name, content } of modules) archive.file(`modules/${name}.ko`, content);
   const list = (names) => Buffer.from(names.map(({ name }) => `${name}\n`).join(""));
-  archive.file("modules/order", list(modules.filter(({ isNeeded }) => isNeeded)));
-  archive.file("modules/spare", list(modules.filter(({ isNeeded }) => !isNeeded)));
+  archive.file("modules/order", list(modules.filter(({ use }) => use === "network")));
+  archive.file("modules/spare", list(modules.filter(({ use }) => use === "spare")));
+  archive.file("modules/disk", list(modules));
   archive.file("banner", readFileSync(join(places.nativeGuest, "banner")));
   archive.file("init", readFileSync(join(places.nativeGuest, "init")), { executable: true });
   return { archive: gzipSync(archive.toBuffer(), { level: 9 }), busybox: await found.field("Version") };

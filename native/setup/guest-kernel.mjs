@@ -43,14 +43,15 @@ const NETWORK_MODULES = [
 ];
 // For loading and unloading: one that needs no other, and one that needs several.
 const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"];
+const BLOCK_MODULE = "virtio_blk";
 
 /**
  * Loads a guest kernel.
  * @param {import("./task.mjs").Task} task
  * @param {string} name a Debian package as name[:architecture][/release], or the path of a .deb or of a vmlinuz
  * @returns {Promise<{kernel: string, version: string, release: string, architecture: string, image: Buffer,
- *   systemMap?: Buffer, modules: {name: string, content: Buffer, isNeeded: boolean}[]}>} isNeeded: to be loaded, in this order,
- *   for a network card
+ *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: "network" | "disk" | "spare"}[]}>} those for a network card are
+ *   to be loaded in this order; a disk needs them too, and what is spare
  */
 export async function guestKernel(task, name) {
   if (!isPath(name)) return fromPackages(task, await DebianPackage.allNamed(task, name));
@@ -79,7 +80,7 @@ function isPath(name) {
 }
 
 async function fromPackages(task, packages) {
-  const found = await kernelFiles(task, packages, [...NETWORK_MODULES, ...SPARE_MODULES]);
+  const found = await kernelFiles(task, packages, [...NETWORK_MODULES, BLOCK_MODULE, ...SPARE_MODULES]);
   if (found.image === undefined) {
     throw new SetupError(`${packages[0].path} holds no vmlinuz: name a linux-image-* package`);
   }
@@ -89,10 +90,15 @@ async function fromPackages(task, packages) {
     release: releaseOf(found.image, packages[0].path),
     architecture: architectureOf(found.image),
     image: found.image,
-    modules: found.modules.map((module) => ({ ...module, isNeeded: NETWORK_MODULES.includes(module.name) })),
+    modules: found.modules.map((module) => ({ ...module, use: useOf(module.name) })),
     // Debian's is a single line that says where the real one is.
     ...(found.systemMap && found.systemMap.length > 4096 ? { systemMap: found.systemMap } : {}),
   };
+}
+
+function useOf(name) {
+  if (name === BLOCK_MODULE) return "disk";
+  return NETWORK_MODULES.includes(name) ? "network" : "spare";
 }
 
 /** Reads the release from the header of an x86 kernel image (Documentation/arch/x86/boot.rst in Linux's source). */

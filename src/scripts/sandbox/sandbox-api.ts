@@ -56,6 +56,7 @@ export const OWN: readonly string[] = [
   ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
   ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
   ...["VolatilityError", "volatility"],
+  ...["DiskError", "GuestFile", "getFilesystems", "openGuestPath"],
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
