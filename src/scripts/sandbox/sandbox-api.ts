@@ -62,6 +62,8 @@ export const OWN: readonly string[] = [
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
+  // For investigation modules, which are trusted.
+  ...["FileSearch", "GuestFiles", "compilePattern", "printDuration", "printMode", "printTime", "searchFiles"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
