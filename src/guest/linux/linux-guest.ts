@@ -12,6 +12,7 @@ import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
 import { readModuleTypes } from "./module-types";
 import { listNetworkInterfaces, type NetworkInterface } from "./network-interfaces";
+import { listNeighbours, type NetworkNeighbour } from "./neighbours";
 import { PageCache } from "./page-cache";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
@@ -100,6 +101,16 @@ export class LinuxGuest {
   /** The guest's host name, that of its first UTS namespace. @throws KernelDataError */
   get hostName(): string {
     return readHostName(this.kernel);
+  }
+
+  /**
+   * Lists the machines that the guest knows on its own links, in all network namespaces: the kernel's tables for ARP and for
+   * IPv6's neighbour discovery.
+   *
+   * @throws KernelDataError when a table is damaged
+   */
+  getNeighbours(): NetworkNeighbour[] {
+    return listNeighbours(this.kernel);
   }
 
   /** Reads the kernel's log, oldest record first. @throws KernelDataError */

@@ -56,11 +56,15 @@ export const OWN: readonly string[] = [
   ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
   ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
   ...["VolatilityError", "volatility"],
+  ...["DiskError", "GuestFile", "getFilesystems", "openGuestPath"],
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
+  ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
+  // For investigation modules, which are trusted.
+  ...["FileSearch", "GuestFiles", "compilePattern", "printDuration", "printMode", "printTime", "searchFiles"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
   ...["Investigation", "PersistentInvestigation", "UsageShown", "registerInvestigation", "z"],
