@@ -17,6 +17,20 @@ export { TranslationBlock } from "./callbacks/translation-block";
 export { TriggerError } from "./callbacks/trigger-error";
 export type { TriggerValue } from "./callbacks/triggers";
 export type { GuestObserver } from "./commands/guest-observer";
+export { DiskError } from "./disks/disk-error";
+export {
+  getFilesystems,
+  type GuestDirectoryEntry,
+  type GuestFileSystem,
+  openGuestPath,
+  type OpenGuestPathOptions,
+} from "./disks/file-systems";
+export { GuestFile } from "./disks/guest-file";
+export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/guest-files";
+export { compilePattern } from "./disks/search/file-pattern";
+export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
+export { printDuration, printMode, printTime } from "./disks/search/go-text";
+export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";

@@ -45,14 +45,15 @@ const NETWORK_MODULES = [
 const DISC_MODULES = ["scsi_common", "scsi_mod", "cdrom", "sr_mod", "libata", "ata_piix"];
 // For loading and unloading: one that needs no other, and one that needs several.
 const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"];
+const BLOCK_MODULE = "virtio_blk";
 
 /**
  * Loads a guest kernel.
  * @param {import("./task.mjs").Task} task
  * @param {string} name a Debian package as name[:architecture][/release], or the path of a .deb or of a vmlinuz
  * @returns {Promise<{kernel: string, version: string, release: string, architecture: string, image: Buffer,
- *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: string}[]}>} use: "order" for a network card and "disc" for
- *   a CD drive, each to be loaded in this order; "spare" for loading and unloading
+ *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: "network" | "disc" | "disk" | "spare"}[]}>} each use to be loaded
+ *   in this order; a disk needs those of the network and the spare ones too
  */
 export async function guestKernel(task, name) {
   if (!isPath(name)) return fromPackages(task, await DebianPackage.allNamed(task, name));
@@ -81,7 +82,8 @@ function isPath(name) {
 }
 
 async function fromPackages(task, packages) {
-  const found = await kernelFiles(task, packages, [...NETWORK_MODULES, ...DISC_MODULES, ...SPARE_MODULES]);
+  const names = [...NETWORK_MODULES, ...DISC_MODULES, BLOCK_MODULE, ...SPARE_MODULES];
+  const found = await kernelFiles(task, packages, names);
   if (found.image === undefined) {
     throw new SetupError(`${packages[0].path} holds no vmlinuz: name a linux-image-* package`);
   }
@@ -98,8 +100,9 @@ async function fromPackages(task, packages) {
 }
 
 function useOf(name) {
-  if (NETWORK_MODULES.includes(name)) return "order";
-  return DISC_MODULES.includes(name) ? "disc" : "spare";
+  if (NETWORK_MODULES.includes(name)) return "network";
+  if (DISC_MODULES.includes(name)) return "disc";
+  return name === BLOCK_MODULE ? "disk" : "spare";
 }
 
 /** Reads the release from the header of an x86 kernel image (Documentation/arch/x86/boot.rst in Linux's source). */

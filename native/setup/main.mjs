@@ -7,6 +7,7 @@ import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
 import { aptStep, labStep, TEST_PACKAGES } from "./steps/apt.mjs";
 import { drgnStep } from "./steps/drgn.mjs";
+import { ext4Step } from "./steps/ext4.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
@@ -32,7 +33,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     (name) => name !== kernel && !isSkippedKernel(name),
   );
   const testGuests = [...others.map((name) => optional(guestStep(name))), ...profileSteps(others), optional(labStep())];
-  const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
+  const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), ext4Step(), typescriptStep(), ...guests];
   const plans = {
     demo: [aptStep(), ...building],
     test: [aptStep(TEST_PACKAGES), ...building, ...testGuests, optional(volatilityStep())],
@@ -44,6 +45,7 @@ function stepsFor({ for: purpose, only, kernel }) {
       firmwareStep(),
       qemuStep({ sanitize: true }),
       addonStep({ sanitize: true }),
+      ext4Step(),
       typescriptStep(),
       ...guests,
       ...testGuests,

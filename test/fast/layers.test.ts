@@ -14,6 +14,7 @@ const LAYERS = [
   "symbols",
   "engine",
   "guest",
+  "disks",
   "callbacks",
   "breakpoints",
   "guest-events",

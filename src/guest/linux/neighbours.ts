@@ -1,8 +1,7 @@
-import { formatIpv4, formatIpv6 } from "./ip-address";
 import { KernelDataError } from "./kernel-data-error";
 import { walkHashChain } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
-
+import { formatInet, formatInet6 } from "./socket-address";
 import type { StructCursor } from "./struct-cursor";
 
 const WHAT = "a table of neighbours";
@@ -105,7 +104,7 @@ function readNeighbour(kernel: LinuxKernel, address: bigint, family: NetworkNeig
     const key = neighbour.addressOf("primary_key");
     return {
       family,
-      address: family === "inet" ? formatIpv4(kernel.memory.read(key, 4)) : formatIpv6(kernel.memory.read(key, 16)),
+      address: family === "inet" ? formatInet(kernel.memory.read(key, 4)) : formatInet6(kernel.memory.read(key, 16)),
       mac: Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":"),
       state,
       device: device.text(NAME_SIZE, "name"),

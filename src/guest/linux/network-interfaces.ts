@@ -1,4 +1,4 @@
-import { formatIpv4, formatIpv6 } from "./ip-address";
+import { formatInet, formatInet6 } from "./socket-address";
 import { KernelDataError } from "./kernel-data-error";
 import { walkList } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
@@ -108,7 +108,7 @@ function readInetAddresses(kernel: LinuxKernel, device: StructCursor, budget: Bu
   while (entry) {
     spend(budget, entry.address);
     const bytes = kernel.memory.read(entry.addressOf("ifa_local"), 4);
-    addresses.push({ family: "inet", address: formatIpv4(bytes), prefixLength: entry.number("ifa_prefixlen") });
+    addresses.push({ family: "inet", address: formatInet(bytes), prefixLength: entry.number("ifa_prefixlen") });
     entry = entry.follow("ifa_next");
   }
   return addresses;
@@ -124,7 +124,7 @@ function readInet6Addresses(kernel: LinuxKernel, device: StructCursor, budget: B
     spend(budget, at);
     const entry = kernel.at("inet6_ifaddr", at);
     const bytes = kernel.memory.read(entry.addressOf("addr"), 16);
-    addresses.push({ family: "inet6", address: formatIpv6(bytes), prefixLength: entry.number("prefix_len") });
+    addresses.push({ family: "inet6", address: formatInet6(bytes), prefixLength: entry.number("prefix_len") });
   }
   return addresses;
 }

@@ -56,6 +56,7 @@ export const OWN: readonly string[] = [
   ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
   ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
   ...["VolatilityError", "volatility"],
+  ...["DiskError", "GuestFile", "getFilesystems", "openGuestPath"],
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
@@ -63,6 +64,8 @@ export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   ...["BytePattern", "TextPattern", "callWithin", "compileExpression", "searchProcess"],
   ...["formatDuration", "parseDuration", "parseFlags"],
+  // For investigation modules, which are trusted.
+  ...["FileSearch", "GuestFiles", "compilePattern", "printDuration", "printMode", "printTime", "searchFiles"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
   ...["Investigation", "PersistentInvestigation", "UsageShown", "registerInvestigation", "z"],
