@@ -124,7 +124,7 @@ class Netstat extends Investigation<Parameters, Elements, Statistics> {
   }
 
   paramsParser(args: readonly string[]): Parameters {
-    const kinds = Object.fromEntries(Object.keys(FLAGS).map((name) => [name, "list" as const]));
+    const kinds = Object.fromEntries(Object.keys(FLAGS).map((name) => [name, "texts" as const]));
     const { namespaces = false, ...given } = parseFlags(args, { ...kinds, namespaces: "switch" }, HELP);
     const lists = Object.entries(given).map(([flag, values]) => [FLAGS[flag] as Kind, values]);
     return this.accept({ ...Object.fromEntries(lists), namespaces });
@@ -279,8 +279,8 @@ function compileNetwork(text: string): (address: string) => boolean {
   }
   const list = new BlockList();
   list.addSubnet(address, length === undefined ? bits : Number(length), version === 4 ? "ipv4" : "ipv6");
-  // An IPv4 address within a socket of IPv6, "::ffff:10.0.0.1", counts as one of IPv4.
-  return (other) => list.check(other, other.includes(":") ? "ipv6" : "ipv4");
+  // An IPv4 address within a socket of IPv6, "::ffff:10.0.0.1", counts as one of IPv4, too; no other is of both.
+  return (other) => (other.includes(":") ? list.check(other, "ipv6") : version === 4 && list.check(other, "ipv4"));
 }
 
 function readPort(text: string): number {
