@@ -68,7 +68,7 @@ export const TRUSTED_ONLY: readonly string[] = [
   ...["FileSearch", "GuestFiles", "compilePattern", "printDuration", "printMode", "printTime", "searchFiles"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
-  ...["Investigation", "PersistentInvestigation", "UsageShown", "registerInvestigation", "z"],
+  ...["Investigation", "PersistentInvestigation", "UsageShown", "parseFlags", "registerInvestigation", "z"],
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
   ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
   ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],
