@@ -107,7 +107,6 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
-export { type FlagKind, type Flags, parseFlags } from "./investigation/parse-flags";
 export { formatDuration, parseDuration } from "./investigation/go-duration";
 export { Investigation, type Findings } from "./investigation/investigation";
 export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";

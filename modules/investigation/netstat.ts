@@ -90,12 +90,10 @@ class Netstat extends Investigation<Parameters, Elements, Statistics> {
     }
   }
 
-  protected async investigate(): Promise<Findings<Elements, Statistics>> {
+  protected investigate(): Findings<Elements, Statistics> {
     const startMs = performance.now();
     const guest = this.context.getGuest();
-    const { elements, examined, errors } = await this.context.whilePaused(() =>
-      new Look(guest, this.parameters).look(),
-    );
+    const { elements, examined, errors } = this.context.atOneMoment(() => new Look(guest, this.parameters).look());
     const totalhits = KINDS.flatMap((kind) => Object.values(elements[kind] ?? {})).reduce(
       (sum, found) => sum + found.length,
       0,

@@ -321,7 +321,7 @@ for (const kit of listKits()) {
         const keeper = run.truth.get("keeper.keeper");
         const resident = Number(/^RssAnon:\s+(\d+) kB$/m.exec(report.text(`/proc/${keeper}/status`))![1]) * 1024;
         assert.ok(statistics.memoryread > resident, `${statistics.memoryread} of ${resident}`);
-        assert.ok(statistics.stoodstillms > 0 && statistics.processcount > 10, JSON.stringify(statistics));
+        assert.ok(statistics.pausedms > 0 && statistics.processcount > 10, JSON.stringify(statistics));
       });
 
       test("no answer holds what was found in memory: only what was asked for, and where it is", () => {

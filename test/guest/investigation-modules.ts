@@ -42,8 +42,9 @@ export async function loadModule(folder: string, name: string): Promise<Investig
 }
 
 async function ask(module: InvestigationModule, { parameters, isPrivate }: Question): Promise<Answer> {
-  const { TestContext } = await import("./investigation-context.js");
-  const context = new TestContext(new AbortController().signal);
+  const { GuestContext } = await import("../../src/investigation/guest-context.js");
+  const listener = { log: () => undefined, alert: () => undefined };
+  const context = new GuestContext(new AbortController().signal, listener, 60_000);
   const run = module.newRun!(context) as InvestigationRun;
   const startMs = performance.now();
   const text = await run.run(input(JSON.stringify({ class: "parameters", parameters })));

@@ -63,7 +63,7 @@ export const OWN: readonly string[] = [
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   ...["BytePattern", "TextPattern", "callWithin", "compileExpression", "searchProcess"],
-  ...["formatDuration", "parseDuration", "parseFlags"],
+  ...["formatDuration", "parseDuration"],
   // For investigation modules, which are trusted.
   ...["FileSearch", "GuestFiles", "compilePattern", "printDuration", "printMode", "printTime", "searchFiles"],
   // For modules of the lab, which are trusted.
