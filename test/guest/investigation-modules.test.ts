@@ -12,6 +12,13 @@ const one = (module: string, parameters: unknown): Question => ({ module, parame
 const hex = (text: string): string => Buffer.from(text).toString("hex");
 const WORDS = ["within", "across", "first", "hidden", "holed"];
 
+/** The last one's string stands on two sides of a hole, and nowhere else. */
+const RULES = `
+rule two_places { strings: $within = "rebox-within-canary" $across = /rebox-acr[a-z]+-can.ry/ condition: all of them }
+rule nowhere { strings: $a = "this is nowhere" condition: $a }
+rule hole { strings: $a = /rebox-hol[\\x00-\\xff]{0,5000}ed-canary/ condition: $a }
+`;
+
 const QUESTIONS: Readonly<Record<string, Question>>[] = [
   {
     // In it, all answers must still hold: nothing has been waited for since the guest's report.
@@ -53,6 +60,11 @@ const QUESTIONS: Readonly<Record<string, Question>>[] = [
     libraryAndName: memory({ libraries: ["libgreeting"], names: ["/keeper$"], options: { matchall: true } }),
     anyOf: memory({ libraries: ["libgreeting"], names: ["/keeper$", "/nobody$"] }),
     failures: memory({ bytes: [hex("nothing at all")], options: { logfailures: true } }),
+  },
+  {
+    rules: one("yara", { rules: RULES }),
+    rulesByName: one("yara", { rules: RULES, names: ["/greeter$"] }),
+    brokenRules: one("yara", { rules: "rule broken { strings: $a = condition: true }" }),
   },
   { clock: one("timedrift", {}), within: one("timedrift", { drift: "1h" }) },
   Object.fromEntries(
@@ -328,6 +340,31 @@ for (const kit of listKits()) {
         for (const [key, { text }] of Object.entries(run.answers)) {
           assert.ok(!/rebox-[a-z]+-canary/.test(text), key);
         }
+      });
+
+      test("yara: rules are found with the places of their strings, and nothing that lies across a hole", () => {
+        const { elements, statistics, lines } = get("rules");
+        const keeper = Number(run.truth.get("keeper.keeper"));
+        assert.deepEqual(elements, [
+          {
+            rule: "two_places",
+            process: { name: "/bin/keeper", pid: keeper },
+            matches: [
+              { string: "$within", address: run.truth.get("keeper.within"), length: "rebox-within-canary".length },
+              { string: "$across", address: run.truth.get("keeper.across"), length: "rebox-across-canary".length },
+            ],
+          },
+        ]);
+        assert.ok(statistics.processcount > 10 && statistics.memoryread > 1 << 20, JSON.stringify(statistics));
+        assert.equal(
+          lines[0],
+          `two_places matches /bin/keeper (${keeper}): $within at ${run.truth.get("keeper.within")}, $across at ${run.truth.get("keeper.across")}`,
+        );
+        assert.deepEqual(get("rulesByName").elements, []);
+        assert.equal(get("rulesByName").statistics.processcount, 1);
+        const broken = run.answers.brokenRules!;
+        assert.equal(broken.success, false);
+        assert.match(broken.errors![0]!, /^yara: .*rules\(1\): .*syntax error/);
       });
 
       test("timedrift: the time is the guest's own, and within an hour of this machine's", () => {
