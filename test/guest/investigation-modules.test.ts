@@ -55,6 +55,8 @@ const QUESTIONS: Readonly<Record<string, Question>>[] = [
       bytes: [hex("rebox-holed-canary"), hex("box-across-can")],
       contents: ["rebox-h[a-z]+-canary", "nothing (like|as) this"],
     }),
+    // What follows in memory is not to be in the answer.
+    part: memory({ bytes: [hex("rebox-wi")], contents: ["rebox-w.", "ebox-a[a-z]"] }),
     expressions: memory({ contents: ["(?i)REBOX-ACROSS-CAN[[:alpha:]]RY"], options: { matchall: true } }),
     libraries: memory({ libraries: ["/libgreeting\\.so\\.1$"], options: { matchall: true } }),
     libraryAndName: memory({ libraries: ["libgreeting"], names: ["/keeper$"], options: { matchall: true } }),
@@ -337,8 +339,10 @@ for (const kit of listKits()) {
       });
 
       test("no answer holds what was found in memory: only what was asked for, and where it is", () => {
+        assert.equal(get("part").foundanything, true);
         for (const [key, { text }] of Object.entries(run.answers)) {
           assert.ok(!/rebox-[a-z]+-canary/.test(text), key);
+          if (key === "part") assert.ok(!/thin|cross|canary/.test(text) && !text.includes(hex("thin")), text);
         }
       });
 
