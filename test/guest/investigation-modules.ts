@@ -41,13 +41,14 @@ export async function loadModule(folder: string, name: string): Promise<Investig
   return found;
 }
 
-async function ask(module: InvestigationModule, { parameters, isPrivate }: Question): Promise<Answer> {
+async function ask(module: InvestigationModule, { parameters, words, isPrivate }: Question): Promise<Answer> {
   const { GuestContext } = await import("../../src/investigation/guest-context.js");
   const listener = { log: () => undefined, alert: () => undefined };
   const context = new GuestContext(new AbortController().signal, listener, 60_000);
   const run = module.newRun!(context) as InvestigationRun;
+  const given = words ? module.newRun!(context).paramsParser!(words) : parameters;
   const startMs = performance.now();
-  const text = await run.run(input(JSON.stringify({ class: "parameters", parameters })));
+  const text = await run.run(input(JSON.stringify({ class: "parameters", parameters: given })));
   const tookMs = performance.now() - startMs;
   const at = Date.now();
   const plain = decodeResult(text);

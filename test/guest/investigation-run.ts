@@ -10,7 +10,9 @@ const MODULES = resolve(__dirname, "../../../../modules/investigation");
 /** A question to a module, by a name of the test's. */
 export interface Question {
   readonly module: string;
-  readonly parameters: unknown;
+  readonly parameters?: unknown;
+  /** In their place, words of a command line. */
+  readonly words?: readonly string[];
   /** The answer is masked, as privacy mode does it. */
   readonly isPrivate?: boolean;
 }
