@@ -5,7 +5,7 @@ import { provideGuestEvents } from "./guest-events/provide-guest-events";
 export type { AnalysisLog } from "./auxiliary/analysis-log";
 export { Auxiliary, type OptionValue } from "./auxiliary/auxiliary";
 export { AuxiliaryDisabled } from "./auxiliary/auxiliary-disabled";
-export type { AuxiliaryMachine, AuxiliaryRun, GuestHandle } from "./auxiliary/auxiliary-run";
+export type { AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "./auxiliary/auxiliary-run";
 export { BP } from "./breakpoints/breakpoint";
 export type { BreakpointHit, BreakpointOptions, BreakpointType } from "./breakpoints/breakpoint-types";
 export { CallbackManager } from "./callbacks/callback-manager";
@@ -26,10 +26,10 @@ export {
 } from "./disks/file-systems";
 export { GuestFile } from "./disks/guest-file";
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/guest-files";
-export { compilePattern } from "./disks/search/file-pattern";
 export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
 export { printDuration, printMode, printTime } from "./disks/search/go-text";
 export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";
+export type { GuestObserver } from "./commands/guest-observer";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";
@@ -50,6 +50,7 @@ export type { LinuxProcess } from "./guest/linux/linux-process";
 export type { Mapping } from "./guest/linux/memory-map";
 export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
+export type { NetworkNeighbour } from "./guest/linux/neighbours";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";
@@ -78,11 +79,15 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "./guest/processes";
+export { type ProcessSearch, type ProcessSearchOptions, searchProcess } from "./guest/search-process";
 export type { SystemCallEntry } from "./guest/system-call-entry";
 export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
+export { BytePattern } from "./memory/search/byte-pattern";
+export type { SearchPattern } from "./memory/search/search-pattern";
+export { compileExpression, TextPattern } from "./memory/search/text-pattern";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";
@@ -99,6 +104,14 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { Investigation, type Findings } from "./investigation/investigation";
+export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";
+export type * from "./investigation/investigation-module";
+export { registerInvestigation } from "./investigation/investigation-registry";
+export type { InvestigationResult } from "./investigation/investigation-result";
+export { PersistentInvestigation } from "./investigation/persistent-investigation";
+export { UsageShown } from "./investigation/usage-shown";
+export { z } from "zod";
 export { config } from "./config/schema/settings";
 export type { SettingsOf, SettingsSchema } from "./config/schema/setting";
 export { CuckooMachinery } from "./machinery/cuckoo-machinery";
@@ -118,6 +131,7 @@ export { Machinery, type MachineryCapabilities } from "./machinery/machinery";
 export type { MachineryContext } from "./machinery/machinery-context";
 export type { Machine, MachineFacts } from "./machinery/records/machine";
 export type { MachineState, MachineStatus } from "./machinery/records/machine-state";
+export type { RunEvent } from "./shell/run-feed";
 export { startShell } from "./shell/start-shell";
 export { ScriptError } from "./scripts/script-error";
 export { volatility } from "./volatility/volatility-api";

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { Auxiliary, AuxiliaryDisabled } from "rebox";
+import { Auxiliary, AuxiliaryDisabled, config } from "rebox";
 
 /** tcpdump's usual remarks, which are no errors. */
 const HARMLESS =
@@ -15,19 +15,35 @@ const END_MS = 5_000;
 /** The kernel hands frames over once a second (tcpdump's read timeout); what comes later than that before the end is lost. */
 const LAST_FRAMES_MS = 1_200;
 
-/**
- * Records the machine's network frames with tcpdump, into dump.pcap (CAPE's sniffer, seed 000).
- *
- * Options: tcpdump (/usr/bin/tcpdump), interface, bpf, agent_port (8000; 0: there is no agent), enable_pcap (yes).
- */
-export default class Sniffer extends Auxiliary {
+const SETTINGS = {
+  tcpdump: config.string({ default: "/usr/bin/tcpdump", description: "The program." }),
+  interface: config.string({ required: false, description: "The interface of machines that have none of their own." }),
+  bpf: config.string({
+    ...{ required: false, allowEmpty: true, example: "not arp" },
+    description: "More of tcpdump's expressions; all must hold.",
+  }),
+  agent_port: config.int({
+    ...{ default: 8000, min: 0, max: 65535 },
+    description: "Where an agent in the machine listens; its frames are left out. 0: there is none.",
+  }),
+  enable_pcap: config.boolean({
+    default: true,
+    description: "no: nothing is recorded for an analysis with the option route=none or route=drop.",
+  }),
+};
+
+/** Records the machine's network frames with tcpdump, into dump.pcap (CAPE's sniffer, seed 000). */
+export default class Sniffer extends Auxiliary<typeof SETTINGS> {
+  static override readonly description = "Records the frames of a network interface with tcpdump, into dump.pcap.";
+  static override readonly settings = SETTINGS;
+
   private process: ChildProcess | undefined;
   private ended: Promise<string> | undefined;
   private errors = "";
 
   override async start(): Promise<void> {
     const route = this.run.options.route?.toLowerCase() ?? "";
-    if (this.options.enable_pcap === false && ["none", "drop", "false"].includes(route)) {
+    if (!this.options.enable_pcap && ["none", "drop", "false"].includes(route)) {
       throw new AuxiliaryDisabled(`the route is "${route}", and enable_pcap is off`);
     }
     const command = this.getCommand();
@@ -70,7 +86,7 @@ export default class Sniffer extends Auxiliary {
 
   /** Returns the program and its arguments. */
   private getCommand(): string[] {
-    const program = String(this.options.tcpdump ?? "/usr/bin/tcpdump");
+    const program = this.options.tcpdump;
     try {
       accessSync(program, constants.X_OK);
     } catch {
@@ -83,24 +99,24 @@ export default class Sniffer extends Auxiliary {
     if (this.machine.ip === undefined) throw new Error(`machine ${this.machine.name} has no ip to listen for`);
     const { username, uid } = userInfo();
     const sudo = uid === 0 ? [] : ["sudo", "--non-interactive", "--"];
-    const options = ["-U", "-q", "-s", "0", "-i", String(device), "-n", "-Z", username, "-w", this.file];
+    const options = ["-U", "-q", "-s", "0", "-i", device, "-n", "-Z", username, "-w", this.file];
     return [...sudo, program, ...options, ...this.getFilter(this.machine.ip)];
   }
 
   /** Returns the expression that leaves out what the lab itself exchanges with the machine. */
   private getFilter(ip: string): string[] {
-    const agentPort = Number(this.options.agent_port ?? 8000);
+    const agentPort = this.options.agent_port;
+    const { bpf } = this.options;
     const server = this.machine.resultServer;
     const notTo = (host: string, port: number) => [
       ...["and", "not", "(", "dst", "host", host, "and", "dst", "port", String(port), ")"],
       ...["and", "not", "(", "src", "host", host, "and", "src", "port", String(port), ")"],
     ];
-    const bpf = this.options.bpf;
     return [
       ...["host", ip],
       ...(agentPort === 0 ? [] : notTo(ip, agentPort)),
       ...(server === undefined ? [] : notTo(server.ip, server.port)),
-      ...(bpf === undefined ? [] : ["and", "(", String(bpf), ")"]),
+      ...(bpf === undefined ? [] : ["and", "(", bpf, ")"]),
     ];
   }
 

@@ -41,8 +41,11 @@ const NETWORK_MODULES = [
   ...["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"],
   ...["failover", "net_failover", "virtio_net"],
 ];
+// What a CD drive on QEMU's PC needs, likewise.
+const DISC_MODULES = ["scsi_common", "scsi_mod", "cdrom", "sr_mod", "libata", "ata_piix"];
 // For loading and unloading: one that needs no other, and one that needs several.
 const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"];
+// A disk needs the network card's besides, and what ext4 needs is among the spare ones.
 const BLOCK_MODULE = "virtio_blk";
 
 /**
@@ -50,8 +53,8 @@ const BLOCK_MODULE = "virtio_blk";
  * @param {import("./task.mjs").Task} task
  * @param {string} name a Debian package as name[:architecture][/release], or the path of a .deb or of a vmlinuz
  * @returns {Promise<{kernel: string, version: string, release: string, architecture: string, image: Buffer,
- *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: "network" | "disk" | "spare"}[]}>} those for a network card are
- *   to be loaded in this order; a disk needs them too, and what is spare
+ *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: string}[]}>} use: "order" for a network card, "disc" for a CD
+ *   drive and "disk" for a disk, each to be loaded in this order; "spare" for loading and unloading
  */
 export async function guestKernel(task, name) {
   if (!isPath(name)) return fromPackages(task, await DebianPackage.allNamed(task, name));
@@ -80,7 +83,8 @@ function isPath(name) {
 }
 
 async function fromPackages(task, packages) {
-  const found = await kernelFiles(task, packages, [...NETWORK_MODULES, BLOCK_MODULE, ...SPARE_MODULES]);
+  const names = [...NETWORK_MODULES, ...DISC_MODULES, BLOCK_MODULE, ...SPARE_MODULES];
+  const found = await kernelFiles(task, packages, names);
   if (found.image === undefined) {
     throw new SetupError(`${packages[0].path} holds no vmlinuz: name a linux-image-* package`);
   }
@@ -97,8 +101,9 @@ async function fromPackages(task, packages) {
 }
 
 function useOf(name) {
+  if (NETWORK_MODULES.includes(name)) return "order";
   if (name === BLOCK_MODULE) return "disk";
-  return NETWORK_MODULES.includes(name) ? "network" : "spare";
+  return DISC_MODULES.includes(name) ? "disc" : "spare";
 }
 
 /** Reads the release from the header of an x86 kernel image (Documentation/arch/x86/boot.rst in Linux's source). */

@@ -8,8 +8,12 @@ import { Auxiliary } from "./auxiliary";
 export interface AuxiliaryClass {
   readonly name: string;
   readonly file: string;
-  readonly create: new () => Auxiliary;
+  readonly create: AuxiliaryConstructor;
 }
+
+/** A class that extends Auxiliary. */
+export type AuxiliaryConstructor = (new () => Auxiliary) &
+  Pick<typeof Auxiliary, "description" | "settings" | "isUsual">;
 
 /** An auxiliary module's file that cannot be used. */
 export interface RefusedAuxiliary {
@@ -83,9 +87,9 @@ function nameOf(file: string): string {
   return file.replace(/^.*\//, "").replace(EXTENSION, "");
 }
 
-function findClass(exports: Readonly<Record<string, unknown>>, name: string, file: string): new () => Auxiliary {
+function findClass(exports: Readonly<Record<string, unknown>>, name: string, file: string): AuxiliaryConstructor {
   const classes = Object.values(exports).filter(
-    (value): value is new () => Auxiliary => typeof value === "function" && value.prototype instanceof Auxiliary,
+    (value): value is AuxiliaryConstructor => typeof value === "function" && value.prototype instanceof Auxiliary,
   );
   const preferred = classes.find((value) => value === exports.default) ?? classes[0];
   if (preferred === undefined) {

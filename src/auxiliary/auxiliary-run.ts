@@ -1,3 +1,5 @@
+import type { RunEvent } from "../shell/run-feed";
+
 /** What an auxiliary module knows of its analysis. */
 export interface AuxiliaryRun {
   /** Unique within a lab. */
@@ -28,10 +30,10 @@ export interface AuxiliaryMachine {
   readonly guest?: GuestHandle | undefined;
 }
 
-/** A running guest of a machine that can be looked into. */
+/** A running guest of a machine that can be looked into. All its functions end with the engine, and then throw. */
 export interface GuestHandle {
   /**
-   * Executes a command of the shell in the machine's engine.
+   * Executes a command of the shell in the machine's engine, in a session of its own: several at once do not wait for each other.
    *
    * @param line as it is typed in the shell
    * @param signal ends the wait
@@ -39,4 +41,55 @@ export interface GuestHandle {
    * @throws Error with the command's own message when it fails, or when the engine is gone
    */
   command(line: string, signal?: AbortSignal): Promise<unknown>;
+
+  /**
+   * Executes a command of QMP in the machine's QEMU: "screendump", "input-send-event".
+   *
+   * @param args its arguments
+   * @param signal ends the wait
+   * @returns what QEMU answers
+   * @throws Error with QEMU's message when it refuses, or when the engine is gone
+   */
+  qmp(command: string, args?: object, signal?: AbortSignal): Promise<unknown>;
+
+  /**
+   * Loads a file into the engine, where its function observe() sees every event of the guest as a script does.
+   *
+   * @param file absolute path of a TypeScript or JavaScript file that exports observe(observer); see GuestObserver
+   * @param options what the file finds in observer.options; values that JSON has
+   * @param onEvent is called with each value that the file tells, as JSON has it: bigints are text ("0x1f")
+   * @param signal ends the observation
+   * @returns the observation, once observe() has returned
+   * @throws Error when the file cannot be loaded, with its place, or observe() throws, or the engine is gone
+   */
+  observe(
+    file: string,
+    options: object,
+    onEvent: (event: unknown) => void,
+    signal?: AbortSignal,
+  ): Promise<GuestObservation>;
+
+  /**
+   * Listens to what goes on with the machine: its states, what its scripts print, and its serial console where that comes to the
+   * engine. The kept past is told first.
+   *
+   * @returns what ends it
+   * @throws Error when the engine is gone
+   */
+  watch(listener: (event: RunEvent) => void): Promise<() => void>;
+}
+
+/** A file that observes a guest from within its engine. */
+export interface GuestObservation {
+  /** Settles when the observation is over, also when the engine is gone. */
+  readonly ended: Promise<void>;
+  /** How many of its values were left out because they came faster than they were read. */
+  readonly lost: number;
+  /**
+   * Ends it: all that it has registered in the engine is removed.
+   *
+   * @returns what the function that observe() returned returns now
+   * @throws Error when that fails, or when the engine is gone, or onEvent has thrown
+   */
+  end(signal?: AbortSignal): Promise<unknown>;
 }

@@ -1,7 +1,8 @@
+import { ConfigProblems } from "../config/schema/config-problems";
 import { withinLimit } from "../machinery/manager/within-limit";
 import { prefixLog, type AnalysisLog } from "./analysis-log";
 import type { Auxiliary } from "./auxiliary";
-import type { AuxiliaryClass, AuxiliaryCatalog } from "./auxiliary-catalog";
+import type { AuxiliaryCatalog, AuxiliaryClass, AuxiliaryConstructor } from "./auxiliary-catalog";
 import type { AuxiliaryConfig } from "./auxiliary-config";
 import { AuxiliaryDisabled } from "./auxiliary-disabled";
 import type { AuxiliaryMachine, AuxiliaryRun } from "./auxiliary-run";
@@ -139,14 +140,16 @@ export class AuxiliaryRunner {
     const { run, machine, log, configurations, api } = this.surroundings;
     const section = config.find(name)!;
     let module: Auxiliary;
+    let options: Record<string, unknown>;
     try {
+      options = this.readOptions(name, create, config);
       module = new create();
     } catch (error) {
       this.fail(this.add(name, undefined, "failed"), "cannot be made", error);
       return;
     }
     module.enabled = section.enabled;
-    Object.assign(module, { name, options: { ...section.options }, run, machine, log: prefixLog(log, name) });
+    Object.assign(module, { name, options, run, machine, log: prefixLog(log, name) });
     const entry = this.add(name, module, section.enabled ? "made" : "disabled");
     if (!section.enabled) entry.reason = `${config.file} disables it`;
     const file = findConfiguration(configurations, name);
@@ -159,6 +162,16 @@ export class AuxiliaryRunner {
       // As the ancestors do: a module with a broken private configuration is started all the same.
       this.note(entry, "configuration error", error);
     }
+  }
+
+  /** @throws Error with every mistake in the options of a module that says what they may be */
+  private readOptions(name: string, { settings }: AuxiliaryConstructor, config: AuxiliaryConfig) {
+    if (settings === undefined) return { ...config.find(name)!.options };
+    const problems = new ConfigProblems();
+    const options = config.readOptions(name, settings, problems);
+    for (const warning of problems.warnings) this.log.warn(warning.toString());
+    if (problems.errors.length > 0) throw new Error(problems.errors.map(({ message }) => message).join("; "));
+    return options;
   }
 
   private async startOne(entry: Entry): Promise<void> {

@@ -1,8 +1,14 @@
+import type { SettingsOf, SettingsSchema } from "../config/schema/setting";
 import type { AnalysisLog } from "./analysis-log";
 import type { AuxiliaryMachine, AuxiliaryRun } from "./auxiliary-run";
 
 /** A value of conf/auxiliary.conf: `yes`, `7`, `any text`. */
 export type OptionValue = string | number | boolean;
+
+/** The options of a module: typed where it declares settings, else as they stand in the file. */
+export type AuxiliaryOptions<Settings extends SettingsSchema> = string extends keyof Settings
+  ? Record<string, OptionValue>
+  : { -readonly [Name in keyof Settings]: SettingsOf<Settings>[Name] };
 
 /**
  * The base class of auxiliary modules: what is done beside an analysis, such as recording its network frames.
@@ -11,7 +17,16 @@ export type OptionValue = string | number | boolean;
  * own, so state belongs into members. All methods are optional and may return promises; one that fails or takes too long is
  * recorded in the analysis and disturbs nobody else (seed 000; the order is that of the seed).
  */
-export abstract class Auxiliary {
+export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema> {
+  /** One sentence, for the template of its configuration. */
+  static readonly description: string = "";
+
+  /** What its section of conf/auxiliary.conf may hold beside `enabled`; without it, anything. */
+  static readonly settings: SettingsSchema | undefined = undefined;
+
+  /** Whether the configuration of a new lab enables it. */
+  static readonly isUsual: boolean = false;
+
   /** Whether conf/auxiliary.conf enables the module. */
   enabled = false;
 
@@ -25,7 +40,7 @@ export abstract class Auxiliary {
   declare readonly name: string;
 
   /** The section of conf/auxiliary.conf, without `enabled`. Configuration in data/auxiliary may add to it. */
-  declare readonly options: Record<string, OptionValue>;
+  declare readonly options: AuxiliaryOptions<Settings>;
 
   /** The analysis. */
   declare readonly run: AuxiliaryRun;

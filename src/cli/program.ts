@@ -2,6 +2,8 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
 import { MachineryManagerError } from "../machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
+import { createAnalyzeCommand } from "./analyze/analyze-command";
+import { createWorkerCommand } from "./analyze/worker-command";
 import { createAttachCommand } from "./attach/attach-command";
 import { createCheckCommand } from "./check/check-command";
 import { createConfigCommand } from "./config/config-command";
@@ -81,6 +83,8 @@ export function createProgram(
   program.addCommand(createTypesCommand(stdout, onStatus));
   program.addCommand(createLabCommand(environment, onStatus));
   program.addCommand(createMachineCommand(environment, onStatus));
+  program.addCommand(createAnalyzeCommand(environment, onStatus));
+  program.addCommand(createWorkerCommand(environment, onStatus), { hidden: true });
   program.addCommand(createConfigCommand(environment, onStatus));
   program.addCommand(createIsfCommand(stdout, onStatus));
   program.addCommand(createVolCommand(stdout, onStatus));

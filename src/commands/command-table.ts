@@ -9,6 +9,7 @@ import { createHelpCommand } from "./list/help-command";
 import { IMAGE_COMMANDS } from "./list/image-commands";
 import { MACHINE_COMMANDS } from "./list/machine-commands";
 import { MEMORY_COMMANDS } from "./list/memory-commands";
+import { OBSERVER_COMMANDS } from "./list/observer-commands";
 import { PROCESS_COMMANDS } from "./list/process-commands";
 import { PROCESS_DETAIL_COMMANDS } from "./list/process-detail-commands";
 import { REGISTER_COMMANDS } from "./list/register-commands";
@@ -29,7 +30,7 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   breakpoints: BREAKPOINT_COMMANDS,
   machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
   volatility: VOLATILITY_COMMANDS,
-  scripts: SCRIPT_COMMANDS,
+  scripts: [...SCRIPT_COMMANDS, ...OBSERVER_COMMANDS],
   shell: [...SESSION_COMMANDS, createHelpCommand({ get: getCommand, groups: listCommandGroups })],
 };
 

@@ -10,6 +10,7 @@ import { ScriptModule } from "./script-module";
  * @param file absolute path of a TypeScript or JavaScript file
  * @param name what errors call it
  * @param api what `import "rebox"` gives
+ * @param owner what its timers and what it monitors go with; nothing by default
  * @returns what the file exports
  * @throws ScriptError when it cannot be read or compiled, with the place; whatever the file throws
  */
@@ -17,9 +18,9 @@ export async function loadTrustedFile(
   file: string,
   name: string,
   api: object,
+  owner = new ModuleOwner(name),
 ): Promise<Readonly<Record<string, unknown>>> {
   const bundle = await bundleScript(file, name);
-  const owner = new ModuleOwner(name);
   const hot = { data: {} };
   return new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console).run();
 }

@@ -13,6 +13,8 @@ const GONE = "the engine has ended the connection";
 export class ControlClient implements SessionTarget {
   prompt = "rebox> ";
   isOver = false;
+  /** How many notices were left out because they came faster than they were read. */
+  lost = 0;
   onNotice: SessionTarget["onNotice"];
   onEvent: SessionTarget["onEvent"];
   /** Settles when the connection has ended. */
@@ -92,8 +94,11 @@ export class ControlClient implements SessionTarget {
 
   #receive(text: string): void {
     const received = JSON.parse(text) as
-      ControlAnswer | RunEvent | { readonly notice: string; readonly data: JsonValue };
-    if ("notice" in received) return this.onNotice?.({ text: received.notice, data: received.data });
+      ControlAnswer | RunEvent | { readonly notice: string; readonly data: JsonValue; readonly lost?: number };
+    if ("notice" in received) {
+      this.lost += received.lost ?? 0;
+      return this.onNotice?.({ text: received.notice, data: received.data });
+    }
     if ("event" in received) return this.onEvent?.(received);
     const { id = 0, prompt, isOver, ...answer } = received;
     this.prompt = prompt;

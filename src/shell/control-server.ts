@@ -111,9 +111,14 @@ export class ControlServer {
     const tell = (message: object) => {
       if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
     };
-    target.onNotice = ({ text, data }) => tell({ notice: text, data });
+    let lost = 0;
+    target.onNotice = ({ text, data }) => {
+      if (socket.writableLength >= LARGEST_BACKLOG) return void lost++;
+      tell({ notice: text, data, ...(lost > 0 ? { lost } : {}) });
+      lost = 0;
+    };
     target.onEvent = (event) => {
-      // A reader that is slower than the guest loses text, and never an answer.
+      // A reader that is slower than the guest loses text and notices, and never an answer.
       if (event.event === "state" || socket.writableLength < LARGEST_BACKLOG) tell(event);
     };
     let pending = 0;

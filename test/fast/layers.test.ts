@@ -20,6 +20,7 @@ const LAYERS = [
   "guest-events",
   "volatility",
   "scripts",
+  "investigation",
   "commands",
   "shell",
   "ui",

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { checkAuxiliary } from "../../auxiliary/check-auxiliary";
 import { checkLab } from "../../machinery/lab/check-lab";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
@@ -19,12 +20,17 @@ export function createConfigCommand(environment: RunEnvironment, onStatus: (stat
     .helpOption("-h, --help", "show this help")
     .addOption(createLabOption())
     .action(async (options: { lab?: string }) => {
-      const { problems, failures, machines } = await checkLab(getLabFolder(options), environment.getApi());
+      const folder = getLabFolder(options);
+      const { problems, failures: machineFailures, machines } = await checkLab(folder, environment.getApi());
+      const auxiliary = await checkAuxiliary(folder, environment.getApi());
+      problems.addAll(auxiliary.problems);
+      const failures = [...machineFailures, ...auxiliary.failures];
       const lines = [
         ...problems.errors.map(({ message }) => message),
         ...failures,
         ...problems.warnings.map(String),
         ...[...machines].map(([name, count]) => `${name}: ${count} machine${count === 1 ? "" : "s"} can be used`),
+        `auxiliary: ${auxiliary.enabled.join(", ") || "none"}`,
       ];
       stdout.write(`${lines.join("\n")}\n`);
       const hasFailed = problems.errors.length > 0 || failures.length > 0;

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { relative } from "node:path";
+import { initAuxiliary } from "../../auxiliary/init-auxiliary";
 import { initLab } from "../../machinery/lab/init-lab";
 import { ExitStatus } from "../exit-status";
 import type { RunEnvironment } from "../run/run-environment";
@@ -14,15 +15,18 @@ export function createLabCommand(environment: RunEnvironment, onStatus: (status:
   const init = new Command("init")
     .summary("make a lab")
     .description(
-      "Makes a lab: its folders, and a commented configuration for every machinery, modules of yours included.",
+      "Makes a lab: its folders, and a commented configuration for every machinery and auxiliary module, yours included.",
     )
     .helpOption("-h, --help", "show this help")
     .argument("[folder]", "where", ".")
     .option("--regen", "the lab is there: make the files that are missing")
     .addOption(new Option("--format <format>", "of the configuration").choices(["yaml", "conf"]).default("yaml"))
     .action(async (folder: string, { regen = false, format }: { regen?: boolean; format: "yaml" | "conf" }) => {
-      const { written, failures } = await initLab(folder, { regen, format, api: environment.getApi() });
-      for (const file of written) stdout.write(`${relative("", file)}\n`);
+      const api = environment.getApi();
+      const lab = await initLab(folder, { regen, format, api });
+      const auxiliary = await initAuxiliary(folder, api);
+      const failures = [...lab.failures, ...auxiliary.failures];
+      for (const file of [...lab.written, ...auxiliary.written]) stdout.write(`${relative("", file)}\n`);
       for (const failure of failures) stderr.write(`rebox: ${failure}\n`);
       onStatus(failures.length > 0 ? ExitStatus.failure : ExitStatus.success);
     });

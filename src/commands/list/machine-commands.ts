@@ -5,7 +5,9 @@ import { readIoPort, writeIoPort } from "../../guest/memory";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../command-error";
 import { textResult } from "../command-result";
+import { toCommandValue } from "../command-value";
 import { evaluate } from "../expression";
+import { readJsonObject } from "../json-object";
 
 const PORTS = [
   { letter: "b", size: 1 },
@@ -107,6 +109,20 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     help: "Carries out a command of QEMU's own monitor.",
     parse: (input) => input.rest(),
     run: async (line) => textResult((await Engine.get().hmp(line)).replace(/\r\n/g, "\n")),
+  }),
+  defineCommand({
+    name: "qmp",
+    isForLiving: true,
+    usage: "COMMAND [ARGUMENTS]",
+    help: 'Carries out a command of QMP; its arguments are JSON: qmp screendump {"filename": "/tmp/a.ppm"}',
+    parse: (input) => ({
+      command: input.get("a command of QMP"),
+      args: readJsonObject("the arguments of qmp", input.rest()),
+    }),
+    run: async ({ command, args }) => {
+      const value = await Engine.get().qmp(command, args);
+      return { kind: "data", text: JSON.stringify(value, undefined, 2), data: toCommandValue(value) };
+    },
   }),
   ...PORTS.flatMap(({ letter, size }) => [
     defineCommand({

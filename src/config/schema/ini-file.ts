@@ -1,5 +1,5 @@
 import { ConfigError } from "../config-error";
-import { type IniEntry, parseIni } from "../ini-document";
+import { type IniEntry, type IniSection, parseIni } from "../ini-document";
 import { readConfigText } from "./config-file-text";
 import type { ConfigMap, ConfigNode, ConfigPlace } from "./config-node";
 import type { ConfigProblems } from "./config-problems";
@@ -38,14 +38,28 @@ function addFile(root: OpenMap, file: string, problems: ConfigProblems): void {
       problems.error(place, `[${section.name}] stands in line ${earlier} already; put its settings there`);
     }
     lines.set(section.name, section.line);
-    const map = getMap(root, section.name, place);
-    const own = new Set<string>();
-    for (const entry of section.entries) {
-      const name = entry.key.toLowerCase();
-      if (own.has(name)) problems.error({ file, line: entry.line }, `"${name}" is set twice in [${section.name}]`);
-      own.add(name);
-      addEntry(map, name, entry, file, problems);
-    }
+    addSection(getMap(root, section.name, place), section, file, problems);
+  }
+}
+
+/**
+ * Reads one section alone, in the same manner.
+ *
+ * @param problems receives what is wrong; a line with a mistake is left out
+ */
+export function readIniSection(section: IniSection, file: string, problems: ConfigProblems): ConfigMap {
+  const map: OpenMap = { kind: "map", entries: new Map(), place: { file, line: section.line } };
+  addSection(map, section, file, problems);
+  return map;
+}
+
+function addSection(map: OpenMap, section: IniSection, file: string, problems: ConfigProblems): void {
+  const own = new Set<string>();
+  for (const entry of section.entries) {
+    const name = entry.key.toLowerCase();
+    if (own.has(name)) problems.error({ file, line: entry.line }, `"${name}" is set twice in [${section.name}]`);
+    own.add(name);
+    addEntry(map, name, entry, file, problems);
   }
 }
 

@@ -10,6 +10,7 @@ import type { LinuxKernel } from "./linux-kernel";
 import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
 import { readModuleTypes } from "./module-types";
+import { listNeighbours, type NetworkNeighbour } from "./neighbours";
 import { PageCache } from "./page-cache";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
@@ -84,6 +85,16 @@ export class LinuxGuest {
    */
   getSockets(): SocketFacts[] {
     return listSockets(this.kernel);
+  }
+
+  /**
+   * Lists the machines that the guest knows on its own links, in all network namespaces: the kernel's tables for ARP and for
+   * IPv6's neighbour discovery.
+   *
+   * @throws KernelDataError when a table is damaged
+   */
+  getNeighbours(): NetworkNeighbour[] {
+    return listNeighbours(this.kernel);
   }
 
   /** Reads the kernel's log, oldest record first. @throws KernelDataError */

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { ConfigMap, ConfigNode } from "../../config/schema/config-node";
 import { ConfigProblems } from "../../config/schema/config-problems";
 import { readIniFiles } from "../../config/schema/ini-file";
 import { readSettings } from "../../config/schema/read-settings";
 import type { SettingsSchema } from "../../config/schema/setting";
 import { config } from "../../config/schema/settings";
+import { shortenPath } from "../../config/schema/shorten-path";
 import { readYamlFile } from "../../config/schema/yaml-file";
 import type { Machinery } from "../machinery";
 import { findDuplicates } from "./find-duplicates";
@@ -51,17 +52,15 @@ export function readMachineryConfig(machinery: Machinery, labFolder: string): Ma
   const hasYaml = existsSync(yaml);
   if (inis.length === 0 && !hasYaml) return undefined;
   const problems = new ConfigProblems();
-  // People read and click them: as short as may be.
-  const shorten = (file: string) => (relative("", file).startsWith("..") ? file : relative("", file));
   if (inis.length > 0 && hasYaml) {
-    const place = { file: shorten(inis[0]!), line: 1 };
-    problems.error(place, `${shorten(yaml)} configures the same machinery; keep one of the two files`);
+    const place = { file: shortenPath(inis[0]!), line: 1 };
+    problems.error(place, `${shortenPath(yaml)} configures the same machinery; keep one of the two files`);
     return { files: [...inis, yaml], values: {}, machines: new Map(), problems };
   }
   const reader = new MachineryReader(machinery, labFolder, problems);
   return hasYaml
-    ? reader.readYaml(readYamlFile(shorten(yaml), problems), [yaml])
-    : reader.readIni(readIniFiles(inis.map(shorten), problems), inis);
+    ? reader.readYaml(readYamlFile(shortenPath(yaml), problems), [yaml])
+    : reader.readIni(readIniFiles(inis.map(shortenPath), problems), inis);
 }
 
 const NO_MAP = new Map<string, ConfigNode>();

@@ -71,7 +71,8 @@ function renderYamlSettings(schema: SettingsSchema, indent: string, machinery?: 
   });
 }
 
-function renderIniSettings(schema: SettingsSchema, prefix: string, machinery?: Machinery): string[] {
+/** Writes the settings of a section of an INI file: every one with what it is. */
+export function renderIniSettings(schema: SettingsSchema, prefix: string, machinery?: Machinery): string[] {
   return Object.entries(schema).flatMap(([name, setting]) => {
     if (setting instanceof GroupSetting)
       return renderIniSettings(setting.members as SettingsSchema, `${prefix}${name}.`);

@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { ConfigMap } from "../../config/schema/config-node";
 import type { ConfigProblems } from "../../config/schema/config-problems";
 import { readIniFiles } from "../../config/schema/ini-file";
 import { readSettings } from "../../config/schema/read-settings";
 import type { SettingsOf } from "../../config/schema/setting";
 import { config } from "../../config/schema/settings";
+import { shortenPath } from "../../config/schema/shorten-path";
 import { readYamlFile } from "../../config/schema/yaml-file";
 
 const seconds = (fallback: number, description: string) =>
@@ -27,6 +28,11 @@ export const LAB_SETTINGS = {
     min: 0,
     description: "So many machines may be starting at once; 0: all.",
   }),
+  max_analyses_count: config.int({
+    default: 4,
+    min: 1,
+    description: "So many analyses may run at once.",
+  }),
   timeouts: config.group(
     {
       restore_start: seconds(180, "How long a machine may take to start from its snapshot"),
@@ -44,15 +50,14 @@ export type LabSettings = SettingsOf<typeof LAB_SETTINGS>;
 
 /** Reads the configuration of a lab; defaults where it has none. */
 export function readLabSettings(folder: string, problems: ConfigProblems): LabSettings {
-  const shorten = (file: string) => (relative("", file).startsWith("..") ? file : relative("", file));
   const yaml = join(folder, "conf/lab.yaml");
   const ini = join(folder, "conf/lab.conf");
-  let map: ConfigMap = { kind: "map", entries: new Map(), place: { file: shorten(yaml), line: 1 } };
-  if (existsSync(yaml)) map = readYamlFile(shorten(yaml), problems);
+  let map: ConfigMap = { kind: "map", entries: new Map(), place: { file: shortenPath(yaml), line: 1 } };
+  if (existsSync(yaml)) map = readYamlFile(shortenPath(yaml), problems);
   if (existsSync(ini)) {
-    const root = readIniFiles([shorten(ini)], problems);
+    const root = readIniFiles([shortenPath(ini)], problems);
     if (existsSync(yaml))
-      problems.error(root.place, `${shorten(yaml)} configures the lab as well; keep one of the two`);
+      problems.error(root.place, `${shortenPath(yaml)} configures the lab as well; keep one of the two`);
     const section = root.entries.get("lab");
     if (section?.kind === "map") map = section;
   }

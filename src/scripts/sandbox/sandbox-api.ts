@@ -63,9 +63,11 @@ export const OWN: readonly string[] = [
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   // For investigation modules, which are trusted.
-  ...["FileSearch", "GuestFiles", "compilePattern", "printDuration", "printMode", "printTime", "searchFiles"],
+  ...["FileSearch", "GuestFiles", "printDuration", "printMode", "printTime", "searchFiles"],
+  ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
+  ...["Investigation", "PersistentInvestigation", "UsageShown", "registerInvestigation", "z"],
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
   ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
   ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],
