@@ -104,6 +104,7 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { type FlagKind, parseFlags } from "./investigation/command-flags";
 export { Investigation, type Findings } from "./investigation/investigation";
 export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";
 export type * from "./investigation/investigation-module";

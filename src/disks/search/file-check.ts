@@ -94,7 +94,7 @@ function compile(text: string): RegExp {
   try {
     return compileExpression(text);
   } catch (error) {
-    throw new Error(`${JSON.stringify(text)} is no regular expression: ${(error as Error).message}`);
+    throw new Error(`${JSON.stringify(text)} is no regular expression: ${(error as Error).message}`, { cause: error });
   }
 }
 

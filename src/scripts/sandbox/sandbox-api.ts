@@ -67,7 +67,7 @@ export const TRUSTED_ONLY: readonly string[] = [
   ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
-  ...["Investigation", "PersistentInvestigation", "UsageShown", "registerInvestigation", "z"],
+  ...["Investigation", "PersistentInvestigation", "parseFlags", "UsageShown", "registerInvestigation", "z"],
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
   ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
   ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],
