@@ -12,7 +12,15 @@ import {
   type SystemCall,
   type SystemCallEntry,
 } from "rebox";
-import { createShow, escape, hex, readSixth, type Show } from "../../../scripts/parts/system_call_arguments";
+import { readPieces, readSixth } from "../../../scripts/parts/read_pieces";
+import {
+  ArgumentKind,
+  chooseKind,
+  createShow,
+  escape,
+  hex,
+  type Show,
+} from "../../../scripts/parts/system_call_arguments";
 import { ActWatcher } from "./parts/act-watcher";
 
 /** In characters; what is written at once. */
@@ -64,7 +72,9 @@ export interface Traced extends Readonly<Counted> {
 
 interface Tracer {
   readonly name: string;
+  readonly bits: 32 | 64;
   readonly shows: readonly Show[];
+  readonly kinds: readonly ArgumentKind[];
   readonly isRecorded: boolean;
 }
 
@@ -173,9 +183,19 @@ class SyscallRecorder {
     };
   }
 
-  private record({ name, shows }: Tracer, { pid, pgd, name: process }: Traced, values: readonly bigint[]): void {
+  private record(
+    { name, bits, shows, kinds }: Tracer,
+    { pid, pgd, name: process }: Traced,
+    values: readonly bigint[],
+  ): void {
     if (this.size >= this.options.mostBytes) return void this.cut++;
-    const text = shows.map((show, index) => show(values[index]!, values, pgd)).join(", ");
+    const showArgument = (show: Show, index: number): string => {
+      const kind = kinds[index] ?? ArgumentKind.Value;
+      const value = values[index]!;
+      if (kind === ArgumentKind.Value) return show(value, undefined);
+      return show(value, readPieces(kind, value, values[index + 1] ?? 0n, pgd, bits));
+    };
+    const text = shows.map(showArgument).join(", ");
     const seconds = ((performance.now() - this.beganMs) / 1000).toFixed(3);
     const line = `${seconds} ${pid} ${escape(process)} ${name}(${text})\n`;
     this.recorded++;
@@ -192,10 +212,11 @@ class SyscallRecorder {
 
   private createTracer({ name, bits, parameters }: SystemCall): Tracer {
     const { calls } = this.options;
+    const kinds = (parameters ?? []).map((parameter, index, all) => chooseKind(parameter, all[index + 1]));
     const shows = parameters
-      ? parameters.map((parameter, index) => createShow(parameter, index, parameters, bits))
+      ? parameters.map((parameter, index) => createShow(parameter, kinds[index]!, bits))
       : Array.from({ length: UNKNOWN_REGISTERS }, () => hex);
-    return { name, shows, isRecorded: calls.length === 0 || calls.includes(name) };
+    return { name, bits, shows, kinds, isRecorded: calls.length === 0 || calls.includes(name) };
   }
 
   private createUnknown(bits: 32 | 64, number: number): Tracer {
