@@ -10,24 +10,17 @@
  * that one until it starts its program.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
-import {
-  CallbackManager,
-  type Cpu,
-  getRunningProcess,
-  getSystemCallEntries,
-  getSystemCalls,
-  type RegisterName,
-  type SystemCall,
-  type SystemCallEntry,
-} from "rebox";
-import { createShow, escape, hex, readSixth, type Show } from "./parts/system_call_arguments";
+import { CallbackManager, getSystemCallEntries, getSystemCalls, type SystemCall } from "rebox";
+import type { ArgumentKind } from "./parts/system_call_arguments";
+import { chooseKind, createShow, hex, type Show } from "./parts/system_call_arguments";
+import { ProcessLabels } from "./parts/process_labels";
+import { type CallRecord, SystemCallRecorder, Wish } from "./parts/system_call_recorder";
 
-/** In characters; what is written at once. */
-const CHUNK = 1 << 16;
+/** How long calls may lie with the recorders. */
 const FLUSH_MS = 200;
-/** Marks a call of the x32 ABI, whose numbers are among those of 64 bits (arch/x86/include/uapi/asm/unistd.h). */
-const X32 = 0x40000000;
-const UNKNOWN_REGISTERS = 6;
+const UNKNOWN_ARGUMENTS = 6;
+/** No kernel has more. */
+const MOST_NUMBERS = 4096;
 
 /** A system call, ready to be shown. */
 interface Tracer {
@@ -35,137 +28,124 @@ interface Tracer {
   readonly bits: 32 | 64;
   readonly number: number;
   readonly shows: readonly Show[];
-  count: number;
+  /** Of each argument, ArgumentKind in 2 bits. */
+  readonly kinds: number;
   isPrinted: boolean;
 }
 
 let callbacks: CallbackManager;
 let print: (text: string) => void;
-let isHooked = false;
 let file: string | undefined;
-let lines = "";
 let timer: NodeJS.Timeout | undefined;
 /** What is printed: names and numbers; undefined for nothing, empty for all. */
 let wanted: readonly string[] | undefined;
 const tracers: Record<32 | 64, Map<number, Tracer>> = { 32: new Map(), 64: new Map() };
-/** "PID NAME" by address space. */
-const processes = new Map<bigint, string>();
-
-/** Whose calls are traced. */
-interface Caller {
-  readonly pgd: bigint;
-  readonly label: string;
-}
-
-/** By the value of CR3: to ask for the address space of a vCPU takes longer than all else. */
-const callers = new Map<bigint, Caller>();
+const recorders: { readonly bits: 32 | 64; readonly recorder: SystemCallRecorder }[] = [];
+let labels: ProcessLabels;
 
 export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
   callbacks = new CallbackManager(moduleHandle);
   print = printer;
-  callbacks.addCallback(CallbackManager.CREATEPROC_CB, onBegin, { name: "traced_begins", replay: true });
-  callbacks.addCallback(CallbackManager.REMOVEPROC_CB, onEnd, { name: "traced_ends" });
+  // No process makes a call before the first one has begun: the guest is held there until the hooks are set.
+  labels = new ProcessLabels(callbacks, () => new Promise((resolve) => setTimeout(resolve, 0)).then(hook), take);
 }
 
 export function clean(): void {
+  take();
+  clearInterval(timer);
   callbacks.clean();
-  flush();
-}
-
-/** No process makes a call before the first one has begun: the guest is held there until the hooks are set. */
-function onBegin(pid: number, pgd: bigint, name: string): Promise<void> | undefined {
-  processes.set(pgd, `${pid} ${escape(name)}`);
-  callers.clear();
-  if (isHooked) return undefined;
-  isHooked = true;
-  return new Promise((resolve) => setTimeout(resolve, 0)).then(hook);
 }
 
 function hook(): void {
   for (const call of getSystemCalls()) tracers[call.bits].set(call.number, createTracer(call));
   for (const entry of getSystemCallEntries()) {
-    const name = `enter_${entry.instruction.replace(" ", "_")}_${entry.bits}`;
-    callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, createListener(entry), { name, addr: entry.address });
+    const kinds = new Map([...tracers[entry.bits]].map(([number, { kinds }]) => [number, kinds]));
+    recorders.push({ bits: entry.bits, recorder: new SystemCallRecorder(callbacks, entry, kinds, take) });
+  }
+  labels.record();
+  tellRecorders();
+}
+
+/** Has the calls written down that are printed or go into the file. */
+function tellRecorders(): void {
+  const others = file === undefined ? Wish.Count : Wish.Record;
+  const unnamed = wanted?.length === 0 ? Wish.Pass : others;
+  for (const { bits, recorder } of recorders) {
+    const table = new Map(
+      [...tracers[bits]].map(([number, { isPrinted }]) => [number, isPrinted ? Wish.Pass : others]),
+    );
+    for (const number of namedNumbers()) table.set(number, Wish.Pass);
+    recorder.choose(table, unnamed);
+  }
+  if (file === undefined) {
+    clearInterval(timer);
+    timer = undefined;
+  } else {
+    timer ??= setInterval(take, FLUSH_MS);
   }
 }
 
-function onEnd(_pid: number, pgd: bigint): void {
-  processes.delete(pgd);
-  callers.clear();
-}
-
-function findCaller(cpuIndex: number, cpu: Cpu): Caller {
-  const root = cpu.CR3;
-  let caller = callers.get(root);
-  if (caller === undefined) {
-    const pgd = getRunningProcess(cpuIndex);
-    callers.set(root, (caller = { pgd, label: processes.get(pgd) ?? hex(pgd) }));
+/** Takes what the recorders have, and prints and writes it. */
+function take(): void {
+  const used = recorders.filter(({ recorder }) => recorder.isUsed);
+  const records = used.flatMap(({ recorder }) => recorder.take());
+  labels.take();
+  // Programs of 32 and of 64 bits come by different ways.
+  if (used.length > 1) records.sort((one, other) => (one.time < other.time ? -1 : one.time > other.time ? 1 : 0));
+  let lines = "";
+  for (const record of records) {
+    const tracer = findTracer(record.bits, record.number);
+    const line = `${labels.get(record.pgd, record.time)} ${show(tracer, record)}`;
+    if (tracer.isPrinted) print(line);
+    if (file !== undefined) lines += `${line}\n`;
   }
-  return caller;
+  if (file !== undefined && lines !== "") appendFileSync(file, lines);
 }
 
-function createListener({ bits, number, arguments: registers, sixthAt }: SystemCallEntry) {
-  const known = tracers[bits];
-  return (cpuIndex: number, cpu: Cpu): void => {
-    const index = Number(cpu[number]) & ~X32;
-    let tracer = known.get(index);
-    if (tracer === undefined) known.set(index, (tracer = createUnknown(bits, index)));
-    tracer.count++;
-    if (file !== undefined || tracer.isPrinted) trace(tracer, findCaller(cpuIndex, cpu), cpu, registers, sixthAt);
-  };
-}
-
-function trace(
-  { name, shows, isPrinted }: Tracer,
-  { pgd, label }: Caller,
-  cpu: Cpu,
-  registers: readonly RegisterName[],
-  sixthAt: RegisterName | undefined,
-): void {
-  const values: bigint[] = [];
-  for (let index = 0; index < shows.length; index++) {
-    const register = registers[index];
-    values.push(register === undefined ? readSixth(pgd, sixthAt === undefined ? 0n : cpu[sixthAt]) : cpu[register]);
-  }
+function show({ name, shows }: Tracer, { values, pieces }: CallRecord): string {
   let text = "";
   for (let index = 0; index < shows.length; index++) {
-    text += (index === 0 ? "" : ", ") + (shows[index] as Show)(values[index] as bigint, values, pgd);
+    text += (index === 0 ? "" : ", ") + (shows[index] as Show)(values[index] as bigint, pieces[index]);
   }
-  const line = `${label} ${name}(${text})`;
-  if (isPrinted) print(line);
-  if (file === undefined) return;
-  lines += `${line}\n`;
-  if (lines.length >= CHUNK) flush();
-  else timer ??= setTimeout(flush, FLUSH_MS);
+  return `${name}(${text})`;
 }
 
-function flush(): void {
-  clearTimeout(timer);
-  timer = undefined;
-  if (file !== undefined && lines !== "") appendFileSync(file, lines);
-  lines = "";
+function findTracer(bits: 32 | 64, number: number): Tracer {
+  let tracer = tracers[bits].get(number);
+  if (tracer === undefined) {
+    tracer = createTracer({ name: `syscall_${number}`, bits, number, parameters: undefined });
+    tracers[bits].set(number, tracer);
+  }
+  return tracer;
 }
 
 function createTracer({ name, bits, number, parameters }: SystemCall): Tracer {
+  const chosen = (parameters ?? []).map((parameter, index, all) => chooseKind(parameter, all[index + 1]));
   const shows = parameters
-    ? parameters.map((parameter, index) => createShow(parameter, index, parameters, bits))
-    : Array.from({ length: UNKNOWN_REGISTERS }, () => hex);
-  return { name, bits, number, shows, count: 0, isPrinted: isWanted(name, number) };
-}
-
-function createUnknown(bits: 32 | 64, number: number): Tracer {
-  return createTracer({ name: `syscall_${number}`, bits, number, parameters: undefined });
+    ? parameters.map((parameter, index) => createShow(parameter, chosen[index] as ArgumentKind, bits))
+    : Array.from({ length: UNKNOWN_ARGUMENTS }, () => hex);
+  const kinds = chosen.reduce((all, kind, index) => all | (kind << (2 * index)), 0);
+  return { name, bits, number, shows, kinds, isPrinted: isWanted(name, number) };
 }
 
 function isWanted(name: string, number: number): boolean {
   return wanted !== undefined && (wanted.length === 0 || wanted.includes(name) || wanted.includes(String(number)));
 }
 
+/** Numbers that are asked for may be of calls that the kernel does not have. */
+function namedNumbers(): number[] {
+  return (wanted ?? [])
+    .map(Number)
+    .filter((number) => Number.isInteger(number) && number >= 0 && number < MOST_NUMBERS);
+}
+
 function choose(names: readonly string[] | undefined): void {
+  take();
   wanted = names;
   for (const known of Object.values(tracers)) {
     for (const tracer of known.values()) tracer.isPrinted = isWanted(tracer.name, tracer.number);
   }
+  tellRecorders();
 }
 
 /**
@@ -184,15 +164,16 @@ export function do_trace_syscalls(line: string): string {
  * @param line the file; one that exists is written anew
  */
 export function do_trace_syscalls_to(line: string): string {
-  flush();
+  take();
   writeFileSync(line, "");
   file = line;
+  tellRecorders();
   return `tracing into ${line}`;
 }
 
 /** Prints and writes no more. */
 export function do_trace_syscalls_end(): string {
-  flush();
+  take();
   file = undefined;
   choose(undefined);
   return "tracing no more";
@@ -200,7 +181,9 @@ export function do_trace_syscalls_end(): string {
 
 /** Says how often which system call was made, most often first. */
 export function do_syscall_counts(): string {
-  const made = [...tracers[64].values(), ...tracers[32].values()].filter(({ count }) => count > 0);
+  const made = recorders.flatMap(({ bits, recorder }) =>
+    [...recorder.count()].map(([number, count]) => ({ ...findTracer(bits, number), count })),
+  );
   return made
     .sort((a, b) => b.count - a.count)
     .map(({ name, bits, count }) => `${name}${bits === 32 ? " (32 bits)" : ""} ${count}`)

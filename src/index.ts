@@ -17,6 +17,19 @@ export { TranslationBlock } from "./callbacks/translation-block";
 export { TriggerError } from "./callbacks/trigger-error";
 export type { TriggerValue } from "./callbacks/triggers";
 export type { GuestObserver } from "./commands/guest-observer";
+export { DiskError } from "./disks/disk-error";
+export {
+  getFilesystems,
+  type GuestDirectoryEntry,
+  type GuestFileSystem,
+  openGuestPath,
+  type OpenGuestPathOptions,
+} from "./disks/file-systems";
+export { GuestFile } from "./disks/guest-file";
+export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/guest-files";
+export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
+export { printDuration, printMode, printTime } from "./disks/search/go-text";
+export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";
@@ -37,6 +50,8 @@ export type { LinuxProcess } from "./guest/linux/linux-process";
 export type { Mapping } from "./guest/linux/memory-map";
 export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
+export type { NetworkAddress, NetworkInterface } from "./guest/linux/network-interfaces";
+export type { NetworkNeighbour } from "./guest/linux/neighbours";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";
@@ -65,11 +80,15 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "./guest/processes";
+export { type ProcessSearch, type ProcessSearchOptions, searchProcess } from "./guest/search-process";
 export type { SystemCallEntry } from "./guest/system-call-entry";
 export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
+export { BytePattern } from "./memory/search/byte-pattern";
+export type { SearchPattern } from "./memory/search/search-pattern";
+export { compileExpression, TextPattern } from "./memory/search/text-pattern";
 export { BtfError } from "./symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
 export type { TypeSource } from "./symbols/type-source";
@@ -86,6 +105,15 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { type FlagKind, parseFlags } from "./investigation/command-flags";
+export { Investigation, type Findings } from "./investigation/investigation";
+export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";
+export type * from "./investigation/investigation-module";
+export { registerInvestigation } from "./investigation/investigation-registry";
+export type { InvestigationResult } from "./investigation/investigation-result";
+export { PersistentInvestigation } from "./investigation/persistent-investigation";
+export { UsageShown } from "./investigation/usage-shown";
+export { z } from "zod";
 export { config } from "./config/schema/settings";
 export type { SettingsOf, SettingsSchema } from "./config/schema/setting";
 export { CuckooMachinery } from "./machinery/cuckoo-machinery";

@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "addon_state.h"
+#include "byte_search.h"
 #include "engine.h"
 #include "events.h"
 #include "guest_events.h"
@@ -26,6 +27,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("qemuVersion", Napi::String::New(env, rebox_qemu_version()));
   InitEngine(env, exports);
   InitMachine(env, exports);
+  InitByteSearch(env, exports);
   InitImageFiles(env, exports);
   InitEvents(env, exports);
   InitGuestEvents(env, exports);

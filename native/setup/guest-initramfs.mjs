@@ -13,9 +13,10 @@ const DIRECTORIES = ["bin", "dev", "lib", "lib64", "modules", "proc", "sys", "ta
  * Builds the guest's initramfs from busybox and native/guest.
  * @param {import("./task.mjs").Task} task
  * @param {"amd64" | "i386"} architecture of the kernel and all programs
- * @param {{name: string, content: Buffer, isNeeded: boolean}[]} modules of the guest's kernel, in the order in which they must
+ * @param {{name: string, content: Buffer, use: string}[]} modules of the guest's kernel, in the order in which they must
  *   be loaded
- * @returns {Promise<{archive: Buffer, busybox: string}>} the compressed archive and busybox' version
+ * @returns {Promise<{archive: Buffer, busybox: string, targets: Map<string, Buffer>}>} the compressed archive, busybox' version and
+ *   the programs that come to a guest as targets of analyses
  */
 export async function guestInitramfs(task, architecture, modules) {
   const found = await DebianPackage.named(task, "busybox-static");
@@ -27,7 +28,7 @@ export async function guestInitramfs(task, architecture, modules) {
   archive.file("bin/busybox", await busyboxOf(foreign || found), { executable: true });
   // Of this machine's own: it cannot always run a 32-bit one.
   const applets = await busyboxApplets(task, await busyboxOf(found));
-  const { programs, libraries } = await guestPrograms(task, architecture);
+  const { programs, libraries, targets } = await guestPrograms(task, architecture);
   for (const applet of applets) if (applet !== "busybox") archive.symlink(`bin/${applet}`, "busybox");
   for (const [name, content] of programs) archive.file(`bin/${name}`, content, { executable: true });
   for (const [name, content] of libraries) archive.file(`lib/${name}`, content, { executable: true });
@@ -38,11 +39,14 @@ export async function guestInitramfs(task, architecture, modules) {
   }
   for (const { name, content } of modules) archive.file(`modules/${name}.ko`, content);
   const list = (names) => Buffer.from(names.map(({ name }) => `${name}\n`).join(""));
-  archive.file("modules/order", list(modules.filter(({ isNeeded }) => isNeeded)));
-  archive.file("modules/spare", list(modules.filter(({ isNeeded }) => !isNeeded)));
+  const ofUse = (...uses) => list(modules.filter(({ use }) => uses.includes(use)));
+  archive.file("modules/order", ofUse("network"));
+  archive.file("modules/disc", ofUse("disc"));
+  archive.file("modules/disk", ofUse("network", "disk", "spare"));
+  archive.file("modules/spare", ofUse("spare"));
   archive.file("banner", readFileSync(join(places.nativeGuest, "banner")));
   archive.file("init", readFileSync(join(places.nativeGuest, "init")), { executable: true });
-  return { archive: gzipSync(archive.toBuffer(), { level: 9 }), busybox: await found.field("Version") };
+  return { archive: gzipSync(archive.toBuffer(), { level: 9 }), busybox: await found.field("Version"), targets };
 }
 
 // Debian 12 has it in /bin, Debian 13 in /usr/bin.

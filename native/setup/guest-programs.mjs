@@ -5,13 +5,15 @@ import { GuestCompiler } from "./guest-compiler.mjs";
 import { places } from "./places.mjs";
 
 const SOURCES = join(places.nativeGuest, "programs");
+const TARGETS = join(places.nativeGuest, "targets");
 
 /**
  * Compiles native/guest/programs. Those in portable/ are for every guest, those in dynamic/ too, but linked with shared
  * libraries; a dynamic/lib*.c is such a library. All others are static programs for 64-bit guests.
  * @param {import("./task.mjs").Task} task
  * @param {"amd64" | "i386"} architecture
- * @returns {Promise<{programs: Map<string, Buffer>, libraries: Map<string, Buffer>}>} by name; the libraries with what they need
+ * @returns {Promise<{programs: Map<string, Buffer>, libraries: Map<string, Buffer>, targets: Map<string, Buffer>}>} by name; the
+ *   libraries with what they need; the targets, static programs of native/guest/targets, which are not in the guest
  */
 export async function guestPrograms(task, architecture) {
   const compiler = await GuestCompiler.of(task, architecture);
@@ -44,7 +46,14 @@ export async function guestPrograms(task, architecture) {
       programs.set(name, readFileSync(file));
     }
     for (const path of await compiler.runtimeLibraries()) libraries.set(basename(path), readFileSync(path));
-    return { programs, libraries };
+    const targets = new Map();
+    for (const path of filesBelow(TARGETS)) {
+      const name = basename(path, ".c");
+      const file = join(directory, name);
+      await compiler.compile(path, file, "-static", "-s");
+      targets.set(name, readFileSync(file));
+    }
+    return { programs, libraries, targets };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

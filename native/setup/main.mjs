@@ -7,6 +7,7 @@ import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
 import { aptStep, browserStep, labStep, TEST_PACKAGES } from "./steps/apt.mjs";
 import { drgnStep } from "./steps/drgn.mjs";
+import { ext4Step } from "./steps/ext4.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
@@ -37,7 +38,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     optional(labStep()),
     optional(browserStep()),
   ];
-  const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), typescriptStep(), ...guests];
+  const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), ext4Step(), typescriptStep(), ...guests];
   const plans = {
     demo: [aptStep(), ...building],
     test: [aptStep(TEST_PACKAGES), ...building, ...testGuests, optional(volatilityStep())],
@@ -49,6 +50,7 @@ function stepsFor({ for: purpose, only, kernel }) {
       firmwareStep(),
       qemuStep({ sanitize: true }),
       addonStep({ sanitize: true }),
+      ext4Step(),
       typescriptStep(),
       ...guests,
       ...testGuests,

@@ -59,7 +59,7 @@ const BUSY_MS = 30_000;
 
 /**
  * The analyses of a lab: those that wait, run and have ended. Several processes may use the file at once; each analysis belongs to the
- * process that makes it, and one whose process is gone without an end is found by findLost().
+ * process that makes it, and one whose process is gone without an end is taken over by claimLost().
  */
 export class AnalysisDatabase {
   private readonly database: Database.Database;
@@ -93,8 +93,7 @@ export class AnalysisDatabase {
   begin(id: number, limit: number): boolean {
     return this.database
       .transaction(() => {
-        this.endLost();
-        const active = this.select("WHERE outcome IS NULL ORDER BY id");
+        const active = this.select("WHERE outcome IS NULL ORDER BY id").filter(({ owner }) => isAlive(owner));
         const running = active.filter(({ phase }) => phase !== "queued");
         const next = active.find(({ phase }) => phase === "queued");
         if (running.length >= limit || next?.id !== id) return false;
@@ -117,11 +116,32 @@ export class AnalysisDatabase {
       .run(outcome, reason ?? null, new Date().toISOString(), id);
   }
 
-  /** Ends the analyses whose processes are gone as "lost", and returns them as they were. */
-  endLost(): AnalysisEntry[] {
-    const lost = this.select("WHERE outcome IS NULL").filter(({ owner }) => !isAlive(owner));
-    for (const { id, phase } of lost) this.end(id, "lost", `rebox was gone while: ${phase}`);
-    return lost.map(toEntry);
+  /**
+   * Makes an analysis that has begun this process' own.
+   *
+   * @throws Error when it has ended, or there is none
+   */
+  takeOver(id: number): AnalysisEntry {
+    const statement = this.database.prepare("UPDATE analyses SET owner = ? WHERE id = ? AND outcome IS NULL");
+    if (statement.run(getOwnIdentity(), id).changes !== 1) throw new Error(`there is no analysis ${id} that goes on`);
+    return this.find(id)!;
+  }
+
+  /**
+   * Takes over the analyses whose processes are gone, for ending them: of several that ask, one gets each.
+   *
+   * @returns them as they were
+   */
+  claimLost(): AnalysisEntry[] {
+    // Nearly always there are none, and asking must not keep others from writing.
+    if (this.findLost().length === 0) return [];
+    return this.database
+      .transaction(() => {
+        const lost = this.findLost();
+        for (const { id } of lost) this.takeOver(id);
+        return lost.map(toEntry);
+      })
+      .immediate() as AnalysisEntry[];
   }
 
   /** Finds an analysis by its number. */
@@ -136,6 +156,10 @@ export class AnalysisDatabase {
 
   close(): void {
     this.database.close();
+  }
+
+  private findLost(): Row[] {
+    return this.select("WHERE outcome IS NULL").filter(({ owner }) => !isAlive(owner));
   }
 
   private select(rest: string, ...values: readonly (string | number)[]): Row[] {

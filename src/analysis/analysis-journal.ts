@@ -1,3 +1,5 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { AnalysisLog } from "../auxiliary/analysis-log";
 import type { AuxiliaryStatus } from "../auxiliary/auxiliary-status";
 import {
@@ -12,21 +14,29 @@ import { appendEvent } from "./event-log";
 /** The most lines that a record keeps; what a module says without end must not fill the disk. */
 const MOST_LINES = 10_000;
 
+/** In bytes: room for the end of a record on a disk that is full by then. */
+const RESERVE = 256 << 10;
+
 /** Keeps the record of a running analysis: whatever happens to rebox, analysis.json tells how far it has come. */
 export class AnalysisJournal implements AnalysisLog {
   private readonly lines: LogLine[] = [];
   private unwritable: string | undefined;
+  private readonly reserve: string;
 
   /**
    * @param folder the folder of the analysis
    * @param record how it begins
    * @param onLine is told every line of its log
+   * @param onEvent is told that there is one event more
    */
   constructor(
     readonly folder: string,
     private current: AnalysisRecord,
     private readonly onLine: (line: LogLine) => void = () => {},
+    private readonly onEvent: () => void = () => {},
   ) {
+    this.reserve = join(folder, ".reserve");
+    this.guard(() => writeFileSync(this.reserve, Buffer.alloc(RESERVE)));
     this.write();
   }
 
@@ -34,7 +44,7 @@ export class AnalysisJournal implements AnalysisLog {
     return { ...this.current, log: [...this.lines] };
   }
 
-  /** Why the record could not be written, when it could not. */
+  /** Why something could not be written, when it could not: the results have a gap then. */
   get failure(): string | undefined {
     return this.unwritable;
   }
@@ -54,8 +64,25 @@ export class AnalysisJournal implements AnalysisLog {
     this.update({ outcome, reason, auxiliary, ended: new Date().toISOString() });
   }
 
+  /** Gives up the reserve, and says in the record when results are missing: what could not be written is no finished analysis. */
+  complete(): void {
+    rmSync(this.reserve, { force: true });
+    if (this.unwritable !== undefined) this.incomplete(this.unwritable);
+    else this.write();
+  }
+
+  /** Says that results are missing. */
+  incomplete(reason: string): void {
+    const { outcome, reason: first } = this.current;
+    const end =
+      outcome === "finished" ? ({ outcome: "failed", reason: `the results are incomplete: ${reason}` } as const) : {};
+    if (outcome !== "finished" && first !== reason) this.add("error", reason);
+    this.update(end);
+  }
+
   /** Adds to events.jsonl. A full disk ends no analysis: it is said once. */
   addEvent(type: string, facts: Readonly<Record<string, unknown>>): void {
+    this.onEvent();
     this.guard(() => appendEvent(this.folder, type, facts));
   }
 
@@ -88,7 +115,6 @@ export class AnalysisJournal implements AnalysisLog {
   private guard(write: () => void): void {
     try {
       write();
-      this.unwritable = undefined;
     } catch (error) {
       const first = this.unwritable === undefined;
       this.unwritable = `cannot write in ${this.folder}: ${(error as Error).message}`;

@@ -194,6 +194,9 @@ export interface NativeAddon {
   /** Finds the next part of a file that is no hole, from start to end. */
   findFileData(fd: number, from: number, end: number): [start: number, end: number] | undefined;
 
+  /** Finds the first place from an index on at which a pattern stands; -1 when there is none, or the pattern is empty. */
+  findBytes(bytes: Uint8Array, pattern: Uint8Array, from: number): number;
+
   readPort(port: number, size: number): number;
   writePort(port: number, size: number, value: number): void;
 

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { SettingsOf, SettingsSchema } from "../config/schema/setting";
 import { NotSupportedError } from "./errors";
 import type { MachineryContext } from "./machinery-context";
@@ -114,6 +115,24 @@ export abstract class Machinery<
   /** Lets the machine go on. */
   resume(machine: Machine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void> {
     return this.handlePaused(machine, signal);
+  }
+
+  /**
+   * Opens the machine's serial console: what is written is typed there, what is read the machine has written. A machine has one
+   * reader at a time, and what was written before is not told. The stream ends with the machine.
+   */
+  openConsole(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<Duplex> {
+    return this.#refuse("openConsole");
+  }
+
+  /** Gives the machine, while it runs, a read-only disc: a drive whose first bytes are those of the file. */
+  insertDisc(_machine: Machine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("insertDisc");
+  }
+
+  /** Tells how a machine that has gone off has ended: undefined when by itself, or when it cannot be told. */
+  async findFailure(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<string | undefined> {
+    return undefined;
   }
 
   /** Checks that the programs it needs are there. Throws MachineryDependencyError that says what to install. */

@@ -46,6 +46,12 @@ export class Ram {
     return Math.max(0, ...this.#regions.map(({ end }) => end));
   }
 
+  /** The same, as of when the list of RAM was read last, which takes no time. */
+  get knownEnd(): number {
+    if (this.#regions.length === 0) this.#refresh();
+    return Math.max(0, ...this.#regions.map(({ end }) => end));
+  }
+
   #find(address: number, size: number): Region | undefined {
     const last = this.#last;
     if (last && address >= last.start && address + size <= last.end) {

@@ -68,8 +68,8 @@ export class Kallsyms implements SymbolTable {
     for (let symbol = 0; symbol < this.count; symbol++) yield this.#get(symbol);
   }
 
-  *symbolsWith(text: string): IterableIterator<GuestSymbol> {
-    for (const symbol of this.#index().numbersWith(text)) yield this.#get(symbol);
+  *symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    for (const symbol of this.#index().numbersWith(texts)) yield this.#get(symbol);
   }
 
   #get(symbol: number): GuestSymbol {

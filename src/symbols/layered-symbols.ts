@@ -29,7 +29,7 @@ export class LayeredSymbols implements SymbolTable {
     return this.#first.symbols();
   }
 
-  symbolsWith(text: string): IterableIterator<GuestSymbol> {
-    return this.#first.symbolsWith(text);
+  symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    return this.#first.symbolsWith(texts);
   }
 }

@@ -31,8 +31,8 @@ export class LazySymbols implements SymbolTable {
     return this.#get().symbols();
   }
 
-  symbolsWith(text: string): IterableIterator<GuestSymbol> {
-    return this.#get().symbolsWith(text);
+  symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    return this.#get().symbolsWith(texts);
   }
 
   #get(): SymbolTable {

@@ -14,6 +14,8 @@ export class NameIndex {
   #pool: Buffer;
   #used = 0;
   #count = 0;
+  /** How often which byte occurs in so many bytes of names. */
+  #frequencies: { readonly used: number; readonly counts: Uint32Array } | undefined;
   readonly #starts: Uint32Array;
   readonly #marks: Uint8Array;
   /** Number of the name plus one, at the place of its hash or the next free one. */
@@ -82,22 +84,57 @@ export class NameIndex {
     return found;
   }
 
-  /** Finds every name that contains a text, in the order in which they were added. */
-  *numbersWith(text: string): IterableIterator<number> {
-    const wanted = Buffer.from(text, "latin1");
-    const names = this.#pool.subarray(0, this.#used);
-    // An empty text is found everywhere, and has no place.
-    if (wanted.length === 0) for (let name = 0; name < this.#count; name++) yield name;
+  /** Finds every name that contains these texts one behind the other, in the order in which they were added. */
+  *numbersWith(texts: readonly string[]): IterableIterator<number> {
+    const wanted = texts.filter((text) => text !== "").map((text) => Buffer.from(text, "latin1"));
+    const rarest = this.#chooseRarest(wanted);
+    if (rarest === undefined) for (let name = 0; name < this.#count; name++) yield name;
     else {
-      for (let at = names.indexOf(wanted); at >= 0;) {
+      const names = this.#pool.subarray(0, this.#used);
+      for (let at = names.indexOf(rarest); at >= 0;) {
         const name = this.#nameAt(at);
         const end = this.#starts[name + 1] as number;
         // The names follow each other without a gap: a text may be found at the end of one and the start of the next.
-        const isWithin = at + wanted.length <= end;
-        if (isWithin) yield name;
-        at = names.indexOf(wanted, isWithin ? end : at + 1);
+        const isWithin = at + rarest.length <= end;
+        if (isWithin && this.#contains(name, wanted)) yield name;
+        at = names.indexOf(rarest, isWithin ? end : at + 1);
       }
     }
+  }
+
+  /** Chooses what fewest names contain, as far as that can be said without a look at them. */
+  #chooseRarest(texts: readonly Buffer[]): Buffer | undefined {
+    if (texts.length < 2 || texts.some(({ length }) => length > 1)) {
+      return texts.reduce<Buffer | undefined>((a, b) => (a !== undefined && a.length >= b.length ? a : b), undefined);
+    }
+    const counts = this.#countBytes();
+    const frequency = (text: Buffer): number => counts[text[0] as number] as number;
+    return texts.reduce((a, b) => (frequency(a) <= frequency(b) ? a : b));
+  }
+
+  #countBytes(): Uint32Array {
+    if (this.#frequencies?.used !== this.#used) {
+      const counts = new Uint32Array(256);
+      for (let at = 0; at < this.#used; at++) counts[this.#pool[at] as number]!++;
+      this.#frequencies = { used: this.#used, counts };
+    }
+    return this.#frequencies.counts;
+  }
+
+  #contains(name: number, texts: readonly Buffer[]): boolean {
+    let at = this.#starts[name] as number;
+    const end = this.#starts[name + 1] as number;
+    for (const text of texts) {
+      while (at + text.length <= end && !this.#isAt(at, text)) at++;
+      if (at + text.length > end) return false;
+      at += text.length;
+    }
+    return true;
+  }
+
+  #isAt(place: number, text: Buffer): boolean {
+    for (let index = 0; index < text.length; index++) if (this.#pool[place + index] !== text[index]) return false;
+    return true;
   }
 
   /** Finds the name that a byte belongs to: the last one that does not begin behind it. */

@@ -31,8 +31,8 @@ export class ShiftedSymbols implements SymbolTable {
     for (const symbol of this.#symbols.symbols()) yield { ...symbol, address: this.#move(symbol.address) };
   }
 
-  *symbolsWith(text: string): IterableIterator<GuestSymbol> {
-    for (const symbol of this.#symbols.symbolsWith(text)) yield { ...symbol, address: this.#move(symbol.address) };
+  *symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    for (const symbol of this.#symbols.symbolsWith(texts)) yield { ...symbol, address: this.#move(symbol.address) };
   }
 
   #move(address: bigint): bigint {

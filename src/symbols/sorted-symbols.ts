@@ -93,8 +93,8 @@ export class SortedSymbols implements SymbolTable {
     for (let place = 0; place < this.count; place++) yield this.#get(place);
   }
 
-  *symbolsWith(text: string): IterableIterator<GuestSymbol> {
-    for (const number of this.#names.numbersWith(text)) yield this.#get(this.#place[number] as number);
+  *symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    for (const number of this.#names.numbersWith(texts)) yield this.#get(this.#place[number] as number);
   }
 
   /** Finds the last symbol that is not above an address; -1 when all are. */

@@ -17,6 +17,6 @@ export interface SymbolTable {
   findSymbol(address: bigint): GuestSymbol | undefined;
   /** Goes through all symbols in the order of their addresses. */
   symbols(): IterableIterator<GuestSymbol>;
-  /** Goes through the symbols whose name contains a text, each once, in any order; through all for an empty text. */
-  symbolsWith(text: string): IterableIterator<GuestSymbol>;
+  /** Goes through the symbols whose name contains these texts one behind the other, each once, in any order; through all for none. */
+  symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol>;
 }

@@ -67,7 +67,7 @@ test("an analysis ends once", () => {
   assert.deepEqual([phase, outcome, reason], ["ended", "cancelled", "Ctrl-C"]);
 });
 
-test("an analysis whose process was killed is lost, says so, and holds nobody up", async () => {
+test("an analysis whose process was killed is lost, says so, and holds nobody up, and one process ends it", async () => {
   const add = "database.begin(database.add(request), 1); console.log('running'); setInterval(() => {}, 1000);";
   const other = spawn(process.execPath, program(add), { stdio: ["ignore", "pipe", "inherit"] });
   await once(other.stdout, "data");
@@ -76,8 +76,23 @@ test("an analysis whose process was killed is lost, says so, and holds nobody up
   other.kill("SIGKILL");
   await once(other, "exit");
   assert.equal(database.begin(own, 1), true);
-  const lost = database.list()[1]!;
-  assert.deepEqual([lost.outcome, lost.reason], ["lost", "rebox was gone while: waiting for a machine"]);
+  const claimed = database.claimLost();
+  assert.deepEqual(claimed.map(({ id, phase }) => [id, phase]), [[own - 1, "waiting for a machine"]]); // prettier-ignore
+  assert.deepEqual(database.claimLost(), [], "it is this process' own now");
+  database.end(own - 1, "lost", "rebox was gone");
+  assert.equal(database.find(own - 1)!.outcome, "lost");
+});
+
+test("an analysis is taken over by the process that makes it, and goes on when its first one is gone", async () => {
+  const add = "console.log(database.add(request)); setInterval(() => {}, 1000);";
+  const other = spawn(process.execPath, program(add), { stdio: ["ignore", "pipe", "inherit"] });
+  const id = Number(String((await once(other.stdout, "data"))[0]));
+  assert.equal(database.takeOver(id).id, id);
+  other.kill("SIGKILL");
+  await once(other, "exit");
+  assert.deepEqual(database.claimLost(), []);
+  database.end(id, "finished", undefined);
+  assert.throws(() => database.takeOver(id), new RegExp(`there is no analysis ${id} that goes on`));
 });
 
 test("processes that add and begin at once get numbers of their own, and the limit holds", async () => {

@@ -10,6 +10,8 @@ const PACKAGES = [
   ...["libglib2.0-dev", "libpixman-1-dev", "zlib1g-dev", "libfdt-dev"],
   ...["libslirp-dev", "libzstd-dev", "libpng-dev", "libjpeg-dev", "libcapstone-dev", "libgnutls28-dev"],
   ...["libaio-dev", "libattr1-dev", "libcap-ng-dev"],
+  // What reads ext4 file systems of guests.
+  "libext2fs-dev",
   // pahole, for `rebox profile`.
   "dwarves",
   // What the lab records networks with, and its tests make them with.
@@ -25,8 +27,8 @@ const LAB_PACKAGES = [
 // What tests open reports in: the smallest of Debian's browsers without a screen that are driven by a pipe.
 const BROWSER_PACKAGES = ["chromium-headless-shell"];
 
-/** What tests need besides: a terminal to drive programs in. */
-export const TEST_PACKAGES = ["tmux"];
+/** What tests need besides: a terminal to drive programs in, and disks to look into. */
+export const TEST_PACKAGES = ["tmux", "e2fsprogs"];
 
 /**
  * Makes the step that installs the Debian packages that are missing.

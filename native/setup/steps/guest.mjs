@@ -24,12 +24,14 @@ export function guestStep(kernel) {
     act: async (task) => {
       const built = inputs();
       const { image, systemMap, modules, ...facts } = await guestKernel(task, kernel ?? DEFAULT_KERNEL);
-      const { archive, busybox } = await guestInitramfs(task, facts.architecture, modules);
+      const { archive, busybox, targets } = await guestInitramfs(task, facts.architecture, modules);
       mkdirSync(directory, { recursive: true });
       // The description is last and first to go: a kit that has one is whole.
       rmSync(join(directory, "guest.json"), { force: true });
       writeFileSync(join(directory, "vmlinuz"), image);
       writeFileSync(join(directory, "initramfs.cpio.gz"), archive);
+      mkdirSync(join(directory, "targets"), { recursive: true });
+      for (const [name, program] of targets) writeFileSync(join(directory, "targets", name), program, { mode: 0o755 });
       if (systemMap) writeFileSync(join(directory, "System.map"), systemMap);
       const description = { asked: kernel, ...facts, vmlinuz: "vmlinuz", initramfs: "initramfs.cpio.gz", busybox };
       writeFileSync(join(directory, "guest.json"), `${JSON.stringify(description, null, 2)}\n`);

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { Fingerprint, filesBelow } from "../fingerprint.mjs";
 import { places } from "../places.mjs";
 
-const SOURCES = ["src", "test", "bench", "scripts"];
+const SOURCES = ["src", "test", "bench", "scripts", "modules"];
 
 /** Makes the step that compiles the TypeScript to build/js. */
 export function typescriptStep() {

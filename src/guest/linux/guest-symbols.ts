@@ -8,7 +8,7 @@ import { listKernelModules } from "./kernel-module";
 import type { LinuxGuest } from "./linux-guest";
 import type { LinuxProcess } from "./linux-process";
 import { ModuleSymbols } from "./module-symbols";
-import { longestPiece, namePattern } from "./name-pattern";
+import { piecesOf, namePattern } from "./name-pattern";
 
 /** More symbols of kernel modules than this are not kept: no kernel has them. */
 const MOST_KEPT = 2_000_000;
@@ -97,10 +97,10 @@ export class GuestSymbols {
   *search(pgd: bigint, pattern: string): IterableIterator<ModuleSymbol> {
     const matches = namePattern(pattern);
     // What the name must contain is looked for first: most names are never made into text.
-    const piece = longestPiece(pattern);
+    const pieces = piecesOf(pattern);
     let seen = 0;
     for (const { module, symbols } of this.#load(pgd)) {
-      for (const symbol of symbols().symbolsWith(piece)) {
+      for (const symbol of symbols().symbolsWith(pieces)) {
         if (seen++ > MOST_FOUND) throw new KernelDataError("the symbols", module.base, `more than ${MOST_FOUND}`);
         if (matches(symbol.name)) yield withModule(symbol, module.name);
       }

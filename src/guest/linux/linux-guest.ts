@@ -4,12 +4,15 @@ import { MissingTypeError } from "../../symbols/missing-type-error";
 import { type GuestClock, readClock } from "./clock";
 import { GuestSymbols } from "./guest-symbols";
 import { type LogRecord, readKernelLog } from "./kernel-log";
+import { readHostName } from "./host-name";
 import { type KernelModule, listKernelModules } from "./kernel-module";
 import { walkList } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
 import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
 import { readModuleTypes } from "./module-types";
+import { listNetworkInterfaces, type NetworkInterface } from "./network-interfaces";
+import { listNeighbours, type NetworkNeighbour } from "./neighbours";
 import { PageCache } from "./page-cache";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
@@ -84,6 +87,30 @@ export class LinuxGuest {
    */
   getSockets(): SocketFacts[] {
     return listSockets(this.kernel);
+  }
+
+  /**
+   * Lists the network interfaces with their addresses, in all network namespaces.
+   *
+   * @throws KernelDataError when a list of the kernel's is damaged
+   */
+  getNetworkInterfaces(): NetworkInterface[] {
+    return listNetworkInterfaces(this.kernel);
+  }
+
+  /** The guest's host name, that of its first UTS namespace. @throws KernelDataError */
+  get hostName(): string {
+    return readHostName(this.kernel);
+  }
+
+  /**
+   * Lists the machines that the guest knows on its own links, in all network namespaces: the kernel's tables for ARP and for
+   * IPv6's neighbour discovery.
+   *
+   * @throws KernelDataError when a table is damaged
+   */
+  getNeighbours(): NetworkNeighbour[] {
+    return listNeighbours(this.kernel);
   }
 
   /** Reads the kernel's log, oldest record first. @throws KernelDataError */

@@ -1,3 +1,5 @@
+import { MemorySearch, type MemorySearchOptions } from "../../memory/search/memory-search";
+import type { SearchPattern } from "../../memory/search/search-pattern";
 import { type Credentials, readCredentials } from "./credentials";
 import { KernelDataError } from "./kernel-data-error";
 import { walkList } from "./kernel-list";
@@ -114,6 +116,28 @@ export class LinuxProcess {
   /** What is mounted in its namespace. */
   get mounts(): Mount[] {
     return listMounts(this.#guest.kernel, this.#guest.paths, this.#task().address);
+  }
+
+  /** Whether it is still there, with the address space that it had when the list was made. */
+  get isAlive(): boolean {
+    try {
+      const { tgid, pgd } = this.#guest.tasks.read(this.kaddr);
+      return tgid === this.pid && pgd === this.pgd;
+    } catch (error) {
+      if (error instanceof KernelDataError) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Prepares a search of its memory: of all that it has mapped and that is in RAM, also what it has forbidden itself to read.
+   *
+   * @throws KernelDataError when it is gone, or its mappings are damaged
+   */
+  createSearch(patterns: readonly SearchPattern[], options?: MemorySearchOptions): MemorySearch {
+    const { kernel } = this.#guest;
+    const { mode } = kernel.image.tables;
+    return new MemorySearch(kernel.ram, mode, Number(this.pgd), this.memoryMap, patterns, options);
   }
 
   #space(): StructCursor | undefined {

@@ -57,8 +57,8 @@ export class ModuleSymbols implements SymbolTable {
     yield* this.#symbols;
   }
 
-  *symbolsWith(text: string): IterableIterator<GuestSymbol> {
-    for (const symbol of this.#symbols) if (symbol.name.includes(text)) yield symbol;
+  *symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    for (const symbol of this.#symbols) if (containsAll(symbol.name, texts)) yield symbol;
   }
 }
 
@@ -121,4 +121,14 @@ function readExported(kernel: LinuxKernel, module: bigint): Set<bigint> {
     }
   }
   return found;
+}
+
+function containsAll(name: string, texts: readonly string[]): boolean {
+  let from = 0;
+  for (const text of texts) {
+    const at = name.indexOf(text, from);
+    if (at < 0) return false;
+    from = at + text.length;
+  }
+  return true;
 }

@@ -34,7 +34,7 @@ function isMatch(pattern: string, name: string): boolean {
   return at === pattern.length;
 }
 
-/** The longest text that every name must contain that matches a pattern; empty when it has only * and ?. */
-export function longestPiece(pattern: string): string {
-  return pattern.split(/[*?]+/).reduce((longest, piece) => (piece.length > longest.length ? piece : longest), "");
+/** The texts that every name contains that matches a pattern, one behind the other; none when it has only * and ?. */
+export function piecesOf(pattern: string): string[] {
+  return pattern.split(/[*?]+/).filter((piece) => piece !== "");
 }

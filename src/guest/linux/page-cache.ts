@@ -16,6 +16,16 @@ const LARGEST_FOLIO = 1n << 13n;
 /** VMEMMAP_START of kernels that do not choose it at boot (Documentation/arch/x86/x86_64/mm.rst). */
 const FIXED_VMEMMAP = 0xffffea0000000000n;
 
+/** A page of a file in memory. */
+export interface CachedPage {
+  /** The address of the struct page, or struct folio, that the page's state is in. */
+  readonly folio: bigint;
+  /** Which page of the file the folio begins with. */
+  readonly firstIndex: bigint;
+  /** Where the page is in physical memory. */
+  readonly physical: bigint;
+}
+
 /** Reads files of the guest as far as its kernel holds their pages, whether a process has them mapped now or not. */
 export class PageCache {
   readonly #kernel: LinuxKernel;
@@ -50,28 +60,34 @@ export class PageCache {
 
   #findInPage(file: bigint, offset: bigint, size: number): Uint8Array | undefined {
     try {
-      const page = this.#findPage(file, offset >> PAGE_SHIFT);
+      const mapping = this.#kernel.memory.pointer(file + BigInt(this.#kernel.offset("file", "f_mapping")));
+      const page = this.findPage(mapping, offset >> PAGE_SHIFT);
       const within = Number(offset % BigInt(PAGE));
-      return page === undefined ? undefined : this.#kernel.ram.findBytes(Number(page) + within, size);
+      return page && this.#kernel.ram.findBytes(Number(page.physical) + within, size);
     } catch (error) {
       if (error instanceof AddressError) return undefined;
       throw error;
     }
   }
 
-  /** file.f_mapping, address_space.i_pages (since 4.20). @returns the physical address of the page */
-  #findPage(file: bigint, index: bigint): bigint | undefined {
+  /**
+   * Finds a page that the cache holds, whether its content has been read yet or not: address_space.i_pages (since 4.20).
+   *
+   * @param mapping the address of a file's struct address_space
+   * @param index which page of the file, from 0
+   * @throws AddressError when what leads to it is damaged
+   */
+  findPage(mapping: bigint, index: bigint): CachedPage | undefined {
     const { memory } = this.#kernel;
     const pages = this.#kernel.findMember("address_space", "i_pages.xa_head");
     if (!pages) return undefined;
-    const mapping = memory.pointer(file + BigInt(this.#kernel.offset("file", "f_mapping")));
     const entry = this.#load(memory.pointer(mapping + BigInt(pages.offset)), index);
     if (entry === undefined || entry === 0n || (entry & KIND_MASK) !== 0n) return undefined;
     const first = this.#findFolio(entry);
-    const further = index - this.#folioIndex(entry);
-    return first === undefined || further < 0n || further >= LARGEST_FOLIO
-      ? undefined
-      : first + (further << PAGE_SHIFT);
+    const firstIndex = this.#folioIndex(entry);
+    const further = index - firstIndex;
+    if (first === undefined || further < 0n || further >= LARGEST_FOLIO) return undefined;
+    return { folio: entry, firstIndex, physical: first + (further << PAGE_SHIFT) };
   }
 
   /** lib/xarray.c: xas_load() */

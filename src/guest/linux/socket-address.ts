@@ -26,25 +26,26 @@ export function readSocketEnds(kernel: LinuxKernel, family: string, common: Stru
     return { ...NO_ENDS, localPort: port.number("portid"), remotePort: port.number("dst_portid") };
   }
   if (family !== "inet" && family !== "inet6") return NO_ENDS;
-  const read = family === "inet" ? readInet : readInet6;
+  const read = (address: bigint): string =>
+    family === "inet" ? formatInet(kernel.memory.read(address, 4)) : formatInet6(kernel.memory.read(address, 16));
   const [local, remote] = family === "inet" ? ["skc_rcv_saddr", "skc_daddr"] : ["skc_v6_rcv_saddr", "skc_v6_daddr"];
   const port = common.number("skc_dport");
   return {
-    localAddress: read(kernel, common.addressOf(local as string)),
+    localAddress: read(common.addressOf(local as string)),
     localPort: common.number("skc_num"),
-    remoteAddress: read(kernel, common.addressOf(remote as string)),
+    remoteAddress: read(common.addressOf(remote as string)),
     // Kept in network order.
     remotePort: ((port & 0xff) << 8) | (port >>> 8),
   };
 }
 
-function readInet(kernel: LinuxKernel, address: bigint): string {
-  return [...kernel.memory.read(address, 4)].join(".");
+/** Writes the 4 bytes of an IPv4 address as people do. */
+export function formatInet(bytes: Uint8Array): string {
+  return bytes.join(".");
 }
 
-/** RFC 5952: lower case, no leading zeros, the longest run of zeros as "::". */
-function readInet6(kernel: LinuxKernel, address: bigint): string {
-  const bytes = kernel.memory.read(address, 16);
+/** Writes the 16 bytes of an IPv6 address as RFC 5952 says: lower case, no leading zeros, the longest run of zeros as "::". */
+export function formatInet6(bytes: Buffer): string {
   if (bytes.subarray(0, 12).equals(Buffer.from("00000000000000000000ffff", "hex"))) {
     return `::ffff:${[...bytes.subarray(12)].join(".")}`;
   }

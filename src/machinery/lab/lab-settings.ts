@@ -28,6 +28,11 @@ export const LAB_SETTINGS = {
     min: 0,
     description: "So many machines may be starting at once; 0: all.",
   }),
+  max_analyses_count: config.int({
+    default: 4,
+    min: 1,
+    description: "So many analyses may run at once.",
+  }),
   timeouts: config.group(
     {
       restore_start: seconds(180, "How long a machine may take to start from its snapshot"),

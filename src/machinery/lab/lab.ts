@@ -105,8 +105,20 @@ export class Lab {
   take(owner: string, query: MachineQuery, signal?: AbortSignal): Promise<MachineLease> {
     return takeMachine(this.manager.machines, {
       ...{ owner, query, signal },
-      getLockFile: ({ name }) => join(getMachineFolder(this.folder, name), "use.lock"),
+      getLockFile: ({ name }) => getUseLock(this.folder, name),
     });
+  }
+
+  /** Takes a machine when nobody has it; returns undefined when somebody does. */
+  async takeFree(owner: string, name: string): Promise<MachineLease | undefined> {
+    const machine = this.manager.machines.get(name);
+    if (!machine.isAvailable) return undefined;
+    const file = getUseLock(this.folder, name);
+    const unlock = await takeLock(file, { timeoutMs: 0, owner }).catch((error: unknown) => {
+      if (error instanceof MachineryManagerError) return undefined;
+      throw error;
+    });
+    return unlock && { machine, release: unlock };
   }
 
   /** Looks at quarantined machines again as long as the lab is open; this alone keeps no process alive. */
@@ -161,6 +173,10 @@ export class Lab {
 /** Returns the folder of a machine, in which everything is that outlives a process. */
 export function getMachineFolder(labFolder: string, name: string): string {
   return join(labFolder, "state", name);
+}
+
+function getUseLock(labFolder: string, name: string): string {
+  return join(getMachineFolder(labFolder, name), "use.lock");
 }
 
 function getMachineFile(labFolder: string, name: string): string {

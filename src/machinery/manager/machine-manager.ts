@@ -144,6 +144,16 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     this.#tell("quarantined", machine, reason);
   }
 
+  /** Takes a machine out of the pool that has failed; it is looked at again. One that is out of it already stays so. */
+  quarantine(name: string, reason: string): void {
+    const machine = this.machines.get(name);
+    if (machine.isDisabled) return;
+    machine.addError(reason);
+    machine.disable(reason);
+    this.options.save?.(machine);
+    this.#tell("quarantined", machine, reason);
+  }
+
   /**
    * Stops all machines that are not off. Afterwards only stops are accepted.
    *

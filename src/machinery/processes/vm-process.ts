@@ -10,6 +10,9 @@ import { writeWhole } from "../records/machine-file";
 const MOST_OUTPUT = 4000;
 const KILL_LIMIT_MS = 60_000;
 const POLL_MS = 20;
+/** How the processes ended that this process has started, by their folders. */
+const lastEnds = new Map<string, string>();
+const running = new Set<string>();
 
 /** The process of one machine. It outlives us; what is needed to find it again is written down in the machine's folder. */
 export class VmProcess {
@@ -24,6 +27,22 @@ export class VmProcess {
   /** Where QEMU itself writes its process id, once it runs. */
   get pidFile(): string {
     return join(this.folder, "vm.pid");
+  }
+
+  /** Where the first serial port is, of a machine that has it there. */
+  get consoleSocket(): string {
+    return join(this.folder, "console.sock");
+  }
+
+  /** How the last process ended, its status or its signal; undefined when only another process of ours knows. */
+  get lastEnd(): string | undefined {
+    return lastEnds.get(this.folder);
+  }
+
+  /** Waits until lastEnd is known, when it is this process that started it. */
+  async waitForExit(limitMs: number): Promise<void> {
+    const endMs = performance.now() + limitMs;
+    while (running.has(this.folder) && performance.now() < endMs) await sleep(POLL_MS);
   }
 
   /** Returns the process that was started last, by whomever; undefined when it is gone. */
@@ -65,6 +84,12 @@ export class VmProcess {
         child.once("error", (error) => reject(new MachineryError(`${program} cannot be started: ${error.message}`)));
       });
       child.unref();
+      lastEnds.delete(this.folder);
+      running.add(this.folder);
+      child.once("exit", (status, signal) => {
+        running.delete(this.folder);
+        lastEnds.set(this.folder, String(signal ?? status));
+      });
       const identity = findProcess(child.pid!);
       // Gone already: its output says why.
       if (identity !== undefined) writeWhole(this.#file, JSON.stringify({ ...identity, program, args }));
@@ -122,7 +147,7 @@ export class VmProcess {
 
   /** Forgets a process that is gone, and removes its sockets. */
   clean(): void {
-    for (const name of ["process.json", "vm.pid", "qmp.sock", "control.sock"]) {
+    for (const name of ["process.json", "vm.pid", "qmp.sock", "control.sock", "console.sock"]) {
       const path = join(this.folder, name);
       if (existsSync(path)) rmSync(path, { force: true });
     }

@@ -9,6 +9,9 @@ export class MessageError extends Error {
 type Reference = string | number | boolean | null | readonly [kind: string, value: string | number];
 type Node = readonly [kind: string, value: unknown, name?: string];
 
+/** Bytes become the characters from here on. */
+const FIRST_CODE = 0x100;
+
 const BYTES = {
   ...{ Uint8Array, Int8Array, Uint8ClampedArray, Uint16Array, Int16Array, Uint32Array, Int32Array },
   ...{ Float32Array, Float64Array, BigUint64Array, BigInt64Array },
@@ -147,18 +150,20 @@ function makeError([name, message, stack]: [string, string, string]): Error {
 
 function makeBytes(text: string, name: string, createBuffer: (bytes: Uint8Array) => Uint8Array): unknown {
   const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at) & 0xff;
   if (name === "Buffer") return createBuffer(bytes);
   if (name === "ArrayBuffer") return bytes.buffer;
   if (name === "DataView") return new DataView(bytes.buffer);
   return new BYTES[name as keyof typeof BYTES](bytes.buffer);
 }
 
-/** One character for each byte. */
+/** One character for each byte: not that of its number, since JSON makes six characters of most below 32. */
 function toText(bytes: Uint8Array): string {
+  const codes = new Uint16Array(bytes.length);
+  for (let at = 0; at < bytes.length; at++) codes[at] = FIRST_CODE | (bytes[at] as number);
   let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  for (let at = 0; at < codes.length; at += 8192) {
+    text += String.fromCharCode(...codes.subarray(at, at + 8192));
   }
   return text;
 }

@@ -56,13 +56,18 @@ export const OWN: readonly string[] = [
   ...["AddressError", "AttachError", "BtfError", "KernelDataError", "MissingSymbolError", "MissingTypeError"],
   ...["findGuest", "getGuest", "getModuleList", "getProcessList", "getSymbolList", "waitForGuest"],
   ...["VolatilityError", "volatility"],
+  ...["DiskError", "GuestFile", "getFilesystems", "openGuestPath"],
 ];
 
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
+  // For investigation modules, which are trusted.
+  ...["FileSearch", "GuestFiles", "printDuration", "printMode", "printTime", "searchFiles"],
+  ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
+  ...["Investigation", "PersistentInvestigation", "parseFlags", "UsageShown", "registerInvestigation", "z"],
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
   ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
   ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],

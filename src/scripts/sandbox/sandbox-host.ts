@@ -7,6 +7,7 @@ import type { ModuleOwner } from "../../ownership/module-owner";
 import { createOwnMonitoring } from "../script-api";
 import { createOwnedTimers } from "../owned-timers";
 import { toTerminalText } from "../terminal-text";
+import { createDiskOperations } from "./disk-operations";
 import { createEngineOperations } from "./engine-operations";
 import { FileAccess } from "./file-access";
 import { createFileOperations } from "./file-operations";
@@ -67,6 +68,7 @@ export class SandboxHost {
     this.operations = {
       ...createMachineOperations(caller, { ...api, ...own }, files, permissions.modules),
       ...createGuestOperations(api),
+      ...createDiskOperations(),
       ...createEngineOperations(caller, owner, permissions.monitor),
       ...createFileOperations(files),
       ...createNetOperations(caller, owner, permissions.net),

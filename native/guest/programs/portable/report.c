@@ -142,7 +142,7 @@ static void report_threads(const char *path)
 static void report_network(const char *path)
 {
     static const char *const FILES[] = { "net/tcp", "net/tcp6", "net/udp", "net/udp6", "net/unix", "net/raw", "net/raw6",
-                                         "net/packet", "net/netlink", NULL };
+                                         "net/packet", "net/netlink", "net/arp", "net/if_inet6", NULL };
     char link[512], own[64] = "", its[64] = "";
 
     snprintf(link, sizeof(link), "%.200s/ns/net", path);

@@ -23,6 +23,11 @@ export const QEMU_MACHINE_SETTINGS = {
   memory: config.string({ default: "512M", description: "How much memory it has." }),
   cpus: config.int({ default: 1, min: 1, max: 255, description: "How many processors it has." }),
   cpu: config.string({ required: false, allowEmpty: true, description: "QEMU's name of the processor." }),
+  console_user: config.string({
+    ...{ required: false, allowEmpty: true },
+    description: "Who logs in where the guest's serial console asks for it.",
+  }),
+  console_password: config.string({ required: false, allowEmpty: true, sensitive: true, description: "The password." }),
   args: config.string({
     ...{ required: false, allowEmpty: true },
     description: "More arguments for QEMU, quoted as in a shell; %DISPOSABLE_DISK_PATH% is the disk of the run.",

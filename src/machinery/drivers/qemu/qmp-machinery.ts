@@ -1,5 +1,8 @@
+import { once } from "node:events";
 import { existsSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SettingsOf, SettingsSchema } from "../../../config/schema/setting";
 import {
@@ -8,6 +11,7 @@ import {
   MachineryUnhandledStateError,
   MachineStateReachedError,
   MachineUnexpectedStateError,
+  NotSupportedError,
 } from "../../errors";
 import { Machinery } from "../../machinery";
 import { runProgram } from "../../processes/run-program";
@@ -15,6 +19,7 @@ import { checkTarget } from "../../processes/target-file";
 import { VmProcess } from "../../processes/vm-process";
 import type { MachineStatus } from "../../records/machine-state";
 import { copyImage, makeOverlay, removeDisk } from "./disposable-disk";
+import { insertDisc } from "./insert-disc";
 import { getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./qemu-arguments";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
@@ -138,6 +143,38 @@ export abstract class QmpMachinery<
     await this.#write(machine, path, () => this.qmp(machine, "screendump", args, signal));
   }
 
+  override async openConsole(machine: QemuMachine, signal: AbortSignal): Promise<Duplex> {
+    const { consoleSocket } = this.process(machine);
+    if (!existsSync(consoleSocket)) {
+      throw new NotSupportedError(
+        `${machine.name} has no serial console: its start arguments need "-serial", "unix:%CONSOLE_SOCKET%,server=on,wait=off"`,
+      );
+    }
+    return withSocketPath(consoleSocket, async (path) => {
+      const socket = connect(path);
+      try {
+        await once(socket, "connect", { signal });
+      } catch (error) {
+        socket.destroy();
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new MachineryConnectionError(`${machine.name}: its serial console cannot be opened: ${reason}`);
+      }
+      return socket;
+    });
+  }
+
+  override async insertDisc(machine: QemuMachine, path: string, signal: AbortSignal): Promise<void> {
+    await insertDisc((command, args) => this.qmp(machine, command, args, signal), path);
+  }
+
+  override async findFailure(machine: QemuMachine): Promise<string | undefined> {
+    const vm = this.process(machine);
+    await vm.waitForExit(END_LIMIT_MS);
+    const { lastEnd, output } = vm;
+    if (lastEnd === undefined || lastEnd === "0") return undefined;
+    return `its process ended with ${lastEnd}${output === "" ? "" : `: ${output}`}`;
+  }
+
   override async version(signal: AbortSignal): Promise<string> {
     const options = { signal, timeoutMs: PROGRAM_LIMIT_MS, packageName: "qemu-utils" };
     return parseVersion(await runProgram(this.getQemuImg(), ["--version"], options));
@@ -185,7 +222,10 @@ export abstract class QmpMachinery<
       ...["-pidfile", shortenSocketPath(vm.pidFile, labFolder)],
       ...(restores && memory !== undefined ? getIncomingArguments(getMemoryFormat(memory), memory) : []),
       ...(restores && memory === undefined && snapshot !== undefined ? ["-loadvm", snapshot] : []),
-      ...getMachineArguments(machine, disk, join(vm.folder, "console.log")),
+      ...getMachineArguments(machine, disk, {
+        socket: shortenSocketPath(vm.consoleSocket, labFolder),
+        log: join(vm.folder, "console.log"),
+      }),
     ];
     const { program, args } = this.getCommand(machine, qemuArgs);
     await vm.start(program, args, labFolder);

@@ -3,6 +3,7 @@ import { Cpu, getCpus, readCpu } from "./cpu";
 import { GUEST_ERRORS } from "./errors";
 import { EngineStartError, EngineUsageError, MemoryError, QmpError, ScriptError, TriggerError } from "./errors";
 import { findGuest, getGuest, getModuleList, getProcessList, getSymbolList, waitForGuest } from "./guest";
+import { getFilesystems, GuestFile, openGuestPath } from "./disks";
 import { EventBatch } from "./event-batch";
 import { TranslationBlock } from "./listeners";
 import { readPa, readVa, viewPa, writePa, writeVa } from "./memory";
@@ -103,6 +104,7 @@ export function createApi(
     ...GUEST_ERRORS,
     ...{ findGuest, getGuest, getModuleList, getProcessList, getSymbolList, waitForGuest },
     volatility,
+    ...{ getFilesystems, GuestFile, openGuestPath },
     ...{ readCpu, readPa, readVa, viewPa, writePa, writeVa },
     getNumCpus: () => getCpus().length,
     isKernelRunning: (cpuIndex = 0) => (readCpu(cpuIndex) as unknown as { CPL: bigint }).CPL === 0n,

@@ -1,3 +1,4 @@
+import { DiskError } from "../../../disks/disk-error";
 import { AttachError } from "../../../guest/linux/attach-error";
 import { KernelDataError } from "../../../guest/linux/kernel-data-error";
 import { MissingSymbolError } from "../../../guest/linux/missing-symbol-error";
@@ -53,7 +54,7 @@ const CLASSES: Record<string, new (message: string) => Error> = {
 /** Errors about the guest: their classes are rebox's own, compiled into the sandbox. */
 export const GUEST_ERRORS: Readonly<Record<string, typeof Error>> = {
   ...{ AddressError, AttachError, BtfError, KernelDataError, MissingSymbolError, MissingTypeError },
-  VolatilityError,
+  ...{ DiskError, VolatilityError },
 } as unknown as Record<string, typeof Error>;
 
 /** Makes an error whose text is known already: constructors would make it of its parts. */

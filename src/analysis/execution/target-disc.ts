@@ -1,0 +1,51 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { runProgram } from "../../machinery/processes/run-program";
+
+/** Writing it takes no longer, in milliseconds. */
+const LIMIT_MS = 120_000;
+const LONGEST_NAME = 64;
+
+/** A disc with a target. Its bytes are a tar archive: a guest reads it from the drive itself, without a file system. */
+export interface TargetDisc {
+  /** The file with the disc. */
+  readonly path: string;
+  /** The folder on it that has the target; by its name a guest knows the disc. */
+  readonly folder: string;
+  /** The target's name on it. */
+  readonly name: string;
+}
+
+/**
+ * Makes the disc for a target.
+ *
+ * @param target absolute path of the file
+ * @param folder where the disc is made
+ * @throws MachineryError when it cannot be written
+ */
+export async function makeTargetDisc(target: string, folder: string, signal: AbortSignal): Promise<TargetDisc> {
+  const inside = `rebox-${randomBytes(8).toString("hex")}`;
+  const name = nameOf(target);
+  const path = join(folder, "target.disc");
+  const staging = join(folder, ".disc");
+  rmSync(path, { force: true });
+  mkdirSync(join(staging, inside), { recursive: true });
+  try {
+    symlinkSync(resolve(target), join(staging, inside, name));
+    const owner = ["--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwx,go=rx"];
+    // Its blocks of 10240 bytes are whole sectors of a CD.
+    const args = ["--create", "--format=gnu", "--dereference", "--blocking-factor=20", ...owner, `--file=${path}`];
+    const options = { signal, timeoutMs: LIMIT_MS, packageName: "tar" };
+    await runProgram("tar", [...args, `--directory=${staging}`, inside], options);
+    return { path, folder: inside, name };
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+/** Returns a name that no shell and no tool in the guest takes for something else. */
+function nameOf(target: string): string {
+  const name = basename(target).replace(/[^\w.-]/g, "_");
+  return (/^\w/.test(name) ? name : `_${name}`).slice(-LONGEST_NAME);
+}

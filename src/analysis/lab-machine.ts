@@ -1,0 +1,139 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ReboxMachinery } from "../machinery/drivers/rebox/rebox-machinery";
+import { getMachineFolder, type Lab } from "../machinery/lab/lab";
+import type { MachineLease } from "../machinery/lab/machine-lease";
+import type { Machinery } from "../machinery/machinery";
+import type { ActionName } from "../machinery/manager/action";
+import type { Machine } from "../machinery/records/machine";
+import type { LeasedMachine } from "./analysis-machines";
+import { EngineGuest } from "./engine-guest";
+import { EngineLog } from "./engine-log";
+import { executeTarget } from "./execution/execute-target";
+import type { ConsoleUser } from "./execution/guest-shell";
+
+/** Between the end of a console and that of its machine, in milliseconds. */
+const OFF_LIMIT_MS = 30_000;
+const POLL_MS = 200;
+
+/** What a machine is used for. */
+export interface LabMachineUse {
+  /** Of the analysis. */
+  readonly id: number;
+  /** Of the analysis, absolute. */
+  readonly folder: string;
+  /** Absolute paths of scripts for the machine's engine. */
+  readonly scripts: readonly string[];
+  addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
+}
+
+/** A machine of a lab that an analysis has for itself. */
+export class LabMachine implements LeasedMachine {
+  readonly name: string;
+  readonly label: string;
+  readonly platform: string;
+  readonly ip: string | undefined;
+  readonly interface: string | undefined;
+  readonly machinery: string;
+  readonly resultServer: { readonly ip: string; readonly port: number } | undefined;
+  readonly #machine: Machine;
+  readonly #machinery: Machinery;
+  #log: EngineLog | undefined;
+  #guest: EngineGuest | undefined;
+
+  constructor(
+    private readonly lab: Lab,
+    private readonly lease: MachineLease,
+    private readonly use: LabMachineUse,
+  ) {
+    const { machine } = lease;
+    this.#machine = machine;
+    this.#machinery = lab.manager.getMachinery(machine);
+    this.name = machine.name;
+    this.label = machine.label;
+    const { platform, ip, interface: network, machineryName, resultServerIp, resultServerPort } = machine.facts;
+    this.platform = platform;
+    this.ip = ip;
+    this.interface = network;
+    this.machinery = machineryName;
+    this.resultServer =
+      resultServerIp === undefined ? undefined : { ip: resultServerIp, port: resultServerPort ?? 2042 };
+  }
+
+  get guest(): EngineGuest | undefined {
+    return this.#guest;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { scripts, addEvent } = this.use;
+    const machinery = this.#machinery;
+    if (scripts.length > 0 && !(machinery instanceof ReboxMachinery)) {
+      throw new Error(`scripts need a machine of the machinery rebox; ${this.name} is one of ${this.machinery}`);
+    }
+    await this.#request("restoreStart", { signal });
+    if (!(machinery instanceof ReboxMachinery)) return;
+    this.#log = new EngineLog(join(getMachineFolder(this.lab.folder, this.name), "events.jsonl"), addEvent);
+    this.#guest = new EngineGuest(() => machinery.openShell(this.#machine));
+    for (const script of scripts) await this.#guest.command(`import ${quote(script)}`, signal);
+  }
+
+  async execute(target: string | undefined, command: string | undefined, signal: AbortSignal): Promise<string> {
+    const { platform, name, use } = this;
+    if (platform !== "linux") {
+      throw new Error(`${name} is a machine with ${platform}: targets can be given to Linux guests only`);
+    }
+    const { console_user: user, console_password: password } = this.#machine.facts.settings as Record<string, string>;
+    const consoleUser: ConsoleUser | undefined = user === undefined ? undefined : { name: user, password };
+    const ended = await executeTarget({
+      ...{ target, command, folder: use.folder, user: consoleUser, signal },
+      openConsole: (own) => this.#machinery.openConsole(this.#machine, own),
+      insertDisc: (path, own) => this.#machinery.insertDisc(this.#machine, path, own),
+      onBegin: () => use.addEvent("target.started", { target, command }),
+    });
+    return ended ?? (await this.#explainEnd(signal));
+  }
+
+  async dumpMemory(path: string, signal: AbortSignal): Promise<void> {
+    await this.#request("dumpMemory", { path, signal });
+  }
+
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#guest?.close();
+    this.#guest = undefined;
+    try {
+      await this.#request("stop", { signal });
+    } finally {
+      this.#log?.close();
+      this.#log = undefined;
+    }
+  }
+
+  async release(failure: string | undefined): Promise<void> {
+    if (failure !== undefined) this.lab.manager.quarantine(this.name, failure);
+    await this.lease.release();
+  }
+
+  /** Says why a machine went off that was not stopped. */
+  async #explainEnd(signal: AbortSignal): Promise<string> {
+    const endMs = performance.now() + OFF_LIMIT_MS;
+    for (;;) {
+      const { state } = await this.lab.manager.readState(this.name, signal);
+      if (state === "poweroff") break;
+      if (performance.now() > endMs) throw new Error(`the console of ${this.name} broke, and the machine is ${state}`);
+      await sleep(POLL_MS, undefined, { signal });
+    }
+    const failure = await this.#machinery.findFailure(this.#machine, signal);
+    if (failure !== undefined) throw new Error(`the machine is gone: ${failure}`);
+    return "the machine went off by itself";
+  }
+
+  async #request(action: ActionName, options: { readonly signal: AbortSignal; readonly path?: string }): Promise<void> {
+    const { success, reason } = await this.lab.manager.request(action, this.name, options);
+    if (!success) throw new Error(reason ?? `${action} of ${this.name} failed`);
+  }
+}
+
+/** Makes text one word of a line of rebox's shell. */
+function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+}

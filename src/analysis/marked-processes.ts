@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** The variable by which the processes of an analysis are known. */
+export const MARK = "REBOX_ANALYSIS";
+
+const MOST_ROUNDS = 100;
+const POLL_MS = 50;
+
+/** Lists the processes that have a mark in their environment, which children inherit; zombies and this process are left out. */
+export function findMarked(mark: string): number[] {
+  const wanted = `${MARK}=${mark}`;
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) => {
+      try {
+        // Of a zombie it is empty; of another user's process it cannot be read.
+        return readFileSync(`/proc/${name}/environ`, "latin1").split("\0").includes(wanted);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/**
+ * Kills the processes that have a mark, and what they start meanwhile.
+ *
+ * @returns how many there were
+ */
+export async function killMarked(mark: string): Promise<number> {
+  const killed = new Set<number>();
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const found = findMarked(mark);
+    if (found.length === 0) break;
+    for (const pid of found) {
+      try {
+        process.kill(pid, "SIGKILL");
+        killed.add(pid);
+      } catch {
+        // Gone by itself.
+      }
+    }
+    await sleep(POLL_MS);
+  }
+  return killed.size;
+}

@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AnalysisDatabase, AnalysisEntry, AnalysisRequest } from "../../analysis/analysis-database";
+import { getAnalysisFolder, getProcessMark } from "../../analysis/analysis-places";
+import { type Cleaning, endAbandoned, endLostAnalyses } from "../../analysis/end-abandoned";
+import { killMarked } from "../../analysis/marked-processes";
+import type { AnalysisProgress } from "./analysis-progress";
+import { AnalysisWorker } from "./analysis-worker";
+
+/** How often the queue is asked, in milliseconds: others may use the lab. */
+const POLL_MS = 250;
+
+/** Has analyses made, each by a process of its own, and cleans up after one that is killed. */
+export class AnalysisSupervisor {
+  readonly #database: AnalysisDatabase;
+  readonly #workers = new Map<number, AnalysisWorker>();
+  readonly #finished: AnalysisEntry[] = [];
+
+  /**
+   * @param cleaning the lab
+   * @param limit how many analyses may run at once in the lab
+   * @param progress is told how they go on
+   */
+  constructor(
+    private readonly cleaning: Cleaning,
+    private readonly limit: number,
+    private readonly progress: AnalysisProgress,
+  ) {
+    this.#database = cleaning.database;
+  }
+
+  /**
+   * Queues analyses and waits until all of them have ended.
+   *
+   * @param signal cancels those that wait and those that run; its reason is recorded
+   * @returns how they ended, in the order of the requests
+   */
+  async run(requests: readonly AnalysisRequest[], signal: AbortSignal): Promise<AnalysisEntry[]> {
+    const waiting = requests.map((request) => this.#database.add(request));
+    for (const id of waiting) this.progress.queue(id);
+    const onAbort = () => {
+      for (const worker of this.#workers.values()) worker.cancel(reasonOf(signal));
+    };
+    signal.addEventListener("abort", onAbort);
+    try {
+      while (waiting.length > 0 || this.#workers.size > 0) {
+        if (signal.aborted) for (const id of waiting.splice(0)) this.#end(id, reasonOf(signal));
+        await endLostAnalyses(this.cleaning);
+        while (waiting.length > 0 && this.#database.begin(waiting[0]!, this.limit)) this.#start(waiting.shift()!);
+        await Promise.race([sleep(POLL_MS), ...[...this.#workers.values()].map(({ ended }) => ended)]);
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+    return this.#finished.toSorted((one, other) => one.id - other.id);
+  }
+
+  #start(id: number): void {
+    const worker = new AnalysisWorker(this.cleaning.labFolder, id, (message) => this.progress.tell(id, message));
+    this.#workers.set(id, worker);
+    void worker.ended.then((how) => this.#afterWorker(id, how));
+  }
+
+  async #afterWorker(id: number, how: string): Promise<void> {
+    const { cleaning } = this;
+    const entry = this.#database.find(id)!;
+    try {
+      if (entry.outcome === undefined) {
+        this.#database.takeOver(id);
+        await endAbandoned(cleaning, entry, `its process ${how}`);
+      } else {
+        const left = await killMarked(getProcessMark(cleaning.labFolder, id));
+        if (left > 0) cleaning.log(`analysis ${id} has left ${left} processes, which are ended`);
+      }
+    } catch (error) {
+      cleaning.log(`cleaning up after analysis ${id}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    this.#workers.delete(id);
+    this.#finish(id);
+  }
+
+  #end(id: number, reason: string): void {
+    this.#database.end(id, "cancelled", reason);
+    this.#finish(id);
+  }
+
+  #finish(id: number): void {
+    const entry = this.#database.find(id)!;
+    this.#finished.push(entry);
+    this.progress.end(entry, getAnalysisFolder(this.cleaning.labFolder, id));
+  }
+}
+
+function reasonOf(signal: AbortSignal): string {
+  return signal.reason instanceof Error ? signal.reason.message : String(signal.reason);
+}

@@ -1,0 +1,96 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import type { AnalysisEntry } from "../../analysis/analysis-database";
+import { getAnalysisFolder, openDatabase } from "../../analysis/analysis-places";
+import { ConfigProblems } from "../../config/schema/config-problems";
+import { readLabSettings } from "../../machinery/lab/lab-settings";
+import { ExitStatus } from "../exit-status";
+import { createLabOption, getLabFolder } from "../lab/lab-folder";
+import { getSignalStatus } from "../run/run-end";
+import type { RunEnvironment } from "../run/run-environment";
+import { UsageError } from "../usage-error";
+import { AnalysisProgress } from "./analysis-progress";
+import { AnalysisSupervisor } from "./analysis-supervisor";
+import {
+  type AnalyzeOptions,
+  collect,
+  createRequests,
+  parseCount,
+  parseOptions,
+  parseSeconds,
+} from "./analyze-options";
+
+const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const DEFAULT_TIMEOUT_S = 120;
+
+const AFTER_HELP = `
+Exit status: 0 all analyses have finished; 1 one has failed, or was lost; 128 + n cancelled by signal n (130 for Ctrl-C; a second
+Ctrl-C ends at once, and what runs is cleaned up behind it).
+
+Example: rebox analyze --machine office --target sample --command './sample --quick' --timeout 60`;
+
+/**
+ * Creates the command `rebox analyze`.
+ *
+ * @param onStatus receives the exit status
+ */
+export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
+  return new Command("analyze")
+    .summary("execute a file or a command in a machine of a lab, and report what it does")
+    .description("Analyses files in machines of a lab, each in a machine that is restored for it: docs/analyses.md.")
+    .helpOption("-h, --help", "show this help")
+    .option("--machine <name>", "the machine; without it, any of the lab that is free")
+    .option("--target <file>", "what is analysed; may be given more than once: each is an analysis", collect)
+    .option("--command <line>", "what is run, for sh; $TARGET is the target. Without it the target itself is")
+    .option("--timeout <seconds>", "how long the target may run", parseSeconds, DEFAULT_TIMEOUT_S)
+    .option("--script <file>", "load a script into the machine's engine; may be given more than once", collect)
+    .option("--options <k=v,...>", "for the auxiliary modules; memory=yes dumps memory at the end", parseOptions)
+    .option("--runs <count>", "analyse each target so often", parseCount, 1)
+    .option(
+      "--parallel <count>",
+      "run at most so many at once; without it, max_analyses_count of conf/lab.yaml",
+      parseCount,
+    )
+    .addOption(createLabOption())
+    .option("--json", "print one line of JSON for each analysis; what people read goes to standard error")
+    .addHelpText("after", AFTER_HELP)
+    .action(async (options: AnalyzeOptions) => onStatus(await analyze(options, environment)));
+}
+
+async function analyze(options: AnalyzeOptions, environment: RunEnvironment): Promise<number> {
+  const { stdout, stderr, processEvents, exitNow } = environment;
+  const requests = createRequests(options);
+  const labFolder = resolve(getLabFolder(options));
+  if (!existsSync(join(labFolder, "conf"))) {
+    throw new UsageError(`${labFolder} is no lab: it has no folder conf; make one with rebox lab init`);
+  }
+  const limit = options.parallel ?? readLabSettings(labFolder, new ConfigProblems()).max_analyses_count;
+  const progress = new AnalysisProgress(options.json === true ? stderr : stdout);
+  const controller = new AbortController();
+  let cancelledBy: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (cancelledBy !== undefined) exitNow(getSignalStatus(signal));
+    cancelledBy = signal;
+    progress.say("cancelling; once more ends at once");
+    controller.abort(new Error(signal === "SIGINT" ? "cancelled by Ctrl-C" : `cancelled by ${signal}`));
+  };
+  for (const signal of END_SIGNALS) processEvents.on(signal, onSignal);
+  const database = openDatabase(labFolder);
+  try {
+    const log = (text: string) => progress.say(`rebox: ${text}`);
+    const cleaning = { labFolder, database, api: environment.getApi(), log };
+    const entries = await new AnalysisSupervisor(cleaning, limit, progress).run(requests, controller.signal);
+    if (options.json === true) for (const entry of entries) stdout.write(`${toJson(labFolder, entry)}\n`);
+    if (cancelledBy !== undefined) return getSignalStatus(cancelledBy);
+    return entries.every(({ outcome }) => outcome === "finished") ? ExitStatus.success : ExitStatus.failure;
+  } finally {
+    progress.close();
+    database.close();
+    for (const signal of END_SIGNALS) processEvents.off(signal, onSignal);
+  }
+}
+
+function toJson(labFolder: string, entry: AnalysisEntry): string {
+  return JSON.stringify({ ...entry, folder: getAnalysisFolder(labFolder, entry.id) });
+}

@@ -1,0 +1,79 @@
+import { existsSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { InvalidArgumentError } from "commander";
+import type { AnalysisRequest } from "../../analysis/analysis-database";
+import { UsageError } from "../usage-error";
+
+/** In seconds: a day. */
+const LONGEST_S = 86_400;
+
+/** The options of `rebox analyze`, as they were parsed. */
+export interface AnalyzeOptions {
+  readonly machine?: string;
+  readonly target?: readonly string[];
+  readonly command?: string;
+  readonly timeout: number;
+  readonly script?: readonly string[];
+  readonly options?: Readonly<Record<string, string>>;
+  readonly runs: number;
+  readonly parallel?: number;
+  readonly lab?: string;
+  readonly json?: boolean;
+}
+
+/**
+ * Makes the analyses that a command line asks for: one for each target, so often as --runs says.
+ *
+ * @throws UsageError for files that are not there
+ */
+export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
+  const { machine, target = [], command, timeout, script = [], options = {}, runs } = asked;
+  if (target.length === 0 && command === undefined) {
+    throw new UsageError("there is nothing to analyse: name a file by --target, or what to run by --command");
+  }
+  const scripts = script.map((file) => findFile(file, "--script"));
+  const targets = target.length === 0 ? [undefined] : target.map((file) => findFile(file, "--target"));
+  return targets.flatMap((file) =>
+    Array.from({ length: runs }, () => ({ machine, target: file, command, options, timeoutS: timeout, scripts })),
+  );
+}
+
+function findFile(file: string, option: string): string {
+  const path = resolve(file);
+  if (!existsSync(path)) throw new UsageError(`${option} ${file}: there is no such file`);
+  if (!statSync(path).isFile()) throw new UsageError(`${option} ${file}: this is no file`);
+  return path;
+}
+
+/** Parses `k=v,k2=v2`; further ones are added. */
+export function parseOptions(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const pairs = text.split(",").map((pair) => {
+    const [, key, value] = /^([\w.-]+)=(.*)$/s.exec(pair.trim()) ?? [];
+    if (key === undefined || value === undefined) throw new InvalidArgumentError("It must be NAME=VALUE,NAME=VALUE...");
+    return [key, value] as const;
+  });
+  return { ...before, ...Object.fromEntries(pairs) };
+}
+
+/** Parses seconds. */
+export function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || seconds < 0.001 || seconds > LONGEST_S) {
+    throw new InvalidArgumentError(`It must be a number of seconds from 0.001 to ${LONGEST_S}.`);
+  }
+  return seconds;
+}
+
+/** Parses a number of analyses. */
+export function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError("It must be a whole number from 1 to 99999.");
+  return Number(text);
+}
+
+/** Collects the values of an option that may be given more than once. */
+export function collect(value: string, values: readonly string[] = []): string[] {
+  return [...values, value];
+}

@@ -1,0 +1,75 @@
+import { isUtf8 } from "node:buffer";
+
+/** What is known of a file without its content. */
+export interface NodeFacts {
+  readonly inode: number;
+  /** As stat(2) has it, with the kind of file. */
+  readonly mode: number;
+  readonly links: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** In bytes. */
+  readonly size: number;
+  /** Of the last change of the content, since 1970. */
+  readonly modifiedNs: bigint;
+}
+
+/** A file of a file system. */
+export interface FileNode {
+  readonly facts: NodeFacts;
+  /** What its file system knows it by. */
+  readonly handle: bigint;
+}
+
+/** A name in a directory, and what it stands for: undefined when that is damaged. */
+export interface NamedNode {
+  readonly name: Buffer;
+  readonly node: FileNode | undefined;
+}
+
+/** What is in a directory, and why there is not all of it: undefined when there is. */
+export interface NodeList {
+  readonly entries: readonly NamedNode[];
+  readonly problem: string | undefined;
+}
+
+/** A file system of the guest that can be read, whatever it is read from. */
+export interface FileTree {
+  /** Where its answers come from. */
+  readonly source: FileSource;
+  readonly root: FileNode;
+  list(node: FileNode): Promise<NodeList>;
+  find(directory: FileNode, name: Buffer): Promise<FileNode | undefined>;
+  /** Reads a piece of a file: fewer bytes at its end. @throws DiskError when it cannot be read */
+  read(node: FileNode, offset: number, size: number): Promise<Buffer>;
+  /** Reads what a symbolic link says. @throws DiskError */
+  readLink(node: FileNode): Promise<Buffer>;
+}
+
+/** "disk": as it is on the disk; "disk+memory": with what the kernel has not written yet; "memory": the kernel's caches alone. */
+export type FileSource = "disk" | "disk+memory" | "memory";
+
+const MODE_FORMAT = 0xf000;
+
+export type FileKind = "file" | "directory" | "link" | "device" | "pipe" | "socket" | "other";
+
+const KINDS: Readonly<Record<number, FileKind>> = {
+  0x1000: "pipe",
+  0x2000: "device",
+  0x4000: "directory",
+  0x6000: "device",
+  0x8000: "file",
+  0xa000: "link",
+  0xc000: "socket",
+};
+
+/** Tells what kind of file a mode stands for. */
+export function kindOf({ mode }: NodeFacts): FileKind {
+  return KINDS[mode & MODE_FORMAT] ?? "other";
+}
+
+/** Makes a name text: bytes that are no UTF-8 are shown as \xNN. */
+export function nameToText(name: Buffer): string {
+  if (isUtf8(name)) return name.toString("utf8");
+  return [...name].map((byte) => (byte < 0x80 ? String.fromCharCode(byte) : `\\x${byte.toString(16)}`)).join("");
+}

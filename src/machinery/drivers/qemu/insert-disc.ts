@@ -1,0 +1,43 @@
+import { MachineryError } from "../../errors";
+
+/** Executes a QMP command. */
+type Execute = (command: string, args: object) => Promise<unknown>;
+
+/** What query-block tells of a drive: BlockInfo of QEMU's qapi/block-core.json. */
+interface Drive {
+  /** The device's name, or its path among QEMU's objects. */
+  readonly qdev?: string;
+  readonly removable: boolean;
+}
+
+const CD_TYPES = ["ide-cd", "scsi-cd"];
+const NODE = "lab-disc";
+
+/**
+ * Gives a running machine a read-only disc: in its CD drive, which most machines have, else as a virtio drive that is plugged in.
+ *
+ * @param execute sends a command to the machine's QEMU
+ * @param path of the disc
+ * @throws MachineryError when the machine takes neither
+ */
+export async function insertDisc(execute: Execute, path: string): Promise<void> {
+  const drives = (await execute("query-block", {})) as readonly Drive[];
+  for (const { qdev, removable } of drives) {
+    if (!removable || qdev === undefined) continue;
+    const type = await execute("qom-get", { path: qdev, property: "type" });
+    if (!CD_TYPES.includes(String(type))) continue;
+    const medium = { filename: path, format: "raw", "read-only-mode": "read-only", force: true };
+    await execute("blockdev-change-medium", { id: qdev, ...medium });
+    return;
+  }
+  const file = { driver: "file", filename: path };
+  try {
+    await execute("blockdev-add", { driver: "raw", "node-name": NODE, "read-only": true, file });
+    await execute("device_add", { driver: "virtio-blk-pci", id: NODE, drive: NODE });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MachineryError(
+      `a disc cannot be inserted: the machine has no CD drive, and plugging one in failed: ${reason}`,
+    );
+  }
+}
