@@ -113,6 +113,7 @@ export type { InvestigationContext, PersistentContext, Vantage } from "./investi
 export type * from "./investigation/investigation-module";
 export { registerInvestigation } from "./investigation/investigation-registry";
 export type { InvestigationResult } from "./investigation/investigation-result";
+export { type FlagKind, type Flags, parseFlags } from "./investigation/parse-flags";
 export { PersistentInvestigation } from "./investigation/persistent-investigation";
 export { UsageShown } from "./investigation/usage-shown";
 export { z } from "zod";
