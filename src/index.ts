@@ -27,7 +27,6 @@ export {
 } from "./disks/file-systems";
 export { GuestFile } from "./disks/guest-file";
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/guest-files";
-export { compilePattern } from "./disks/search/file-pattern";
 export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
 export { printDuration, printMode, printTime } from "./disks/search/go-text";
 export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";
