@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
 import { MachineryManagerError } from "../machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
+import { createAnalysesCommand } from "./analyze/analyses-command";
 import { createAnalyzeCommand } from "./analyze/analyze-command";
 import { createWorkerCommand } from "./analyze/worker-command";
 import { createAttachCommand } from "./attach/attach-command";
@@ -87,6 +88,7 @@ export function createProgram(
   program.addCommand(createLabCommand(environment, onStatus));
   program.addCommand(createMachineCommand(environment, onStatus));
   program.addCommand(createAnalyzeCommand(environment, onStatus));
+  program.addCommand(createAnalysesCommand(environment, onStatus));
   program.addCommand(createWorkerCommand(environment, onStatus), { hidden: true });
   program.addCommand(createInvestigateCommand(environment, process.stdin, onStatus));
   program.addCommand(createConfigCommand(environment, onStatus));
