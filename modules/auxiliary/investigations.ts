@@ -25,7 +25,8 @@ interface Question {
 
 /** Asks the guest questions from outside, and keeps the answers: investigations.json, and an event for each. */
 export default class Investigations extends Auxiliary<typeof SETTINGS> {
-  static override readonly description = "Asks the guest questions from outside, into investigations.json; rebox's machines only.";
+  static override readonly description =
+    "Asks the guest questions from outside, into investigations.json; rebox's machines only.";
   static override readonly settings = SETTINGS;
 
   /** Before others let go of what the guest still does. */

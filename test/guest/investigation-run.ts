@@ -58,7 +58,11 @@ export async function withInvestigatedGuest(
 export function investigate(
   args: readonly string[],
   input: readonly string[] = [],
-  { onStart, env = {}, cwd = tmpdir() }: { onStart?: (pid: number) => void; env?: NodeJS.ProcessEnv; cwd?: string } = {},
+  {
+    onStart,
+    env = {},
+    cwd = tmpdir(),
+  }: { onStart?: (pid: number) => void; env?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): Promise<InvestigateRun> {
   return new Promise((resolveRun, reject) => {
     const child = spawn(process.execPath, [REBOX, "investigate", ...args], { cwd, env: { ...process.env, ...env } });

@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { InvestigationResult } from "../../src/investigation/investigation-result";
 import { listKits } from "./guest-kits";
-import { type InvestigatedGuest, investigate, readAddresses, untilFile, withInvestigatedGuest } from "./investigation-run";
+import {
+  type InvestigatedGuest,
+  investigate,
+  readAddresses,
+  untilFile,
+  withInvestigatedGuest,
+} from "./investigation-run";
 
 const QUESTION = '{"class":"parameters", "parameters":{"gethostname": true, "getaddresses": true}}';
 const LOCAL = ["127.0.0.1/8", "::1/128"];
@@ -53,8 +59,12 @@ async function checkCommandLine(guest: InvestigatedGuest): Promise<void> {
   assert.match(seed.stdout, /^\{"foundanything":.*"success":.*"elements":.*"statistics":.*"errors":null\}\n$/);
 
   // For people, in MIG's order of lines.
-  const lookup = '{"class":"parameters","parameters":{"gethostname":true,"getaddresses":true,"lookuphost":["localhost"]}}';
-  const pretty = await investigate(["-t", socket, "-p", "-m", "example"], [lookup.replace("]}}", '],"resolver":"host"}}')]);
+  const lookup =
+    '{"class":"parameters","parameters":{"gethostname":true,"getaddresses":true,"lookuphost":["localhost"]}}';
+  const pretty = await investigate(
+    ["-t", socket, "-p", "-m", "example"],
+    [lookup.replace("]}}", '],"resolver":"host"}}')],
+  );
   const lines = pretty.stdout.trimEnd().split("\n");
   assert.deepEqual(lines.slice(0, stufffound), [
     `hostname is ${elements.hostname}`,
@@ -64,9 +74,15 @@ async function checkCommandLine(guest: InvestigatedGuest): Promise<void> {
   assert.equal(lines.at(-1), `stat: ${stufffound} stuff found`);
 
   // Who looks up is never assumed, and look-ups do not count as found.
-  const unnamed = await investigate(["-t", socket, "-m", "example"], ['{"class":"parameters","parameters":{"lookuphost":["localhost"]}}']);
+  const unnamed = await investigate(
+    ["-t", socket, "-m", "example"],
+    ['{"class":"parameters","parameters":{"lookuphost":["localhost"]}}'],
+  );
   assert.equal(unnamed.status, 3);
-  assert.deepEqual([unnamed.result().success, unnamed.result().foundanything, unnamed.result().elements], [true, false, {}]);
+  assert.deepEqual(
+    [unnamed.result().success, unnamed.result().foundanything, unnamed.result().elements],
+    [true, false, {}],
+  );
   assert.match(unnamed.result().errors![0]!, /choose who looks up/);
   const soft = await investigate(["-t", socket, "example", "-lookuphost", "nobody.invalid", "-resolver", "hosts-file"]);
   assert.match(soft.stdout, /^error: lookuphost nobody\.invalid: .*\nstat: 0 stuff found\n$/);
@@ -74,7 +90,10 @@ async function checkCommandLine(guest: InvestigatedGuest): Promise<void> {
 
   // Bad questions are results, too.
   for (const host of ["not a host!", "-a.b", "x".repeat(64), ""]) {
-    const bad = await investigate(["-t", socket, "-m", "example"], [JSON.stringify({ class: "parameters", parameters: { lookuphost: [host] } })]);
+    const bad = await investigate(
+      ["-t", socket, "-m", "example"],
+      [JSON.stringify({ class: "parameters", parameters: { lookuphost: [host] } })],
+    );
     assert.equal(bad.status, 1);
     assert.equal(bad.result().errors?.length, 1);
     assert.match(bad.result().errors![0]!, /^ValidateParameters: LookupHost parameter is not a valid FQDN/);
@@ -132,7 +151,9 @@ async function checkShell(guest: InvestigatedGuest): Promise<void> {
   const result = await guest.data<InvestigationResult>("investigate example -gethostname");
   assert.deepEqual(result.elements, { hostname });
   assert.deepEqual((await guest.data<InvestigationResult>(`investigate example ${QUESTION}`)).success, true);
-  assert.deepEqual((await guest.data<InvestigationResult>('investigate example {"gethostname":true}')).elements, { hostname });
+  assert.deepEqual((await guest.data<InvestigationResult>('investigate example {"gethostname":true}')).elements, {
+    hostname,
+  });
   assert.match(await guest.text("investigate --found example -gethostname"), /^hostname is investigated$/);
   assert.match(await guest.text("investigate example help"), /-lookuphost NAME/);
   const modules = await guest.data<{ name: string; kind: string; state: string }[]>("investigate");
@@ -155,7 +176,10 @@ async function checkStops(guest: InvestigatedGuest, mark: string): Promise<void>
   assert.match(interrupted.stdout, /stop message received, terminating early/);
   const limited = await investigate(["-t", socket, "--timeout", "0.2", "-m", "slow"], ['{"class":"parameters"}']);
   assert.match(limited.result().errors![0]!, /did not end within 0\.2 s/);
-  const paused = await investigate(["-t", socket, "--timeout", "0.3", "-m", "slow"], ['{"class":"parameters","parameters":{"paused":true}}']);
+  const paused = await investigate(
+    ["-t", socket, "--timeout", "0.3", "-m", "slow"],
+    ['{"class":"parameters","parameters":{"paused":true}}'],
+  );
   assert.match(paused.result().errors![0]!, /did not end within/);
   assert.equal(await state(), "running");
   rmSync(mark);
@@ -167,7 +191,8 @@ async function checkStops(guest: InvestigatedGuest, mark: string): Promise<void>
 }
 
 async function checkPersistent({ socket }: InvestigatedGuest): Promise<void> {
-  const ask = () => investigate(["-t", socket, "-m", "examplepersist"], ['{"class":"parameters","parameters":{"string":"hello"}}']);
+  const ask = () =>
+    investigate(["-t", socket, "-m", "examplepersist"], ['{"class":"parameters","parameters":{"string":"hello"}}']);
   const first = await ask();
   const second = await ask();
   assert.deepEqual(first.result().elements, { string: "hello" }, first.stderr);
