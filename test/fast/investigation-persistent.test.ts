@@ -82,40 +82,59 @@ test("a persistent module is registered once it has started; before that, and wi
 });
 
 test("queries reach the living instance, which keeps its state; twenty at once are answered each", async () => {
-  await withModules({ "counter.ts": COUNTER }, async (folder) => {
-    await folder.persistent.start("counter");
-    await untilRunning(folder);
-    assert.equal((await ask(folder)).elements, 1);
-    assert.equal((await ask(folder)).elements, 2);
-    const operations = Array.from({ length: 20 }, () => ({ module: "counter", parameters: {} }));
-    const { status, outcomes } = await runOperations(folder, operations);
-    assert.equal(status, "success");
-    assert.deepEqual(
-      outcomes.map(({ result }) => result.elements),
-      operations.map((_, index) => index + 3),
-    );
-  }, { times: { ...TIMES, pongMs: 60_000 }, log: () => undefined, onAlert: () => undefined });
+  await withModules(
+    { "counter.ts": COUNTER },
+    async (folder) => {
+      await folder.persistent.start("counter");
+      await untilRunning(folder);
+      assert.equal((await ask(folder)).elements, 1);
+      assert.equal((await ask(folder)).elements, 2);
+      const operations = Array.from({ length: 20 }, () => ({ module: "counter", parameters: {} }));
+      const { status, outcomes } = await runOperations(folder, operations);
+      assert.equal(status, "success");
+      assert.deepEqual(
+        outcomes.map(({ result }) => result.elements),
+        operations.map((_, index) => index + 3),
+      );
+    },
+    { times: { ...TIMES, pongMs: 60_000 }, log: () => undefined, onAlert: () => undefined },
+  );
 });
 
 test("a query that means nothing, or is stopped, leaves the module alive", async () => {
-  await withModules({ "counter.ts": COUNTER }, async (folder) => {
-    await folder.persistent.start("counter");
-    await untilRunning(folder);
-    const lines = ["", "{", '{"class":"config"}', '{"class":"parameters","parameters":"!"}'];
-    for (const line of [...lines, '{"class":"parameters","parameters":{"act":1}}']) {
-      const { result } = await runOperation(folder, { module: "counter", line });
-      assert.deepEqual([result.success, result.errors?.length], [false, 1], line);
-    }
-    const stop = new AbortController();
-    const hanging = runOperation(folder, { module: "counter", parameters: { act: "hang query" } }, { stop: stop.signal });
-    setTimeout(() => stop.abort(), 20);
-    const stopped = await hanging;
-    assert.deepEqual([stopped.status, stopped.result.errors], ["cancelled", ["stop message received, terminating early"]]);
-    const late = await runOperation(folder, { module: "counter", parameters: { act: "hang query" } }, { timeoutMs: 50 });
-    assert.equal(late.status, "timeout");
-    assert.equal((await ask(folder)).elements, 3);
-    assert.equal(folder.persistent.list()[0]?.starts, 1);
-  }, { times: { ...TIMES, pongMs: 60_000 }, log: () => undefined, onAlert: () => undefined });
+  await withModules(
+    { "counter.ts": COUNTER },
+    async (folder) => {
+      await folder.persistent.start("counter");
+      await untilRunning(folder);
+      const lines = ["", "{", '{"class":"config"}', '{"class":"parameters","parameters":"!"}'];
+      for (const line of [...lines, '{"class":"parameters","parameters":{"act":1}}']) {
+        const { result } = await runOperation(folder, { module: "counter", line });
+        assert.deepEqual([result.success, result.errors?.length], [false, 1], line);
+      }
+      const stop = new AbortController();
+      const hanging = runOperation(
+        folder,
+        { module: "counter", parameters: { act: "hang query" } },
+        { stop: stop.signal },
+      );
+      setTimeout(() => stop.abort(), 20);
+      const stopped = await hanging;
+      assert.deepEqual(
+        [stopped.status, stopped.result.errors],
+        ["cancelled", ["stop message received, terminating early"]],
+      );
+      const late = await runOperation(
+        folder,
+        { module: "counter", parameters: { act: "hang query" } },
+        { timeoutMs: 50 },
+      );
+      assert.equal(late.status, "timeout");
+      assert.equal((await ask(folder)).elements, 3);
+      assert.equal(folder.persistent.list()[0]?.starts, 1);
+    },
+    { times: { ...TIMES, pongMs: 60_000 }, log: () => undefined, onAlert: () => undefined },
+  );
 });
 
 for (const [act, reason] of [
@@ -182,7 +201,7 @@ test("examplepersist echoes, counts, has MIG's interval where none that works is
     folder.write("modules/investigation/_none", "");
     copyFileSync(join(SHIPPED, "examplepersist.ts"), join(folder.folder, "modules/investigation/examplepersist.ts"));
     const query = async (parameters: object) =>
-      (await runOperation(folder, { module: "examplepersist", parameters }, { print: "all" }));
+      await runOperation(folder, { module: "examplepersist", parameters }, { print: "all" });
     for (const [config, interval] of [
       ["", 30],
       ["[examplepersist]\ninterval = 0\n", 30],
@@ -236,7 +255,10 @@ test("alerts go to whoever runs the modules, and to dispatch when it is there, w
         const look = async () => {
           // Others must have their turn: a query takes none.
           await sleep(1);
-          return (await runOperation(folder, { module: "dispatch", parameters: {} })).result.statistics as Record<string, number>;
+          return (await runOperation(folder, { module: "dispatch", parameters: {} })).result.statistics as Record<
+            string,
+            number
+          >;
         };
         let statistics = await look();
         while (statistics.dropped! < 3) statistics = await look();

@@ -5,7 +5,7 @@ import type {
   InvestigationRun,
 } from "../../src/investigation/investigation-module";
 import { decodeResult } from "../../src/investigation/investigation-result";
-import type { Answer, Question } from "./investigation-run";
+import type { Answer, Question } from "./investigation-questions";
 
 /** Asks modules in this process, the questions of a group at once; nothing of the command line is around them. */
 export async function askModules(

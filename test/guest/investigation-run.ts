@@ -1,88 +1,92 @@
-import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { InvestigationResult } from "../../src/investigation/investigation-result";
 import type { GuestKit } from "./guest-kits";
-import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
+import { type GuestReport, parseReport } from "./guest-report";
+import { type ShellRun, withShell } from "./shell-run";
 
-const MODULES = resolve(__dirname, "../../../../modules/investigation");
+const REBOX = resolve(__dirname, "../../../../build/js/src/cli/main.js");
 
-/** A question to a module, by a name of the test's. */
-export interface Question {
-  readonly module: string;
-  readonly parameters?: unknown;
-  /** In their place, words of a command line. */
-  readonly words?: readonly string[];
-  /** The answer is masked, as privacy mode does it. */
-  readonly isPrivate?: boolean;
+/** A guest that is investigated, and what it says of itself. */
+export interface InvestigatedGuest extends ShellRun {
+  readonly report: GuestReport;
+  /** For files of the test. */
+  readonly folder: string;
 }
 
-export interface Answer {
-  readonly success: boolean;
-  readonly foundanything: boolean;
-  // What a module answers is its own.
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly elements: any;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly statistics: any;
-  readonly errors: string[] | null;
-  /** The line of JSON as it came. */
-  readonly text: string;
-  /** What the module prints of it, with and without what was not found. */
-  readonly lines: string[];
-  readonly found: string[];
-  readonly tookMs: number;
-  /** When it came, by this machine's clock in milliseconds since 1970. */
-  readonly at: number;
+/** What a call of rebox has left behind. */
+export interface InvestigateRun {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What standard output holds, when it is one line of JSON. */
+  result(): InvestigationResult;
 }
 
-/** Asks in the process of the engine, when the guest has reported. */
-const ASK = (serial: string, folder: string): string => `
-  import { Engine } from "rebox";
-  import { writeFileSync } from "node:fs";
-  import { createRequire } from "node:module";
-  ${scriptPrelude(serial)}
-  // Not bundled: it is to see the engine that runs here.
-  const { askModules } = createRequire(${JSON.stringify(__filename)})(${JSON.stringify(join(__dirname, "investigation-modules.js"))});
-  const folder = ${JSON.stringify(folder)};
-  export function initialize_callbacks(handle: number, print: (text: string) => void): void {
-    void untilTruth("investigation.reported")
-      .then(() => askModules(${JSON.stringify(MODULES)}, JSON.parse(readFileSync(folder + "/questions.json", "utf8"))))
-      .then((answers) => writeFileSync(folder + "/answers.json", JSON.stringify(answers)))
-      .catch((error) => print(String(error.stack)))
-      .finally(() => Engine.get().quit());
-  }
-  export const clean = (): void => {};
-`;
-
-/** Boots a guest with all that investigations look for, and asks all questions, those of a list at once. */
-export async function investigate(
-  kit: GuestKit,
-  questions: readonly Readonly<Record<string, Question>>[],
-  parameters: Record<string, string | number> = {},
-): Promise<GuestRun & { readonly answers: Readonly<Record<string, Answer>> }> {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-investigation-"));
+/** Boots the guest's task "investigation", and waits until it has reported. */
+export async function withInvestigatedGuest(
+  options: { readonly kit?: GuestKit; readonly reboxArgs?: readonly string[] },
+  use: (guest: InvestigatedGuest) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-investigated-"));
+  const file = join(folder, "report");
+  const { kit, reboxArgs = [] } = options;
   try {
-    writeFileSync(join(folder, "questions.json"), JSON.stringify(questions));
-    const config = join(folder, "pyrebox.conf");
-    if (kit.profile !== undefined) writeFileSync(config, `[VOL]\nprofile: ${kit.profile}\n`);
-    const run = await runGuest({
-      task: "investigation",
-      kit,
-      parameters,
-      reports: true,
-      timeoutMs: 240_000,
-      trust: true,
-      qemuArgs: ["-nic", "user,model=virtio-net-pci"],
-      script: (serial) => ASK(serial, folder),
-      ...(kit.profile === undefined ? {} : { reboxArgs: ["-c", config] }),
-    });
-    assert.deepEqual(run.messages, [], run.stderr);
-    return {
-      ...run,
-      answers: JSON.parse(readFileSync(join(folder, "answers.json"), "utf8")) as Record<string, Answer>,
-    };
+    await withShell(
+      {
+        ...{ task: "investigation", qemuArgs: ["-debugcon", `file:${file}`], reboxArgs },
+        ...(kit === undefined ? {} : { kit }),
+      },
+      async (run) => {
+        await run.truth("investigation.reported");
+        await use({ ...run, folder, report: parseReport(readFileSync(file)) });
+      },
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Runs rebox investigate.
+ *
+ * @param input lines of standard input; with a pause, the input stays open until the end
+ */
+export function investigate(
+  args: readonly string[],
+  input: readonly string[] = [],
+  {
+    onStart,
+    env = {},
+    cwd = tmpdir(),
+  }: { onStart?: (pid: number) => void; env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Promise<InvestigateRun> {
+  return new Promise((resolveRun, reject) => {
+    const child = spawn(process.execPath, [REBOX, "investigate", ...args], { cwd, env: { ...process.env, ...env } });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    child.stdin.on("error", () => undefined);
+    child.on("error", reject);
+    child.on("close", (status) =>
+      resolveRun({ status, stdout, stderr, result: () => JSON.parse(stdout) as InvestigationResult }),
+    );
+    child.stdin.write(input.map((line) => `${line}\n`).join(""));
+    child.stdin.end();
+    onStart?.(child.pid!);
+  });
+}
+
+/** Waits until there is a file. */
+export async function untilFile(path: string): Promise<void> {
+  while (!existsSync(path)) await sleep(20);
+}
+
+/** Reads what `ip address show` printed: the addresses of all interfaces, with their prefixes. */
+export function readAddresses(text: string): string[] {
+  return [...text.matchAll(/^ +inet6? (\S+\/\d+)/gm)].map(([, address]) => address!);
 }
