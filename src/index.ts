@@ -27,7 +27,6 @@ export {
 } from "./disks/file-systems";
 export { GuestFile } from "./disks/guest-file";
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/guest-files";
-export { compilePattern } from "./disks/search/file-pattern";
 export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
 export { printDuration, printMode, printTime } from "./disks/search/go-text";
 export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";
@@ -52,6 +51,7 @@ export type { Mapping } from "./guest/linux/memory-map";
 export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
 export type { NetworkNeighbour } from "./guest/linux/neighbours";
+export type { NetworkAddress, NetworkInterface } from "./guest/linux/network-interfaces";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";
@@ -86,6 +86,7 @@ export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
+export { callWithin } from "./memory/search/cut-off";
 export { BytePattern } from "./memory/search/byte-pattern";
 export type { SearchPattern } from "./memory/search/search-pattern";
 export { compileExpression, TextPattern } from "./memory/search/text-pattern";
@@ -105,11 +106,14 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
+export { type FlagKind, parseFlags } from "./investigation/command-flags";
+export { formatDuration, parseDuration } from "./investigation/go-duration";
 export { Investigation, type Findings } from "./investigation/investigation";
 export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";
 export type * from "./investigation/investigation-module";
 export { registerInvestigation } from "./investigation/investigation-registry";
 export type { InvestigationResult } from "./investigation/investigation-result";
+export { type FlagKind, type Flags, parseFlags } from "./investigation/parse-flags";
 export { PersistentInvestigation } from "./investigation/persistent-investigation";
 export { UsageShown } from "./investigation/usage-shown";
 export { z } from "zod";

@@ -45,6 +45,7 @@ const NETWORK_MODULES = [
 const DISC_MODULES = ["scsi_common", "scsi_mod", "cdrom", "sr_mod", "libata", "ata_piix"];
 // For loading and unloading: one that needs no other, and one that needs several.
 const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"];
+// A disk needs the network card's besides, and what ext4 needs is among the spare ones.
 const BLOCK_MODULE = "virtio_blk";
 
 /**

@@ -1,5 +1,5 @@
 import type { GuestPlace } from "../guest-files";
-import { compilePattern } from "./file-pattern";
+import { compileExpression } from "../../memory/search/text-pattern";
 import { printMode } from "./go-text";
 
 /** What a check looks at. */
@@ -92,9 +92,9 @@ function parseInverse(value: string): [RegExp, boolean] {
 
 function compile(text: string): RegExp {
   try {
-    return compilePattern(text);
+    return compileExpression(text);
   } catch (error) {
-    throw new Error(`${JSON.stringify(text)} is no regular expression: ${(error as Error).message}`);
+    throw new Error(`${JSON.stringify(text)} is no regular expression: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -145,8 +145,10 @@ class Walk {
         inner.push(place);
         continue;
       }
-      const interested = searches.filter((search) => !search.isFull);
+      const named = this.searches.filter((search) => search.names(place.path));
+      const interested = [...new Set([...searches.filter((search) => !search.isFull), ...named])];
       if (interested.length === 0 || this.#visited.has(place.path)) continue;
+      if (named.length > 0) this.#visited.add(place.path);
       await this.#attempt(place.path, async () => {
         if (place.kind === "file") await this.#evaluate(place, interested);
         else if (place.kind === "link") await this.#evaluateLink(place, interested);

@@ -62,12 +62,13 @@ export const OWN: readonly string[] = [
 /** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
-  ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
   // For investigation modules, which are trusted.
-  ...["FileSearch", "GuestFiles", "compilePattern", "printDuration", "printMode", "printTime", "searchFiles"],
+  ...["FileSearch", "GuestFiles", "printDuration", "printMode", "printTime", "searchFiles"],
+  ...["BytePattern", "TextPattern", "callWithin", "compileExpression", "searchProcess"],
+  ...["formatDuration", "parseDuration"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
-  ...["Investigation", "PersistentInvestigation", "UsageShown", "registerInvestigation", "z"],
+  ...["Investigation", "PersistentInvestigation", "parseFlags", "UsageShown", "registerInvestigation", "z"],
   ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
   ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
   ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],
