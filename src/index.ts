@@ -106,7 +106,6 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
-export { type FlagKind, parseFlags } from "./investigation/command-flags";
 export { formatDuration, parseDuration } from "./investigation/go-duration";
 export { Investigation, type Findings } from "./investigation/investigation";
 export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";

@@ -150,10 +150,10 @@ class MemoryInvestigation extends Investigation<Parameters, Elements, Statistics
   paramsParser(args: readonly string[]): Parameters {
     const flags = {
       ...({
-        name: "list",
-        lib: "list",
-        content: "list",
-        bytes: "list",
+        name: "texts",
+        lib: "texts",
+        content: "texts",
+        bytes: "texts",
         matchall: "switch",
         matchany: "switch",
       } as const),

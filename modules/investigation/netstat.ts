@@ -124,7 +124,7 @@ class Netstat extends Investigation<Parameters, Elements, Statistics> {
   }
 
   paramsParser(args: readonly string[]): Parameters {
-    const kinds = Object.fromEntries(Object.keys(FLAGS).map((name) => [name, "list" as const]));
+    const kinds = Object.fromEntries(Object.keys(FLAGS).map((name) => [name, "texts" as const]));
     const { namespaces = false, ...given } = parseFlags(args, { ...kinds, namespaces: "switch" }, HELP);
     const lists = Object.entries(given).map(([flag, values]) => [FLAGS[flag] as Kind, values]);
     return this.accept({ ...Object.fromEntries(lists), namespaces });

@@ -136,7 +136,7 @@ class ProcessInvestigation extends Investigation<Parameters, Element[], Statisti
   }
 
   paramsParser(args: readonly string[]): Parameters {
-    const flags = { name: "list", pid: "list", uid: "list", kernelthreads: "switch" } as const;
+    const flags = { name: "texts", pid: "texts", uid: "texts", kernelthreads: "switch" } as const;
     const given = parseFlags(args, flags, HELP);
     const toNumbers = (texts: unknown): number[] =>
       ((texts ?? []) as string[]).map((text) => (/^\d+$/.test(text) ? Number(text) : NaN));
