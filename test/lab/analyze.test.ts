@@ -86,6 +86,41 @@ describe("a target", () => {
     });
   });
 
+  test("is told of in the report by exactly what it did, with the modules that observe it", async () => {
+    const files = {
+      "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine([NETWORK]) }),
+      "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n",
+    };
+    await withTestLab(files, async (lab) => {
+      await withServer(async (port) => {
+        const command = `./sample 10.0.2.2 ${port}`;
+        const { status, stdout } = await analyze(lab, "--target", SAMPLE, "--command", command);
+        assert.equal(status, 0, stdout);
+        const { analysis, processes, files: acts, network } = readReport(lab);
+        assert.deepEqual(analysis.auxiliary.filter(({ errors }) => errors.length > 0), []); // prettier-ignore
+        const sample = findNode(processes, "sample")!;
+        assert.deepEqual(sample.children.map(({ name }) => name), ["sleep"], JSON.stringify(processes)); // prettier-ignore
+        const child = sample.children[0]!;
+        assert.deepEqual([sample.commandLine, child.commandLine], [command, "sleep 0"]);
+        assert.ok([sample, child].every(({ ended }) => ended !== undefined));
+        const ofSample = [...acts, ...network].filter(({ pid }) => pid === sample.pid || pid === child.pid);
+        const shown = ofSample.map(({ time: _time, process: _process, ...act }) => act);
+        assert.deepEqual(shown, [
+          { pid: sample.pid, path: "/tmp/sample-draft", type: "file.written" },
+          { pid: sample.pid, path: "/tmp/sample-draft", to: "/tmp/sample-notes", type: "file.renamed" },
+          { pid: child.pid, path: "/tmp/sample-child", type: "file.written" },
+          { pid: sample.pid, path: "/tmp/sample-trace", type: "file.written" },
+          { pid: sample.pid, path: "/tmp/sample-trace", type: "file.removed" },
+          { pid: sample.pid, protocol: "tcp", address: "10.0.2.2", port, type: "network.connected" },
+        ]);
+        const page = lab.read("analyses/1/report.html");
+        assert.match(page, /<b>sample<\/b>[^]*<b>sleep<\/b>/);
+        for (const part of ["path=/tmp/sample-child", "to=/tmp/sample-notes", `address=10.0.2.2  port=${port}`])
+          assert.ok(page.includes(part), part);
+      });
+    });
+  });
+
   test("is executed by itself without a command, and may be a script with an odd name", async () => {
     await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
       const target = lab.path("-it's a $(target).sh");
