@@ -106,8 +106,13 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
       journal,
       makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),
       onPhase: (phase) => {
-        database.setPhase(id, phase);
         analysis.onPhase(phase);
+        try {
+          database.setPhase(id, phase);
+        } catch (error) {
+          // A full disk, such as; what was begun has to be ended all the same.
+          journal.warn(`the database cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+        }
       },
     });
     await run.execute(signal);
