@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import type { AnalysisReport } from "../../src/analysis/report/report";
 import type { ProcessNode } from "../../src/analysis/report/process-tree";
 import { QmpClient } from "../../src/machinery/drivers/qemu/qmp-client";
+import { defaultKit } from "../guest/guest-kits";
 import { runRebox } from "../guest/guest-run";
 import { analyze, consoleMachine, findLeft, recordOf, SAMPLE, startAnalyze, untilPhase, yamlOf } from "./analyze-run";
 import { NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "./lab-run";
 
+const BUILT_QEMU_IMG = join(resolve(__dirname, "../../../.."), "build/qemu/qemu-img");
 const NETWORK = "args: -netdev user,id=n -device virtio-net-pci,netdev=n";
 
 /** Tells the processes that begin and end as events of the analysis. */
@@ -268,6 +272,27 @@ test("what cannot be done is told, by the exit status and in the record", async 
     const broken = await analyze(lab, "--machine", "g", "--command", "id", "--script", script);
     assert.equal(broken.status, 1);
     assert.match(recordOf(lab, 3).reason!, /broken\.ts:1:\d+/);
+    assert.deepEqual(findLeft(lab), []);
+  });
+});
+
+test("a target comes to a machine without a CD drive on a drive that is plugged in, and its own start arguments say where the console is", async () => {
+  const { kernel, initramfs } = defaultKit();
+  const append = "console=ttyS0 quiet no_timer_check panic=-1 rebox.run=console";
+  const args = [
+    ...["-machine", "pc", "-nodefaults", "-m", "256", "-display", "none"],
+    ...["-kernel", kernel, "-initrd", initramfs, "-append", append],
+    ...["-serial", "unix:%CONSOLE_SOCKET%,server=on,wait=off"],
+    ...["-drive", "if=none,id=unused,format=qcow2,file=%DISPOSABLE_DISK_PATH%"],
+  ];
+  const settings = ["platform: linux", "machineinfo_path: machine.json", "qcow2_path: disk.qcow2"];
+  await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: settings }) }, async (lab) => {
+    lab.write("machine.json", JSON.stringify({ machine: { start_args: args } }));
+    execFileSync(BUILT_QEMU_IMG, ["create", "-q", "-f", "qcow2", lab.path("disk.qcow2"), "1M"]);
+    const target = lab.write("target.sh", "#!/bin/sh\nexit 5\n");
+    const { status, stdout } = await analyze(lab, "--machine", "g", "--target", target);
+    assert.equal(status, 0, stdout);
+    assert.equal(recordOf(lab).reason, "the target ended with status 5");
     assert.deepEqual(findLeft(lab), []);
   });
 });
