@@ -12,8 +12,16 @@ import {
   type SystemCall,
   type SystemCallEntry,
 } from "rebox";
-import { createShow, escape, hex, readSixth, type Show } from "../../../scripts/parts/system_call_arguments";
+import {
+  type ArgumentKind,
+  chooseKind,
+  createShow,
+  escape,
+  hex,
+  type Show,
+} from "../../../scripts/parts/system_call_arguments";
 import { ActWatcher } from "./parts/act-watcher";
+import { readPieces, readSixth } from "./parts/call-pieces";
 
 /** In characters; what is written at once. */
 const CHUNK = 1 << 16;
@@ -64,6 +72,9 @@ export interface Traced extends Readonly<Counted> {
 
 interface Tracer {
   readonly name: string;
+  readonly bits: 32 | 64;
+  /** For each argument. */
+  readonly kinds: readonly ArgumentKind[];
   readonly shows: readonly Show[];
   readonly isRecorded: boolean;
 }
@@ -173,9 +184,18 @@ class SyscallRecorder {
     };
   }
 
-  private record({ name, shows }: Tracer, { pid, pgd, name: process }: Traced, values: readonly bigint[]): void {
+  private record(
+    { name, bits, kinds, shows }: Tracer,
+    { pid, pgd, name: process }: Traced,
+    values: readonly bigint[],
+  ): void {
     if (this.size >= this.options.mostBytes) return void this.cut++;
-    const text = shows.map((show, index) => show(values[index]!, values, pgd)).join(", ");
+    const text = shows
+      .map((show, index) => {
+        const value = values[index]!;
+        return show(value, readPieces(kinds[index] ?? 0, value, values[index + 1] ?? 0n, pgd, bits));
+      })
+      .join(", ");
     const seconds = ((performance.now() - this.beganMs) / 1000).toFixed(3);
     const line = `${seconds} ${pid} ${escape(process)} ${name}(${text})\n`;
     this.recorded++;
@@ -192,10 +212,11 @@ class SyscallRecorder {
 
   private createTracer({ name, bits, parameters }: SystemCall): Tracer {
     const { calls } = this.options;
+    const kinds = (parameters ?? []).map((parameter, index) => chooseKind(parameter, parameters?.[index + 1]));
     const shows = parameters
-      ? parameters.map((parameter, index) => createShow(parameter, index, parameters, bits))
+      ? parameters.map((parameter, index) => createShow(parameter, kinds[index]!, bits))
       : Array.from({ length: UNKNOWN_REGISTERS }, () => hex);
-    return { name, shows, isRecorded: calls.length === 0 || calls.includes(name) };
+    return { name, bits, kinds, shows, isRecorded: calls.length === 0 || calls.includes(name) };
   }
 
   private createUnknown(bits: 32 | 64, number: number): Tracer {
