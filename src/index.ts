@@ -50,8 +50,8 @@ export type { LinuxProcess } from "./guest/linux/linux-process";
 export type { Mapping } from "./guest/linux/memory-map";
 export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
-export type { NetworkAddress, NetworkInterface } from "./guest/linux/network-interfaces";
 export type { NetworkNeighbour } from "./guest/linux/neighbours";
+export type { NetworkAddress, NetworkInterface } from "./guest/linux/network-interfaces";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";
@@ -86,6 +86,7 @@ export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
+export { callWithin } from "./memory/search/cut-off";
 export { BytePattern } from "./memory/search/byte-pattern";
 export type { SearchPattern } from "./memory/search/search-pattern";
 export { compileExpression, TextPattern } from "./memory/search/text-pattern";
@@ -105,12 +106,13 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
-export { type FlagKind, parseFlags } from "./investigation/command-flags";
+export { formatDuration, parseDuration } from "./investigation/go-duration";
 export { Investigation, type Findings } from "./investigation/investigation";
 export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";
 export type * from "./investigation/investigation-module";
 export { registerInvestigation } from "./investigation/investigation-registry";
 export type { InvestigationResult } from "./investigation/investigation-result";
+export { type FlagKind, type Flags, parseFlags } from "./investigation/parse-flags";
 export { PersistentInvestigation } from "./investigation/persistent-investigation";
 export { UsageShown } from "./investigation/usage-shown";
 export { z } from "zod";

@@ -12,8 +12,9 @@ import {
   type SystemCall,
   type SystemCallEntry,
 } from "rebox";
+import { readPieces, readSixth } from "../../../scripts/parts/read_pieces";
 import {
-  type ArgumentKind,
+  ArgumentKind,
   chooseKind,
   createShow,
   escape,
@@ -21,7 +22,6 @@ import {
   type Show,
 } from "../../../scripts/parts/system_call_arguments";
 import { ActWatcher } from "./parts/act-watcher";
-import { readPieces, readSixth } from "./parts/call-pieces";
 
 /** In characters; what is written at once. */
 const CHUNK = 1 << 16;
@@ -73,9 +73,8 @@ export interface Traced extends Readonly<Counted> {
 interface Tracer {
   readonly name: string;
   readonly bits: 32 | 64;
-  /** For each argument. */
-  readonly kinds: readonly ArgumentKind[];
   readonly shows: readonly Show[];
+  readonly kinds: readonly ArgumentKind[];
   readonly isRecorded: boolean;
 }
 
@@ -185,17 +184,18 @@ class SyscallRecorder {
   }
 
   private record(
-    { name, bits, kinds, shows }: Tracer,
+    { name, bits, shows, kinds }: Tracer,
     { pid, pgd, name: process }: Traced,
     values: readonly bigint[],
   ): void {
     if (this.size >= this.options.mostBytes) return void this.cut++;
-    const text = shows
-      .map((show, index) => {
-        const value = values[index]!;
-        return show(value, readPieces(kinds[index] ?? 0, value, values[index + 1] ?? 0n, pgd, bits));
-      })
-      .join(", ");
+    const showArgument = (show: Show, index: number): string => {
+      const kind = kinds[index] ?? ArgumentKind.Value;
+      const value = values[index]!;
+      if (kind === ArgumentKind.Value) return show(value, undefined);
+      return show(value, readPieces(kind, value, values[index + 1] ?? 0n, pgd, bits));
+    };
+    const text = shows.map(showArgument).join(", ");
     const seconds = ((performance.now() - this.beganMs) / 1000).toFixed(3);
     const line = `${seconds} ${pid} ${escape(process)} ${name}(${text})\n`;
     this.recorded++;
@@ -212,11 +212,11 @@ class SyscallRecorder {
 
   private createTracer({ name, bits, parameters }: SystemCall): Tracer {
     const { calls } = this.options;
-    const kinds = (parameters ?? []).map((parameter, index) => chooseKind(parameter, parameters?.[index + 1]));
+    const kinds = (parameters ?? []).map((parameter, index, all) => chooseKind(parameter, all[index + 1]));
     const shows = parameters
       ? parameters.map((parameter, index) => createShow(parameter, kinds[index]!, bits))
       : Array.from({ length: UNKNOWN_REGISTERS }, () => hex);
-    return { name, bits, kinds, shows, isRecorded: calls.length === 0 || calls.includes(name) };
+    return { name, bits, shows, kinds, isRecorded: calls.length === 0 || calls.includes(name) };
   }
 
   private createUnknown(bits: 32 | 64, number: number): Tracer {

@@ -64,7 +64,8 @@ export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   // For investigation modules, which are trusted.
   ...["FileSearch", "GuestFiles", "printDuration", "printMode", "printTime", "searchFiles"],
-  ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
+  ...["BytePattern", "TextPattern", "callWithin", "compileExpression", "searchProcess"],
+  ...["formatDuration", "parseDuration"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
   ...["Investigation", "PersistentInvestigation", "parseFlags", "UsageShown", "registerInvestigation", "z"],
