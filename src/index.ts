@@ -26,6 +26,8 @@ export {
 } from "./disks/file-systems";
 export { GuestFile } from "./disks/guest-file";
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/guest-files";
+export type { GuestPackage } from "./disks/packages/guest-package";
+export { listPackages, type PackageList } from "./disks/packages/list-packages";
 export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
 export { printDuration, printMode, printTime } from "./disks/search/go-text";
 export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";

@@ -63,7 +63,7 @@ export const OWN: readonly string[] = [
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   // For investigation modules, which are trusted.
-  ...["FileSearch", "GuestFiles", "printDuration", "printMode", "printTime", "searchFiles"],
+  ...["FileSearch", "GuestFiles", "listPackages", "printDuration", "printMode", "printTime", "searchFiles"],
   ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
