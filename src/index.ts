@@ -16,6 +16,7 @@ export { type CallbackStatistics, listCallbacks } from "./callbacks/list-callbac
 export { TranslationBlock } from "./callbacks/translation-block";
 export { TriggerError } from "./callbacks/trigger-error";
 export type { TriggerValue } from "./callbacks/triggers";
+export type { GuestObserver } from "./commands/guest-observer";
 export { DiskError } from "./disks/disk-error";
 export {
   getFilesystems,
@@ -29,9 +30,8 @@ export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/gue
 export type { GuestPackage } from "./disks/packages/guest-package";
 export { listPackages, type PackageList } from "./disks/packages/list-packages";
 export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
-export { printDuration, printMode, printTime } from "./disks/search/go-text";
+export { printMode, printTime } from "./disks/search/go-text";
 export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";
-export type { GuestObserver } from "./commands/guest-observer";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
 export type { Subscription } from "./engine/listeners";
@@ -53,6 +53,7 @@ export type { Mapping } from "./guest/linux/memory-map";
 export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
 export type { Mount } from "./guest/linux/mount";
 export type { NetworkNeighbour } from "./guest/linux/neighbours";
+export type { NetworkAddress, NetworkInterface } from "./guest/linux/network-interfaces";
 export type { OpenFile } from "./guest/linux/open-file";
 export type { GuestSocket } from "./guest/linux/socket";
 export type { SocketFacts } from "./guest/linux/socket-facts";
@@ -87,6 +88,7 @@ export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./memory/address-error";
 export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
+export { callWithin } from "./memory/search/cut-off";
 export { BytePattern } from "./memory/search/byte-pattern";
 export type { SearchPattern } from "./memory/search/search-pattern";
 export { compileExpression, TextPattern } from "./memory/search/text-pattern";
@@ -106,12 +108,13 @@ export {
   runCommand,
   unloadModule,
 } from "./scripts/module-control";
-export { type FlagKind, parseFlags } from "./investigation/command-flags";
+export { formatDuration, parseDuration } from "./investigation/go-duration";
 export { Investigation, type Findings } from "./investigation/investigation";
 export type { InvestigationContext, PersistentContext, Vantage } from "./investigation/investigation-context";
 export type * from "./investigation/investigation-module";
 export { registerInvestigation } from "./investigation/investigation-registry";
 export type { InvestigationResult } from "./investigation/investigation-result";
+export { type FlagKind, type Flags, parseFlags } from "./investigation/parse-flags";
 export { PersistentInvestigation } from "./investigation/persistent-investigation";
 export { UsageShown } from "./investigation/usage-shown";
 export { z } from "zod";

@@ -4,6 +4,7 @@ import {
   FileSearch,
   type FileSearchQuery,
   type Findings,
+  formatDuration,
   type FlagKind,
   GuestFiles,
   Investigation,
@@ -11,7 +12,6 @@ import {
   type InvestigationResult,
   parseFlags,
   type ParameterPrompt,
-  printDuration,
   printMode,
   printTime,
   registerInvestigation,
@@ -80,8 +80,8 @@ interface Statistics {
 }
 
 const FLAGS: Readonly<Record<string, FlagKind>> = {
-  ...{ path: "list", name: "list", size: "list", mode: "list", mtime: "list", content: "list" },
-  ...{ md5: "list", sha1: "list", sha2: "list", sha3: "list", mismatch: "list" },
+  ...{ path: "texts", name: "texts", size: "texts", mode: "texts", mtime: "texts", content: "texts" },
+  ...{ md5: "texts", sha1: "texts", sha2: "texts", sha3: "texts", mismatch: "texts" },
   ...{ maxdepth: "number", maxerrors: "number", matchlimit: "number", filesystem: "number" },
   ...{ matchall: "switch", matchany: "switch", macroal: "switch", returnsha256: "switch", decompress: "switch" },
   ...{ verbose: "switch", source: "text" },
@@ -139,7 +139,7 @@ class FileInvestigation extends Investigation<FileParameters, Elements, Statisti
         filescount: findings.filesCount,
         openfailed: findings.openFailed,
         totalhits,
-        exectime: printDuration(performance.now() - began),
+        exectime: formatDuration((performance.now() - began) * 1e6),
         source: files.sources,
       };
       const errors = this.#limit([...files.problems, ...findings.errors]);

@@ -1,6 +1,7 @@
 import {
   compileExpression,
   type Findings,
+  formatDuration,
   GuestFiles,
   type GuestPackage,
   Investigation,
@@ -8,7 +9,6 @@ import {
   type InvestigationResult,
   listPackages,
   parseFlags,
-  printDuration,
   registerInvestigation,
   UsageShown,
   z,
@@ -72,7 +72,7 @@ class PackageInvestigation extends Investigation<PackageParameters, Elements, St
       const statistics = {
         packagescount: packages.length,
         totalhits: found.length,
-        exectime: printDuration(performance.now() - began),
+        exectime: formatDuration((performance.now() - began) * 1e6),
         source: files.sources,
       };
       const errors = [...files.problems, ...problems];
@@ -100,7 +100,7 @@ class PackageInvestigation extends Investigation<PackageParameters, Elements, St
   }
 
   paramsParser(args: readonly string[]): PackageParameters {
-    const flags = { name: "list", version: "text", source: "text", filesystem: "number", root: "text" } as const;
+    const flags = { name: "texts", version: "text", source: "text", filesystem: "number", root: "text" } as const;
     const { name = [], version, ...rest } = parseFlags(args, flags, HELP);
     if (args.length === 0) throw new UsageShown(HELP);
     return this.accept({

@@ -39,11 +39,11 @@ export async function guestInitramfs(task, architecture, modules) {
   }
   for (const { name, content } of modules) archive.file(`modules/${name}.ko`, content);
   const list = (names) => Buffer.from(names.map(({ name }) => `${name}\n`).join(""));
-  for (const each of ["order", "disc", "spare"]) {
-    archive.file(`modules/${each}`, list(modules.filter(({ use }) => use === each)));
-  }
-  // What a disk with ext4 on it needs: all but a CD drive's.
-  archive.file("modules/disk", list(modules.filter(({ use }) => use !== "disc")));
+  const ofUse = (...uses) => list(modules.filter(({ use }) => uses.includes(use)));
+  archive.file("modules/order", ofUse("network"));
+  archive.file("modules/disc", ofUse("disc"));
+  archive.file("modules/disk", ofUse("network", "disk", "spare"));
+  archive.file("modules/spare", ofUse("spare"));
   archive.file("banner", readFileSync(join(places.nativeGuest, "banner")));
   archive.file("init", readFileSync(join(places.nativeGuest, "init")), { executable: true });
   return { archive: gzipSync(archive.toBuffer(), { level: 9 }), busybox: await found.field("Version"), targets };

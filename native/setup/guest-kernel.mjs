@@ -53,8 +53,8 @@ const BLOCK_MODULE = "virtio_blk";
  * @param {import("./task.mjs").Task} task
  * @param {string} name a Debian package as name[:architecture][/release], or the path of a .deb or of a vmlinuz
  * @returns {Promise<{kernel: string, version: string, release: string, architecture: string, image: Buffer,
- *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: string}[]}>} use: "order" for a network card, "disc" for a CD
- *   drive and "disk" for a disk, each to be loaded in this order; "spare" for loading and unloading
+ *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: "network" | "disc" | "disk" | "spare"}[]}>} each use to be loaded
+ *   in this order; a disk needs those of the network and the spare ones too
  */
 export async function guestKernel(task, name) {
   if (!isPath(name)) return fromPackages(task, await DebianPackage.allNamed(task, name));
@@ -101,9 +101,9 @@ async function fromPackages(task, packages) {
 }
 
 function useOf(name) {
-  if (NETWORK_MODULES.includes(name)) return "order";
-  if (name === BLOCK_MODULE) return "disk";
-  return DISC_MODULES.includes(name) ? "disc" : "spare";
+  if (NETWORK_MODULES.includes(name)) return "network";
+  if (DISC_MODULES.includes(name)) return "disc";
+  return name === BLOCK_MODULE ? "disk" : "spare";
 }
 
 /** Reads the release from the header of an x86 kernel image (Documentation/arch/x86/boot.rst in Linux's source). */

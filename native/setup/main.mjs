@@ -5,7 +5,7 @@ import { debugPackageOf, isSkippedKernel, TEST_KERNELS } from "./guest-kernel.mj
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
-import { aptStep, labStep, TEST_PACKAGES } from "./steps/apt.mjs";
+import { aptStep, browserStep, labStep, TEST_PACKAGES } from "./steps/apt.mjs";
 import { drgnStep } from "./steps/drgn.mjs";
 import { ext4Step } from "./steps/ext4.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
@@ -32,7 +32,12 @@ function stepsFor({ for: purpose, only, kernel }) {
   const others = [...new Set([...TEST_KERNELS, ...keptKernels()])].filter(
     (name) => name !== kernel && !isSkippedKernel(name),
   );
-  const testGuests = [...others.map((name) => optional(guestStep(name))), ...profileSteps(others), optional(labStep())];
+  const testGuests = [
+    ...others.map((name) => optional(guestStep(name))),
+    ...profileSteps(others),
+    optional(labStep()),
+    optional(browserStep()),
+  ];
   const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), ext4Step(), typescriptStep(), ...guests];
   const plans = {
     demo: [aptStep(), ...building],

@@ -130,14 +130,15 @@ export class AnalysisDatabase {
   /**
    * Takes over the analyses whose processes are gone, for ending them: of several that ask, one gets each.
    *
+   * @param others numbers of analyses that are left alone
    * @returns them as they were
    */
-  claimLost(): AnalysisEntry[] {
+  claimLost(others: ReadonlySet<number> = new Set()): AnalysisEntry[] {
     // Nearly always there are none, and asking must not keep others from writing.
-    if (this.findLost().length === 0) return [];
+    if (this.findLost(others).length === 0) return [];
     return this.database
       .transaction(() => {
-        const lost = this.findLost();
+        const lost = this.findLost(others);
         for (const { id } of lost) this.takeOver(id);
         return lost.map(toEntry);
       })
@@ -158,8 +159,8 @@ export class AnalysisDatabase {
     this.database.close();
   }
 
-  private findLost(): Row[] {
-    return this.select("WHERE outcome IS NULL").filter(({ owner }) => !isAlive(owner));
+  private findLost(others: ReadonlySet<number>): Row[] {
+    return this.select("WHERE outcome IS NULL").filter(({ id, owner }) => !others.has(id) && !isAlive(owner));
   }
 
   private select(rest: string, ...values: readonly (string | number)[]): Row[] {

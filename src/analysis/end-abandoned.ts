@@ -43,9 +43,14 @@ export async function endAbandoned(cleaning: Cleaning, entry: AnalysisEntry, rea
   database.end(entry.id, record.outcome ?? "lost", record.reason);
 }
 
-/** Ends the analyses whose processes are gone, by whatever has ended them. Returns how many there were. */
-export async function endLostAnalyses(cleaning: Cleaning): Promise<number> {
-  const lost = cleaning.database.claimLost();
+/**
+ * Ends the analyses whose processes are gone, by whatever has ended them.
+ *
+ * @param others numbers of analyses that are left alone
+ * @returns how many there were
+ */
+export async function endLostAnalyses(cleaning: Cleaning, others?: ReadonlySet<number>): Promise<number> {
+  const lost = cleaning.database.claimLost(others);
   for (const entry of lost) {
     await endAbandoned(cleaning, entry, "rebox was gone");
     cleaning.log(`analysis ${entry.id} was lost: rebox was gone while: ${entry.phase}`);

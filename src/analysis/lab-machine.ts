@@ -133,7 +133,7 @@ export class LabMachine implements LeasedMachine {
   }
 }
 
-/** Makes text one word of a line of the shell. */
+/** Makes text one word of a line of rebox's shell. */
 function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }

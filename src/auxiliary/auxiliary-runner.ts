@@ -19,6 +19,9 @@ export interface AuxiliaryLimits {
 
 const LIMITS: AuxiliaryLimits = { configureMs: 60_000, startMs: 30_000, callbackMs: 10_000, stopMs: 10_000 };
 
+/** However long a module wants for its stop(). */
+const LONGEST_STOP_MS = 600_000;
+
 /** What the auxiliary modules of one analysis are made from. */
 export interface AuxiliarySurroundings {
   readonly catalog: AuxiliaryCatalog;
@@ -95,7 +98,8 @@ export class AuxiliaryRunner {
     for (const entry of byPriority(this.inStartOrder(), (module) => module.stopPriority)) {
       // At once, so that a second stop() meanwhile does not stop it again.
       entry.state = "stopped";
-      if (!(await this.call(entry, "stop", this.limits.stopMs))) entry.state = "stop-failed";
+      const limitMs = Math.min(entry.module!.stopLimitMs ?? this.limits.stopMs, LONGEST_STOP_MS);
+      if (!(await this.call(entry, "stop", limitMs))) entry.state = "stop-failed";
     }
   }
 
@@ -136,7 +140,7 @@ export class AuxiliaryRunner {
     }
   }
 
-  private async makeOne({ name, create }: AuxiliaryClass, config: AuxiliaryConfig): Promise<void> {
+  private async makeOne({ name, file: ownFile, create }: AuxiliaryClass, config: AuxiliaryConfig): Promise<void> {
     const { run, machine, log, configurations, api } = this.surroundings;
     const section = config.find(name)!;
     let module: Auxiliary;
@@ -149,7 +153,8 @@ export class AuxiliaryRunner {
       return;
     }
     module.enabled = section.enabled;
-    Object.assign(module, { name, options, run, machine, log: prefixLog(log, name) });
+    const notify = (called: string, ...args: unknown[]) => this.callback(called, ...args);
+    Object.assign(module, { name, moduleFile: ownFile, options, run, machine, notify, log: prefixLog(log, name) });
     const entry = this.add(name, module, section.enabled ? "made" : "disabled");
     if (!section.enabled) entry.reason = `${config.file} disables it`;
     const file = findConfiguration(configurations, name);

@@ -1,6 +1,7 @@
 import type { SettingsOf, SettingsSchema } from "../config/schema/setting";
 import type { AnalysisLog } from "./analysis-log";
-import type { AuxiliaryMachine, AuxiliaryRun } from "./auxiliary-run";
+import { dirname, resolve } from "node:path";
+import type { AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "./auxiliary-run";
 
 /** A value of conf/auxiliary.conf: `yes`, `7`, `any text`. */
 export type OptionValue = string | number | boolean;
@@ -36,6 +37,11 @@ export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema
   /** Higher stops first; the same stops in the order of the start. */
   stopPriority = 0;
 
+  /** How long stop() may take, in milliseconds, 10 minutes at most; 10 seconds when it is undefined. */
+  get stopLimitMs(): number | undefined {
+    return undefined;
+  }
+
   /** The file's name without its extension, which is also the section in conf/auxiliary.conf. */
   declare readonly name: string;
 
@@ -50,6 +56,33 @@ export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema
 
   /** Writes to the analysis' record, with the module's name. */
   declare readonly log: AnalysisLog;
+
+  /** The module's own file, absolute. */
+  declare readonly moduleFile: string;
+
+  /** Calls cb_NAME of every module of the analysis that has one, in the order of their start; it never rejects. */
+  declare readonly notify: (name: string, ...args: unknown[]) => Promise<void>;
+
+  /**
+   * Returns the guest.
+   *
+   * @throws Error when the machine cannot be looked into, or does not run
+   */
+  protected getGuest(): GuestHandle {
+    const { name, guest } = this.machine;
+    if (guest !== undefined) return guest;
+    throw new Error(`machine ${name} cannot be looked into, so ${this.name} has nothing to do; use one of rebox`);
+  }
+
+  /**
+   * Loads a file into the guest's engine; see GuestHandle.observe().
+   *
+   * @param file relative to the module's own
+   * @throws Error when the machine cannot be looked into, or the file cannot be loaded
+   */
+  protected observe(file: string, options: object, onEvent: (event: unknown) => void): Promise<GuestObservation> {
+    return this.getGuest().observe(resolve(dirname(this.moduleFile), file), options, onEvent);
+  }
 
   /**
    * Begins; called before the machine starts.

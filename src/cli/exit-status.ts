@@ -4,6 +4,8 @@ export const ExitStatus = {
   success: 0,
   /** Bad arguments, a script that does not load, QEMU refusing its arguments, a guest that panicked. */
   failure: 1,
+  /** An investigation that went well, and found nothing. */
+  notFound: 3,
   /** The engine crashed, did not stop when asked to, or rebox itself has a defect (EX_SOFTWARE of sysexits.h). */
   engineFault: 70,
 } as const;

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
 import { MachineryManagerError } from "../machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
+import { createAnalysesCommand } from "./analyze/analyses-command";
 import { createAnalyzeCommand } from "./analyze/analyze-command";
 import { createWorkerCommand } from "./analyze/worker-command";
 import { createAttachCommand } from "./attach/attach-command";
@@ -11,6 +12,7 @@ import { createDemoCommand } from "./demo/demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
 import { createDumpCommand } from "./dump/dump-command";
 import { ExitStatus } from "./exit-status";
+import { createInvestigateCommand } from "./investigate/investigate-command";
 import { createIsfCommand } from "./isf/isf-command";
 import { createLabCommand } from "./lab/lab-command";
 import { createMachineCommand } from "./machine/machine-command";
@@ -71,6 +73,8 @@ export function createProgram(
     .description("QEMU running inside Node.js, scripted in TypeScript.")
     .version(getVersionText(projectFolder), "-V, --version", "show the versions of rebox, QEMU and Node")
     .helpOption("-h, --help", "show this help")
+    // What stands behind the module of rebox investigate is the module's.
+    .enablePositionalOptions()
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
   program.addCommand(createRunCommand(environment, qemuArgs, onStatus, own));
@@ -84,7 +88,9 @@ export function createProgram(
   program.addCommand(createLabCommand(environment, onStatus));
   program.addCommand(createMachineCommand(environment, onStatus));
   program.addCommand(createAnalyzeCommand(environment, onStatus));
+  program.addCommand(createAnalysesCommand(environment, onStatus));
   program.addCommand(createWorkerCommand(environment, onStatus), { hidden: true });
+  program.addCommand(createInvestigateCommand(environment, process.stdin, onStatus));
   program.addCommand(createConfigCommand(environment, onStatus));
   program.addCommand(createIsfCommand(stdout, onStatus));
   program.addCommand(createVolCommand(stdout, onStatus));

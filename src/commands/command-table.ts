@@ -7,6 +7,7 @@ import { CODE_COMMANDS } from "./list/code-commands";
 import { DOCTOR_COMMANDS } from "./list/doctor-commands";
 import { createHelpCommand } from "./list/help-command";
 import { IMAGE_COMMANDS } from "./list/image-commands";
+import { INVESTIGATE_COMMANDS } from "./list/investigate-command";
 import { MACHINE_COMMANDS } from "./list/machine-commands";
 import { MEMORY_COMMANDS } from "./list/memory-commands";
 import { OBSERVER_COMMANDS } from "./list/observer-commands";
@@ -30,6 +31,7 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   breakpoints: BREAKPOINT_COMMANDS,
   machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
   volatility: VOLATILITY_COMMANDS,
+  investigations: INVESTIGATE_COMMANDS,
   scripts: [...SCRIPT_COMMANDS, ...OBSERVER_COMMANDS],
   shell: [...SESSION_COMMANDS, createHelpCommand({ get: getCommand, groups: listCommandGroups })],
 };

@@ -71,6 +71,7 @@ function step(search: MemorySearch): boolean {
     return search.isSlow ? callWithin(SLOWEST_SLICE_MS, act) : act();
   } catch (error) {
     if (!(error instanceof CutOffError)) throw error;
-    throw new RangeError("a regular expression takes too long: write one that repeats no repetition, as (a+)+ does");
+    const advice = "write one that repeats no repetition, as (a+)+ does";
+    throw new RangeError(`a regular expression takes too long: ${advice}`, { cause: error });
   }
 }

@@ -13,15 +13,24 @@ export interface InvestigationContext {
   /** Gets the guest's system. @throws AttachError with its reason, when there is none that can be read */
   getGuest(): LinuxGuest;
   /**
-   * Has the guest stand still while something is looked at; a memory image does so always. It goes on on every way out, also when
+   * Looks at the guest without letting it go on in between. The thread that runs scripts also executes the guest, so nothing has to be
+   * paused for that; the time counts as that of a pause. Of devices, such as disks that write to memory, it is not true.
+   *
+   * @param look returns no promise
+   */
+  atOneMoment<Result>(look: () => Result): Result;
+  /**
+   * Has the guest stand still, its devices too, while something is looked at that takes many turns; a memory image does so always. It goes on on every way out, also when
    * the run is ended meanwhile.
    *
    * @returns what look() returns
    * @throws what look() throws; the reason of the signal when the run has been ended
    */
   whilePaused<Result>(look: () => Result | Promise<Result>): Promise<Result>;
-  /** For how long whilePaused() has held the guest until now, in milliseconds. It goes into the statistics as "pausedms". */
+  /** For how long atOneMoment() and whilePaused() have held the guest until now, in milliseconds. It goes into the statistics as "pausedms". */
   readonly pausedMs: number;
+  /** The run is ended so many milliseconds after its beginning. */
+  readonly timeoutMs: number;
   /**
    * Lets others have their turn: timers, stop messages, and the guest unless it stands still. To be awaited now and then by work that
    * takes more than some milliseconds; mostly it returns at once.

@@ -59,7 +59,8 @@ export function compressParameters(parameters: unknown): string {
   return gzipSync(JSON.stringify(parameters)).toString("base64");
 }
 
-function expandParameters(text: string): unknown {
+/** Reads what compressParameters() has made. @throws Error saying what is wrong */
+export function expandParameters(text: string): unknown {
   if (text === "" || !/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) {
     throw new Error("its parameters are a text, and no base64");
   }

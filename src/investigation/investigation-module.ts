@@ -46,8 +46,11 @@ export interface InvestigationRun {
   enhancePrivacy?(result: InvestigationResult): InvestigationResult;
 }
 
-/** A persistent module at work (seed 003: RunPersist). */
-export interface PersistentRun {
+/** A persistent module at work (seed 003: RunPersist). What it can do with parameters and results is that of its queries. */
+export interface PersistentRun extends Pick<
+  InvestigationRun,
+  "printResults" | "paramsCreator" | "paramsParser" | "enhancePrivacy"
+> {
   /**
    * Works until the input ends. First there comes {"class":"config","parameters":…}; then {"class":"ping"}, each to be answered
    * by the same, and {"class":"parameters","id":N,"parameters":…}, to be answered by {"class":"result","id":N,"result":…}.

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { callWithLimit } from "../scripts/call-with-limit";
 import { checkParameters } from "./check-parameters";
 import { describeFailure } from "./describe-failure";
 import type { InvestigationContext } from "./investigation-context";
@@ -95,7 +96,8 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
 
   async #begin(): Promise<Findings<E, S>> {
     this.context.signal.throwIfAborted();
-    return this.investigate();
+    // Only what runs before the first await can be cut off; see docs/investigations.md.
+    return callWithLimit(() => this.investigate(), Math.max(1, Math.ceil(this.context.timeoutMs)));
   }
 
   #createResult({ found, elements, statistics, errors = [] }: Findings<E, S>): InvestigationResult {

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { callWithLimit } from "../scripts/call-with-limit";
 import { checkParameters } from "./check-parameters";
 import { describeFailure } from "./describe-failure";
 import type { Findings } from "./investigation";
@@ -50,7 +51,9 @@ export abstract class PersistentInvestigation<C, P, E = unknown, S = unknown> im
     const failed = new Promise<never>((_, reject) => (fail = reject));
     failed.catch(() => undefined);
     // Pings are answered while it starts, too.
-    const started = Promise.resolve(this.start()).then(() => write(JSON.stringify({ class: "register" })));
+    const started = Promise.resolve(callWithLimit(() => this.start(), this.context.timeoutMs)).then(() =>
+      write(JSON.stringify({ class: "register" })),
+    );
     started.catch((error: unknown) => fail?.(error));
     try {
       await Promise.race([failed, this.#answer(reader, write, (error) => fail?.(error))]);
@@ -75,7 +78,12 @@ export abstract class PersistentInvestigation<C, P, E = unknown, S = unknown> im
   async #runQuery(parameters: unknown): Promise<string> {
     try {
       const checked = checkParameters(this.schema, parameters ?? {});
-      const { found, elements, statistics, errors = [] } = await this.query(checked);
+      const {
+        found,
+        elements,
+        statistics,
+        errors = [],
+      } = await callWithLimit(() => this.query(checked), this.context.timeoutMs);
       const soft = errors.length === 0 ? null : errors;
       return encodeResult({ foundanything: found, success: true, elements, statistics, errors: soft });
     } catch (error) {

@@ -24,6 +24,14 @@ export class StoppableContext implements InvestigationContext {
     return this.base.folder;
   }
 
+  get timeoutMs(): number {
+    return this.base.timeoutMs;
+  }
+
+  atOneMoment<Result>(look: () => Result): Result {
+    return this.base.atOneMoment(look);
+  }
+
   getGuest(): LinuxGuest {
     return this.base.getGuest();
   }

@@ -128,7 +128,12 @@ text:
 
 /** Makes the disk of the machine that counts its starts, a qcow2 image. */
 export async function makeCounterDisk(path: string): Promise<void> {
-  await withBootImage(COUNTER, async (image) => {
+  await makeBootDisk(COUNTER, path);
+}
+
+/** Makes a disk, a qcow2 image, whose first sector is a program in assembly language. */
+export async function makeBootDisk(program: string, path: string): Promise<void> {
+  await withBootImage(program, async (image) => {
     const raw = `${path}.raw`;
     const disk = Buffer.alloc(1 << 20);
     readFileSync(image.path).copy(disk);

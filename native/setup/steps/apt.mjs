@@ -24,6 +24,9 @@ const LAB_PACKAGES = [
   ...["libvirt-clients", "libvirt-daemon", "libvirt-daemon-driver-qemu"],
 ];
 
+// What tests open reports in: the smallest of Debian's browsers without a screen that are driven by a pipe.
+const BROWSER_PACKAGES = ["chromium-headless-shell"];
+
 /** What tests need besides: a terminal to drive programs in, and disks to look into. */
 export const TEST_PACKAGES = ["tmux", "e2fsprogs"];
 
@@ -38,6 +41,11 @@ export function aptStep(more = []) {
 /** Makes the step that installs what the tests of the lab need. */
 export function labStep() {
   return packageStep("lab", LAB_PACKAGES);
+}
+
+/** Makes the step that installs the browser that tests open reports in. */
+export function browserStep() {
+  return packageStep("browser", BROWSER_PACKAGES);
 }
 
 function packageStep(name, packages) {

@@ -86,10 +86,10 @@ export class GuestShell {
     if (console.isOver) return undefined;
     console.forget();
     const [first, second] = marks;
-    const tell = `echo ${first}''${second}end$rebox_status`;
+    const tell = `echo ${first}''${second}end$rebox_status.`;
     // Twice: a message of the kernel may come in between.
     console.type(`${run};rebox_status=$?;${tell};${tell}${ENTER}`);
-    const end = new RegExp(`${first}${second}end(\\d+)`);
+    const end = new RegExp(`${first}${second}end(\\d+)\\.`);
     const found = await console.until(Infinity, signal, (text) => end.exec(text)?.[1]);
     return found === undefined ? undefined : Number(found);
   }

@@ -39,6 +39,9 @@ export function buildProcessTree(events: Iterable<AnalysisEvent>): ProcessNode[]
       const node = { pid, name: shown, commandLine: line, began: event.time, ended: undefined, children: [] };
       living.set(pid, node);
       (living.get(ppid as number)?.children ?? roots).push(node);
+    } else if (event.type === "process.executed" && known !== undefined) {
+      if (typeof name === "string") known.name = name;
+      if (typeof commandLine === "string") known.commandLine = commandLine;
     } else if (event.type === "process.ended" && known !== undefined) {
       known.ended = event.time;
       living.delete(pid);

@@ -14,6 +14,7 @@ export class AnalysisSupervisor {
   readonly #database: AnalysisDatabase;
   readonly #workers = new Map<number, AnalysisWorker>();
   readonly #finished: AnalysisEntry[] = [];
+  #wake = (): void => {};
 
   /**
    * @param cleaning the lab
@@ -44,14 +45,22 @@ export class AnalysisSupervisor {
     try {
       while (waiting.length > 0 || this.#workers.size > 0) {
         if (signal.aborted) for (const id of waiting.splice(0)) this.#end(id, reasonOf(signal));
-        await endLostAnalyses(this.cleaning);
+        // Our own workers' ends are told to us, by and by.
+        await endLostAnalyses(this.cleaning, new Set(this.#workers.keys()));
         while (waiting.length > 0 && this.#database.begin(waiting[0]!, this.limit)) this.#start(waiting.shift()!);
-        await Promise.race([sleep(POLL_MS), ...[...this.#workers.values()].map(({ ended }) => ended)]);
+        await this.#untilChange();
       }
     } finally {
       signal.removeEventListener("abort", onAbort);
     }
     return this.#finished.toSorted((one, other) => one.id - other.id);
+  }
+
+  /** Waits until one of the analyses here has ended, or one elsewhere may have. */
+  async #untilChange(): Promise<void> {
+    const waking = new AbortController();
+    this.#wake = () => waking.abort();
+    await sleep(POLL_MS, undefined, { signal: waking.signal }).catch(() => undefined);
   }
 
   #start(id: number): void {
@@ -76,6 +85,7 @@ export class AnalysisSupervisor {
     }
     this.#workers.delete(id);
     this.#finish(id);
+    this.#wake();
   }
 
   #end(id: number, reason: string): void {

@@ -1,9 +1,24 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { getDatabaseFile, openDatabase } from "../../analysis/analysis-places";
+import { endLostAnalyses } from "../../analysis/end-abandoned";
 import { Lab } from "../../machinery/lab/lab";
 import { CuckooMachineError, MachineryManagerError } from "../../machinery/errors";
 import { CancelledError } from "../../machinery/manager/within-limit";
 import { getSignalStatus } from "../run/run-end";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../usage-error";
+
+/** What a killed analysis has left is ended first: its machine must not seem to be in use. */
+async function endLost(labFolder: string, environment: RunEnvironment, log: (text: string) => void): Promise<void> {
+  if (!existsSync(getDatabaseFile(labFolder))) return;
+  const database = openDatabase(labFolder);
+  try {
+    await endLostAnalyses({ labFolder, database, api: environment.getApi(), log });
+  } finally {
+    database.close();
+  }
+}
 
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -32,6 +47,7 @@ export async function withLab(
   try {
     const { signal } = controller;
     const log = (text: string) => void stderr.write(`rebox: ${text}\n`);
+    await endLost(resolve(folder), environment, log);
     const lab = await Lab.open(folder, { api: environment.getApi(), signal, log, pollMs: 200 });
     for (const warning of lab.problems.warnings) stderr.write(`${warning.toString()}\n`);
     for (const { message } of lab.problems.errors) stderr.write(`${message}\n`);

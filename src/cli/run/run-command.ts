@@ -49,6 +49,8 @@ export function createRunCommand(
     .option("--ui", "the terminal UI: docs/terminal-ui.md")
     .option("--plain", "the shell reads plain lines, also at a terminal")
     .addOption(new Option(`${BEHIND_UI} <socket>`).hideHelp())
+    .option("--investigate <module>", "start a persistent module; may be given more than once", append)
+    .option("--investigate-conf <folder>", "where MODULE.cfg of persistent modules is (conf)")
     .option("--timeout <seconds>", "stop after that many seconds", readTimeout)
     .option("--json <file>", "write one JSON line per message and event; - is standard output")
     .option("--callback-limit <ms>", "cut off a callback that runs longer than that many milliseconds", readLimit)

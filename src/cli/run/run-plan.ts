@@ -25,6 +25,10 @@ export interface RunOptions {
   readonly plain?: boolean;
   /** Another process shows the UI, through this control socket. */
   readonly behindUi?: string;
+  /** Names of persistent modules. */
+  readonly investigate?: readonly string[];
+  /** Where their configuration is. */
+  readonly investigateConf?: string;
   /** In milliseconds. */
   readonly timeout?: number;
   readonly json?: string;
@@ -49,6 +53,10 @@ export interface RunPlan {
   readonly hasShell: boolean;
   /** Another process shows the UI. */
   readonly isBehindUi: boolean;
+  /** Persistent modules that start with the engine. */
+  readonly investigations: readonly string[];
+  /** Where <module>.cfg of those is. */
+  readonly investigationConfig: string;
   readonly timeoutMs: number | undefined;
   readonly jsonFile: string | undefined;
   readonly callbackLimitMs: number | undefined;
@@ -102,6 +110,8 @@ export function createRunPlan(
     isBehindUi: options.behindUi !== undefined,
     // The shell is in the UI then.
     hasShell: (options.shell ?? false) && options.behindUi === undefined,
+    investigations: options.investigate ?? [],
+    investigationConfig: options.investigateConf ?? "conf",
     timeoutMs: options.timeout,
     jsonFile: options.json,
     callbackLimitMs: options.callbackLimit ?? config?.callbackLimitMs,

@@ -5,6 +5,7 @@ import { ControlServer } from "../../shell/control-server";
 import { RunFeed } from "../../shell/run-feed";
 import { SerialConsole } from "../../shell/serial-console";
 import { openShell, setShellApi, setShellHold } from "../../shell/start-shell";
+import { closeInvestigations, openInvestigations } from "../../investigation/investigations";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/script-error";
@@ -23,6 +24,7 @@ import type { RunPlan } from "./run-plan";
 import { createPermissionLookup } from "./script-trust";
 import { GuestWatch } from "./guest-watch";
 import { RunReporter } from "./run-reporter";
+import { UsageError } from "../usage-error";
 import { prepareSocket, removeSocket } from "./socket-path";
 import { findUncaughtOrigin } from "./uncaught-origin";
 
@@ -127,6 +129,7 @@ export class RunSession {
       await this.scripts.load(script);
       if (this.ended) return;
     }
+    await this.startInvestigations();
     if (plan.watch) this.reloader = this.watchFiles();
     // Whoever can ask for a reload shall not wait until the compiler has started again.
     const mayReload =
@@ -150,6 +153,24 @@ export class RunSession {
       openShell(new CommandSession(api), { output: this.people }).catch((error: unknown) =>
         reporter.say(`the shell has ended: ${describeThrown(error)}`),
       );
+    }
+  }
+
+  /** Modules may be asked for at any time; the persistent ones are there before the first instruction. */
+  private async startInvestigations(): Promise<void> {
+    const { plan, environment, reporter } = this;
+    const { persistent } = openInvestigations(plan.scriptFolders, () => environment.getApi(), {
+      configFolder: plan.investigationConfig,
+      log: (text) => reporter.say(text),
+      onAlert: (alert) => {
+        reporter.event("alert", { ...alert });
+        reporter.say(`alert of ${alert.module}: [${alert.level}] ${alert.text}`);
+      },
+    });
+    for (const module of plan.investigations) {
+      await persistent.start(module).catch((error: unknown) => {
+        throw new UsageError(`--investigate ${module}: ${describeThrown(error)}`);
+      });
     }
   }
 
@@ -240,6 +261,7 @@ export class RunSession {
     if (end.kind === "signal") reporter.event("signal", { signal: end.signal });
     this.reloader?.close();
     this.endMonitors?.();
+    await closeInvestigations();
     const disposal = new RunDisposal(reporter, this.environment.graceMs);
     await disposal.unloadScripts(this.scripts);
     setScriptHost(undefined);

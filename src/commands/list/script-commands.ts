@@ -1,3 +1,4 @@
+import { splitQuotedWords } from "../../config/quoted-words";
 import {
   importModule,
   listCommands,
@@ -25,8 +26,8 @@ export const SCRIPT_COMMANDS: readonly Command[] = [
     isForLiving: true,
     aliases: ["import_module"],
     usage: "NAME",
-    help: "Loads a script by its module name (scripts.my_script) or file.",
-    parse: (input) => input.get("the name of a script"),
+    help: "Loads a script by its module name (scripts.my_script) or file; quotes keep blanks.",
+    parse: (input) => splitQuotedWords(input.get("the name of a script")).join(""),
     run: async (text) => {
       const { handle, name } = await importModule(text);
       return { kind: "data", text: `${name} is loaded, handle ${handle}`, data: { handle, name } };

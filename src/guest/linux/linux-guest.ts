@@ -4,6 +4,7 @@ import { MissingTypeError } from "../../symbols/missing-type-error";
 import { type GuestClock, readClock } from "./clock";
 import { GuestSymbols } from "./guest-symbols";
 import { type LogRecord, readKernelLog } from "./kernel-log";
+import { readHostName } from "./host-name";
 import { type KernelModule, listKernelModules } from "./kernel-module";
 import { walkList } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
@@ -11,10 +12,12 @@ import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./memory-map";
 import { readModuleTypes } from "./module-types";
 import { listNeighbours, type NetworkNeighbour } from "./neighbours";
+import { listNetworkInterfaces, type NetworkInterface } from "./network-interfaces";
 import { PageCache } from "./page-cache";
 import { PathReader } from "./path-reader";
 import { walkTree } from "./red-black-tree";
 import type { SocketFacts } from "./socket-facts";
+import { findSocketOwners } from "./socket-owners";
 import { listSockets } from "./socket-tables";
 import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./struct-view";
 import { TaskReader } from "./task-reader";
@@ -88,6 +91,17 @@ export class LinuxGuest {
   }
 
   /**
+   * Finds which processes have which sockets open.
+   *
+   * @param processes those that are asked about; all by default
+   * @returns by the address of the socket, the kaddr of what getSockets() gives
+   * @throws KernelDataError when a table of open files is damaged
+   */
+  getSocketOwners(processes = this.getProcessList()): Map<bigint, readonly LinuxProcess[]> {
+    return findSocketOwners(this.kernel, processes);
+  }
+
+  /**
    * Lists the machines that the guest knows on its own links, in all network namespaces: the kernel's tables for ARP and for
    * IPv6's neighbour discovery.
    *
@@ -95,6 +109,20 @@ export class LinuxGuest {
    */
   getNeighbours(): NetworkNeighbour[] {
     return listNeighbours(this.kernel);
+  }
+
+  /**
+   * Lists the network interfaces with their addresses, in all network namespaces.
+   *
+   * @throws KernelDataError when a list of the kernel's is damaged
+   */
+  getNetworkInterfaces(): NetworkInterface[] {
+    return listNetworkInterfaces(this.kernel);
+  }
+
+  /** The guest's host name, that of its first UTS namespace. @throws KernelDataError */
+  get hostName(): string {
+    return readHostName(this.kernel);
   }
 
   /** Reads the kernel's log, oldest record first. @throws KernelDataError */

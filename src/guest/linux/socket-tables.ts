@@ -1,6 +1,7 @@
 import { KernelDataError } from "./kernel-data-error";
-import { walkHashChain, walkList } from "./kernel-list";
+import { walkHashChain } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
+import { listNetworkNamespaces } from "./network-namespaces";
 import { readSocket, type SocketFacts } from "./socket-facts";
 import type { StructCursor } from "./struct-cursor";
 
@@ -8,7 +9,6 @@ const WHAT = "a table of sockets";
 /** The kernel's own largest tables have half a million chains (tcp_init). */
 const MOST_CHAINS = 1 << 20;
 const MOST_SOCKETS = 1 << 20;
-const MOST_NAMESPACES = 10_000;
 /** net/unix: 2 * UNIX_HASH_SIZE until 5.19, UNIX_HASH_SIZE since. */
 const UNIX_CHAINS = 512;
 /** MAX_LINKS, include/uapi/linux/netlink.h */
@@ -50,7 +50,7 @@ class SocketTables {
   /** Lists the addresses of sockets; those of a table that namespaces share come once. */
   *list(): Iterable<bigint> {
     const kernel = this.#kernel;
-    for (const net of this.#namespaces()) {
+    for (const { net } of listNetworkNamespaces(kernel)) {
       yield* this.#tcp(net.follow("ipv4.tcp_death_row.hashinfo"));
       yield* this.#udp(net.has("ipv4.udp_table") ? net.value("ipv4.udp_table") : 0n);
       if (net.has("unx.table.buckets")) yield* this.#chains(net.value("unx.table.buckets"), UNIX_CHAINS);
@@ -61,17 +61,6 @@ class SocketTables {
     const unix = kernel.findSymbol("unix_socket_table");
     if (unix !== undefined) yield* this.#chains(unix, UNIX_CHAINS);
     yield* this.#netlink();
-  }
-
-  *#namespaces(): Iterable<StructCursor> {
-    const kernel = this.#kernel;
-    let count = 0;
-    const what = "the list of network namespaces";
-    const head = kernel.symbol("net_namespace_list");
-    for (const net of walkList(kernel.memory, head, what, kernel.offset("net", "list"))) {
-      if (++count > MOST_NAMESPACES) throw new KernelDataError(what, net, `more than ${MOST_NAMESPACES}`);
-      yield kernel.at("net", net);
-    }
   }
 
   /** struct inet_hashinfo: connections, and those who listen. */

@@ -59,7 +59,7 @@ export function compileExpression(source: string, translate: (body: string) => s
     const classes = body.replace(/\[:(\w+):\]/g, (all, name: string) => CLASSES[name] ?? all);
     return new RegExp(translate(classes), [...new Set(flags)].join(""));
   } catch (error) {
-    throw new RangeError(`'${source}' is no regular expression: ${(error as Error).message}`);
+    throw new RangeError(`'${source}' is no regular expression: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -63,8 +63,9 @@ export const OWN: readonly string[] = [
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   // For investigation modules, which are trusted.
-  ...["FileSearch", "GuestFiles", "listPackages", "printDuration", "printMode", "printTime", "searchFiles"],
-  ...["BytePattern", "TextPattern", "compileExpression", "searchProcess"],
+  ...["FileSearch", "GuestFiles", "listPackages", "printMode", "printTime", "searchFiles"],
+  ...["BytePattern", "TextPattern", "callWithin", "compileExpression", "searchProcess"],
+  ...["formatDuration", "parseDuration"],
   // For modules of the lab, which are trusted.
   ...["Auxiliary", "AuxiliaryDisabled"],
   ...["Investigation", "PersistentInvestigation", "parseFlags", "UsageShown", "registerInvestigation", "z"],

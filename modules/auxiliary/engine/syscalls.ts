@@ -1,0 +1,225 @@
+/** Records the system calls of the guest's processes, and tells what they did; for the module of the same name. */
+import { closeSync, openSync, writeSync } from "node:fs";
+import {
+  CallbackManager,
+  type Cpu,
+  findGuest,
+  getProcessList,
+  getRunningProcess,
+  getSystemCallEntries,
+  getSystemCalls,
+  type GuestObserver,
+  type SystemCall,
+  type SystemCallEntry,
+} from "rebox";
+import { readPieces, readSixth } from "../../../scripts/parts/read_pieces";
+import {
+  ArgumentKind,
+  chooseKind,
+  createShow,
+  escape,
+  hex,
+  type Show,
+} from "../../../scripts/parts/system_call_arguments";
+import { ActWatcher } from "./parts/act-watcher";
+
+/** In characters; what is written at once. */
+const CHUNK = 1 << 16;
+const FLUSH_MS = 200;
+/** Marks a call of the x32 ABI, whose numbers are among those of 64 bits (arch/x86/include/uapi/asm/unistd.h). */
+const X32 = 0x40000000;
+const UNKNOWN_REGISTERS = 6;
+/** Of more processes the calls are counted together. */
+const MOST_PROCESSES = 10_000;
+
+/** What the module gives. */
+export interface SyscallOptions {
+  /** Absolute path. */
+  readonly file: string;
+  readonly mostBytes: number;
+  /** Whether also processes are traced that are there already. */
+  readonly isOfAll: boolean;
+  /** Names of the calls that are recorded; all when there is none. */
+  readonly calls: readonly string[];
+  readonly mostActs: number;
+}
+
+/** What the calls of a process were. */
+export interface ProcessCalls {
+  readonly pid: number;
+  readonly name: string;
+  readonly calls: Readonly<Record<string, number>>;
+}
+
+/** What the module gets at the end. */
+export interface SyscallResult {
+  readonly processes: readonly ProcessCalls[];
+  readonly recorded: number;
+  /** Calls that were left out of the file because it had its size. */
+  readonly cut: number;
+}
+
+interface Counted {
+  readonly pid: number;
+  name: string;
+  readonly calls: Map<string, number>;
+}
+
+/** Whose calls are recorded: a process with the program that it executes. */
+export interface Traced extends Readonly<Counted> {
+  readonly pgd: bigint;
+}
+
+interface Tracer {
+  readonly name: string;
+  readonly bits: 32 | 64;
+  readonly shows: readonly Show[];
+  readonly kinds: readonly ArgumentKind[];
+  readonly isRecorded: boolean;
+}
+
+export function observe({ callbacks, options, tell }: GuestObserver): () => SyscallResult {
+  return new SyscallRecorder(callbacks, options as unknown as SyscallOptions, tell).begin();
+}
+
+class SyscallRecorder {
+  private readonly descriptor: number;
+  private readonly beganMs = performance.now();
+  private readonly tracers: Record<32 | 64, Map<number, Tracer>> = { 32: new Map(), 64: new Map() };
+  /** By address space. */
+  private readonly traced = new Map<bigint, Traced>();
+  /** By the value of CR3, undefined for processes that are none of ours: to ask for the address space takes longer than all else. */
+  private readonly callers = new Map<bigint, Traced | undefined>();
+  private readonly processes = new Map<number, Counted>();
+  /** Those beyond the number that is kept. */
+  private readonly others: Counted = { pid: 0, name: "others", calls: new Map<string, number>() };
+  private readonly acts: ActWatcher;
+  private lines = "";
+  private size = 0;
+  private recorded = 0;
+  private cut = 0;
+  private isHooked = false;
+
+  constructor(
+    private readonly callbacks: CallbackManager,
+    private readonly options: SyscallOptions,
+    tell: (value: unknown) => void,
+  ) {
+    this.descriptor = openSync(options.file, "wx");
+    this.acts = new ActWatcher(callbacks, options.mostActs, tell);
+  }
+
+  begin(): () => SyscallResult {
+    const { callbacks, options } = this;
+    const isThere = findGuest() !== undefined;
+    if (isThere && options.isOfAll) for (const { pid, pgd, name } of getProcessList()) this.trace(pid, pgd, name);
+    callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
+      this.trace(pid, pgd, name);
+      // No process makes a call before the first one has begun: the guest is held there until the hooks are set.
+      return this.isHooked ? undefined : new Promise<void>((resolve) => setTimeout(resolve, 0)).then(() => this.hook());
+    });
+    callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => {
+      this.traced.delete(pgd);
+      this.callers.clear();
+      this.acts.forget(pgd);
+    });
+    if (isThere) this.hook();
+    const timer = setInterval(() => this.flush(), FLUSH_MS);
+    return () => {
+      clearInterval(timer);
+      this.flush();
+      closeSync(this.descriptor);
+      const counted = [...this.processes.values(), ...(this.others.calls.size > 0 ? [this.others] : [])];
+      const processes = counted.map(({ pid, name, calls }) => ({ pid, name, calls: Object.fromEntries(calls) }));
+      return { processes, recorded: this.recorded, cut: this.cut };
+    };
+  }
+
+  private trace(pid: number, pgd: bigint, name: string): void {
+    if (pgd === 0n) return;
+    this.callers.clear();
+    // One that executes another program goes on with new memory.
+    let process = this.processes.get(pid);
+    if (process === undefined) {
+      const isCounted = this.processes.size < MOST_PROCESSES;
+      process = { pid, name, calls: isCounted ? new Map<string, number>() : this.others.calls };
+      if (isCounted) this.processes.set(pid, process);
+    }
+    process.name = name;
+    this.traced.set(pgd, { pid, pgd, name, calls: process.calls });
+  }
+
+  private hook(): void {
+    if (this.isHooked) return;
+    this.isHooked = true;
+    for (const call of getSystemCalls()) this.tracers[call.bits].set(call.number, this.createTracer(call));
+    for (const entry of getSystemCallEntries()) {
+      this.callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, this.createListener(entry), { addr: entry.address });
+    }
+  }
+
+  private createListener({ bits, number, arguments: registers, sixthAt }: SystemCallEntry) {
+    const known = this.tracers[bits];
+    return (cpuIndex: number, cpu: Cpu): void => {
+      const root = cpu.CR3;
+      let caller = this.callers.get(root);
+      if (caller === undefined) {
+        if (this.callers.has(root)) return;
+        this.callers.set(root, (caller = this.traced.get(getRunningProcess(cpuIndex))));
+        if (caller === undefined) return;
+      }
+      const index = Number(cpu[number]) & ~X32;
+      let tracer = known.get(index);
+      if (tracer === undefined) known.set(index, (tracer = this.createUnknown(bits, index)));
+      caller.calls.set(tracer.name, (caller.calls.get(tracer.name) ?? 0) + 1);
+      const values = tracer.shows.map((_, at) => {
+        const register = registers[at];
+        if (register !== undefined) return cpu[register];
+        return readSixth(caller.pgd, sixthAt === undefined ? 0n : cpu[sixthAt]);
+      });
+      if (tracer.isRecorded) this.record(tracer, caller, values);
+      // The instruction "syscall" leaves in RCX where it returns to; of others that is not known.
+      if (bits === 64) this.acts.see(tracer.name, values, caller, cpu);
+    };
+  }
+
+  private record(
+    { name, bits, shows, kinds }: Tracer,
+    { pid, pgd, name: process }: Traced,
+    values: readonly bigint[],
+  ): void {
+    if (this.size >= this.options.mostBytes) return void this.cut++;
+    const showArgument = (show: Show, index: number): string => {
+      const kind = kinds[index] ?? ArgumentKind.Value;
+      const value = values[index]!;
+      if (kind === ArgumentKind.Value) return show(value, undefined);
+      return show(value, readPieces(kind, value, values[index + 1] ?? 0n, pgd, bits));
+    };
+    const text = shows.map(showArgument).join(", ");
+    const seconds = ((performance.now() - this.beganMs) / 1000).toFixed(3);
+    const line = `${seconds} ${pid} ${escape(process)} ${name}(${text})\n`;
+    this.recorded++;
+    this.size += line.length;
+    this.lines += line;
+    if (this.lines.length >= CHUNK) this.flush();
+  }
+
+  private flush(): void {
+    const bytes = Buffer.from(this.lines, "latin1");
+    this.lines = "";
+    for (let at = 0; at < bytes.length;) at += writeSync(this.descriptor, bytes, at);
+  }
+
+  private createTracer({ name, bits, parameters }: SystemCall): Tracer {
+    const { calls } = this.options;
+    const kinds = (parameters ?? []).map((parameter, index, all) => chooseKind(parameter, all[index + 1]));
+    const shows = parameters
+      ? parameters.map((parameter, index) => createShow(parameter, kinds[index]!, bits))
+      : Array.from({ length: UNKNOWN_REGISTERS }, () => hex);
+    return { name, bits, shows, kinds, isRecorded: calls.length === 0 || calls.includes(name) };
+  }
+
+  private createUnknown(bits: 32 | 64, number: number): Tracer {
+    return this.createTracer({ name: `syscall_${number}`, bits, number, parameters: undefined });
+  }
+}

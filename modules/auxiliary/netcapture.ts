@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { Auxiliary, config, type GuestObservation } from "rebox";
+import type { CaptureOptions, CaptureResult } from "./engine/netcapture";
+
+const SETTINGS = {
+  most_bytes: config.int({ default: 256 << 20, min: 1024, description: "So large the file may become." }),
+  agent_port: config.int({
+    ...{ default: 8000, min: 0, max: 65535 },
+    description: "Where an agent in the machine listens; its frames are left out. 0: there is none.",
+  }),
+};
+
+/** Records the frames of the machine's network cards, seen from within its engine, into network.pcap: no root, no tcpdump. */
+export default class NetCapture extends Auxiliary<typeof SETTINGS> {
+  static override readonly description =
+    "Records the frames of the machine's network cards, into network.pcap; rebox's machines only.";
+  static override readonly settings = SETTINGS;
+  static override readonly isUsual = true;
+
+  private observation: GuestObservation | undefined;
+
+  override async machineStarted(): Promise<void> {
+    const { ip, resultServer } = this.machine;
+    const { most_bytes: mostBytes, agent_port: port } = this.options;
+    const options: CaptureOptions = {
+      file: join(this.run.folder, "network.pcap"),
+      mostBytes,
+      without: [
+        ...(ip === undefined || port === 0 ? [] : [{ ip, port }]),
+        ...(resultServer === undefined ? [] : [resultServer]),
+      ],
+    };
+    this.observation = await this.observe("engine/netcapture.ts", options, () => {});
+  }
+
+  override async stop(): Promise<void> {
+    if (this.observation === undefined) return;
+    const { frames, cut } = (await this.observation.end()) as CaptureResult;
+    this.log.info(`${frames} frames are in network.pcap`);
+    if (cut > 0) this.log.warn(`${cut} frames more than fit into ${this.options.most_bytes} bytes (most_bytes)`);
+  }
+}

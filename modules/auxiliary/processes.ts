@@ -1,0 +1,93 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Auxiliary, config, type GuestObservation } from "rebox";
+import type { ProcessEvent } from "./engine/processes";
+
+const SETTINGS = {
+  most: config.int({
+    ...{ default: 10_000, min: 1, max: 1_000_000 },
+    description: "So many processes are told of; of more only their number.",
+  }),
+};
+
+/** A process as processes.json has it; times are ISO 8601, UTC. */
+interface ProcessRecord {
+  readonly pid: number;
+  readonly ppid: number | undefined;
+  name: string;
+  commandLine?: string | undefined;
+  executable?: string | undefined;
+  readonly began: string;
+  ended?: string;
+}
+
+/** Tells each process that begins and ends in the guest, and writes all of them into processes.json. */
+export default class Processes extends Auxiliary<typeof SETTINGS> {
+  static override readonly description = "Tells which processes began and ended; rebox's machines only.";
+  static override readonly settings = SETTINGS;
+  static override readonly isUsual = true;
+
+  /** Before all that depend on who runs. */
+  override startPriority = 10;
+
+  private readonly records: ProcessRecord[] = [];
+  private readonly living = new Map<number, ProcessRecord>();
+  private leftOut = 0;
+  /** Of those that are left out, the ones that live. */
+  private readonly unnamed = new Set<number>();
+  private observation: GuestObservation | undefined;
+
+  override async machineStarted(): Promise<void> {
+    this.observation = await this.observe("engine/processes.ts", {}, (event) => this.add(event as ProcessEvent));
+  }
+
+  override async stop(): Promise<void> {
+    if (this.observation === undefined) return;
+    let before: unknown = [];
+    try {
+      ({ before } = (await this.observation.end()) as { before: unknown });
+    } finally {
+      const { lost } = this.observation;
+      if (this.leftOut > 0) this.log.warn(`${this.leftOut} processes more have begun than are told of (most)`);
+      if (lost > 0) this.log.warn(`${lost} beginnings and ends of processes came too fast to be told`);
+      const all = { processes: this.records, before, leftOut: this.leftOut, lost };
+      writeFileSync(join(this.run.folder, "processes.json"), `${JSON.stringify(all, undefined, 1)}\n`);
+    }
+  }
+
+  private add({ what, pid, name, ppid, commandLine, executable }: ProcessEvent): void {
+    const time = new Date().toISOString();
+    const known = this.living.get(pid);
+    if (what === "begins") {
+      // A process that executes another program keeps its number, and is no new one.
+      if (known === undefined && this.records.length >= this.options.most) return this.leaveOut(pid);
+      if (known === undefined) this.begin({ pid, ppid, name, began: time });
+      else known.name = name;
+      this.run.addEvent("process.created", { pid, ppid, name });
+      void this.notify("addPid", pid, name);
+    } else if (known === undefined) {
+      if (what === "ends") this.unnamed.delete(pid);
+    } else {
+      known.name = name;
+      if (what === "runs") {
+        Object.assign(known, { commandLine, executable });
+        this.run.addEvent("process.executed", { pid, name, commandLine, executable });
+      } else {
+        known.ended = time;
+        this.living.delete(pid);
+        this.run.addEvent("process.ended", { pid, name });
+        void this.notify("delPid", pid, name);
+      }
+    }
+  }
+
+  private leaveOut(pid: number): void {
+    if (!this.unnamed.has(pid)) this.leftOut++;
+    this.unnamed.add(pid);
+  }
+
+  private begin(record: ProcessRecord): void {
+    this.records.push(record);
+    this.living.set(record.pid, record);
+  }
+}

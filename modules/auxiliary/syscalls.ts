@@ -1,0 +1,59 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Auxiliary, config, type GuestObservation } from "rebox";
+import type { SyscallOptions, SyscallResult } from "./engine/syscalls";
+
+const SETTINGS = {
+  most_bytes: config.int({
+    default: 64 << 20,
+    min: 0,
+    description: "So large syscalls.log may become; 0: only counts.",
+  }),
+  processes: config.string({
+    ...{ default: "new", choices: ["new", "all"] },
+    description: "new: processes that begin during the analysis; all: also those that were there before.",
+  }),
+  calls: config.list(config.string({}), {
+    ...{ required: false, allowEmpty: true },
+    description: "The only calls that are recorded, by the kernel's names; all without it. All are counted.",
+  }),
+  most_acts: config.int({
+    ...{ default: 10_000, min: 0 },
+    description: "So many acts (files that are written, renamed, removed; connections) become events.",
+  }),
+};
+
+/** Records the system calls of the guest's processes, into syscalls.log, and counts them, into syscalls.json. */
+export default class Syscalls extends Auxiliary<typeof SETTINGS> {
+  static override readonly description =
+    "Records system calls, and tells which files and connections they made; rebox's machines only.";
+  static override readonly settings = SETTINGS;
+  static override readonly isUsual = true;
+
+  private observation: GuestObservation | undefined;
+
+  override async machineStarted(): Promise<void> {
+    const { most_bytes: mostBytes, processes, calls, most_acts: mostActs } = this.options;
+    const file = join(this.run.folder, "syscalls.log");
+    const options: SyscallOptions = { file, mostBytes, isOfAll: processes === "all", calls: calls ?? [], mostActs };
+    this.observation = await this.observe("engine/syscalls.ts", options, (event) =>
+      this.tell(event as { readonly act: string }),
+    );
+  }
+
+  override async stop(): Promise<void> {
+    if (this.observation === undefined) return;
+    const { processes, recorded, cut } = (await this.observation.end()) as SyscallResult;
+    const { most_bytes: most } = this.options;
+    const { lost } = this.observation;
+    if (cut > 0 && most > 0) this.log.warn(`${cut} calls more than fit into ${most} bytes (most_bytes)`);
+    if (lost > 0) this.log.warn(`${lost} acts came too fast to be told`);
+    const all = { processes, recorded, cut };
+    writeFileSync(join(this.run.folder, "syscalls.json"), `${JSON.stringify(all, undefined, 1)}\n`);
+  }
+
+  private tell({ act, ...facts }: { readonly act: string }): void {
+    if (act === "full") this.log.warn(`${this.options.most_acts} acts are told, and no more (most_acts)`);
+    else this.run.addEvent(act, facts);
+  }
+}

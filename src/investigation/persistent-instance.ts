@@ -1,0 +1,163 @@
+import { ModuleOwner } from "../ownership/module-owner";
+import { callWithLimit } from "../scripts/call-with-limit";
+import { waitAtMost } from "../scripts/time-limit";
+import { describeFailure } from "./describe-failure";
+import { createInstanceApi, InstanceContext } from "./instance-context";
+import type { InvestigationCatalog } from "./investigation-catalog";
+import { parseMessage } from "./investigation-message";
+import type { PersistentRun } from "./investigation-module";
+import type { InvestigationResult } from "./investigation-result";
+import { MessageQueue } from "./message-queue";
+import type { ModuleConfig } from "./persistent-config";
+import type { PersistentTimes } from "./persistent-times";
+
+/** What one life of a persistent module is told, and tells. */
+export interface InstanceEnvironment {
+  readonly catalog: InvestigationCatalog;
+  readonly config: ModuleConfig;
+  readonly times: PersistentTimes;
+  log(text: string): void;
+  alert(level: string, text: string): void;
+  /** Is called once, when the life is over without having been asked for. */
+  onEnd(reason: string): void;
+}
+
+interface WaitingQuery {
+  resolve(result: InvestigationResult): void;
+  reject(error: Error): void;
+}
+
+/** One life of a persistent module, from its start until it ends by itself, fails, or is ended. */
+export class PersistentInstance {
+  readonly #owner: ModuleOwner;
+  readonly #input = new MessageQueue();
+  readonly #abort = new AbortController();
+  readonly #queries = new Map<number, WaitingQuery>();
+  #run: PersistentRun | undefined;
+  #isRegistered = false;
+  #isOver = false;
+  #lastPong = performance.now();
+  #pinger: NodeJS.Timeout | undefined;
+  #nextId = 1;
+  #ended: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly name: string,
+    private readonly origin: string,
+    private readonly environment: InstanceEnvironment,
+  ) {
+    this.#owner = new ModuleOwner(`investigation ${name}`);
+  }
+
+  /** Whether queries may come. */
+  get isRegistered(): boolean {
+    return this.#isRegistered && !this.#isOver;
+  }
+
+  /** What prints results and reads flags, once it is made. */
+  get run(): PersistentRun | undefined {
+    return this.#run;
+  }
+
+  /** Starts it; whatever goes wrong is its end. */
+  async start(): Promise<void> {
+    const { catalog, config, times } = this.environment;
+    try {
+      const { module } = await catalog.loadApart(this.name, this.origin, this.#owner, createInstanceApi(this.#owner));
+      if (this.#isOver) return;
+      if (!module.newPersistentRun) throw new Error(`the module ${this.name} is no persistent one`);
+      const context = new InstanceContext(this.#abort.signal, this.environment, times.pongMs, this.#owner);
+      const run = module.newPersistentRun(context);
+      this.#run = run;
+      this.#input.push(JSON.stringify({ class: "config", parameters: config }));
+      this.#lastPong = performance.now();
+      this.#pinger = setInterval(() => this.#ping(), times.pingMs);
+      this.#ended = callWithLimit(() => run.runPersist(this.#input, (line) => this.#receive(line)), times.pongMs);
+      this.#ended.then(
+        () => this.#end("it has ended by itself"),
+        (error: unknown) => this.#end(describeFailure(error)),
+      );
+    } catch (error) {
+      this.#end(describeFailure(error));
+    }
+  }
+
+  /**
+   * Puts a query to it.
+   *
+   * @returns the module's result
+   * @throws Error when it is not registered, or ends before it answers; the signal's reason
+   */
+  async query(parameters: unknown, signal: AbortSignal): Promise<InvestigationResult> {
+    if (!this.isRegistered) throw new Error(`module ${this.name} is not registered`);
+    signal.throwIfAborted();
+    const id = this.#nextId++;
+    const onAbort = () => this.#queries.get(id)?.reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#queries.set(id, { resolve, reject });
+        this.#input.push(JSON.stringify({ class: "parameters", id, parameters }));
+      });
+    } finally {
+      this.#queries.delete(id);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Ends it: it is told to, and has a moment for that; then everything that it has registered is removed. */
+  async close(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#input.push(JSON.stringify({ class: "stop" }));
+    this.#input.end();
+    await waitAtMost(
+      this.#ended.catch(() => undefined),
+      this.environment.times.endMs,
+    );
+    this.#dispose("the engine ends");
+  }
+
+  #ping(): void {
+    const silentMs = performance.now() - this.#lastPong;
+    if (silentMs > this.environment.times.pongMs) {
+      this.#end(`no answer to a ping for ${Math.round(silentMs / 100) / 10} s`);
+    } else this.#input.push(JSON.stringify({ class: "ping" }));
+  }
+
+  #receive(line: string): void {
+    // What an instance says after its end is nobody's.
+    if (this.#isOver) return;
+    try {
+      const message = parseMessage(line) as ReturnType<typeof parseMessage> & Readonly<Record<string, unknown>>;
+      if (message.class === "register") this.#isRegistered = true;
+      else if (message.class === "ping") this.#lastPong = performance.now();
+      else if (message.class === "log") this.environment.log(String(message.parameters));
+      else if (message.class === "alert") this.#alert(message.parameters);
+      else if (message.class === "result") this.#queries.get(Number(message.id))?.resolve(message.result as never);
+      else throw new Error(`its class is "${message.class}"`);
+    } catch (error) {
+      this.#end(`it has sent an unknown message: ${describeFailure(error)}`);
+    }
+  }
+
+  #alert(parameters: unknown): void {
+    const { level = "medium", text = "" } = (parameters ?? {}) as { readonly level?: unknown; readonly text?: unknown };
+    this.environment.alert(String(level), String(text));
+  }
+
+  #end(reason: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#dispose(reason);
+    this.environment.onEnd(reason);
+  }
+
+  #dispose(reason: string): void {
+    clearInterval(this.#pinger);
+    this.#input.end();
+    this.#abort.abort(new Error(reason));
+    for (const { reject } of this.#queries.values()) reject(new Error(`module ${this.name} has ended: ${reason}`));
+    for (const failure of this.#owner.close()) this.environment.log(`what it had registered: ${failure.message}`);
+  }
+}

@@ -1,0 +1,88 @@
+import { describeFailure } from "./describe-failure";
+import type { InvestigationCatalog } from "./investigation-catalog";
+import { readModuleConfig } from "./persistent-config";
+import { type InstanceEnvironment, PersistentInstance } from "./persistent-instance";
+import type { PersistentTimes } from "./persistent-times";
+
+/** What a persistent module is supervised with. */
+export interface SupervisorOptions {
+  readonly catalog: InvestigationCatalog;
+  readonly times: PersistentTimes;
+  /** Where <module>.cfg is. */
+  readonly configFolder: string | undefined;
+  log(module: string, text: string): void;
+  alert(module: string, level: string, text: string): void;
+}
+
+/** What is known of a persistent module. */
+export interface PersistentModuleInfo {
+  readonly name: string;
+  /** "running": queries may come; "starting"; "waiting": it has failed, and is started again soon. */
+  readonly state: "running" | "starting" | "waiting";
+  /** How often it was started. */
+  readonly starts: number;
+  /** Why it has ended the last time. */
+  readonly failure: string | undefined;
+}
+
+/** One persistent module, kept alive: when an instance ends, there is another one some time later. */
+export class PersistentModule {
+  #instance: PersistentInstance | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #starts = 0;
+  #failure: string | undefined;
+  #isClosed = false;
+
+  /** @param origin its file */
+  constructor(
+    readonly name: string,
+    private readonly origin: string,
+    private readonly options: SupervisorOptions,
+  ) {}
+
+  get instance(): PersistentInstance | undefined {
+    return this.#instance;
+  }
+
+  get info(): PersistentModuleInfo {
+    const state = this.#instance === undefined ? "waiting" : this.#instance.isRegistered ? "running" : "starting";
+    return { name: this.name, state, starts: this.#starts, failure: this.#failure };
+  }
+
+  /** Starts an instance; settles when it was made, or has failed. */
+  async start(): Promise<void> {
+    const { options, name } = this;
+    this.#starts++;
+    try {
+      const environment: InstanceEnvironment = {
+        ...{ catalog: options.catalog, times: options.times, config: readModuleConfig(options.configFolder, name) },
+        log: (text) => options.log(name, text),
+        alert: (level, text) => options.alert(name, level, text),
+        onEnd: (reason) => this.#wait(reason),
+      };
+      this.#instance = new PersistentInstance(name, this.origin, environment);
+    } catch (error) {
+      return this.#wait(describeFailure(error));
+    }
+    await this.#instance.start();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#instance?.close();
+    this.#instance = undefined;
+  }
+
+  #wait(reason: string): void {
+    this.#instance = undefined;
+    if (this.#isClosed) return;
+    const { restartMs } = this.options.times;
+    // The same again and again is said once.
+    if (reason !== this.#failure) {
+      this.options.log(this.name, `it was ended: ${reason}; it is started again every ${restartMs / 1000} s`);
+    }
+    this.#failure = reason;
+    this.#timer = setTimeout(() => void this.start(), restartMs);
+  }
+}
