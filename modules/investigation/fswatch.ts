@@ -51,6 +51,8 @@ interface Statistics {
   readonly suppressed: number;
   /** Changes of all files, also of those that are not watched. */
   readonly events: number;
+  /** Changes whose file could not be read out of the guest's kernel. */
+  readonly unreadable: number;
 }
 
 interface WatchedPath {
@@ -70,7 +72,7 @@ class FileWatch extends PersistentInvestigation<
   private watched: readonly WatchedPath[] = [];
   private callbacks: CallbackManager | undefined;
   private readonly told = new Map<string, number>();
-  private readonly counts = { alerts: 0, suppressed: 0, events: 0 };
+  private readonly counts = { alerts: 0, suppressed: 0, events: 0, unreadable: 0 };
 
   protected start(): void {
     const { path } = this.config.paths;
@@ -80,7 +82,11 @@ class FileWatch extends PersistentInvestigation<
         // Hooks of a kernel that runs no longer.
         this.callbacks?.clean();
         this.callbacks = new CallbackManager(0);
-        const missing = new FileEvents(guest, (event) => this.onEvent(event)).hook(this.callbacks);
+        const missing = new FileEvents(
+          guest,
+          (event) => this.onEvent(event),
+          (text) => this.onProblem(text),
+        ).hook(this.callbacks);
         if (missing.length > 0) this.context.alert("high", `this kernel has no ${missing.join(", ")}: not all is seen`);
       },
       (error) => this.context.alert("high", `files cannot be watched: ${(error as Error).message}`),
@@ -124,6 +130,11 @@ class FileWatch extends PersistentInvestigation<
     } else if (newPath !== undefined && (isWatched || this.isWatched(newPath))) {
       this.tell(kind, newPath, `${path} renamed to ${newPath} by ${who}`);
     }
+  }
+
+  private onProblem(text: string): void {
+    this.counts.unreadable++;
+    this.context.log(`a change whose file is not known: ${text}`);
   }
 
   private isWatched(path: string): boolean {

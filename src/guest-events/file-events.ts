@@ -26,8 +26,6 @@ const MODE_FORMAT = 0xf000;
 const REGULAR = 0x8000;
 const LONGEST_NAME = 255;
 const MOST_NAMES = 1024;
-/** Mounts are listed anew when they may have changed, and not more often than this. */
-const MOUNTS_AGE_MS = 1000;
 
 /**
  * Where the kernel notes in its directory entries that something was done (fs/dcache.c), whichever file system it was on: the names of
@@ -45,14 +43,21 @@ export class FileEvents {
   readonly #guest: LinuxGuest;
   readonly #current: CurrentTask;
   readonly #listener: (event: FileEvent) => void;
+  readonly #onProblem: (text: string) => void;
   #mounts: readonly MountedVolume[] = [];
-  #mountsReadMs = -Infinity;
+  #mountEvent: bigint | undefined;
+  /** The address of the first process' task_struct, which stays. */
+  #init: bigint | undefined;
 
-  /** @throws MissingTypeError */
-  constructor(guest: LinuxGuest, listener: (event: FileEvent) => void) {
+  /**
+   * @param onProblem is told of each event whose file could not be read out of the kernel
+   * @throws MissingTypeError
+   */
+  constructor(guest: LinuxGuest, listener: (event: FileEvent) => void, onProblem: (text: string) => void) {
     this.#guest = guest;
     this.#current = new CurrentTask(guest);
     this.#listener = listener;
+    this.#onProblem = onProblem;
   }
 
   /**
@@ -122,23 +127,40 @@ export class FileEvents {
   }
 
   #findMounts(superBlock: bigint): readonly MountedVolume[] {
-    const isKnown = this.#mounts.some((one) => one.superBlock === superBlock);
-    const now = performance.now();
-    if (now - this.#mountsReadMs > MOUNTS_AGE_MS || !isKnown) {
-      if (isKnown || now - this.#mountsReadMs > MOUNTS_AGE_MS / 10) {
-        this.#mounts = listMountedVolumes(this.#guest);
-        this.#mountsReadMs = now;
-      }
+    const event = this.#readMountEvent();
+    if (event === undefined || event !== this.#mountEvent) {
+      this.#readMounts();
+      this.#mountEvent = event;
     }
     return this.#mounts.filter((one) => one.superBlock === superBlock);
   }
 
-  /** What is damaged, or just changing, is not told; the hook stays. */
+  /** The kernel counts the changes of a namespace's mounts (mnt_namespace.event, fs/namespace.c: touch_mnt_namespace()). */
+  #readMountEvent(): bigint | undefined {
+    const { kernel } = this.#guest;
+    this.#init ??= this.#guest.getProcessList().find(({ pid }) => pid === 1)?.kaddr;
+    if (this.#init === undefined) return undefined;
+    const namespace = kernel.at("task_struct", this.#init).follow("nsproxy")?.follow("mnt_ns");
+    return namespace?.has("event") ? namespace.value("event") : undefined;
+  }
+
+  /** While they are just being changed, those that were there before hold. */
+  #readMounts(): void {
+    try {
+      this.#mounts = listMountedVolumes(this.#guest);
+    } catch (error) {
+      if (!(error instanceof AddressError || error instanceof KernelDataError) || this.#mounts.length === 0)
+        throw error;
+    }
+  }
+
+  /** What is damaged is told apart; the hook stays. */
   #attempt(act: () => unknown): void {
     try {
       act();
     } catch (error) {
       if (!(error instanceof AddressError || error instanceof KernelDataError)) throw error;
+      this.#onProblem(error.message);
     }
   }
 }
