@@ -99,13 +99,13 @@ test("commands of QMP are carried out in the order in which they are given, and 
     task: "idle",
     trust: true,
     script: () => `
-      import { Engine, getCpus } from "rebox";
+      import { Engine, readCpu } from "rebox";
       export function initialize_callbacks(_: number, printer: (text: string) => void): void {
         const engine = Engine.get();
         const ask = async () => ((await engine.qmp("query-status")) as { status: string }).status;
         void engine.pause();
         setTimeout(() => void (async () => {
-          printer((await ask()) + " " + getCpus()[0]!.RIP.toString(16));
+          printer((await ask()) + " " + readCpu(0).RIP.toString(16));
           const wrong: string[] = [];
           for (let turn = 0; turn < 50; turn++) {
             const [, , runs] = await Promise.all([engine.pause(), engine.resume(), ask()]);
