@@ -28,7 +28,7 @@ after(() => rmSync(FOLDER, { recursive: true }));
 writeFileSync(join(FOLDER, "canary.yar"), /^ {4}(rule canary .*)$/m.exec(DOCUMENT)![1]!);
 /** The document's command lines, and what they print. */
 const EXAMPLES = [
-  ...DOCUMENT.matchAll(/^ {4}\$ rebox investigate -t guest\.sock (\w+) (.*)\n((?: {4}[^$].*\n)*)/gm),
+  ...DOCUMENT.matchAll(/^ {4}\$ rebox investigate -t guest\.sock -- (\w+) (.*)\n((?: {4}[^$].*\n)*)/gm),
 ].map(([, module, words, lines]) => ({
   module: module!,
   words: words!.split(" ").map((word) => (word.endsWith(".yar") ? join(FOLDER, word) : word)),
