@@ -27,8 +27,12 @@ export {
 } from "./disks/file-systems";
 export { GuestFile } from "./disks/guest-file";
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/guest-files";
+export type { GuestPackage } from "./disks/packages/guest-package";
+export { listPackages, type PackageList } from "./disks/packages/list-packages";
+export { type FileEvent, type FileEventKind, FileEvents } from "./guest-events/file-events";
+export { followGuest } from "./guest-events/follow-guest";
 export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
-export { printDuration, printMode, printTime } from "./disks/search/go-text";
+export { printMode, printTime } from "./disks/search/go-text";
 export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";
 export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
