@@ -4,6 +4,7 @@ import {
   FileSearch,
   type FileSearchQuery,
   type Findings,
+  formatDuration,
   type FlagKind,
   GuestFiles,
   Investigation,
@@ -11,7 +12,6 @@ import {
   type InvestigationResult,
   parseFlags,
   type ParameterPrompt,
-  printDuration,
   printMode,
   printTime,
   registerInvestigation,
@@ -139,7 +139,7 @@ class FileInvestigation extends Investigation<FileParameters, Elements, Statisti
         filescount: findings.filesCount,
         openfailed: findings.openFailed,
         totalhits,
-        exectime: printDuration(performance.now() - began),
+        exectime: formatDuration((performance.now() - began) * 1e6),
         source: files.sources,
       };
       const errors = this.#limit([...files.problems, ...findings.errors]);

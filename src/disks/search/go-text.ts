@@ -1,4 +1,4 @@
-/** Of os.FileMode: how Go prints modes, sizes of time and times, which these results are known in. */
+/** Of os.FileMode: how Go prints modes and times, which these results are known in. */
 const KINDS: Readonly<Record<number, string>> = {
   0x1000: "p",
   0x2000: "Dc",
@@ -33,9 +33,4 @@ export function printTime(ns: bigint): string {
   const fraction = (ns - seconds * 1_000_000_000n).toString().padStart(9, "0").replace(/0+$/, "");
   const [day, time] = date.toISOString().split("T") as [string, string];
   return `${day} ${time.slice(0, 8)}${fraction === "" ? "" : `.${fraction}`} +0000 UTC`;
-}
-
-/** Prints a length of time as Go does: "1.5s", "12.25ms". */
-export function printDuration(ms: number): string {
-  return ms >= 1000 ? `${Number((ms / 1000).toFixed(6))}s` : `${Number(ms.toFixed(3))}ms`;
 }

@@ -63,7 +63,7 @@ export const OWN: readonly string[] = [
 export const TRUSTED_ONLY: readonly string[] = [
   ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
   // For investigation modules, which are trusted.
-  ...["FileSearch", "GuestFiles", "printDuration", "printMode", "printTime", "searchFiles"],
+  ...["FileEvents", "FileSearch", "GuestFiles", "followGuest", "listPackages", "printMode", "printTime", "searchFiles"],
   ...["BytePattern", "TextPattern", "callWithin", "compileExpression", "searchProcess"],
   ...["formatDuration", "parseDuration"],
   // For modules of the lab, which are trusted.
