@@ -65,4 +65,7 @@ test("whom to ask must be said, and what is nobody is refused with what may be g
   const help = await investigate(["example", "help"]);
   assert.deepEqual([help.status, help.stderr], [0, ""]);
   assert.match(help.stdout, /^example: the guest's host name/);
+  const persistent = await investigate(["examplepersist", "-h"]);
+  assert.deepEqual([persistent.status, persistent.stderr], [0, ""]);
+  assert.match(persistent.stdout, /^examplepersist: .*\n -string TEXT/);
 });
