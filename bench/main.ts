@@ -12,6 +12,7 @@ import { guestReads } from "./measures/guest-reads";
 import { haltedCpu } from "./measures/halted-cpu";
 import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
+import { investigations } from "./measures/investigations";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
 import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
@@ -43,6 +44,7 @@ const MEASURES: readonly Measure[] = [
   shell,
   linuxGuestDrgn,
   volatility,
+  investigations,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

@@ -92,6 +92,7 @@ export { ImageError } from "./memory/images/image-error";
 export type { ImageFormat } from "./memory/images/image-layout";
 export { callWithin } from "./memory/search/cut-off";
 export { BytePattern } from "./memory/search/byte-pattern";
+export type { PageRun } from "./memory/resident-pages";
 export type { SearchPattern } from "./memory/search/search-pattern";
 export { compileExpression, TextPattern } from "./memory/search/text-pattern";
 export { BtfError } from "./symbols/btf-error";

@@ -5,6 +5,7 @@ import {
   type Findings,
   formatDuration,
   Investigation,
+  type InvestigationContext,
   type InvestigationResult,
   KernelDataError,
   type LinuxGuest,
@@ -82,8 +83,6 @@ interface Statistics {
   readonly totalhits: number;
   readonly failures?: readonly string[];
   readonly exectime: string;
-  /** For how long the guest did not run because its memory was searched, a few milliseconds at a time. */
-  readonly stoodstillms: number;
 }
 
 const HELP = `memory searches the memory of a guest's processes. It never returns what it finds, only where.
@@ -113,7 +112,7 @@ class MemoryInvestigation extends Investigation<Parameters, Elements, Statistics
     const startMs = performance.now();
     const guest = this.context.getGuest();
     const searches = Object.entries(this.parameters.searches).map(([label, search]) => createSearch(label, search));
-    const scan = new Scan(searches, this.context.signal);
+    const scan = new Scan(searches, this.context);
     await scan.searchAll(guest);
     const { elements, statistics } = scan;
     const exectime = formatDuration((performance.now() - startMs) * 1e6);
@@ -184,11 +183,10 @@ class Scan {
   #processcount = 0;
   #memoryread = 0;
   #totalhits = 0;
-  #stoodStillMs = 0;
 
   constructor(
     private readonly searches: readonly LabelledSearch[],
-    private readonly signal: AbortSignal,
+    private readonly context: InvestigationContext,
   ) {
     for (const { label } of searches) this.elements[label] = [];
   }
@@ -197,14 +195,12 @@ class Scan {
     return {
       ...{ processcount: this.#processcount, memoryread: this.#memoryread, totalhits: this.#totalhits },
       ...(this.#failures.length === 0 ? {} : { failures: this.#failures }),
-      stoodstillms: Math.round(this.#stoodStillMs * 1000) / 1000,
     };
   }
 
   async searchAll(guest: LinuxGuest): Promise<void> {
     // Kernel threads and those that have ended have no memory of their own.
-    for (const process of guest.getProcessList().filter(({ pgd }) => pgd !== 0n)) {
-      this.signal.throwIfAborted();
+    for (const process of this.context.atOneMoment(() => guest.getProcessList()).filter(({ pgd }) => pgd !== 0n)) {
       this.#processcount++;
       try {
         await this.#searchProcess(process);
@@ -213,7 +209,7 @@ class Scan {
         if (!(error instanceof KernelDataError)) throw error;
         this.#fail(process, error.message);
       }
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.context.turn();
     }
     for (const search of this.searches) this.#noteMissed(search);
   }
@@ -248,12 +244,13 @@ class Scan {
   ): Promise<void> {
     const patterns = checks.map(({ pattern }) => pattern as SearchPattern);
     const found = await searchProcess(process, patterns, {
-      ...{ offset: BigInt(Math.floor(offset)), signal: this.signal },
+      ...{ offset: BigInt(Math.floor(offset)), signal: this.context.signal },
+      // The time in which the guest does not run counts.
+      atOneMoment: (look) => this.context.atOneMoment(look),
       ...(maxlength === 0 ? {} : { maxLength: maxlength }),
     });
-    this.signal.throwIfAborted();
+    this.context.signal.throwIfAborted();
     this.#memoryread += found.searched;
-    this.#stoodStillMs += found.stoodStillMs;
     checks.forEach((check, index) => {
       if (found.hits[index] !== undefined) matched.set(check, found.hits[index]);
     });

@@ -90,12 +90,10 @@ class Netstat extends Investigation<Parameters, Elements, Statistics> {
     }
   }
 
-  protected async investigate(): Promise<Findings<Elements, Statistics>> {
+  protected investigate(): Findings<Elements, Statistics> {
     const startMs = performance.now();
     const guest = this.context.getGuest();
-    const { elements, examined, errors } = await this.context.whilePaused(() =>
-      new Look(guest, this.parameters).look(),
-    );
+    const { elements, examined, errors } = this.context.atOneMoment(() => new Look(guest, this.parameters).look());
     const totalhits = KINDS.flatMap((kind) => Object.values(elements[kind] ?? {})).reduce(
       (sum, found) => sum + found.length,
       0,
@@ -279,8 +277,8 @@ function compileNetwork(text: string): (address: string) => boolean {
   }
   const list = new BlockList();
   list.addSubnet(address, length === undefined ? bits : Number(length), version === 4 ? "ipv4" : "ipv6");
-  // An IPv4 address within a socket of IPv6, "::ffff:10.0.0.1", counts as one of IPv4.
-  return (other) => list.check(other, other.includes(":") ? "ipv6" : "ipv4");
+  // An IPv4 address within a socket of IPv6, "::ffff:10.0.0.1", counts as one of IPv4, too; no other is of both.
+  return (other) => (other.includes(":") ? list.check(other, "ipv6") : version === 4 && list.check(other, "ipv4"));
 }
 
 function readPort(text: string): number {

@@ -66,11 +66,11 @@ class ProcessInvestigation extends Investigation<Parameters, Element[], Statisti
     for (const source of this.parameters.names) compileExpression(source);
   }
 
-  protected async investigate(): Promise<Findings<Element[], Statistics>> {
+  protected investigate(): Findings<Element[], Statistics> {
     const startMs = performance.now();
     const guest = this.context.getGuest();
     const errors: string[] = [];
-    const { elements, processcount } = await this.context.whilePaused(() => {
+    const { elements, processcount } = this.context.atOneMoment(() => {
       const processes = guest
         .getProcessList()
         .filter(({ isKernelThread }) => this.parameters.kernelthreads || !isKernelThread);

@@ -41,8 +41,8 @@ const NETWORK_MODULES = [
   ...["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"],
   ...["failover", "net_failover", "virtio_net"],
 ];
-// What a CD drive on QEMU's PC needs, likewise.
-const DISC_MODULES = ["scsi_common", "scsi_mod", "cdrom", "sr_mod", "libata", "ata_piix"];
+// What a CD drive on QEMU's PC needs, likewise, and what a drive needs that is plugged in; after those of the network card.
+const DISC_MODULES = ["scsi_common", "scsi_mod", "cdrom", "sr_mod", "libata", "ata_piix", "virtio_blk"];
 // For loading and unloading: one that needs no other, and one that needs several.
 const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"];
 // A disk needs the network card's besides, and what ext4 needs is among the spare ones.

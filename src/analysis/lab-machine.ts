@@ -40,6 +40,7 @@ export class LabMachine implements LeasedMachine {
   readonly #machinery: Machinery;
   #log: EngineLog | undefined;
   #guest: EngineGuest | undefined;
+  #hasBegun = false;
 
   constructor(
     private readonly lab: Lab,
@@ -88,7 +89,10 @@ export class LabMachine implements LeasedMachine {
       ...{ target, command, folder: use.folder, user: consoleUser, signal },
       openConsole: (own) => this.#machinery.openConsole(this.#machine, own),
       insertDisc: (path, own) => this.#machinery.insertDisc(this.#machine, path, own),
-      onBegin: () => use.addEvent("target.started", { target, command }),
+      onBegin: () => {
+        this.#hasBegun = true;
+        use.addEvent("target.started", { target, command });
+      },
     });
     return ended ?? (await this.#explainEnd(signal));
   }
@@ -124,6 +128,7 @@ export class LabMachine implements LeasedMachine {
     }
     const failure = await this.#machinery.findFailure(this.#machine, signal);
     if (failure !== undefined) throw new Error(`the machine is gone: ${failure}`);
+    if (!this.#hasBegun) throw new Error("the machine went off before the target ran");
     return "the machine went off by itself";
   }
 

@@ -6,13 +6,15 @@ import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
 import { getAuxiliaryPlaces } from "../auxiliary/auxiliary-places";
 import { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
 import { Lab } from "../machinery/lab/lab";
+import { stopCompiler } from "../scripts/script-compiler";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { AnalysisJournal } from "./analysis-journal";
 import type { LeasedMachine } from "./analysis-machines";
-import { getAnalysisFolder } from "./analysis-places";
+import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import type { AnalysisPhase, AnalysisRecord, AnalysisTarget, LogLine } from "./analysis-record";
 import { AnalysisRun } from "./analysis-run";
 import { LabMachines } from "./lab-machines";
+import { killMarked } from "./marked-processes";
 import { writeReport } from "./write-report";
 
 /** How often a machine that starts or stops is looked at, in milliseconds. */
@@ -52,6 +54,10 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   } catch (error) {
     journal.end("failed", error instanceof Error ? error.message : String(error), []);
   }
+  // It is one of ours, which nobody has left.
+  await stopCompiler();
+  const left = await killMarked(getProcessMark(analysis.labFolder, entry.id));
+  if (left > 0) journal.warn(`${left} processes were left, and are ended`);
   journal.begin("reporting");
   analysis.onPhase("reporting");
   journal.complete();
@@ -100,8 +106,13 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
       journal,
       makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),
       onPhase: (phase) => {
-        database.setPhase(id, phase);
         analysis.onPhase(phase);
+        try {
+          database.setPhase(id, phase);
+        } catch (error) {
+          // A full disk, such as; what was begun has to be ended all the same.
+          journal.warn(`the database cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+        }
       },
     });
     await run.execute(signal);

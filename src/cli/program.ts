@@ -4,7 +4,6 @@ import { MachineryManagerError } from "../machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
 import { createAnalysesCommand } from "./analyze/analyses-command";
 import { createAnalyzeCommand } from "./analyze/analyze-command";
-import { createWorkerCommand } from "./analyze/worker-command";
 import { createAttachCommand } from "./attach/attach-command";
 import { createCheckCommand } from "./check/check-command";
 import { createConfigCommand } from "./config/config-command";
@@ -89,7 +88,6 @@ export function createProgram(
   program.addCommand(createMachineCommand(environment, onStatus));
   program.addCommand(createAnalyzeCommand(environment, onStatus));
   program.addCommand(createAnalysesCommand(environment, onStatus));
-  program.addCommand(createWorkerCommand(environment, onStatus), { hidden: true });
   program.addCommand(createInvestigateCommand(environment, process.stdin, onStatus));
   program.addCommand(createConfigCommand(environment, onStatus));
   program.addCommand(createIsfCommand(stdout, onStatus));

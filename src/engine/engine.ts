@@ -62,6 +62,7 @@ export class Engine {
   #runs = false;
   #startsPaused = false;
   #pauseCount = 0;
+  #pausing = 0;
   readonly #onProcessExit = () => this.#native.endNow(END_NOW_TIMEOUT_MS);
 
   private constructor(native: NativeAddon) {
@@ -178,14 +179,27 @@ export class Engine {
     return this.#pauseCount;
   }
 
-  /** Pauses the guest. Resolves when all vCPUs stand still. */
+  /** Whether a pause() has been asked for that has not happened yet. */
+  get isPausing(): boolean {
+    return this.#pausing > 0;
+  }
+
+  /** Pauses the guest. Resolves when all vCPUs stand still. One that has not run yet stays as it is when it is let go. */
   async pause(): Promise<void> {
     this.#pauseCount++;
-    await this.qmp("stop");
+    this.#pausing++;
+    // run() may be called before QEMU has heard of it, and would then continue what has just been stopped.
+    if (!this.#runs) this.#startsPaused = true;
+    try {
+      await this.qmp("stop");
+    } finally {
+      this.#pausing--;
+    }
   }
 
   /** Resumes a paused guest. */
   async resume(): Promise<void> {
+    if (!this.#runs) this.#startsPaused = false;
     await this.qmp("cont");
   }
 

@@ -54,7 +54,8 @@ export async function withGuestPaused<Result>(engine: Engine, act: () => Promise
 }
 
 function begin(engine: Engine): SharedPause {
-  const ran = engine.state === "running";
+  // Somebody's own pause that is on its way is not undone either.
+  const ran = engine.state === "running" && !engine.isPausing;
   // Not engine.pause(), which is how others say that they want it to stay paused.
   const begun = ran ? engine.qmp("stop") : Promise.resolve();
   return { holders: 0, begun, ran, pausesBefore: engine.pauseCount };

@@ -13,6 +13,8 @@ const SLOWEST_SLICE_MS = 1000;
 export interface ProcessSearchOptions extends Omit<MemorySearchOptions, "findBytes"> {
   /** Ends the search: what was found until then is returned. */
   readonly signal?: AbortSignal;
+  /** Is called with each piece of the work, during which the guest does not run; it returns what that returns. */
+  readonly atOneMoment?: <Result>(look: () => Result) => Result;
 }
 
 /** What was found in the memory of a process. */
@@ -41,14 +43,14 @@ export interface ProcessSearch {
 export async function searchProcess(
   process: LinuxProcess,
   patterns: readonly SearchPattern[],
-  { signal, ...options }: ProcessSearchOptions = {},
+  { signal, atOneMoment = (look) => look(), ...options }: ProcessSearchOptions = {},
 ): Promise<ProcessSearch> {
   let stoodStillMs = 0;
   let hasEnded = false;
   const measure = <Result>(act: () => Result): Result => {
     const startMs = performance.now();
     try {
-      return act();
+      return atOneMoment(act);
     } finally {
       stoodStillMs += performance.now() - startMs;
     }

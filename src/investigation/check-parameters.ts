@@ -47,7 +47,12 @@ function findInner(schema: unknown, path: readonly PropertyKey[]): unknown {
 
 function unwrap(schema: unknown): unknown {
   let at = schema;
-  while (at instanceof z.ZodDefault || at instanceof z.ZodOptional || at instanceof z.ZodNullable)
+  while (
+    at instanceof z.ZodDefault ||
+    at instanceof z.ZodPrefault ||
+    at instanceof z.ZodOptional ||
+    at instanceof z.ZodNullable
+  )
     at = at.def.innerType;
   return at;
 }

@@ -21,6 +21,7 @@ export class GuestContext implements InvestigationContext {
   #pausedMs = 0;
   #pauses = 0;
   #pausedSince = 0;
+  readonly #resumes = new Set<Promise<void>>();
   #lastTurn = performance.now();
 
   /**
@@ -57,7 +58,7 @@ export class GuestContext implements InvestigationContext {
     this.signal.throwIfAborted();
     const engine = this.vantage === "engine" ? Engine.get() : undefined;
     if (engine?.state !== "running") return this.#untilAborted(look);
-    return withGuestPaused(engine, async () => {
+    const looked = withGuestPaused(engine, async () => {
       this.#beginPause();
       try {
         return await this.#untilAborted(look);
@@ -65,6 +66,18 @@ export class GuestContext implements InvestigationContext {
         this.#endPause();
       }
     });
+    const resumed = looked.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#resumes.add(resumed);
+    void resumed.then(() => this.#resumes.delete(resumed));
+    return looked;
+  }
+
+  /** Settles when the guest goes on that whilePaused() has paused. */
+  async untilResumed(): Promise<void> {
+    await Promise.all(this.#resumes);
   }
 
   async turn(): Promise<void> {

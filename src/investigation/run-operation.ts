@@ -56,10 +56,14 @@ export async function runOperation(
   } catch (error) {
     if (error instanceof UsageShown)
       return { ...outcome("success", createFailure("help printed")), usage: error.message };
-    return outcome("failed", createFailure(describeFailure(error)));
+    const message = describeFailure(error);
+    const printed = options.print === "all" ? { printed: [`error: ${message}`] } : {};
+    return { ...outcome("failed", createFailure(message)), ...printed };
   } finally {
     // Whatever still goes on for this run is to end.
     end.abort(new Error("the run is over"));
+    // Whoever has the answer finds the guest as it was.
+    await context.untilResumed();
   }
 }
 

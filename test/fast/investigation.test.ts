@@ -77,7 +77,10 @@ test("files register modules, several in one; a broken file disturbs no other, a
 test("a file that was saved is used as it is now", async () => {
   await withModules({ "echo.ts": ECHO }, async (folder) => {
     assert.deepEqual((await run(folder, { module: "echo", parameters: { word: "old" } })).elements, { word: "old" });
-    const file = folder.write("modules/investigation/echo.ts", ECHO.replace("word: this.parameters.word }", 'word: "new" }'));
+    const file = folder.write(
+      "modules/investigation/echo.ts",
+      ECHO.replace("word: this.parameters.word }", 'word: "new" }'),
+    );
     utimesSync(file, new Date(), new Date(Date.now() + 5000));
     assert.deepEqual((await run(folder, { module: "echo", parameters: { word: "old" } })).elements, { word: "new" });
   });
@@ -142,7 +145,9 @@ test("compressed parameters are accepted, and what is damaged is an error", asyn
 test("wrong types are errors and never coerced, and a misspelt name is answered by the nearest", async () => {
   await withModules({ "echo.ts": ECHO }, async (folder) => {
     const error = async (value: object) => (await run(folder, { module: "echo", parameters: value })).errors;
-    assert.deepEqual(await error({ count: "3" }), ["parameters.count: Invalid input: expected number, received string"]);
+    assert.deepEqual(await error({ count: "3" }), [
+      "parameters.count: Invalid input: expected number, received string",
+    ]);
     assert.deepEqual(await error({ wrod: "x" }), ['parameters: there is no "wrod"; do you mean "word"?']);
     assert.deepEqual(await error({ zzzzzzzz: 1 }), ['parameters: there is no "zzzzzzzz"; there are word, count, deep']);
     assert.deepEqual(await error({ deep: { iner: true, inner: true } }), [
@@ -339,7 +344,10 @@ test("privacy mode masks what a module says, and nothing of one that says nothin
 });
 
 test("what a guest calls its things cannot steer the terminal of whoever reads the JSON", async () => {
-  const hostile = moduleSource("hostile", 'return { found: true, elements: "\\u001b[2J\\u009b\\u202e", statistics: {} }');
+  const hostile = moduleSource(
+    "hostile",
+    'return { found: true, elements: "\\u001b[2J\\u009b\\u202e", statistics: {} }',
+  );
   await withModules({ "hostile.ts": hostile }, async (folder) => {
     const { result } = await runOperation(folder, { module: "hostile", parameters: {} });
     assert.equal(result.elements, "\u001b[2J\u009b\u202e");

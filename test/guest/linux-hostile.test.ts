@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { AddressError } from "../../src/memory/address-error";
 import type { CpuFacts } from "../../src/memory/guest-source";
 import { MemoryImage } from "../../src/memory/memory-image";
+import { BytePattern } from "../../src/memory/search/byte-pattern";
 import { Ram } from "../../src/memory/ram";
 import { BtfError } from "../../src/symbols/btf-error";
 import { MissingTypeError } from "../../src/symbols/missing-type-error";
@@ -27,6 +28,7 @@ const IMAGE_STEP = 4104;
 const LONGEST_CALL_MS = 10_000;
 const LARGEST_GROWTH = 400 * 1024 * 1024;
 
+const NOTHING = new BytePattern(Buffer.from("this is nowhere"), "");
 const DOCUMENTED = [AddressError, AttachError, BtfError, KernelDataError, MissingSymbolError, MissingTypeError];
 
 interface Saved {
@@ -106,6 +108,14 @@ function* questions(guest: LinuxGuest): Iterable<() => unknown> {
   yield () => guest.clock;
   yield () => guest.getKernelLog();
   yield () => guest.getSockets();
+  yield () => guest.getNeighbours();
+  yield () => guest.getNetworkInterfaces();
+  yield () => guest.getSocketOwners(processes);
+  for (const process of processes.filter(({ pgd }) => pgd !== 0n).slice(-3)) {
+    const search = (): boolean => process.createSearch([NOTHING], { maxLength: 1 << 20 }).step(Infinity);
+    yield search;
+    yield () => process.isAlive;
+  }
   yield () => guest.getKernelModules();
   yield () => guest.symbols.getModules(0n);
   yield () => guest.kernel.symbols.findAddress("schedule");

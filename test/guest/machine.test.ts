@@ -93,3 +93,33 @@ test("an I/O port answers as it does in the guest, and takes what is written", a
     "size is 3: 1, 2 or 4 bytes",
   ]);
 });
+
+test("commands of QMP are carried out in the order in which they are given, and a machine that was paused before it ran stays so", async () => {
+  const run = await runGuest({
+    task: "idle",
+    trust: true,
+    script: () => `
+      import { Engine, readCpu } from "rebox";
+      export function initialize_callbacks(_: number, printer: (text: string) => void): void {
+        const engine = Engine.get();
+        const ask = async () => ((await engine.qmp("query-status")) as { status: string }).status;
+        void engine.pause();
+        setTimeout(() => void (async () => {
+          printer((await ask()) + " " + readCpu(0).RIP.toString(16));
+          const wrong: string[] = [];
+          for (let turn = 0; turn < 50; turn++) {
+            const [, , runs] = await Promise.all([engine.pause(), engine.resume(), ask()]);
+            const [, , stands] = await Promise.all([engine.resume(), engine.pause(), ask()]);
+            if (runs !== "running" || stands !== "paused") wrong.push(turn + ": " + runs + ", " + stands);
+          }
+          printer(wrong.join("; "));
+          await engine.quit();
+        })(), 0);
+      }
+      export function clean(): void {}
+    `,
+  });
+  assert.equal(run.status, 0, run.stderr);
+  // The reset vector (Intel SDM volume 3, 10.1.4).
+  assert.deepEqual(run.messages, ["prelaunch fff0", ""]);
+});

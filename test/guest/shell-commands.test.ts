@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
@@ -353,6 +353,9 @@ test("the machine: status, I/O ports, snapshots and monitoring, compared with QE
       const pattern = hex(BigInt(truth.get("pattern.value")!));
       assert.match(await run.text("status"), /the guest is running/);
       assert.match(await run.text("hmp info status"), /running/);
+      assert.equal((await run.data<Row>("qmp query-status")).status, "running");
+      assert.match(await run.error("qmp nosuch"), /nosuch/);
+      assert.match(await run.error("qmp query-status {"), /the arguments of qmp/);
       await run.text("pause");
       assert.match(await run.text("status"), /the guest is paused/);
       assert.match(await run.text("hmp info status"), /paused/);
@@ -395,5 +398,32 @@ test("the machine: status, I/O ports, snapshots and monitoring, compared with QE
       assert.match(await run.error("unmon 1"), /does not monitor/);
       await run.text("cont");
       assert.match(await run.text("hmp info status"), /running/);
+    });
+  }));
+
+test("a file observes the guest for a shell, until it is ended", () =>
+  inFolder(async (folder) => {
+    const file = join(folder, "calls.ts");
+    writeFileSync(
+      file,
+      `import { CallbackManager, type GuestObserver } from "rebox";
+       export function observe({ callbacks, options, tell }: GuestObserver) {
+         let calls = 0;
+         const addr = BigInt(options.addr as string);
+         callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, () => tell(++calls), { addr });
+         return () => ({ calls });
+       }`,
+    );
+    await withRounds({}, async (run) => {
+      const begin = async () =>
+        (await run.data<{ number: number }>(`observe ${file} {"addr": "${run.at("call")}"}`)).number;
+      const number = await begin();
+      await run.text(`bp ${run.at("call")}`);
+      for (let calls = 0; calls < 5; calls++) await run.hit();
+      // The guest stands before the fifth call's first instruction, which both have been told of.
+      assert.deepEqual(await run.data(`observe_end ${number}`), { calls: 5 });
+      assert.match(await run.error(`observe_end ${number}`), new RegExp(`observes nothing as number ${number}`));
+      assert.match(await run.error(`observe ${file} 7`), /the options of observe/);
+      assert.match(await run.error(`observe ${join(folder, "nosuch.ts")}`), /nosuch\.ts/);
     });
   }));

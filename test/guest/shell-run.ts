@@ -20,7 +20,7 @@ export interface ShellRun {
 
 export type ShellOptions = Pick<
   GuestRunOptions,
-  "task" | "parameters" | "qemuArgs" | "script" | "kit" | "trust" | "env" | "timeoutMs"
+  "task" | "parameters" | "qemuArgs" | "reboxArgs" | "script" | "kit" | "trust" | "env" | "timeoutMs"
 >;
 
 /** Boots the guest kit with a control socket, attaches a shell, and ends both when the test is done. */
@@ -32,7 +32,7 @@ export async function withShell(
   const serial = join(folder, "serial.txt");
   const socket = join(folder, "control");
   writeFileSync(serial, "");
-  const args = ["run", "--control", socket];
+  const args = ["run", "--control", socket, ...(options.reboxArgs ?? [])];
   if (options.kit?.profile !== undefined) {
     // A kernel that does not describe itself has a profile, which the configuration names.
     writeFileSync(join(folder, "guest.conf"), `[VOL]\nprofile: ${options.kit.profile}\n`);

@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import type { AnalysisReport } from "../../src/analysis/report/report";
 import type { ProcessNode } from "../../src/analysis/report/process-tree";
 import { QmpClient } from "../../src/machinery/drivers/qemu/qmp-client";
+import { defaultKit } from "../guest/guest-kits";
 import { runRebox } from "../guest/guest-run";
 import { analyze, consoleMachine, findLeft, recordOf, SAMPLE, startAnalyze, untilPhase, yamlOf } from "./analyze-run";
 import { NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "./lab-run";
 
+const BUILT_QEMU_IMG = join(resolve(__dirname, "../../../.."), "build/qemu/qemu-img");
 const NETWORK = "args: -netdev user,id=n -device virtio-net-pci,netdev=n";
 
 /** Tells the processes that begin and end as events of the analysis. */
@@ -82,6 +86,41 @@ describe("a target", () => {
         assert.equal(counts["script.message"], 1);
         assert.match(lab.read("analyses/1/report.html"), /<b>sample<\/b>[^]*<b>sleep<\/b>/);
         assert.deepEqual(findLeft(lab), []);
+      });
+    });
+  });
+
+  test("is told of in the report by exactly what it did, with the modules that observe it", async () => {
+    const files = {
+      "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine([NETWORK]) }),
+      "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n",
+    };
+    await withTestLab(files, async (lab) => {
+      await withServer(async (port) => {
+        const command = `./sample 10.0.2.2 ${port}`;
+        const { status, stdout } = await analyze(lab, "--target", SAMPLE, "--command", command);
+        assert.equal(status, 0, stdout);
+        const { analysis, processes, files: acts, network } = readReport(lab);
+        assert.deepEqual(analysis.auxiliary.filter(({ errors }) => errors.length > 0), []); // prettier-ignore
+        const sample = findNode(processes, "sample")!;
+        assert.deepEqual(sample.children.map(({ name }) => name), ["sleep"], JSON.stringify(processes)); // prettier-ignore
+        const child = sample.children[0]!;
+        assert.deepEqual([sample.commandLine, child.commandLine], [command, "sleep 0"]);
+        assert.ok([sample, child].every(({ ended }) => ended !== undefined));
+        const ofSample = [...acts, ...network].filter(({ pid }) => pid === sample.pid || pid === child.pid);
+        const shown = ofSample.map(({ time: _time, process: _process, ...act }) => act);
+        assert.deepEqual(shown, [
+          { pid: sample.pid, path: "/tmp/sample-draft", type: "file.written" },
+          { pid: sample.pid, path: "/tmp/sample-draft", to: "/tmp/sample-notes", type: "file.renamed" },
+          { pid: child.pid, path: "/tmp/sample-child", type: "file.written" },
+          { pid: sample.pid, path: "/tmp/sample-trace", type: "file.written" },
+          { pid: sample.pid, path: "/tmp/sample-trace", type: "file.removed" },
+          { pid: sample.pid, protocol: "tcp", address: "10.0.2.2", port, type: "network.connected" },
+        ]);
+        const page = lab.read("analyses/1/report.html");
+        assert.match(page, /<b>sample<\/b>[^]*<b>sleep<\/b>/);
+        for (const part of ["path=/tmp/sample-child", "to=/tmp/sample-notes", `address=10.0.2.2  port=${port}`])
+          assert.ok(page.includes(part), part);
       });
     });
   });
@@ -233,6 +272,27 @@ test("what cannot be done is told, by the exit status and in the record", async 
     const broken = await analyze(lab, "--machine", "g", "--command", "id", "--script", script);
     assert.equal(broken.status, 1);
     assert.match(recordOf(lab, 3).reason!, /broken\.ts:1:\d+/);
+    assert.deepEqual(findLeft(lab), []);
+  });
+});
+
+test("a target comes to a machine without a CD drive on a drive that is plugged in, and its own start arguments say where the console is", async () => {
+  const { kernel, initramfs } = defaultKit();
+  const append = "console=ttyS0 quiet no_timer_check panic=-1 rebox.run=console";
+  const args = [
+    ...["-machine", "pc", "-nodefaults", "-m", "256", "-display", "none"],
+    ...["-kernel", kernel, "-initrd", initramfs, "-append", append],
+    ...["-serial", "unix:%CONSOLE_SOCKET%,server=on,wait=off"],
+    ...["-drive", "if=none,id=unused,format=qcow2,file=%DISPOSABLE_DISK_PATH%"],
+  ];
+  const settings = ["platform: linux", "machineinfo_path: machine.json", "qcow2_path: disk.qcow2"];
+  await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: settings }) }, async (lab) => {
+    lab.write("machine.json", JSON.stringify({ machine: { start_args: args } }));
+    execFileSync(BUILT_QEMU_IMG, ["create", "-q", "-f", "qcow2", lab.path("disk.qcow2"), "1M"]);
+    const target = lab.write("target.sh", "#!/bin/sh\nexit 5\n");
+    const { status, stdout } = await analyze(lab, "--machine", "g", "--target", target);
+    assert.equal(status, 0, stdout);
+    assert.equal(recordOf(lab).reason, "the target ended with status 5");
     assert.deepEqual(findLeft(lab), []);
   });
 });

@@ -16,7 +16,7 @@ test("the serial console is recorded from the machine's start to the end of the 
     const written = lab.read("state/g/console.log");
     const recorded = analysis.read("console.log");
     assert.equal(recorded, written.slice(0, recorded.length));
-    assert.match(recorded, /^before\r?$[^]*^between\r?$[^]*\u001b\[31mred/m);
+    assert.match(recorded, /^before\r?$[^]*^between\r?$[^]*\[31mred/m);
     assert.doesNotMatch(recorded, /after/);
   });
 });

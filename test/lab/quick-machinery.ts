@@ -10,8 +10,11 @@ const MACHINE = `
     socket.setEncoding("latin1").on("data", (text) => shell.stdin.write(text.replaceAll("\\r", "\\n")));
     for (const stream of [shell.stdout, shell.stderr]) stream.on("data", (bytes) => socket.write(bytes));
     socket.on("error", () => socket.destroy());
-    socket.on("close", () => shell.kill("SIGKILL"));
     shell.on("exit", () => process.exit(0));
+    socket.on("close", () => {
+      shell.removeAllListeners("exit");
+      shell.kill("SIGKILL");
+    });
   }).listen(process.argv[1]);
 `;
 
@@ -31,6 +34,7 @@ const MODULE = `
   export class QuickMachinery extends Machinery {
     readonly name = "quick";
     override readonly needsAddress = false;
+    override readonly startsAtOnce = true;
 
     async restoreStart(machine: Machine): Promise<void> {
       const socket = join(this.context.getFolder(machine), "quick.sock");

@@ -28,7 +28,7 @@ const LAB_PACKAGES = [
 const BROWSER_PACKAGES = ["chromium-headless-shell"];
 
 /** What tests need besides: a terminal to drive programs in, and disks to look into. */
-export const TEST_PACKAGES = ["tmux", "e2fsprogs"];
+export const TEST_PACKAGES = ["tmux", "e2fsprogs", "yara", "iputils-ping"];
 
 /**
  * Makes the step that installs the Debian packages that are missing.

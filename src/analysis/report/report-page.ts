@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { AnalysisEvent } from "../analysis-event";
 import type { ProcessNode } from "./process-tree";
 import { type Markup, markup } from "./markup";
+import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
 import { type AnalysisReport, TIMELINE_LIMIT } from "./report";
 
 /** In bytes: what is larger stays a file. */
@@ -23,6 +24,7 @@ td, th { padding: .15rem .8rem .15rem 0; vertical-align: top; } td { overflow-wr
 code, .code { font-family: ui-monospace, monospace; font-size: .9em; white-space: pre-wrap; }
 ul.tree, ul.tree ul { list-style: none; padding-left: 1.2rem; border-left: 1px solid #8886; }
 .muted { opacity: .65; } .bad { color: #c0392b; font-weight: 600; } .good { color: #1e8449; font-weight: 600; }
+figure { margin: .5rem 0; } svg { width: 100%; height: 60px; border-bottom: 1px solid #8886; }
 img { max-width: 100%; border: 1px solid #8886; margin: .5rem 0; } summary { cursor: pointer; }`;
 
 /**
@@ -33,6 +35,7 @@ img { max-width: 100%; border: 1px solid #8886; margin: .5rem 0; } summary { cur
  */
 export function renderReportPage(report: AnalysisReport, folder: string): string {
   const { analysis } = report;
+  const { captures, systemCalls, usage } = report.modules;
   const title = `Analysis ${analysis.id}: ${analysis.target?.name ?? analysis.command ?? "no target"}`;
   const page = markup`<!doctype html>
     <html lang="en">
@@ -50,8 +53,16 @@ export function renderReportPage(report: AnalysisReport, folder: string): string
         ${renderSummary(report)}
         ${section("processes", "Processes", report.processes.length, renderTree(report.processes, analysis.created, DEEPEST))}
         ${section("network", "Network", report.network.length, renderEvents(report.network, analysis.created))}
+        ${section(
+          "captures",
+          "Conversations",
+          captures.reduce((sum, { flows }) => sum + flows.length, 0),
+          renderCaptures(report.modules, (time) => since(time, analysis.created)),
+        )}
         ${section("files", "Files", report.files.length, renderEvents(report.files, analysis.created))}
+        ${section("calls", "System calls", systemCalls.length, renderSystemCalls(systemCalls))}
         ${section("screenshots", "Screenshots", report.screenshots.length, renderPictures(report.screenshots, folder))}
+        ${section("usage", "Usage", usage.length, renderUsage(usage))}
         ${section("modules", "Auxiliary modules", analysis.auxiliary.length, renderModules(report))}
         ${section("timeline", "Timeline", report.timeline.length, renderTimeline(report))}
         ${section("log", "Log", report.log.length, renderLog(report))}
@@ -171,7 +182,7 @@ function findPicture(folder: string, file: string): string | undefined {
 
 function renderModules({ analysis }: AnalysisReport): Markup {
   const rows = analysis.auxiliary.map(({ name, state, reason, errors }) => {
-    const bad = state === "failed" || state === "stop-failed" ? "bad" : "";
+    const bad = state === "failed" || state === "stop-failed" || errors.length > 0 ? "bad" : "";
     return markup`<tr>
       <td>${name}</td>
       <td class="${bad}">${state}</td>

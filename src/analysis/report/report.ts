@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { AnalysisEvent } from "../analysis-event";
 import type { AnalysisRecord } from "../analysis-record";
 import { readEvents } from "../event-log";
+import { type ModuleResults, readModuleResults } from "./module-results";
 import { buildProcessTree, type ProcessNode } from "./process-tree";
 
 /** A file that an analysis has left. */
@@ -20,6 +21,8 @@ export interface AnalysisReport {
   /** What was connected to, written, removed and renamed, each act once, in order. */
   readonly network: readonly AnalysisEvent[];
   readonly files: readonly AnalysisEvent[];
+  /** What auxiliary modules have left. */
+  readonly modules: ModuleResults;
   /** Paths of pictures, relative to the folder. */
   readonly screenshots: readonly string[];
   /** Every event in its order, up to a bound. */
@@ -56,6 +59,7 @@ export function gatherReport(folder: string, record: AnalysisRecord): AnalysisRe
     processes: buildProcessTree(processes),
     network: onlyFirst(acts.filter(({ type }) => type.startsWith("network."))),
     files: onlyFirst(acts.filter(({ type }) => type.startsWith("file."))),
+    modules: readModuleResults(folder),
     screenshots: acts.flatMap(({ type, file }) => (type === "screenshot" && typeof file === "string" ? [file] : [])),
     timeline,
     counts,

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AnalysisDatabase, AnalysisEntry, AnalysisRequest } from "../../analysis/analysis-database";
-import { getAnalysisFolder, getProcessMark } from "../../analysis/analysis-places";
+import { getAnalysisFolder } from "../../analysis/analysis-places";
 import { type Cleaning, endAbandoned, endLostAnalyses } from "../../analysis/end-abandoned";
-import { killMarked } from "../../analysis/marked-processes";
 import type { AnalysisProgress } from "./analysis-progress";
 import { AnalysisWorker } from "./analysis-worker";
 
@@ -76,9 +75,6 @@ export class AnalysisSupervisor {
       if (entry.outcome === undefined) {
         this.#database.takeOver(id);
         await endAbandoned(cleaning, entry, `its process ${how}`);
-      } else {
-        const left = await killMarked(getProcessMark(cleaning.labFolder, id));
-        if (left > 0) cleaning.log(`analysis ${id} has left ${left} processes, which are ended`);
       }
     } catch (error) {
       cleaning.log(`cleaning up after analysis ${id}: ${error instanceof Error ? error.message : String(error)}`);

@@ -3,10 +3,9 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "
 import { join } from "node:path";
 import { getAnalysisFolder, getProcessMark } from "../../analysis/analysis-places";
 import { MARK } from "../../analysis/marked-processes";
-import { WORKER } from "./worker-command";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages";
 
-const MAIN = join(__dirname, "..", "main.js");
+const MAIN = join(__dirname, "analysis-worker-main.js");
 /** The end of what it said, in characters. */
 const SHOWN = 2000;
 
@@ -24,7 +23,7 @@ export class AnalysisWorker {
     this.#output = join(folder, "output.log");
     const output = openSync(this.#output, "w", 0o600);
     try {
-      this.#child = spawn(process.execPath, [...process.execArgv, MAIN, WORKER, labFolder, String(id)], {
+      this.#child = spawn(process.execPath, [...process.execArgv, MAIN, labFolder, String(id)], {
         ...{ detached: true, stdio: ["ignore", output, output, "ipc"] },
         env: { ...process.env, [MARK]: getProcessMark(labFolder, id) },
       });

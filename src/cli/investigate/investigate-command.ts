@@ -121,7 +121,9 @@ class Inquiry {
     const { module, action, found, notfound } = this.options;
     const ways = [module, action, this.words[0]].filter((way) => way !== undefined);
     if (ways.length === 0) {
-      throw new UsageError(`say what is asked: -m MODULE, MODULE with its flags, or -i action.json; and of whom: ${TARGETS}`);
+      throw new UsageError(
+        `say what is asked: -m MODULE, MODULE with its flags, or -i action.json; and of whom: ${TARGETS}`,
+      );
     }
     if (ways.length > 1) throw new UsageError("-m, -i and a module with flags are three ways: use one of them");
     if (found === true && notfound === true) throw new UsageError("--found and --notfound leave nothing over");

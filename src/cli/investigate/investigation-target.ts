@@ -58,7 +58,8 @@ export function openLocal(labFolder: string, environment: RunEnvironment): Inves
   return {
     run: ({ operations, ...request }, stop) =>
       runOperations(host, operations, { ...(request as OperationOptions), stop }),
-    start: () => Promise.reject(new UsageError("-P starts a module in an engine, where it stays: -t SOCKET or MACHINE")),
+    start: () =>
+      Promise.reject(new UsageError("-P starts a module in an engine, where it stays: -t SOCKET or MACHINE")),
     close: () => undefined,
   };
 }
@@ -97,7 +98,9 @@ async function connectMachine(name: string, labFolder: string, environment: RunE
   try {
     lab = await Lab.open(labFolder, { api: environment.getApi(), log: () => undefined });
   } catch (error) {
-    throw new UsageError(`${name} is neither a socket nor a file, and no machine: ${(error as Error).message}; ${TARGETS}`);
+    throw new UsageError(
+      `${name} is neither a socket nor a file, and no machine: ${(error as Error).message}; ${TARGETS}`,
+    );
   }
   try {
     const machine = lab.manager.machines.get(name);

@@ -1,3 +1,4 @@
+import { type PageRun, ResidentPages } from "../../memory/resident-pages";
 import { MemorySearch, type MemorySearchOptions } from "../../memory/search/memory-search";
 import type { SearchPattern } from "../../memory/search/search-pattern";
 import { type Credentials, readCredentials } from "./credentials";
@@ -127,6 +128,18 @@ export class LinuxProcess {
       if (error instanceof KernelDataError) return false;
       throw error;
     }
+  }
+
+  /**
+   * Walks the pages of its memory that are in RAM, in the order of their addresses, zero-copy. The guest must stand still as long
+   * as that takes: where a page is is looked up a little ahead.
+   *
+   * @throws KernelDataError when it is gone, or its mappings are damaged
+   */
+  *walkMemory(): Iterable<PageRun> {
+    const { kernel } = this.#guest;
+    const pages = new ResidentPages(kernel.ram, kernel.image.tables.mode);
+    for (const { start, end } of this.memoryMap) yield* pages.walk(Number(this.pgd), start, end);
   }
 
   /**

@@ -7,6 +7,8 @@ import { type ByteFinder, type SearchPattern, SearchWindow } from "./search-patt
 const WINDOW = 64 * 1024;
 /** No process has more of its memory in RAM; what shares pages with itself may have the same page at several addresses. */
 const MOST_TIMES_RAM = 16;
+/** A table is a page, too; and some are read again after each interruption. */
+const MOST_TABLES = 2;
 const PAGE = 0x1000n;
 /** So many are told one by one. */
 const MOST_UNREADABLE = 1000;
@@ -69,7 +71,7 @@ export class MemorySearch {
     this.#overlap = Math.max(0, ...patterns.map(({ reach }) => reach - 1));
     const limit = MOST_TIMES_RAM * ram.knownEnd;
     this.#longest = Math.min(maxLength, limit);
-    this.#mostTables = limit / Number(PAGE);
+    this.#mostTables = (MOST_TABLES * ram.knownEnd) / Number(PAGE);
     this.#window = Buffer.allocUnsafeSlow(WINDOW + this.#overlap);
   }
 

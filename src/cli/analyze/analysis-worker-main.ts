@@ -1,32 +1,22 @@
-import { Command } from "commander";
 import { openDatabase } from "../../analysis/analysis-places";
 import type { AnalysisJournal } from "../../analysis/analysis-journal";
 import { performAnalysis } from "../../analysis/perform-analysis";
+import * as rebox from "../../index";
+import { stopCompiler } from "../../scripts/script-compiler";
 import { ExitStatus } from "../exit-status";
-import type { RunEnvironment } from "../run/run-environment";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages";
-
-/** The name of the command. */
-export const WORKER = "analysis-worker";
 
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** How often the number of events is told, in milliseconds. */
 const COUNT_MS = 500;
 
 /**
- * Creates the command that makes one analysis. Only `rebox analyze` starts it, with a channel: when that closes, whoever supervises the
- * analysis is gone, and it is cancelled as it would be by a signal.
+ * Makes one analysis. Only `rebox analyze` starts this program, with a channel: when that closes, whoever supervises the analysis is gone,
+ * and it is cancelled as it would be by a signal.
+ *
+ * @returns the exit status
  */
-export function createWorkerCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
-  return new Command(WORKER)
-    .argument("<lab>")
-    .argument("<id>")
-    .helpOption(false)
-    .action(async (labFolder: string, id: string) => onStatus(await work(labFolder, Number(id), environment)));
-}
-
-async function work(labFolder: string, id: number, environment: RunEnvironment): Promise<number> {
-  const { processEvents } = environment;
+async function work(labFolder: string, id: number): Promise<number> {
   const controller = new AbortController();
   const cancel = (reason: string) => controller.abort(new Error(reason));
   let journal: AnalysisJournal | undefined;
@@ -36,11 +26,11 @@ async function work(labFolder: string, id: number, environment: RunEnvironment):
     // A module's timer or promise: the analysis goes on.
     journal?.error(`an error that nobody has caught: ${text}`);
   };
-  for (const signal of END_SIGNALS) processEvents.on(signal, () => cancel(`ended by ${signal}`));
-  processEvents.on("disconnect", () => cancel("the process that supervised it is gone"));
-  processEvents.on("message", (order: WorkerOrder) => cancel(order.cancel));
-  processEvents.on("uncaughtException", onStray);
-  processEvents.on("unhandledRejection", onStray);
+  for (const signal of END_SIGNALS) process.on(signal, () => cancel(`ended by ${signal}`));
+  process.on("disconnect", () => cancel("the process that supervised it is gone"));
+  process.on("message", (order: WorkerOrder) => cancel(order.cancel));
+  process.on("uncaughtException", onStray);
+  process.on("unhandledRejection", onStray);
   if (!process.connected) cancel("nobody supervises it");
   const tell = (message: WorkerMessage) => {
     if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
@@ -55,7 +45,7 @@ async function work(labFolder: string, id: number, environment: RunEnvironment):
   const database = openDatabase(labFolder);
   try {
     await performAnalysis({
-      ...{ labFolder, database, entry: database.takeOver(id), api: environment.getApi() },
+      ...{ labFolder, database, entry: database.takeOver(id), api: rebox },
       signal: controller.signal,
       onPhase: (phase) => tell({ kind: "phase", phase }),
       onLine: (line) => tell({ kind: "line", line }),
@@ -71,5 +61,10 @@ async function work(labFolder: string, id: number, environment: RunEnvironment):
   } finally {
     clearInterval(counting);
     database.close();
+    await stopCompiler();
   }
 }
+
+const [labFolder = "", id] = process.argv.slice(2);
+// Modules may have left timers and sockets open.
+void work(labFolder, Number(id)).then((status) => process.exit(status));

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type NetworkSummary, readNetworkFlows } from "./network-flows";
+
+/** In bytes: a larger file of a module was not written by it. */
+const LARGEST_JSON = 64 << 20;
+
+/** What a process has called, by the module syscalls. */
+export interface CalledProcess {
+  readonly pid: number;
+  readonly name: string;
+  /** The names of calls with their numbers, those that were made most often first. */
+  readonly calls: readonly (readonly [name: string, count: number])[];
+}
+
+/** A measurement of the module usage. */
+export interface UsageRow {
+  readonly time: string;
+  readonly [fact: string]: unknown;
+}
+
+/** What auxiliary modules have left that a report shows in a way of its own. */
+export interface ModuleResults {
+  /** By the file. */
+  readonly captures: readonly (NetworkSummary & { readonly file: string })[];
+  readonly systemCalls: readonly CalledProcess[];
+  readonly usage: readonly UsageRow[];
+}
+
+/** Reads what the shipped auxiliary modules have left in the folder of an analysis; what is damaged is left out. */
+export function readModuleResults(folder: string): ModuleResults {
+  return {
+    captures: ["network.pcap", "dump.pcap"].flatMap((file) => {
+      const path = join(folder, file);
+      const summary = existsSync(path) ? readNetworkFlows(path) : undefined;
+      return summary === undefined ? [] : [{ file, ...summary }];
+    }),
+    systemCalls: listOf(findJson(join(folder, "syscalls.json")), "processes").flatMap(readCalled),
+    usage: listOf(findJson(join(folder, "usage.json")), "samples").flatMap((row) =>
+      typeof row.time === "string" ? [row as UsageRow] : [],
+    ),
+  };
+}
+
+function readCalled({ pid, name, calls }: Readonly<Record<string, unknown>>): CalledProcess[] {
+  if (typeof pid !== "number" || typeof name !== "string" || typeof calls !== "object" || calls === null) return [];
+  const counts = Object.entries(calls).filter((entry): entry is [string, number] => typeof entry[1] === "number");
+  return [{ pid, name, calls: counts.sort(([, one], [, other]) => other - one) }];
+}
+
+function listOf(value: unknown, member: string): Readonly<Record<string, unknown>>[] {
+  const list = (value as Record<string, unknown> | undefined)?.[member];
+  if (!Array.isArray(list)) return [];
+  return list.filter((each): each is Record<string, unknown> => typeof each === "object" && each !== null);
+}
+
+/** Reads a file of JSON that an analysis which was killed may not have written whole. */
+function findJson(file: string): unknown {
+  try {
+    if (statSync(file).size > LARGEST_JSON) return undefined;
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
