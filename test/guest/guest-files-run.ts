@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -186,7 +186,7 @@ export async function lookAtFiles(
       `,
     });
     const failure = run.messages.join("\n");
-    if (failure !== "") throw new Error(failure);
+    if (failure !== "" || !existsSync(answer)) throw new Error(`${failure}\n${run.stderr}`);
     return { found: JSON.parse(readFileSync(answer, "utf8")), report: run.report, stderr: run.stderr };
   } finally {
     rmSync(folder, { recursive: true, force: true });
