@@ -79,7 +79,13 @@ export class GuestFiles {
     if (source === "memory")
       throw new DiskError("no kernel is known in the guest, so nothing of its memory can be read as files");
     if (source === "guest") problems.push("no kernel is known in the guest: only its disk is read");
-    return new GuestFiles(new Map(), volumes, chooseRoot(volumes, mounts, filesystem, problems), problems);
+    const files = new GuestFiles(new Map(), volumes, chooseRoot(volumes, mounts, filesystem, problems), problems);
+    // There is nothing else to read: that it cannot be read is told at once.
+    await files.find("/").catch(async (error: unknown) => {
+      await files.close();
+      throw error;
+    });
+    return files;
   }
 
   /** Where what was looked at came from. */

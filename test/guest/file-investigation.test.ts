@@ -27,6 +27,14 @@ const LOOK = `
     cached: await ask({ paths: ["/mnt/late"], contents: ["${CANARY}"] }, { source: "memory" }),
     disk: await ask({ paths: ["/tree"], names: ["."] }, { source: "disk", filesystem: 0 }),
     noDisk: await ask({ names: ["x"] }, { source: "disk", filesystem: 9 }),
+    circles: await ask({ paths: ["/"], contents: ["x"] }, { source: "disk", filesystem: 1 }),
+    damaged: await ask({ paths: ["/"], names: ["x"] }, { source: "disk", filesystem: 2 }),
+    packages: await investigate("pkg", { pkgmatch: { matches: ["^ba", "^adduser$", "^half$", "^gone$"] }, root: "/mnt/system" }),
+    own: await investigate("pkg", { pkgmatch: { matches: ["."] } }),
+    versions: await investigate("pkg", { pkgmatch: { matches: ["."] }, vermatch: "!^5\\.", root: "/mnt/system" }),
+    rpm: await investigate("pkg", { pkgmatch: { matches: ["."] }, root: "/mnt/rpm/" }),
+    noPackages: await investigate("pkg", { pkgmatch: { matches: ["."] }, root: "/tmp" }),
+    noMatches: await investigate("pkg", { pkgmatch: {} }),
     bad: await ask({ sizes: ["m"] }),
     label: await investigate("file", { searches: { "a b": { paths: ["/"] } } }),
     long: await investigate("file", { searches: { ["x".repeat(65)]: { paths: ["/"] } } }),
@@ -81,7 +89,7 @@ for (const kit of listKits().filter(({ release }) => /^6\.(1|12)\./.test(release
         .sort();
 
     before(async () => {
-      run = await lookAtFiles(kit, LOOK);
+      run = await lookAtFiles(kit, LOOK, { hasHostileDisks: true });
     });
 
     test("finds by name, content, size, mode and age what find and grep find", () => {
@@ -150,7 +158,43 @@ for (const kit of listKits().filter(({ release }) => /^6\.(1|12)\./.test(release
       assert.deepEqual(answer("cached").statistics["source"], ["memory"]);
       assert.ok(paths("disk").includes("/tree/removed.txt") && !paths("disk").includes("/tree/second.txt"));
       assert.deepEqual(answer("disk").statistics["source"], ["disk"]);
-      assert.deepEqual(answer("noDisk").errors, ["there is no file system 9: the disks have 1"]);
+      assert.deepEqual(answer("noDisk").errors, ["there is no file system 9: the disks have 3"]);
+    });
+
+    test("answers hostile disks to an end, with errors", () => {
+      const circles = answer("circles");
+      assert.deepEqual(paths("circles"), ["/a/b/file"]);
+      assert.deepEqual(circles.errors!.map((error) => error.replace(/ \d+ bytes, and.*/, "")).sort(), [
+        "ERROR: /a/b/root: the file system leads around in circles",
+        "ERROR: /a/loop: the file system leads around in circles",
+        "ERROR: /huge: it says that it has",
+      ]);
+      const { success, errors } = answer("damaged");
+      assert.deepEqual([success, errors?.length], [false, 1]);
+    });
+
+    test("lists the packages that dpkg -l lists, and rpm's", () => {
+      const told = (name: string): string[] =>
+        (answer(name).elements as unknown as { packages: Record<string, string>[] }).packages
+          .map((one) => [one["name"], one["version"], one["type"], one["arch"]].join(" "))
+          .sort();
+      const installed = run.report.lines("/tmp/dpkg").filter((line) => line.startsWith("ii "));
+      const expected = installed.map((line) => line.split(/ +/).slice(1, 3).join(" ")).sort();
+      assert.equal(expected.length, 3);
+      assert.deepEqual(
+        told("packages").map((line) => line.split(" ").slice(0, 2).join(" ")),
+        expected,
+      );
+      assert.deepEqual(told("packages"), [
+        "adduser 3.134 dpkg all",
+        "base-files 12.4+deb12u5 dpkg amd64",
+        "bash 5.2.15-2+b7 dpkg amd64",
+      ]);
+      assert.deepEqual(told("own"), told("packages"));
+      assert.deepEqual(told("versions"), ["adduser 3.134 dpkg all", "base-files 12.4+deb12u5 dpkg amd64"]);
+      assert.deepEqual(told("rpm"), ["tzdata 2024a-5.fc40 rpm noarch", "zlib 1.3.1-4.fc40 rpm x86_64"]);
+      assert.match(answer("noPackages").errors![0]!, /no package manager that is known/);
+      assert.match(answer("noMatches").errors![0]!, /at least one expression/);
     });
 
     test("refuses what is wrong with one error", () => {
@@ -171,8 +215,9 @@ for (const kit of listKits().filter(({ release }) => /^6\.(1|12)\./.test(release
     test("never tells content: the canary is in no answer but where it was asked for", () => {
       const answers = Object.entries(run.found.answers as Record<string, Answer>);
       for (const [name, { elements, statistics, errors }] of answers) {
-        const withoutQuestion = Object.values(elements ?? {}).map((files) =>
-          files.map(({ file, fileinfo }) => ({ file, fileinfo })),
+        // What was searched for is said again, so the question is left out.
+        const withoutQuestion = Object.values(elements ?? {}).map((list) =>
+          list.map((one) => ({ ...one, search: {} })),
         );
         assert.ok(!JSON.stringify([withoutQuestion, statistics, errors]).includes(CANARY), name);
       }
@@ -210,7 +255,7 @@ for (const kit of listKits().filter(({ release }) => /^6\.(1|12)\./.test(release
       assert.match(refused[0], /^UsageShown: file looks for/);
       assert.match(refused[1], /do you mean -name\?/);
       assert.match(refused[2], /is no size/);
-      assert.match(refused[3], /whole number/);
+      assert.match(refused[3], /-maxdepth needs a number/);
       assert.deepEqual(created.searches.s1.names, ["hello world"]);
       assert.ok(told.some((text: string) => text.includes("is no size")));
     });

@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { makeExt4, makeOverlay, writeTree } from "./disk-image";
+import Database from "libsql";
+import { debugExt4, makeExt4, makeOverlay, writeTree } from "./disk-image";
 import type { GuestKit } from "./guest-kits";
 import type { GuestReport } from "./guest-report";
 import { runGuest, scriptPrelude } from "./guest-run";
@@ -36,9 +37,67 @@ find . -type f -size +4k > /tmp/large
 find . -type f -perm -4000 > /tmp/setuids
 find . -type f -mtime -5 > /tmp/recent
 ls /bin > /tmp/programs
+mkdir -p /var/lib
+cp -r /mnt/system/var/lib/dpkg /var/lib/
+dpkg -l > /tmp/dpkg
 cd /
-report --stay files.reported /tmp/names /tmp/stats /tmp/sums /tmp/canaries /tmp/large /tmp/setuids /tmp/recent /tmp/programs
+report --stay files.reported /tmp/names /tmp/stats /tmp/sums /tmp/canaries /tmp/large /tmp/setuids /tmp/recent /tmp/programs /tmp/dpkg
 `;
+
+/** As dpkg writes it: the fields of each package, installed or not. */
+const DPKG_STATUS = [
+  ["bash", "install ok installed", "5.2.15-2+b7", "amd64"],
+  ["base-files", "install ok installed", "12.4+deb12u5", "amd64"],
+  ["adduser", "install ok installed", "3.134", "all"],
+  ["half", "install ok unpacked", "1.0", "all"],
+  ["gone", "deinstall ok config-files", "2:0.9-1", "amd64"],
+]
+  .map(([name, status, version, arch]) =>
+    [
+      ...[`Package: ${name}`, `Status: ${status}`, "Priority: optional", "Section: admin", "Maintainer: Nobody <x@y>"],
+      ...[`Architecture: ${arch}`, `Version: ${version}`, `Description: says ${CANARY}`, " Package: none of this", ""],
+    ].join("\n"),
+  )
+  .join("\n");
+
+/** Makes a database as rpm 4.16 and newer have it: a header of big-endian numbers for each package. */
+function makeRpmDatabase(path: string): void {
+  const database = new Database(path);
+  database.exec("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)");
+  const insert = database.prepare("INSERT INTO Packages (blob) VALUES (?)");
+  for (const [name, version, release, arch] of [
+    ["zlib", "1.3.1", "4.fc40", "x86_64"],
+    ["tzdata", "2024a", "5.fc40", "noarch"],
+  ]) {
+    // RPMTAG_NAME, _VERSION, _RELEASE, _SUMMARY, _ARCH, all of RPM_STRING_TYPE.
+    const values = [
+      [1000, name],
+      [1001, version],
+      [1002, release],
+      [1004, CANARY],
+      [1022, arch],
+    ] as const;
+    const store = Buffer.from(values.map(([, text]) => `${text}\0`).join(""));
+    const head = Buffer.alloc(8 + 16 * values.length);
+    head.writeUInt32BE(values.length, 0);
+    head.writeUInt32BE(store.length, 4);
+    let offset = 0;
+    values.forEach(([tag, text], index) => {
+      [tag, 6, offset, 1].forEach((number, word) => head.writeUInt32BE(number, 8 + 16 * index + 4 * word));
+      offset += text!.length + 1;
+    });
+    insert.run([Buffer.concat([head, store])]);
+  }
+  insert.run([Buffer.from("no header at all")]);
+  database.close();
+}
+
+/** Makes a file system of circles and made-up sizes. */
+function makeHostileDisk(image: string, folder: string): void {
+  writeTree(folder, { "a/b/file": "x\n", huge: "x\n", fine: "fine\n" });
+  makeExt4(image, folder, "8M");
+  debugExt4(image, ["ln /a /a/loop", "ln / /a/b/root", "sif /huge size 0x7fffffffffffff00"]);
+}
 
 /** Fills a folder with what the guest's disk is made of. */
 export function fillTree(folder: string): void {
@@ -55,7 +114,11 @@ export function fillTree(folder: string): void {
     "tree/sub/deep/deeper/leaf.txt": `${CANARY} at the end`,
     "tree/big.bin": Buffer.alloc(5_000_000, "0123456789abcdef\n"),
     "tree/empty": "",
+    "system/var/lib/dpkg/status": DPKG_STATUS,
+    "system/var/lib/dpkg/info/.keep": "",
   });
+  mkdirSync(join(folder, "rpm/var/lib/rpm"), { recursive: true });
+  makeRpmDatabase(join(folder, "rpm/var/lib/rpm/rpmdb.sqlite"));
   for (let index = 0; index < 300; index++) writeTree(folder, { [`many/file-${index}.dat`]: `number ${index}\n` });
   symlinkSync("first.txt", join(folder, "tree/link"));
   symlinkSync("sub", join(folder, "tree/dirlink"));
@@ -84,20 +147,28 @@ export interface FilesRun {
  *
  * @param body what it returns is the run's `found`
  */
-export async function lookAtFiles(kit: GuestKit, body: string, isPartition = false): Promise<FilesRun> {
+export async function lookAtFiles(
+  kit: GuestKit,
+  body: string,
+  { isPartition = false, hasHostileDisks = false } = {},
+): Promise<FilesRun> {
   const folder = mkdtempSync(join(tmpdir(), "rebox-files-"));
   try {
     const [tree, image, answer] = [join(folder, "tree"), join(folder, "disk.img"), join(folder, "answer.json")];
     fillTree(tree);
     makeExt4(image, tree);
     if (isPartition) putIntoPartition(image);
+    const others = hasHostileDisks ? makeHostileDisks(folder, image) : [];
     const run = await runGuest({
       task: "disk",
       kit,
       reports: true,
       trust: true,
       parameters: { options: "commit=600", device: isPartition ? "vda2" : "vda" },
-      qemuArgs: ["-drive", `file=${makeOverlay(image)},if=virtio,format=qcow2`],
+      qemuArgs: [
+        ...["-drive", `file=${makeOverlay(image)},if=virtio,format=qcow2`],
+        ...others.flatMap((path) => ["-drive", `file=${path},if=virtio,format=raw,snapshot=on`]),
+      ],
       timeoutMs: 180_000,
       script: (serial) => `
         import { Engine, GuestFile, GuestFiles, getFilesystems, getGuest, openGuestPath } from "rebox";
@@ -115,11 +186,21 @@ export async function lookAtFiles(kit: GuestKit, body: string, isPartition = fal
       `,
     });
     const failure = run.messages.join("\n");
-    if (failure !== "") throw new Error(failure);
+    if (failure !== "" || !existsSync(answer)) throw new Error(`${failure}\n${run.stderr}`);
     return { found: JSON.parse(readFileSync(answer, "utf8")), report: run.report, stderr: run.stderr };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Makes a disk of circles, and a copy of another one whose super block says that it has 2^32 blocks. */
+function makeHostileDisks(folder: string, image: string): string[] {
+  const [circles, damaged] = [join(folder, "circles.img"), join(folder, "damaged.img")];
+  makeHostileDisk(circles, join(folder, "circles"));
+  const bytes = readFileSync(image);
+  bytes.writeUInt32LE(0xffffffff, 1024 + 4);
+  writeFileSync(damaged, bytes);
+  return [circles, damaged];
 }
 
 /** Makes the image the second partition of a disk with an MBR, which begins after 1 MiB. */

@@ -61,7 +61,7 @@ for (const kit of listKits().filter(({ architecture }) => architecture === "amd6
     let run: FilesRun;
     before(async () => {
       // A disk as a whole, and a partition of one.
-      run = await lookAtFiles(kit, LOOK, !kit.release.startsWith("6.1."));
+      run = await lookAtFiles(kit, LOOK, { isPartition: !kit.release.startsWith("6.1.") });
     });
 
     test("are those that find lists", () => {

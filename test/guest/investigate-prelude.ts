@@ -11,24 +11,16 @@ export const INVESTIGATE = `
   // Not bundled: what is used is what rebox itself has loaded.
   const requireBuilt = createRequire(${JSON.stringify(`${PROJECT}/`)});
   const rebox = requireBuilt("./build/js/src/index.js");
-  const loaded = new Set<string>();
-  async function newRun(name: string, signal = new AbortController().signal): Promise<any> {
-    if (!loaded.has(name)) {
-      const { loadTrustedFile } = requireBuilt("./build/js/src/scripts/trusted-file.js");
-      await loadTrustedFile(${JSON.stringify(PROJECT)} + "/modules/investigation/" + name + ".ts", name, rebox);
-      loaded.add(name);
-    }
-    const { getProcessModules } = requireBuilt("./build/js/src/investigation/investigation-registry.js");
-    return getProcessModules().find(name).module.newRun({
-      signal, vantage: "engine", getGuest: rebox.getGuest, pausedMs: 0, folder: undefined,
-      whilePaused: async (look: () => unknown) => look(),
-      turn: async () => new Promise((done) => setImmediate(done)),
-      log: () => undefined, alert: () => undefined,
-    });
+  const { getInvestigations } = requireBuilt("./build/js/src/investigation/investigations.js");
+  const { runOperation } = requireBuilt("./build/js/src/investigation/run-operation.js");
+  const { GuestContext } = requireBuilt("./build/js/src/investigation/guest-context.js");
+  const host = () => getInvestigations(() => rebox);
+  async function newRun(name: string): Promise<any> {
+    const listener = { log: () => undefined, alert: () => undefined };
+    const context = new GuestContext(new AbortController().signal, listener, 60_000, undefined);
+    return (await host().catalog.get(name)).module.newRun(context);
   }
-  async function investigate(name: string, parameters: unknown): Promise<any> {
-    const run = await newRun(name);
-    const line = JSON.stringify({ class: "parameters", parameters }) + "\\n";
-    return JSON.parse(await run.run((async function* () { yield line; })()));
+  async function investigate(module: string, parameters: unknown): Promise<any> {
+    return (await runOperation(host(), { module, parameters }, { timeoutMs: 120_000 })).result;
   }
 `;

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { makeExt4, writeTree } from "./disk-image";
 import { listKits } from "./guest-kits";
 import { runGuest, scriptPrelude } from "./guest-run";
-
-const PROJECT = resolve(__dirname, "../../../..");
+import { INVESTIGATE } from "./investigate-prelude";
 
 /** What the guest does once both modules watch it; a directory that is not watched besides. */
 const RUN = `
@@ -56,13 +55,9 @@ level = high
 
 const SCRIPT = (serial: string): string => `
   import { CallbackManager, Engine, getRunningProcess, writeVa } from "rebox";
-  import { createRequire } from "node:module";
   ${scriptPrelude(serial)}
-  const requireBuilt = createRequire(${JSON.stringify(`${PROJECT}/`)});
-  const rebox = requireBuilt("./build/js/src/index.js");
-  const { getInvestigations } = requireBuilt("./build/js/src/investigation/investigations.js");
-  const { runOperation } = requireBuilt("./build/js/src/investigation/run-operation.js");
-  const ask = async (module: string) => (await runOperation(getInvestigations(() => rebox), { module, parameters: {} })).result;
+  ${INVESTIGATE}
+  const ask = (module: string) => investigate(module, {});
   let callbacks: CallbackManager;
   export function initialize_callbacks(handle: number, print: (text: string) => void): void {
     callbacks = new CallbackManager(handle);
