@@ -10,6 +10,8 @@ export interface OperationRequest {
   readonly expiresAt?: number | undefined;
   readonly isPrivate?: boolean | undefined;
   readonly print?: "all" | "found" | undefined;
+  /** By which `investigate --stop` names it in the same session. */
+  readonly token?: string | undefined;
 }
 
 const Request: z.ZodType<OperationRequest> = z.strictObject({
@@ -27,6 +29,7 @@ const Request: z.ZodType<OperationRequest> = z.strictObject({
   expiresAt: z.number().optional(),
   isPrivate: z.boolean().optional(),
   print: z.enum(["all", "found"]).optional(),
+  token: z.string().max(100).optional(),
 }) as z.ZodType<OperationRequest>;
 
 /** Writes a request as one word. */

@@ -36,7 +36,8 @@ export class PersistentInstance {
   #run: PersistentRun | undefined;
   #isRegistered = false;
   #isOver = false;
-  #lastPong = performance.now();
+  /** When the first ping was sent that has no answer yet: a process that stood still has asked nothing meanwhile. */
+  #askedAt: number | undefined;
   #pinger: NodeJS.Timeout | undefined;
   #nextId = 1;
   #ended: Promise<unknown> = Promise.resolve();
@@ -70,7 +71,6 @@ export class PersistentInstance {
       const run = module.newPersistentRun(context);
       this.#run = run;
       this.#input.push(JSON.stringify({ class: "config", parameters: config }));
-      this.#lastPong = performance.now();
       this.#pinger = setInterval(() => this.#ping(), times.pingMs);
       this.#ended = callWithLimit(() => run.runPersist(this.#input, (line) => this.#receive(line)), times.pongMs);
       this.#ended.then(
@@ -119,7 +119,8 @@ export class PersistentInstance {
   }
 
   #ping(): void {
-    const silentMs = performance.now() - this.#lastPong;
+    this.#askedAt ??= performance.now();
+    const silentMs = performance.now() - this.#askedAt;
     if (silentMs > this.environment.times.pongMs) {
       this.#end(`no answer to a ping for ${Math.round(silentMs / 100) / 10} s`);
     } else this.#input.push(JSON.stringify({ class: "ping" }));
@@ -131,7 +132,7 @@ export class PersistentInstance {
     try {
       const message = parseMessage(line) as ReturnType<typeof parseMessage> & Readonly<Record<string, unknown>>;
       if (message.class === "register") this.#isRegistered = true;
-      else if (message.class === "ping") this.#lastPong = performance.now();
+      else if (message.class === "ping") this.#askedAt = undefined;
       else if (message.class === "log") this.environment.log(String(message.parameters));
       else if (message.class === "alert") this.#alert(message.parameters);
       else if (message.class === "result") this.#queries.get(Number(message.id))?.resolve(message.result as never);

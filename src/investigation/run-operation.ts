@@ -1,6 +1,8 @@
+import { ModuleOwner } from "../ownership/module-owner";
 import { UsageShown } from "./usage-shown";
 import { describeFailure } from "./describe-failure";
 import { GuestContext } from "./guest-context";
+import { InstanceContext } from "./instance-context";
 import { STOPPED } from "./investigation";
 import type { InvestigationCatalog } from "./investigation-catalog";
 import type { InvestigationContext } from "./investigation-context";
@@ -47,6 +49,8 @@ export async function runOperation(
   try {
     const isLiving = persistent.has(module);
     const found = isLiving ? undefined : await catalog.get(module);
+    if (operation.words?.[0] === "help" && found?.module.newRun === undefined)
+      showPersistentHelp(found?.module, module);
     const run = isLiving ? persistent.createRun(module, context) : createRun(found?.module, module, context);
     const limits = { ...options, limitMs, end };
     const { status, result } = await limitRun(run, getFirstLine(run, operation), limits);
@@ -74,6 +78,20 @@ function createRun(
 ): InvestigationRun {
   if (module?.newRun) return module.newRun(context);
   throw new Error(`module ${name} is not registered: it is a persistent one, which must be started before it is asked`);
+}
+
+/** A persistent module need not live to say what its flags are. @throws UsageShown */
+function showPersistentHelp(module: InvestigationModule | undefined, name: string): void {
+  if (!module?.newPersistentRun) return;
+  const owner = new ModuleOwner(`help of ${name}`);
+  const listener = { log: () => undefined, alert: () => undefined };
+  try {
+    const context = new InstanceContext(AbortSignal.abort(), listener, 1, owner);
+    module.newPersistentRun(context).paramsParser?.(["help"]);
+    throw new UsageShown(`${name}: a persistent module; queries to it are JSON, and have no flags`);
+  } finally {
+    owner.close();
+  }
 }
 
 /** Gets the message with the parameters; null when there is none. */

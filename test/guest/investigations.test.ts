@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { InvestigationResult } from "../../src/investigation/investigation-result";
 import { listKits } from "./guest-kits";
 import {
@@ -30,6 +31,7 @@ function slowModule(mark: string): string {
     class Slow extends Investigation<{ paused?: boolean }> {
       protected readonly schema = z.strictObject({ paused: z.boolean().optional() });
       protected async investigate() {
+        this.context.signal.addEventListener("abort", () => writeFileSync(${JSON.stringify(`${mark}.over`)}, ""));
         const wait = async () => {
           writeFileSync(${JSON.stringify(mark)}, "");
           for (;;) { await new Promise((r) => setTimeout(r, 5)); await this.context.turn(); }
@@ -183,11 +185,48 @@ async function checkStops(guest: InvestigatedGuest, mark: string): Promise<void>
   assert.match(paused.result().errors![0]!, /did not end within/);
   assert.equal(await state(), "running");
   rmSync(mark);
+  rmSync(`${mark}.over`);
+  await investigate(["-t", socket, "slow"], [], {
+    onStart: (pid) => void untilFile(mark).then(() => process.kill(pid, "SIGKILL")),
+  });
+  await untilFile(`${mark}.over`);
+  rmSync(mark);
   const other = client.run('investigate slow {"paused":true}');
   await untilFile(mark);
   await client.interrupt();
   assert.match(JSON.stringify(await other), /stop message received, terminating early/);
   assert.equal(await state(), "running");
+}
+
+/** A persistent module with callbacks in the guest, of both kinds. */
+const HOOKS = `
+  import { CallbackManager, PersistentInvestigation, registerInvestigation, z } from "rebox";
+  class Hooks extends PersistentInvestigation<object, object> {
+    protected readonly configSchema = z.strictObject({});
+    protected readonly schema = z.strictObject({});
+    private count = 0;
+    protected start() {
+      this.context.callbacks.addCallback(CallbackManager.CREATEPROC_CB, () => void this.count++);
+      new CallbackManager(0).addCallback(CallbackManager.REMOVEPROC_CB, () => undefined);
+    }
+    protected query() {
+      return { found: this.count > 0, elements: this.count, statistics: {} };
+    }
+  }
+  registerInvestigation("hooks", { newPersistentRun: (context) => new Hooks(context) });
+`;
+
+/** What a persistent module has registered in the guest goes with it. */
+async function checkHooks({ text, data }: InvestigatedGuest): Promise<void> {
+  const count = () =>
+    data<number>("!listCallbacks().filter(({ type }) => /^(CREATE|REMOVE)PROC_CB$/.test(type)).length");
+  const before = await count();
+  await text("investigate --start hooks");
+  assert.equal(await count(), before + 2);
+  // The guest starts a process every now and then.
+  while (!(await data<InvestigationResult>("investigate hooks")).foundanything) await sleep(50);
+  await text("investigate --end hooks");
+  assert.equal(await count(), before);
 }
 
 async function checkPersistent({ socket }: InvestigatedGuest): Promise<void> {
@@ -209,6 +248,7 @@ for (const kit of listKits().filter(({ architecture }) => architecture === "amd6
     mkdirSync(join(files, "modules/investigation"), { recursive: true });
     const mark = join(files, `mark-${process.pid}`);
     writeFileSync(join(files, "modules/investigation/slow.ts"), slowModule(mark));
+    writeFileSync(join(files, "modules/investigation/hooks.ts"), HOOKS);
     writeFileSync(join(files, "rebox.conf"), "[MODULES]\n");
     const reboxArgs = ["--investigate", "examplepersist", "-c", join(files, "rebox.conf")];
     await withInvestigatedGuest({ kit, reboxArgs }, async (guest) => {
@@ -216,6 +256,7 @@ for (const kit of listKits().filter(({ architecture }) => architecture === "amd6
       await checkShell(guest);
       await checkStops(guest, mark);
       await checkPersistent(guest);
+      await checkHooks(guest);
       // The same, of the guest's memory in a file.
       const image = join(guest.folder, "guest.core");
       await guest.text(`dump_memory ${image}`);

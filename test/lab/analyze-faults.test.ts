@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
 import { findProcess } from "../../src/machinery/processes/process-identity";
 import { runRebox } from "../guest/guest-run";
@@ -294,5 +294,25 @@ test("a machine whose QMP socket is gone is ended all the same", async () => {
     const { end, output } = await ended;
     assert.deepEqual([end, recordOf(lab).reason], [0, "the time of 5 s was over"], output);
     assert.deepEqual(findLeft(lab), []);
+  });
+});
+
+test("a virsh that hangs ends in the record, with what was asked, and nothing of it is left", async () => {
+  const conf = "dsn: qemu:///system\nmachines:\n  v:\n    platform: linux\n    ip: 10.0.0.1\n    label: v\n";
+  await withTestLab({ "conf/machineries/libvirt.yaml": conf }, async (lab) => {
+    const virsh = lab.write(
+      "bin/virsh",
+      '#!/bin/sh\ncase "$*" in\n-V) printf "Virsh command line tool of libvirt 9.0.0\\n\\nCompiled with support for:\\n Hypervisors: QEMU/KVM Test\\n";;\n*uri) echo qemu:///system;;\n*) [ -e "$0.hangs" ] && exec sleep 4321; echo "shut off";;\nesac\n',
+    );
+    chmodSync(virsh, 0o755);
+    lab.write("bin/virsh.hangs", "");
+    const env = { PATH: `${lab.path("bin")}:${process.env.PATH}` };
+    const args = ["analyze", "--lab", lab.folder, "--machine", "v", "--command", "id"];
+    const { status, stdout } = await runRebox(args, 120_000, undefined, env);
+    assert.equal(status, 1, stdout);
+    assert.match(recordOf(lab).reason!, /virsh .*domstate.*v.* (15|20) s/);
+    assert.deepEqual(findLeft(lab), []);
+    // What ends the test looks at the machine as well, with a virsh of its own.
+    rmSync(lab.path("conf/machineries/libvirt.yaml"));
   });
 });

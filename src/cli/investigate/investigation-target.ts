@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { openImage } from "../../guest/images/open-image";
 import { openInvestigations } from "../../investigation/investigations";
@@ -69,10 +70,12 @@ class RemoteTarget implements InvestigationTarget {
   constructor(private readonly client: ControlClient) {}
 
   async run(request: OperationRequest, stop: AbortSignal): Promise<OperationsOutcome> {
-    const onStop = () => void this.client.interrupt();
+    const token = randomUUID();
+    // Not Ctrl-C of the shell: that would pause the guest, when the request has not been begun or is over.
+    const onStop = () => void this.client.look([`investigate --stop ${token}`]);
     stop.addEventListener("abort", onStop, { once: true });
     try {
-      const answer = this.client.run(`investigate --request ${encodeRequest(request)}`);
+      const answer = this.client.run(`investigate --request ${encodeRequest({ ...request, token })}`);
       if (stop.aborted) onStop();
       const result = await answer;
       if (result.error !== undefined) throw new UsageError(result.error);

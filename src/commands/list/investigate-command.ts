@@ -16,6 +16,7 @@ type Wish =
   | { readonly kind: "list" }
   | { readonly kind: "start"; readonly name: string }
   | { readonly kind: "end"; readonly name: string }
+  | { readonly kind: "stop"; readonly name: string }
   | { readonly kind: "request" | "one"; readonly request: OperationRequest };
 
 /** Reads "-…" before the module's name, then the name; what is behind it is the module's. */
@@ -29,6 +30,8 @@ function parseWish(input: CommandInput): Wish {
     else if (word === "--timeout") timeoutMs = parseTimeout(input.get("seconds"));
     else if (word === "--start" || word === "--end") {
       return { kind: word === "--start" ? "start" : "end", name: input.get("the name of a persistent module") };
+    } else if (word === "--stop") {
+      return { kind: "stop", name: input.get("the token of a request") };
     } else if (word === "--request") {
       return { kind: "request", request: decodeRequest(input.get("a request")) };
     } else if (word.startsWith("-")) {
@@ -64,15 +67,26 @@ function parseOperation(module: string, rest: string): Operation {
   return "class" in value ? { module, line: rest } : { module, parameters: value };
 }
 
+/** What stops the requests of a session, by their tokens. A stop may come a moment before its request is begun. */
+const stops = new WeakMap<CommandSession, Map<string, AbortController>>();
+
+function getStop(session: CommandSession, token: string): AbortController {
+  const ofSession = stops.get(session) ?? new Map<string, AbortController>();
+  stops.set(session, ofSession);
+  const stop = ofSession.get(token) ?? new AbortController();
+  ofSession.set(token, stop);
+  return stop;
+}
+
 /** Has the operations stopped by Ctrl-C, and ended with the session. */
 async function carryOut(
   host: OperationHost,
   request: OperationRequest,
   session: CommandSession,
 ): Promise<OperationsOutcome> {
-  const { operations, timeoutMs, expiresAt, isPrivate, print } = request;
+  const { operations, timeoutMs, expiresAt, isPrivate, print, token = "" } = request;
   const gone = new AbortController();
-  const stop = new AbortController();
+  const stop = getStop(session, token);
   const owned = session.owner.own(() => gone.abort());
   session.cancel = () => stop.abort();
   try {
@@ -84,6 +98,7 @@ async function carryOut(
     });
   } finally {
     session.cancel = undefined;
+    stops.get(session)?.delete(token);
     owned.release();
   }
 }
@@ -124,6 +139,10 @@ async function investigate(wish: Wish, session: CommandSession): Promise<Command
   if (wish.kind === "end") {
     await host.persistent.end(wish.name);
     return textResult(`${wish.name} is ended`);
+  }
+  if (wish.kind === "stop") {
+    getStop(session, wish.name).abort();
+    return textResult("");
   }
   const outcome = await carryOut(host, wish.request, session);
   if (wish.kind === "one") return showOne(outcome.outcomes[0]!);

@@ -10,9 +10,8 @@ import { writeWhole } from "../records/machine-file";
 const MOST_OUTPUT = 4000;
 const KILL_LIMIT_MS = 60_000;
 const POLL_MS = 20;
-/** How the processes ended that this process has started, by their folders. */
-const lastEnds = new Map<string, string>();
-const running = new Set<string>();
+/** How the processes ended that this process has started, by their folders; undefined for those that run. */
+const lastEnds = new Map<string, string | undefined>();
 
 /** The process of one machine. It outlives us; what is needed to find it again is written down in the machine's folder. */
 export class VmProcess {
@@ -42,7 +41,7 @@ export class VmProcess {
   /** Waits until lastEnd is known, when it is this process that started it. */
   async waitForExit(limitMs: number): Promise<void> {
     const endMs = performance.now() + limitMs;
-    while (running.has(this.folder) && performance.now() < endMs) await sleep(POLL_MS);
+    while (lastEnds.has(this.folder) && this.lastEnd === undefined && performance.now() < endMs) await sleep(POLL_MS);
   }
 
   /** Returns the process that was started last, by whomever; undefined when it is gone. */
@@ -84,12 +83,8 @@ export class VmProcess {
         child.once("error", (error) => reject(new MachineryError(`${program} cannot be started: ${error.message}`)));
       });
       child.unref();
-      lastEnds.delete(this.folder);
-      running.add(this.folder);
-      child.once("exit", (status, signal) => {
-        running.delete(this.folder);
-        lastEnds.set(this.folder, String(signal ?? status));
-      });
+      lastEnds.set(this.folder, undefined);
+      child.once("exit", (status, signal) => lastEnds.set(this.folder, String(signal ?? status)));
       const identity = findProcess(child.pid!);
       // Gone already: its output says why.
       if (identity !== undefined) writeWhole(this.#file, JSON.stringify({ ...identity, program, args }));
