@@ -42,7 +42,7 @@ export async function guestInitramfs(task, architecture, modules) {
   const ofUse = (...uses) => list(modules.filter(({ use }) => uses.includes(use)));
   archive.file("modules/order", ofUse("network"));
   archive.file("modules/disc", ofUse("disc"));
-  archive.file("modules/disk", ofUse("network", "disk", "spare"));
+  archive.file("modules/disk", ofUse("network", "disc", "spare"));
   archive.file("modules/spare", ofUse("spare"));
   archive.file("banner", readFileSync(join(places.nativeGuest, "banner")));
   archive.file("init", readFileSync(join(places.nativeGuest, "init")), { executable: true });

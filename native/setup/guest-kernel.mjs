@@ -45,15 +45,13 @@ const NETWORK_MODULES = [
 const DISC_MODULES = ["scsi_common", "scsi_mod", "cdrom", "sr_mod", "libata", "ata_piix", "virtio_blk"];
 // For loading and unloading: one that needs no other, and one that needs several.
 const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"];
-// A disk needs the network card's besides, and what ext4 needs is among the spare ones.
-const BLOCK_MODULE = "virtio_blk";
 
 /**
  * Loads a guest kernel.
  * @param {import("./task.mjs").Task} task
  * @param {string} name a Debian package as name[:architecture][/release], or the path of a .deb or of a vmlinuz
  * @returns {Promise<{kernel: string, version: string, release: string, architecture: string, image: Buffer,
- *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: "network" | "disc" | "disk" | "spare"}[]}>} each use to be loaded
+ *   systemMap?: Buffer, modules: {name: string, content: Buffer, use: "network" | "disc" | "spare"}[]}>} each use to be loaded
  *   in this order; a disk needs those of the network and the spare ones too
  */
 export async function guestKernel(task, name) {
@@ -83,7 +81,7 @@ function isPath(name) {
 }
 
 async function fromPackages(task, packages) {
-  const names = [...NETWORK_MODULES, ...DISC_MODULES, BLOCK_MODULE, ...SPARE_MODULES];
+  const names = [...NETWORK_MODULES, ...DISC_MODULES, ...SPARE_MODULES];
   const found = await kernelFiles(task, packages, names);
   if (found.image === undefined) {
     throw new SetupError(`${packages[0].path} holds no vmlinuz: name a linux-image-* package`);
@@ -102,8 +100,7 @@ async function fromPackages(task, packages) {
 
 function useOf(name) {
   if (NETWORK_MODULES.includes(name)) return "network";
-  if (DISC_MODULES.includes(name)) return "disc";
-  return name === BLOCK_MODULE ? "disk" : "spare";
+  return DISC_MODULES.includes(name) ? "disc" : "spare";
 }
 
 /** Reads the release from the header of an x86 kernel image (Documentation/arch/x86/boot.rst in Linux's source). */
