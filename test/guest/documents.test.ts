@@ -35,8 +35,10 @@ function findScripts(document: string): DocumentedScript[] {
     .filter(({ code }) => code.includes("initialize_callbacks("));
 }
 
-// The guide's are run by guide.test.ts, as the guide says.
-for (const document of DOCUMENTS.filter((name) => name.endsWith(".md") && name !== "docs/guide.md")) {
+/** Their scripts are run as they say themselves: by guide.test.ts, and by test/lab/analyses-document.test.ts. */
+const WITH_TESTS_OF_THEIR_OWN = ["docs/guide.md", "docs/analyses.md"];
+
+for (const document of DOCUMENTS.filter((name) => name.endsWith(".md") && !WITH_TESTS_OF_THEIR_OWN.includes(name))) {
   findScripts(document).forEach(({ code, task, qemuArgs, needs }, index) => {
     const skip = needs === undefined ? false : `rebox lacks ${needs}`;
     test(`script ${index + 1} of ${document} runs on a guest without an error`, { skip }, async () => {
