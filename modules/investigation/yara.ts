@@ -1,75 +1,78 @@
-import { spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import {
+  AddressError,
   callWithin,
   compileExpression,
+  DiskError,
+  FileSearch,
   type Findings,
   formatDuration,
+  GuestFiles,
+  type GuestPlace,
   Investigation,
   type InvestigationResult,
   KernelDataError,
   type LinuxProcess,
   parseFlags,
   registerInvestigation,
+  searchFiles,
   z,
 } from "rebox";
+import { PrivateFolder } from "./parts/private-folder";
+import { type Piece, runYara, type YaraMatch } from "./parts/yara-program";
 
-/** Memory of the guest is written to memory only: to a folder of a tmpfs, which is gone with the run. */
-const TMPFS_MAGIC = 0x01021994;
-const FOLDERS = [process.env.XDG_RUNTIME_DIR, "/dev/shm", "/run", "/tmp"];
 const LONGEST_MATCH_MS = 1000;
-const LONGEST_OUTPUT = 64 * 1024 * 1024;
-/** Of one rule in one process. */
-const MOST_MATCHES = 100;
+const READ_SIZE = 1 << 20;
+const MOST_ERRORS = 30;
+const MASKED = "masked";
 /** Between pieces of memory that do not follow each other: nothing that lies across is a match. */
 const GAP = Buffer.alloc(4096);
 
 const Parameters = z.strictObject({
   /** The text of the rules. */
   rules: z.string().min(1),
-  /** Regular expressions for the program's path; without them, and without pids, all processes are looked at. */
+  /** Files, and directories with all that is below them. With paths alone, no process is looked at. */
+  paths: z.array(z.string()).default([]),
+  /** Larger files are left out, in bytes. */
+  maxsize: z
+    .int()
+    .min(1)
+    .default(64 * 1024 * 1024),
+  /** Regular expressions for the program's path; without them, and without pids and paths, all processes are looked at. */
   names: z.array(z.string()).default([]),
   pids: z.array(z.int().min(1)).default([]),
-  /** For each process, in seconds. */
+  /** For each process and file, in seconds. */
   timeout: z.int().min(1).max(3600).default(60),
 });
 type Parameters = z.infer<typeof Parameters>;
 
-interface Match {
-  /** The name of the string in the rule. */
-  readonly string: string;
-  readonly address: string;
-  /** In bytes. */
-  readonly length: number;
-}
-
+/** A rule that fits a process, whose matches have addresses, or a file, where they are distances from its beginning. */
 interface Element {
   readonly rule: string;
-  readonly process: { readonly name: string; readonly pid: number };
-  readonly matches: readonly Match[];
+  readonly process?: { readonly name: string; readonly pid: number };
+  readonly file?: string;
+  readonly matches: readonly YaraMatch[];
 }
 
 interface Statistics {
   readonly processcount: number;
   readonly memoryread: number;
+  readonly filescount: number;
   readonly totalhits: number;
   readonly exectime: string;
 }
 
-/** A piece of memory in the file that YARA reads. */
-interface Piece {
-  readonly at: number;
-  readonly address: bigint;
-  readonly size: number;
-}
+type Counts = Record<"processcount" | "memoryread" | "filescount", number>;
 
-const HELP = `yara looks for what YARA's rules describe in the memory of a guest's processes. It tells rules and places, never contents.
+const HELP = `yara looks for what YARA's rules describe, in the memory of a guest's processes and in its files. It tells rules and places, never
+contents.
 
 -rules FILE      the rules
 -name REGEX      only processes whose program's path matches
 -pid NUMBER      only the process with this number
--t SECONDS       how long a process may take; 60 without it
+-path PATH       a file, or a directory with all that is below it; without -name and -pid no process
+-maxsize BYTES   larger files are left out; 67108864 without it
+-t SECONDS       how long a process or a file may take; 60 without it
 
 The program yara must be installed: apt install yara.`;
 
@@ -78,38 +81,87 @@ class Yara extends Investigation<Parameters, Element[], Statistics> {
 
   override validateParameters(): void {
     for (const source of this.parameters.names) compileExpression(source);
+    if (this.parameters.paths.length > 0) this.#makeSearch();
   }
 
   protected async investigate(): Promise<Findings<Element[], Statistics>> {
     const startMs = performance.now();
-    const guest = this.context.getGuest();
+    const { paths, names, pids, rules } = this.parameters;
     const elements: Element[] = [];
     const errors: string[] = [];
-    let [processcount, memoryread] = [0, 0];
-    const folder = new MemoryFolder();
+    const counts = { processcount: 0, memoryread: 0, filescount: 0 };
+    const folder = new PrivateFolder();
     try {
-      const rules = folder.write("rules", this.parameters.rules);
-      // Rules that mean nothing are an error, whichever processes there are.
-      await this.#scan(rules, folder.write("nothing", ""));
-      for (const process of this.#select(this.context.atOneMoment(() => guest.getProcessList()))) {
-        processcount++;
-        try {
-          const name = this.context.atOneMoment(() => process.executable);
-          const { file, pieces, size } = await this.context.whilePaused(() => this.#copy(process, folder));
-          memoryread += size;
-          elements.push(...toElements(await this.#scan(rules, file), pieces, { name, pid: process.pid }));
-        } catch (error) {
-          if (!(error instanceof KernelDataError)) throw error;
-          errors.push(`process ${process.pid} (${process.name}): ${error.message}`);
-        }
-        await this.context.turn();
+      const file = folder.write("rules", rules);
+      // Rules that mean nothing are an error, whatever there is to look at.
+      await this.#scan(file, folder.write("nothing", ""), []);
+      if (paths.length === 0 || names.length > 0 || pids.length > 0) {
+        for await (const element of this.#searchProcesses(file, folder, counts, errors)) elements.push(element);
+      }
+      if (paths.length > 0) {
+        for await (const element of this.#searchFiles(file, folder, counts, errors)) elements.push(element);
       }
     } finally {
       folder.remove();
     }
     const exectime = formatDuration((performance.now() - startMs) * 1e6);
-    const statistics = { processcount, memoryread, totalhits: elements.length, exectime };
-    return { found: elements.length > 0, elements, statistics, errors };
+    const statistics = { ...counts, totalhits: elements.length, exectime };
+    return { found: elements.length > 0, elements, statistics, errors: limit(errors) };
+  }
+
+  async *#searchProcesses(rules: string, folder: PrivateFolder, counts: Counts, errors: string[]) {
+    const guest = this.context.getGuest();
+    for (const process of this.#select(this.context.atOneMoment(() => guest.getProcessList()))) {
+      counts.processcount++;
+      try {
+        const name = this.context.atOneMoment(() => process.executable);
+        const { file, pieces, size } = await this.context.whilePaused(() => this.#copy(process, folder));
+        counts.memoryread += size;
+        for (const hit of await this.#scan(rules, file, pieces)) yield { ...hit, process: { name, pid: process.pid } };
+      } catch (error) {
+        if (!(error instanceof KernelDataError)) throw error;
+        errors.push(`process ${process.pid} (${process.name}): ${error.message}`);
+      }
+      await this.context.turn();
+    }
+  }
+
+  async *#searchFiles(rules: string, folder: PrivateFolder, counts: Counts, errors: string[]) {
+    const { maxsize } = this.parameters;
+    const { signal } = this.context;
+    const files = await GuestFiles.open();
+    try {
+      const search = this.#makeSearch();
+      const findings = await searchFiles(files, [search], signal);
+      errors.push(...files.problems, ...findings.errors);
+      for (const { place } of findings.hits.get(search) ?? []) {
+        if (place.facts.size > maxsize) {
+          errors.push(`${place.path}: its ${place.facts.size} bytes are more than ${maxsize} (maxsize)`);
+          continue;
+        }
+        counts.filescount++;
+        try {
+          const { file, size } = await this.#copyFile(files, place, folder);
+          for (const hit of await this.#scan(rules, file, [{ at: 0, address: 0n, size }]))
+            yield { ...hit, file: place.path };
+        } catch (error) {
+          if (!isGuests(error)) throw error;
+          errors.push(`${place.path}: ${error.message}`);
+        }
+        await this.context.turn();
+      }
+    } finally {
+      await files.close();
+    }
+  }
+
+  /** All files below the paths. */
+  #makeSearch(): FileSearch {
+    return new FileSearch("yara", { paths: this.parameters.paths, names: ["."], options: { matchlimit: 0 } }, 0n);
+  }
+
+  #scan(rules: string, file: string, pieces: readonly Piece[]) {
+    return runYara(rules, file, pieces, this.parameters.timeout, this.context.signal);
   }
 
   #select(processes: readonly LinuxProcess[]): LinuxProcess[] {
@@ -124,7 +176,7 @@ class Yara extends Investigation<Parameters, Element[], Statistics> {
   }
 
   /** Copies the memory of a process, while the guest stands still. */
-  async #copy(process: LinuxProcess, folder: MemoryFolder): Promise<{ file: string; pieces: Piece[]; size: number }> {
+  async #copy(process: LinuxProcess, folder: PrivateFolder): Promise<{ file: string; pieces: Piece[]; size: number }> {
     const file = folder.write("memory", "");
     const descriptor = openSync(file, "w", 0o600);
     const pieces: Piece[] = [];
@@ -149,123 +201,78 @@ class Yara extends Investigation<Parameters, Element[], Statistics> {
     return { file, pieces, size };
   }
 
-  /** Runs YARA; what it says has places and lengths, and no contents. */
-  #scan(rules: string, file: string): Promise<string> {
-    const { timeout } = this.parameters;
-    const args = ["--no-warnings", "--print-string-length", `--timeout=${timeout}`, rules, file];
-    return new Promise((resolve, reject) => {
-      const child = spawn("yara", args, { stdio: ["ignore", "pipe", "pipe"], signal: this.context.signal });
-      let [output, errors] = ["", ""];
-      child.stdout.setEncoding("latin1").on("data", (text: string) => {
-        output += text;
-        if (output.length > LONGEST_OUTPUT) child.kill("SIGKILL");
-      });
-      child.stderr.setEncoding("utf8").on("data", (text: string) => (errors = (errors + text).slice(-4096)));
-      child.once("error", (error) => {
-        const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-        reject(isMissing ? new Error("there is no program yara: apt install yara", { cause: error }) : error);
-      });
-      child.once("close", (status) => {
-        if (output.length > LONGEST_OUTPUT) reject(new Error("the rules match too often: make them narrower"));
-        else if (status === 0) resolve(output);
-        // Names of files mean nothing to whoever asked.
-        else reject(new Error(`yara: ${errors.replaceAll(rules, "rules").replaceAll(file, "memory").trim()}`));
-      });
-    });
+  async #copyFile(
+    files: GuestFiles,
+    place: GuestPlace,
+    folder: PrivateFolder,
+  ): Promise<{ file: string; size: number }> {
+    const file = folder.write("file", "");
+    const descriptor = openSync(file, "w", 0o600);
+    let size = 0;
+    try {
+      while (size < place.facts.size) {
+        const bytes = await files.read(place, size, Math.min(READ_SIZE, place.facts.size - size));
+        if (bytes.length === 0) break;
+        for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done);
+        size += bytes.length;
+        await this.context.turn();
+      }
+    } finally {
+      closeSync(descriptor);
+    }
+    return { file, size };
   }
 
   printResults(result: InvestigationResult, foundOnly: boolean): string[] {
-    const lines = ((result.elements ?? []) as Element[]).map(({ rule, process, matches }) => {
+    const lines = ((result.elements ?? []) as Element[]).map(({ rule, process, file, matches }) => {
       const places = matches.map(({ string, address }) => `${string} at ${address}`).join(", ");
-      return `${rule} matches ${process.name} (${process.pid})${places === "" ? "" : `: ${places}`}`;
+      const what = process === undefined ? file : `${process.name} (${process.pid})`;
+      return `${rule} matches ${what}${places === "" ? "" : `: ${places}`}`;
     });
     if (foundOnly) return lines;
     for (const error of result.errors ?? []) lines.push(`error: ${error}`);
     const statistics = result.statistics as Statistics | null;
     if (statistics) {
-      const { processcount, memoryread, totalhits, exectime } = statistics;
-      lines.push(`stat: ${totalhits} found in ${processcount} processes, ${memoryread} bytes in ${exectime}`);
+      const { processcount, memoryread, filescount, totalhits, exectime } = statistics;
+      const files = filescount === 0 ? "" : ` and ${filescount} files`;
+      lines.push(`stat: ${totalhits} found in ${processcount} processes, ${memoryread} bytes${files} in ${exectime}`);
     }
     return lines;
   }
 
+  enhancePrivacy(result: InvestigationResult): InvestigationResult {
+    const elements = ((result.elements ?? []) as Element[]).map((element) =>
+      element.file === undefined ? element : { ...element, file: MASKED },
+    );
+    return { ...result, elements, errors: result.errors && result.errors.map(() => MASKED) };
+  }
+
   paramsParser(args: readonly string[]): Parameters {
-    const { rules, name, pid, t } = parseFlags(args, { rules: "text", name: "texts", pid: "texts", t: "number" }, HELP);
+    const flags = {
+      rules: "text",
+      name: "texts",
+      pid: "texts",
+      path: "texts",
+      maxsize: "number",
+      t: "number",
+    } as const;
+    const { rules, name, pid, path, maxsize, t } = parseFlags(args, flags, HELP);
     if (rules === undefined) throw new Error("-rules names the file with the rules");
     const pids = (pid ?? []).map(Number);
-    const given = { rules: readFileSync(rules, "utf8"), names: name ?? [], pids };
-    return this.accept(t === undefined ? given : { ...given, timeout: t });
+    const given = { rules: readFileSync(rules, "utf8"), names: name ?? [], pids, paths: path ?? [] };
+    const limits = { ...(maxsize === undefined ? {} : { maxsize }), ...(t === undefined ? {} : { timeout: t }) };
+    return this.accept({ ...given, ...limits });
   }
 }
 
-/** A folder that only its owner sees, in memory; it goes also when this process ends. */
-class MemoryFolder {
-  readonly #path: string;
-  readonly #onExit = (): void => this.remove();
-
-  constructor() {
-    const parent = FOLDERS.find((path) => path !== undefined && isInMemory(path));
-    if (parent === undefined) throw new Error("there is no tmpfs for memory of the guest: mount one at /dev/shm");
-    this.#path = mkdtempSync(join(parent, "rebox-yara-"));
-    process.on("exit", this.#onExit);
-  }
-
-  write(name: string, text: string): string {
-    const file = join(this.#path, name);
-    writeFileSync(file, text, { mode: 0o600 });
-    return file;
-  }
-
-  remove(): void {
-    process.off("exit", this.#onExit);
-    rmSync(this.#path, { recursive: true, force: true });
-  }
+function limit(errors: readonly string[]): string[] {
+  const left = errors.length - MOST_ERRORS;
+  return left > 0 ? [...errors.slice(0, MOST_ERRORS), `${left} errors were not returned`] : [...errors];
 }
 
-function isInMemory(path: string): boolean {
-  try {
-    return statfsSync(path).type === TMPFS_MAGIC;
-  } catch {
-    return false;
-  }
-}
-
-/** Reads lines such as "RULE FILE" and "0x12:5:$name", and turns places in the file into addresses. */
-function toElements(output: string, pieces: readonly Piece[], process: Element["process"]): Element[] {
-  const elements: { rule: string; matches: Match[]; hasCrossing: boolean }[] = [];
-  for (const line of output.split("\n")) {
-    const [, offset, length, string] = /^0x([0-9a-f]+):(\d+):(\$\w*)$/.exec(line) ?? [];
-    const last = elements.at(-1);
-    if (string === undefined) {
-      const rule = /^(\w+) /.exec(line)?.[1];
-      if (rule !== undefined) elements.push({ rule, matches: [], hasCrossing: false });
-    } else if (last) {
-      const [at, size] = [parseInt(offset as string, 16), Number(length)];
-      const piece = findPiece(pieces, at);
-      if (!piece || at + size > piece.at + piece.size) last.hasCrossing = true;
-      else if (last.matches.length < MOST_MATCHES) {
-        last.matches.push({
-          string,
-          address: `0x${(piece.address + BigInt(at - piece.at)).toString(16)}`,
-          length: size,
-        });
-      }
-    }
-  }
-  return elements
-    .filter(({ matches, hasCrossing }) => matches.length > 0 || !hasCrossing)
-    .map(({ rule, matches }) => ({ rule, process, matches }));
-}
-
-/** The last piece that begins at or before a place. */
-function findPiece(pieces: readonly Piece[], at: number): Piece | undefined {
-  let [low, high] = [0, pieces.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((pieces[middle] as Piece).at <= at) low = middle + 1;
-    else high = middle;
-  }
-  return pieces[low - 1];
+/** What the guest's data causes, in memory or on a disk. */
+function isGuests(error: unknown): error is Error {
+  return [DiskError, KernelDataError, AddressError].some((type) => error instanceof type);
 }
 
 registerInvestigation("yara", { newRun: (context) => new Yara(context) });

@@ -42,6 +42,15 @@ const LOOK = `
     wrongType: await ask({ names: "x" }),
     misspelt: await ask({ name: ["x"] }),
   };
+  const rules = 'rule canary { strings: $a = "${CANARY}" condition: $a }';
+  const yara = {
+    found: await investigate("yara", { rules, paths: ["/mnt"], maxsize: 4_000_000 }),
+    // Neither file is looked at twice, and a process only when it is asked for.
+    both: await investigate("yara", { rules, paths: ["/mnt/tree", "/mnt/tree/first.txt"], names: ["/init$"] }),
+    relative: await investigate("yara", { rules, paths: ["mnt"] }),
+  };
+  const yaraMasked = (await newRun("yara")).enhancePrivacy(yara.found);
+  const yaraPrinted = (await newRun("yara")).printResults(yara.found, true);
   const run = await newRun("file");
   const printed = run.printResults(answers.canaries, false);
   const printedFound = run.printResults(answers.two, true);
@@ -59,7 +68,7 @@ const LOOK = `
     yield JSON.stringify({ class: "stop" }) + "\\n";
   })()));
   const blocks = await Engine.get().qmp("query-block-exports");
-  return { answers, printed, printedFound, printedAny, masked, parsed, refused, created, told, stopped, blocks };
+  return { answers, yara, yaraMasked, yaraPrinted, printed, printedFound, printedAny, masked, parsed, refused, created, told, stopped, blocks };
 `;
 
 interface Answer {
@@ -222,6 +231,34 @@ for (const kit of listKits().filter(({ release }) => /^6\.(1|12)\./.test(release
         assert.ok(!JSON.stringify([withoutQuestion, statistics, errors]).includes(CANARY), name);
       }
       assert.ok(!run.found.printed.join("\n").includes(CANARY));
+    });
+
+    test("has YARA look at files: they are those that grep finds, and the places those where the text was written", () => {
+      const { yara, yaraMasked, yaraPrinted } = run.found;
+      const elements = yara.found.elements as { file: string; rule: string; matches: object[] }[];
+      assert.equal(yara.found.success, true);
+      assert.deepEqual(elements.map(({ file }) => file).sort(), paths("canaries"));
+      const matches = new Map(elements.map((element) => [element.file, element.matches]));
+      const at = (address: number) => [{ string: "$a", address: `0x${address.toString(16)}`, length: CANARY.length }];
+      assert.deepEqual(matches.get("/mnt/tree/first.txt"), at("hello\n".length));
+      assert.deepEqual(matches.get("/mnt/tree/sub/deep/deeper/leaf.txt"), at(0));
+      assert.deepEqual(matches.get("/mnt/late/fresh.txt"), at("written late, ".length));
+      assert.ok(yaraPrinted.includes("canary matches /mnt/tree/first.txt: $a at 0x6"), yaraPrinted.join("\n"));
+      assert.equal(yara.found.statistics.processcount, 0);
+      assert.ok(yara.found.statistics.filescount > 300);
+      const left = (yara.found.errors as string[]).filter((error) => error.includes("maxsize"));
+      assert.deepEqual(left.sort(), [
+        "/mnt/sparse/holes: its 9437187 bytes are more than 4000000 (maxsize)",
+        "/mnt/tree/big.bin: its 5000000 bytes are more than 4000000 (maxsize)",
+      ]);
+      const both = (yara.both.elements as { file: string }[]).map(({ file }) => file);
+      assert.deepEqual(
+        both.sort(),
+        paths("canaries").filter((path) => path.startsWith("/mnt/tree/")),
+      );
+      assert.match(yara.relative.errors[0], /the path "mnt" must begin with \//);
+      assert.ok(!JSON.stringify(yara).includes(CANARY));
+      assert.ok(!JSON.stringify(yaraMasked).includes("/mnt"));
     });
 
     test("masks names, paths and errors in privacy mode, and nothing else", () => {
