@@ -37,7 +37,7 @@ export async function withInvestigatedGuest(
   try {
     await withShell(
       {
-        ...{ task: "investigation", qemuArgs: ["-debugcon", `file:${file}`], reboxArgs },
+        ...{ task: "investigation", parameters: { starts: 1 }, qemuArgs: ["-debugcon", `file:${file}`], reboxArgs },
         ...(kit === undefined ? {} : { kit }),
       },
       async (run) => {

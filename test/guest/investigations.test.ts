@@ -223,7 +223,7 @@ async function checkHooks({ text, data }: InvestigatedGuest): Promise<void> {
   const before = await count();
   await text("investigate --start hooks");
   assert.equal(await count(), before + 2);
-  // The guest starts a process every now and then.
+  // The guest starts a process twice a second.
   while (!(await data<InvestigationResult>("investigate hooks")).foundanything) await sleep(50);
   await text("investigate --end hooks");
   assert.equal(await count(), before);
