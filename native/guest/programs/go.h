@@ -17,12 +17,15 @@ static __attribute__((noinline, noclone)) uint32_t go_poll(void)
 
 static void wait_for_go(const char *name)
 {
+    /*
+     * Written, the page is this process' own: until then it may be the kernel's page of zeros. Before anybody is told of it: whoever
+     * is quick may have written its sign already when this goes on.
+     */
+    go = 0;
     printf("rebox-guest: %s.go=0x%llx\n", name, (unsigned long long)(uintptr_t)&go);
     printf("rebox-guest: %s.poll=0x%llx\n", name, (unsigned long long)(uintptr_t)go_poll);
     printf("rebox-guest: %s.waits=%d\n", name, getpid());
     fflush(stdout);
-    /* Written, the page is this process' own: until then it may be the kernel's page of zeros. */
-    go = 0;
     while (go_poll() == 0) {
         usleep(5000);
     }
