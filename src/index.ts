@@ -1,72 +1,72 @@
 /** What scripts import as "rebox". */
 
-import { provideGuestEvents } from "./guest-events/provide-guest-events";
+import { provideGuestEvents } from "./guest/events/provide-guest-events";
 
-export type { AnalysisLog } from "./auxiliary/analysis-log";
-export { Auxiliary, type OptionValue } from "./auxiliary/auxiliary";
-export { AuxiliaryDisabled } from "./auxiliary/auxiliary-disabled";
-export type { AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "./auxiliary/auxiliary-run";
-export { BP } from "./breakpoints/breakpoint";
-export type { BreakpointHit, BreakpointOptions, BreakpointType } from "./breakpoints/breakpoint-types";
-export { CallbackManager } from "./callbacks/callback-manager";
-export type { AddressRange, CallbackFilter, ValueFilter } from "./callbacks/callback-filter";
-export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callbacks/callback-types";
-export { EventBatch, type StreamColumn, type StreamType, type WideStreamColumn } from "./callbacks/event-batch";
-export { type CallbackStatistics, listCallbacks } from "./callbacks/list-callbacks";
-export { TranslationBlock } from "./callbacks/translation-block";
-export { TriggerError } from "./callbacks/trigger-error";
-export type { TriggerValue } from "./callbacks/triggers";
-export type { GuestObserver } from "./commands/guest-observer";
-export { DiskError } from "./disks/disk-error";
+export type { AnalysisLog } from "./lab/auxiliary/analysis-log";
+export { Auxiliary, type OptionValue } from "./lab/auxiliary/auxiliary";
+export { AuxiliaryDisabled } from "./lab/auxiliary/auxiliary-disabled";
+export type { AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "./lab/auxiliary/auxiliary-run";
+export { BP } from "./guest/breakpoints/breakpoint";
+export type { BreakpointHit, BreakpointOptions, BreakpointType } from "./guest/breakpoints/breakpoint-types";
+export { CallbackManager } from "./machine/callbacks/callback-manager";
+export type { AddressRange, CallbackFilter, ValueFilter } from "./machine/callbacks/callback-filter";
+export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./machine/callbacks/callback-types";
+export { EventBatch, type StreamColumn, type StreamType, type WideStreamColumn } from "./machine/callbacks/event-batch";
+export { type CallbackStatistics, listCallbacks } from "./machine/callbacks/list-callbacks";
+export { TranslationBlock } from "./machine/callbacks/translation-block";
+export { TriggerError } from "./machine/callbacks/trigger-error";
+export type { TriggerValue } from "./machine/callbacks/triggers";
+export type { GuestObserver } from "./shell/commands/guest-observer";
+export { DiskError } from "./guest/disks/disk-error";
 export {
   getFilesystems,
   type GuestDirectoryEntry,
   type GuestFileSystem,
   openGuestPath,
   type OpenGuestPathOptions,
-} from "./disks/file-systems";
-export { GuestFile } from "./disks/guest-file";
-export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./disks/guest-files";
-export type { GuestPackage } from "./disks/packages/guest-package";
-export { listPackages, type PackageList } from "./disks/packages/list-packages";
-export { type FileEvent, type FileEventKind, FileEvents } from "./guest-events/file-events";
-export { followGuest } from "./guest-events/follow-guest";
-export { FileSearch, type FileSearchQuery } from "./disks/search/file-search";
-export { printMode, printTime } from "./disks/search/go-text";
-export { type FileFindings, type FileHit, searchFiles } from "./disks/search/search-files";
-export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./engine/engine";
-export { EngineStartError, EngineUsageError, QmpError } from "./engine/engine-errors";
-export type { Subscription } from "./engine/listeners";
-export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./guest/cpu";
+} from "./guest/disks/file-systems";
+export { GuestFile } from "./guest/disks/guest-file";
+export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "./guest/disks/guest-files";
+export type { GuestPackage } from "./guest/disks/packages/guest-package";
+export { listPackages, type PackageList } from "./guest/disks/packages/list-packages";
+export { type FileEvent, type FileEventKind, FileEvents } from "./guest/events/file-events";
+export { followGuest } from "./guest/events/follow-guest";
+export { FileSearch, type FileSearchQuery } from "./guest/disks/search/file-search";
+export { printMode, printTime } from "./guest/disks/search/go-text";
+export { type FileFindings, type FileHit, searchFiles } from "./guest/disks/search/search-files";
+export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./machine/engine/engine";
+export { EngineStartError, EngineUsageError, QmpError } from "./machine/engine/engine-errors";
+export type { Subscription } from "./machine/engine/listeners";
+export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./machine/state/cpu";
 export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "./guest/guest";
 export { writeIsf } from "./guest/guest-isf";
 export { writeGuestTypes } from "./guest/guest-types";
-export { AttachError, type AttachRefusal, type AttachStep } from "./guest/linux/attach-error";
-export { KernelDataError } from "./guest/linux/kernel-data-error";
-export type { Credentials } from "./guest/linux/credentials";
-export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "./guest/linux/guest-diagnosis";
-export type { GuestModule } from "./guest/linux/guest-module";
-export type { ModuleSymbol } from "./guest/linux/guest-symbols";
-export type { LogRecord } from "./guest/linux/kernel-log";
-export type { LinuxGuest } from "./guest/linux/linux-guest";
-export type { LinuxKernel } from "./guest/linux/linux-kernel";
-export type { LinuxProcess } from "./guest/linux/linux-process";
-export type { Mapping } from "./guest/linux/memory-map";
-export { MissingSymbolError } from "./guest/linux/missing-symbol-error";
-export type { Mount } from "./guest/linux/mount";
-export type { NetworkNeighbour } from "./guest/linux/neighbours";
-export type { NetworkAddress, NetworkInterface } from "./guest/linux/network-interfaces";
-export type { OpenFile } from "./guest/linux/open-file";
-export type { GuestSocket } from "./guest/linux/socket";
-export type { SocketFacts } from "./guest/linux/socket-facts";
-export type { SystemCall, SystemCallParameter } from "./guest/linux/system-call";
-export type { GuestStruct, StructName, StructOf } from "./guest/linux/struct-view";
-export type { TaskFacts } from "./guest/linux/task-reader";
+export { AttachError, type AttachRefusal, type AttachStep } from "./systems/linux/attach/attach-error";
+export { KernelDataError } from "./systems/linux/structs/kernel-data-error";
+export type { Credentials } from "./systems/linux/processes/credentials";
+export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "./systems/linux/guest-diagnosis";
+export type { GuestModule } from "./systems/linux/modules/guest-module";
+export type { ModuleSymbol } from "./systems/linux/guest-symbols";
+export type { LogRecord } from "./systems/linux/system/kernel-log";
+export type { LinuxGuest } from "./systems/linux/linux-guest";
+export type { LinuxKernel } from "./systems/linux/structs/linux-kernel";
+export type { LinuxProcess } from "./systems/linux/linux-process";
+export type { Mapping } from "./systems/linux/processes/memory-map";
+export { MissingSymbolError } from "./systems/linux/structs/missing-symbol-error";
+export type { Mount } from "./systems/linux/files/mount";
+export type { NetworkNeighbour } from "./systems/linux/network/neighbours";
+export type { NetworkAddress, NetworkInterface } from "./systems/linux/network/network-interfaces";
+export type { OpenFile } from "./systems/linux/files/open-file";
+export type { GuestSocket } from "./systems/linux/network/socket";
+export type { SocketFacts } from "./systems/linux/network/socket-facts";
+export type { SystemCall, SystemCallParameter } from "./systems/linux/system/system-call";
+export type { GuestStruct, StructName, StructOf } from "./systems/linux/structs/struct-view";
+export type { TaskFacts } from "./systems/linux/processes/task-reader";
 export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "./guest/images/dump-memory";
 export { openImage, type OpenedImage, type OpenImageOptions } from "./guest/images/open-image";
-export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./guest/machine";
-export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./guest/memory";
-export { MemoryError } from "./guest/memory-error";
+export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./machine/state/machine";
+export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./machine/state/memory";
+export { MemoryError } from "./machine/state/memory-error";
 export {
   getModuleList,
   getOsBits,
@@ -83,23 +83,23 @@ export {
   isMonitoredProcess,
   startMonitoringProcess,
   stopMonitoringProcess,
-} from "./guest/processes";
+} from "./machine/state/processes";
 export { type ProcessSearch, type ProcessSearchOptions, searchProcess } from "./guest/search-process";
 export type { SystemCallEntry } from "./guest/system-call-entry";
 export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
-export { AddressError } from "./memory/address-error";
-export { ImageError } from "./memory/images/image-error";
-export type { ImageFormat } from "./memory/images/image-layout";
-export { callWithin } from "./memory/search/cut-off";
-export { BytePattern } from "./memory/search/byte-pattern";
-export type { PageRun } from "./memory/resident-pages";
-export type { SearchPattern } from "./memory/search/search-pattern";
-export { compileExpression, TextPattern } from "./memory/search/text-pattern";
-export { BtfError } from "./symbols/btf-error";
-export type { GuestSymbol, SymbolTable } from "./symbols/symbol-table";
-export type { TypeSource } from "./symbols/type-source";
-export type * from "./symbols/guest-type";
-export { MissingTypeError } from "./symbols/missing-type-error";
+export { AddressError } from "./systems/memory/address-error";
+export { ImageError } from "./systems/memory/images/image-error";
+export type { ImageFormat } from "./systems/memory/images/image-layout";
+export { callWithin } from "./systems/memory/search/cut-off";
+export { BytePattern } from "./systems/memory/search/byte-pattern";
+export type { PageRun } from "./systems/memory/resident-pages";
+export type { SearchPattern } from "./systems/memory/search/search-pattern";
+export { compileExpression, TextPattern } from "./systems/memory/search/text-pattern";
+export { BtfError } from "./systems/symbols/btf-error";
+export type { GuestSymbol, SymbolTable } from "./systems/symbols/symbol-table";
+export type { TypeSource } from "./systems/symbols/type-source";
+export type * from "./systems/symbols/guest-type";
+export { MissingTypeError } from "./systems/symbols/missing-type-error";
 export { type Hot, hot } from "./scripts/hot-data";
 export {
   type CustomCommand,
@@ -123,8 +123,8 @@ export { UsageShown } from "./investigation/usage-shown";
 export { z } from "zod";
 export { config } from "./config/schema/settings";
 export type { SettingsOf, SettingsSchema } from "./config/schema/setting";
-export { CuckooMachinery } from "./machinery/cuckoo-machinery";
-export { LibVirtMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
+export { CuckooMachinery } from "./lab/machinery/cuckoo-machinery";
+export { LibVirtMachinery } from "./lab/machinery/drivers/libvirt/libvirt-machinery";
 export {
   CuckooMachineError,
   MachineNotFoundError,
@@ -135,19 +135,19 @@ export {
   MachineStateReachedError,
   MachineUnexpectedStateError,
   NotSupportedError,
-} from "./machinery/errors";
-export { Machinery, type MachineryCapabilities } from "./machinery/machinery";
-export type { MachineryContext } from "./machinery/machinery-context";
-export type { Machine, MachineFacts } from "./machinery/records/machine";
-export type { MachineState, MachineStatus } from "./machinery/records/machine-state";
-export type { RunEvent } from "./shell/run-feed";
-export { startShell } from "./shell/start-shell";
+} from "./lab/machinery/errors";
+export { Machinery, type MachineryCapabilities } from "./lab/machinery/machinery";
+export type { MachineryContext } from "./lab/machinery/machinery-context";
+export type { Machine, MachineFacts } from "./lab/machinery/records/machine";
+export type { MachineState, MachineStatus } from "./lab/machinery/records/machine-state";
+export type { RunEvent } from "./shell/line/run-feed";
+export { startShell } from "./shell/line/start-shell";
 export { ScriptError } from "./scripts/script-error";
-export { volatility } from "./volatility/volatility-api";
-export type { VolatilityOptions, VolatilityResult } from "./volatility/volatility";
-export { VolatilityError, type VolatilityFailure } from "./volatility/volatility-error";
-export type { VolatilityPlugin } from "./volatility/volatility-program";
-export type { VolatilityRow, VolatilityValue } from "./volatility/volatility-rows";
-export { getBlockCount, setBlockCounting } from "./callbacks/block-counter";
+export { volatility } from "./guest/volatility/volatility-api";
+export type { VolatilityOptions, VolatilityResult } from "./guest/volatility/volatility";
+export { VolatilityError, type VolatilityFailure } from "./guest/volatility/volatility-error";
+export type { VolatilityPlugin } from "./guest/volatility/volatility-program";
+export type { VolatilityRow, VolatilityValue } from "./guest/volatility/volatility-rows";
+export { getBlockCount, setBlockCounting } from "./machine/callbacks/block-counter";
 
 provideGuestEvents();

@@ -2,8 +2,8 @@
 
 import { join } from "node:path";
 import * as rebox from "../../src/index";
-import { ControlClient } from "../../src/shell/control-client";
-import { ControlServer } from "../../src/shell/control-server";
+import { ControlClient } from "../../src/shell/line/control-client";
+import { ControlServer } from "../../src/shell/line/control-server";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { getVolatilityProgram } from "../../src/volatility/volatility-program";
+import { getVolatilityProgram } from "../../src/guest/volatility/volatility-program";
 import { getGuestArguments } from "../guest-arguments";
 import { startInside } from "../guest-process";
 import type { VolatilityReport } from "../inside/volatility";

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { lendNames, nameModule, unregisterModule } from "../callbacks/callback-registry";
-import { runCommandLine } from "../commands/run-command-line";
+import { lendNames, nameModule, unregisterModule } from "../machine/callbacks/callback-registry";
+import { runCommandLine } from "../shell/commands/run-command-line";
 import { useProfile, watchAttaching } from "../guest/guest";
 import * as rebox from "../index";
-import { MonitorService } from "../monitor/monitor-service";
+import { MonitorService } from "../shell/monitor/monitor-service";
 import { ExitStatus } from "./exit-status";
 import { runProgram } from "./program";
 import { getProjectFolder } from "./project-folder";

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config-error";
-import { MachineryManagerError } from "../machinery/errors";
+import { MachineryManagerError } from "../lab/machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
 import { createAnalysesCommand } from "./analyze/analyses-command";
 import { createAnalyzeCommand } from "./analyze/analyze-command";

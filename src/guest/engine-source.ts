@@ -1,6 +1,6 @@
-import { Engine } from "../engine/engine";
-import type { CpuFacts, GuestSource, RamRegion } from "../memory/guest-source";
-import { getCpus } from "./cpu";
+import { Engine } from "../machine/engine/engine";
+import type { CpuFacts, GuestSource, RamRegion } from "../systems/memory/guest-source";
+import { getCpus } from "../machine/state/cpu";
 
 /** The running machine as a source of memory and registers. */
 export class EngineSource implements GuestSource {

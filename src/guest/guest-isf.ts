@@ -1,8 +1,8 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { findProjectFolder, readReboxVersion } from "../engine/project-folder";
+import { findProjectFolder, readReboxVersion } from "../machine/engine/project-folder";
 import { getGuest } from "./guest";
-import type { LinuxGuest } from "./linux/linux-guest";
-import { writeKernelIsf } from "./linux/kernel-isf";
+import type { LinuxGuest } from "../systems/linux/linux-guest";
+import { writeKernelIsf } from "../systems/linux/kernel-isf";
 
 /**
  * Writes a symbol file for Volatility 3 (ISF) of the kernel that the guest runs: its types and symbols, and the types of the

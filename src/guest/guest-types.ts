@@ -1,5 +1,5 @@
 import { renameSync, writeFileSync } from "node:fs";
-import { declareTypes } from "../symbols/type-declarations";
+import { declareTypes } from "../systems/symbols/type-declarations";
 import { getGuest } from "./guest";
 
 /**

@@ -1,15 +1,15 @@
-import type { CpuFacts } from "../memory/guest-source";
-import { checkProfile, findProfile, readProfile } from "../symbols/profile-store";
-import { type Cpu, getCpus } from "./cpu";
+import type { CpuFacts } from "../systems/memory/guest-source";
+import { checkProfile, findProfile, readProfile } from "../systems/symbols/profile-store";
+import { type Cpu, getCpus } from "../machine/state/cpu";
 import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
 import { attachImage } from "./images/attach-image";
-import type { ProfileFinder } from "./linux/attach";
-import { AttachError, type AttachRefusal } from "./linux/attach-error";
-import { attachGuest } from "./linux/attach-guest";
-import { diagnoseLinux, type GuestDiagnosis } from "./linux/guest-diagnosis";
-import type { LinuxGuest } from "./linux/linux-guest";
-import { findStillMachine, hasMachine, type StillMachine } from "./machine-access";
+import type { ProfileFinder } from "../systems/linux/attach/attach";
+import { AttachError, type AttachRefusal } from "../systems/linux/attach/attach-error";
+import { attachGuest } from "../systems/linux/attach-guest";
+import { diagnoseLinux, type GuestDiagnosis } from "../systems/linux/guest-diagnosis";
+import type { LinuxGuest } from "../systems/linux/linux-guest";
+import { findStillMachine, hasMachine, type StillMachine } from "../machine/state/machine-access";
 
 interface Attached {
   readonly guest: LinuxGuest;

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { KernelMemory } from "./linux/kernel-facts";
+import type { KernelMemory } from "../systems/linux/attach/kernel-facts";
 
 const LARGEST = 1 << 20;
 const MOST_FILES = 8;

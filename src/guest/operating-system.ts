@@ -1,7 +1,7 @@
 import { getGuest } from "./guest";
-import type { GuestModule } from "./linux/guest-module";
-import type { ModuleSymbol } from "./linux/guest-symbols";
-import type { LinuxProcess } from "./linux/linux-process";
+import type { GuestModule } from "../systems/linux/modules/guest-module";
+import type { ModuleSymbol } from "../systems/linux/guest-symbols";
+import type { LinuxProcess } from "../systems/linux/linux-process";
 
 /**
  * Lists the guest's processes, kernel threads included.

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { loadAddon } from "../engine/load-addon";
-import { callWithin, CutOffError } from "../memory/search/cut-off";
-import type { AddressRange, MemorySearch, MemorySearchOptions } from "../memory/search/memory-search";
-import type { SearchPattern } from "../memory/search/search-pattern";
-import type { LinuxProcess } from "./linux/linux-process";
+import { loadAddon } from "../machine/engine/load-addon";
+import { callWithin, CutOffError } from "../systems/memory/search/cut-off";
+import type { AddressRange, MemorySearch, MemorySearchOptions } from "../systems/memory/search/memory-search";
+import type { SearchPattern } from "../systems/memory/search/search-pattern";
+import type { LinuxProcess } from "../systems/linux/linux-process";
 
 /** About as long as the guest runs in between. */
 const SLICE_MS = 5;

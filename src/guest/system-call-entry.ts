@@ -1,4 +1,4 @@
-import type { RegisterName } from "./cpu";
+import type { RegisterName } from "../machine/state/cpu";
 
 /** Where programs enter the kernel with a system call, and where its number and arguments are then. */
 export interface SystemCallEntry {

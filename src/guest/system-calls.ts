@@ -1,8 +1,8 @@
-import { type Cpu, getCpus, type RegisterName } from "./cpu";
+import { type Cpu, getCpus, type RegisterName } from "../machine/state/cpu";
 import { getGuest } from "./guest";
-import type { LinuxKernel } from "./linux/linux-kernel";
-import type { SystemCall } from "./linux/system-call";
-import { listSystemCalls } from "./linux/system-call-list";
+import type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
+import type { SystemCall } from "../systems/linux/system/system-call";
+import { listSystemCalls } from "../systems/linux/system/system-call-list";
 import type { SystemCallEntry } from "./system-call-entry";
 
 const WIDE: readonly RegisterName[] = ["RDI", "RSI", "RDX", "R10", "R8", "R9"];

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Engine } from "../engine/engine";
+import { Engine } from "../machine/engine/engine";
 import { getGuest } from "../guest/guest";
-import { withGuestPaused } from "../guest/guest-pause";
-import type { LinuxGuest } from "../guest/linux/linux-guest";
-import { findStillMachine } from "../guest/machine-access";
+import { withGuestPaused } from "../machine/state/guest-pause";
+import type { LinuxGuest } from "../systems/linux/linux-guest";
+import { findStillMachine } from "../machine/state/machine-access";
 import type { InvestigationContext, Vantage } from "./investigation-context";
 
 /** How long work may go on before others have their turn, in milliseconds: as long as a slice of the guest. */

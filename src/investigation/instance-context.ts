@@ -1,5 +1,5 @@
-import { CallbackManager } from "../callbacks/callback-manager";
-import type { ModuleOwner } from "../ownership/module-owner";
+import { CallbackManager } from "../machine/callbacks/callback-manager";
+import type { ModuleOwner } from "../machine/ownership/module-owner";
 import { type ContextListener, GuestContext } from "./guest-context";
 import type { PersistentContext } from "./investigation-context";
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, parse, resolve } from "node:path";
 import { findNearestName } from "../config/nearest-name";
-import type { ModuleOwner } from "../ownership/module-owner";
+import type { ModuleOwner } from "../machine/ownership/module-owner";
 import { loadTrustedFile } from "../scripts/trusted-file";
 import { describeFailure } from "./describe-failure";
 import { getProcessModules, InvestigationRegistry, type RegisteredModule } from "./investigation-registry";

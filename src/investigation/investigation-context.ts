@@ -1,5 +1,5 @@
-import type { CallbackManager } from "../callbacks/callback-manager";
-import type { LinuxGuest } from "../guest/linux/linux-guest";
+import type { CallbackManager } from "../machine/callbacks/callback-manager";
+import type { LinuxGuest } from "../systems/linux/linux-guest";
 
 /** What is looked at: the guest of a living engine, a memory image, or nothing but this host. */
 export type Vantage = "engine" | "image" | "host";

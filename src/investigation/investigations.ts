@@ -1,4 +1,4 @@
-import { findProjectFolder } from "../engine/project-folder";
+import { findProjectFolder } from "../machine/engine/project-folder";
 import { InvestigationCatalog } from "./investigation-catalog";
 import type { OperationHost } from "./run-operation";
 import { PersistentHost, type PersistentHostOptions } from "./persistent-host";

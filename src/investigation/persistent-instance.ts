@@ -1,4 +1,4 @@
-import { ModuleOwner } from "../ownership/module-owner";
+import { ModuleOwner } from "../machine/ownership/module-owner";
 import { callWithLimit } from "../scripts/call-with-limit";
 import { waitAtMost } from "../scripts/time-limit";
 import { describeFailure } from "./describe-failure";

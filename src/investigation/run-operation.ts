@@ -1,4 +1,4 @@
-import { ModuleOwner } from "../ownership/module-owner";
+import { ModuleOwner } from "../machine/ownership/module-owner";
 import { UsageShown } from "./usage-shown";
 import { describeFailure } from "./describe-failure";
 import { GuestContext } from "./guest-context";

@@ -1,5 +1,5 @@
 import type { InvestigationContext, Vantage } from "./investigation-context";
-import type { LinuxGuest } from "../guest/linux/linux-guest";
+import type { LinuxGuest } from "../systems/linux/linux-guest";
 
 /** A context whose signal has one more reason: a stop message that the run itself has read. */
 export class StoppableContext implements InvestigationContext {

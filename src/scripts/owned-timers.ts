@@ -1,4 +1,4 @@
-import type { ModuleOwner, Owned } from "../ownership/module-owner";
+import type { ModuleOwner, Owned } from "../machine/ownership/module-owner";
 
 /** The timer functions that a script sees as its globals. */
 export interface OwnedTimers {

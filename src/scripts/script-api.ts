@@ -1,6 +1,6 @@
-import type { BP } from "../breakpoints/breakpoint";
-import type { BreakpointOptions } from "../breakpoints/breakpoint-types";
-import type { ModuleOwner, Owned } from "../ownership/module-owner";
+import type { BP } from "../guest/breakpoints/breakpoint";
+import type { BreakpointOptions } from "../guest/breakpoints/breakpoint-types";
+import type { ModuleOwner, Owned } from "../machine/ownership/module-owner";
 import type { Hot } from "./hot-data";
 
 interface MonitoringFunctions {

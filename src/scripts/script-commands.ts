@@ -1,4 +1,4 @@
-import type { ModuleOwner } from "../ownership/module-owner";
+import type { ModuleOwner } from "../machine/ownership/module-owner";
 import { ScriptError } from "./script-error";
 
 /** A command that a script defines by exporting do_<name>. */

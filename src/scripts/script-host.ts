@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { setModuleOwner } from "../ownership/module-owners";
+import { setModuleOwner } from "../machine/ownership/module-owners";
 import type { LoadedScript } from "./loaded-script";
 import { OperationQueue } from "./operation-queue";
 import { type ScriptCommand, ScriptCommands } from "./script-commands";

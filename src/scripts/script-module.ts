@@ -1,7 +1,7 @@
 import { createRequire, Module } from "node:module";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { ModuleOwner } from "../ownership/module-owner";
+import type { ModuleOwner } from "../machine/ownership/module-owner";
 import { callWithLimit } from "./call-with-limit";
 import type { Hot } from "./hot-data";
 import { createOwnedTimers } from "./owned-timers";

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import type { ScriptPermissions } from "../config/script-permissions";
-import { ModuleOwner } from "../ownership/module-owner";
+import { ModuleOwner } from "../machine/ownership/module-owner";
 import { TimeLimitError } from "./call-with-limit";
 import { findDocumentation } from "./command-help";
 import type { Hot } from "./hot-data";

@@ -1,4 +1,4 @@
-import { findRealmRoot, isOwnError } from "../engine/realm-root";
+import { findRealmRoot, isOwnError } from "../machine/engine/realm-root";
 import type { LoadedScript } from "./loaded-script";
 import { findRequirementCycle, type PendingScript } from "./pending-script";
 import { ScriptError } from "./script-error";

@@ -1,4 +1,4 @@
-import { ModuleOwner } from "../ownership/module-owner";
+import { ModuleOwner } from "../machine/ownership/module-owner";
 import { createScriptApi } from "./script-api";
 import { bundleScript } from "./script-bundle";
 import { ScriptModule } from "./script-module";

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { AnalysisDatabase, type AnalysisRequest } from "../../src/analysis/analysis-database";
+import { AnalysisDatabase, type AnalysisRequest } from "../../src/lab/analysis/analysis-database";
 
 const MODULE = join(__dirname, "../../src/analysis/analysis-database.js");
 const REQUEST: AnalysisRequest = {

@@ -3,12 +3,12 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { type AnalysisRecord, readRecord, writeRecord } from "../../src/analysis/analysis-record";
-import { appendEvent, EVENTS_FILE, readEvents } from "../../src/analysis/event-log";
-import { markup } from "../../src/analysis/report/markup";
-import { buildProcessTree } from "../../src/analysis/report/process-tree";
-import { gatherReport, TIMELINE_LIMIT } from "../../src/analysis/report/report";
-import { renderReportPage } from "../../src/analysis/report/report-page";
+import { type AnalysisRecord, readRecord, writeRecord } from "../../src/lab/analysis/analysis-record";
+import { appendEvent, EVENTS_FILE, readEvents } from "../../src/lab/analysis/event-log";
+import { markup } from "../../src/lab/analysis/report/markup";
+import { buildProcessTree } from "../../src/lab/analysis/report/process-tree";
+import { gatherReport, TIMELINE_LIMIT } from "../../src/lab/analysis/report/report";
+import { renderReportPage } from "../../src/lab/analysis/report/report-page";
 
 const START = "2026-01-02T03:04:05.000Z";
 

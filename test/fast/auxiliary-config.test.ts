@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { checkAuxiliary } from "../../src/auxiliary/check-auxiliary";
-import { initAuxiliary } from "../../src/auxiliary/init-auxiliary";
+import { checkAuxiliary } from "../../src/lab/auxiliary/check-auxiliary";
+import { initAuxiliary } from "../../src/lab/auxiliary/init-auxiliary";
 import * as rebox from "../../src/index";
 import { AuxiliaryFolder } from "../lab/auxiliary-folder";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import type { GuestHandle } from "../../src/auxiliary/auxiliary-run";
+import type { GuestHandle } from "../../src/lab/auxiliary/auxiliary-run";
 import { AuxiliaryFolder } from "../lab/auxiliary-folder";
 
 const MODULE = resolve(__dirname, "../../../../modules/auxiliary/investigations.ts");

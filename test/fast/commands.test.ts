@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseBytes } from "../../src/commands/byte-pattern";
-import { CommandError } from "../../src/commands/command-error";
-import { CommandInput } from "../../src/commands/command-input";
-import { CommandSession } from "../../src/commands/command-session";
-import { listCommandGroups, listCommandNames } from "../../src/commands/command-table";
-import { Disassembler } from "../../src/commands/disassembler";
-import { evaluate, type NameSource } from "../../src/commands/expression";
-import { getSize, parsePlace, parseRange } from "../../src/commands/memory-place";
-import { renderJson } from "../../src/commands/render-json";
-import { renderText } from "../../src/commands/render-text";
-import { runCommandLine } from "../../src/commands/run-command-line";
+import { parseBytes } from "../../src/shell/commands/byte-pattern";
+import { CommandError } from "../../src/shell/commands/command-error";
+import { CommandInput } from "../../src/shell/commands/command-input";
+import { CommandSession } from "../../src/shell/commands/command-session";
+import { listCommandGroups, listCommandNames } from "../../src/shell/commands/command-table";
+import { Disassembler } from "../../src/guest/unwinding/disassembler";
+import { evaluate, type NameSource } from "../../src/shell/commands/expression";
+import { getSize, parsePlace, parseRange } from "../../src/shell/commands/memory-place";
+import { renderJson } from "../../src/shell/commands/render-json";
+import { renderText } from "../../src/shell/commands/render-text";
+import { runCommandLine } from "../../src/shell/commands/run-command-line";
 
 const NAMES: NameSource = {
   findRegister: (name) => ({ RIP: 0x1000n, RAX: 5n, LSTAR: 7n })[name],

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { FileSearch, type FileSearchQuery } from "../../src/disks/search/file-search";
-import { printMode, printTime } from "../../src/disks/search/go-text";
-import { searchFiles } from "../../src/disks/search/search-files";
+import { FileSearch, type FileSearchQuery } from "../../src/guest/disks/search/file-search";
+import { printMode, printTime } from "../../src/guest/disks/search/go-text";
+import { searchFiles } from "../../src/guest/disks/search/search-files";
 import { type MemoryFile, MemoryFiles } from "./memory-files";
 
 const NOW_NS = 1_700_000_000_000_000_000n;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readElfCore, writeElfCore } from "../../src/memory/images/elf-core";
-import { ImageError } from "../../src/memory/images/image-error";
-import type { FileBytes } from "../../src/memory/images/image-layout";
-import { makeLimeHeader } from "../../src/memory/images/lime-image";
-import { readImageLayout } from "../../src/memory/images/read-image-layout";
-import type { SavedCpu } from "../../src/memory/images/saved-cpu";
+import { readElfCore, writeElfCore } from "../../src/systems/memory/images/elf-core";
+import { ImageError } from "../../src/systems/memory/images/image-error";
+import type { FileBytes } from "../../src/systems/memory/images/image-layout";
+import { makeLimeHeader } from "../../src/systems/memory/images/lime-image";
+import { readImageLayout } from "../../src/systems/memory/images/read-image-layout";
+import type { SavedCpu } from "../../src/systems/memory/images/saved-cpu";
 
 const MIB = 0x100000;
 

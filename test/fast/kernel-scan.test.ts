@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { scanForKernel } from "../../src/guest/linux/kernel-scan";
-import { MemoryImage } from "../../src/memory/memory-image";
-import { Ram } from "../../src/memory/ram";
+import { scanForKernel } from "../../src/systems/linux/attach/kernel-scan";
+import { MemoryImage } from "../../src/systems/memory/memory-image";
+import { Ram } from "../../src/systems/memory/ram";
 
 const PAGE = 0x1000;
 const SIZE = 0x4000000;

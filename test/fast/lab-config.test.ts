@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { chmodSync, readdirSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
 import * as rebox from "../../src/index";
-import { readMachineryConfig } from "../../src/machinery/config/read-machinery-config";
-import { listUsable } from "../../src/machinery/config/find-duplicates";
-import { checkLab } from "../../src/machinery/lab/check-lab";
-import { findMachineries } from "../../src/machinery/lab/find-machineries";
-import { initLab } from "../../src/machinery/lab/init-lab";
-import { renderIniTemplate, renderYamlTemplate } from "../../src/machinery/config/template";
-import type { MachineFacts } from "../../src/machinery/records/machine";
+import { readMachineryConfig } from "../../src/lab/machinery/config/read-machinery-config";
+import { listUsable } from "../../src/lab/machinery/config/find-duplicates";
+import { checkLab } from "../../src/lab/machinery/lab/check-lab";
+import { findMachineries } from "../../src/lab/machinery/lab/find-machineries";
+import { initLab } from "../../src/lab/machinery/lab/init-lab";
+import { renderIniTemplate, renderYamlTemplate } from "../../src/lab/machinery/config/template";
+import type { MachineFacts } from "../../src/lab/machinery/records/machine";
 import { type FolderLab, MODULE, withFolder } from "./lab-folder";
 
 /** The example of Cuckoo's documentation, as it stands there. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attachLinux } from "../../src/guest/linux/attach";
-import { AttachError } from "../../src/guest/linux/attach-error";
-import type { CpuFacts } from "../../src/memory/guest-source";
-import { MemoryImage } from "../../src/memory/memory-image";
+import { attachLinux } from "../../src/systems/linux/attach/attach";
+import { AttachError } from "../../src/systems/linux/attach/attach-error";
+import type { CpuFacts } from "../../src/systems/memory/guest-source";
+import { MemoryImage } from "../../src/systems/memory/memory-image";
 
 const RAM_SIZE = 0x1000000;
 const TABLES = 0x1000;

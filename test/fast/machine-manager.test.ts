@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
-import { CuckooMachineError, MachineryError } from "../../src/machinery/errors";
-import { Machinery } from "../../src/machinery/machinery";
-import { MachineManager } from "../../src/machinery/manager/machine-manager";
-import { Machine } from "../../src/machinery/records/machine";
-import { MachineList } from "../../src/machinery/records/machine-list";
-import type { MachineState } from "../../src/machinery/records/machine-state";
+import { CuckooMachineError, MachineryError } from "../../src/lab/machinery/errors";
+import { Machinery } from "../../src/lab/machinery/machinery";
+import { MachineManager } from "../../src/lab/machinery/manager/machine-manager";
+import { Machine } from "../../src/lab/machinery/records/machine";
+import { MachineList } from "../../src/lab/machinery/records/machine-list";
+import type { MachineState } from "../../src/lab/machinery/records/machine-state";
 import { makeFacts, makeManager } from "./memory-machinery";
 
 /** The least that a machinery has to have. */

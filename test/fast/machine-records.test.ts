@@ -3,11 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { MachineDoesNotExistError, MachineUnserviceableError } from "../../src/machinery/errors";
-import { takeLock } from "../../src/machinery/lab/process-lock";
-import { Machine, type MachineFacts } from "../../src/machinery/records/machine";
-import { restoreMachine, saveMachine } from "../../src/machinery/records/machine-file";
-import { MachineList } from "../../src/machinery/records/machine-list";
+import { MachineDoesNotExistError, MachineUnserviceableError } from "../../src/lab/machinery/errors";
+import { takeLock } from "../../src/lab/machinery/lab/process-lock";
+import { Machine, type MachineFacts } from "../../src/lab/machinery/records/machine";
+import { restoreMachine, saveMachine } from "../../src/lab/machinery/records/machine-file";
+import { MachineList } from "../../src/lab/machinery/records/machine-list";
 import { makeFacts } from "./memory-machinery";
 
 function list(machines: Readonly<Record<string, Partial<MachineFacts>>>, mostLocked = 0): MachineList {

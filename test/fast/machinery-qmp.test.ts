@@ -4,15 +4,15 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { getMemoryFormat, quoteForShell } from "../../src/machinery/drivers/qemu/memory-snapshot";
-import type { QmpCommandError } from "../../src/machinery/drivers/qemu/qmp-client";
-import { QmpClient } from "../../src/machinery/drivers/qemu/qmp-client";
-import { withSocketPath } from "../../src/machinery/drivers/qemu/socket-path";
+import { getMemoryFormat, quoteForShell } from "../../src/lab/machinery/drivers/qemu/memory-snapshot";
+import type { QmpCommandError } from "../../src/lab/machinery/drivers/qemu/qmp-client";
+import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
+import { withSocketPath } from "../../src/lab/machinery/drivers/qemu/socket-path";
 import {
   checkStartArguments,
   fillPlaceholders,
   readMachineInfo,
-} from "../../src/machinery/drivers/qemu/start-arguments";
+} from "../../src/lab/machinery/drivers/qemu/start-arguments";
 
 const SIGNAL = new AbortController().signal;
 const GREETING = '{"QMP": {"version": {}, "capabilities": []}}\r\n';

@@ -1,6 +1,6 @@
-import { DiskError } from "../../src/disks/disk-error";
-import type { GuestPlace } from "../../src/disks/guest-files";
-import type { SearchableFiles } from "../../src/disks/search/read-content";
+import { DiskError } from "../../src/guest/disks/disk-error";
+import type { GuestPlace } from "../../src/guest/disks/guest-files";
+import type { SearchableFiles } from "../../src/guest/disks/search/read-content";
 
 /** A file's content, a directory's entries, where a link leads, or why something cannot be read. */
 export type MemoryFile =

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Machinery } from "../../src/machinery/machinery";
-import { MachineManager, type ManagerOptions } from "../../src/machinery/manager/machine-manager";
-import { Machine, type MachineFacts } from "../../src/machinery/records/machine";
-import { MachineList } from "../../src/machinery/records/machine-list";
-import type { MachineState } from "../../src/machinery/records/machine-state";
-import { MachineStateReachedError, MachineUnexpectedStateError } from "../../src/machinery/errors";
+import { Machinery } from "../../src/lab/machinery/machinery";
+import { MachineManager, type ManagerOptions } from "../../src/lab/machinery/manager/machine-manager";
+import { Machine, type MachineFacts } from "../../src/lab/machinery/records/machine";
+import { MachineList } from "../../src/lab/machinery/records/machine-list";
+import type { MachineState } from "../../src/lab/machinery/records/machine-state";
+import { MachineStateReachedError, MachineUnexpectedStateError } from "../../src/lab/machinery/errors";
 
 /** Facts of a machine, for tests. */
 export function makeFacts(name: string, own: Partial<MachineFacts> = {}): MachineFacts {

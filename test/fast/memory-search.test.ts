@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { MemoryImage } from "../../src/memory/memory-image";
-import { PageTables, type PagingMode } from "../../src/memory/page-tables";
-import { Ram } from "../../src/memory/ram";
-import { ResidentPages } from "../../src/memory/resident-pages";
-import { BytePattern } from "../../src/memory/search/byte-pattern";
-import { callWithin, CutOffError } from "../../src/memory/search/cut-off";
-import { MemorySearch } from "../../src/memory/search/memory-search";
-import { compileExpression, TextPattern } from "../../src/memory/search/text-pattern";
+import { MemoryImage } from "../../src/systems/memory/memory-image";
+import { PageTables, type PagingMode } from "../../src/systems/memory/page-tables";
+import { Ram } from "../../src/systems/memory/ram";
+import { ResidentPages } from "../../src/systems/memory/resident-pages";
+import { BytePattern } from "../../src/systems/memory/search/byte-pattern";
+import { callWithin, CutOffError } from "../../src/systems/memory/search/cut-off";
+import { MemorySearch } from "../../src/systems/memory/search/memory-search";
+import { compileExpression, TextPattern } from "../../src/systems/memory/search/text-pattern";
 
 const PAGE = 0x1000;
 const PRESENT = 0x7n;

@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { makeProfile } from "../../src/cli/profile/make-profile";
 import { UsageError } from "../../src/cli/usage-error";
-import { parseIsfProfile } from "../../src/symbols/isf";
-import { getPlace } from "../../src/symbols/member-path";
-import { ProfileError } from "../../src/symbols/profile-error";
-import { parseProfile } from "../../src/symbols/profile-file";
-import { checkProfile, findProfile, readProfile, resolveProfile } from "../../src/symbols/profile-store";
+import { parseIsfProfile } from "../../src/systems/symbols/isf";
+import { getPlace } from "../../src/systems/symbols/member-path";
+import { ProfileError } from "../../src/systems/symbols/profile-error";
+import { parseProfile } from "../../src/systems/symbols/profile-file";
+import { checkProfile, findProfile, readProfile, resolveProfile } from "../../src/systems/symbols/profile-store";
 
 const REBOX = join(__dirname, "../../src/cli/main.js");
 const BANNER = "Linux version 9.9.9-test (someone@somewhere) #1 SMP";

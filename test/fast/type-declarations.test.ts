@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CompoundType, GuestType } from "../../src/symbols/guest-type";
-import { declareTypes } from "../../src/symbols/type-declarations";
-import type { TypeSource } from "../../src/symbols/type-source";
+import type { CompoundType, GuestType } from "../../src/systems/symbols/guest-type";
+import { declareTypes } from "../../src/systems/symbols/type-declarations";
+import type { TypeSource } from "../../src/systems/symbols/type-source";
 
 const INT: GuestType = { kind: "integer", name: "int", size: 4, isSigned: true, meaning: "number" };
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { divideScreen, PANE_NAMES } from "../../src/ui/layout";
-import { renderLine } from "../../src/ui/styled-line";
-import { TerminalText } from "../../src/ui/terminal-text";
-import { renderEnd } from "../../src/ui/wrapped-text";
+import { divideScreen, PANE_NAMES } from "../../src/shell/ui/layout";
+import { renderLine } from "../../src/shell/ui/styled-line";
+import { TerminalText } from "../../src/shell/ui/terminal-text";
+import { renderEnd } from "../../src/shell/ui/wrapped-text";
 
 test("no text of the guest becomes a code of the terminal, or takes more cells than it has", () => {
   // Control characters of both sets, a surrogate pair, a wide character, a combining one, one that turns the direction.

@@ -4,10 +4,10 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { describe, test } from "node:test";
-import { parseDomainState } from "../../src/machinery/drivers/libvirt/domain-states";
-import { parseVirshVersion, supportsUri } from "../../src/machinery/drivers/libvirt/virsh-version";
-import { KvmMachinery } from "../../src/machinery/drivers/libvirt/kvm-machinery";
-import { Machine } from "../../src/machinery/records/machine";
+import { parseDomainState } from "../../src/lab/machinery/drivers/libvirt/domain-states";
+import { parseVirshVersion, supportsUri } from "../../src/lab/machinery/drivers/libvirt/virsh-version";
+import { KvmMachinery } from "../../src/lab/machinery/drivers/libvirt/kvm-machinery";
+import { Machine } from "../../src/lab/machinery/records/machine";
 import { makeFacts } from "./memory-machinery";
 
 const SIGNAL = new AbortController().signal;

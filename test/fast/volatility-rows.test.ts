@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findPlugin } from "../../src/volatility/find-plugin";
-import { parseVolatilityRows } from "../../src/volatility/volatility-rows";
+import { findPlugin } from "../../src/guest/volatility/find-plugin";
+import { parseVolatilityRows } from "../../src/guest/volatility/volatility-rows";
 
 test("whole numbers of columns of addresses are addresses with all bits of the kernel's half, and long ones keep their digits", () => {
   const text = `[{"Offset": 140737488355328, "End": 4096, "PID": 1, "Count": 18446744073709551615, "__children": []},

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { loadAddon } from "../../src/engine/load-addon";
+import { loadAddon } from "../../src/machine/engine/load-addon";
 
 /** A small generator with a seed, so that a failure can be repeated. */
 function createRandom(seed: number): (below: number) => number {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
-import type { DiagnosisStep } from "../../src/guest/linux/guest-diagnosis";
+import type { DiagnosisStep } from "../../src/systems/linux/guest-diagnosis";
 import { withBootImage } from "./boot-image";
 import { listKits } from "./guest-kits";
 import { type GuestRun, runGuest, runRebox, scriptPrelude } from "./guest-run";

@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { BlockSource } from "../../src/disks/block-source";
-import { DiskError } from "../../src/disks/disk-error";
-import { ExtVolume, ROOT_INODE } from "../../src/disks/ext/ext-volume";
-import { readPartitions } from "../../src/disks/partition-table";
-import { findVolumeType } from "../../src/disks/volume-type";
+import type { BlockSource } from "../../src/guest/disks/block-source";
+import { DiskError } from "../../src/guest/disks/disk-error";
+import { ExtVolume, ROOT_INODE } from "../../src/guest/disks/ext/ext-volume";
+import { readPartitions } from "../../src/guest/disks/partition-table";
+import { findVolumeType } from "../../src/guest/disks/volume-type";
 import { debugExt4, makeExt4, writeTree } from "./disk-image";
 
 const SECTOR = 512;

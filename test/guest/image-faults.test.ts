@@ -16,7 +16,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { transformSync } from "esbuild";
-import { ControlClient } from "../../src/shell/control-client";
+import { ControlClient } from "../../src/shell/line/control-client";
 import { runGuest, runRebox, scriptPrelude } from "./guest-run";
 import { answerLines, listPartial, readElfParts } from "./image-run";
 import { type ShellRun, withShell } from "./shell-run";

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import { GuestContext } from "../../src/investigation/guest-context";
 import { decodeResult, type InvestigationResult } from "../../src/investigation/investigation-result";
-import { KernelDataError } from "../../src/guest/linux/kernel-data-error";
+import { KernelDataError } from "../../src/systems/linux/structs/kernel-data-error";
 import { loadModule } from "./investigation-modules";
 
 const MODULES = resolve(__dirname, "../../../../modules/investigation");

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { GuestType, Member } from "../../src/symbols/guest-type";
-import { readProfile } from "../../src/symbols/profile-store";
+import type { GuestType, Member } from "../../src/systems/symbols/guest-type";
+import { readProfile } from "../../src/systems/symbols/profile-store";
 import { listKits } from "./guest-kits";
 import { runGuest, scriptPrelude } from "./guest-run";
 

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ControlClient } from "../../src/shell/control-client";
+import { ControlClient } from "../../src/shell/line/control-client";
 import { type GuestRunOptions, guestArgs, readTruth, runRebox } from "./guest-run";
 
 /** A guest under `rebox run --control`, with a shell attached. */

@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { listCommandGroups } from "../../src/commands/command-table";
-import { ControlClient } from "../../src/shell/control-client";
+import { listCommandGroups } from "../../src/shell/commands/command-table";
+import { ControlClient } from "../../src/shell/line/control-client";
 import { defaultKit } from "./guest-kits";
 import { guestArgs, runRebox } from "./guest-run";
 import { withRounds } from "./rounds-run";

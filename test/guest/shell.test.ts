@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { test } from "node:test";
-import { listCommandGroups } from "../../src/commands/command-table";
-import { ControlClient } from "../../src/shell/control-client";
+import { listCommandGroups } from "../../src/shell/commands/command-table";
+import { ControlClient } from "../../src/shell/line/control-client";
 import { type ShellRun, withShell } from "./shell-run";
 
 type Row = Record<string, string>;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { test } from "node:test";
-import { type Action, describeKeys, KEYS } from "../../src/ui/keys";
+import { type Action, describeKeys, KEYS } from "../../src/shell/ui/keys";
 import type { TmuxTerminal } from "./tmux-terminal";
 import { readTexts } from "./ui-screen-reader";
 import { UiRun } from "./ui-run";

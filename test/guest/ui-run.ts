@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ControlClient } from "../../src/shell/control-client";
+import { ControlClient } from "../../src/shell/line/control-client";
 import { defaultKit } from "./guest-kits";
 import { TmuxTerminal } from "./tmux-terminal";
 

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { environmentFolder } from "../../src/volatility/volatility-places";
+import { environmentFolder } from "../../src/guest/volatility/volatility-places";
 import { runRebox } from "./guest-run";
 import { withShell } from "./shell-run";
 import { volatilityEnvironment, whyNoVolatility } from "./volatility-run";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { environmentFolder } from "../../src/volatility/volatility-places";
+import { environmentFolder } from "../../src/guest/volatility/volatility-places";
 import type { GuestKit } from "./guest-kits";
 import { type GuestRun, runGuest, scriptPrelude } from "./guest-run";
 

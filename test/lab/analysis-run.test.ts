@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { AnalysisJournal } from "../../src/analysis/analysis-journal";
-import type { AnalysisMachines, LeasedMachine } from "../../src/analysis/analysis-machines";
-import type { AnalysisRecord } from "../../src/analysis/analysis-record";
-import { type AnalysisLimits, AnalysisRun } from "../../src/analysis/analysis-run";
-import type { AuxiliaryRun } from "../../src/auxiliary/auxiliary-run";
-import { readRecord } from "../../src/analysis/analysis-record";
+import { AnalysisJournal } from "../../src/lab/analysis/analysis-journal";
+import type { AnalysisMachines, LeasedMachine } from "../../src/lab/analysis/analysis-machines";
+import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
+import { type AnalysisLimits, AnalysisRun } from "../../src/lab/analysis/analysis-run";
+import type { AuxiliaryRun } from "../../src/lab/auxiliary/auxiliary-run";
+import { readRecord } from "../../src/lab/analysis/analysis-record";
 import { AuxiliaryFolder } from "./auxiliary-folder";
 
 let lab: AuxiliaryFolder;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
-import { findProcess } from "../../src/machinery/processes/process-identity";
+import { findProcess } from "../../src/lab/machinery/processes/process-identity";
 import { runRebox } from "../guest/guest-run";
 import {
   analyze,

@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { AuxiliaryCatalog } from "../../src/auxiliary/auxiliary-catalog";
-import { AuxiliaryConfig } from "../../src/auxiliary/auxiliary-config";
-import type { AuxiliaryMachine, AuxiliaryRun } from "../../src/auxiliary/auxiliary-run";
-import { type AuxiliaryLimits, AuxiliaryRunner } from "../../src/auxiliary/auxiliary-runner";
+import { AuxiliaryCatalog } from "../../src/lab/auxiliary/auxiliary-catalog";
+import { AuxiliaryConfig } from "../../src/lab/auxiliary/auxiliary-config";
+import type { AuxiliaryMachine, AuxiliaryRun } from "../../src/lab/auxiliary/auxiliary-run";
+import { type AuxiliaryLimits, AuxiliaryRunner } from "../../src/lab/auxiliary/auxiliary-runner";
 import * as rebox from "../../src/index";
 
 let runs = 0;

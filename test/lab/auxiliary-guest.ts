@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { AuxiliaryCatalog } from "../../src/auxiliary/auxiliary-catalog";
-import { AuxiliaryConfig } from "../../src/auxiliary/auxiliary-config";
-import type { AuxiliaryMachine, GuestHandle } from "../../src/auxiliary/auxiliary-run";
-import { AuxiliaryRunner } from "../../src/auxiliary/auxiliary-runner";
-import type { AuxiliaryStatus } from "../../src/auxiliary/auxiliary-status";
-import { appendEvent } from "../../src/analysis/event-log";
-import type { AnalysisEvent } from "../../src/analysis/analysis-event";
-import { readEvents } from "../../src/analysis/event-log";
+import { AuxiliaryCatalog } from "../../src/lab/auxiliary/auxiliary-catalog";
+import { AuxiliaryConfig } from "../../src/lab/auxiliary/auxiliary-config";
+import type { AuxiliaryMachine, GuestHandle } from "../../src/lab/auxiliary/auxiliary-run";
+import { AuxiliaryRunner } from "../../src/lab/auxiliary/auxiliary-runner";
+import type { AuxiliaryStatus } from "../../src/lab/auxiliary/auxiliary-status";
+import { appendEvent } from "../../src/lab/analysis/event-log";
+import type { AnalysisEvent } from "../../src/lab/analysis/analysis-event";
+import { readEvents } from "../../src/lab/analysis/event-log";
 import * as rebox from "../../src/index";
 import type { TestLab } from "./lab-run";
 

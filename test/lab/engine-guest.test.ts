@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RunEvent } from "../../src/shell/run-feed";
-import type { EngineGuest } from "../../src/analysis/engine-guest";
+import type { RunEvent } from "../../src/shell/line/run-feed";
+import type { EngineGuest } from "../../src/lab/analysis/engine-guest";
 import { withGuest } from "./guest-machine";
 import { untilTrue } from "./lab-run";
 

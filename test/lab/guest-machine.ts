@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { EngineGuest } from "../../src/analysis/engine-guest";
-import type { ReboxMachinery } from "../../src/machinery/drivers/rebox/rebox-machinery";
-import type { MachineManager } from "../../src/machinery/manager/machine-manager";
+import { EngineGuest } from "../../src/lab/analysis/engine-guest";
+import type { ReboxMachinery } from "../../src/lab/machinery/drivers/rebox/rebox-machinery";
+import type { MachineManager } from "../../src/lab/machinery/manager/machine-manager";
 import { defaultKit } from "../guest/guest-kits";
 import { type TestLab, withTestLab } from "./lab-run";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EngineGuest } from "../../src/analysis/engine-guest";
-import type { ReboxMachinery } from "../../src/machinery/drivers/rebox/rebox-machinery";
+import { EngineGuest } from "../../src/lab/analysis/engine-guest";
+import type { ReboxMachinery } from "../../src/lab/machinery/drivers/rebox/rebox-machinery";
 import { makeBootDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "./lab-run";
 import { startModules, stopModules } from "./auxiliary-guest";
 import { withGuest } from "./guest-machine";

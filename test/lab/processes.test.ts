@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildProcessTree, type ProcessNode } from "../../src/analysis/report/process-tree";
+import { buildProcessTree, type ProcessNode } from "../../src/lab/analysis/report/process-tree";
 import { startModules, stopModules } from "./auxiliary-guest";
 import { withGuest, withGuests } from "./guest-machine";
 

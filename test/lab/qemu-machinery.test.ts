@@ -3,11 +3,11 @@ import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, test } from "node:test";
-import { QmpClient } from "../../src/machinery/drivers/qemu/qmp-client";
-import { RUN_STATES } from "../../src/machinery/drivers/qemu/run-states";
-import { parseVersion } from "../../src/machinery/drivers/qemu/qmp-machinery";
-import { MACHINE_STATES } from "../../src/machinery/records/machine-state";
-import { findProcess } from "../../src/machinery/processes/process-identity";
+import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
+import { RUN_STATES } from "../../src/lab/machinery/drivers/qemu/run-states";
+import { parseVersion } from "../../src/lab/machinery/drivers/qemu/qmp-machinery";
+import { MACHINE_STATES } from "../../src/lab/machinery/records/machine-state";
+import { findProcess } from "../../src/lab/machinery/processes/process-identity";
 import {
   findUnmapped,
   hashFile,

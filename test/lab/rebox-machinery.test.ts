@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { QmpClient } from "../../src/machinery/drivers/qemu/qmp-client";
-import type { ReboxMachinery } from "../../src/machinery/drivers/rebox/rebox-machinery";
-import { findProcess } from "../../src/machinery/processes/process-identity";
+import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
+import type { ReboxMachinery } from "../../src/lab/machinery/drivers/rebox/rebox-machinery";
+import { findProcess } from "../../src/lab/machinery/processes/process-identity";
 import { defaultKit } from "../guest/guest-kits";
 import { findUnmapped, makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "./lab-run";
 

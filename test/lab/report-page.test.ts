@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { test } from "node:test";
-import type { AnalysisRecord } from "../../src/analysis/analysis-record";
-import { writeReport } from "../../src/analysis/write-report";
+import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
+import { writeReport } from "../../src/lab/analysis/write-report";
 import { type GuestAnalysis, startModules, stopModules } from "./auxiliary-guest";
 import { NEEDS_BROWSER, withPage } from "./browser";
 import { withGuest } from "./guest-machine";

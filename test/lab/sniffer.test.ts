@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import type { AuxiliaryMachine, AuxiliaryRun } from "../../src/auxiliary/auxiliary-run";
+import type { AuxiliaryMachine, AuxiliaryRun } from "../../src/lab/auxiliary/auxiliary-run";
 import { AuxiliaryFolder } from "./auxiliary-folder";
 
 const SNIFFER = resolve(__dirname, "../../../../modules/auxiliary/sniffer.ts");

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import type { AnalysisDatabase, AnalysisEntry } from "../../analysis/analysis-database";
-import { getAnalysisFolder, getDatabaseFile, openDatabase } from "../../analysis/analysis-places";
-import { endLostAnalyses } from "../../analysis/end-abandoned";
+import type { AnalysisDatabase, AnalysisEntry } from "../../lab/analysis/analysis-database";
+import { getAnalysisFolder, getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-places";
+import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
 import { toTerminalText } from "../../scripts/terminal-text";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";

@@ -1,5 +1,5 @@
 import { relative } from "node:path";
-import type { AnalysisEntry } from "../../analysis/analysis-database";
+import type { AnalysisEntry } from "../../lab/analysis/analysis-database";
 import { toTerminalText } from "../../scripts/terminal-text";
 import type { WorkerMessage } from "./worker-messages";
 

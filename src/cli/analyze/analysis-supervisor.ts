@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AnalysisDatabase, AnalysisEntry, AnalysisRequest } from "../../analysis/analysis-database";
-import { getAnalysisFolder } from "../../analysis/analysis-places";
-import { type Cleaning, endAbandoned, endLostAnalyses } from "../../analysis/end-abandoned";
+import type { AnalysisDatabase, AnalysisEntry, AnalysisRequest } from "../../lab/analysis/analysis-database";
+import { getAnalysisFolder } from "../../lab/analysis/analysis-places";
+import { type Cleaning, endAbandoned, endLostAnalyses } from "../../lab/analysis/end-abandoned";
 import type { AnalysisProgress } from "./analysis-progress";
 import { AnalysisWorker } from "./analysis-worker";
 

@@ -1,6 +1,6 @@
-import { openDatabase } from "../../analysis/analysis-places";
-import type { AnalysisJournal } from "../../analysis/analysis-journal";
-import { performAnalysis } from "../../analysis/perform-analysis";
+import { openDatabase } from "../../lab/analysis/analysis-places";
+import type { AnalysisJournal } from "../../lab/analysis/analysis-journal";
+import { performAnalysis } from "../../lab/analysis/perform-analysis";
 import * as rebox from "../../index";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ExitStatus } from "../exit-status";

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { getAnalysisFolder, getProcessMark } from "../../analysis/analysis-places";
-import { MARK } from "../../analysis/marked-processes";
+import { getAnalysisFolder, getProcessMark } from "../../lab/analysis/analysis-places";
+import { MARK } from "../../lab/analysis/marked-processes";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages";
 
 const MAIN = join(__dirname, "analysis-worker-main.js");

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
-import type { AnalysisRequest } from "../../analysis/analysis-database";
+import type { AnalysisRequest } from "../../lab/analysis/analysis-database";
 import { UsageError } from "../usage-error";
 
 /** In seconds: a day. */

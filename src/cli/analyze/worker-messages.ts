@@ -1,4 +1,4 @@
-import type { AnalysisPhase, LogLine } from "../../analysis/analysis-record";
+import type { AnalysisPhase, LogLine } from "../../lab/analysis/analysis-record";
 
 /** What the process of an analysis tells the one that supervises it. */
 export type WorkerMessage =

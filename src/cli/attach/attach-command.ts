@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { runLineShell, showAnswer } from "../../shell/line-shell";
+import { runLineShell, showAnswer } from "../../shell/line/line-shell";
 import { ExitStatus } from "../exit-status";
 import { chooseShell, type ShellOptions } from "../ui/choose-shell";
 import { getUiStatus, openUi } from "../ui/open-ui";

@@ -1,4 +1,4 @@
-import { ControlClient } from "../../shell/control-client";
+import { ControlClient } from "../../shell/line/control-client";
 import { UsageError } from "../usage-error";
 
 /**

@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { checkAuxiliary } from "../../auxiliary/check-auxiliary";
-import { checkLab } from "../../machinery/lab/check-lab";
+import { checkAuxiliary } from "../../lab/auxiliary/check-auxiliary";
+import { checkLab } from "../../lab/machinery/lab/check-lab";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";

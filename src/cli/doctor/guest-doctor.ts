@@ -1,4 +1,4 @@
-import type { GuestDiagnosis } from "../../guest/linux/guest-diagnosis";
+import type { GuestDiagnosis } from "../../systems/linux/guest-diagnosis";
 import { connectControl } from "../attach/connect-control";
 import { ExitStatus } from "../exit-status";
 import { UsageError } from "../usage-error";

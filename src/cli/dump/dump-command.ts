@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { IMAGE_FORMATS } from "../../memory/images/image-layout";
+import { IMAGE_FORMATS } from "../../systems/memory/images/image-layout";
 import { connectControl } from "../attach/connect-control";
 import { ExitStatus } from "../exit-status";
 

@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { resolve } from "node:path";
-import type { Lab } from "../../machinery/lab/lab";
-import type { ActionName } from "../../machinery/manager/action";
-import type { RequestOptions } from "../../machinery/manager/machine-manager";
+import type { Lab } from "../../lab/machinery/lab/lab";
+import type { ActionName } from "../../lab/machinery/manager/action";
+import type { RequestOptions } from "../../lab/machinery/manager/machine-manager";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { relative, resolve } from "node:path";
-import { addMachine, deleteMachines, type NewValues } from "../../machinery/config/edit-machines";
-import { findMachinesToImport } from "../../machinery/config/import-machines";
-import { MachineryManagerError } from "../../machinery/errors";
-import { findMachineries } from "../../machinery/lab/find-machineries";
+import { addMachine, deleteMachines, type NewValues } from "../../lab/machinery/config/edit-machines";
+import { findMachinesToImport } from "../../lab/machinery/config/import-machines";
+import { MachineryManagerError } from "../../lab/machinery/errors";
+import { findMachineries } from "../../lab/machinery/lab/find-machineries";
 import { findNearestName } from "../../config/nearest-name";
-import type { Machinery } from "../../machinery/machinery";
+import type { Machinery } from "../../lab/machinery/machinery";
 import { ExitStatus } from "../exit-status";
 import { getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";

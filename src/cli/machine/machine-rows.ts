@@ -1,5 +1,5 @@
-import type { Lab } from "../../machinery/lab/lab";
-import type { Machine } from "../../machinery/records/machine";
+import type { Lab } from "../../lab/machinery/lab/lab";
+import type { Machine } from "../../lab/machinery/records/machine";
 
 /** One machine, as it is listed. */
 export interface MachineRow {

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { getDatabaseFile, openDatabase } from "../../analysis/analysis-places";
-import { endLostAnalyses } from "../../analysis/end-abandoned";
-import { Lab } from "../../machinery/lab/lab";
-import { CuckooMachineError, MachineryManagerError } from "../../machinery/errors";
-import { CancelledError } from "../../machinery/manager/within-limit";
+import { getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-places";
+import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
+import { Lab } from "../../lab/machinery/lab/lab";
+import { CuckooMachineError, MachineryManagerError } from "../../lab/machinery/errors";
+import { CancelledError } from "../../lab/machinery/manager/within-limit";
 import { getSignalStatus } from "../run/run-end";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../usage-error";

@@ -1,9 +1,9 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Elf } from "../../symbols/elf";
-import { ElfError } from "../../symbols/elf-error";
-import { packProfile } from "../../symbols/profile-file";
+import { Elf } from "../../systems/symbols/elf";
+import { ElfError } from "../../systems/symbols/elf-error";
+import { packProfile } from "../../systems/symbols/profile-file";
 import { UsageError } from "../usage-error";
 import { unpackDebugKernel } from "./debug-package";
 import { getKernelTypes } from "./kernel-types";

@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Command } from "commander";
-import { profileFolder } from "../../symbols/profile-store";
+import { profileFolder } from "../../systems/symbols/profile-store";
 import { ExitStatus } from "../exit-status";
 import { UsageError } from "../usage-error";
 import { makeProfile } from "./make-profile";

@@ -1,4 +1,4 @@
-import type { CallbackFailure, EngineEnd } from "../../engine/engine";
+import type { CallbackFailure, EngineEnd } from "../../machine/engine/engine";
 
 export type { CallbackFailure, EngineEnd };
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { loadConfig, type PermissionSetting } from "../../config/rebox-config";
-import { resolveProfile } from "../../symbols/profile-store";
+import { resolveProfile } from "../../systems/symbols/profile-store";
 import { UsageError } from "../usage-error";
 import { getMonitorArgs, type MonitorOption } from "./monitor-option";
 import { checkSocketPath } from "./socket-path";

@@ -1,12 +1,12 @@
 import { Command } from "commander";
-import { CommandSession } from "../../commands/command-session";
+import { CommandSession } from "../../shell/commands/command-session";
 import { useProfile } from "../../guest/guest";
 import { openImage } from "../../guest/images/open-image";
-import { AttachError } from "../../guest/linux/attach-error";
+import { AttachError } from "../../systems/linux/attach/attach-error";
 import { getGuest } from "../../guest/guest";
-import { ImageError } from "../../memory/images/image-error";
-import { runLineShell, showAnswer } from "../../shell/line-shell";
-import { createLocalTarget } from "../../shell/session-target";
+import { ImageError } from "../../systems/memory/images/image-error";
+import { runLineShell, showAnswer } from "../../shell/line/line-shell";
+import { createLocalTarget } from "../../shell/line/session-target";
 import { ExitStatus } from "../exit-status";
 import { UsageError } from "../usage-error";
 

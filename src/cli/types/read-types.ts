@@ -1,13 +1,13 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Btf } from "../../symbols/btf";
-import { BtfError } from "../../symbols/btf-error";
-import { Elf } from "../../symbols/elf";
-import { ElfError } from "../../symbols/elf-error";
-import { ProfileError } from "../../symbols/profile-error";
-import { readProfile } from "../../symbols/profile-store";
-import type { TypeSource } from "../../symbols/type-source";
+import { Btf } from "../../systems/symbols/btf";
+import { BtfError } from "../../systems/symbols/btf-error";
+import { Elf } from "../../systems/symbols/elf";
+import { ElfError } from "../../systems/symbols/elf-error";
+import { ProfileError } from "../../systems/symbols/profile-error";
+import { readProfile } from "../../systems/symbols/profile-store";
+import type { TypeSource } from "../../systems/symbols/type-source";
 import { getKernelTypes } from "../profile/kernel-types";
 import { UsageError } from "../usage-error";
 

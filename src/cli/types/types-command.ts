@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Command } from "commander";
-import { declareTypes } from "../../symbols/type-declarations";
+import { declareTypes } from "../../systems/symbols/type-declarations";
 import { ExitStatus } from "../exit-status";
 import { UsageError } from "../usage-error";
 import { readTypes } from "./read-types";

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { ControlClient } from "../../shell/control-client";
+import { ControlClient } from "../../shell/line/control-client";
 import { getSignalStatus } from "../run/run-end";
 
 /** What is kept of what it has printed, for when the terminal is there again, in UTF-16 units. */

@@ -1,5 +1,5 @@
-import type { ControlClient } from "../../shell/control-client";
-import { TerminalUi } from "../../ui/terminal-ui";
+import type { ControlClient } from "../../shell/line/control-client";
+import { TerminalUi } from "../../shell/ui/terminal-ui";
 import { describeThrown } from "../../scripts/script-stack";
 import { ExitStatus } from "../exit-status";
 import { watchProcess } from "../run/process-events";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { installVolatility } from "../../volatility/install-volatility";
-import { VolatilityError } from "../../volatility/volatility-error";
-import { getVolatilityProgram } from "../../volatility/volatility-program";
+import { installVolatility } from "../../guest/volatility/install-volatility";
+import { VolatilityError } from "../../guest/volatility/volatility-error";
+import { getVolatilityProgram } from "../../guest/volatility/volatility-program";
 import { ExitStatus } from "../exit-status";
 import { UsageError } from "../usage-error";
 

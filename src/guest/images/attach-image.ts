@@ -1,8 +1,8 @@
-import { attachGuest } from "../linux/attach-guest";
-import type { AttachOptions } from "../linux/attach";
-import { AttachError } from "../linux/attach-error";
-import type { LinuxGuest } from "../linux/linux-guest";
-import type { StillMachine } from "../machine-access";
+import { attachGuest } from "../../systems/linux/attach-guest";
+import type { AttachOptions } from "../../systems/linux/attach/attach";
+import { AttachError } from "../../systems/linux/attach/attach-error";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import type { StillMachine } from "../../machine/state/machine-access";
 
 /**
  * Finds the Linux guest in an image: by the registers that it holds, or, where these lead to no kernel, by its memory alone.

@@ -1,14 +1,14 @@
 import { closeSync, linkSync, lstatSync, openSync, renameSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { Engine } from "../../engine/engine";
-import type { Subscription } from "../../engine/listeners";
-import { getCpus } from "../cpu";
-import { withGuestPaused } from "../guest-pause";
-import { findStillMachine } from "../machine-access";
-import { ImageError } from "../../memory/images/image-error";
-import { IMAGE_FORMATS, type ImageFormat } from "../../memory/images/image-layout";
-import { type ImagePlan, planImage } from "../../memory/images/image-plan";
-import type { SavedCpu } from "../../memory/images/saved-cpu";
+import { Engine } from "../../machine/engine/engine";
+import type { Subscription } from "../../machine/engine/listeners";
+import { getCpus } from "../../machine/state/cpu";
+import { withGuestPaused } from "../../machine/state/guest-pause";
+import { findStillMachine } from "../../machine/state/machine-access";
+import { ImageError } from "../../systems/memory/images/image-error";
+import { IMAGE_FORMATS, type ImageFormat } from "../../systems/memory/images/image-layout";
+import { type ImagePlan, planImage } from "../../systems/memory/images/image-plan";
+import type { SavedCpu } from "../../systems/memory/images/saved-cpu";
 import { FileJob } from "./file-job";
 import { describeSystemError, isCancelled } from "./system-error";
 

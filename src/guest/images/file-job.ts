@@ -1,4 +1,4 @@
-import type { NativeFileOutcome } from "../../engine/native";
+import type { NativeFileOutcome } from "../../machine/engine/native";
 import { createSystemError } from "./system-error";
 
 const PROGRESS_MS = 200;

@@ -1,12 +1,12 @@
-import { MemoryResult, type NativeRamRegion, type NativeRegister } from "../../engine/native";
-import type { CpuFacts, RamRegion } from "../../memory/guest-source";
-import { ImageError } from "../../memory/images/image-error";
-import { findCpuFacts, type SavedCpu } from "../../memory/images/saved-cpu";
-import { findPagingMode, PageTables, pageTableRoot } from "../../memory/page-tables";
-import { Ram } from "../../memory/ram";
-import { scanForKernel } from "../linux/kernel-scan";
-import type { Span } from "../linux/memory-spans";
-import type { StillMachine } from "../machine-access";
+import { MemoryResult, type NativeRamRegion, type NativeRegister } from "../../machine/engine/native";
+import type { CpuFacts, RamRegion } from "../../systems/memory/guest-source";
+import { ImageError } from "../../systems/memory/images/image-error";
+import { findCpuFacts, type SavedCpu } from "../../systems/memory/images/saved-cpu";
+import { findPagingMode, PageTables, pageTableRoot } from "../../systems/memory/page-tables";
+import { Ram } from "../../systems/memory/ram";
+import { scanForKernel } from "../../systems/linux/attach/kernel-scan";
+import type { Span } from "../../systems/linux/attach/memory-spans";
+import type { StillMachine } from "../../machine/state/machine-access";
 
 const PAGE = 0x1000;
 const SLOT_SIZE = 16;

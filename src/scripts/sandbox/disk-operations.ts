@@ -1,5 +1,5 @@
-import { getFilesystems, openGuestPath } from "../../disks/file-systems";
-import { GuestFile } from "../../disks/guest-file";
+import { getFilesystems, openGuestPath } from "../../guest/disks/file-systems";
+import { GuestFile } from "../../guest/disks/guest-file";
 import type { Operations } from "./operation";
 import { checkArguments } from "./sandbox-api";
 

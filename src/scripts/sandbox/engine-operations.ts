@@ -1,5 +1,5 @@
-import { Engine, type EngineEvents } from "../../engine/engine";
-import type { ModuleOwner } from "../../ownership/module-owner";
+import { Engine, type EngineEvents } from "../../machine/engine/engine";
+import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import type { Caller, Operations } from "./operation";
 
 const EVENTS: readonly (keyof EngineEvents)[] = ["running", "paused", "reset", "shutdown", "crashed"];

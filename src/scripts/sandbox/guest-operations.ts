@@ -1,5 +1,5 @@
-import type { GuestModule } from "../../guest/linux/guest-module";
-import type { LinuxGuest } from "../../guest/linux/linux-guest";
+import type { GuestModule } from "../../systems/linux/modules/guest-module";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { GUEST_QUERIES } from "./guest-queries";
 import type { Operations } from "./operation";
 import { checkArguments } from "./sandbox-api";

@@ -1,13 +1,13 @@
-import type { LinuxGuest } from "../../guest/linux/linux-guest";
-import { LinuxProcess } from "../../guest/linux/linux-process";
-import { walkList } from "../../guest/linux/kernel-list";
-import { walkTree } from "../../guest/linux/red-black-tree";
-import { addressOfStruct, typeOfStruct, viewStruct } from "../../guest/linux/struct-view";
-import type { VirtualMemory } from "../../memory/virtual-memory";
-import type { CompoundType, GuestType } from "../../symbols/guest-type";
-import { findMember } from "../../symbols/member-path";
-import { MissingTypeError } from "../../symbols/missing-type-error";
-import type { TypeSource } from "../../symbols/type-source";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { LinuxProcess } from "../../systems/linux/linux-process";
+import { walkList } from "../../systems/linux/structs/kernel-list";
+import { walkTree } from "../../systems/linux/structs/red-black-tree";
+import { addressOfStruct, typeOfStruct, viewStruct } from "../../systems/linux/structs/struct-view";
+import type { VirtualMemory } from "../../systems/memory/virtual-memory";
+import type { CompoundType, GuestType } from "../../systems/symbols/guest-type";
+import { findMember } from "../../systems/symbols/member-path";
+import { MissingTypeError } from "../../systems/symbols/missing-type-error";
+import type { TypeSource } from "../../systems/symbols/type-source";
 import { listErrorDetails } from "./error-details";
 import type { checkArguments } from "./sandbox-api";
 

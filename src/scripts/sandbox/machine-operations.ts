@@ -1,6 +1,6 @@
-import { Engine } from "../../engine/engine";
-import { getCpus, REGISTER_ALIASES } from "../../guest/cpu";
-import { MemoryError } from "../../guest/memory-error";
+import { Engine } from "../../machine/engine/engine";
+import { getCpus, REGISTER_ALIASES } from "../../machine/state/cpu";
+import { MemoryError } from "../../machine/state/memory-error";
 import type { FileAccess } from "./file-access";
 import type { Caller, Operations } from "./operation";
 import { CALLED, checkArguments, CONCERNS_OTHERS, PROMISED } from "./sandbox-api";

@@ -1,11 +1,11 @@
 import { relative, resolve, sep } from "node:path";
-import type { CallbackManager } from "../../callbacks/callback-manager";
-import type { CallbackOptions, StreamOptions } from "../../callbacks/callback-types";
-import { EventBatch, type StreamType } from "../../callbacks/event-batch";
-import { findTriggerFile } from "../../callbacks/trigger-file";
-import type { TriggerValue } from "../../callbacks/triggers";
-import { findProjectFolder } from "../../engine/project-folder";
-import type { ModuleOwner } from "../../ownership/module-owner";
+import type { CallbackManager } from "../../machine/callbacks/callback-manager";
+import type { CallbackOptions, StreamOptions } from "../../machine/callbacks/callback-types";
+import { EventBatch, type StreamType } from "../../machine/callbacks/event-batch";
+import { findTriggerFile } from "../../machine/callbacks/trigger-file";
+import type { TriggerValue } from "../../machine/callbacks/triggers";
+import { findProjectFolder } from "../../machine/engine/project-folder";
+import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import type { Caller, Operations } from "./operation";
 
 type ManagerClass = new (moduleHandle: number, owner: ModuleOwner) => CallbackManager;

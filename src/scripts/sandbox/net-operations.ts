@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import type { ModuleOwner } from "../../ownership/module-owner";
+import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import type { Caller, Operations } from "./operation";
 
 /** Creates what is behind node:net in the sandbox. What is open when the script goes is closed. */

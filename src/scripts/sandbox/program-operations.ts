@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import type { ModuleOwner } from "../../ownership/module-owner";
+import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import type { Caller, Operations } from "./operation";
 
 /** Creates what is behind node:child_process in the sandbox. What runs when the script goes is killed. */

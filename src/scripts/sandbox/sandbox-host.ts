@@ -1,9 +1,9 @@
-import { setErrorReader } from "../../callbacks/callback-registry";
-import type { CallbackManager } from "../../callbacks/callback-manager";
-import { Engine } from "../../engine/engine";
-import { viewPa } from "../../guest/memory";
-import { MemoryError } from "../../guest/memory-error";
-import type { ModuleOwner } from "../../ownership/module-owner";
+import { setErrorReader } from "../../machine/callbacks/callback-registry";
+import type { CallbackManager } from "../../machine/callbacks/callback-manager";
+import { Engine } from "../../machine/engine/engine";
+import { viewPa } from "../../machine/state/memory";
+import { MemoryError } from "../../machine/state/memory-error";
+import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import { createOwnMonitoring } from "../script-api";
 import { createOwnedTimers } from "../owned-timers";
 import { toTerminalText } from "../terminal-text";

@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
 import type { ScriptPermissions } from "../../config/script-permissions";
-import { findRealmRoot } from "../../engine/realm-root";
-import type { ModuleOwner } from "../../ownership/module-owner";
+import { findRealmRoot } from "../../machine/engine/realm-root";
+import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import { callWithLimit, TimeLimitError } from "../call-with-limit";
 import type { ScriptBundle } from "../script-bundle";
 import type { ScriptLimits } from "../script-limits";

@@ -1,5 +1,5 @@
-import type { ModuleOwner } from "../../ownership/module-owner";
-import { listVolatilityPlugins, runVolatility } from "../../volatility/volatility";
+import type { ModuleOwner } from "../../machine/ownership/module-owner";
+import { listVolatilityPlugins, runVolatility } from "../../guest/volatility/volatility";
 import type { FileAccess } from "./file-access";
 import type { Caller, Operations } from "./operation";
 

@@ -1,11 +1,11 @@
-import { DiskError } from "../../../disks/disk-error";
-import { AttachError } from "../../../guest/linux/attach-error";
-import { KernelDataError } from "../../../guest/linux/kernel-data-error";
-import { MissingSymbolError } from "../../../guest/linux/missing-symbol-error";
-import { AddressError } from "../../../memory/address-error";
-import { BtfError } from "../../../symbols/btf-error";
-import { MissingTypeError } from "../../../symbols/missing-type-error";
-import { VolatilityError } from "../../../volatility/volatility-error";
+import { DiskError } from "../../../guest/disks/disk-error";
+import { AttachError } from "../../../systems/linux/attach/attach-error";
+import { KernelDataError } from "../../../systems/linux/structs/kernel-data-error";
+import { MissingSymbolError } from "../../../systems/linux/structs/missing-symbol-error";
+import { AddressError } from "../../../systems/memory/address-error";
+import { BtfError } from "../../../systems/symbols/btf-error";
+import { MissingTypeError } from "../../../systems/symbols/missing-type-error";
+import { VolatilityError } from "../../../guest/volatility/volatility-error";
 import { encodeMessage } from "../message-codec";
 
 /** An address of the guest could not be read or written. */

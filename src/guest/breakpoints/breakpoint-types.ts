@@ -1,0 +1,44 @@
+import type { Cpu } from "../../machine/state/cpu";
+import type { BP } from "./breakpoint";
+
+/** What a breakpoint is about; physical ones concern an address of the machine's memory, whoever accesses it. */
+export const BREAKPOINT_TYPES = [
+  "execution",
+  "memory-read",
+  "memory-write",
+  "physical-read",
+  "physical-write",
+] as const;
+
+export type BreakpointType = (typeof BREAKPOINT_TYPES)[number];
+
+/** What a breakpoint's function is told. */
+export interface BreakpointHit {
+  readonly breakpoint: BP;
+  readonly cpuIndex: number;
+  readonly cpu: Cpu;
+  /** Of the instruction, or of the access: virtual, for a physical breakpoint guest-physical. */
+  readonly address: bigint;
+  /** Of the access, in bytes; 0 for an instruction. */
+  readonly size: number;
+  /** What is written, at most its low 64 bits. */
+  readonly value?: bigint;
+}
+
+/** How a breakpoint is made. */
+export interface BreakpointOptions {
+  /** Of the range, in bytes; 1 by default. */
+  readonly size?: number;
+  /** "execution" by default. */
+  readonly type?: BreakpointType;
+  /** Called at each hit, before the guest goes on; a promise that it returns holds the guest. */
+  readonly func?: (hit: BreakpointHit) => void | Promise<void>;
+  /** Only where this returns true, it is a hit. */
+  readonly condition?: (hit: BreakpointHit) => boolean;
+  /** Deletes itself after the first hit. */
+  readonly isOneShot?: boolean;
+  /** Made, but waits for enable(). */
+  readonly isDisabled?: boolean;
+  /** Of a symbol that is not there yet: waits until a module brings it. On by default; otherwise it is an error. */
+  readonly mayWait?: boolean;
+}

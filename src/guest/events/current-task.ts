@@ -1,0 +1,52 @@
+import type { Cpu } from "../../machine/state/cpu";
+import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import type { TaskFacts } from "../../systems/linux/processes/task-reader";
+import { getRunningProcess } from "../../machine/state/processes";
+
+/** Finds the task that a vCPU executes while it is in the kernel. */
+export class CurrentTask {
+  readonly #guest: LinuxGuest;
+  /** Of the pointer to it, from the base of a vCPU's own data; undefined when the kernel does not say. */
+  readonly place: bigint | undefined;
+
+  constructor(guest: LinuxGuest) {
+    this.#guest = guest;
+    this.place = findPlace(guest);
+  }
+
+  /**
+   * Gets the task when it is known to be one with an address space of its own, in which the vCPU runs.
+   *
+   * @throws KernelDataError when no task has that address space
+   */
+  getUser(cpu: Cpu): TaskFacts {
+    const pgd = getRunningProcess(cpu.index);
+    const found = this.find(cpu);
+    if (found?.pgd === pgd) return found;
+    for (const task of this.#guest.tasks.list()) if (task.pgd === pgd) return task;
+    throw new KernelDataError("the current task", this.place ?? 0n, `none runs in 0x${pgd.toString(16)}`);
+  }
+
+  /** Finds the task, which may be a kernel thread; undefined when the kernel does not say where it notes it. */
+  find(cpu: Cpu): TaskFacts | undefined {
+    if (this.place === undefined) return undefined;
+    const { memory, bits } = this.#guest.kernel;
+    const base = bits === 64 ? cpu.GS_BASE : cpu.FS_BASE;
+    try {
+      return this.#guest.tasks.read(memory.pointer(BigInt.asUintN(bits, base + this.place)));
+    } catch {
+      // What stands there is no task.
+      return undefined;
+    }
+  }
+}
+
+/** arch/x86/include/asm/current.h: a variable of each vCPU, and from 6.2 to 6.14 a member of one. */
+function findPlace({ kernel }: LinuxGuest): bigint | undefined {
+  const own = kernel.findSymbol("current_task");
+  if (own !== undefined) return own;
+  const shared = kernel.findSymbol("pcpu_hot");
+  const member = kernel.findMember("pcpu_hot", "current_task");
+  return shared === undefined || !member ? undefined : shared + BigInt(member.offset);
+}

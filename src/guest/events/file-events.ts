@@ -1,0 +1,166 @@
+import type { CallbackManager } from "../../machine/callbacks/callback-manager";
+import type { Cpu } from "../../machine/state/cpu";
+import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { listMountedVolumes, type MountedVolume } from "../../systems/linux/mounted-volume";
+import { AddressError } from "../../systems/memory/address-error";
+import { CurrentTask } from "./current-task";
+
+export type FileEventKind = "write" | "create" | "remove" | "rename";
+
+/** Something that a process of the guest has done to a file, or is about to write. */
+export interface FileEvent {
+  readonly kind: FileEventKind;
+  /** As the guest's first process sees it. */
+  readonly path: string;
+  /** What it is called now, for "rename". */
+  readonly newPath: string | undefined;
+  /** Who does it; undefined for the kernel itself, or when it does not say. */
+  readonly pid: number | undefined;
+  readonly process: string | undefined;
+}
+
+/** MAY_WRITE (include/linux/fs.h). */
+const MAY_WRITE = 2n;
+const MODE_FORMAT = 0xf000;
+const REGULAR = 0x8000;
+const LONGEST_NAME = 255;
+const MOST_NAMES = 1024;
+
+/**
+ * Where the kernel notes in its directory entries that something was done (fs/dcache.c), whichever file system it was on: the names of
+ * functions, of which a kernel may lack some. Each has the entry as its first parameter.
+ */
+const CREATED = ["d_instantiate", "d_instantiate_new", "d_make_persistent"];
+const REMOVED = ["d_delete"];
+/** The second parameter is the entry whose place the first takes, or changes with. */
+const RENAMED = ["d_move", "d_exchange"];
+/** Asked before each read and write, in whatever way except through a mapping: (file, mask). */
+const PERMISSION = ["security_file_permission"];
+
+/** Tells what the guest's processes do to files, from hooks in its kernel. */
+export class FileEvents {
+  readonly #guest: LinuxGuest;
+  readonly #current: CurrentTask;
+  readonly #listener: (event: FileEvent) => void;
+  readonly #onProblem: (text: string) => void;
+  #mounts: readonly MountedVolume[] = [];
+  #mountEvent: bigint | undefined;
+  /** The address of the first process' task_struct, which stays. */
+  #init: bigint | undefined;
+
+  /**
+   * @param onProblem is told of each event whose file could not be read out of the kernel
+   * @throws MissingTypeError
+   */
+  constructor(guest: LinuxGuest, listener: (event: FileEvent) => void, onProblem: (text: string) => void) {
+    this.#guest = guest;
+    this.#current = new CurrentTask(guest);
+    this.#listener = listener;
+    this.#onProblem = onProblem;
+  }
+
+  /**
+   * Hooks the kernel. What is added goes with the callbacks.
+   *
+   * @returns the functions that this kernel does not have, without which something is not seen
+   * @throws Error for a 32-bit kernel
+   */
+  hook(callbacks: Pick<CallbackManager, "addCallback">): string[] {
+    if (this.#guest.kernel.bits !== 64) throw new Error("files are watched in 64-bit guests only");
+    const missing: string[] = [];
+    const add = (names: readonly string[], act: (cpu: Cpu) => void): void => {
+      const places = names.flatMap((name) => this.#guest.kernel.findSymbol(name) ?? []);
+      if (places.length === 0) missing.push(...names);
+      for (const addr of places) {
+        callbacks.addCallback("BLOCK_BEGIN_CB", (_index, cpu) => this.#attempt(() => act(cpu)), { addr });
+      }
+    };
+    add(CREATED, (cpu) => this.#tell("create", cpu, cpu.RDI));
+    add(REMOVED, (cpu) => this.#tell("remove", cpu, cpu.RDI));
+    add(RENAMED, (cpu) => this.#tell("rename", cpu, cpu.RDI, cpu.RSI));
+    add(PERMISSION, (cpu) => {
+      if ((cpu.RSI & MAY_WRITE) !== 0n) this.#tellWrite(cpu);
+    });
+    return missing;
+  }
+
+  #tellWrite(cpu: Cpu): void {
+    const file = this.#guest.kernel.at("file", cpu.RDI);
+    const mode = file.follow("f_inode")?.number("i_mode") ?? 0;
+    // Pipes, sockets and terminals are written to all the time.
+    if ((mode & MODE_FORMAT) !== REGULAR) return;
+    this.#report("write", this.#guest.paths.readFile(file.address), undefined, cpu);
+  }
+
+  #tell(kind: FileEventKind, cpu: Cpu, dentry: bigint, newDentry?: bigint): void {
+    const path = this.#findPath(dentry);
+    const newPath = newDentry === undefined ? undefined : this.#findPath(newDentry);
+    if (path !== undefined) this.#report(kind, path, newPath, cpu);
+  }
+
+  #report(kind: FileEventKind, path: string, newPath: string | undefined, cpu: Cpu): void {
+    const task = this.#current.find(cpu);
+    this.#listener({ kind, path, newPath, pid: task?.tgid, process: task?.name });
+  }
+
+  /** Which mount a path is taken by is not said: of several, the first that has the entry. */
+  #findPath(dentry: bigint): string | undefined {
+    const { kernel } = this.#guest;
+    const names: string[] = [];
+    let at = kernel.at("dentry", dentry);
+    const superBlock = at.value("d_sb");
+    const mounts = this.#findMounts(superBlock);
+    for (let count = 0; count < MOST_NAMES; count++) {
+      const mount = mounts.find(({ root }) => root === at.address);
+      if (mount) {
+        const rest = names.reverse().join("/");
+        return mount.mount.path === "/" ? `/${rest}` : `${mount.mount.path}/${rest}`;
+      }
+      const parent = at.value("d_parent");
+      if (parent === at.address) return undefined;
+      const size = Math.min(at.number("d_name.len"), LONGEST_NAME);
+      names.push(kernel.memory.readSome(at.value("d_name.name"), size).toString("utf8"));
+      at = kernel.at("dentry", parent);
+    }
+    return undefined;
+  }
+
+  #findMounts(superBlock: bigint): readonly MountedVolume[] {
+    const event = this.#readMountEvent();
+    if (event === undefined || event !== this.#mountEvent) {
+      this.#readMounts();
+      this.#mountEvent = event;
+    }
+    return this.#mounts.filter((one) => one.superBlock === superBlock);
+  }
+
+  /** The kernel counts the changes of a namespace's mounts (mnt_namespace.event, fs/namespace.c: touch_mnt_namespace()). */
+  #readMountEvent(): bigint | undefined {
+    const { kernel } = this.#guest;
+    this.#init ??= this.#guest.getProcessList().find(({ pid }) => pid === 1)?.kaddr;
+    if (this.#init === undefined) return undefined;
+    const namespace = kernel.at("task_struct", this.#init).follow("nsproxy")?.follow("mnt_ns");
+    return namespace?.has("event") ? namespace.value("event") : undefined;
+  }
+
+  /** While they are just being changed, those that were there before hold. */
+  #readMounts(): void {
+    try {
+      this.#mounts = listMountedVolumes(this.#guest);
+    } catch (error) {
+      if (!(error instanceof AddressError || error instanceof KernelDataError) || this.#mounts.length === 0)
+        throw error;
+    }
+  }
+
+  /** What is damaged is told apart; the hook stays. */
+  #attempt(act: () => unknown): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof AddressError || error instanceof KernelDataError)) throw error;
+      this.#onProblem(error.message);
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import { findGuest } from "../guest";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+
+/** How often it is looked whether another kernel runs. */
+const STEP_MS = 200;
+
+/**
+ * Tells of the guest's kernel as soon as there is one, and of each that takes its place after a reset or loadVm().
+ *
+ * @param onGuest what it throws is handed to onError, and it is not called for the same kernel again
+ * @returns the function that ends it
+ */
+export function followGuest(onGuest: (guest: LinuxGuest) => void, onError: (error: unknown) => void): () => void {
+  let known: LinuxGuest | undefined;
+  const look = (): void => {
+    try {
+      const guest = findGuest();
+      if (!guest || guest === known) return;
+      known = guest;
+      onGuest(guest);
+    } catch (error) {
+      onError(error);
+    }
+  };
+  const timer = setInterval(look, STEP_MS);
+  timer.unref();
+  look();
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,89 @@
+import {
+  isRegistered,
+  nameModule,
+  type RegisteredCallback,
+  registerCallback,
+  unregisterCallback,
+} from "../../machine/callbacks/callback-registry";
+import { updateWatched } from "../../machine/callbacks/guest-events";
+import { Engine } from "../../machine/engine/engine";
+import type { NativeTaskLayout, ProcessPlace } from "../../machine/engine/native";
+import type { Cpu } from "../../machine/state/cpu";
+import type { LinuxKernel } from "../../systems/linux/structs/linux-kernel";
+
+/** What the hooks belong to in lists of callbacks: no script has this number. */
+const MODULE_HANDLE = 0;
+/** What they are called where callbacks that failed are told. */
+export const HOOKS_NAME = "process and module events";
+/** What GCC may have made of a function of which it saw every call; its first argument stays. */
+const SUFFIXES = ["", ".isra.0", ".constprop.0"];
+
+/** What the addon decides of a hook, without calling its function. */
+export interface NativeDecision {
+  readonly place: ProcessPlace;
+  readonly layout: NativeTaskLayout;
+}
+
+/** Hooks on functions of the guest's kernel. What a hook's function throws is an error of the hook, as a script's would be. */
+export class KernelHooks {
+  readonly #kernel: LinuxKernel;
+  readonly #set: RegisteredCallback[] = [];
+  readonly #failures = new Map<string, number>();
+
+  constructor(kernel: LinuxKernel) {
+    this.#kernel = kernel;
+    nameModule(MODULE_HANDLE, HOOKS_NAME);
+  }
+
+  /** Tells whether the kernel has a function. */
+  has(name: string): boolean {
+    return this.#find(name) !== undefined;
+  }
+
+  /**
+   * Hooks the first of these functions that the kernel has.
+   *
+   * @param names of functions
+   * @param decision what is decided before onCall is called
+   * @returns whether it has one
+   */
+  addFirst(names: readonly string[], onCall: (cpu: Cpu) => void, decision?: NativeDecision): boolean {
+    const name = names.find((candidate) => this.has(candidate));
+    if (name !== undefined) this.#add(name, this.#find(name) as bigint, onCall, decision);
+    return name !== undefined;
+  }
+
+  /** Removes all hooks. */
+  clear(): void {
+    for (const callback of this.#set.splice(0)) if (isRegistered(callback)) unregisterCallback(callback);
+  }
+
+  /** Tells the engine's listeners that something could not be found out, and how often by now. */
+  fail(what: string, error: unknown): void {
+    const count = (this.#failures.get(what) ?? 0) + 1;
+    this.#failures.set(what, count);
+    const problem = error instanceof Error ? error : new Error(String(error));
+    Engine.get().emit("callbackError", { callback: what, script: HOOKS_NAME, error: problem, count, removed: false });
+  }
+
+  #find(name: string): bigint | undefined {
+    return this.#kernel.findSymbol(...SUFFIXES.map((suffix) => name + suffix));
+  }
+
+  #add(name: string, addr: bigint, onCall: (cpu: Cpu) => void, decision?: NativeDecision): void {
+    const listener = (_cpuIndex: number, cpu: Cpu): void => {
+      try {
+        onCall(cpu);
+      } catch (error) {
+        this.fail(name, error);
+      }
+    };
+    const registered = registerCallback(MODULE_HANDLE, "BLOCK_BEGIN_CB", listener, { name, addr });
+    this.#set.push(registered);
+    if (!decision) return;
+    const { place, layout } = decision;
+    Engine.get().native.decideProcessesAt(registered.listenerId, place, layout, () => {
+      for (const type of ["CREATEPROC_CB", "REMOVEPROC_CB"] as const) updateWatched(type);
+    });
+  }
+}

@@ -1,0 +1,104 @@
+import { Engine } from "../../machine/engine/engine";
+import { walkList } from "../../systems/linux/structs/kernel-list";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import type { TaskFacts } from "../../systems/linux/processes/task-reader";
+
+const MOST_LEAVING = 10_000;
+
+/** Knows which tasks still use an address space when one of them leaves it. */
+export class SharedMemory {
+  readonly #guest: LinuxGuest;
+  readonly #users: bigint;
+  readonly #signal: bigint;
+  readonly #threads: bigint;
+  readonly #threadNode: number;
+  /** Tasks that have left an address space for good, although they may still be seen to have it. */
+  readonly #left = new Map<bigint, bigint>();
+
+  /** @throws MissingTypeError */
+  constructor(guest: LinuxGuest) {
+    this.#guest = guest;
+    const { kernel } = guest;
+    this.#users = BigInt(kernel.offset("mm_struct", "mm_users"));
+    this.#signal = BigInt(kernel.offset("task_struct", "signal"));
+    this.#threads = BigInt(kernel.offset("signal_struct", "thread_head"));
+    this.#threadNode = kernel.offset("task_struct", "thread_node");
+    this.#suspend();
+  }
+
+  /** A task_struct that is a new task's now. */
+  forget(task: bigint): void {
+    if (this.#left.size === 0) return;
+    this.#left.delete(task);
+    this.#suspend();
+  }
+
+  /** Tells whether more than one may use an address space: tasks that have it, and whoever merely looks at it. */
+  mayBeShared(mm: bigint): boolean {
+    return this.#guest.kernel.memory.u32(mm + this.#users) > 1;
+  }
+
+  /**
+   * Notes that a task leaves its address space.
+   *
+   * @returns whether it was the last one there
+   * @throws KernelDataError when the kernel's list of tasks is damaged
+   */
+  leave(task: TaskFacts): boolean {
+    const { mm, kaddr } = task;
+    // Who merely looks at the memory, as /proc does, counts as a user too: more than one may still be one.
+    if (this.mayBeShared(mm) && this.#hasOthers(task)) {
+      if (this.#left.size >= MOST_LEAVING) this.#prune();
+      this.#left.set(kaddr, mm);
+      this.#suspend();
+      return false;
+    }
+    if (this.#left.size > 0) {
+      for (const [left, from] of this.#left) if (from === mm) this.#left.delete(left);
+      this.#suspend();
+    }
+    return true;
+  }
+
+  /** While somebody is on the way out, the addon must not decide alone. */
+  #suspend(): void {
+    Engine.get().native.suspendProcessHooks(this.#left.size > 0);
+  }
+
+  #hasOthers({ kaddr, mm }: TaskFacts): boolean {
+    const isUser = (other: TaskFacts): boolean =>
+      other.mm === mm && other.kaddr !== kaddr && !other.isKernelThread && this.#left.get(other.kaddr) !== mm;
+    // Most often it is a thread of the same process.
+    for (const thread of this.#listThreads(kaddr)) if (isUser(thread)) return true;
+    for (const leader of this.#guest.tasks.list()) {
+      if (isUser(leader)) return true;
+      // A first thread that has ended stays until the others have.
+      if (leader.mm === 0n && !leader.isKernelThread) {
+        for (const thread of this.#listThreads(leader.kaddr)) if (isUser(thread)) return true;
+      }
+    }
+    return false;
+  }
+
+  *#listThreads(task: bigint): Iterable<TaskFacts> {
+    const { memory } = this.#guest.kernel;
+    const signal = memory.pointer(task + this.#signal);
+    if (signal === 0n) return;
+    for (const thread of walkList(memory, signal + this.#threads, "the threads of a process", this.#threadNode)) {
+      yield this.#guest.tasks.read(thread);
+    }
+  }
+
+  /** What has been left long ago shows, unless the task_struct is gone. */
+  #prune(): void {
+    for (const [task, mm] of this.#left) {
+      try {
+        if (this.#guest.tasks.read(task).mm === mm) continue;
+      } catch {
+        // Gone.
+      }
+      this.#left.delete(task);
+    }
+    if (this.#left.size >= MOST_LEAVING) this.#left.clear();
+  }
+}

@@ -1,0 +1,142 @@
+import { createHash } from "node:crypto";
+import { createReadStream, mkdirSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import { AuxiliaryCatalog } from "../auxiliary/auxiliary-catalog";
+import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
+import { getAuxiliaryPlaces } from "../auxiliary/auxiliary-places";
+import { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
+import { Lab } from "../machinery/lab/lab";
+import { stopCompiler } from "../../scripts/script-compiler";
+import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
+import { AnalysisJournal } from "./analysis-journal";
+import type { LeasedMachine } from "./analysis-machines";
+import { getAnalysisFolder, getProcessMark } from "./analysis-places";
+import type { AnalysisPhase, AnalysisRecord, AnalysisTarget, LogLine } from "./analysis-record";
+import { AnalysisRun } from "./analysis-run";
+import { LabMachines } from "./lab-machines";
+import { killMarked } from "./marked-processes";
+import { writeReport } from "./write-report";
+
+/** How often a machine that starts or stops is looked at, in milliseconds. */
+const POLL_MS = 100;
+
+/** What an analysis of a lab needs. */
+export interface LabAnalysis {
+  /** Absolute. */
+  readonly labFolder: string;
+  readonly database: AnalysisDatabase;
+  /** What is analysed; it belongs to this process. */
+  readonly entry: AnalysisEntry;
+  /** What `import "rebox"` gives to modules. */
+  readonly api: object;
+  /** Ends it early; its reason is told. */
+  readonly signal: AbortSignal;
+  onPhase(phase: AnalysisPhase): void;
+  onLine(line: LogLine): void;
+  onEvent(): void;
+  /** Is given the journal, for what happens beside the analysis. */
+  onJournal(journal: AnalysisJournal): void;
+}
+
+/**
+ * Makes one analysis on a machine of a lab, to its report. How it ended is in its record and in the database.
+ *
+ * @throws Error when not even a record can be written
+ */
+export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
+  const { database, entry } = analysis;
+  const folder = getAnalysisFolder(analysis.labFolder, entry.id);
+  mkdirSync(folder, { recursive: true });
+  const journal = new AnalysisJournal(folder, await beginRecord(entry), analysis.onLine, analysis.onEvent);
+  analysis.onJournal(journal);
+  try {
+    await runInLab(analysis, journal);
+  } catch (error) {
+    journal.end("failed", error instanceof Error ? error.message : String(error), []);
+  }
+  // It is one of ours, which nobody has left.
+  await stopCompiler();
+  const left = await killMarked(getProcessMark(analysis.labFolder, entry.id));
+  if (left > 0) journal.warn(`${left} processes were left, and are ended`);
+  journal.begin("reporting");
+  analysis.onPhase("reporting");
+  journal.complete();
+  try {
+    writeReport(folder, journal.record);
+  } catch (error) {
+    journal.incomplete(`the report cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  journal.begin("ended");
+  const { outcome = "failed", reason } = journal.record;
+  database.end(entry.id, outcome, reason);
+}
+
+async function beginRecord(entry: AnalysisEntry): Promise<AnalysisRecord> {
+  const { id, target, command, options, timeoutS, created } = entry;
+  return {
+    ...{ id, command, options, timeoutS, created },
+    target: target === undefined ? undefined : await describeTarget(target),
+    ...{ machine: undefined, ended: undefined, phases: [], outcome: undefined, reason: undefined },
+    ...{ auxiliary: [], log: [] },
+  };
+}
+
+/** Describes a file; one that is gone by now fails when it is given to the guest. */
+async function describeTarget(path: string): Promise<AnalysisTarget | undefined> {
+  try {
+    const hash = createHash("sha256");
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+    return { name: basename(path), size: statSync(path).size, sha256: hash.digest("hex") };
+  } catch {
+    return undefined;
+  }
+}
+
+async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promise<void> {
+  const { labFolder, entry, api, signal, database } = analysis;
+  const { id, scripts } = entry;
+  const lab = await Lab.open(labFolder, { api, signal, pollMs: POLL_MS, log: (text) => journal.info(text) });
+  for (const failure of lab.failures) journal.warn(failure);
+  try {
+    const { folder } = journal;
+    const addEvent = (type: string, facts: Readonly<Record<string, unknown>>) => journal.addEvent(type, facts);
+    const run = new AnalysisRun({
+      request: entry,
+      machines: new LabMachines(lab, { id, folder, scripts, addEvent }),
+      journal,
+      makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),
+      onPhase: (phase) => {
+        analysis.onPhase(phase);
+        try {
+          database.setPhase(id, phase);
+        } catch (error) {
+          // A full disk, such as; what was begun has to be ended all the same.
+          journal.warn(`the database cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      },
+    });
+    await run.execute(signal);
+  } finally {
+    await lab.close();
+  }
+}
+
+function makeAuxiliary(
+  { labFolder, entry, api }: LabAnalysis,
+  journal: AnalysisJournal,
+  machine: LeasedMachine,
+  signal: AbortSignal,
+): AuxiliaryRunner {
+  const { id, target, options } = entry;
+  const { folders, config, configurations } = getAuxiliaryPlaces(labFolder);
+  return new AuxiliaryRunner({
+    catalog: new AuxiliaryCatalog(folders),
+    config: AuxiliaryConfig.load(config),
+    configurations,
+    run: {
+      ...{ id, folder: journal.folder, target, options, signal },
+      addEvent: (type, facts) => journal.addEvent(type, facts),
+    },
+    ...{ machine, log: journal, api },
+  });
+}

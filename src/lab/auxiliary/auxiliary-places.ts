@@ -1,0 +1,28 @@
+import { join } from "node:path";
+import { findProjectFolder } from "../../machine/engine/project-folder";
+
+/** Where users put their auxiliary modules, below their lab's folder; rebox's own are there below rebox's. */
+const MODULE_FOLDER = "modules/auxiliary";
+
+/** Where everything that concerns auxiliary modules is; absolute paths. */
+export interface AuxiliaryPlaces {
+  /** Of modules: rebox's own, and the lab's. */
+  readonly folders: readonly string[];
+  /** conf/auxiliary.conf. */
+  readonly config: string;
+  /** data/auxiliary. */
+  readonly configurations: string;
+}
+
+/**
+ * Returns where the auxiliary modules of a lab are.
+ *
+ * @param labFolder absolute
+ */
+export function getAuxiliaryPlaces(labFolder: string): AuxiliaryPlaces {
+  return {
+    folders: [join(findProjectFolder(), MODULE_FOLDER), join(labFolder, MODULE_FOLDER)],
+    config: join(labFolder, "conf/auxiliary.conf"),
+    configurations: join(labFolder, "data/auxiliary"),
+  };
+}

@@ -1,0 +1,95 @@
+import type { RunEvent } from "../../shell/line/run-feed";
+
+/** What an auxiliary module knows of its analysis. */
+export interface AuxiliaryRun {
+  /** Unique within a lab. */
+  readonly id: number;
+  /** The folder of this analysis alone, absolute; what a module leaves behind goes there. */
+  readonly folder: string;
+  /** The file that is analysed, absolute; undefined when only a command is. */
+  readonly target: string | undefined;
+  /** What --options said. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Aborted when the analysis ends early. */
+  readonly signal: AbortSignal;
+  /** Adds a line to the analysis' events.jsonl. */
+  addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
+}
+
+/** What an auxiliary module knows of its machine. */
+export interface AuxiliaryMachine {
+  readonly name: string;
+  readonly label: string;
+  readonly platform: string;
+  readonly ip: string | undefined;
+  /** The network interface that its frames pass, when it has one of its own. */
+  readonly interface: string | undefined;
+  /** Where the machine sends results to, when it does. */
+  readonly resultServer?: { readonly ip: string; readonly port: number } | undefined;
+  /** The guest, when the machine can be looked into and runs. */
+  readonly guest?: GuestHandle | undefined;
+}
+
+/** A running guest of a machine that can be looked into. All its functions end with the engine, and then throw. */
+export interface GuestHandle {
+  /**
+   * Executes a command of the shell in the machine's engine, in a session of its own: several at once do not wait for each other.
+   *
+   * @param line as it is typed in the shell
+   * @param signal ends the wait
+   * @returns what the command answers with --json
+   * @throws Error with the command's own message when it fails, or when the engine is gone
+   */
+  command(line: string, signal?: AbortSignal): Promise<unknown>;
+
+  /**
+   * Executes a command of QMP in the machine's QEMU: "screendump", "input-send-event".
+   *
+   * @param args its arguments
+   * @param signal ends the wait
+   * @returns what QEMU answers
+   * @throws Error with QEMU's message when it refuses, or when the engine is gone
+   */
+  qmp(command: string, args?: object, signal?: AbortSignal): Promise<unknown>;
+
+  /**
+   * Loads a file into the engine, where its function observe() sees every event of the guest as a script does.
+   *
+   * @param file absolute path of a TypeScript or JavaScript file that exports observe(observer); see GuestObserver
+   * @param options what the file finds in observer.options; values that JSON has
+   * @param onEvent is called with each value that the file tells, as JSON has it: bigints are text ("0x1f")
+   * @param signal ends the observation
+   * @returns the observation, once observe() has returned
+   * @throws Error when the file cannot be loaded, with its place, or observe() throws, or the engine is gone
+   */
+  observe(
+    file: string,
+    options: object,
+    onEvent: (event: unknown) => void,
+    signal?: AbortSignal,
+  ): Promise<GuestObservation>;
+
+  /**
+   * Listens to what goes on with the machine: its states, what its scripts print, and its serial console where that comes to the
+   * engine. The kept past is told first.
+   *
+   * @returns what ends it
+   * @throws Error when the engine is gone
+   */
+  watch(listener: (event: RunEvent) => void): Promise<() => void>;
+}
+
+/** A file that observes a guest from within its engine. */
+export interface GuestObservation {
+  /** Settles when the observation is over, also when the engine is gone. */
+  readonly ended: Promise<void>;
+  /** How many of its values were left out because they came faster than they were read. */
+  readonly lost: number;
+  /**
+   * Ends it: all that it has registered in the engine is removed.
+   *
+   * @returns what the function that observe() returned returns now
+   * @throws Error when that fails, or when the engine is gone, or onEvent has thrown
+   */
+  end(signal?: AbortSignal): Promise<unknown>;
+}

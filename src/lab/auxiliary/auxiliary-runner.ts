@@ -1,0 +1,246 @@
+import { ConfigProblems } from "../../config/schema/config-problems";
+import { withinLimit } from "../machinery/manager/within-limit";
+import { prefixLog, type AnalysisLog } from "./analysis-log";
+import type { Auxiliary } from "./auxiliary";
+import type { AuxiliaryCatalog, AuxiliaryClass, AuxiliaryConstructor } from "./auxiliary-catalog";
+import type { AuxiliaryConfig } from "./auxiliary-config";
+import { AuxiliaryDisabled } from "./auxiliary-disabled";
+import type { AuxiliaryMachine, AuxiliaryRun } from "./auxiliary-run";
+import type { AuxiliaryState, AuxiliaryStatus } from "./auxiliary-status";
+import { configureAuxiliary, findConfiguration } from "./configure-auxiliary";
+
+/** How long a method of an auxiliary module may take, in milliseconds. */
+export interface AuxiliaryLimits {
+  readonly configureMs: number;
+  readonly startMs: number;
+  readonly callbackMs: number;
+  readonly stopMs: number;
+}
+
+const LIMITS: AuxiliaryLimits = { configureMs: 60_000, startMs: 30_000, callbackMs: 10_000, stopMs: 10_000 };
+
+/** However long a module wants for its stop(). */
+const LONGEST_STOP_MS = 600_000;
+
+/** What the auxiliary modules of one analysis are made from. */
+export interface AuxiliarySurroundings {
+  readonly catalog: AuxiliaryCatalog;
+  readonly config: AuxiliaryConfig;
+  /** Absolute path of data/auxiliary. */
+  readonly configurations: string;
+  readonly run: AuxiliaryRun;
+  readonly machine: AuxiliaryMachine;
+  readonly log: AnalysisLog;
+  /** What `import "rebox"` gives modules. */
+  readonly api: object;
+  readonly limits?: Partial<AuxiliaryLimits>;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly module: Auxiliary | undefined;
+  state: AuxiliaryState | "made";
+  reason?: string;
+  readonly errors: string[];
+}
+
+/** The auxiliary modules of one analysis: makes an instance of each, and calls them in their order. */
+export class AuxiliaryRunner {
+  private readonly entries: Entry[] = [];
+  private readonly limits: AuxiliaryLimits;
+  private readonly log: AnalysisLog;
+
+  constructor(private readonly surroundings: AuxiliarySurroundings) {
+    this.limits = { ...LIMITS, ...surroundings.limits };
+    this.log = surroundings.log;
+  }
+
+  /** How far each module has come, those that are not enabled too, in the order of their names. */
+  get status(): AuxiliaryStatus[] {
+    return this.entries.map(({ name, state, reason, errors }) => ({
+      name,
+      state: state === "made" ? "disabled" : state,
+      reason,
+      errors: [...errors],
+    }));
+  }
+
+  /**
+   * Makes, configures and starts the modules that are enabled; before the machine starts. An analysis that ends meanwhile starts no
+   * more of them. It never throws.
+   */
+  async start(): Promise<void> {
+    await this.make();
+    const made = this.entries.filter((entry) => entry.state === "made");
+    for (const entry of byPriority(made, (module) => module.startPriority)) await this.startOne(entry);
+  }
+
+  /** Tells the started modules, in the order of their start, that the machine runs. It never throws. */
+  async machineStarted(): Promise<void> {
+    for (const entry of this.inStartOrder()) {
+      await this.call(entry, "machineStarted", this.limits.startMs);
+    }
+  }
+
+  /**
+   * Calls cb_<name> of each started module that has one, in the order of their start. One that throws AuxiliaryDisabled is left
+   * out from then on; one that fails stays.
+   *
+   * @param name without "cb_"
+   * @param args what it is called with
+   */
+  async callback(name: string, ...args: unknown[]): Promise<void> {
+    for (const entry of this.inStartOrder()) await this.call(entry, `cb_${name}`, this.limits.callbackMs, args);
+  }
+
+  /** Stops each started module once, by priority; each gets its time, and no more. It never throws. */
+  async stop(): Promise<void> {
+    for (const entry of byPriority(this.inStartOrder(), (module) => module.stopPriority)) {
+      // At once, so that a second stop() meanwhile does not stop it again.
+      entry.state = "stopped";
+      const limitMs = Math.min(entry.module!.stopLimitMs ?? this.limits.stopMs, LONGEST_STOP_MS);
+      if (!(await this.call(entry, "stop", limitMs))) entry.state = "stop-failed";
+    }
+  }
+
+  /** Lets each module that was made clean up; after stop(). It never throws. */
+  async finish(): Promise<void> {
+    for (const entry of this.entries) {
+      if (entry.module !== undefined) await this.call(entry, "finish", this.limits.stopMs);
+    }
+  }
+
+  private readonly started: Entry[] = [];
+
+  private inStartOrder(): Entry[] {
+    return this.started.filter((entry) => entry.state === "started");
+  }
+
+  private async make(): Promise<void> {
+    const { catalog, config, configurations, api } = this.surroundings;
+    const names = [...catalog.files.keys()];
+    for (const warning of config.findUnused(names)) this.log.warn(warning.toString());
+    const isWanted = (name: string) => {
+      const section = config.find(name);
+      return section !== undefined && (section.enabled || findConfiguration(configurations, name) !== undefined);
+    };
+    const { classes, refused } = await catalog.load(names.filter(isWanted), api);
+    for (const name of names) {
+      const refusal = refused.find((one) => one.name === name);
+      const found = classes.find((one) => one.name === name);
+      if (refusal !== undefined) {
+        this.fail(this.add(name, undefined, "failed"), "cannot be loaded", refusal.error);
+      } else if (found !== undefined) {
+        await this.makeOne(found, config);
+      } else {
+        const reason =
+          config.find(name) === undefined ? `${config.file} has no section [${name}]` : `${config.file} disables it`;
+        this.add(name, undefined, "disabled").reason = reason;
+      }
+    }
+  }
+
+  private async makeOne({ name, file: ownFile, create }: AuxiliaryClass, config: AuxiliaryConfig): Promise<void> {
+    const { run, machine, log, configurations, api } = this.surroundings;
+    const section = config.find(name)!;
+    let module: Auxiliary;
+    let options: Record<string, unknown>;
+    try {
+      options = this.readOptions(name, create, config);
+      module = new create();
+    } catch (error) {
+      this.fail(this.add(name, undefined, "failed"), "cannot be made", error);
+      return;
+    }
+    module.enabled = section.enabled;
+    const notify = (called: string, ...args: unknown[]) => this.callback(called, ...args);
+    Object.assign(module, { name, moduleFile: ownFile, options, run, machine, notify, log: prefixLog(log, name) });
+    const entry = this.add(name, module, section.enabled ? "made" : "disabled");
+    if (!section.enabled) entry.reason = `${config.file} disables it`;
+    const file = findConfiguration(configurations, name);
+    if (file === undefined) return;
+    try {
+      await withinLimit("configure()", this.limits.configureMs, run.signal, () =>
+        configureAuxiliary(file, module, api),
+      );
+    } catch (error) {
+      // As the ancestors do: a module with a broken private configuration is started all the same.
+      this.note(entry, "configuration error", error);
+    }
+  }
+
+  /** @throws Error with every mistake in the options of a module that says what they may be */
+  private readOptions(name: string, { settings }: AuxiliaryConstructor, config: AuxiliaryConfig) {
+    if (settings === undefined) return { ...config.find(name)!.options };
+    const problems = new ConfigProblems();
+    const options = config.readOptions(name, settings, problems);
+    for (const warning of problems.warnings) this.log.warn(warning.toString());
+    if (problems.errors.length > 0) throw new Error(problems.errors.map(({ message }) => message).join("; "));
+    return options;
+  }
+
+  private async startOne(entry: Entry): Promise<void> {
+    const module = entry.module!;
+    try {
+      const { signal } = this.surroundings.run;
+      const result = await withinLimit("start()", this.limits.startMs, signal, () => module.start?.());
+      if (result === false) {
+        entry.state = "disabled";
+        entry.reason = "start() returned false";
+        return;
+      }
+      entry.state = "started";
+      this.started.push(entry);
+      this.log.debug(`auxiliary module ${entry.name} has started`);
+    } catch (error) {
+      if (error instanceof AuxiliaryDisabled) this.disable(entry, error);
+      else this.fail(entry, "unable to start", error);
+    }
+  }
+
+  /** Calls a method that a module may have. Returns false when it failed. */
+  private async call(entry: Entry, method: string, limitMs: number, args: unknown[] = []): Promise<boolean> {
+    const called: unknown = (entry.module as unknown as Record<string, unknown>)[method];
+    if (typeof called !== "function") return true;
+    try {
+      await withinLimit(`${method}()`, limitMs, undefined, () => called.apply(entry.module, args) as unknown);
+      return true;
+    } catch (error) {
+      if (error instanceof AuxiliaryDisabled && method !== "stop") {
+        this.disable(entry, error);
+        return true;
+      }
+      this.note(entry, `${method}() failed`, error);
+      return false;
+    }
+  }
+
+  private add(name: string, module: Auxiliary | undefined, state: Entry["state"]): Entry {
+    const entry: Entry = { name, module, state, errors: [] };
+    this.entries.push(entry);
+    return entry;
+  }
+
+  private disable(entry: Entry, why: AuxiliaryDisabled): void {
+    entry.state = "disabled";
+    entry.reason = why.message;
+    this.log.debug(`auxiliary module ${entry.name} is left out: ${why.message}`);
+  }
+
+  private fail(entry: Entry, what: string, error: unknown): void {
+    entry.state = "failed";
+    entry.reason = this.note(entry, what, error);
+  }
+
+  private note(entry: Entry, what: string, error: unknown): string {
+    const text = `${what}: ${error instanceof Error ? error.message : String(error)}`;
+    entry.errors.push(text);
+    this.log.warn(`auxiliary module ${entry.name}: ${text}`);
+    return text;
+  }
+}
+
+/** Sorts by a priority, the higher first; the same keep their order. */
+function byPriority(entries: readonly Entry[], priority: (module: Auxiliary) => number): Entry[] {
+  return [...entries].sort((one, other) => priority(other.module!) - priority(one.module!));
+}

@@ -1,0 +1,69 @@
+import type { ConfigMap, ConfigPlace } from "../../../config/schema/config-node";
+import { ConfigProblems } from "../../../config/schema/config-problems";
+import { readSettings } from "../../../config/schema/read-settings";
+import type { Machinery } from "../machinery";
+import type { MachineFacts } from "../records/machine";
+import { getMachineSchema, MACHINE_NAME } from "./machine-schema";
+import { type MACHINE_SETTINGS, normalizeArchitecture } from "./machine-settings";
+import type { SettingsOf } from "../../../config/schema/setting";
+
+/** One machine of a configuration file. */
+export interface ConfiguredMachine {
+  /** undefined when there is a mistake in it, or it is not enabled. */
+  readonly facts: MachineFacts | undefined;
+  readonly place: ConfigPlace;
+  readonly problems: ConfigProblems;
+}
+
+type CommonValues = SettingsOf<typeof MACHINE_SETTINGS> & { readonly ip: string | undefined };
+
+/**
+ * Reads one machine.
+ *
+ * @param name its name in the lab
+ * @param map what the file says about it
+ * @param isIni which file it is
+ * @param mainInterface the network interface of a machine that names none
+ */
+export function readMachine(
+  machinery: Machinery,
+  name: string,
+  map: ConfigMap,
+  where: { readonly isIni: boolean; readonly folder: string; readonly mainInterface: string | undefined },
+): ConfiguredMachine {
+  const problems = new ConfigProblems();
+  const { place } = map;
+  if (!MACHINE_NAME.test(name)) {
+    problems.error(
+      place,
+      `${JSON.stringify(name)} is no name for a machine: letters, digits, and _ . - within, 64 at most`,
+    );
+  }
+  const schema = getMachineSchema(machinery, where.isIni);
+  const scope = { problems, folder: where.folder, checksSystem: true };
+  const values = readSettings(schema, map, scope);
+  const common = values as unknown as CommonValues;
+  if (problems.errors.length > 0 || !common.enabled) return { facts: undefined, place, problems };
+  const own = Object.entries(values).filter(([key]) => key in machinery.machineSettings);
+  const label = machinery.labelKey === undefined ? name : ((values[machinery.labelKey] as string | undefined) ?? name);
+  return {
+    ...{ place, problems },
+    facts: {
+      ...{ name, label },
+      ip: common.ip,
+      platform: common.platform,
+      osVersion: common.os_version,
+      tags: new Set(common.tags),
+      snapshot: common.snapshot,
+      macAddress: common.mac_address,
+      architecture: common.architecture && normalizeArchitecture(common.architecture),
+      interface: common.interface ?? where.mainInterface,
+      agentPort: common.agent_port,
+      resultServerIp: common.resultserver_ip,
+      resultServerPort: common.resultserver_port,
+      isReserved: common.reserved,
+      machineryName: machinery.name,
+      settings: Object.fromEntries(own),
+    },
+  };
+}

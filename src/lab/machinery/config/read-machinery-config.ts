@@ -1,0 +1,151 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { ConfigMap, ConfigNode } from "../../../config/schema/config-node";
+import { ConfigProblems } from "../../../config/schema/config-problems";
+import { readIniFiles } from "../../../config/schema/ini-file";
+import { readSettings } from "../../../config/schema/read-settings";
+import type { SettingsSchema } from "../../../config/schema/setting";
+import { config } from "../../../config/schema/settings";
+import { shortenPath } from "../../../config/schema/shorten-path";
+import { readYamlFile } from "../../../config/schema/yaml-file";
+import type { Machinery } from "../machinery";
+import { findDuplicates } from "./find-duplicates";
+import { type ConfiguredMachine, readMachine } from "./read-machine";
+
+/** What the configuration files of one machinery say. */
+export interface MachineryConfig {
+  /** From the lowest layer up. */
+  readonly files: readonly string[];
+  /** The values of the main part. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Those that are enabled and without a mistake have facts. */
+  readonly machines: ReadonlyMap<string, ConfiguredMachine>;
+  /** Mistakes of the main part keep the machinery from being used; those of a machine only that machine. */
+  readonly problems: ConfigProblems;
+}
+
+/** Finds the INI files of a machinery, from the lowest layer up. */
+export function findIniFiles(labFolder: string, name: string): string[] {
+  const folders = ["conf", "custom/conf"].map((folder) => join(labFolder, folder));
+  const layers = folders.flatMap((folder) => {
+    const parts = join(folder, `${name}.conf.d`);
+    const names = existsSync(parts) ? readdirSync(parts).filter((file) => file.endsWith(".conf")) : [];
+    return [join(folder, `${name}.conf`), ...names.toSorted().map((file) => join(parts, file))];
+  });
+  return [join(labFolder, "conf/default", `${name}.conf.default`), ...layers].filter((file) => existsSync(file));
+}
+
+/** Returns the path of a machinery's YAML file; it need not exist. */
+export function getYamlFile(labFolder: string, name: string): string {
+  return join(labFolder, "conf/machineries", `${name}.yaml`);
+}
+
+/**
+ * Reads the configuration of a machinery.
+ *
+ * @param labFolder where relative paths start
+ * @returns undefined when it has none
+ */
+export function readMachineryConfig(machinery: Machinery, labFolder: string): MachineryConfig | undefined {
+  const inis = findIniFiles(labFolder, machinery.name);
+  const yaml = getYamlFile(labFolder, machinery.name);
+  const hasYaml = existsSync(yaml);
+  if (inis.length === 0 && !hasYaml) return undefined;
+  const problems = new ConfigProblems();
+  if (inis.length > 0 && hasYaml) {
+    const place = { file: shortenPath(inis[0]!), line: 1 };
+    problems.error(place, `${shortenPath(yaml)} configures the same machinery; keep one of the two files`);
+    return { files: [...inis, yaml], values: {}, machines: new Map(), problems };
+  }
+  const reader = new MachineryReader(machinery, labFolder, problems);
+  return hasYaml
+    ? reader.readYaml(readYamlFile(shortenPath(yaml), problems), [yaml])
+    : reader.readIni(readIniFiles(inis.map(shortenPath), problems), inis);
+}
+
+const NO_MAP = new Map<string, ConfigNode>();
+
+class MachineryReader {
+  constructor(
+    private readonly machinery: Machinery,
+    private readonly folder: string,
+    private readonly problems: ConfigProblems,
+  ) {}
+
+  readYaml(root: ConfigMap, files: readonly string[]): MachineryConfig {
+    const node = root.entries.get("machines");
+    if (node !== undefined && node.kind !== "map" && !(node.kind === "text" && node.text === "")) {
+      this.problems.error(node.place, '"machines" must hold a group of settings for each machine, below its name');
+    }
+    const maps = node?.kind === "map" ? node.entries : NO_MAP;
+    return this.#read(root, maps, files, ["machines"], false);
+  }
+
+  readIni(root: ConfigMap, files: readonly string[]): MachineryConfig {
+    const { name } = this.machinery;
+    const main = root.entries.get(name);
+    if (main?.kind !== "map") {
+      if (this.problems.errors.length === 0) {
+        this.problems.error(root.place, `Missing configuration section: [${name}]; it holds "machines = ..."`);
+      }
+      return { files, values: {}, machines: new Map(), problems: this.problems };
+    }
+    const maps = this.#findSections(root, main);
+    return this.#read(main, maps, files, ["machines"], true);
+  }
+
+  /** Gets the sections of the machines that the main section lists, in its order. */
+  #findSections(root: ConfigMap, main: ConfigMap): Map<string, ConfigNode> {
+    const { problems } = this;
+    const { machines: names } = readSettings(
+      { machines: config.list(config.string({}), { allowEmpty: true, required: false }) },
+      { ...main, entries: new Map([...main.entries].filter(([key]) => key === "machines")) },
+      { problems, folder: this.folder, checksSystem: false },
+    );
+    const place = main.entries.get("machines")?.place ?? main.place;
+    const sections = new Map<string, ConfigNode>();
+    for (const name of names ?? []) {
+      const section = root.entries.get(name);
+      if (sections.has(name)) problems.error(place, `"machines" names ${name} twice; remove one`);
+      else if (section === undefined)
+        problems.error(place, `"machines" names ${name}, but there is no section [${name}]`);
+      else sections.set(name, section);
+    }
+    for (const [name, section] of root.entries) {
+      if (name === this.machinery.name || names?.includes(name)) continue;
+      problems.warn(section.place, `[${name}] is not in "machines" of [${this.machinery.name}] and is ignored`);
+    }
+    return sections;
+  }
+
+  #read(
+    main: ConfigMap,
+    maps: ReadonlyMap<string, ConfigNode>,
+    files: readonly string[],
+    others: readonly string[],
+    isIni: boolean,
+  ): MachineryConfig {
+    const { problems, folder, machinery } = this;
+    const schema = withInterface(machinery.settings);
+    // Without machines nothing is used, so nothing has to be there.
+    const scope = { problems, folder, checksSystem: maps.size > 0 };
+    const values = readSettings(schema, main, scope, others);
+    const mainInterface = values.interface as string | undefined;
+    const machines = new Map<string, ConfiguredMachine>();
+    for (const [name, map] of maps) {
+      if (map.kind === "map") machines.set(name, readMachine(machinery, name, map, { isIni, folder, mainInterface }));
+      else problems.error(map.place, `"${name}" must be a group of settings`);
+    }
+    findDuplicates(machinery, machines);
+    return { files, values, machines, problems };
+  }
+}
+
+/** Every machinery may name the network interface of machines that name none. */
+function withInterface(settings: SettingsSchema): SettingsSchema {
+  const common = config.networkInterface({
+    ...{ required: false, allowEmpty: true, mustExist: true },
+    description: "The network interface of machines that name none.",
+  });
+  return { interface: common, ...settings };
+}

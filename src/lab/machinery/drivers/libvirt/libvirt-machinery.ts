@@ -1,0 +1,166 @@
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import type { SettingsSchema } from "../../../../config/schema/setting";
+import {
+  MachineryDependencyError,
+  MachineryError,
+  MachineryUnhandledStateError,
+  MachineStateReachedError,
+  MachineUnexpectedStateError,
+} from "../../errors";
+import { Machinery } from "../../machinery";
+import { checkTarget } from "../../processes/target-file";
+import { ProgramError } from "../../processes/run-program";
+import type { Machine } from "../../records/machine";
+import type { MachineStatus } from "../../records/machine-state";
+import { chooseSnapshot } from "./choose-snapshot";
+import { type DomainState, parseDomainState } from "./domain-states";
+import { Virsh } from "./virsh";
+import { parseVirshVersion, supportsUri } from "./virsh-version";
+
+/** libvirt 0.8.0 is the first with snapshots. */
+const OLDEST = [0, 8, 0];
+const REVERT_LIMIT_MS = 170_000;
+const DUMP_LIMIT_MS = 600_000;
+const PNG_MAGIC = "89504e47";
+
+/** Machines that libvirt runs, by its command line virsh. A module for another hypervisor only says where: its dsn. */
+export abstract class LibVirtMachinery<
+  Settings extends SettingsSchema = SettingsSchema,
+  MachineSettings extends SettingsSchema = SettingsSchema,
+> extends Machinery<Settings, MachineSettings> {
+  /** The connection's URI: "qemu:///system". */
+  abstract readonly dsn: string;
+  override readonly startsAtOnce = true;
+
+  override async verifyDependencies(signal: AbortSignal): Promise<void> {
+    const { dsn, name } = this;
+    if (typeof dsn !== "string" || dsn === "") {
+      throw new MachineryError(`${name}: You must provide a proper connection string: dsn = "qemu:///system"`);
+    }
+    const version = parseVirshVersion(await Virsh.readVersion(signal));
+    if (isOlder(version.version)) {
+      throw new MachineryDependencyError(`virsh is of libvirt ${version.version}; 0.8.0 or later is needed`);
+    }
+    if (supportsUri(version, dsn)) return;
+    const known = version.hypervisors.join(" ") || "none";
+    throw new MachineryDependencyError(
+      `this virsh was not compiled for ${dsn}; virsh -V says Hypervisors: ${known}; install another libvirt`,
+    );
+  }
+
+  /** Checks that libvirt answers. */
+  override async init(signal: AbortSignal): Promise<void> {
+    await this.#virsh.run(["uri"], signal);
+  }
+
+  async restoreStart(machine: Machine, signal: AbortSignal): Promise<void> {
+    await this.#checkIsOff(machine, signal);
+    const { label, facts } = machine;
+    const snapshot = await chooseSnapshot(this.#virsh, label, facts.snapshot, signal);
+    const args = ["snapshot-revert", `--domain=${label}`, `--snapshotname=${snapshot}`];
+    await this.#virsh.run(args, signal, REVERT_LIMIT_MS);
+  }
+
+  override async norestoreStart(machine: Machine, signal: AbortSignal): Promise<void> {
+    await this.#checkIsOff(machine, signal);
+    await this.#domain("start", machine, signal, [], REVERT_LIMIT_MS);
+  }
+
+  async stop(machine: Machine, signal: AbortSignal): Promise<void> {
+    if ((await this.#read(machine, signal)).state === "poweroff") {
+      throw new MachineStateReachedError(`${machine.name}: trying to stop an already stopped machine`);
+    }
+    await this.#domain("destroy", machine, signal);
+  }
+
+  override async acpiStop(machine: Machine, signal: AbortSignal): Promise<void> {
+    if ((await this.#read(machine, signal)).state === "poweroff") {
+      throw new MachineStateReachedError(`${machine.name} is off already`);
+    }
+    await this.#domain("shutdown", machine, signal);
+  }
+
+  async state(machine: Machine, signal: AbortSignal): Promise<MachineStatus> {
+    const { state, reason, isHeld } = await this.#read(machine, signal);
+    return { state, reason, ...(isHeld ? { pausedBy: machine.pausedBy ?? `libvirt (${reason})` } : {}) };
+  }
+
+  override async handlePaused(machine: Machine, signal: AbortSignal): Promise<void> {
+    await this.#domain("resume", machine, signal);
+  }
+
+  override async pause(machine: Machine, signal: AbortSignal): Promise<void> {
+    await this.#domain("suspend", machine, signal);
+  }
+
+  override async dumpMemory(machine: Machine, path: string, signal: AbortSignal): Promise<void> {
+    const target = checkTarget(path);
+    const dump = () => this.#domain("dump", machine, signal, [`--file=${target}`, "--memory-only"], DUMP_LIMIT_MS);
+    try {
+      // Made by us, so that it stays ours: a daemon of root's would make one that only root can read.
+      writeFileSync(target, "", { flag: "wx", mode: 0o600 });
+      try {
+        await dump();
+      } catch (error) {
+        if (!(error instanceof ProgramError) || !/[Pp]ermission denied/.test(error.message)) throw error;
+        // A daemon of another user's cannot write what is ours.
+        rmSync(target, { force: true });
+        await dump();
+      }
+      if (statSync(target).size === 0) throw new MachineryError(`libvirt has written nothing to ${target}`);
+    } catch (error) {
+      rmSync(target, { force: true });
+      throw error;
+    }
+  }
+
+  override async screenshot(machine: Machine, path: string, signal: AbortSignal): Promise<void> {
+    const target = checkTarget(path);
+    await this.#domain("screenshot", machine, signal, [`--file=${target}`]);
+    const magic = readFileSync(target).subarray(0, 4).toString("hex");
+    if (magic === PNG_MAGIC) return;
+    rmSync(target, { force: true });
+    throw new MachineryError(`the hypervisor's picture of ${machine.name} is no PNG (it begins with ${magic})`);
+  }
+
+  override async version(signal: AbortSignal): Promise<string> {
+    return parseVirshVersion(await Virsh.readVersion(signal)).version;
+  }
+
+  get #virsh(): Virsh {
+    return new Virsh(this.dsn);
+  }
+
+  #domain(
+    command: string,
+    { label }: Machine,
+    signal: AbortSignal,
+    args: readonly string[] = [],
+    limitMs?: number,
+  ): Promise<string> {
+    return this.#virsh.run([command, `--domain=${label}`, ...args], signal, limitMs);
+  }
+
+  async #read(machine: Machine, signal: AbortSignal): Promise<DomainState> {
+    const text = await this.#domain("domstate", machine, signal, ["--reason"]);
+    const found = parseDomainState(text);
+    if (found !== undefined) return found;
+    throw new MachineryUnhandledStateError(
+      `${machine.name}: virsh tells of the state ${text.trim()}, which is new here`,
+    );
+  }
+
+  async #checkIsOff(machine: Machine, signal: AbortSignal): Promise<void> {
+    const { state } = await this.#read(machine, signal);
+    if (state === "poweroff" || state === "error") return;
+    throw new MachineUnexpectedStateError(
+      `${machine.name} is ${state}: trying to start a virtual machine that has not been turned off; stop it first`,
+    );
+  }
+}
+
+function isOlder(version: string): boolean {
+  const parts = version.split(".").map(Number);
+  const at = OLDEST.findIndex((part, index) => (parts[index] ?? 0) !== part);
+  return at !== -1 && (parts[at] ?? 0) < OLDEST[at]!;
+}

@@ -1,0 +1,83 @@
+import { config } from "../../../../config/schema/settings";
+import { MachineryDependencyError, MachineryError } from "../../errors";
+import { runProgram } from "../../processes/run-program";
+import type { QemuMachine } from "./qemu-arguments";
+import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "./qemu-settings";
+import { parseVersion, QmpMachinery, type VmCommand } from "./qmp-machinery";
+
+const SETTINGS = {
+  path: config.filePath({
+    ...{ required: false, allowEmpty: true, executable: true },
+    description: "The QEMU that runs the machines, whatever their architecture.",
+  }),
+  ...QEMU_SETTINGS,
+  binaries: config.group(
+    {
+      qemu_img: config.filePath({
+        ...{ default: "/usr/bin/qemu-img", executable: true },
+        description: "Makes the disks of runs.",
+      }),
+      qemu_system_x86_64: config.filePath({
+        ...{ default: "/usr/bin/qemu-system-x86_64", executable: true },
+        description: "Runs machines of the architectures x64 and x86.",
+      }),
+    },
+    { description: "The programs of QEMU." },
+  ),
+};
+
+const MACHINE_SETTINGS = {
+  ...QEMU_MACHINE_SETTINGS,
+  enable_kvm: config.boolean({ default: false, description: "Let this host's processor run the guest." }),
+};
+
+/** What binaries.qemu_system_x86_64 can run. */
+const X86 = ["x64", "x86", undefined];
+const VERSION_LIMIT_MS = 15_000;
+
+/** Machines in processes of an ordinary QEMU. */
+export class QemuMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE_SETTINGS> {
+  override readonly name = "qemu";
+  override readonly description = "Machines in processes of QEMU, driven by QMP.";
+  override readonly settings = SETTINGS;
+  override readonly machineSettings = MACHINE_SETTINGS;
+
+  override async verifyDependencies(signal: AbortSignal): Promise<void> {
+    await super.verifyDependencies(signal);
+    for (const { architecture, name } of this.context.configured)
+      await this.#run(this.#getProgram(architecture, name), signal);
+  }
+
+  override async version(signal: AbortSignal): Promise<string> {
+    return parseVersion(await this.#run(this.config.path ?? this.config.binaries.qemu_system_x86_64, signal));
+  }
+
+  protected override getQemuImg(): string {
+    return this.config.binaries.qemu_img;
+  }
+
+  protected override getCommand(machine: QemuMachine, qemuArgs: readonly string[]): VmCommand {
+    const { architecture, name, settings } = machine.facts;
+    const { enable_kvm: usesKvm } = settings as { readonly enable_kvm?: boolean };
+    return {
+      program: this.#getProgram(architecture, name),
+      args: ["-name", name, ...(usesKvm === true ? ["-enable-kvm"] : []), ...qemuArgs],
+    };
+  }
+
+  #getProgram(architecture: string | undefined, name: string): string {
+    if (this.config.path !== undefined) return this.config.path;
+    if (X86.includes(architecture)) return this.config.binaries.qemu_system_x86_64;
+    throw new MachineryError(
+      `${name}: architecture ${architecture} needs another QEMU than qemu-system-x86_64 (x64, x86); name it by "path"`,
+    );
+  }
+
+  async #run(program: string, signal: AbortSignal): Promise<string> {
+    const options = { signal, timeoutMs: VERSION_LIMIT_MS, packageName: "qemu-system-x86" };
+    const text = await runProgram(program, ["--version"], options);
+    if (!text.includes("QEMU"))
+      throw new MachineryDependencyError(`${program} is no QEMU: it says ${text.slice(0, 80)}`);
+    return text;
+  }
+}

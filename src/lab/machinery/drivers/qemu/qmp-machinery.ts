@@ -1,0 +1,301 @@
+import { once } from "node:events";
+import { existsSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { SettingsOf, SettingsSchema } from "../../../../config/schema/setting";
+import {
+  MachineryConnectionError,
+  MachineryError,
+  MachineryUnhandledStateError,
+  MachineStateReachedError,
+  MachineUnexpectedStateError,
+  NotSupportedError,
+} from "../../errors";
+import { Machinery } from "../../machinery";
+import { runProgram } from "../../processes/run-program";
+import { checkTarget } from "../../processes/target-file";
+import { VmProcess } from "../../processes/vm-process";
+import type { MachineStatus } from "../../records/machine-state";
+import { copyImage, makeOverlay, removeDisk } from "./disposable-disk";
+import { insertDisc } from "./insert-disc";
+import { getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
+import { getMachineArguments, type QemuMachine } from "./qemu-arguments";
+import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
+import { QmpClient } from "./qmp-client";
+import { RUN_STATES } from "./run-states";
+import { shortenSocketPath, withSocketPath } from "./socket-path";
+import { escapeOption } from "./start-arguments";
+
+/** QEMU answers at once; a busy host, and another client that is served first, take their time. */
+const ANSWER_LIMIT_MS = 15_000;
+/** From the start of the process to QMP's greeting. */
+const BOOT_LIMIT_MS = 60_000;
+/** What QEMU gets for closing its disks before it is killed. */
+const QUIT_LIMIT_MS = 2_000;
+/** From the end of QMP's connection to that of the process, when a machine goes off by itself. */
+const END_LIMIT_MS = 10_000;
+/** Writing a machine's memory to a disk. */
+const DUMP_LIMIT_MS = 600_000;
+const PROGRAM_LIMIT_MS = 15_000;
+const POLL_MS = 50;
+
+/** What runs a machine. */
+export interface VmCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** Machines that are each a process of QEMU of their own, which is driven by QMP. */
+export abstract class QmpMachinery<
+  Settings extends SettingsSchema & typeof QEMU_SETTINGS,
+  MachineSettings extends SettingsSchema & typeof QEMU_MACHINE_SETTINGS,
+> extends Machinery<Settings, MachineSettings> {
+  override readonly startsAtOnce = true;
+  override readonly uniqueSettings = ["qcow2_path", "snapshot_path"];
+
+  /** Returns the program of a machine, with QEMU's arguments for it. */
+  protected abstract getCommand(machine: QemuMachine, qemuArgs: readonly string[]): VmCommand;
+
+  /** Returns the path of qemu-img. */
+  protected abstract getQemuImg(): string;
+
+  override async verifyDependencies(signal: AbortSignal): Promise<void> {
+    const options = { signal, timeoutMs: PROGRAM_LIMIT_MS, packageName: "qemu-utils" };
+    await runProgram(this.getQemuImg(), ["--version"], options);
+    const files = this.context.configured.map(({ settings }) => settings.snapshot_path as string | undefined);
+    for (const file of files.filter((path) => path !== undefined)) {
+      const { reader, packageName } = getMemoryFormat(file);
+      await runProgram(reader[0], ["--version"], { ...options, packageName });
+    }
+  }
+
+  async restoreStart(machine: QemuMachine, signal: AbortSignal): Promise<void> {
+    await this.#start(machine, true, signal);
+  }
+
+  override async norestoreStart(machine: QemuMachine, signal: AbortSignal): Promise<void> {
+    await this.#start(machine, false, signal);
+  }
+
+  async stop(machine: QemuMachine, signal: AbortSignal): Promise<void> {
+    const vm = this.process(machine);
+    const isOff = vm.find() === undefined;
+    if (!isOff) {
+      try {
+        await this.qmp(machine, "quit", {}, signal, QUIT_LIMIT_MS, QUIT_LIMIT_MS);
+      } catch {
+        // It may end before it answers, or not answer at all: it is killed below.
+      }
+      if (!(await vm.waitForEnd(QUIT_LIMIT_MS))) await vm.kill();
+    }
+    this.#clean(machine);
+    if (isOff) throw new MachineStateReachedError(`${machine.name} is off already`);
+  }
+
+  override async acpiStop(machine: QemuMachine, signal: AbortSignal): Promise<void> {
+    if (this.process(machine).find() === undefined)
+      throw new MachineStateReachedError(`${machine.name} is off already`);
+    await this.qmp(machine, "system_powerdown", {}, signal);
+  }
+
+  async state(machine: QemuMachine, signal: AbortSignal): Promise<MachineStatus> {
+    const vm = this.process(machine);
+    if (vm.find() === undefined) return this.#whenOff(machine);
+    try {
+      const { status } = (await this.qmp(machine, "query-status", {}, signal)) as { readonly status: string };
+      return this.mapRunState(machine, status);
+    } catch (error) {
+      // A machine that ends closes its socket before its process is gone.
+      const isOver = error instanceof MachineryConnectionError && (await vm.waitForEnd(END_LIMIT_MS));
+      if (isOver) return this.#whenOff(machine);
+      throw error;
+    }
+  }
+
+  /** Says what one of QEMU's run states is here. @throws MachineryUnhandledStateError */
+  protected mapRunState(machine: QemuMachine, runState: string): MachineStatus {
+    const state = RUN_STATES[runState];
+    if (state === undefined) {
+      throw new MachineryUnhandledStateError(
+        `${machine.name}: QEMU tells of the run state ${runState}, which is new here`,
+      );
+    }
+    return { state, reason: runState };
+  }
+
+  override async handlePaused(machine: QemuMachine, signal: AbortSignal): Promise<void> {
+    await this.qmp(machine, "cont", {}, signal);
+  }
+
+  override async pause(machine: QemuMachine, signal: AbortSignal): Promise<void> {
+    await this.qmp(machine, "stop", {}, signal);
+  }
+
+  override async dumpMemory(machine: QemuMachine, path: string, signal: AbortSignal): Promise<void> {
+    const args = { paging: false, protocol: `file:${checkTarget(path)}` };
+    await this.#write(machine, path, () => this.qmp(machine, "dump-guest-memory", args, signal, DUMP_LIMIT_MS));
+  }
+
+  override async screenshot(machine: QemuMachine, path: string, signal: AbortSignal): Promise<void> {
+    const args = { filename: checkTarget(path), format: "png" };
+    await this.#write(machine, path, () => this.qmp(machine, "screendump", args, signal));
+  }
+
+  override async openConsole(machine: QemuMachine, signal: AbortSignal): Promise<Duplex> {
+    const { consoleSocket } = this.process(machine);
+    if (!existsSync(consoleSocket)) {
+      throw new NotSupportedError(
+        `${machine.name} has no serial console: its start arguments need "-serial", "unix:%CONSOLE_SOCKET%,server=on,wait=off"`,
+      );
+    }
+    return withSocketPath(consoleSocket, async (path) => {
+      const socket = connect(path);
+      try {
+        await once(socket, "connect", { signal });
+      } catch (error) {
+        socket.destroy();
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new MachineryConnectionError(`${machine.name}: its serial console cannot be opened: ${reason}`);
+      }
+      return socket;
+    });
+  }
+
+  override async insertDisc(machine: QemuMachine, path: string, signal: AbortSignal): Promise<void> {
+    await insertDisc((command, args) => this.qmp(machine, command, args, signal), path);
+  }
+
+  override async findFailure(machine: QemuMachine): Promise<string | undefined> {
+    const vm = this.process(machine);
+    await vm.waitForExit(END_LIMIT_MS);
+    const { lastEnd, output } = vm;
+    if (lastEnd === undefined || lastEnd === "0") return undefined;
+    return `its process ended with ${lastEnd}${output === "" ? "" : `: ${output}`}`;
+  }
+
+  override async version(signal: AbortSignal): Promise<string> {
+    const options = { signal, timeoutMs: PROGRAM_LIMIT_MS, packageName: "qemu-utils" };
+    return parseVersion(await runProgram(this.getQemuImg(), ["--version"], options));
+  }
+
+  /** Returns the process of a machine. */
+  protected process(machine: QemuMachine): VmProcess {
+    return new VmProcess(this.context.getFolder(machine as never));
+  }
+
+  /** Executes one QMP command on a connection of its own: QEMU serves one at a time, and others want to be served too. */
+  protected async qmp(
+    machine: QemuMachine,
+    command: string,
+    args: object,
+    signal: AbortSignal,
+    limitMs = ANSWER_LIMIT_MS,
+    connectMs = ANSWER_LIMIT_MS,
+  ): Promise<unknown> {
+    const client = await withSocketPath(this.process(machine).qmpSocket, (path) =>
+      QmpClient.connect(path, connectMs, signal),
+    );
+    try {
+      return await client.execute(command, args, limitMs, signal);
+    } finally {
+      client.close();
+    }
+  }
+
+  async #start(machine: QemuMachine, restores: boolean, signal: AbortSignal): Promise<void> {
+    const vm = this.process(machine);
+    if (vm.find() !== undefined) {
+      throw new MachineUnexpectedStateError(
+        `${machine.name} cannot be started: trying to start a virtual machine that has not been turned off; stop it first`,
+      );
+    }
+    this.#clean(machine);
+    const { labFolder } = this.context;
+    const { snapshot_path: memory } = machine.facts.settings;
+    const { snapshot } = machine.facts;
+    const disk = await this.#makeDisk(machine, restores && snapshot !== undefined, signal);
+    const socket = escapeOption(shortenSocketPath(vm.qmpSocket, labFolder));
+    const qemuArgs = [
+      ...["-qmp", `unix:${socket},server=on,wait=off`, "-monitor", "none"],
+      ...["-pidfile", shortenSocketPath(vm.pidFile, labFolder)],
+      ...(restores && memory !== undefined ? getIncomingArguments(getMemoryFormat(memory), memory) : []),
+      ...(restores && memory === undefined && snapshot !== undefined ? ["-loadvm", snapshot] : []),
+      ...getMachineArguments(machine, disk, {
+        socket: shortenSocketPath(vm.consoleSocket, labFolder),
+        log: join(vm.folder, "console.log"),
+      }),
+    ];
+    const { program, args } = this.getCommand(machine, qemuArgs);
+    await vm.start(program, args, labFolder);
+    await this.#waitForQmp(machine, vm, signal);
+  }
+
+  async #waitForQmp(machine: QemuMachine, vm: VmProcess, signal: AbortSignal): Promise<void> {
+    const endMs = performance.now() + BOOT_LIMIT_MS;
+    for (;;) {
+      signal.throwIfAborted();
+      if (vm.find() === undefined) throw new MachineryError(`${machine.name}: QEMU ended at once: ${vm.output}`);
+      if (existsSync(vm.qmpSocket)) {
+        try {
+          return void (await this.qmp(machine, "query-status", {}, signal));
+        } catch (error) {
+          // The socket is bound before it is listened on.
+          if (performance.now() > endMs) throw error;
+        }
+      }
+      if (performance.now() > endMs) {
+        throw new MachineryConnectionError(
+          `${machine.name}: QEMU has not opened QMP within ${BOOT_LIMIT_MS / 1000} s: ${vm.output || "it says nothing"}`,
+        );
+      }
+      await sleep(POLL_MS);
+    }
+  }
+
+  async #makeDisk(machine: QemuMachine, needsSnapshots: boolean, signal: AbortSignal): Promise<string | undefined> {
+    const { qcow2_path: image } = machine.facts.settings;
+    if (image === undefined) return undefined;
+    const disk = this.#diskOf(machine);
+    if (needsSnapshots) copyImage(image, disk);
+    else await makeOverlay(image, disk, { qemuImg: this.getQemuImg(), signal });
+    return disk;
+  }
+
+  #diskOf(machine: QemuMachine): string {
+    const { disposable_copy_dir: folder } = this.config as SettingsOf<typeof QEMU_SETTINGS>;
+    return join(folder ?? this.context.getFolder(machine as never), `${machine.name}_disposable.qcow2`);
+  }
+
+  /** A machine may go off by itself: what its run has used is removed by whoever sees it first. */
+  #whenOff(machine: QemuMachine): MachineStatus {
+    const vm = this.process(machine);
+    const { output } = vm;
+    // Somebody else may be starting it now: what is there belongs to that start then.
+    if (vm.claimEnd()) this.#clean(machine);
+    return { state: "poweroff", reason: output === "" ? undefined : output };
+  }
+
+  #clean(machine: QemuMachine): void {
+    this.process(machine).clean();
+    removeDisk(this.#diskOf(machine));
+  }
+
+  async #write(machine: QemuMachine, path: string, write: () => Promise<unknown>): Promise<void> {
+    if (this.process(machine).find() === undefined) {
+      throw new MachineUnexpectedStateError(`${machine.name} is off: there is nothing to write to ${path}`);
+    }
+    try {
+      await write();
+    } catch (error) {
+      rmSync(path, { force: true });
+      throw error;
+    }
+  }
+}
+
+/** Returns the version in what a program of QEMU prints for --version; "" when there is none. */
+export function parseVersion(text: string): string {
+  return /\bversion (\d+(?:\.\d+)+)/.exec(text)?.[1] ?? "";
+}

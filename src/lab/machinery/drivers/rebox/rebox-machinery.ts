@@ -1,0 +1,95 @@
+import { join } from "node:path";
+import { config } from "../../../../config/schema/settings";
+import { findProjectFolder } from "../../../../machine/engine/project-folder";
+import { ControlClient } from "../../../../shell/line/control-client";
+import { MachineryConnectionError } from "../../errors";
+import type { MachineryCapabilities } from "../../machinery";
+import type { Machine } from "../../records/machine";
+import type { MachineStatus } from "../../records/machine-state";
+import type { QemuMachine } from "../qemu/qemu-arguments";
+import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "../qemu/qemu-settings";
+import { QmpMachinery, type VmCommand } from "../qemu/qmp-machinery";
+import { shortenSocketPath, withSocketPath } from "../qemu/socket-path";
+
+const PROJECT = findProjectFolder();
+
+const SETTINGS = {
+  ...QEMU_SETTINGS,
+  qemu_img: config.filePath({ default: join(PROJECT, "build/qemu/qemu-img"), executable: true }),
+};
+
+const MACHINE_SETTINGS = {
+  ...QEMU_MACHINE_SETTINGS,
+  scripts: config.list(config.string({}), {
+    ...{ required: false, allowEmpty: true },
+    description: "Scripts of rebox that are loaded before the guest runs.",
+  }),
+  config: config.filePath({
+    ...{ required: false, allowEmpty: true, readable: true },
+    description: "A pyrebox.conf for the machine.",
+  }),
+};
+
+/** Whoever has paused an engine of rebox did it from inside: there it is undone, too. */
+const INSIDE = "a script or shell in its engine";
+
+/** Machines in engines of rebox: a process for each, with scripts in it and a shell on its control socket. */
+export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE_SETTINGS> {
+  override readonly name = "rebox";
+  override readonly description = "Machines in engines of rebox, with introspection.";
+  override readonly settings = SETTINGS;
+  override readonly machineSettings = MACHINE_SETTINGS;
+  override readonly needsAddress = false;
+  override readonly labelKey = undefined;
+
+  override get capabilities(): MachineryCapabilities {
+    return { ...super.capabilities, introspection: true };
+  }
+
+  /**
+   * Opens a shell that looks into the guest. Whoever opens it closes it.
+   *
+   * @throws MachineryConnectionError when the machine is not running
+   */
+  async openShell(machine: Machine): Promise<ControlClient> {
+    try {
+      return await withSocketPath(this.getControlSocket(machine), (path) => ControlClient.connect(path));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new MachineryConnectionError(`${machine.name} has no shell: ${reason}; start the machine first`);
+    }
+  }
+
+  /** Returns where a machine's control socket is. */
+  getControlSocket(machine: Machine): string {
+    return join(this.process(machine as never).folder, "control.sock");
+  }
+
+  protected override mapRunState(machine: QemuMachine, runState: string): MachineStatus {
+    const status = super.mapRunState(machine, runState);
+    // Before its scripts are loaded.
+    if (runState === "prelaunch") return { ...status, state: "starting" };
+    return status.state === "paused" ? { ...status, pausedBy: machine.pausedBy ?? INSIDE } : status;
+  }
+
+  protected override getQemuImg(): string {
+    return this.config.qemu_img;
+  }
+
+  protected override getCommand(machine: QemuMachine, qemuArgs: readonly string[]): VmCommand {
+    const settings = machine.facts.settings as { readonly scripts?: readonly string[]; readonly config?: string };
+    const { folder } = this.process(machine);
+    const control = shortenSocketPath(join(folder, "control.sock"), this.context.labFolder);
+    return {
+      program: process.execPath,
+      args: [
+        ...[join(PROJECT, "build/js/src/cli/main.js"), "run", "--control", control],
+        ...["--json", join(folder, "events.jsonl")],
+        ...(settings.config === undefined ? [] : ["-c", settings.config]),
+        ...(settings.scripts ?? []).flatMap((script) => ["--script", script]),
+        "--",
+        ...qemuArgs,
+      ],
+    };
+  }
+}

@@ -1,0 +1,71 @@
+import { existsSync, readdirSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { ConfigProblems } from "../../../config/schema/config-problems";
+import { findNearestName } from "../../../config/nearest-name";
+import { listUsable } from "../config/find-duplicates";
+import { readMachineryConfig } from "../config/read-machinery-config";
+import { MachineryManagerError } from "../errors";
+import { findMachineries } from "./find-machineries";
+import { readLabSettings } from "./lab-settings";
+
+/** What a check of a lab's configuration has found. */
+export interface LabCheck {
+  readonly problems: ConfigProblems;
+  /** Modules that cannot be used. */
+  readonly failures: readonly string[];
+  /** How many machines can be used, by their machineries. */
+  readonly machines: ReadonlyMap<string, number>;
+}
+
+/**
+ * Reads all of a lab's configuration and collects every mistake. No hypervisor is asked.
+ *
+ * @throws MachineryManagerError when there is no lab in the folder
+ */
+export async function checkLab(folder: string, api: object): Promise<LabCheck> {
+  const path = resolve(folder);
+  if (!existsSync(join(path, "conf"))) {
+    throw new MachineryManagerError(`${path} is no lab: it has no folder conf; make one with rebox lab init ${folder}`);
+  }
+  const problems = new ConfigProblems();
+  readLabSettings(path, problems);
+  const { machineries, errors } = await findMachineries(path, api);
+  const machines = new Map<string, number>();
+  const owners = new Map<string, string>();
+  for (const [name, machinery] of machineries) {
+    const config = readMachineryConfig(machinery, path);
+    if (config === undefined) continue;
+    problems.addAll(config.problems);
+    for (const [machine, { place, problems: own }] of config.machines) {
+      problems.addAll(own);
+      const other = owners.get(machine);
+      if (other !== undefined) problems.error(place, `a machine of ${other} is named ${machine} as well; rename one`);
+      owners.set(machine, name);
+    }
+    machines.set(name, listUsable(config.machines).length);
+  }
+  warnStrayFiles(path, [...machineries.keys()], problems);
+  return { problems, failures: errors.map(({ message }) => message), machines };
+}
+
+/** A file that configures no machinery is probably misnamed. */
+function warnStrayFiles(folder: string, known: readonly string[], problems: ConfigProblems): void {
+  const files = [
+    ...list(join(folder, "conf"), ".conf").filter((file) => basename(file) !== "lab.conf"),
+    ...list(join(folder, "conf/machineries"), ".yaml"),
+  ];
+  for (const file of files) {
+    const name = basename(file).replace(/\.(conf|yaml)$/, "");
+    if (known.includes(name) || name === "auxiliary") continue;
+    const nearest = findNearestName(name, known);
+    const hint = nearest === undefined ? `known are ${known.join(", ")}` : `did you mean ${nearest}?`;
+    problems.warn({ file, line: 1 }, `there is no machinery ${name}, so this file is not read; ${hint}`);
+  }
+}
+
+function list(folder: string, suffix: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(suffix))
+    .map((name) => join(folder, name));
+}

@@ -1,0 +1,98 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join, parse } from "node:path";
+import { ScriptError } from "../../../scripts/script-error";
+import { describeThrown } from "../../../scripts/script-stack";
+import { loadTrustedFile } from "../../../scripts/trusted-file";
+import { CuckooAdapter } from "../cuckoo-adapter";
+import { CuckooMachinery } from "../cuckoo-machinery";
+import { LibVirtMachinery } from "../drivers/libvirt/libvirt-machinery";
+import { MachineryModuleError } from "../errors";
+import { Machinery } from "../machinery";
+
+/** Where users put their modules. */
+export const MODULE_FOLDER = "modules/machinery";
+
+const CUCKOO_METHODS = ["start", "stop"] as const;
+const MACHINERY_METHODS = ["restoreStart", "stop", "state"] as const;
+
+type Constructor = new () => object;
+
+/** Lists the files of a lab's machinery modules. */
+export function listModuleFiles(labFolder: string): string[] {
+  const folder = join(labFolder, MODULE_FOLDER);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => /\.(ts|js|mts|mjs)$/.test(name) && !/\.d\.m?ts$/.test(name) && !/^[._]/.test(name))
+    .toSorted()
+    .map((name) => join(folder, name));
+}
+
+/**
+ * Loads one module: a TypeScript file that exports one class.
+ *
+ * @param file its absolute path
+ * @param api what `import "rebox"` gives to it
+ * @throws MachineryModuleError saying what is missing
+ */
+export async function loadMachineryModule(file: string, api: object): Promise<Machinery> {
+  const name = parse(file).name.toLowerCase();
+  const exports = await evaluate(file, name, api);
+  const classes = [...new Set(Object.values(exports).filter((value): value is Constructor => isClass(value)))];
+  const own = classes.filter((type) => isMachinery(type) && type !== Machinery && type !== CuckooMachinery);
+  if (own.length === 0) {
+    const found =
+      classes.length === 0 ? "no class" : `no such class, only ${classes.map((type) => type.name).join(", ")}`;
+    throw new MachineryModuleError(
+      `${file}: it must export a class that extends Machinery, CuckooMachinery or LibVirtMachinery; it exports ${found}`,
+    );
+  }
+  if (own.length > 1) {
+    throw new MachineryModuleError(`${file}: it exports ${own.map((type) => type.name).join(" and ")}; one is wanted`);
+  }
+  return create(file, name, own[0]!);
+}
+
+function create(file: string, name: string, type: Constructor): Machinery {
+  const isCuckoo = type.prototype instanceof CuckooMachinery;
+  const methods = type.prototype as Readonly<Record<string, unknown>>;
+  const missing = (isCuckoo ? CUCKOO_METHODS : MACHINERY_METHODS).filter((each) => typeof methods[each] !== "function");
+  if (missing.length > 0) {
+    throw new MachineryModuleError(
+      `${file}: ${type.name} has no ${missing.map((each) => `${each}()`).join(" and no ")}`,
+    );
+  }
+  let module: object;
+  try {
+    module = new type();
+  } catch (error) {
+    throw new MachineryModuleError(`${file}: making a ${type.name} failed: ${describeThrown(error)}`);
+  }
+  if (module instanceof CuckooMachinery) return new CuckooAdapter(name, module);
+  const machinery = module as Machinery;
+  if (machinery instanceof LibVirtMachinery && machinery.name === "") Object.assign(machinery, { name });
+  if (machinery.name === "") {
+    throw new MachineryModuleError(`${file}: ${type.name} has no name, so it is not loaded; give it name = "${name}"`);
+  }
+  if (!/^[\w-]+$/.test(machinery.name)) {
+    throw new MachineryModuleError(`${file}: ${JSON.stringify(machinery.name)} is no name for a configuration file`);
+  }
+  Object.assign(machinery, { name: machinery.name.toLowerCase() });
+  return machinery;
+}
+
+async function evaluate(file: string, name: string, api: object): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await loadTrustedFile(file, name, api);
+  } catch (error) {
+    if (error instanceof ScriptError) throw new MachineryModuleError(error.message);
+    throw new MachineryModuleError(`${file}: its top level threw ${describeThrown(error)}`);
+  }
+}
+
+function isClass(value: unknown): boolean {
+  return typeof value === "function" && typeof value.prototype === "object" && value.prototype !== null;
+}
+
+function isMachinery(type: Constructor): boolean {
+  return type.prototype instanceof Machinery || type.prototype instanceof CuckooMachinery;
+}

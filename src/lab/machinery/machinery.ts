@@ -1,0 +1,173 @@
+import type { Duplex } from "node:stream";
+import type { SettingsOf, SettingsSchema } from "../../config/schema/setting";
+import { NotSupportedError } from "./errors";
+import type { MachineryContext } from "./machinery-context";
+import type { Machine, MachineFacts } from "./records/machine";
+import type { MachineState, MachineStatus } from "./records/machine-state";
+
+/** What a machinery can do beyond starting and stopping. */
+export interface MachineryCapabilities {
+  readonly norestoreStart: boolean;
+  readonly acpiStop: boolean;
+  readonly memoryDump: boolean;
+  readonly screenshot: boolean;
+  /** Pausing and going on. */
+  readonly pause: boolean;
+  /** A shell of rebox looks into the guest. */
+  readonly introspection: boolean;
+}
+
+const OPTIONAL = {
+  norestoreStart: "norestoreStart",
+  acpiStop: "acpiStop",
+  memoryDump: "dumpMemory",
+  screenshot: "screenshot",
+  pause: "pause",
+} as const;
+
+/**
+ * How machines of one kind are started, stopped and looked at. A module extends it and implements at least
+ * restoreStart(), stop() and state(); `name` makes it loadable, and is the name of its configuration file.
+ *
+ * Every function may take its time, but has to end when the signal says so: it is not waited for any longer then.
+ */
+export abstract class Machinery<
+  Settings extends SettingsSchema = SettingsSchema,
+  MachineSettings extends SettingsSchema = SettingsSchema,
+> {
+  /** "" is abstract: not loaded. */
+  readonly name: string = "";
+  /** One sentence, for the template of its configuration. */
+  readonly description: string = "";
+  /** The settings of its configuration's main part. */
+  readonly settings: Settings = {} as Settings;
+  /** The settings of each machine, beside those that all machines have. */
+  readonly machineSettings: MachineSettings = {} as MachineSettings;
+  /** The setting that holds the hypervisor's name of a machine; undefined when that is always the machine's own. */
+  readonly labelKey: string | undefined = "label";
+  /** Machines without an `ip` are refused. */
+  readonly needsAddress: boolean = true;
+  /** When a start has returned, the machine has been on: poweroff after that is a failure, not the time before. */
+  readonly startsAtOnce: boolean = false;
+  /** Settings in which no two machines may be the same, beside label, ip and mac_address. */
+  readonly uniqueSettings: readonly string[] = [];
+
+  #context: MachineryContext<SettingsOf<Settings>, SettingsOf<MachineSettings>> | undefined;
+
+  /** Gives it its configuration, once, before anything else is called. */
+  attach(context: MachineryContext<SettingsOf<Settings>, SettingsOf<MachineSettings>>): void {
+    this.#context = context;
+  }
+
+  /** Its configuration and its place in the lab. */
+  protected get context(): MachineryContext<SettingsOf<Settings>, SettingsOf<MachineSettings>> {
+    if (this.#context === undefined) throw new Error(`machinery ${this.name} has no configuration yet`);
+    return this.#context;
+  }
+
+  /** The values of its main settings. */
+  protected get config(): SettingsOf<Settings> {
+    return this.context.config;
+  }
+
+  /** Reverts the machine to its snapshot and starts it. Only from poweroff. */
+  abstract restoreStart(machine: Machine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void>;
+
+  /** Ends the machine at once, as pulling the plug does. Throws MachineStateReachedError when it is off already. */
+  abstract stop(machine: Machine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void>;
+
+  /** Tells what the machine does. Throws MachineryUnhandledStateError for what none of the names fits. */
+  abstract state(
+    machine: Machine<SettingsOf<MachineSettings>>,
+    signal: AbortSignal,
+  ): Promise<MachineState | MachineStatus>;
+
+  /** Starts the machine as it was left. */
+  norestoreStart(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("norestoreStart");
+  }
+
+  /** Asks the machine's system to shut down. */
+  acpiStop(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("acpiStop");
+  }
+
+  /** Writes the machine's memory to a file that does not exist yet. The machine goes on. */
+  dumpMemory(_machine: Machine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("dumpMemory");
+  }
+
+  /** Writes what the machine shows to a PNG file. */
+  screenshot(_machine: Machine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("screenshot");
+  }
+
+  /** Lets a machine go on that its snapshot has left paused. */
+  handlePaused(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("handlePaused");
+  }
+
+  /** Pauses the machine. */
+  pause(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("pause");
+  }
+
+  /** Lets the machine go on. */
+  resume(machine: Machine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void> {
+    return this.handlePaused(machine, signal);
+  }
+
+  /**
+   * Opens the machine's serial console: what is written is typed there, what is read the machine has written. A machine has one
+   * reader at a time, and what was written before is not told. The stream ends with the machine.
+   */
+  openConsole(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<Duplex> {
+    return this.#refuse("openConsole");
+  }
+
+  /** Gives the machine, while it runs, a read-only disc: a drive whose first bytes are those of the file. */
+  insertDisc(_machine: Machine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("insertDisc");
+  }
+
+  /** Tells how a machine that has gone off has ended: undefined when by itself, or when it cannot be told. */
+  async findFailure(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<string | undefined> {
+    return undefined;
+  }
+
+  /** Checks that the programs it needs are there. Throws MachineryDependencyError that says what to install. */
+  async verifyDependencies(_signal: AbortSignal): Promise<void> {}
+
+  /** Sets up what all its machines need, once. */
+  async init(_signal: AbortSignal): Promise<void> {}
+
+  /** Makes the machines. Those of the configuration, unless a module overrides it. */
+  async loadMachines(_signal: AbortSignal): Promise<readonly MachineFacts<SettingsOf<MachineSettings>>[]> {
+    return this.context.configured;
+  }
+
+  /** Gives up what init() has set up. The manager has stopped the machines. */
+  async shutdown(_signal: AbortSignal): Promise<void> {}
+
+  /** Tells the hypervisor's version; "" when it cannot be told. */
+  async version(_signal: AbortSignal): Promise<string> {
+    return "";
+  }
+
+  /** Tells what it can do: what it overrides. */
+  get capabilities(): MachineryCapabilities {
+    const has = (method: (typeof OPTIONAL)[keyof typeof OPTIONAL]) => this[method] !== Machinery.prototype[method];
+    return {
+      norestoreStart: has(OPTIONAL.norestoreStart),
+      acpiStop: has(OPTIONAL.acpiStop),
+      memoryDump: has(OPTIONAL.memoryDump),
+      screenshot: has(OPTIONAL.screenshot),
+      pause: has(OPTIONAL.pause),
+      introspection: false,
+    };
+  }
+
+  #refuse(what: string): Promise<never> {
+    return Promise.reject(new NotSupportedError(`machinery ${this.name} does not support ${what}`));
+  }
+}

@@ -1,0 +1,66 @@
+import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import type { GuestModule } from "../../systems/linux/modules/guest-module";
+import type { ModuleSymbol } from "../../systems/linux/guest-symbols";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+
+/** Names addresses for as long as one command takes: it asks once what is loaded. */
+export class AddressNamer {
+  #kernelModules: readonly GuestModule[] | undefined;
+  #userModules: readonly GuestModule[] | undefined;
+
+  /** @param pgd of a process, or 0 for none */
+  constructor(
+    private readonly guest: LinuxGuest | undefined,
+    private readonly pgd: bigint,
+  ) {}
+
+  /**
+   * Names an address: "module!symbol", with "+0x10" when it lies behind the symbol.
+   *
+   * @returns undefined when it is in no module, or the module has no symbols
+   */
+  find(address: bigint): string | undefined {
+    const symbol = this.#findSymbol(address);
+    if (!symbol) return undefined;
+    const offset = address - symbol.address;
+    return `${symbol.module}!${symbol.name}${offset === 0n ? "" : `+0x${offset.toString(16)}`}`;
+  }
+
+  /** Finds how far an address lies behind its symbol, in bytes; undefined when it has none. */
+  findOffset(address: bigint): bigint | undefined {
+    const symbol = this.#findSymbol(address);
+    return symbol && address - symbol.address;
+  }
+
+  #findSymbol(address: bigint): ModuleSymbol | undefined {
+    if (!this.guest || !this.findModule(address)) return undefined;
+    try {
+      return this.guest.symbols.findSymbol(this.pgd, address);
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Finds the module that an address belongs to. */
+  findModule(address: bigint): GuestModule | undefined {
+    this.#kernelModules ??= this.#list(0n);
+    if (this.pgd !== 0n) this.#userModules ??= this.#list(this.pgd);
+    const contains = (module: GuestModule) => module.contains(address);
+    return this.#kernelModules.find(contains) ?? this.#userModules?.find(contains);
+  }
+
+  #list(pgd: bigint): readonly GuestModule[] {
+    try {
+      return this.guest?.symbols.getModules(pgd) ?? [];
+    } catch (error) {
+      if (isGone(error)) return [];
+      throw error;
+    }
+  }
+}
+
+/** No process has this address space any more, or the guest's lists are damaged. */
+function isGone(error: unknown): boolean {
+  return error instanceof KernelDataError || error instanceof RangeError;
+}

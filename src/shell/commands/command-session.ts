@@ -1,0 +1,139 @@
+import { CallbackManager } from "../../machine/callbacks/callback-manager";
+import { getNumCpus, readCpu } from "../../machine/state/cpu";
+import { findGuest } from "../../guest/guest";
+import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import type { LinuxProcess } from "../../systems/linux/linux-process";
+import { findStillMachine, getMachine } from "../../machine/state/machine-access";
+import { getRunningProcess } from "../../machine/state/processes";
+import { ModuleOwner } from "../../machine/ownership/module-owner";
+import { AddressNamer } from "./address-namer";
+import { CommandError } from "./command-error";
+import type { CommandValue } from "./command-result";
+import type { NameSource } from "./expression";
+import { resolveSymbol } from "../../systems/linux/resolve-symbol";
+
+/** The process that a session looks at. */
+export interface ChosenProcess {
+  readonly pid: number;
+  readonly pgd: bigint;
+  readonly name: string;
+}
+
+/** Something that happened. */
+export interface Notice {
+  readonly text: string;
+  readonly data: CommandValue;
+}
+
+/** One user's view of the guest: which vCPU and process commands are about, variables and aliases. */
+export class CommandSession implements NameSource {
+  /** What the session registers in the guest goes with it. */
+  readonly owner = new ModuleOwner("shell");
+  readonly callbacks = new CallbackManager(0, this.owner);
+  readonly variables = new Map<string, string>();
+  readonly aliases = new Map<string, string>();
+  cpuIndex = 0;
+  process: ChosenProcess | undefined;
+  /** Set by "quit" of one session, which is not the end of the guest. */
+  wantsEnd = false;
+
+  /** Is told what happens without being asked for: a breakpoint was hit. */
+  onNotice: ((notice: Notice) => void) | undefined;
+  /** Ends the hold of the guest in which the session was started, if it was. */
+  release: (() => void) | undefined;
+  /** Ends the command that is running, when it can be ended: Ctrl-C. */
+  cancel: (() => void) | undefined;
+
+  /** @param api what !EXPRESSION has at hand: what scripts import as "rebox" */
+  constructor(readonly api: object = {}) {}
+
+  /** The address space that commands read: of the chosen process, or what the vCPU runs in. */
+  get pgd(): bigint {
+    const chosen = this.process?.pgd ?? 0n;
+    if (chosen !== 0n) return chosen;
+    // An image without registers is looked at through the kernel's own tables.
+    return hasRegisters() ? getRunningProcess(this.cpuIndex) : getMachine().currentPgd(0);
+  }
+
+  get cpu() {
+    if (!hasRegisters()) throw new CommandError("this image holds memory alone, no registers");
+    if (this.cpuIndex >= getNumCpus()) throw new CommandError(`there is no vCPU ${this.cpuIndex}`);
+    return readCpu(this.cpuIndex);
+  }
+
+  /** In bits, of the code that the vCPU executes now: by CS.L and CS.D (Intel SDM volume 3, 3.4.5). */
+  get codeBits(): 16 | 32 | 64 {
+    // An image need not hold it: code is the kernel's then.
+    const segment = this.findRegister("CS_FLAGS");
+    if (segment === undefined) return this.pointerSize === 8 ? 64 : 32;
+    const flags = Number(segment);
+    const isLong = this.pointerSize === 8;
+    if (isLong && (flags & (1 << 21)) !== 0) return 64;
+    return (flags & (1 << 22)) !== 0 ? 32 : 16;
+  }
+
+  /** Where the vCPU executes: linear, so with the base of CS, which is 0 in 64-bit mode (Intel SDM volume 3, 3.4.4). */
+  get codeAddress(): bigint {
+    const { RIP, CS_BASE } = this.cpu;
+    return this.codeBits === 64 ? RIP : BigInt.asUintN(32, CS_BASE + RIP);
+  }
+
+  /** Of addresses in this guest, in bytes. */
+  get pointerSize(): 4 | 8 {
+    const image = findStillMachine();
+    const efer = image ? (image.cpus()[0]?.efer ?? 0n) : this.cpu.EFER;
+    return (efer & 0x400n) === 0n ? 4 : 8;
+  }
+
+  /** Finds whose address space the vCPU runs in; undefined when it is no process', or the guest's list is damaged. */
+  findRunningProcess(): LinuxProcess | undefined {
+    try {
+      return findGuest()?.findProcess(getRunningProcess(this.cpuIndex));
+    } catch (error) {
+      if (error instanceof KernelDataError) return undefined;
+      throw error;
+    }
+  }
+
+  get prompt(): string {
+    return `rebox${this.process === undefined ? "" : ` ${this.process.name}:${this.process.pid}`}> `;
+  }
+
+  findRegister(name: string): bigint | undefined {
+    if (!hasRegisters()) return undefined;
+    const value = (this.cpu as unknown as Record<string, unknown>)[name];
+    return typeof value === "bigint" ? value : undefined;
+  }
+
+  findSymbol(module: string | undefined, name: string): bigint | undefined {
+    const guest = findGuest();
+    return guest && resolveSymbol(guest, this.userPgd(guest), module, name);
+  }
+
+  findVariable(name: string): string | undefined {
+    return this.variables.get(name);
+  }
+
+  /** Makes what names addresses for one command. */
+  createNamer(): AddressNamer {
+    const guest = findGuest();
+    return new AddressNamer(guest, guest ? this.userPgd(guest) : 0n);
+  }
+
+  /** The address space of the chosen or running process as the guest's list has it; 0 when it is no process'. */
+  userPgd(guest: LinuxGuest): bigint {
+    return guest.findProcess(this.pgd)?.pgd ?? 0n;
+  }
+
+  /** Takes everything that the session has registered out of the guest. */
+  close(): void {
+    this.wantsEnd = true;
+    this.owner.close();
+  }
+}
+
+/** A machine has vCPUs; an image need not hold them. */
+function hasRegisters(): boolean {
+  return !findStillMachine() || getNumCpus() > 0;
+}

@@ -1,0 +1,66 @@
+import { findGuest } from "../../guest/guest";
+import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import type { CommandSession } from "./command-session";
+import { listCommandNames } from "./command-table";
+import { toPlainLine } from "./plain-text";
+
+/** More of them help nobody to choose. */
+const MOST_COMPLETIONS = 200;
+/** Commands whose argument is a command's name. */
+const HELP = new Set(["help", "h", "?", "list_commands"]);
+/** What may stand in front of a name that begins within a word. */
+const WORD = /[^\s+\-:="]*$/;
+
+/** What the last word of a line may become. */
+export interface LineCompletion {
+  /** The part of the line that they replace: its end. */
+  readonly word: string;
+  /** Whole words, sorted. */
+  readonly words: readonly string[];
+}
+
+/**
+ * Completes the last word of a line: the name of a command or alias, "$name", or a symbol as "module!name".
+ *
+ * @param line up to the cursor
+ */
+export function completeLine(line: string, session: CommandSession): LineCompletion {
+  const word = WORD.exec(line)?.[0] ?? "";
+  const before = line.slice(0, line.length - word.length).trim();
+  const words = listCandidates(word, before, session).filter(
+    // What cannot be written as one word of a line is none: names of the guest may hold anything.
+    (candidate) => candidate.startsWith(word) && candidate === toPlainLine(candidate) && !/\s/.test(candidate),
+  );
+  return { word, words: [...new Set(words)].sort().slice(0, MOST_COMPLETIONS) };
+}
+
+function listCandidates(word: string, before: string, session: CommandSession): readonly string[] {
+  if (word.startsWith("$")) return [...session.variables.keys()].map((name) => `$${name}`);
+  const commands = () => [...listCommandNames(), ...session.aliases.keys()];
+  if (before === "") return commands();
+  if (HELP.has(before)) return commands();
+  return word.includes("!") ? listSymbols(word, session) : [];
+}
+
+function listSymbols(word: string, session: CommandSession): string[] {
+  const guest = findGuest();
+  if (!guest) return [];
+  const at = word.lastIndexOf("!");
+  const module = word.slice(0, at);
+  const found: string[] = [];
+  try {
+    const pgd = session.userPgd(guest);
+    // What the guest names its symbols is no pattern here.
+    const pattern = `${word.slice(at + 1).replace(/[*?]/g, "")}*`;
+    for (const space of pgd === 0n ? [0n] : [0n, pgd]) {
+      for (const symbol of guest.symbols.search(space, pattern)) {
+        if (symbol.module === module) found.push(`${module}!${symbol.name}`);
+        if (found.length === MOST_COMPLETIONS) return found;
+      }
+    }
+  } catch (error) {
+    // The process has ended, or the guest's lists are damaged.
+    if (!(error instanceof KernelDataError || error instanceof RangeError)) throw error;
+  }
+  return found;
+}

@@ -1,0 +1,91 @@
+import { resolve } from "node:path";
+import { CallbackManager } from "../../machine/callbacks/callback-manager";
+import { ModuleOwner } from "../../machine/ownership/module-owner";
+import { ScriptError } from "../../scripts/script-error";
+import { loadTrustedFile } from "../../scripts/trusted-file";
+import type { CommandSession } from "./command-session";
+import { toCommandValue } from "./command-value";
+
+/** What a file that observes the guest for a session gets: it exports observe(observer). */
+export interface GuestObserver {
+  /** Its callbacks, which go when the observation ends, as its timers do. */
+  readonly callbacks: CallbackManager;
+  /** What the session has given it. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Tells the session a value: what JSON has, and bigints. */
+  tell(value: unknown): void;
+}
+
+/** What observe() may return: is called when the observation ends, however it does; what it returns is told last. */
+type Finish = () => unknown;
+
+/** A file that observes the guest on behalf of a session, and goes with it. */
+export class GuestObservationFile {
+  private isEnded = false;
+
+  private constructor(
+    private readonly owner: ModuleOwner,
+    private readonly finish: Finish | undefined,
+  ) {}
+
+  /**
+   * Compiles a file and calls its observe().
+   *
+   * @param file relative to the current folder
+   * @throws ScriptError when it cannot be compiled or exports no observe(); what observe() throws
+   */
+  static async load(
+    file: string,
+    options: Readonly<Record<string, unknown>>,
+    session: CommandSession,
+  ): Promise<GuestObservationFile> {
+    const path = resolve(file);
+    const owner = new ModuleOwner(path);
+    // The session may end while the file is compiled: then nothing can be registered any more.
+    const owned = session.owner.own(() => void owner.close());
+    try {
+      const { observe } = await loadTrustedFile(path, path, session.api, owner);
+      if (typeof observe !== "function") {
+        throw new ScriptError(path, "exports no function observe(observer)", { file: path });
+      }
+      const observer: GuestObserver = {
+        callbacks: new CallbackManager(0, owner),
+        options,
+        tell: (value) => {
+          const data = toCommandValue(value);
+          if (owner.isOpen) session.onNotice?.({ text: JSON.stringify(value, showBigint), data });
+        },
+      };
+      owner.check();
+      const finish = (await (observe as (observer: GuestObserver) => unknown)(observer)) as Finish | undefined;
+      const file = new GuestObservationFile(owner, typeof finish === "function" ? finish : undefined);
+      owned.release();
+      session.owner.own(() => void file.end());
+      return file;
+    } catch (error) {
+      owner.close();
+      owned.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Ends it, once. What it has registered is removed before its last function is called.
+   *
+   * @returns what that returns
+   */
+  async end(): Promise<unknown> {
+    if (this.isEnded) return undefined;
+    this.isEnded = true;
+    this.owner.dispose();
+    try {
+      return await this.finish?.();
+    } finally {
+      this.owner.close();
+    }
+  }
+}
+
+function showBigint(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? `0x${value.toString(16)}` : value;
+}

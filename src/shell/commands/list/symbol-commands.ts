@@ -1,0 +1,77 @@
+import { getGuest } from "../../../guest/guest";
+import type { ModuleSymbol } from "../../../systems/linux/guest-symbols";
+import { namePattern } from "../../../systems/linux/structs/name-pattern";
+import { type Command, defineCommand } from "../command";
+import { CommandError } from "../command-error";
+import { evaluate } from "../expression";
+import { getProcess } from "../process-choice";
+
+const MOST_SYMBOLS = 1000;
+const KERNEL_NAMES = ["0", "kernel", "System"];
+
+export const SYMBOL_COMMANDS: readonly Command[] = [
+  defineCommand({
+    name: "lm",
+    aliases: ["lsmod", "modules"],
+    usage: "[PROCESS | kernel]",
+    help: "Lists what is loaded: the kernel and its modules, or the program and libraries of a process.\nWithout an argument: of the chosen process, or of the kernel.",
+    parse: (input) => (input.command === "lsmod" ? "kernel" : input.find()),
+    run: (text, session) => {
+      const isKernel = text === undefined ? session.process === undefined : KERNEL_NAMES.includes(text);
+      const modules = getGuest().symbols.getModules(isKernel ? 0n : getProcess(text, session).pgd);
+      const rows = modules.map(({ base, size, name, path }) => ({ base, size: BigInt(size), name, path }));
+      return { kind: "rows", columns: ["base", "size", "name", "path"], rows };
+    },
+  }),
+  defineCommand({
+    name: "x",
+    usage: "[MODULE!]NAME",
+    help: "Searches symbols; * stands for any characters and ? for one, in both names.\nLooks into the kernel, its modules and the chosen process.",
+    parse: (input) => {
+      const text = input.get("a name; * finds all: x kernel!*");
+      const at = text.lastIndexOf("!");
+      return { module: at < 0 ? "*" : text.slice(0, at), name: text.slice(at + 1) };
+    },
+    run: ({ module, name }, session) => {
+      const guest = getGuest();
+      const pgd = session.userPgd(guest);
+      const matches = namePattern(module);
+      const found: ModuleSymbol[] = [];
+      for (const space of pgd === 0n ? [0n] : [0n, pgd]) {
+        for (const symbol of guest.symbols.search(space, name)) {
+          if (!matches(symbol.module)) continue;
+          if (found.length === MOST_SYMBOLS) {
+            return symbolRows(found, `more than ${MOST_SYMBOLS}: narrow the name down`);
+          }
+          found.push(symbol);
+        }
+      }
+      return symbolRows(found);
+    },
+  }),
+  defineCommand({
+    name: "ln",
+    usage: "ADDRESS",
+    help: "Tells the nearest symbol at or before an address, and the module.",
+    parse: (input, session) => evaluate(input.get("an address"), session),
+    run: (address, session) => {
+      const guest = getGuest();
+      const symbol = guest.symbols.findSymbol(session.userPgd(guest), address);
+      if (!symbol) throw new CommandError(`0x${address.toString(16)} is in no module that has symbols`);
+      const distance = address - symbol.address;
+      return {
+        kind: "rows",
+        columns: ["address", "module", "symbol", "distance", "type"],
+        rows: [{ address: symbol.address, module: symbol.module, symbol: symbol.name, distance, type: symbol.type }],
+      };
+    },
+  }),
+];
+
+function symbolRows(symbols: readonly ModuleSymbol[], note?: string) {
+  const rows = symbols.map(({ address, size, type, module, name }) => ({
+    ...{ address, type, module, name },
+    size: BigInt(size),
+  }));
+  return { kind: "rows" as const, columns: ["address", "size", "type", "module", "name"], rows, note };
+}

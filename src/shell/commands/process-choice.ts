@@ -1,0 +1,56 @@
+import { getGuest } from "../../guest/guest";
+import type { LinuxProcess } from "../../systems/linux/linux-process";
+import { namePattern } from "../../systems/linux/structs/name-pattern";
+import { CommandError } from "./command-error";
+import type { CommandSession } from "./command-session";
+import { evaluate } from "./expression";
+import { toPlainLine } from "./plain-text";
+
+/**
+ * Finds processes by what a user calls them: a pid in decimal, a name with * and ?, or an address space in hexadecimal
+ * ("0x1f3c000").
+ */
+export function findProcesses(text: string, session: CommandSession): LinuxProcess[] {
+  const processes = getGuest().getProcessList();
+  if (/^\d+$/.test(text)) {
+    const found = processes.filter(({ pid }) => pid === Number(text));
+    if (found.length > 0) return found;
+  }
+  if (/^(0x|\\d|\$)/i.test(text)) {
+    const value = evaluate(text, session);
+    return processes.filter(({ pgd, pid }) => pgd === value || (/^\\d/.test(text) && BigInt(pid) === value));
+  }
+  const matches = namePattern(text);
+  return processes.filter(({ name }) => matches(name));
+}
+
+/**
+ * Gets the one process that a user means.
+ *
+ * @param text as for findProcesses(); undefined for the session's process, or the one that the vCPU runs
+ * @throws CommandError when there is none, or several
+ */
+export function getProcess(text: string | undefined, session: CommandSession): LinuxProcess {
+  const found = text === undefined ? findCurrent(session) : findProcesses(text, session);
+  const [first] = found;
+  if (!first) {
+    throw new CommandError(
+      text === undefined
+        ? "no process is chosen and the vCPU runs none now: choose one with proc, or name one"
+        : `there is no process ${toPlainLine(text)}; the processes: ps`,
+    );
+  }
+  if (found.length > 1) {
+    const pids = found.slice(0, 10).map(({ pid }) => pid);
+    throw new CommandError(`"${toPlainLine(text ?? "")}" are several: ${pids.join(", ")}; name one by its pid`);
+  }
+  return first;
+}
+
+function findCurrent(session: CommandSession): LinuxProcess[] {
+  const chosen = session.process;
+  const { pgd } = session;
+  return getGuest()
+    .getProcessList()
+    .filter((process) => (chosen ? process.pid === chosen.pid : process.pgd === pgd));
+}

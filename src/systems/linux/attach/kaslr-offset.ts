@@ -1,0 +1,38 @@
+import { AddressError } from "../../memory/address-error";
+import type { LinuxKernel } from "../structs/linux-kernel";
+
+const LARGEST_INFO = 4096;
+/** The smallest alignment of a kernel (CONFIG_PHYSICAL_ALIGN), which KASLR keeps. */
+const PAGE = 0x1000n;
+/** Where a kernel's text begins without KASLR: __START_KERNEL_map or PAGE_OFFSET, and CONFIG_PHYSICAL_START's 16 MiB. */
+const LINKED_AT = { 64: 0xffffffff81000000n, 32: 0xc1000000n } as const;
+
+/**
+ * Finds by how much KASLR moved the kernel from the addresses that its file has.
+ *
+ * The kernel says so in the notes for its crash dumps (kernel/vmcore_info.c: KERNELOFFSET). One that was built without them is
+ * taken to be linked where nearly all are; every tool that finds the offset by itself agrees with that in any case.
+ *
+ * @returns in bytes, which may be negative for a kernel that was linked elsewhere
+ */
+export function findKaslrOffset(kernel: LinuxKernel): bigint {
+  const told = readTold(kernel);
+  if (told !== undefined && told % PAGE === 0n) return told;
+  const text = kernel.findSymbol("_text", "_stext");
+  return text === undefined ? 0n : text - LINKED_AT[kernel.bits];
+}
+
+function readTold(kernel: LinuxKernel): bigint | undefined {
+  const pointer = kernel.findSymbol("vmcoreinfo_data");
+  if (pointer === undefined) return undefined;
+  try {
+    const { memory, bits } = kernel;
+    const data = bits === 64 ? memory.u64(pointer) : BigInt(memory.u32(pointer));
+    const text = Buffer.from(memory.read(data, LARGEST_INFO)).toString("latin1");
+    const [, digits] = /^KERNELOFFSET=([0-9a-f]{1,16})$/m.exec(text) ?? [];
+    return digits === undefined ? undefined : BigInt(`0x${digits}`);
+  } catch (error) {
+    if (error instanceof AddressError) return undefined;
+    throw error;
+  }
+}

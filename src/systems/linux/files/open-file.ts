@@ -1,0 +1,73 @@
+import { KernelDataError } from "../structs/kernel-data-error";
+import type { LinuxKernel } from "../structs/linux-kernel";
+import type { PathReader } from "./path-reader";
+
+/** fs.nr_open can be raised beyond its default of 1 Mi; what has more is not looked at further. */
+const MOST_DESCRIPTORS = 1024 * 1024;
+const MODE_FORMAT = 0xf000;
+
+/** A file that a process has open. */
+export interface OpenFile {
+  readonly descriptor: number;
+  /** As /proc/PID/fd shows it: a path, or "socket:[1234]", "pipe:[1234]", "anon_inode:[eventpoll]". */
+  readonly path: string;
+  /** In bytes. */
+  readonly position: bigint;
+  /** The flags of open(2). */
+  readonly flags: number;
+  readonly type: "file" | "directory" | "device" | "pipe" | "socket" | "link" | "other";
+  /** The address of its struct file. */
+  readonly kaddr: bigint;
+}
+
+const TYPES: Record<number, OpenFile["type"]> = {
+  0x1000: "pipe",
+  0x2000: "device",
+  0x4000: "directory",
+  0x6000: "device",
+  0x8000: "file",
+  0xa000: "link",
+  0xc000: "socket",
+};
+
+/**
+ * Lists the open files of a process, in the order of their descriptors.
+ *
+ * @param task the address of its task_struct
+ * @throws KernelDataError when the table of descriptors is damaged
+ */
+export function listOpenFiles(kernel: LinuxKernel, paths: PathReader, task: bigint): OpenFile[] {
+  try {
+    // A process that has ended, and some kernel threads, have no table.
+    const table = kernel.at("task_struct", task).follow("files")?.follow("fdt");
+    if (!table) return [];
+    const count = table.number("max_fds");
+    if (!(count >= 0 && count <= MOST_DESCRIPTORS)) {
+      throw new KernelDataError("a table of open files", table.address, `it says that it has ${count} entries`);
+    }
+    const size = kernel.memory.pointerSize;
+    const entries = kernel.memory.read(table.value("fd"), count * size);
+    const files: OpenFile[] = [];
+    for (let descriptor = 0; descriptor < count; descriptor++) {
+      const at = descriptor * size;
+      const file = size === 8 ? entries.readBigUInt64LE(at) : BigInt(entries.readUInt32LE(at));
+      if (file !== 0n) files.push(readFile(kernel, paths, file, descriptor));
+    }
+    return files;
+  } catch (error) {
+    throw KernelDataError.from(error, "the open files of a task_struct", task);
+  }
+}
+
+function readFile(kernel: LinuxKernel, paths: PathReader, address: bigint, descriptor: number): OpenFile {
+  const file = kernel.at("file", address);
+  const mode = file.follow("f_inode")?.number("i_mode") ?? 0;
+  return {
+    descriptor,
+    path: paths.readFile(address),
+    position: file.value("f_pos"),
+    flags: file.number("f_flags"),
+    type: TYPES[mode & MODE_FORMAT] ?? "other",
+    kaddr: address,
+  };
+}

@@ -1,0 +1,136 @@
+import { AddressError } from "../memory/address-error";
+import type { GuestSource } from "../memory/guest-source";
+import { BtfError } from "../symbols/btf-error";
+import { MissingTypeError } from "../symbols/missing-type-error";
+import type { AttachOptions } from "./attach/attach";
+import { AttachError, type AttachStep } from "./attach/attach-error";
+import { describeCpus } from "./attach/attach-evidence";
+import { attachGuest, STRANGE_KERNEL } from "./attach-guest";
+import { KernelDataError } from "./structs/kernel-data-error";
+import type { LinuxGuest } from "./linux-guest";
+import type { LinuxProcess } from "./linux-process";
+import { MissingSymbolError } from "./structs/missing-symbol-error";
+
+/** What is looked at, in order: the steps of attaching, then what is read of a guest that is attached to. */
+export type DiagnosisStepName =
+  AttachStep | "memory maps" | "files" | "mounts" | "modules" | "programs" | "log" | "clock";
+
+/** What one step found. */
+export interface DiagnosisStep {
+  readonly name: DiagnosisStepName;
+  /** "skip": it could not be tried, because a step before it has failed or because there is nothing to look at. */
+  readonly status: "ok" | "fail" | "skip";
+  /** Addresses and values; they may hold text of the guest's, with control characters. */
+  readonly evidence: string;
+  /** What to try next; empty when nothing failed. */
+  readonly advice: string;
+}
+
+/** What speaks for and against being able to read a guest's system. */
+export interface GuestDiagnosis {
+  /** Whether no step has failed. */
+  readonly isHealthy: boolean;
+  /** Whether all that is wrong is that the guest has not started a kernel yet. */
+  readonly isEarly: boolean;
+  readonly steps: readonly DiagnosisStep[];
+}
+
+const ATTACH_STEPS: readonly AttachStep[] = ["cpu", "image", "page-tables", "symbols", "banner", "types"];
+const NOT_REACHED = "not reached";
+const SHOWN = 3;
+
+const DAMAGED = "try again, the guest may be changing it at this moment; if it stays, the guest's memory is damaged";
+
+/** Looks at a guest step by step, and says on what evidence each step succeeds or fails. It remembers nothing. */
+export function diagnoseLinux(source: GuestSource, options: Pick<AttachOptions, "findProfile"> = {}): GuestDiagnosis {
+  const found = new Map<DiagnosisStepName, DiagnosisStep>();
+  const add = (name: DiagnosisStepName, status: DiagnosisStep["status"], evidence: string, advice = ""): void => {
+    found.set(name, { name, status, evidence, advice });
+  };
+  let guest: LinuxGuest | undefined;
+  let isEarly = false;
+  try {
+    guest = attachGuest(source, { ...options, trace: (step, evidence) => add(step, "ok", evidence) });
+  } catch (error) {
+    if (!(error instanceof AttachError)) throw error;
+    isEarly = error.isEarly;
+    const registers = found.has("cpu") ? "" : `; ${describeCpus(source.cpus())}`;
+    add(error.step, "fail", `${error.evidence}${registers}`, error.advice);
+  }
+  for (const name of ATTACH_STEPS) if (!found.has(name)) add(name, "skip", NOT_REACHED);
+  for (const [name, look] of LOOKS) {
+    if (guest) found.set(name, { name, ...attempt(guest, look) });
+    else if (!found.has(name)) add(name, "skip", NOT_REACHED);
+  }
+  const order: readonly DiagnosisStepName[] = [...ATTACH_STEPS, ...LOOKS.map(([name]) => name)];
+  const steps = order.map((name) => found.get(name)).filter((step) => step !== undefined);
+  return { isHealthy: !steps.some(({ status }) => status === "fail"), isEarly, steps };
+}
+
+/** Looks at one thing; undefined when there is nothing to look at, because no program runs yet. */
+type Look = (guest: LinuxGuest) => string | undefined;
+
+const LOOKS: readonly (readonly [DiagnosisStepName, Look])[] = [
+  ["processes", lookAtProcesses],
+  ["memory maps", withProgram((process) => `${process.memoryMap.length} mappings`)],
+  ["files", withProgram((process) => `${process.openFiles.length} open, ${process.sockets.length} of them sockets`)],
+  ["mounts", withProgram((process) => list(process.mounts.map(({ path, fileSystem }) => `${path} (${fileSystem})`)))],
+  ["programs", lookAtPrograms],
+  ["modules", (guest) => list(guest.getKernelModules().map(({ name, base }) => `${name} at 0x${base.toString(16)}`))],
+  ["log", (guest) => `${guest.getKernelLog().length} records`],
+  ["clock", ({ clock }) => new Date(Number(clock.realTimeNs / 1_000_000n)).toISOString()],
+];
+
+function attempt(guest: LinuxGuest, look: Look): Omit<DiagnosisStep, "name"> {
+  try {
+    const evidence = look(guest);
+    return evidence === undefined
+      ? { status: "skip", evidence: "no program runs yet", advice: "" }
+      : { status: "ok", evidence, advice: "" };
+  } catch (error) {
+    if (error instanceof MissingTypeError || error instanceof MissingSymbolError) {
+      return { status: "fail", evidence: error.message, advice: STRANGE_KERNEL };
+    }
+    if (error instanceof KernelDataError || error instanceof AddressError || error instanceof BtfError) {
+      return { status: "fail", evidence: error.message, advice: DAMAGED };
+    }
+    throw error;
+  }
+}
+
+function lookAtProcesses(guest: LinuxGuest): string {
+  const processes = guest.getProcessList();
+  const head = guest.kernel.symbol("init_task");
+  // The kernel makes its first processes last of all: there are some as soon as anything can be attached to for long.
+  if (processes.length === 0) {
+    throw new KernelDataError("the list of tasks", head, "it is empty: the kernel has started no process yet");
+  }
+  return `${list(processes.map(({ pid, name }) => `${name} (${pid})`))}, from init_task at 0x${head.toString(16)}`;
+}
+
+function lookAtPrograms(guest: LinuxGuest): string | undefined {
+  const process = findProgram(guest);
+  if (!process) return undefined;
+  const modules = guest.symbols.getModules(process.pgd);
+  return `${describe(process)}: ${list(modules.map(({ name, base }) => `${name} at 0x${base.toString(16)}`))}`;
+}
+
+function withProgram(look: (process: LinuxProcess) => string): Look {
+  return (guest) => {
+    const process = findProgram(guest);
+    return process && `${describe(process)}: ${look(process)}`;
+  };
+}
+
+function findProgram(guest: LinuxGuest): LinuxProcess | undefined {
+  return guest.getProcessList().find(({ pgd }) => pgd !== 0n);
+}
+
+function describe({ name, pid, pgd }: LinuxProcess): string {
+  return `${name} (${pid}, pgd 0x${pgd.toString(16)})`;
+}
+
+function list(items: readonly string[]): string {
+  const shown = items.slice(0, SHOWN).join(", ");
+  return items.length <= SHOWN ? `${items.length}: ${shown}` : `${items.length}: ${shown} and others`;
+}

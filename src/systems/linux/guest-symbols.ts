@@ -1,0 +1,189 @@
+import { Elf } from "../symbols/elf";
+import { ElfError } from "../symbols/elf-error";
+import { ShiftedSymbols } from "../symbols/shifted-symbols";
+import type { GuestSymbol, SymbolTable } from "../symbols/symbol-table";
+import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./modules/guest-module";
+import { KernelDataError } from "./structs/kernel-data-error";
+import { listKernelModules } from "./modules/kernel-module";
+import type { LinuxGuest } from "./linux-guest";
+import type { LinuxProcess } from "./linux-process";
+import { ModuleSymbols } from "./modules/module-symbols";
+import { piecesOf, namePattern } from "./structs/name-pattern";
+
+/** More symbols of kernel modules than this are not kept: no kernel has them. */
+const MOST_KEPT = 2_000_000;
+/** More symbols than this are no answer. */
+const MOST_FOUND = 8_000_000;
+/** How many programs and libraries keep their symbols at hand. */
+const MOST_FILES = 256;
+
+/** How often a file without symbols is looked at again. */
+const MOST_TRIES = 16;
+
+/** A symbol with the module that it is of. */
+export interface ModuleSymbol extends GuestSymbol {
+  readonly module: string;
+}
+
+/** A module with its symbols, which are read when they are first asked for. */
+interface Loaded {
+  readonly module: GuestModule;
+  readonly symbols: () => SymbolTable;
+}
+
+/** The names of addresses in all modules of a guest: the kernel, its modules, and what processes have mapped. */
+export class GuestSymbols {
+  readonly #guest: LinuxGuest;
+  readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
+
+  #kept = 0;
+  readonly #files = new Map<string, { readonly symbols: SymbolTable; readonly tries: number }>();
+
+  readonly #start: bigint;
+  readonly #end: bigint;
+
+  constructor(guest: LinuxGuest) {
+    this.#guest = guest;
+    const { base, size } = kernelAsModule(guest.kernel);
+    this.#start = base;
+    this.#end = base + BigInt(size);
+  }
+
+  /**
+   * Lists the modules of an address space.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules
+   * @throws KernelDataError, RangeError when no process has this address space
+   */
+  getModules(pgd: bigint): GuestModule[] {
+    return this.#load(pgd).map(({ module }) => module);
+  }
+
+  /**
+   * Finds the address of a name.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules
+   * @param module its name or path
+   */
+  findAddress(pgd: bigint, module: string, name: string): bigint | undefined {
+    if (module === KERNEL) return this.#guest.kernel.symbols.findAddress(name);
+    return this.#load(pgd)
+      .find((loaded) => loaded.module.name === module || loaded.module.path === module)
+      ?.symbols()
+      .findAddress(name);
+  }
+
+  /** Finds the symbol at or before an address, in the module that the address belongs to. */
+  findSymbol(pgd: bigint, address: bigint): ModuleSymbol | undefined {
+    // The most frequent question needs no list of modules.
+    if (address >= this.#start && address < this.#end) {
+      const symbol = this.#guest.kernel.symbols.findSymbol(address);
+      return symbol && withModule(symbol, KERNEL);
+    }
+    const { bits, directMap } = this.#guest.kernel;
+    // A 32-bit kernel begins where its map of physical memory does: processes have the addresses up to there.
+    const isKernel = address >= (bits === 64 ? 1n << 63n : directMap.start);
+    const loaded = this.#load(isKernel ? 0n : pgd).find(({ module }) => module.contains(address));
+    const symbol = loaded?.symbols().findSymbol(address);
+    return loaded && symbol && withModule(symbol, loaded.module.name);
+  }
+
+  /**
+   * Lists symbols whose name matches.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules
+   * @param pattern a name in which * stands for any characters and ? for one
+   */
+  *search(pgd: bigint, pattern: string): IterableIterator<ModuleSymbol> {
+    const matches = namePattern(pattern);
+    // What the name must contain is looked for first: most names are never made into text.
+    const pieces = piecesOf(pattern);
+    let seen = 0;
+    for (const { module, symbols } of this.#load(pgd)) {
+      for (const symbol of symbols().symbolsWith(pieces)) {
+        if (seen++ > MOST_FOUND) throw new KernelDataError("the symbols", module.base, `more than ${MOST_FOUND}`);
+        if (matches(symbol.name)) yield withModule(symbol, module.name);
+      }
+    }
+  }
+
+  #load(pgd: bigint): Loaded[] {
+    if (pgd !== 0n) return this.#loadUser(pgd);
+    const { kernel } = this.#guest;
+    const modules = listKernelModules(kernel).map((module) => ({
+      module: asModule(module),
+      symbols: () => this.#read(module.kaddr, `${module.name} ${module.base}`),
+    }));
+    return [{ module: kernelAsModule(kernel), symbols: () => kernel.symbols }, ...modules];
+  }
+
+  #loadUser(pgd: bigint): Loaded[] {
+    const process = this.#guest.findProcess(pgd);
+    if (!process) throw new RangeError(`no process has the address space 0x${pgd.toString(16)}`);
+    const map = process.memoryMap;
+    return findUserModules(map).map((module) => {
+      const file = map.find(({ start }) => start === module.base)?.file ?? 0n;
+      return { module, symbols: () => this.#readElf(process, module, file) };
+    });
+  }
+
+  /**
+   * Reads the symbols out of the file's pages that the kernel holds, else out of the memory of the process; none when the
+   * program has overwritten them.
+   */
+  #readElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
+    const key = `${process.kaddr} ${process.startTimeNs} ${module.base} ${module.path} ${file}`;
+    const known = this.#files.get(key);
+    // A file that is just being mapped has little in memory yet.
+    if (known && (known.symbols.count > 0 || known.tries >= MOST_TRIES)) return known.symbols;
+    const symbols = this.#parseElf(process, module, file);
+    if (this.#files.size >= MOST_FILES) this.#files.clear();
+    this.#files.set(key, { symbols, tries: (known?.tries ?? 0) + 1 });
+    return symbols;
+  }
+
+  #parseElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
+    const { pageCache, kernel } = this.#guest;
+    const space = kernel.space(process.pgd);
+    const readMemory = (address: bigint, size: number): Uint8Array | undefined => {
+      const bytes = space.readSome(address, size);
+      return bytes.length === size ? bytes : undefined;
+    };
+    const readFile = (offset: number, size: number): Uint8Array | undefined =>
+      file === 0n ? undefined : pageCache.find(file, BigInt(offset), size);
+    try {
+      const elf = new Elf({ base: module.base, readMemory, readFile });
+      return new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
+    } catch (error) {
+      if (!(error instanceof ElfError)) throw error;
+      return NO_SYMBOLS;
+    }
+  }
+
+  #read(address: bigint, key: string): ModuleSymbols {
+    // A module that was unloaded may have left its place to another.
+    const known = this.#modules.get(address);
+    if (known?.key === key) return known.symbols;
+    const symbols = ModuleSymbols.read(this.#guest.kernel, address);
+    this.#kept += symbols.count;
+    if (this.#kept > MOST_KEPT) {
+      this.#modules.clear();
+      this.#kept = symbols.count;
+    }
+    this.#modules.set(address, { key, symbols });
+    return symbols;
+  }
+}
+
+/** Copies member by member: a spread takes longer than the search. */
+function withModule({ name, address, size, type }: GuestSymbol, module: string): ModuleSymbol {
+  return { name, address, size, type, module };
+}
+
+const NO_SYMBOLS: SymbolTable = {
+  count: 0,
+  findAddress: () => undefined,
+  findSymbol: () => undefined,
+  symbols: () => [][Symbol.iterator](),
+  symbolsWith: () => [][Symbol.iterator](),
+};

@@ -1,0 +1,186 @@
+import type { Ram } from "../../memory/ram";
+import { type LinearRange, VirtualMemory } from "../../memory/virtual-memory";
+import { findPlace, getPlace, type Place } from "../../symbols/member-path";
+import type { SymbolTable } from "../../symbols/symbol-table";
+import type { TypeSource } from "../../symbols/type-source";
+import { MissingTypeError } from "../../symbols/missing-type-error";
+import type { KernelImage } from "../attach/kernel-image";
+import { MissingSymbolError } from "./missing-symbol-error";
+import { StructCursor } from "./struct-cursor";
+
+/** What a kernel was found to be made of. */
+export interface KernelParts {
+  readonly ram: Ram;
+  readonly image: KernelImage;
+  readonly directMap: LinearRange;
+  readonly symbols: SymbolTable;
+  readonly types: TypeSource;
+  /** The kernel's own words: "Linux version 6.1.0 ...". */
+  readonly banner: string;
+  /** Offsets of members that are known already, by "struct.member". */
+  readonly offsets?: ReadonlyMap<string, number>;
+}
+
+/** A Linux kernel that was found in a guest: its memory, symbols and types. */
+export class LinuxKernel {
+  readonly ram: Ram;
+  readonly image: KernelImage;
+  readonly directMap: LinearRange;
+  readonly symbols: SymbolTable;
+  readonly types: TypeSource;
+  readonly banner: string;
+  /** The kernel's own address space. */
+  readonly memory: VirtualMemory;
+  readonly #places = new Map<string, Place | undefined>();
+  readonly #offsets: Map<string, number>;
+  readonly #symbols = new Map<string, bigint>();
+
+  constructor(parts: KernelParts) {
+    this.ram = parts.ram;
+    this.image = parts.image;
+    this.directMap = parts.directMap;
+    this.symbols = parts.symbols;
+    this.types = parts.types;
+    this.banner = parts.banner;
+    this.#offsets = new Map(parts.offsets);
+    const { start, size, physical } = parts.image;
+    const linear = [parts.directMap, { start, end: start + BigInt(size), physical }];
+    const table = this.findSymbol("init_top_pgt", "swapper_pg_dir");
+    // The tables of a process, with which the kernel was found, end with the process.
+    const root =
+      table === undefined ? -1 : new VirtualMemory(parts.ram, parts.image.tables, -1, linear).translate(table);
+    this.memory = new VirtualMemory(parts.ram, parts.image.tables, root < 0 ? parts.image.root : root, linear);
+  }
+
+  /** 32 or 64. */
+  get bits(): 32 | 64 {
+    return this.image.tables.pointerSize === 8 ? 64 : 32;
+  }
+
+  /** The release, as `uname -r` prints it. */
+  get release(): string {
+    return /^Linux version (\S+)/.exec(this.banner)?.[1] ?? "";
+  }
+
+  /** Finds the address of the first of these symbols that exists. */
+  findSymbol(...names: readonly string[]): bigint | undefined {
+    for (const name of names) {
+      const address = this.#symbols.get(name) ?? this.symbols.findAddress(name);
+      if (address !== undefined) {
+        this.#symbols.set(name, address);
+        return address;
+      }
+    }
+    return undefined;
+  }
+
+  /** The symbols and offsets that were asked for until now, by their names. */
+  get asked(): { readonly symbols: ReadonlyMap<string, bigint>; readonly offsets: ReadonlyMap<string, number> } {
+    return { symbols: this.#symbols, offsets: this.#offsets };
+  }
+
+  /**
+   * Gets the address of the first of these symbols that exists.
+   *
+   * @throws MissingSymbolError
+   */
+  symbol(...names: readonly string[]): bigint {
+    const address = this.findSymbol(...names);
+    if (address === undefined) throw new MissingSymbolError(names.join(" or "));
+    return address;
+  }
+
+  /**
+   * Gets a member's offset in bytes. Of several paths the first that exists is taken.
+   *
+   * @throws MissingTypeError that names the struct or member
+   */
+  offset(struct: string, ...paths: readonly string[]): number {
+    const key = `${struct}.${paths[0]}`;
+    let offset = this.#offsets.get(key);
+    if (offset === undefined) {
+      offset = this.place(struct, ...paths).offset;
+      this.#offsets.set(key, offset);
+    }
+    return offset;
+  }
+
+  /** Gets a member's place and type. @throws MissingTypeError */
+  place(struct: string, ...paths: readonly string[]): Place {
+    return this.findMember(struct, ...paths) ?? getPlace(this.types, struct, ...paths);
+  }
+
+  /** Finds a member's place; undefined when this kernel has no such struct or member. */
+  findMember(struct: string, ...paths: readonly string[]): Place | undefined {
+    for (const path of paths) {
+      const key = `${struct}.${path}`;
+      let place = this.#places.get(key);
+      if (place === undefined && !this.#places.has(key)) {
+        const type = this.types.findCompound(struct);
+        place = type && findPlace(type, path);
+        this.#places.set(key, place);
+      }
+      if (place) return place;
+    }
+    return undefined;
+  }
+
+  /** Gets a struct's size in bytes. @throws MissingTypeError */
+  sizeOf(struct: string): number {
+    const type = this.types.findCompound(struct);
+    if (!type) throw new MissingTypeError(struct, undefined, this.types.origin);
+    return type.size;
+  }
+
+  /**
+   * Gets a struct at an address of the kernel.
+   *
+   * @throws MissingTypeError when there is no such struct
+   */
+  at(struct: string, address: bigint): StructCursor {
+    const type = this.types.findCompound(struct);
+    if (!type) throw new MissingTypeError(struct, undefined, this.types.origin);
+    return new StructCursor(this, type, address);
+  }
+
+  /**
+   * Reads a number, a pointer or a bit-field.
+   *
+   * @param address of the struct
+   * @throws AddressError
+   */
+  readValue(address: bigint, place: Place): bigint {
+    const at = address + BigInt(place.offset);
+    const { type } = place;
+    const isSigned = (type.kind === "integer" || type.kind === "enum") && type.isSigned;
+    if (place.bitSize > 0) {
+      const size = Math.ceil((place.bit + place.bitSize) / 8);
+      const bytes = this.memory.read(at, size);
+      let value = 0n;
+      for (let index = size - 1; index >= 0; index--) value = (value << 8n) | BigInt(bytes[index] as number);
+      value = BigInt.asUintN(place.bitSize, value >> BigInt(place.bit));
+      return isSigned ? BigInt.asIntN(place.bitSize, value) : value;
+    }
+    switch (type.size) {
+      case 1:
+        return BigInt(isSigned ? this.memory.view(at, 1).getInt8(0) : this.memory.u8(at));
+      case 2:
+        return BigInt(isSigned ? this.memory.view(at, 2).getInt16(0, true) : this.memory.u16(at));
+      case 4:
+        return BigInt(isSigned ? this.memory.view(at, 4).getInt32(0, true) : this.memory.u32(at));
+      case 8:
+        return isSigned ? this.memory.view(at, 8).getBigInt64(0, true) : this.memory.u64(at);
+      default:
+        throw new RangeError(`a ${type.kind} of ${type.size} bytes is no number`);
+    }
+  }
+
+  /**
+   * Makes the address space of a process.
+   *
+   * @param pgd the physical address of its page table, as getProcessList() and callbacks give it
+   */
+  space(pgd: bigint): VirtualMemory {
+    return new VirtualMemory(this.ram, this.image.tables, Number(pgd), this.memory.linear);
+  }
+}
