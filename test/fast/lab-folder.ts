@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as rebox from "../../src/index";
-import { checkLab } from "../../src/lab/machinery/lab/check-lab";
-import { Lab } from "../../src/lab/machinery/lab/lab";
+import { checkLab } from "../../src/lab/check-lab";
+import { Lab } from "../../src/lab/lab";
 
 /** A lab of files only. */
 export interface FolderLab {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { MachineDoesNotExistError, MachineUnserviceableError } from "../../src/lab/machinery/errors";
-import { takeLock } from "../../src/lab/machinery/lab/process-lock";
+import { takeLock } from "../../src/lab/process-lock";
 import { Machine, type MachineFacts } from "../../src/lab/machinery/records/machine";
 import { restoreMachine, saveMachine } from "../../src/lab/machinery/records/machine-file";
 import { MachineList } from "../../src/lab/machinery/records/machine-list";

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as rebox from "../../src/index";
 import { RUN_STATES } from "../../src/lab/machinery/drivers/qemu/run-states";
-import { Lab } from "../../src/lab/machinery/lab/lab";
+import { Lab } from "../../src/lab/lab";
 import { withBootImage } from "../guest/boot-image";
 
 export const QEMU = "/usr/bin/qemu-system-x86_64";

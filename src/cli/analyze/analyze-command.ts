@@ -4,7 +4,7 @@ import { Command } from "commander";
 import type { AnalysisEntry } from "../../lab/analysis/analysis-database";
 import { getAnalysisFolder, openDatabase } from "../../lab/analysis/analysis-places";
 import { ConfigProblems } from "../../config/schema/config-problems";
-import { readLabSettings } from "../../lab/machinery/lab/lab-settings";
+import { readLabSettings } from "../../lab/lab-settings";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import { getSignalStatus } from "../run/run-end";

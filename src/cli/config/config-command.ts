@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { checkAuxiliary } from "../../lab/auxiliary/check-auxiliary";
-import { checkLab } from "../../lab/machinery/lab/check-lab";
+import { checkLab } from "../../lab/check-lab";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";

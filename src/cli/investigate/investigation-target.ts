@@ -6,7 +6,7 @@ import type { OperationOptions } from "../../investigation/operation";
 import { encodeRequest, type OperationRequest } from "../../investigation/operation-request";
 import { type OperationsOutcome, runOperations } from "../../investigation/run-operations";
 import { ReboxMachinery } from "../../lab/machinery/drivers/rebox/rebox-machinery";
-import { Lab } from "../../lab/machinery/lab/lab";
+import { Lab } from "../../lab/lab";
 import { ImageError } from "../../systems/memory/images/image-error";
 import type { ControlClient } from "../../shell/line/control-client";
 import { connectControl } from "../attach/connect-control";

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import { relative } from "node:path";
 import { initAuxiliary } from "../../lab/auxiliary/init-auxiliary";
-import { initLab } from "../../lab/machinery/lab/init-lab";
+import { initLab } from "../../lab/init-lab";
 import { ExitStatus } from "../exit-status";
 import type { RunEnvironment } from "../run/run-environment";
 

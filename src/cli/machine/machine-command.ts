@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { resolve } from "node:path";
-import type { Lab } from "../../lab/machinery/lab/lab";
+import type { Lab } from "../../lab/lab";
 import type { ActionName } from "../../lab/machinery/manager/action";
 import type { RequestOptions } from "../../lab/machinery/manager/machine-manager";
 import { ExitStatus } from "../exit-status";

@@ -3,7 +3,7 @@ import { relative, resolve } from "node:path";
 import { addMachine, deleteMachines, type NewValues } from "../../lab/machinery/config/edit-machines";
 import { findMachinesToImport } from "../../lab/machinery/config/import-machines";
 import { MachineryManagerError } from "../../lab/machinery/errors";
-import { findMachineries } from "../../lab/machinery/lab/find-machineries";
+import { findMachineries } from "../../lab/find-machineries";
 import { findNearestName } from "../../config/nearest-name";
 import type { Machinery } from "../../lab/machinery/machinery";
 import { ExitStatus } from "../exit-status";

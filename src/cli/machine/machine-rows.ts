@@ -1,4 +1,4 @@
-import type { Lab } from "../../lab/machinery/lab/lab";
+import type { Lab } from "../../lab/lab";
 import type { Machine } from "../../lab/machinery/records/machine";
 
 /** One machine, as it is listed. */

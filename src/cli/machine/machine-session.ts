@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-places";
 import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
-import { Lab } from "../../lab/machinery/lab/lab";
+import { Lab } from "../../lab/lab";
 import { CuckooMachineError, MachineryManagerError } from "../../lab/machinery/errors";
 import { CancelledError } from "../../lab/machinery/manager/within-limit";
 import { getSignalStatus } from "../run/run-end";

@@ -1,4 +1,4 @@
-import type { ModuleFacts } from "../../machine/callbacks/guest-events";
+import type { ModuleFacts } from "../../machine/callbacks/guest-event-source";
 
 /** Addresses of a process that are mapped as code. */
 export interface CodeRange {

@@ -5,7 +5,7 @@ import {
   registerCallback,
   unregisterCallback,
 } from "../../machine/callbacks/callback-registry";
-import { updateWatched } from "../../machine/callbacks/guest-events";
+import { updateWatched } from "../../machine/callbacks/guest-event-source";
 import { Engine } from "../../machine/engine/engine";
 import type { NativeTaskLayout, ProcessPlace } from "../../machine/engine/native";
 import type { Cpu } from "../../machine/state/cpu";

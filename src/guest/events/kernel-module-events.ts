@@ -1,4 +1,4 @@
-import { isGuestEventWatched, type ModuleFacts, raiseModuleEvent } from "../../machine/callbacks/guest-events";
+import { isGuestEventWatched, type ModuleFacts, raiseModuleEvent } from "../../machine/callbacks/guest-event-source";
 import { type KernelModule, readKernelModule } from "../../systems/linux/modules/kernel-module";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { readArgument } from "./call-arguments";

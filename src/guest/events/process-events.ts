@@ -1,4 +1,4 @@
-import { isGuestEventWatched, raiseProcessEvent } from "../../machine/callbacks/guest-events";
+import { isGuestEventWatched, raiseProcessEvent } from "../../machine/callbacks/guest-event-source";
 import { type NativeTaskLayout, ProcessPlace } from "../../machine/engine/native";
 import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";

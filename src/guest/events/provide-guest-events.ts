@@ -1,4 +1,4 @@
-import { isAnyGuestEventWatched, setFirstWatchListener, setGuestEventSource } from "../../machine/callbacks/guest-events";
+import { isAnyGuestEventWatched, setFirstWatchListener, setGuestEventSource } from "../../machine/callbacks/guest-event-source";
 import { Engine } from "../../machine/engine/engine";
 import { getCpus } from "../../machine/state/cpu";
 import { getGuest } from "../guest";

@@ -1,4 +1,4 @@
-import { isGuestEventWatched, type ModuleFacts, raiseModuleEvent } from "../../machine/callbacks/guest-events";
+import { isGuestEventWatched, type ModuleFacts, raiseModuleEvent } from "../../machine/callbacks/guest-event-source";
 import { findUserModules } from "../../systems/linux/modules/guest-module";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { AddressSpace } from "./address-space";

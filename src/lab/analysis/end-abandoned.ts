@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Lab } from "../machinery/lab/lab";
+import { Lab } from "../lab";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import { type AnalysisRecord, readRecord, writeRecord } from "./analysis-record";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ReboxMachinery } from "../machinery/drivers/rebox/rebox-machinery";
-import { getMachineFolder, type Lab } from "../machinery/lab/lab";
-import type { MachineLease } from "../machinery/lab/machine-lease";
+import { getMachineFolder, type Lab } from "../lab";
+import type { MachineLease } from "../machine-lease";
 import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
 import type { Machine } from "../machinery/records/machine";

@@ -1,5 +1,5 @@
-import type { Lab } from "../machinery/lab/lab";
-import type { MachineLease } from "../machinery/lab/machine-lease";
+import type { Lab } from "../lab";
+import type { MachineLease } from "../machine-lease";
 import type { AnalysisMachines, LeasedMachine } from "./analysis-machines";
 import { LabMachine, type LabMachineUse } from "./lab-machine";
 

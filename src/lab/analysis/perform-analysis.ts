@@ -5,7 +5,7 @@ import { AuxiliaryCatalog } from "../auxiliary/auxiliary-catalog";
 import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
 import { getAuxiliaryPlaces } from "../auxiliary/auxiliary-places";
 import { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
-import { Lab } from "../machinery/lab/lab";
+import { Lab } from "../lab";
 import { stopCompiler } from "../../scripts/script-compiler";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { AnalysisJournal } from "./analysis-journal";

@@ -1,7 +1,7 @@
 import type { CallbackFilter } from "./callback-filter";
 import type { CallbackOptions, CallbackType } from "./callback-types";
 import { EVENT_KINDS } from "./event-kinds";
-import { isGuestEventType } from "./guest-events";
+import { isGuestEventType } from "./guest-event-source";
 
 const UNFILTERED: readonly CallbackType[] = ["KEYSTROKE_CB", "NIC_SEND_CB", "NIC_REC_CB"];
 const TAKES_ADDRESS: readonly CallbackType[] = ["BLOCK_BEGIN_CB", "INSN_BEGIN_CB"];

@@ -7,7 +7,7 @@ import { checkOptions } from "./callback-options";
 import type { CallbackFunctions, CallbackOptions, CallbackType } from "./callback-types";
 import type { EventBatch } from "./event-batch";
 import { EVENT_KINDS } from "./event-kinds";
-import { isGuestEventType, requestReplay, updateWatched, withdrawReplay } from "./guest-events";
+import { isGuestEventType, requestReplay, updateWatched, withdrawReplay } from "./guest-event-source";
 import { holdGuest, releaseHolds } from "./guest-holds";
 import { noteCalls, takeCutOff } from "./running-call";
 import { TranslationBlock } from "./translation-block";

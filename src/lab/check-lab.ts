@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { ConfigProblems } from "../../../config/schema/config-problems";
-import { findNearestName } from "../../../config/nearest-name";
-import { listUsable } from "../config/find-duplicates";
-import { readMachineryConfig } from "../config/read-machinery-config";
-import { MachineryManagerError } from "../errors";
+import { ConfigProblems } from "../config/schema/config-problems";
+import { findNearestName } from "../config/nearest-name";
+import { listUsable } from "./machinery/config/find-duplicates";
+import { readMachineryConfig } from "./machinery/config/read-machinery-config";
+import { MachineryManagerError } from "./machinery/errors";
 import { findMachineries } from "./find-machineries";
 import { readLabSettings } from "./lab-settings";
 

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { CancelledError } from "../manager/within-limit";
-import { MachineryManagerError } from "../errors";
+import { CancelledError } from "./machinery/manager/within-limit";
+import { MachineryManagerError } from "./machinery/errors";
 
 export interface LockOptions {
   /** After which it is given up; 0 does not wait. */

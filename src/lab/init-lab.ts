@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { MachineryManagerError } from "../errors";
-import { findIniFiles, getYamlFile } from "../config/read-machinery-config";
-import { renderIniTemplate, renderSettings, renderYamlTemplate } from "../config/template";
-import { writeWhole } from "../records/machine-file";
+import { MachineryManagerError } from "./machinery/errors";
+import { findIniFiles, getYamlFile } from "./machinery/config/read-machinery-config";
+import { renderIniTemplate, renderSettings, renderYamlTemplate } from "./machinery/config/template";
+import { writeWhole } from "./machinery/records/machine-file";
 import { findMachineries } from "./find-machineries";
 import { LAB_SETTINGS } from "./lab-settings";
 import { MODULE_FOLDER } from "./machinery-modules";

@@ -1,5 +1,5 @@
-import { MachineryModuleError } from "../errors";
-import type { Machinery } from "../machinery";
+import { MachineryModuleError } from "./machinery/errors";
+import type { Machinery } from "./machinery/machinery";
 import { listModuleFiles, loadMachineryModule } from "./machinery-modules";
 import { createShippedMachineries } from "./shipped-machineries";
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MachineryManagerError } from "../errors";
-import { CancelledError } from "../manager/within-limit";
-import type { Machine } from "../records/machine";
-import type { MachineList } from "../records/machine-list";
-import type { MachineQuery } from "../records/machine-query";
+import { MachineryManagerError } from "./machinery/errors";
+import { CancelledError } from "./machinery/manager/within-limit";
+import type { Machine } from "./machinery/records/machine";
+import type { MachineList } from "./machinery/records/machine-list";
+import type { MachineQuery } from "./machinery/records/machine-query";
 import { takeLock } from "./process-lock";
 
 /** How often a machine that is in use elsewhere is asked for again. */

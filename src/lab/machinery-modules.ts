@@ -1,13 +1,13 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, parse } from "node:path";
-import { ScriptError } from "../../../scripts/script-error";
-import { describeThrown } from "../../../scripts/script-stack";
-import { loadTrustedFile } from "../../../scripts/trusted-file";
-import { CuckooAdapter } from "../cuckoo-adapter";
-import { CuckooMachinery } from "../cuckoo-machinery";
-import { LibVirtMachinery } from "../drivers/libvirt/libvirt-machinery";
-import { MachineryModuleError } from "../errors";
-import { Machinery } from "../machinery";
+import { ScriptError } from "../scripts/script-error";
+import { describeThrown } from "../scripts/script-stack";
+import { loadTrustedFile } from "../scripts/trusted-file";
+import { CuckooAdapter } from "./machinery/cuckoo-adapter";
+import { CuckooMachinery } from "./machinery/cuckoo-machinery";
+import { LibVirtMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
+import { MachineryModuleError } from "./machinery/errors";
+import { Machinery } from "./machinery/machinery";
 
 /** Where users put their modules. */
 export const MODULE_FOLDER = "modules/machinery";

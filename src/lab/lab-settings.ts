@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { ConfigMap } from "../../../config/schema/config-node";
-import type { ConfigProblems } from "../../../config/schema/config-problems";
-import { readIniFiles } from "../../../config/schema/ini-file";
-import { readSettings } from "../../../config/schema/read-settings";
-import type { SettingsOf } from "../../../config/schema/setting";
-import { config } from "../../../config/schema/settings";
-import { shortenPath } from "../../../config/schema/shorten-path";
-import { readYamlFile } from "../../../config/schema/yaml-file";
+import type { ConfigMap } from "../config/schema/config-node";
+import type { ConfigProblems } from "../config/schema/config-problems";
+import { readIniFiles } from "../config/schema/ini-file";
+import { readSettings } from "../config/schema/read-settings";
+import type { SettingsOf } from "../config/schema/setting";
+import { config } from "../config/schema/settings";
+import { shortenPath } from "../config/schema/shorten-path";
+import { readYamlFile } from "../config/schema/yaml-file";
 
 const seconds = (fallback: number, description: string) =>
   config.int({ default: fallback, min: 1, max: 86_400, description: `${description}, in seconds.` });
