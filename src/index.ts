@@ -10,7 +10,12 @@ export { BP } from "./guest/breakpoints/breakpoint";
 export type { BreakpointHit, BreakpointOptions, BreakpointType } from "./guest/breakpoints/breakpoint-types";
 export { CallbackManager } from "./machine/callbacks/callback-manager";
 export type { AddressRange, CallbackFilter, ValueFilter } from "./machine/callbacks/callback-filter";
-export type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./machine/callbacks/callback-types";
+export type {
+  CallbackFunctions,
+  CallbackOptions,
+  CallbackType,
+  StreamOptions,
+} from "./machine/callbacks/callback-types";
 export { EventBatch, type StreamColumn, type StreamType, type WideStreamColumn } from "./machine/callbacks/event-batch";
 export { type CallbackStatistics, listCallbacks } from "./machine/callbacks/list-callbacks";
 export { TranslationBlock } from "./machine/callbacks/translation-block";
@@ -34,7 +39,13 @@ export { followGuest } from "./guest/events/follow-guest";
 export { FileSearch, type FileSearchQuery } from "./guest/disks/search/file-search";
 export { printMode, printTime } from "./guest/disks/search/go-text";
 export { type FileFindings, type FileHit, searchFiles } from "./guest/disks/search/search-files";
-export { type CallbackFailure, Engine, type EngineEnd, type EngineEvents, type EngineState } from "./machine/engine/engine";
+export {
+  type CallbackFailure,
+  Engine,
+  type EngineEnd,
+  type EngineEvents,
+  type EngineState,
+} from "./machine/engine/engine";
 export { EngineStartError, EngineUsageError, QmpError } from "./machine/engine/engine-errors";
 export type { Subscription } from "./machine/engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "./machine/state/cpu";
@@ -65,7 +76,17 @@ export type { TaskFacts } from "./systems/linux/processes/task-reader";
 export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "./guest/images/dump-memory";
 export { openImage, type OpenedImage, type OpenImageOptions } from "./guest/images/open-image";
 export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "./machine/state/machine";
-export { findPa, readIoPort, readPa, readVa, vaToPa, viewPa, writeIoPort, writePa, writeVa } from "./machine/state/memory";
+export {
+  findPa,
+  readIoPort,
+  readPa,
+  readVa,
+  vaToPa,
+  viewPa,
+  writeIoPort,
+  writePa,
+  writeVa,
+} from "./machine/state/memory";
 export { MemoryError } from "./machine/state/memory-error";
 export {
   getModuleList,

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { realpathSync } from "node:fs";
 import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
 import { filesBelow } from "./fingerprint.mjs";
 import { places } from "./places.mjs";
 
@@ -17,16 +18,17 @@ const ASAN_OPTIONS = [
   "use_sigaltstack=0",
 ];
 
-const USAGE = "usage: node native/setup/run-tests.mjs [fast] [--sanitize]";
+const USAGE = "usage: node native/setup/run-tests.mjs [--fast] [--sanitize] [ROOM|NAME ...]";
 
-const args = process.argv.slice(2);
-const fast = args.includes("fast");
-const sanitize = args.includes("--sanitize");
-if (args.some((arg) => arg !== "fast" && arg !== "--sanitize")) fail(`unknown argument\n${USAGE}`);
-
-const directory = join(places.build, "js/test", fast ? "fast" : "");
-const tests = filesBelow(directory).filter((path) => path.endsWith(".test.js"));
-if (tests.length === 0) fail(`no *.test.js below ${directory}; run "npm run setup" first`);
+const { values, positionals: names } = readArguments();
+const all = filesBelow(join(places.build, "js/test")).filter((path) => path.endsWith(".test.js"));
+if (all.length === 0) fail(`no *.test.js below build/js/test; run "npm run setup" first`);
+const unknown = names.find((name) => !all.some((path) => isNamed(path, name)));
+if (unknown !== undefined) fail(`no test has "${unknown}" in its path below test/\n${USAGE}`);
+const tests = all
+  .filter((path) => names.length === 0 || names.some((name) => isNamed(path, name)))
+  .filter((path) => !values.fast || !path.endsWith(".boot.test.js"));
+if (tests.length === 0) fail(`no test of ${names.join(", ")} runs without a guest`);
 
 const { status, signal } = spawnSync(
   process.execPath,
@@ -38,10 +40,27 @@ const { status, signal } = spawnSync(
     `--test-timeout=${TIMEOUT_MS}`,
     ...tests.map((path) => relative(places.root, path)),
   ],
-  { cwd: places.root, env: { ...process.env, ...(sanitize ? sanitizerEnvironment() : {}) }, stdio: "inherit" },
+  { cwd: places.root, env: { ...process.env, ...(values.sanitize ? sanitizerEnvironment() : {}) }, stdio: "inherit" },
 );
 if (signal) fail(`the test runner was ended by ${signal}`);
 process.exit(status ?? 1);
+
+function readArguments() {
+  try {
+    return parseArgs({
+      options: { fast: { type: "boolean", default: false }, sanitize: { type: "boolean", default: false } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    return fail(`${error.message}\n${USAGE}`);
+  }
+}
+
+/** Tells whether a test belongs to a room, such as "guest", or has the name in its own, such as "linux". */
+function isNamed(path, name) {
+  const [room, ...rest] = relative(join(places.build, "js/test"), path).split("/");
+  return room === name || rest.join("/").includes(name);
+}
 
 /** Returns what makes Node load the sanitizer before the addon that needs it. */
 function sanitizerEnvironment() {

@@ -1,193 +1,182 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
-import { defaultKit, type GuestKit, listKits } from "./guest-kits";
-import type { GuestReport } from "./guest-report";
-import {
-  compareParts,
-  type ImagedGuest,
-  type ImagedMachine,
-  lookInto,
-  readElfParts,
-  readLimeParts,
-  withImages,
-} from "./image-run";
-import { readMaps, readOpenFiles, readProcess } from "./linux-truth";
-
-type Row = Readonly<Record<string, string>>;
+import { readElfCore, writeElfCore } from "../../src/systems/memory/images/elf-core";
+import { ImageError } from "../../src/systems/memory/images/image-error";
+import type { FileBytes } from "../../src/systems/memory/images/image-layout";
+import { makeLimeHeader } from "../../src/systems/memory/images/lime-image";
+import { readImageLayout } from "../../src/systems/memory/images/read-image-layout";
+import type { SavedCpu } from "../../src/systems/memory/images/saved-cpu";
 
 const MIB = 0x100000;
-/** Where a PC has the memory of its screen; a core of QEMU lacks it too, pmemsave asks the device. */
-const HOLE = 0x20000;
-/** Where large memory is compared: from 1 MiB and from 4 GiB on. */
-const WINDOWS = [0x100000, 0x100000000].map((address) => ({ address, size: 0x4000000 }));
 
-/** Compares what a shell on an image says with what the guest said of itself. */
-async function compareWithGuest(image: string, { run, registers }: ImagedGuest, kit: GuestKit): Promise<void> {
-  const { report, truth } = run;
-  const args = kit.profile === undefined ? [] : ["--profile", kit.profile];
-  const pids = report.list("/proc").map(Number).filter(Number.isInteger);
-  const reporter = Number(truth.get("zoo.reported"));
-  const isWorker = ({ name }: { name: string }) => name.startsWith("kworker/");
-  const users = pids.filter((pid) => pid !== reporter && (report.find(`/proc/${pid}/maps`) ?? "") !== "");
-  assert.ok(users.length >= 5);
-  const [processes, modules, comm, code, banner, found, ...details] = await lookInto(
-    image,
-    [
-      ...[
-        "ps",
-        "lsmod",
-        "dt task_struct kernel!init_task comm",
-        "u kernel!schedule:3",
-        "strings kernel!linux_banner:100",
-      ],
-      's kernel!linux_banner:100:"version"',
-      ...users.flatMap((pid) => [`vmmap ${pid}`, `files ${pid}`, `sockets ${pid}`, `threads ${pid}`]),
-    ],
-    args,
-  );
-  const expected = pids.map((pid) => readProcess(report, pid)).filter((one) => !isWorker(one));
-  const actual = (processes as { pid: number; ppid: number; name: string }[]).filter((one) => !isWorker(one));
-  assert.deepEqual(
-    actual.map(({ pid, ppid, name }) => `${pid} ${ppid} ${name}`).sort(),
-    expected.map(({ pid, ppid, name }) => `${pid} ${ppid} ${name}`).sort(),
-  );
-  const lines = report.lines("/proc/modules").map((line) => line.split(" "));
-  assert.deepEqual(
-    (modules as Row[]).slice(1).map(({ name, size, base }) => [name, Number(size), BigInt(base!)]),
-    lines.map(([name, size, , , , base]) => [name, Number(size), BigInt(base!)]),
-  );
-  assert.deepEqual(comm, [{ path: "comm", value: '"swapper/0"' }]);
-  assert.equal((code as Row[])[0]!.symbol, "kernel!schedule");
-  assert.ok((banner as Row[])[0]!.text!.startsWith(`Linux version ${truth.get("kernel")}`));
-  assert.equal((found as Row[]).length, 1);
-  compareDetails(report, users, details);
-  if (!image.includes("elf")) {
-    await assert.rejects(lookInto(image, ["print_cpu"], args), /this image holds memory alone, no registers/);
-    return;
+/** A file that begins with these bytes and goes on with zeros. */
+function fileOf(bytes: Uint8Array, size = bytes.length): FileBytes {
+  return {
+    size,
+    read: (offset, length) => {
+      assert.ok(offset + length <= size, "what lies behind the end is not asked for");
+      assert.ok(length <= 64 * MIB, `${length} bytes are read at once`);
+      const part = Buffer.alloc(length);
+      part.set(bytes.subarray(offset, offset + length));
+      return part;
+    },
+  };
+}
+
+function fail(bytes: Uint8Array, size = bytes.length): string {
+  try {
+    readImageLayout(fileOf(bytes, size));
+  } catch (error) {
+    if (error instanceof ImageError) return error.message;
+    throw error;
   }
-  const shown = await lookInto(
-    image,
-    registers.map((_, index) => `print_cpu ${index}`),
-    args,
-  );
-  registers.forEach((live, index) => checkRegisters(shown[index] as Row, live));
+  return assert.fail("it was taken for an image");
 }
 
-/** Memory maps, open files, sockets and threads of the processes with a program. */
-function compareDetails(report: GuestReport, users: readonly number[], details: readonly unknown[]): void {
-  const sockets = new Set<string>();
-  users.forEach((pid, index) => {
-    const [maps, files, own, threads] = details.slice(index * 4, index * 4 + 4) as Row[][];
-    assert.deepEqual(
-      maps!.map(({ start, end, permissions, offset, path }) =>
-        [`${start!.slice(2)}-${end!.slice(2)}`, permissions, BigInt(offset!), path].join(" "),
-      ),
-      readMaps(report, pid),
-      `process ${pid}`,
-    );
-    assert.deepEqual(
-      files!.map(({ fd, path, position, flags }) =>
-        [fd, path, position, (parseInt(flags!, 8) & ~0o2000000).toString(8)].join(" "),
-      ),
-      readOpenFiles(report, pid),
-      `process ${pid}`,
-    );
-    assert.deepEqual(threads!.map(({ tid, name }) => `${tid} ${name}`).sort(), readProcess(report, pid).threads);
-    // /proc/PID/fd names a socket by its inode.
-    const inodes = readOpenFiles(report, pid).flatMap((line) => /socket:\[(\d+)\]/.exec(line)?.[1] ?? []);
-    assert.deepEqual(new Set(own!.map(({ inode }) => inode)), new Set(inodes), `process ${pid}`);
-    for (const inode of inodes) sockets.add(inode);
-  });
-  assert.ok(sockets.size >= 4, [...sockets].join());
-}
-
-function checkRegisters(shown: Row, live: Row): void {
-  const names = Object.keys(shown).filter((name) => name !== "symbol");
-  assert.ok(names.length >= 50, names.join());
-  for (const name of names) assert.equal(BigInt(shown[name]!), BigInt(live[name]!), name);
-}
-
-interface Variant extends ImagedMachine {
-  readonly name: string;
-  /** Of the machine's memory, in MiB. */
-  readonly sizeMib: number;
-}
-
-const ALL = {
-  "own.elf": {},
-  "own.lime": { format: "lime" },
-  "own.raw": { format: "raw" },
-  "own.elf.zst": { isCompressed: true },
-};
-const newer = listKits().find(({ release }) => release.startsWith("6.12."));
-const narrow = listKits().find(({ architecture }) => architecture === "i386");
-
-const VARIANTS: readonly Variant[] = [
-  {
-    ...{ name: "Debian's 6.1", kit: defaultKit(), sizeMib: 256, files: ALL },
-    monitorLines: ['dump-guest-memory "@/qemu.elf"', 'pmemsave 0 0x10000000 "@/qemu.raw"'],
-  },
-  ...(newer === undefined
-    ? []
-    : [
-        {
-          ...{ name: "Debian's 6.12, with isolated page tables", kit: newer, sizeMib: 512, kernelArgs: "pti=on" },
-          files: { "own.elf": {}, "own.lime.zst": { format: "lime", isCompressed: true } },
-          ...{ qemuArgs: ["-m", "512"], monitorLines: ['dump-guest-memory "@/qemu.elf"'] },
-        },
-      ]),
-  ...(narrow === undefined
-    ? []
-    : [
-        {
-          ...{ name: "a kernel of 32 bits", kit: narrow, sizeMib: 256, files: ALL },
-          monitorLines: ['dump-guest-memory "@/qemu.elf"', 'pmemsave 0 0x10000000 "@/qemu.raw"'],
-        },
-      ]),
-  {
-    ...{ name: "6 GiB, two vCPUs and page tables of five levels", kit: defaultKit(), sizeMib: 6144 },
-    files: { "own.elf": {}, "own.lime": { format: "lime" }, "own.raw": { format: "raw" } },
-    qemuArgs: ["-m", "6144", "-smp", "2", "-cpu", "max"],
-    monitorLines: ['pmemsave 0x100000000 0x4000000 "@/qemu.high"', 'pmemsave 0x100000 0x4000000 "@/qemu.low"'],
-  },
+const CPU: SavedCpu = { index: 0, registers: new Map([["RIP", 0xffffffff81000000n]]), isLong: true };
+const RANGES = [
+  { address: 0, size: 0xa0000 },
+  { address: 0xc0000, size: MIB },
 ];
 
-for (const { name, sizeMib, ...machine } of VARIANTS) {
-  test(`${name}: an image in each format holds what QEMU's own dump does, and a shell on it says what the guest says`, async (t) => {
-    await withImages(machine, async (guest) => {
-      const { folder, states } = guest;
-      const at = (file: string) => join(folder, file);
-      const names = Object.keys(machine.files);
-      const made = [...names, ...machine.monitorLines.map((line) => line.split(/@\/|"/)[2]!)];
-      assert.deepEqual(new Set(states), new Set(["paused"]));
-      const readParts = (file: string) => {
-        if (file.endsWith("elf")) return readElfParts(at(file));
-        if (file.endsWith("lime")) return readLimeParts(at(file));
-        const address = { "qemu.high": 0x100000000, "qemu.low": 0x100000 }[file] ?? 0;
-        return [{ address, offset: 0, size: statSync(at(file)).size }];
-      };
-      const own = { file: at("own.elf"), parts: readParts("own.elf") };
-      await t.test("each format has the same memory as the others and as QEMU's files", () => {
-        const memory = own.parts.reduce((sum, { size }) => sum + size, 0);
-        assert.equal(memory, sizeMib * MIB - HOLE);
-        for (const file of made.filter((one) => one !== "own.elf" && !one.endsWith(".zst"))) {
-          const windows = memory < 1024 * MIB ? undefined : WINDOWS;
-          const { compared, difference } = compareParts(own, { file: at(file), parts: readParts(file) }, windows);
-          assert.equal(difference, undefined, `${file} at 0x${difference?.toString(16)}`);
-          const isPart = file === "qemu.high" || file === "qemu.low";
-          assert.equal(compared, isPart ? 0x4000000 : windows ? 0x8000000 : memory, file);
-        }
-      });
-      await t.test("what is zero takes no room on the disk", () => {
-        assert.ok(statSync(at("own.elf")).blocks * 512 < Math.min(sizeMib, 1024) * MIB, "own.elf");
-        for (const file of names) assert.equal(statSync(at(file)).mode & 0o777, 0o600);
-      });
-      const images = made.filter((file) => file !== "qemu.high" && file !== "qemu.low");
-      for (const file of images) {
-        await t.test(`a shell on ${file}`, () => compareWithGuest(at(file), guest, machine.kit));
-      }
-    });
-  });
+function core(cpus = [CPU]): { header: Buffer; size: number } {
+  const { header, offsets } = writeElfCore(RANGES, cpus);
+  return { header, size: offsets[1]! + MIB };
 }
+
+/** The core with other bytes at a place of its header. */
+function changed(change: (header: Buffer) => void): Buffer {
+  const { header } = core();
+  change(header);
+  return header;
+}
+
+test("an ELF core is read back as it was written, with 64 and with 32 bits", () => {
+  for (const isLong of [true, false]) {
+    const { header, size } = core([{ ...CPU, isLong }]);
+    assert.equal(header[4], isLong ? 2 : 1);
+    const { parts, cpus } = readElfCore(fileOf(header, size));
+    assert.deepEqual(
+      parts.map(({ address, size: length }) => ({ address, size: length })),
+      RANGES,
+    );
+    assert.equal(parts[0]!.offset, header.length);
+    assert.equal(cpus[0]?.isLong, isLong);
+    assert.equal(cpus[0]?.registers.get("RIP"), 0xffffffff81000000n);
+  }
+});
+
+test("a 32-bit machine with memory above 4 GiB gets a core of 64 bits", () => {
+  const { header } = writeElfCore([...RANGES, { address: 0x100000000, size: MIB }], [{ ...CPU, isLong: false }]);
+  assert.deepEqual([header[4], header.readUInt16LE(18)], [2, 3]);
+});
+
+test("a core that is cut off, claims too much or is none is refused with the reason", () => {
+  const { header, size } = core();
+  assert.match(fail(header, size - 1), /the image is cut off: the memory at 0xc0000 would end at byte \d+ of the file/);
+  assert.match(
+    fail(header.subarray(0, 40)),
+    /the ELF core is cut off: its header would end at 64, the file ends at 40/,
+  );
+  assert.match(fail(header.subarray(0, 100)), /its program headers would end at 232, the file ends at 100/);
+  assert.match(
+    fail(
+      changed((bytes) => bytes.writeUInt16LE(3, 16)),
+      size,
+    ),
+    /a shared library or program \(type 3\) and no core/,
+  );
+  assert.match(
+    fail(
+      changed((bytes) => bytes.writeUInt16LE(183, 18)),
+      size,
+    ),
+    /another processor \(machine 183\)/,
+  );
+  assert.match(
+    fail(
+      changed((bytes) => bytes.writeUInt8(2, 5)),
+      size,
+    ),
+    /big-endian/,
+  );
+  assert.match(
+    fail(
+      changed((bytes) => bytes.writeUInt16LE(0, 56)),
+      size,
+    ),
+    /no program headers, so no memory/,
+  );
+  // Hundreds of GiB of memory, of notes, and of program headers.
+  const second = 64 + 2 * 56;
+  assert.match(
+    fail(
+      changed((bytes) => bytes.writeBigUInt64LE(1n << 38n, second + 32)),
+      size,
+    ),
+    /the image is cut off/,
+  );
+  assert.match(
+    fail(
+      changed((bytes) => bytes.writeBigUInt64LE(1n << 63n, second + 32)),
+      size,
+    ),
+    /which no machine has/,
+  );
+  assert.match(
+    fail(
+      changed((bytes) => bytes.writeBigUInt64LE(1n << 38n, 64 + 32)),
+      size,
+    ),
+    /claims to have \d+ bytes of notes/,
+  );
+  const many = changed((bytes) => {
+    bytes.writeUInt16LE(0xffff, 56);
+    bytes.writeBigUInt64LE(0x800n, 40);
+    bytes.writeUInt32LE(0xffffffff, 0x800 + 44);
+  });
+  assert.match(fail(many, size), /4294967295 program headers: more than 65536/);
+});
+
+test("the core of a program is none of a machine: its memory has no physical addresses", () => {
+  const program = changed((bytes) => bytes.writeBigUInt64LE(0n, 64 + 2 * 56 + 24));
+  assert.match(fail(program, core().size), /the memory at 0x0 is there twice: this is the core of a program/);
+});
+
+test("a note that reaches behind the end of the notes is refused", () => {
+  const notesAt = 64 + 3 * 56;
+  const broken = changed((bytes) => bytes.writeUInt32LE(0xfffffff0, notesAt + 4));
+  assert.match(fail(broken, core().size), /note at 0x0 of its notes reaches behind their end/);
+});
+
+test("a LiME image that is cut off, damaged or of another version is refused with the reason", () => {
+  const header = makeLimeHeader({ address: MIB, size: MIB });
+  const { parts } = readImageLayout(fileOf(header, MIB + 32));
+  assert.deepEqual(parts, [{ address: MIB, offset: 32, size: MIB }]);
+  assert.match(fail(header, MIB), /the image is cut off: the memory at 0x100000 would end at byte 1048608/);
+  assert.match(fail(header, MIB + 40), /cut off: it ends within the header at byte 1048608/);
+  assert.match(fail(header, MIB + 100), /damaged: there is no header at byte 1048608/);
+  const change = (at: number, value: bigint) => {
+    const copy = Buffer.from(header);
+    copy.writeBigUInt64LE(value, at);
+    return copy;
+  };
+  const version = Buffer.from(header);
+  version.writeUInt32LE(2, 4);
+  assert.match(fail(version), /a LiME image of version 2: only version 1 is known/);
+  assert.match(fail(change(16, 0n)), /a range that no machine has/);
+  assert.match(fail(change(16, 1n << 63n)), /a range that no machine has/);
+  assert.match(fail(change(16, 100n << 30n)), /the image is cut off/);
+  const twice = Buffer.concat([makeLimeHeader({ address: 0, size: 64 }), Buffer.alloc(64)]);
+  assert.match(fail(Buffer.concat([twice, twice])), /the memory at 0x0 is there twice/);
+});
+
+test("files of other kinds are called by their name", () => {
+  assert.match(fail(Buffer.from("KDUMP   xxxxxxxx"), MIB), /compressed kdump image: .* without -z/);
+  assert.match(fail(Buffer.from("QFI\xfbxxxx", "latin1"), MIB), /a disk image \(qcow2\)/);
+  assert.match(fail(Buffer.from("\x1f\x8bxxxx", "latin1"), MIB), /compressed by gzip/);
+  assert.match(fail(Buffer.from("hello")), /no memory image: it has 5 bytes/);
+  assert.match(fail(Buffer.alloc(0)), /no memory image: it has 0 bytes/);
+  assert.match(fail(Buffer.alloc(16), MIB + 1), /its 1048577 bytes are no whole pages/);
+  assert.deepEqual(readImageLayout(fileOf(Buffer.alloc(16), MIB)).parts, [{ address: 0, offset: 0, size: MIB }]);
+});

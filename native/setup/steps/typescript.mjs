@@ -11,7 +11,8 @@ export function typescriptStep() {
   const inputs = () => {
     const fingerprint = new Fingerprint();
     for (const name of ["tsconfig.json", "package-lock.json"]) fingerprint.file(join(places.root, name));
-    for (const name of SOURCES) fingerprint.tree(join(places.root, name), (path) => path.endsWith(".ts"));
+    for (const name of SOURCES)
+      fingerprint.tree(join(places.root, name), (path) => path.endsWith(".ts") || path.endsWith("tsconfig.json"));
     return fingerprint;
   };
   return {
@@ -21,7 +22,7 @@ export function typescriptStep() {
       // Taken before the compiler reads: a file edited meanwhile must count as not compiled.
       const compiled = inputs();
       removeOrphans(output);
-      await task.run(join(places.root, "node_modules/.bin/tsc"), ["-p", "tsconfig.json", "--pretty", "false"]);
+      await task.run(join(places.root, "node_modules/.bin/tsc"), ["-b", "--pretty", "false"]);
       compiled.save("typescript");
       return "compiled";
     },

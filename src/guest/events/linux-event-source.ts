@@ -1,4 +1,9 @@
-import type { GuestEventSource, GuestEventType, ModuleFacts, ProcessFacts } from "../../machine/callbacks/guest-event-source";
+import type {
+  GuestEventSource,
+  GuestEventType,
+  ModuleFacts,
+  ProcessFacts,
+} from "../../machine/callbacks/guest-event-source";
 import { KERNEL, kernelAsModule } from "../../systems/linux/modules/guest-module";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { AddressSpace } from "./address-space";

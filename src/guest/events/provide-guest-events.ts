@@ -1,4 +1,8 @@
-import { isAnyGuestEventWatched, setFirstWatchListener, setGuestEventSource } from "../../machine/callbacks/guest-event-source";
+import {
+  isAnyGuestEventWatched,
+  setFirstWatchListener,
+  setGuestEventSource,
+} from "../../machine/callbacks/guest-event-source";
 import { Engine } from "../../machine/engine/engine";
 import { getCpus } from "../../machine/state/cpu";
 import { getGuest } from "../guest";

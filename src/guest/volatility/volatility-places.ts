@@ -11,7 +11,7 @@ export function requirementsFile(): string {
 
 /** The folder with rebox's own layers for Volatility. */
 export function layerFolder(): string {
-  return join(findProjectFolder(), "src/volatility/python");
+  return join(findProjectFolder(), "src/guest/volatility/python");
 }
 
 /** Where everything of Volatility's is kept between runs (XDG base directory specification). */

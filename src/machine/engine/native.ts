@@ -201,7 +201,7 @@ export interface NativeAddon {
   writePort(port: number, size: number, value: number): void;
 
   /**
-   * filter is a NativeFilter of src/callbacks. With columns, an EventBatch, events are appended to it and listener is
+   * filter is a NativeFilter of src/machine/callbacks. With columns, an EventBatch, events are appended to it and listener is
    * called without arguments when it is to be read; drop drops what does not fit in place of calling.
    *
    * @returns the listener's id

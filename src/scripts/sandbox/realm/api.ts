@@ -17,7 +17,7 @@ export function emitEngineEvent(id: number, message: string): void {
   listeners.get(id)?.(decode(message));
 }
 
-/** The machine, as far as a script in the sandbox may have it; see src/engine/engine.ts. */
+/** The machine, as far as a script in the sandbox may have it; see src/machine/engine/engine.ts. */
 class Engine {
   static create(): never {
     throw new EngineUsageError(

@@ -6,7 +6,7 @@ import { createStreamListener, EventBatch } from "./event-batch";
 
 type Callback = (...args: unknown[]) => unknown;
 
-/** A script's callbacks; src/callbacks/callback-manager.ts says what its methods do. rebox keeps the list. */
+/** A script's callbacks; src/machine/callbacks/callback-manager.ts says what its methods do. rebox keeps the list. */
 export class CallbackManager {
   readonly #id: number;
   readonly #moduleHandle: number;

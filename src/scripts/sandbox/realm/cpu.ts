@@ -8,7 +8,7 @@ interface Register {
   readonly computed: boolean;
 }
 
-/** One vCPU, live; as outside of the sandbox, see src/guest/cpu.ts. */
+/** One vCPU, live; as outside of the sandbox, see src/machine/state/cpu.ts. */
 export class Cpu {
   constructor(readonly index: number) {}
 }

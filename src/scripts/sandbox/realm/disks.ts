@@ -14,7 +14,7 @@ interface Options {
   readonly source?: string;
 }
 
-/** A file of the guest, as outside of the sandbox: src/disks/guest-file.ts says what its functions do. */
+/** A file of the guest, as outside of the sandbox: src/guest/disks/guest-file.ts says what its functions do. */
 export class GuestFile {
   readonly path!: string;
   readonly name!: string;

@@ -3,7 +3,7 @@ import { copyColumn, mark } from "./host-access";
 const WIDE = ["pc", "pgd", "address", "physical", "data", "number"] as const;
 const NARROW = ["cpu", "size"] as const;
 
-/** A batch of events in columns; see src/callbacks/event-batch.ts. */
+/** A batch of events in columns; see src/machine/callbacks/event-batch.ts. */
 export class EventBatch {
   readonly cpu!: Uint32Array;
   readonly size!: Uint32Array;

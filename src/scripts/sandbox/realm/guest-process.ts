@@ -11,7 +11,7 @@ export interface ProcessFacts {
   readonly isKernelThread: boolean;
 }
 
-/** A process of the guest, as outside of the sandbox: src/guest/linux/linux-process.ts says what its members are. */
+/** A process of the guest, as outside of the sandbox: src/systems/linux/linux-process.ts says what its members are. */
 class GuestProcess {
   readonly pid: number;
   readonly ppid: number;

@@ -17,7 +17,7 @@ interface ModuleFacts {
 const guests = new Map<number, Guest>();
 const MOST_GUESTS = 8;
 
-/** The guest's system, as outside of the sandbox: src/guest/linux/linux-guest.ts says what its functions do. */
+/** The guest's system, as outside of the sandbox: src/systems/linux/linux-guest.ts says what its functions do. */
 class Guest {
   readonly #id: number;
   readonly kernel: object;
@@ -103,7 +103,7 @@ function createKernel(id: number, facts: object): object {
   });
 }
 
-/** What src/memory/virtual-memory.ts is outside; what is read is a copy. */
+/** What src/systems/memory/virtual-memory.ts is outside; what is read is a copy. */
 function createMemory(id: number, pgd: bigint): object {
   const calls = ["read", "readSome", "view", "u8", "u16", "u32", "u64", "pointer", "text", "translate"];
   return Object.freeze(

@@ -8,7 +8,7 @@ import { callHost, copyBytes, createTwins, holdForEngine, mark } from "./host-ac
 // The functions that the engine calls. Its arguments may be objects of rebox's realm: the rules of host-access.ts hold
 // here too, for the parameters that are called "foreign".
 
-/** A block of instructions; see src/callbacks/translation-block.ts. */
+/** A block of instructions; see src/machine/callbacks/translation-block.ts. */
 export class TranslationBlock {
   constructor(
     readonly pc: bigint,

@@ -20,7 +20,7 @@ function check(result: number, pgd?: bigint): void {
   throw new MemoryError(message, pgd === undefined ? { address } : { address, pgd });
 }
 
-/** As outside of the sandbox: src/guest/memory.ts says what these functions do. */
+/** As outside of the sandbox: src/machine/state/memory.ts says what these functions do. */
 export function readPa(address: bigint, size: number): Buffer {
   const bytes = allocate(size);
   const result = accessPhysical("readPhysical", address, bytes);

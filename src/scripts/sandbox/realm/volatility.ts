@@ -6,7 +6,7 @@ interface Options {
   readonly outputFolder?: string;
 }
 
-/** Volatility 3, for a script with the permission volatility; see src/volatility. */
+/** Volatility 3, for a script with the permission volatility; see src/guest/volatility. */
 export const volatility = {
   run: async (plugin: string, args: readonly string[] = [], options: Options = {}): Promise<unknown> => {
     const { pause, timeoutMs, outputFolder } = options;

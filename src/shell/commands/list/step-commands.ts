@@ -1,6 +1,11 @@
 import { Engine } from "../../../machine/engine/engine";
 import { getGuest } from "../../../guest/guest";
-import { ALL_PROCESSES, getRunningProcess, startMonitoringProcess, stopMonitoringProcess } from "../../../machine/state/processes";
+import {
+  ALL_PROCESSES,
+  getRunningProcess,
+  startMonitoringProcess,
+  stopMonitoringProcess,
+} from "../../../machine/state/processes";
 import { Backtrace } from "../../../guest/unwinding/backtrace";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../command-error";

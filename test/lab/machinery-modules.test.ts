@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { MODULE, withFolder } from "../kit/lab-folder";
+
+const CONF = "machines = a\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n";
+
+/** Returns why a module cannot be used. */
+async function findFailure(source: string): Promise<string> {
+  let failure = "";
+  await withFolder({ "modules/machinery/mine.ts": source }, async (lab) => {
+    failure = (await lab.check()).failures.join("\n");
+  });
+  return failure;
+}
+
+describe("a module of the user's", () => {
+  test("C1, C4: one file and one configuration make a machinery, with settings of its own", async () => {
+    await withFolder(
+      { "modules/machinery/mine.ts": MODULE, "conf/mine.conf": `[mine]\npower = 9\n${CONF}` },
+      async (lab) => {
+        assert.match(
+          (await lab.check()).errors.join(),
+          /conf\/mine.conf:2: "power" is "9"; it must be a whole number from 1 to 5/,
+        );
+        const broken = await lab.open();
+        assert.match(broken.failures[0]!, /machinery mine is not used: .*"power"/);
+        lab.write("conf/mine.conf", `[mine]\npower = 4\n${CONF}`);
+        const { manager, failures } = await lab.open();
+        assert.deepEqual(failures, []);
+        assert.equal((await manager.request("restoreStart", "a")).state, "running");
+        assert.equal((await manager.request("stop", "a")).state, "poweroff");
+      },
+    );
+  });
+
+  test("B1: in Cuckoo's style it needs start() and stop(), and throws CuckooMachineError", async () => {
+    const source = `
+      import { CuckooMachineError, CuckooMachinery } from "rebox";
+      export class MyMachinery extends CuckooMachinery {
+        async start(label: string): Promise<void> {
+          if (label === "B") throw new CuckooMachineError("OPS!");
+        }
+        async stop(label: string): Promise<void> {}
+      }`;
+    const conf = `[mine]\nmachines = a, b\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n[b]\nlabel = B\nplatform = linux\nip = 10.0.0.2\n`;
+    await withFolder({ "modules/machinery/mine.ts": source, "conf/mine.conf": conf }, async (lab) => {
+      const { manager, failures } = await lab.open();
+      assert.deepEqual(failures, []);
+      assert.equal((await manager.request("restoreStart", "a")).state, "running");
+      const refused = await manager.request("restoreStart", "b");
+      assert.deepEqual([refused.reason, refused.isQuarantined], ["OPS!", true]);
+      assert.match((await manager.request("dumpMemory", "a", { path: "/x" })).reason!, /does not support dumpMemory/);
+      const again = await lab.open();
+      assert.equal((await again.manager.readState("a")).state, "running", "the next process knows it");
+      assert.equal((await again.manager.request("stop", "a")).state, "poweroff");
+    });
+    assert.match(
+      await findFailure(source.replace(/async stop[^]*?\{\}/, "")),
+      /mine\.ts: MyMachinery has no stop\(\)$/,
+    );
+    assert.match(await findFailure(source.replace("async start(", "async begin(")), /MyMachinery has no start\(\)/);
+  });
+
+  test("B12: initialize() may read another layout", async () => {
+    const source = `
+      import { CuckooMachinery, type MachineFacts } from "rebox";
+      export class MyMachinery extends CuckooMachinery {
+        initialize(): MachineFacts[] {
+          const facts = this.context.configured[0]!;
+          return ["x", "y"].map((name) => ({ ...facts, name, label: name.toUpperCase() }));
+        }
+        start(): void {}
+        stop(): void {}
+      }`;
+    await withFolder({ "modules/machinery/mine.ts": source, "conf/mine.conf": `[mine]\n${CONF}` }, async (lab) => {
+      const { manager } = await lab.open();
+      assert.deepEqual(
+        [...manager.machines].map(({ name, label }) => `${name} ${label}`),
+        ["x X", "y Y"],
+      );
+    });
+  });
+
+  test("B2, C2: what is no machinery, has no name, or is missing something is told with its file", async () => {
+    assert.match(
+      await findFailure("export class Other {}"),
+      /mine\.ts: it must export a class that extends Machinery.*only Other/,
+    );
+    assert.match(await findFailure("export const x = 1;"), /mine\.ts: .*exports no class/);
+    assert.match(
+      await findFailure(MODULE.replace('"mine"', '""')),
+      /Mine has no name, so it is not loaded; give it name = "mine"/,
+    );
+    assert.match(await findFailure(MODULE.replace("async state", "async status")), /Mine has no state\(\)/);
+    assert.match(
+      await findFailure(`${MODULE} export class Two extends Mine {}`),
+      /exports Mine and Two; one is wanted/,
+    );
+    assert.match(await findFailure("export class {"), /mine\.ts:1:\d+: Expected identifier/);
+    assert.match(await findFailure("throw new Error('at once');"), /mine\.ts: its top level threw Error: at once/);
+    assert.match(await findFailure(MODULE.replace('"mine"', '"kvm"')), /the name kvm is taken by rebox itself/);
+  });
+
+  test("a broken module takes no other with it", async () => {
+    const files = {
+      "modules/machinery/a_broken.ts": "export class {",
+      "modules/machinery/mine.ts": MODULE,
+      "conf/mine.conf": `[mine]\n${CONF}`,
+    };
+    await withFolder(files, async (lab) => {
+      const { manager, failures } = await lab.open();
+      assert.match(failures.join(), /a_broken\.ts:1/);
+      assert.equal((await manager.request("restoreStart", "a")).success, true);
+    });
+  });
+
+  test("C10, B33: machines of two machineries are in one lab, and their names must differ", async () => {
+    const second = MODULE.replace('"mine"', '"second"');
+    const files = {
+      "modules/machinery/mine.ts": MODULE,
+      "modules/machinery/second.ts": second,
+      "conf/mine.conf": `[mine]\n${CONF}`,
+      "conf/second.conf": `[second]\n${CONF}`,
+    };
+    await withFolder(files, async (lab) => {
+      assert.match(
+        (await lab.check()).errors.join(),
+        /second.conf:3: a machine of mine is named a as well; rename one/,
+      );
+      assert.match(
+        (await lab.open()).failures.join(),
+        /machinery second is not used: two machines are named a, of mine and second/,
+      );
+      lab.write("conf/second.conf", `[second]\n${CONF.replace("= a", "= b").replace("[a]", "[b]")}`);
+      const { manager, failures } = await lab.open();
+      assert.deepEqual(failures, []);
+      await manager.request("restoreStart", "b");
+      assert.deepEqual(
+        [(await manager.readState("a")).state, (await manager.readState("b")).state],
+        ["poweroff", "running"],
+      );
+    });
+  });
+
+  test("C11, B28: what a machinery needs is checked when it has machines, and only then", async () => {
+    const yaml = "binaries: {qemu_img: /nonexistent/qemu-img}\n";
+    await withFolder({ "conf/machineries/qemu.yaml": yaml }, async (lab) => {
+      assert.deepEqual((await lab.open()).failures, []);
+    });
+    const source = MODULE.replace(
+      "async restoreStart",
+      'async verifyDependencies(): Promise<void> {\n    throw new MachineryDependencyError("tool is not there; install it: apt install tool");\n  }\n  async restoreStart',
+    ).replace("config,", "config, MachineryDependencyError,");
+    await withFolder({ "modules/machinery/mine.ts": source, "conf/mine.conf": `[mine]\n${CONF}` }, async (lab) => {
+      assert.deepEqual((await lab.open()).failures, [
+        "machinery mine is not used: tool is not there; install it: apt install tool",
+      ]);
+    });
+  });
+
+  test("B23: machines that are found running are stopped when that is asked for", async () => {
+    const source = MODULE.replace("new Set<string>()", 'new Set<string>(["A"])');
+    await withFolder({ "modules/machinery/mine.ts": source, "conf/mine.conf": `[mine]\n${CONF}` }, async (lab) => {
+      const opened = await lab.open();
+      assert.equal((await opened.manager.readState("a")).state, "running");
+      assert.deepEqual([...(await opened.stopRunning())], []);
+      assert.equal((await opened.manager.readState("a")).state, "poweroff");
+    });
+    const stuck = source.replace("this.on.delete(machine.label);", 'throw new Error("stuck");');
+    await withFolder({ "modules/machinery/mine.ts": stuck, "conf/mine.conf": `[mine]\n${CONF}` }, async (lab) => {
+      const failed = await (await lab.open()).stopRunning();
+      assert.match(failed.get("a")!, /found running and cannot be stopped: .*stuck[^]*check its configuration/);
+    });
+  });
+
+  test("B30, B32: a machine is one run's at a time, in whatever process, and a quarantined one is nobody's", async () => {
+    const two = `[mine]\nmachines = a, b\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n[b]\nlabel = B\nplatform = linux\nip = 10.0.0.2\n`;
+    await withFolder({ "modules/machinery/mine.ts": MODULE, "conf/mine.conf": two }, async (lab) => {
+      // Two labs opened on one folder know of each other by the locks alone, as two processes do.
+      const [first, second] = [await lab.open(), await lab.open()];
+      const one = await first.take("run 1", { platform: "linux" });
+      const other = await second.take("run 2", { platform: "linux" });
+      assert.deepEqual([one.machine.name, other.machine.name], ["a", "b"]);
+      const controller = new AbortController();
+      const third = second.take("run 3", {}, controller.signal);
+      await one.release();
+      assert.equal((await third).machine.name, "a");
+      const fourth = first.take("run 4", {}, controller.signal);
+      controller.abort();
+      await assert.rejects(fourth, /waiting for a machine for run 4 was cancelled/);
+      await assert.rejects(first.take("run 5", { platform: "windows" }), /no machine for windows is configured/);
+      first.manager.machines.get("b").disable("broken");
+      await other.release();
+      await (await third).release();
+      assert.equal((await first.take("run 6", {})).machine.name, "a");
+    });
+  });
+
+  test("B32: a quarantined machine is looked at again when its time has come", async () => {
+    const files = {
+      "modules/machinery/mine.ts": MODULE,
+      "conf/mine.conf": `[mine]\n${CONF}`,
+      "conf/lab.yaml": "timeouts: {recheck: 1}\n",
+    };
+    await withFolder(files, async (lab) => {
+      const opened = await lab.open();
+      const machine = opened.manager.machines.get("a");
+      machine.disable("it burned");
+      assert.deepEqual(await opened.recheck(), [], "it is too early");
+      machine.quarantine = { ...machine.quarantine!, sinceMs: Date.now() - 1500 };
+      assert.deepEqual(await opened.recheck(), ["a"]);
+      assert.equal(machine.isAvailable, true);
+    });
+  });
+});

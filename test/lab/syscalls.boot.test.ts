@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startModules, stopModules } from "../kit/auxiliary-guest";
+import { withGuest, withGuests } from "../kit/guest-machine";
+
+const ENABLED = ["[syscalls]", "enabled = yes"];
+
+interface Recorded {
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly name: string;
+    readonly calls: Readonly<Record<string, number>>;
+  }[];
+  readonly recorded: number;
+  readonly cut: number;
+}
+
+test("a program's system calls are recorded with names, values and texts as the program says itself, and counted", async () => {
+  await withGuest({}, async ({ lab, guest, execute }) => {
+    await execute("true");
+    const analysis = await startModules(lab, ENABLED, guest);
+    const output = await execute("calls 3 & echo pid $!; wait");
+    await stopModules(analysis);
+    assert.deepEqual([analysis.log, analysis.status("syscalls").errors], [[], []]);
+    const pid = /^pid (\d+)$/m.exec(output)![1]!;
+    const lines = analysis.read("syscalls.log").split("\n");
+    const own = lines.map((line) => line.replace(/^\d+\.\d{3} /, "")).filter((line) => line.startsWith(`${pid} `));
+    const said = [...output.matchAll(/^rebox-act: \d+ call \d+ (\w+\(.*\))$/gm)].map(
+      ([, call]) => `${pid} calls ${call}`,
+    );
+    assert.ok(said.length >= 24, output);
+    const missing = said.filter((call) => !own.includes(call));
+    assert.deepEqual(missing, []);
+    const { processes, recorded, cut } = JSON.parse(analysis.read("syscalls.json")) as Recorded;
+    assert.deepEqual([recorded, cut], [lines.length - 1, 0]);
+    const { calls } = processes.find((process) => process.pid === Number(pid))!;
+    const count = (name: string) => own.filter((line) => new RegExp(`^\\d+ \\S+ ${name}\\(`).test(line)).length;
+    for (const name of ["openat", "linkat", "fchownat", "truncate", "write"])
+      assert.equal(calls[name], count(name), name);
+  });
+});
+
+test("files that are written, renamed and removed, and connections, become events; what failed does not", async () => {
+  await withGuest({}, async ({ lab, guest, execute }) => {
+    await execute("ip link set lo up");
+    await execute("nc -l -p 7001 < /dev/null > /dev/null &");
+    const analysis = await startModules(lab, ENABLED, guest);
+    const lines = [
+      ...["mkdir /tmp/sub", "cd /tmp/sub", "/bin/echo one > made", "/bin/mv made '/tmp/a <b>'", "/bin/rm '/tmp/a <b>'"],
+      ...["/bin/rm none", "/bin/cat none", "/bin/nc 127.0.0.1 7001 < /dev/null", "/bin/nc 127.0.0.1 7002 < /dev/null"],
+    ];
+    await execute(`printf '%s\\n' ${lines.map((line) => `"${line}"`).join(" ")} > /tmp/acts.sh`);
+    await execute("/bin/sh /tmp/acts.sh");
+    await stopModules(analysis);
+    assert.deepEqual([analysis.log, analysis.status("syscalls").errors], [[], []]);
+    const acts = analysis.events.filter(({ type }) => /^(file|network)\./.test(type));
+    const shown = acts.map(({ time: _time, pid: _pid, process: _process, type, ...facts }) => ({ type, ...facts }));
+    assert.deepEqual(shown, [
+      { type: "file.written", path: "/tmp/sub/made" },
+      { type: "file.renamed", path: "/tmp/sub/made", to: "/tmp/a <b>" },
+      { type: "file.removed", path: "/tmp/a <b>" },
+      { type: "network.connected", protocol: "tcp", address: "127.0.0.1", port: 7001 },
+      { type: "network.failed", protocol: "tcp", address: "127.0.0.1", port: 7002, error: 111 },
+    ]);
+    assert.deepEqual(acts.map(({ process }) => process), ["echo", "mv", "rm", "nc", "nc"]); // prettier-ignore
+  });
+});
+
+test("a guest that calls without end does not fill the disk; only the calls that are wanted are recorded", async () => {
+  await withGuests({ names: ["a", "b"] }, async ([a, b]) => {
+    await Promise.all([a!.execute("true"), b!.execute("true")]);
+    const [first, second] = await Promise.all([
+      startModules(a!.lab, [...ENABLED, "most_bytes = 2000", "most_acts = 2"], a!.guest),
+      startModules(b!.lab, [...ENABLED, "calls = getpid, unlink, newuname"], b!.guest),
+    ]);
+    await a!.execute("/bin/sh -c 'for i in 1 2 3 4 5; do /bin/echo > /tmp/$i; done'");
+    await b!.execute("/bin/uname -r");
+    await Promise.all([stopModules(first), stopModules(second)]);
+    assert.ok(first.read("syscalls.log").length < 3000);
+    const { recorded, cut, processes } = JSON.parse(first.read("syscalls.json")) as Recorded;
+    const made = processes.flatMap(({ calls }) => Object.values(calls)).reduce((sum, count) => sum + count, 0);
+    assert.ok(cut > 0);
+    assert.equal(recorded + cut, made);
+    assert.equal(first.eventsOf("file.written").length, 2);
+    assert.deepEqual(first.log, [
+      "warn: syscalls: 2 acts are told, and no more (most_acts)",
+      `warn: syscalls: ${cut} calls more than fit into 2000 bytes (most_bytes)`,
+    ]);
+    const names = second.read("syscalls.log").trim().split("\n").map((line) => /^\S+ \d+ uname (\w+)\(/.exec(line)?.[1]); // prettier-ignore
+    assert.deepEqual([...new Set(names)], ["newuname"]);
+  });
+});

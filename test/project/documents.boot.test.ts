@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { runGuest } from "../kit/guest-run";
+
+const PROJECT = resolve(__dirname, "../../../..");
+const DOCUMENTS = [
+  "README.md",
+  ...readdirSync(join(PROJECT, "docs"), { recursive: true, encoding: "utf8" }).map((name) => join("docs", name)),
+];
+
+interface DocumentedScript {
+  readonly code: string;
+  /** The guest kit's task that it runs on. */
+  readonly task: string;
+  readonly qemuArgs: readonly string[];
+  readonly needs: string | undefined;
+}
+
+/**
+ * Finds the scripts of a document. A comment in the line before says what one needs of the guest:
+ * `<!-- run: task=network qemu="-nic user,model=ne2k_pci" -->`; needs="..." says what is missing in rebox itself, so
+ * that the script is not run.
+ */
+function findScripts(document: string): DocumentedScript[] {
+  const text = readFileSync(join(PROJECT, document), "utf8");
+  return [...text.matchAll(/^(?:<!-- run:(.*?)-->\n)?```ts\n(.*?)^```$/gms)]
+    .map(([, run = "", code]) => ({
+      code: code!,
+      task: /\btask=(\S+)/.exec(run)?.[1] ?? "poweroff",
+      qemuArgs: /\bqemu="([^"]*)"/.exec(run)?.[1]?.split(" ") ?? [],
+      needs: /\bneeds="([^"]*)"/.exec(run)?.[1],
+    }))
+    .filter(({ code }) => code.includes("initialize_callbacks("));
+}
+
+/** Their scripts are run as they say themselves: by guide.boot.test.ts, and by test/lab/analyses-document.boot.test.ts. */
+const WITH_TESTS_OF_THEIR_OWN = ["docs/guide.md", "docs/analyses.md"];
+
+for (const document of DOCUMENTS.filter((name) => name.endsWith(".md") && !WITH_TESTS_OF_THEIR_OWN.includes(name))) {
+  findScripts(document).forEach(({ code, task, qemuArgs, needs }, index) => {
+    const skip = needs === undefined ? false : `rebox lacks ${needs}`;
+    test(`script ${index + 1} of ${document} runs on a guest without an error`, { skip }, async () => {
+      const run = await runGuest({ task, qemuArgs, script: () => code });
+      assert.equal(run.status, 0, run.stderr);
+      assert.equal(run.stderr, "");
+      assert.notDeepEqual(run.messages, []);
+    });
+  });
+}
+
+test("there is a page with a script for every type of callback", () => {
+  const types = readFileSync(join(PROJECT, "src/machine/callbacks/callback-types.ts"), "utf8").matchAll(
+    /^ {2}(\w+_CB):/gm,
+  );
+  const scripts = DOCUMENTS.filter((name) => name.startsWith("docs/callbacks/") && name !== "docs/callbacks/README.md");
+  const titles = scripts.map((name) => readFileSync(join(PROJECT, name), "utf8").split("\n", 1)[0]);
+  assert.deepEqual(titles.toSorted(), [...types].map(([, type]) => `# ${type}`).toSorted());
+  for (const name of scripts) assert.equal(findScripts(name).length, 1, name);
+});
+
+test("the README's script prints what the README says, but for addresses", async () => {
+  const readme = readFileSync(join(PROJECT, "README.md"), "utf8");
+  const printed = [...readme.matchAll(/^ {4}\[entry\] (.*)$/gm)].map(([, line]) => line!);
+  const run = await runGuest({ task: "poweroff", script: () => findScripts("README.md")[0]!.code });
+  const shape = (line: string) => line.replace(/0x[0-9a-f]+/g, "0x...");
+  assert.equal(printed.length, 3);
+  assert.deepEqual(run.messages.map(shape), printed.map(shape));
+});

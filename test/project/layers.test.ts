@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { test } from "node:test";
+import ts from "typescript";
+
+const PROJECT = resolve(__dirname, "../../../..");
+const SRC = join(PROJECT, "src");
+
+/** The rooms of src/ from the lowest up. The compiler refuses an import that a room's tsconfig.json does not name. */
+const ROOMS = ["config", "systems", "machine", "guest", "scripts", "investigation", "shell", "lab", "cli"];
+
+function listFiles(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? listFiles(path) : [path];
+  });
+}
+
+function readProject(path: string): ts.ParsedCommandLine {
+  const { config } = ts.readConfigFile(path, (file) => readFileSync(file, "utf8"));
+  return ts.parseJsonConfigFileContent(config, ts.sys, resolve(path, ".."));
+}
+
+/** Returns what the compiler says of imports out of a room that has one more file. */
+function findUpwardImports(room: string, source: string): string[] {
+  const { options, fileNames, projectReferences } = readProject(join(SRC, room, "tsconfig.json"));
+  const added = join(SRC, room, "added.ts");
+  const quick = { ...options, noLib: true, types: [] };
+  const host = ts.createCompilerHost(quick);
+  const { readFile, fileExists, getSourceFile } = host;
+  host.readFile = (path) => (path === added ? source : readFile(path));
+  host.fileExists = (path) => path === added || fileExists(path);
+  host.getSourceFile = (path, version) =>
+    path === added ? ts.createSourceFile(path, source, version) : getSourceFile.call(host, path, version);
+  const references = projectReferences ?? [];
+  const program = ts.createProgram({
+    rootNames: [added, ...fileNames],
+    options: quick,
+    host,
+    projectReferences: references,
+  });
+  return program
+    .getOptionsDiagnostics()
+    .concat(program.getSemanticDiagnostics(program.getSourceFile(added)))
+    .filter(({ code }) => code === 6307 || code === 6059)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
+}
+
+test("every folder of src/ is a room with a place in the order", () => {
+  const folders = readdirSync(SRC, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  assert.deepEqual(folders.map(({ name }) => name).sort(), [...ROOMS].sort());
+});
+
+test("a room sees only rooms below it", () => {
+  for (const [at, room] of ROOMS.entries()) {
+    const { projectReferences = [] } = readProject(join(SRC, room, "tsconfig.json"));
+    const seen = projectReferences.map(({ path }) => relative(SRC, path)).filter((path) => path !== "");
+    assert.deepEqual(
+      seen.filter((name) => !ROOMS.slice(0, at).includes(name)),
+      [],
+      room,
+    );
+  }
+});
+
+test("what a system looks like in memory is read from bytes alone: systems/ sees no other room", () => {
+  assert.deepEqual(readProject(join(SRC, "systems/tsconfig.json")).projectReferences ?? [], []);
+});
+
+test("the compiler refuses an upward import", () => {
+  const upward = findUpwardImports("config", 'export { Engine } from "../machine/engine/engine";');
+  assert.ok(
+    upward.some((message) => message.includes("src/machine/engine/engine.ts")),
+    upward.join("\n"),
+  );
+  assert.deepEqual(findUpwardImports("config", "export const nothing = 0;"), []);
+});
+
+test("only native/addon sees Node's headers, only native/qemu sees QEMU's", () => {
+  const includes = (folder: string, pattern: RegExp) =>
+    listFiles(join(PROJECT, folder))
+      .filter((file) => /\.(c|cc|h)$/.test(file) && pattern.test(readFileSync(file, "utf8")))
+      .map((file) => relative(PROJECT, file));
+  assert.deepEqual(includes("native/qemu", /#include [<"](node_api|napi|uv|v8)/), []);
+  assert.deepEqual(includes("native/addon", /#include "(qemu|exec|hw|target|cpu|rebox|tcg|system)[./]/), []);
+});

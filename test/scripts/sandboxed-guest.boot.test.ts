@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { runGuest } from "../kit/guest-run";
+
+/**
+ * Prints what a script can learn of the guest, from functions of each kind. The guest stands still after the first await,
+ * but two runs of it are two boots: what differs between those (addresses, process ids of short-lived programs) is not printed.
+ */
+const BODY = `
+  import * as rebox from "rebox";
+  const attempt = (call: () => unknown): unknown => {
+    try {
+      return call();
+    } catch (error) {
+      const { name, symbol, struct, member, what } = error as Record<string, unknown>;
+      const Class = (rebox as unknown as Record<string, new () => unknown>)[String(name)];
+      return [error instanceof Error, Class !== undefined && error instanceof Class, name, symbol, struct, member, what];
+    }
+  };
+  export function initialize_callbacks(_: number, print: (text: string) => void): void {
+    const show = (name: string, value: unknown) =>
+      print(name + " " + JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? "n" + item : item)));
+    void (async () => {
+      const guest = await rebox.waitForGuest();
+      show("same", guest === rebox.getGuest() && guest === rebox.findGuest());
+      show("kernel", [guest.kernel.release, guest.kernel.banner, guest.kernel.bits, rebox.getOsBits()]);
+      // The first program is loaded as a whole: what follows is the same at each later moment.
+      const isUp = () => {
+        const init = guest.getProcessList().find(({ pid }) => pid === 1)!;
+        const hasPath = (wanted: string) => init.memoryMap.some(({ path }) => path === wanted);
+        return init.commandLine.length > 0 && init.openFiles.length > 2 && hasPath("[vdso]") && hasPath("[stack]");
+      };
+      while (!isUp()) await new Promise((resolve) => setTimeout(resolve, 5));
+      const list = rebox.getProcessList();
+      const init = list.find(({ pid }) => pid === 1)!;
+      show("processes", list.filter(({ pid }) => pid < 7).map(({ pid, ppid, name, isKernelThread }) => [pid, ppid, name, isKernelThread]));
+      show("sorted", list.sort((a, b) => b.pid - a.pid).at(-1)!.pid);
+      show("init", [init.tgid, init.uid, init.credentials, init.commandLine, init.executable]);
+      show("threads", init.threads.map(({ tid, name }) => [tid, name]));
+      show("maps", init.memoryMap.slice(0, 3).map(({ permissions, path, offset }) => [permissions, path, offset]));
+      show("files", init.openFiles.slice(0, 3).map(({ descriptor, path, type }) => [descriptor, path, type]));
+      show("mounts", init.mounts.slice(0, 1).map(({ device, path, fileSystem }) => [device, path, fileSystem]));
+      show("sockets", init.sockets);
+      show("started", init.startTime instanceof Date && Math.abs(+init.startTime - +rebox.getSystemTime()) < 600_000);
+      show("found", guest.findProcess(init.pgd)?.name);
+      show("nobody", attempt(() => rebox.getModuleList(0x123000n)));
+      const modules = rebox.getModuleList(init.pgd);
+      show("modules", modules.map(({ name, path, size, base, contains }) => [name, path, size, contains(base), contains(0n)]));
+      show("kernel modules", rebox.getModuleList(0n).map(({ name }) => name));
+      const exit = rebox.symToVa(0n, "kernel", "do_exit")!;
+      const found = rebox.vaToSym(0n, exit + 4n)!;
+      show("symbols", [found.name, found.module, found.size, found.type, found.address === exit]);
+      show("no symbol", [rebox.symToVa(0n, "kernel", "no_such_thing"), rebox.vaToSym(0n, 0xfffffffffffffff0n)?.name]);
+      show("search", rebox.getSymbolList(0n, "do_exi?").map(({ name, module }) => [name, module]));
+      const task = guest.struct("task_struct", init.kaddr);
+      show("struct", [task.comm, task.pid, task.tgid, task.real_parent.comm, task.cred.uid.val, "comm" in task, "x" in task]);
+      show("pointers", [task.mm.owner.comm, guest.addressOf(task.mm.owner) === init.kaddr, task.mm.pgd !== 0n]);
+      show("no pointer", guest.struct("task_struct", list.find(({ pid }) => pid === 2)!.kaddr).mm);
+      show("path", task.mm.exe_file.f_path.dentry.d_name.len);
+      show("array", task.mm.saved_auxv.length);
+      show("without a name", typeof task.se.load.weight);
+      show("anonymous", Object.keys(guest.struct("page", 0n)).slice(0, 2));
+      const children = [...guest.list(guest.struct("task_struct", guest.kernel.symbol("init_task")).children, "task_struct", "sibling")];
+      show("list", children.slice(0, 2).map(({ pid, comm }) => [pid, comm]));
+      const areas = [...guest.tree(guest.kernel.symbol("vmap_area_root"), "vmap_area", "rb_node")];
+      show("tree", [areas.length > 10, areas.every((area, index) => index === 0 || area.va_start >= areas[index - 1]!.va_end)]);
+      show("offset", [guest.kernel.offset("task_struct", "comm"), guest.kernel.sizeOf("task_struct")]);
+      show("memory", guest.kernel.memory.text(init.kaddr + BigInt(guest.kernel.offset("task_struct", "comm")), 16));
+      show("arguments", guest.kernel.space(init.pgd).text(task.mm.arg_start, 64));
+      show("log", guest.getKernelLog()[0]!.text);
+      show("task", guest.tasks.read(init.kaddr).name);
+      show("errors", [
+        attempt(() => task.nothing_of_this_name),
+        attempt(() => guest.struct("nothing_of_this_name", 0n)),
+        attempt(() => guest.kernel.symbol("nothing_of_this_name")),
+        attempt(() => guest.struct("task_struct", 0n).comm),
+        attempt(() => guest.getModuleTypes("nothing_of_this_name")),
+        attempt(() => guest.tasks.read(0n)),
+      ]);
+    })()
+      .catch((error: unknown) => print("failed: " + String(error)))
+      .finally(() => rebox.Engine.get().quit());
+  }
+  export const clean = (): void => {};
+`;
+
+describe("what a script learns of a Linux guest", () => {
+  test("is the same in the sandbox as outside of it", async () => {
+    const messages: (readonly string[])[] = [];
+    for (const trust of [true, false]) {
+      const run = await runGuest({ task: "idle", script: () => BODY, trust });
+      assert.equal(run.stderr, "");
+      assert.equal(run.status, 0);
+      messages.push(run.messages);
+    }
+    const [trusted = [], sandboxed = []] = messages;
+    assert.ok(trusted.length > 30, trusted.join("\n"));
+    assert.deepEqual(sandboxed, trusted);
+    // A comparison of two runs that both learned nothing would prove nothing.
+    const said = (name: string) => trusted.find((line) => line.startsWith(`${name} `)) ?? "";
+    assert.match(said("processes"), /\[2,0,"kthreadd",true\]/);
+    assert.match(said("symbols"), /^symbols \["do_exit","kernel",/);
+    assert.match(said("errors"), /^errors \[\[true,true,"MissingTypeError",null,"task_struct","nothing_of_this_name"/);
+  });
+});
+
+test("an event of an opcode has all of its arguments in the sandbox", async () => {
+  const script = () => `
+    import { ALL_PROCESSES, CallbackManager, Engine, startMonitoringProcess } from "rebox";
+    let cm: CallbackManager;
+    export function initialize_callbacks(handle: number, print: (text: string) => void): void {
+      cm = new CallbackManager(handle);
+      startMonitoringProcess(ALL_PROCESSES);
+      const name = cm.addCallback("OPCODE_RANGE_CB", (cpuIndex, cpu, pc, nextPc, insnSize) => {
+        // CPUID without a prefix has two bytes: 0F A2.
+        if (insnSize !== 2) return;
+        cm.rmCallback(name);
+        print([cpuIndex, cpu.index, nextPc === pc + 2n].join(" "));
+        void Engine.get().quit();
+      }, { startOpcode: 0x0fa2, endOpcode: 0x0fa2 });
+    }
+    export const clean = (): void => cm.clean();
+  `;
+  const run = await runGuest({ task: "idle", script });
+  assert.equal(run.stderr, "");
+  assert.deepEqual(run.messages, ["0 0 true"]);
+});

@@ -1,0 +1,26 @@
+import { defaultKit, listKits } from "../kit/guest-kits";
+import { compareGuest } from "../kit/linux-comparison";
+
+compareGuest({
+  name: "two vCPUs, no KASLR, no page-table isolation, 6 GiB",
+  kit: defaultKit(),
+  kernelArgs: "nokaslr nopti",
+  qemuArgs: ["-smp", "2", "-m", "6144"],
+});
+compareGuest({
+  name: "page tables of five levels, isolated",
+  kit: defaultKit(),
+  kernelArgs: "pti=on",
+  qemuArgs: ["-cpu", "max", "-m", "512"],
+});
+
+// More memory than a 32-bit kernel maps at once: the rest of it is reached by page tables only.
+const narrow = listKits().find(({ architecture }) => architecture === "i386");
+if (narrow) {
+  compareGuest({
+    name: "32 bits, two vCPUs, 1.5 GiB, isolated page tables",
+    kit: narrow,
+    kernelArgs: "pti=on",
+    qemuArgs: ["-smp", "2", "-m", "1536"],
+  });
+}
