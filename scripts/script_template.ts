@@ -1,5 +1,5 @@
 /**
- * A script to begin with: copy it, and fill it in. docs/scripts.md says what can stand here.
+ * A script to begin with: copy it, and fill it in. docs/guides/scripts.md says what can stand here.
  *
  *   rebox run --script scripts/script_template.ts -- QEMU-ARGS...
  */

@@ -1,6 +1,6 @@
 /*
  * What a trigger includes: a C or C++ shared object that decides, natively, whether a callback's function is called.
- * docs/triggers.md explains it; triggers/trigger_template.c is one to begin with.
+ * docs/reference/triggers.md explains it; triggers/trigger_template.c is one to begin with.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

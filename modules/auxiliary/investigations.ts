@@ -9,7 +9,7 @@ const SETTINGS = {
   }),
   action: config.filePath({
     ...{ required: false, allowEmpty: true, readable: true },
-    description: "An action.json with more questions: docs/investigations.md.",
+    description: "An action.json with more questions: docs/guides/investigations.md.",
   }),
   when: config.string({
     ...{ default: "end", choices: ["start", "end", "both"] },

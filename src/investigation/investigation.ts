@@ -96,7 +96,7 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
 
   async #begin(): Promise<Findings<E, S>> {
     this.context.signal.throwIfAborted();
-    // Only what runs before the first await can be cut off; see docs/investigations.md.
+    // Only what runs before the first await can be cut off; see docs/guides/investigations.md.
     return callWithLimit(() => this.investigate(), Math.max(1, Math.ceil(this.context.timeoutMs)));
   }
 

@@ -285,8 +285,8 @@ test("cores of other programs: with general registers alone, and with registers 
   });
 });
 
-test("every example of docs/images.md works", async () => {
-  const page = readFileSync(resolve(__dirname, "../../../../docs/images.md"), "utf8");
+test("every example of docs/guides/images.md works", async () => {
+  const page = readFileSync(resolve(__dirname, "../../../../docs/guides/images.md"), "utf8");
   const lines = [...page.matchAll(/^ {4}\$ rebox (.*)$/gm)].map(([, line]) => line!);
   assert.ok(lines.length >= 6);
   await withFolder(async (folder) => {

@@ -124,8 +124,8 @@ test(
   },
 );
 
-test("every example of docs/volatility.md works", { skip: whyNoVolatility() }, async () => {
-  const page = readFileSync(join(PROJECT, "docs/volatility.md"), "utf8");
+test("every example of docs/guides/volatility.md works", { skip: whyNoVolatility() }, async () => {
+  const page = readFileSync(join(PROJECT, "docs/guides/volatility.md"), "utf8");
   const lines = [...page.matchAll(/^ {4}rebox> (.*)$/gm)].map(([, line]) => line!);
   const [code = ""] = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text!);
   assert.ok(lines.length >= 6 && code !== "");

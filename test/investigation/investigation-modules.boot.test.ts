@@ -22,7 +22,7 @@ rule nowhere { strings: $a = "this is nowhere" condition: $a }
 rule hole { strings: $a = /rebox-hol[\\x00-\\xff]{0,5000}ed-canary/ condition: $a }
 `;
 
-const DOCUMENT = readFileSync(resolve(__dirname, "../../../../docs/investigation-modules.md"), "utf8");
+const DOCUMENT = readFileSync(resolve(__dirname, "../../../../docs/reference/investigation-modules.md"), "utf8");
 const FOLDER = mkdtempSync(join(tmpdir(), "rebox-rules-"));
 after(() => rmSync(FOLDER, { recursive: true }));
 writeFileSync(join(FOLDER, "canary.yar"), /^ {4}(rule canary .*)$/m.exec(DOCUMENT)![1]!);

@@ -8,7 +8,7 @@ import { checkTypes, findTypeScript } from "../../src/cli/check/type-check";
 import { withShell } from "../kit/shell-run";
 
 const PROJECT = resolve(__dirname, "../../../..");
-const DOCUMENT = readFileSync(join(PROJECT, "docs/investigations.md"), "utf8");
+const DOCUMENT = readFileSync(join(PROJECT, "docs/guides/investigations.md"), "utf8");
 
 /** The commands of the document that are run, each with what it prints there. */
 function readCommands(): { line: string; output: string }[] {
@@ -27,7 +27,7 @@ function runLine(line: string, cwd: string, env: NodeJS.ProcessEnv): Promise<str
   });
 }
 
-test("every command of docs/investigations.md prints what the document says, with the module that it builds", async () => {
+test("every command of docs/guides/investigations.md prints what the document says, with the module that it builds", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-doc-"));
   try {
     const rebox = join(folder, "bin/rebox");

@@ -21,11 +21,11 @@ function findCode(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
 }
 
-/** Reads the tables of docs/pyrebox.md. */
+/** Reads the tables of docs/reference/pyrebox.md. */
 export function readPage(): NameRow[] {
   const rows: NameRow[] = [];
   let heading = "";
-  for (const line of readFileSync(join(PROJECT, "docs/pyrebox.md"), "utf8").split("\n")) {
+  for (const line of readFileSync(join(PROJECT, "docs/reference/pyrebox.md"), "utf8").split("\n")) {
     heading = /^## (.*)/.exec(line)?.[1] ?? heading;
     if (!line.startsWith("| ") || line.startsWith("| PyREBox")) continue;
     const [, left = "", right = "", difference = ""] = line.split(/ ?\| ?/);

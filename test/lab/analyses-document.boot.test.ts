@@ -8,14 +8,14 @@ import { checkTypes, findTypeScript } from "../../src/cli/check/type-check";
 import { defaultKit } from "../kit/guest-kits";
 
 const PROJECT = resolve(__dirname, "../../../..");
-const DOCUMENT = readFileSync(join(PROJECT, "docs/analyses.md"), "utf8");
+const DOCUMENT = readFileSync(join(PROJECT, "docs/guides/analyses.md"), "utf8");
 
 /** Takes out what is different each time: seconds, numbers of events, dates. */
 function normalize(text: string): string {
   return text.replace(/\d+\.\d s, \d+ events/g, "TIME").replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "DATE");
 }
 
-test("every command of docs/analyses.md prints what the document says", () => {
+test("every command of docs/guides/analyses.md prints what the document says", () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-doc-"));
   const rebox = join(folder, "bin/rebox");
   mkdirSync(dirname(rebox));
@@ -55,7 +55,7 @@ test("every command of docs/analyses.md prints what the document says", () => {
   }
 });
 
-test("the script of docs/analyses.md has the right types", () => {
+test("the script of docs/guides/analyses.md has the right types", () => {
   const [, code] = /^```ts\n([^]*?)^```$/m.exec(DOCUMENT)!;
   const folder = mkdtempSync(join(tmpdir(), "rebox-doc-"));
   try {

@@ -8,9 +8,9 @@ import { defaultKit } from "../kit/guest-kits";
 import { runDocument } from "../kit/documented-steps";
 
 const PROJECT = resolve(__dirname, "../../../..");
-const DOCUMENT = join(PROJECT, "docs/lab-modules.md");
+const DOCUMENT = join(PROJECT, "docs/guides/lab-modules.md");
 
-test("every step of docs/lab-modules.md does what the document says: the module sees what a real guest loads", () => {
+test("every step of docs/guides/lab-modules.md does what the document says: the module sees what a real guest loads", () => {
   const kit = mkdtempSync(join(tmpdir(), "rebox-kit-"));
   try {
     const { kernel, initramfs } = defaultKit();
@@ -25,7 +25,9 @@ test("every step of docs/lab-modules.md does what the document says: the module 
 test("every TypeScript file of the documents on auxiliary modules has the right types", () => {
   const text = readFileSync(DOCUMENT, "utf8");
   const named = [...text.matchAll(/^<!-- file: (\S+) -->\n```ts\n([^]*?)^```$/gm)];
-  const others = [...readFileSync(join(PROJECT, "docs/auxiliary.md"), "utf8").matchAll(/^```ts\n([^]*?)^```$/gm)];
+  const others = [
+    ...readFileSync(join(PROJECT, "docs/reference/auxiliary.md"), "utf8").matchAll(/^```ts\n([^]*?)^```$/gm),
+  ];
   const files = [...named, ...others.map(([all, code], index) => [all, `example${index}.ts`, code] as const)];
   assert.equal(files.length, 3);
   const folder = mkdtempSync(join(tmpdir(), "rebox-doc-"));

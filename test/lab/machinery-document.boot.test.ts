@@ -8,10 +8,10 @@ import { runDocument } from "../kit/documented-steps";
 import { NEEDS_QEMU } from "../kit/lab-run";
 
 const PROJECT = resolve(__dirname, "../../../..");
-const DOCUMENT = join(PROJECT, "docs/machinery.md");
+const DOCUMENT = join(PROJECT, "docs/reference/machinery.md");
 
 test(
-  "every command of docs/machinery.md prints what the document says, with the module that it builds",
+  "every command of docs/reference/machinery.md prints what the document says, with the module that it builds",
   { skip: NEEDS_QEMU },
   () => {
     const count = runDocument(DOCUMENT, {}, ["office", "nap"]);
@@ -19,7 +19,7 @@ test(
   },
 );
 
-test("every TypeScript example of docs/machinery.md has the right types", () => {
+test("every TypeScript example of docs/reference/machinery.md has the right types", () => {
   const text = readFileSync(DOCUMENT, "utf8");
   const examples = [...text.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code!);
   assert.equal(examples.length, 3);

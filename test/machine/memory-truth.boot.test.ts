@@ -63,7 +63,7 @@ const afterPusha = (farReturn: bigint): string[] => [
   // ENTER and LEAVE.
   ...["W2 79fe 5555", "R2 79fe"],
   ...["W2 6020 37f", "W2 b8000 741"],
-  // INT pushes its frame by itself, which docs/callbacks/mem-read.md says is not reported; IRET pops IP, CS and flags.
+  // INT pushes its frame by itself, which docs/reference/callbacks/mem-read.md says is not reported; IRET pops IP, CS and flags.
   ...["R2 79fa", "R2 79fc", "R2 79fe"],
 ];
 

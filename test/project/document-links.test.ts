@@ -8,12 +8,11 @@ import * as rebox from "../../src/index";
 import { findCommands, findOptions, splitCode } from "../kit/documented-commands";
 
 const PROJECT = resolve(__dirname, "../../../..");
-const PLACES = [".", "docs", "docs/callbacks", "qemu-patches"];
-const DOCUMENTS = PLACES.flatMap((place) =>
-  readdirSync(join(PROJECT, place))
+const listMarkdown = (place: string, recursive: boolean) =>
+  readdirSync(join(PROJECT, place), { recursive, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
-    .map((name) => join(place, name)),
-);
+    .map((name) => join(place, name));
+const DOCUMENTS = [...listMarkdown(".", false), ...listMarkdown("docs", true), ...listMarkdown("qemu-patches", false)];
 const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");
 const program = createProgram({ projectFolder: PROJECT } as RunEnvironment, undefined, () => undefined);
 const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
@@ -80,6 +79,21 @@ test("every file of the project that a document names is there", () => {
   }
 });
 
+test("every document that a file of the project names is there", () => {
+  const folders = ["src", "test", "bench", "native", "modules", "scripts", "triggers"];
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(PROJECT, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => /\.(ts|mjs|c|h|cc|py|txt)$/.test(name))
+      .map((name) => join(folder, name)),
+  );
+  const missing = ["pyrebox.conf", ...files].flatMap((file) =>
+    [...read(file).matchAll(/docs\/((guides|reference|architecture)\/[\w/-]+|[\w-]+)\.md/g)]
+      .filter(([path]) => !existsSync(join(PROJECT, path)))
+      .map(([path]) => `${file}: ${path}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
 test("every command of rebox and npm that a document mentions exists, with its options", () => {
   let count = 0;
   for (const document of DOCUMENTS) {
@@ -91,8 +105,8 @@ test("every command of rebox and npm that a document mentions exists, with its o
   assert.ok(count > 50, `${count} commands`);
 });
 
-test("docs/command-line.md describes every command and every option of rebox", () => {
-  const page = read("docs/command-line.md");
+test("docs/reference/command-line.md describes every command and every option of rebox", () => {
+  const page = read("docs/reference/command-line.md");
   for (const command of program.commands) {
     assert.ok(page.includes(`\n## rebox ${command.name()}\n`), `rebox ${command.name()}`);
     for (const { long } of command.options.filter((option) => !option.hidden)) {
@@ -118,10 +132,11 @@ test("each document can be reached from the README", () => {
 });
 
 test("a wrong link, command or option would be noticed", () => {
-  assert.deepEqual(findBrokenLinks("docs/x.md", "[a](shell.md#values) [b](shell.md#value) [c](no.md) [d](../../x)"), [
+  const page = join("docs/reference", "x.md");
+  assert.deepEqual(findBrokenLinks(page, "[a](shell.md#values) [b](shell.md#value) [c](no.md) [d](../../../x)"), [
     "shell.md#value",
     "no.md",
-    "../../x",
+    "../../../x",
   ]);
   const [good, bad, worse, npm] = findCommands(
     "`rebox run --watch -- -m 5 --x` `npx rebox run --wach`\n\n    $ rebox fly  # so\n    npm run nothing\n",
@@ -135,8 +150,8 @@ test("a wrong link, command or option would be noticed", () => {
 });
 
 test("every function and class that scripts import is in a document, and every task of the guest kit", () => {
-  // docs/pyrebox.md only says which name of PyREBox it is.
-  const text = DOCUMENTS.filter((document) => document !== "docs/pyrebox.md")
+  // docs/reference/pyrebox.md only says which name of PyREBox it is.
+  const text = DOCUMENTS.filter((document) => document !== "docs/reference/pyrebox.md")
     .map(read)
     .join("\n");
   const names = Object.keys(rebox);
@@ -147,7 +162,7 @@ test("every function and class that scripts import is in a document, and every t
   );
   const tasks = readdirSync(join(PROJECT, "native/guest/tasks"));
   assert.deepEqual(
-    tasks.filter((task) => !read("docs/setup.md").includes(`\n| \`${task}\` |`)),
+    tasks.filter((task) => !read("docs/guides/setup.md").includes(`\n| \`${task}\` |`)),
     [],
   );
 });

@@ -36,7 +36,7 @@ function findScripts(document: string): DocumentedScript[] {
 }
 
 /** Their scripts are run as they say themselves: by guide.boot.test.ts, and by test/lab/analyses-document.boot.test.ts. */
-const WITH_TESTS_OF_THEIR_OWN = ["docs/guide.md", "docs/analyses.md"];
+const WITH_TESTS_OF_THEIR_OWN = ["docs/guides/first-hour.md", "docs/guides/analyses.md"];
 
 for (const document of DOCUMENTS.filter((name) => name.endsWith(".md") && !WITH_TESTS_OF_THEIR_OWN.includes(name))) {
   findScripts(document).forEach(({ code, task, qemuArgs, needs }, index) => {
@@ -54,7 +54,9 @@ test("there is a page with a script for every type of callback", () => {
   const types = readFileSync(join(PROJECT, "src/machine/callbacks/callback-types.ts"), "utf8").matchAll(
     /^ {2}(\w+_CB):/gm,
   );
-  const scripts = DOCUMENTS.filter((name) => name.startsWith("docs/callbacks/") && name !== "docs/callbacks/README.md");
+  const scripts = DOCUMENTS.filter(
+    (name) => name.startsWith("docs/reference/callbacks/") && name !== "docs/reference/callbacks/README.md",
+  );
   const titles = scripts.map((name) => readFileSync(join(PROJECT, name), "utf8").split("\n", 1)[0]);
   assert.deepEqual(titles.toSorted(), [...types].map(([, type]) => `# ${type}`).toSorted());
   for (const name of scripts) assert.equal(findScripts(name).length, 1, name);

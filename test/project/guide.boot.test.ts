@@ -8,7 +8,7 @@ import { applyChange, type GuideStep, isShown, type Output, readGuide } from "..
 import { GuideTerminal } from "../kit/guide-terminal";
 
 const PROJECT = resolve(__dirname, "../../../..");
-const STEPS = readGuide(readFileSync(join(PROJECT, "docs/guide.md"), "utf8"));
+const STEPS = readGuide(readFileSync(join(PROJECT, "docs/guides/first-hour.md"), "utf8"));
 
 /** Lines that change nothing: a reader who is too fast gives them again. */
 const ONLY_SHOWS = /^(custom|ps|ln|status|list_modules|bt|dt)\b/;

@@ -75,7 +75,7 @@ function exists({ heading }: NameRow, target: string): boolean {
   return (EXISTS[heading] ?? ((name) => api.has(name)))(target);
 }
 
-test("docs/pyrebox.md has every name of PyREBox, and no other", () => {
+test("docs/reference/pyrebox.md has every name of PyREBox, and no other", () => {
   const names = readNames();
   assert.ok([...names.values()].flat().length > 300);
   assert.deepEqual([...new Set(PAGE.map(({ heading }) => heading))].sort(), [...names.keys()].sort());

@@ -371,8 +371,8 @@ describe("a script", () => {
   });
 });
 
-describe("docs/monitor.md", () => {
-  const document = readFileSync(join(resolve(__dirname, "../../../.."), "docs/monitor.md"), "utf8");
+describe("docs/reference/monitor.md", () => {
+  const document = readFileSync(join(resolve(__dirname, "../../../.."), "docs/reference/monitor.md"), "utf8");
   const getBlock = (language: string) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "ms").exec(document)![1]!;
 
   test("shows what a monitor answers, and what a program is answered by QMP", async () => {

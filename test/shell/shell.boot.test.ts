@@ -218,13 +218,13 @@ test("a script's breakpoints are its own, and a shell in a callback holds the gu
   assert.match(end.stdout, /held true true true 2/);
 });
 
-test("every example of docs/shell.md works, and every command is described there", async () => {
-  const page = readFileSync(resolve(__dirname, "../../../../docs/shell.md"), "utf8");
+test("every example of docs/reference/shell.md works, and every command is described there", async () => {
+  const page = readFileSync(resolve(__dirname, "../../../../docs/reference/shell.md"), "utf8");
   const lines = [...page.matchAll(/^ {4}rebox> (.*)$/gm)].map(([, line]) => line!);
   assert.ok(lines.length > 30, `${lines.length} examples`);
   for (const { name } of listCommandGroups().flatMap(([, commands]) => commands)) {
     const isShown = page.includes(`\`${name}`) || lines.some((line) => line.startsWith(name));
-    assert.ok(isShown, `docs/shell.md lacks ${name}`);
+    assert.ok(isShown, `docs/reference/shell.md lacks ${name}`);
   }
   await withShell({ task: "busy" }, async (run) => {
     await run.truth("busy");

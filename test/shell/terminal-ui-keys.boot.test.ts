@@ -123,7 +123,7 @@ async function checkLine(terminal: TmuxTerminal, press: () => Promise<void>, lin
   await untilPane(terminal, "shell", new RegExp(`there is no variable\\nrebox> ${line}\\n.*\\S`));
 }
 
-test("every key that the help and docs/terminal-ui.md describe does what they say", async () => {
+test("every key that the help and docs/reference/terminal-ui.md describe does what they say", async () => {
   await UiRun.with({ columns: COLUMNS, rows: 44, qemuArgs: ["-S"] }, async (run) => {
     const terminal = await run.attach(COLUMNS, 44);
     await terminal.until("the UI", (screen) => screen.includes("[1 registers]") && screen.includes("=>"));
@@ -161,8 +161,9 @@ test("every key that the help and docs/terminal-ui.md describe does what they sa
       await terminal.until("the UI", (screen) => screen.includes("[1 registers]"));
     }
   });
-  const page = readFileSync(resolve(__dirname, "../../../../docs/terminal-ui.md"), "utf8");
-  for (const row of describeKeys()) assert.ok(page.includes(row.trimEnd()), `docs/terminal-ui.md lacks: ${row}`);
+  const page = readFileSync(resolve(__dirname, "../../../../docs/reference/terminal-ui.md"), "utf8");
+  for (const row of describeKeys())
+    assert.ok(page.includes(row.trimEnd()), `docs/reference/terminal-ui.md lacks: ${row}`);
 });
 
 test("what a pane shows is scrolled by rows and pages, and the command line has history and completion", async () => {

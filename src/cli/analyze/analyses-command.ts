@@ -67,7 +67,7 @@ export function createAnalysesCommand(environment: RunEnvironment, onStatus: (st
     );
   return new Command("analyses")
     .summary("list and show the analyses of a lab")
-    .description("Tells of the analyses of a lab: docs/analyses.md.")
+    .description("Tells of the analyses of a lab: docs/guides/analyses.md.")
     .helpOption("-h, --help", "show this help")
     .addCommand(list)
     .addCommand(show);

@@ -38,7 +38,9 @@ Example: rebox analyze --machine office --target sample --command './sample --qu
 export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
   return new Command("analyze")
     .summary("execute a file or a command in a machine of a lab, and report what it does")
-    .description("Analyses files in machines of a lab, each in a machine that is restored for it: docs/analyses.md.")
+    .description(
+      "Analyses files in machines of a lab, each in a machine that is restored for it: docs/guides/analyses.md.",
+    )
     .helpOption("-h, --help", "show this help")
     .option("--machine <name>", "the machine; without it, any of the lab that is free")
     .option("--target <file>", "what is analysed; may be given more than once: each is an analysis", collect)

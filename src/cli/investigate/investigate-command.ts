@@ -53,7 +53,7 @@ export function createInvestigateCommand(
 ): Command {
   return new Command("investigate")
     .summary("ask a guest a question, from outside")
-    .description("Runs a module of an investigation on a guest: docs/investigations.md.")
+    .description("Runs a module of an investigation on a guest: docs/guides/investigations.md.")
     .usage("[options] [MODULE [FLAGS...]]")
     .argument("[words...]")
     .passThroughOptions()

@@ -45,8 +45,11 @@ export function createRunCommand(
     .option("--watch", "reload a script when it, or a file that it imports, is saved")
     .option("--monitor <where>", "QEMU's monitor: stdio, none or unix:PATH", readMonitor)
     .option("--control <path>", "let rebox attach open shells on this guest, through a unix socket")
-    .option("--shell", "a shell: the terminal UI at a terminal, else plain lines of standard input: docs/shell.md")
-    .option("--ui", "the terminal UI: docs/terminal-ui.md")
+    .option(
+      "--shell",
+      "a shell: the terminal UI at a terminal, else plain lines of standard input: docs/reference/shell.md",
+    )
+    .option("--ui", "the terminal UI: docs/reference/terminal-ui.md")
     .option("--plain", "the shell reads plain lines, also at a terminal")
     .addOption(new Option(`${BEHIND_UI} <socket>`).hideHelp())
     .option("--investigate <module>", "start a persistent module; may be given more than once", append)

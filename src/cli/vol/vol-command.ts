@@ -17,7 +17,7 @@ export function createVolCommand(stdout: NodeJS.WritableStream, onStatus: (statu
     .summary("install Volatility 3, or tell which one is used")
     .description(
       "install: installs the version of Volatility 3 that rebox is tested with into a virtual environment in the cache.\n" +
-        "which: tells which Volatility is used. Plugins are run in the shell: vol linux.pslist (docs/volatility.md).",
+        "which: tells which Volatility is used. Plugins are run in the shell: vol linux.pslist (docs/guides/volatility.md).",
     )
     .argument("<what>", "install, or which")
     .helpOption("-h, --help", "show this help")

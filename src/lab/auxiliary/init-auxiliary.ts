@@ -41,7 +41,7 @@ export async function initAuxiliary(labFolder: string, api: object): Promise<Aux
 }
 
 const HEAD = `# What is done beside each analysis. A module is used when its section says "enabled = yes".
-# What may stand here: docs/auxiliary.md. Check it by: rebox config check
+# What may stand here: docs/reference/auxiliary.md. Check it by: rebox config check
 `;
 
 /** Writes the section of a module for somebody who has not seen it. */

@@ -140,7 +140,7 @@ export class CallbackManager {
 
   /**
    * Puts a trigger in front of a callback: a shared object, compiled from C or C++, that sees the events of this type of
-   * every process, monitored or not, and decides which of them the callback is called for. See docs/triggers.md.
+   * every process, monitored or not, and decides which of them the callback is called for. See docs/reference/triggers.md.
    *
    * A source is compiled when it is newer than its library, and the guest stands still meanwhile.
    *

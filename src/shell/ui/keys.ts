@@ -15,7 +15,7 @@ export type Action =
   | "commandLine"
   | "quit";
 
-/** A row of the help: see docs/terminal-ui.md. */
+/** A row of the help: see docs/reference/terminal-ui.md. */
 export interface KeyHelp {
   readonly action: Action;
   /** As KeyReader names them. Those with "M-" are for terminals, and people, without the function keys. */

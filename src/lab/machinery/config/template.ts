@@ -56,7 +56,7 @@ export function describeSetting(setting: Setting<unknown>): string {
 function renderHead({ name, description }: Machinery): string[] {
   return [
     `# ${description || `Machines of ${name}.`}`,
-    "# What may stand here: docs/machinery.md. Check it by: rebox config check",
+    "# What may stand here: docs/reference/machinery.md. Check it by: rebox config check",
     "",
   ];
 }

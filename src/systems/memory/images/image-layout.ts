@@ -1,6 +1,6 @@
 import type { SavedCpu } from "./saved-cpu";
 
-/** How memory lies in a file; see docs/images.md. */
+/** How memory lies in a file; see docs/guides/images.md. */
 export type ImageFormat = "raw" | "elf" | "lime";
 
 export const IMAGE_FORMATS: readonly ImageFormat[] = ["raw", "elf", "lime"];
