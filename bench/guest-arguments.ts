@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { getProjectFolder } from "../src/cli/project-folder";
+import { getProjectFolder } from "../src/config/folders";
 
 /** The folder that holds everything that was built. */
 export function getBuildFolder(): string {

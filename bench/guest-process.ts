@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { getProjectFolder } from "../src/cli/project-folder";
+import { getProjectFolder } from "../src/config/folders";
 import { getBuildFolder } from "./guest-arguments";
 import { MeasuredProcess } from "./measured-process";
 

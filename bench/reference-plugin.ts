@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { getProjectFolder } from "../src/cli/project-folder";
+import { getProjectFolder } from "../src/config/folders";
 import { getBuildFolder } from "./guest-arguments";
 
 /** Executed by nothing: Linux maps no page there. */

@@ -111,7 +111,7 @@ export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
 export { AddressError } from "./systems/memory/address-error";
 export { ImageError } from "./systems/memory/images/image-error";
 export type { ImageFormat } from "./systems/memory/images/image-layout";
-export { callWithin } from "./systems/memory/search/cut-off";
+export { callWithin } from "./config/limits";
 export { BytePattern } from "./systems/memory/search/byte-pattern";
 export type { PageRun } from "./systems/memory/resident-pages";
 export type { SearchPattern } from "./systems/memory/search/search-pattern";

@@ -9,7 +9,7 @@ import {
   TextPattern,
 } from "../../src/index";
 import * as rebox from "../../src/index";
-import { getProjectFolder } from "../../src/cli/project-folder";
+import { getProjectFolder } from "../../src/config/folders";
 import { GuestContext } from "../../src/investigation/guest-context";
 import { InvestigationCatalog } from "../../src/investigation/investigation-catalog";
 import { decodeResult } from "../../src/investigation/investigation-result";

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { ALL_PROCESSES, CallbackManager, listCallbacks, startMonitoringProcess } from "../../src/index";
-import { getProjectFolder } from "../../src/cli/project-folder";
+import { getProjectFolder } from "../../src/config/folders";
 import { NOWHERE } from "../reference-plugin";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";

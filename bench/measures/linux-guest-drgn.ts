@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { getProjectFolder } from "../../src/cli/project-folder";
+import { getCacheFolder, getProjectFolder } from "../../src/config/folders";
 import { getBuildFolder, getGuestArguments } from "../guest-arguments";
 import { startInside } from "../guest-process";
 import { LISTS, type ProcessListReport, ROUNDS } from "../inside/linux-guest-drgn";
@@ -14,7 +14,7 @@ const SLEEPERS = 100;
 
 /** Where set-up leaves drgn and the kernel with its debug information; undefined when they are not there. */
 function findDrgn(): { readonly python: string; readonly vmlinux: string } | undefined {
-  const folder = join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "rebox", "drgn");
+  const folder = getCacheFolder("drgn");
   const kit = join(getBuildFolder(), "guest", "guest.json");
   if (!existsSync(kit)) return undefined;
   const { release } = JSON.parse(readFileSync(kit, "utf8")) as { readonly release: string };

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const build = join(root, "build");
+// The rule of getCacheFolder() in src/config/folders.ts, which is not compiled yet when set-up runs.
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "rebox");
 
 /** Where set-up reads and writes: the checkout, its build directory, and the cache that all checkouts share. */

@@ -6,7 +6,7 @@ import * as rebox from "../index";
 import { MonitorService } from "../shell/monitor/monitor-service";
 import { ExitStatus } from "./exit-status";
 import { runProgram } from "./program";
-import { getProjectFolder } from "./project-folder";
+import { getProjectFolder } from "../config/folders";
 
 const OLDEST_NODE = 20;
 const GRACE_MS = 10_000;

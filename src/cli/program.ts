@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "../config/config-error";
+import { ConfigError } from "../config/errors";
 import { MachineryManagerError } from "../lab/machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
 import { createAnalysesCommand } from "./analyze/analyses-command";

@@ -1,5 +1,5 @@
 import { findBuiltQemu } from "./built-qemu";
-import { getReboxVersion } from "./project-folder";
+import { getReboxVersion } from "../config/folders";
 
 /**
  * Returns the versions of rebox, QEMU and Node, one a line.

@@ -1,4 +1,4 @@
-import { ConfigError } from "./config-error";
+import { ConfigError } from "./errors";
 
 /** One line of a value, with its 1-based line number. */
 export interface IniValueLine {

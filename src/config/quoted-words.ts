@@ -1,7 +1,4 @@
-/** What is wrong with the quoting of a line. */
-export class QuotingError extends Error {
-  override readonly name = "QuotingError";
-}
+import { QuotingError } from "./errors";
 
 /**
  * Splits one line into words the way a POSIX shell does, without expanding anything: blanks separate words, '...' keeps

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { ConfigError } from "./config-error";
+import { ConfigError } from "./errors";
 import { ConfigWarning } from "./config-warning";
 import { type IniEntry, type IniSection, parseIni } from "./ini-document";
 import { findNearestName } from "./nearest-name";
-import { parsePermissions, PermissionError, type ScriptPermissions } from "./script-permissions";
+import { parsePermissions, type ScriptPermissions } from "./script-permissions";
+import { PermissionError } from "./errors";
 import { SettingValues } from "./setting-values";
 
 /** One line of [MODULES]: a script in module notation, and whether it is to be loaded. */

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { PermissionError } from "./errors";
 import { findNearestName } from "./nearest-name";
 
 /** What a script may do beside calling rebox. */
@@ -41,11 +42,6 @@ const WORDS = {
   modules: { modules: true },
   volatility: { volatility: true },
 } as const satisfies Record<string, Partial<ScriptPermissions>>;
-
-/** A permission that does not exist, or that lacks its folder. */
-export class PermissionError extends Error {
-  override readonly name = "PermissionError";
-}
 
 /**
  * Reads a list of permissions: "fs:results, net", "*", "none".

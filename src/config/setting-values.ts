@@ -1,6 +1,7 @@
-import { ConfigError } from "./config-error";
+import { ConfigError } from "./errors";
 import type { IniEntry } from "./ini-document";
-import { QuotingError, splitQuotedWords } from "./quoted-words";
+import { QuotingError } from "./errors";
+import { splitQuotedWords } from "./quoted-words";
 
 const TRUE_WORDS = ["true", "yes", "on", "1"];
 const FALSE_WORDS = ["false", "no", "off", "0"];

@@ -1,5 +1,5 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { findProjectFolder, readReboxVersion } from "../machine/engine/project-folder";
+import { getReboxVersion } from "../config/folders";
 import { getGuest } from "./guest";
 import type { LinuxGuest } from "../systems/linux/linux-guest";
 import { writeKernelIsf } from "../systems/linux/kernel-isf";
@@ -13,10 +13,7 @@ import { writeKernelIsf } from "../systems/linux/kernel-isf";
  * @throws Error of the system when the file cannot be written
  */
 export function writeIsf(file: string, guest: LinuxGuest = getGuest()): void {
-  const pieces = writeKernelIsf(
-    { kernel: guest.kernel, modules: guest.getKernelModules() },
-    readReboxVersion(findProjectFolder()),
-  );
+  const pieces = writeKernelIsf({ kernel: guest.kernel, modules: guest.getKernelModules() }, getReboxVersion());
   const partial = `${file}.${process.pid}.partial`;
   const descriptor = openSync(partial, "wx", 0o644);
   try {

@@ -1,14 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { getCacheFolder } from "../config/folders";
 import type { KernelMemory } from "../systems/linux/attach/kernel-facts";
 
 const LARGEST = 1 << 20;
 const MOST_FILES = 8;
 
-/** Keeps facts of kernels in the user's cache folder (XDG_CACHE_HOME, ~/.cache), one small file for each kernel. */
+/** Keeps facts of kernels in the user's cache folder, one small file for each kernel. */
 export class KernelCache implements KernelMemory {
-  readonly #folder = join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "rebox", "kernels");
+  readonly #folder = getCacheFolder("kernels");
 
   find(entry: string): readonly string[] {
     try {

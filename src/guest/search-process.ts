@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { loadAddon } from "../machine/engine/load-addon";
-import { callWithin, CutOffError } from "../systems/memory/search/cut-off";
+import { callWithin } from "../config/limits";
+import { TimeLimitError } from "../config/errors";
 import type { AddressRange, MemorySearch, MemorySearchOptions } from "../systems/memory/search/memory-search";
 import type { SearchPattern } from "../systems/memory/search/search-pattern";
 import type { LinuxProcess } from "../systems/linux/linux-process";
@@ -72,7 +73,7 @@ function step(search: MemorySearch): boolean {
   try {
     return search.isSlow ? callWithin(SLOWEST_SLICE_MS, act) : act();
   } catch (error) {
-    if (!(error instanceof CutOffError)) throw error;
+    if (!(error instanceof TimeLimitError)) throw error;
     const advice = "write one that repeats no repetition, as (a+)+ does";
     throw new RangeError(`a regular expression takes too long: ${advice}`, { cause: error });
   }

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { callWithLimit } from "../scripts/call-with-limit";
+import { callWithin } from "../config/limits";
 import { checkParameters } from "./check-parameters";
 import { describeFailure } from "./describe-failure";
 import type { InvestigationContext } from "./investigation-context";
@@ -97,7 +97,7 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
   async #begin(): Promise<Findings<E, S>> {
     this.context.signal.throwIfAborted();
     // Only what runs before the first await can be cut off; see docs/guides/investigations.md.
-    return callWithLimit(() => this.investigate(), Math.max(1, Math.ceil(this.context.timeoutMs)));
+    return callWithin(Math.max(1, Math.ceil(this.context.timeoutMs)), () => this.investigate());
   }
 
   #createResult({ found, elements, statistics, errors = [] }: Findings<E, S>): InvestigationResult {

@@ -1,4 +1,4 @@
-import { findProjectFolder } from "../machine/engine/project-folder";
+import { getProjectFolder } from "../config/folders";
 import { InvestigationCatalog } from "./investigation-catalog";
 import type { OperationHost } from "./run-operation";
 import { PersistentHost, type PersistentHostOptions } from "./persistent-host";
@@ -16,7 +16,7 @@ export function openInvestigations(
   getApi: () => object,
   options?: PersistentHostOptions,
 ): OperationHost {
-  const catalog = new InvestigationCatalog([findProjectFolder(), ...folders], getApi);
+  const catalog = new InvestigationCatalog([getProjectFolder(), ...folders], getApi);
   current = { catalog, persistent: new PersistentHost(catalog, options) };
   return current;
 }

@@ -1,6 +1,6 @@
 import { ModuleOwner } from "../machine/ownership/module-owner";
-import { callWithLimit } from "../scripts/call-with-limit";
-import { waitAtMost } from "../scripts/time-limit";
+import { callWithin } from "../config/limits";
+import { waitAtMost } from "../config/limits";
 import { describeFailure } from "./describe-failure";
 import { createInstanceApi, InstanceContext } from "./instance-context";
 import type { InvestigationCatalog } from "./investigation-catalog";
@@ -72,7 +72,7 @@ export class PersistentInstance {
       this.#run = run;
       this.#input.push(JSON.stringify({ class: "config", parameters: config }));
       this.#pinger = setInterval(() => this.#ping(), times.pingMs);
-      this.#ended = callWithLimit(() => run.runPersist(this.#input, (line) => this.#receive(line)), times.pongMs);
+      this.#ended = callWithin(times.pongMs, () => run.runPersist(this.#input, (line) => this.#receive(line)));
       this.#ended.then(
         () => this.#end("it has ended by itself"),
         (error: unknown) => this.#end(describeFailure(error)),

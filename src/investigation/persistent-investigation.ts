@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { callWithLimit } from "../scripts/call-with-limit";
+import { callWithin } from "../config/limits";
 import { checkParameters } from "./check-parameters";
 import { describeFailure } from "./describe-failure";
 import type { Findings } from "./investigation";
@@ -51,7 +51,7 @@ export abstract class PersistentInvestigation<C, P, E = unknown, S = unknown> im
     const failed = new Promise<never>((_, reject) => (fail = reject));
     failed.catch(() => undefined);
     // Pings are answered while it starts, too.
-    const started = Promise.resolve(callWithLimit(() => this.start(), this.context.timeoutMs)).then(() =>
+    const started = Promise.resolve(callWithin(this.context.timeoutMs, () => this.start())).then(() =>
       write(JSON.stringify({ class: "register" })),
     );
     started.catch((error: unknown) => fail?.(error));
@@ -83,7 +83,7 @@ export abstract class PersistentInvestigation<C, P, E = unknown, S = unknown> im
         elements,
         statistics,
         errors = [],
-      } = await callWithLimit(() => this.query(checked), this.context.timeoutMs);
+      } = await callWithin(this.context.timeoutMs, () => this.query(checked));
       const soft = errors.length === 0 ? null : errors;
       return encodeResult({ foundanything: found, success: true, elements, statistics, errors: soft });
     } catch (error) {

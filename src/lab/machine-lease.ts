@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryManagerError } from "./machinery/errors";
-import { CancelledError } from "./machinery/manager/within-limit";
+import { CancelledError } from "../config/errors";
 import type { Machine } from "./machinery/records/machine";
 import type { MachineList } from "./machinery/records/machine-list";
 import type { MachineQuery } from "./machinery/records/machine-query";

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { CancelledError } from "./machinery/manager/within-limit";
+import { CancelledError } from "../config/errors";
 import { MachineryManagerError } from "./machinery/errors";
 
 export interface LockOptions {

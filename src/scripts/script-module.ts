@@ -2,7 +2,7 @@ import { createRequire, Module } from "node:module";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ModuleOwner } from "../machine/ownership/module-owner";
-import { callWithLimit } from "./call-with-limit";
+import { callWithin } from "../config/limits";
 import type { Hot } from "./hot-data";
 import { createOwnedTimers } from "./owned-timers";
 import { getBundleName, type ScriptBundle } from "./script-bundle";
@@ -72,7 +72,7 @@ export class ScriptModule implements ScriptRuntime {
   }
 
   call<Result>(call: () => Result, limitMs: number): Result {
-    return callWithLimit(call, limitMs);
+    return callWithin(limitMs, call);
   }
 
   copyHotData(): unknown {

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import type { ScriptPermissions } from "../config/script-permissions";
 import { ModuleOwner } from "../machine/ownership/module-owner";
-import { TimeLimitError } from "./call-with-limit";
+import { TimeLimitError } from "../config/errors";
 import { findDocumentation } from "./command-help";
 import type { Hot } from "./hot-data";
 import { SandboxedScript } from "./sandbox/sandboxed-script";
@@ -14,7 +14,7 @@ import type { ScriptLimits } from "./script-limits";
 import { ScriptModule } from "./script-module";
 import type { ScriptRuntime } from "./script-runtime";
 import { describeThrown, findScriptPlace, getScriptStack } from "./script-stack";
-import { waitAtMost } from "./time-limit";
+import { waitAtMost } from "../config/limits";
 
 /** What a script's code is surrounded by. */
 export interface ScriptSurroundings {
@@ -191,7 +191,7 @@ export class ScriptProgram {
 
   private async callClean(): Promise<void> {
     const limitMs = this.limits.cleanMs;
-    let outcome: "settled" | "late";
+    let outcome: "settled" | "late" | "aborted";
     try {
       const cleaned = this.runtime?.call(() => this.contract?.clean(), limitMs);
       outcome = await waitAtMost(Promise.resolve(cleaned), limitMs);

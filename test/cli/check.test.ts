@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { createCheckCommand } from "../../src/cli/check/check-command";
-import { getProjectFolder } from "../../src/cli/project-folder";
+import { getProjectFolder } from "../../src/config/folders";
 
 let folder: string;
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { runProgram } from "../../src/cli/program";
-import { getProjectFolder } from "../../src/cli/project-folder";
+import { getProjectFolder } from "../../src/config/folders";
 import type { RunEnvironment } from "../../src/cli/run/run-environment";
 import { FakeEngine, type FakeEngineScenario } from "../kit/fake-engine";
 

@@ -1,7 +1,7 @@
 // The real `rebox` with a fake engine, as a process of its own, for tests with real signals. Its environment says what
 // the engine does: FAKE_END=<cause> ends the guest at once; without it the guest runs on.
 import { runProgram } from "../../src/cli/program";
-import { getProjectFolder } from "../../src/cli/project-folder";
+import { getProjectFolder } from "../../src/config/folders";
 import { FakeEngine } from "./fake-engine";
 
 const cause = process.env.FAKE_END;

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { getProjectFolder } from "../../src/cli/project-folder";
+import { getProjectFolder } from "../../src/config/folders";
 import { listKits } from "../kit/guest-kits";
 import { runGuest, runRebox } from "../kit/guest-run";
 

@@ -5,7 +5,8 @@ import { PageTables, type PagingMode } from "../../src/systems/memory/page-table
 import { Ram } from "../../src/systems/memory/ram";
 import { ResidentPages } from "../../src/systems/memory/resident-pages";
 import { BytePattern } from "../../src/systems/memory/search/byte-pattern";
-import { callWithin, CutOffError } from "../../src/systems/memory/search/cut-off";
+import { callWithin } from "../../src/config/limits";
+import { TimeLimitError } from "../../src/config/errors";
 import { MemorySearch } from "../../src/systems/memory/search/memory-search";
 import { compileExpression, TextPattern } from "../../src/systems/memory/search/text-pattern";
 
@@ -289,7 +290,7 @@ test("bytes are two digits each", () => {
 });
 
 test("an expression that would not end is cut off, and what throws is passed on", () => {
-  assert.throws(() => callWithin(50, () => /^(?:a+)+$/.test(`${"a".repeat(60)}b`)), CutOffError);
+  assert.throws(() => callWithin(50, () => /^(?:a+)+$/.test(`${"a".repeat(60)}b`)), TimeLimitError);
   assert.throws(
     () =>
       callWithin(1000, () => {

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError } from "commander";
 import type { AnalysisDatabase, AnalysisEntry } from "../../lab/analysis/analysis-database";
 import { getAnalysisFolder, getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-places";
 import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
-import { toTerminalText } from "../../scripts/terminal-text";
+import { toColouredText } from "../../config/terminal-text";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
@@ -80,7 +80,7 @@ function renderList(entries: readonly AnalysisEntry[]): string {
     reason ?? "",
   ]);
   const all = [["id", "created (UTC)", "state", "machine", "target", "reason"], ...rows].map((row) =>
-    row.map((cell) => toTerminalText(cell).split("\n")[0]!),
+    row.map((cell) => toColouredText(cell).split("\n")[0]!),
   );
   const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   return all
@@ -111,7 +111,7 @@ function renderEntry(entry: AnalysisEntry & { readonly files: readonly string[] 
     ...entry.files.map((file, index) => [index === 0 ? "results" : "", relative("", file)] as const),
   ];
   const shown = facts.filter(([, value]) => value !== undefined);
-  return shown.map(([name, value]) => `${name.padEnd(10)}${toTerminalText(value!)}\n`).join("");
+  return shown.map(([name, value]) => `${name.padEnd(10)}${toColouredText(value!)}\n`).join("");
 }
 
 function readNumber(text: string): number {

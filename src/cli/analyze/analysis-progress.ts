@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import type { AnalysisEntry } from "../../lab/analysis/analysis-database";
-import { toTerminalText } from "../../scripts/terminal-text";
+import { toColouredText } from "../../config/terminal-text";
 import type { WorkerMessage } from "./worker-messages";
 
 /** How often what is shown is drawn anew, in milliseconds. */
@@ -57,7 +57,7 @@ export class AnalysisProgress {
   /** Prints a line. */
   say(text: string): void {
     this.#clear();
-    this.output.write(`${toTerminalText(text)}\n`);
+    this.output.write(`${toColouredText(text)}\n`);
     this.#draw();
   }
 

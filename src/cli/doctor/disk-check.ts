@@ -1,6 +1,6 @@
 import { existsSync, statfsSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { getCacheFolder } from "../../config/folders";
 import type { CheckResult } from "./check-result";
 
 const GIB = 1024 ** 3;
@@ -21,8 +21,4 @@ export function checkDisk(folder: string = getCacheFolder()): CheckResult {
   if (freeGib >= NEEDED_GIB) return { name, status: "ok", detail };
   const advice = `a build of QEMU needs ${NEEDED_GIB} GiB: free some, or set XDG_CACHE_HOME to a folder on a larger disk`;
   return { name, status: "warn", detail, advice };
-}
-
-function getCacheFolder(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "rebox");
 }

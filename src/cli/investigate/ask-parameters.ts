@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import { toPlainLine } from "../../shell/commands/plain-text";
+import { toPlainLine } from "../../config/terminal-text";
 import { GuestContext } from "../../investigation/guest-context";
 import { getInvestigations } from "../../investigation/investigations";
 import type { ParameterPrompt } from "../../investigation/investigation-module";

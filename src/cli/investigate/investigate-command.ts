@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
-import { toPlainLine } from "../../shell/commands/plain-text";
+import { toPlainLine } from "../../config/terminal-text";
 import { describeFailure } from "../../investigation/describe-failure";
 import { parseMessage } from "../../investigation/investigation-message";
 import { MessageReader } from "../../investigation/message-reader";

@@ -1,4 +1,4 @@
-import { toPlainLine, toPlainText } from "../../shell/commands/plain-text";
+import { toPlainLine, toPlainText } from "../../config/terminal-text";
 import type { OperationOutcome } from "../../investigation/operation";
 import { encodeResult } from "../../investigation/investigation-result";
 import type { OperationsOutcome } from "../../investigation/run-operations";

@@ -4,7 +4,7 @@ import { getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-place
 import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
 import { Lab } from "../../lab/lab";
 import { CuckooMachineError, MachineryManagerError } from "../../lab/machinery/errors";
-import { CancelledError } from "../../lab/machinery/manager/within-limit";
+import { CancelledError } from "../../config/errors";
 import { getSignalStatus } from "../run/run-end";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../usage-error";

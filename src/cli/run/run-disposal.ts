@@ -1,5 +1,5 @@
 import type { ScriptHost } from "../../scripts/script-host";
-import { waitAtMost } from "../../scripts/time-limit";
+import { waitAtMost } from "../../config/limits";
 import type { EnginePort } from "./engine-port";
 import type { RunReporter } from "./run-reporter";
 

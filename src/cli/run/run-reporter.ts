@@ -1,6 +1,6 @@
 import type { ScriptError } from "../../scripts/script-error";
 import type { ScriptMessage } from "../../scripts/script-message";
-import { toTerminalText } from "../../scripts/terminal-text";
+import { toColouredText } from "../../config/terminal-text";
 import { CallbackFailures } from "./callback-failures";
 import type { CallbackFailure } from "./engine-port";
 import type { JsonLog } from "./json-log";
@@ -23,7 +23,7 @@ export class RunReporter {
   /** Prints a script's message, each of its lines marked with the script's name. */
   message(message: ScriptMessage): void {
     const mark = `[${message.script}] `;
-    this.messages.write(`${toTerminalText(message.text).replace(/^/gm, mark)}\n`);
+    this.messages.write(`${toColouredText(message.text).replace(/^/gm, mark)}\n`);
     this.log?.add("message", message);
   }
 
@@ -34,7 +34,7 @@ export class RunReporter {
 
   /** Prints a sentence of rebox's own. */
   say(text: string): void {
-    this.problems.write(`rebox: ${toTerminalText(text)}\n`);
+    this.problems.write(`rebox: ${toColouredText(text)}\n`);
   }
 
   /** Reports a script that did not load or did not end well, with its source line and stack. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { toPlainText } from "../../shell/commands/plain-text";
+import { toPlainText } from "../../config/terminal-text";
 import { watchProcess } from "../run/process-events";
 import type { WholeTerminal } from "./choose-shell";
 import { EngineProcess } from "./engine-process";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { ConfigError } from "../config-error";
+import { ConfigError } from "../errors";
 
 /**
  * Reads a configuration file.

@@ -1,4 +1,4 @@
-import { ConfigError } from "../config-error";
+import { ConfigError } from "../errors";
 import { ConfigWarning } from "../config-warning";
 import type { ConfigPlace } from "./config-node";
 

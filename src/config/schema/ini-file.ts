@@ -1,4 +1,4 @@
-import { ConfigError } from "../config-error";
+import { ConfigError } from "../errors";
 import { type IniEntry, type IniSection, parseIni } from "../ini-document";
 import { readConfigText } from "./config-file-text";
 import type { ConfigMap, ConfigNode, ConfigPlace } from "./config-node";

@@ -1,5 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
-import { ConfigError } from "../config-error";
+import { ConfigError } from "../errors";
 import { readConfigText } from "./config-file-text";
 import type { ConfigMap, ConfigNode, ConfigPlace } from "./config-node";
 import type { ConfigProblems } from "./config-problems";

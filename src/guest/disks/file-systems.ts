@@ -1,11 +1,12 @@
 import { Engine } from "../../machine/engine/engine";
 import { DiskError } from "./disk-error";
 import { type DiskVolume, isReadable, listDiskVolumes } from "./disk-volumes";
-import { type FileKind, kindOf, nameToText } from "./file-tree";
+import { kindOf, nameToText } from "./file-tree";
 import type { FileTree } from "./file-tree";
 import { GuestFile } from "./guest-file";
 import { findPath } from "./guest-path";
 import { findMounts, isOnVolume, openVolume } from "./volume-session";
+import type { FileKind } from "../../systems/linux/files/file-mode";
 
 /** A file system on one of the guest's disks. */
 export interface GuestFileSystem {

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { type FileKind, getFileKind } from "../../systems/linux/files/file-mode";
 
 /** What is known of a file without its content. */
 export interface NodeFacts {
@@ -49,23 +50,9 @@ export interface FileTree {
 /** "disk": as it is on the disk; "disk+memory": with what the kernel has not written yet; "memory": the kernel's caches alone. */
 export type FileSource = "disk" | "disk+memory" | "memory";
 
-const MODE_FORMAT = 0xf000;
-
-export type FileKind = "file" | "directory" | "link" | "device" | "pipe" | "socket" | "other";
-
-const KINDS: Readonly<Record<number, FileKind>> = {
-  0x1000: "pipe",
-  0x2000: "device",
-  0x4000: "directory",
-  0x6000: "device",
-  0x8000: "file",
-  0xa000: "link",
-  0xc000: "socket",
-};
-
-/** Tells what kind of file a mode stands for. */
+/** Returns the kind of a file. */
 export function kindOf({ mode }: NodeFacts): FileKind {
-  return KINDS[mode & MODE_FORMAT] ?? "other";
+  return getFileKind(mode);
 }
 
 /** Makes a name text: bytes that are no UTF-8 are shown as \xNN. */

@@ -4,9 +4,10 @@ import type { MountedVolume } from "../../systems/linux/mounted-volume";
 import { CacheTree } from "./cache-tree";
 import { DiskError } from "./disk-error";
 import { type DiskVolume, isReadable, listDiskVolumes } from "./disk-volumes";
-import { type FileKind, type FileNode, type FileSource, type FileTree, kindOf, nameToText } from "./file-tree";
+import { type FileNode, type FileSource, type FileTree, kindOf, nameToText } from "./file-tree";
 import type { NodeFacts } from "./file-tree";
 import { findMounts, isOnVolume, openVolume, type VolumeSession } from "./volume-session";
+import type { FileKind } from "../../systems/linux/files/file-mode";
 
 /** As the kernel has it (MAXSYMLINKS). */
 const MOST_LINKS = 40;

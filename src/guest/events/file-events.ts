@@ -1,6 +1,7 @@
 import type { CallbackManager } from "../../machine/callbacks/callback-manager";
 import type { Cpu } from "../../machine/state/cpu";
 import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { FileFormat, getFileFormat } from "../../systems/linux/files/file-mode";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { listMountedVolumes, type MountedVolume } from "../../systems/linux/mounted-volume";
 import { AddressError } from "../../systems/memory/address-error";
@@ -22,8 +23,6 @@ export interface FileEvent {
 
 /** MAY_WRITE (include/linux/fs.h). */
 const MAY_WRITE = 2n;
-const MODE_FORMAT = 0xf000;
-const REGULAR = 0x8000;
 const LONGEST_NAME = 255;
 const MOST_NAMES = 1024;
 
@@ -89,7 +88,7 @@ export class FileEvents {
     const file = this.#guest.kernel.at("file", cpu.RDI);
     const mode = file.follow("f_inode")?.number("i_mode") ?? 0;
     // Pipes, sockets and terminals are written to all the time.
-    if ((mode & MODE_FORMAT) !== REGULAR) return;
+    if (getFileFormat(mode) !== FileFormat.regular) return;
     this.#report("write", this.#guest.paths.readFile(file.address), undefined, cpu);
   }
 

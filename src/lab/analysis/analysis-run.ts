@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
-import { withinLimit } from "../machinery/manager/within-limit";
+import { callAsyncWithin } from "../../config/limits";
 import type { AnalysisJournal } from "./analysis-journal";
 import type { AnalysisMachines, LeasedMachine } from "./analysis-machines";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
@@ -73,7 +73,7 @@ export class AnalysisRun {
 
   private async giveBack(acquired: Promise<LeasedMachine>): Promise<void> {
     const released = acquired.then((machine) => machine.release(undefined));
-    await withinLimit("giving the machine back", this.limits.stopMs, undefined, () => released).catch(() => {});
+    await callAsyncWithin("giving the machine back", this.limits.stopMs, undefined, () => released).catch(() => {});
   }
 
   private async use(machine: LeasedMachine, auxiliary: AuxiliaryRunner, signal: AbortSignal): Promise<void> {
@@ -86,7 +86,7 @@ export class AnalysisRun {
       signal.throwIfAborted();
       this.begin("starting machine");
       mayRun = true;
-      await withinLimit("the start of the machine", this.limits.startMs, signal, (own) => machine.start(own));
+      await callAsyncWithin("the start of the machine", this.limits.startMs, signal, (own) => machine.start(own));
       await auxiliary.machineStarted();
       signal.throwIfAborted();
       ending = await this.run(machine, signal);
@@ -114,7 +114,7 @@ export class AnalysisRun {
       return machine.execute(target, command, own);
     };
     try {
-      return { outcome: "finished", reason: await withinLimit("the target", timeoutS * 1000, signal, execute) };
+      return { outcome: "finished", reason: await callAsyncWithin("the target", timeoutS * 1000, signal, execute) };
     } catch (error) {
       // Whatever the machine says to the end of its time.
       if (!limit?.aborted || signal.aborted) throw error;
@@ -128,7 +128,7 @@ export class AnalysisRun {
     this.begin("dumping memory");
     const file = join(journal.folder, "memory.dmp");
     try {
-      await withinLimit("the dump", this.limits.dumpMs, undefined, (own) => machine.dumpMemory(file, own));
+      await callAsyncWithin("the dump", this.limits.dumpMs, undefined, (own) => machine.dumpMemory(file, own));
     } catch (error) {
       journal.error(`dumping memory: ${text(error)}`);
     }
@@ -137,7 +137,7 @@ export class AnalysisRun {
   /** Returns why the machine could not be stopped. */
   private async stop(machine: LeasedMachine): Promise<string | undefined> {
     try {
-      await withinLimit("the stop", this.limits.stopMs, undefined, (own) => machine.stop(own));
+      await callAsyncWithin("the stop", this.limits.stopMs, undefined, (own) => machine.stop(own));
       return undefined;
     } catch (error) {
       const failure = `the machine could not be stopped: ${text(error)}`;

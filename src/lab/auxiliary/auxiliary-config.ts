@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { ConfigError } from "../../config/config-error";
+import { ConfigError } from "../../config/errors";
 import { ConfigWarning } from "../../config/config-warning";
 import { type IniEntry, type IniSection, parseIni } from "../../config/ini-document";
 import { findNearestName } from "../../config/nearest-name";

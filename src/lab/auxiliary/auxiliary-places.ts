@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { findProjectFolder } from "../../machine/engine/project-folder";
+import { getProjectFolder } from "../../config/folders";
 
 /** Where users put their auxiliary modules, below their lab's folder; rebox's own are there below rebox's. */
 const MODULE_FOLDER = "modules/auxiliary";
@@ -21,7 +21,7 @@ export interface AuxiliaryPlaces {
  */
 export function getAuxiliaryPlaces(labFolder: string): AuxiliaryPlaces {
   return {
-    folders: [join(findProjectFolder(), MODULE_FOLDER), join(labFolder, MODULE_FOLDER)],
+    folders: [join(getProjectFolder(), MODULE_FOLDER), join(labFolder, MODULE_FOLDER)],
     config: join(labFolder, "conf/auxiliary.conf"),
     configurations: join(labFolder, "data/auxiliary"),
   };

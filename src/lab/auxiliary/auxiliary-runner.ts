@@ -1,5 +1,5 @@
 import { ConfigProblems } from "../../config/schema/config-problems";
-import { withinLimit } from "../machinery/manager/within-limit";
+import { callAsyncWithin } from "../../config/limits";
 import { prefixLog, type AnalysisLog } from "./analysis-log";
 import type { Auxiliary } from "./auxiliary";
 import type { AuxiliaryCatalog, AuxiliaryClass, AuxiliaryConstructor } from "./auxiliary-catalog";
@@ -160,7 +160,7 @@ export class AuxiliaryRunner {
     const file = findConfiguration(configurations, name);
     if (file === undefined) return;
     try {
-      await withinLimit("configure()", this.limits.configureMs, run.signal, () =>
+      await callAsyncWithin("configure()", this.limits.configureMs, run.signal, () =>
         configureAuxiliary(file, module, api),
       );
     } catch (error) {
@@ -183,7 +183,7 @@ export class AuxiliaryRunner {
     const module = entry.module!;
     try {
       const { signal } = this.surroundings.run;
-      const result = await withinLimit("start()", this.limits.startMs, signal, () => module.start?.());
+      const result = await callAsyncWithin("start()", this.limits.startMs, signal, () => module.start?.());
       if (result === false) {
         entry.state = "disabled";
         entry.reason = "start() returned false";
@@ -203,7 +203,7 @@ export class AuxiliaryRunner {
     const called: unknown = (entry.module as unknown as Record<string, unknown>)[method];
     if (typeof called !== "function") return true;
     try {
-      await withinLimit(`${method}()`, limitMs, undefined, () => called.apply(entry.module, args) as unknown);
+      await callAsyncWithin(`${method}()`, limitMs, undefined, () => called.apply(entry.module, args) as unknown);
       return true;
     } catch (error) {
       if (error instanceof AuxiliaryDisabled && method !== "stop") {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
-import { findProjectFolder } from "../engine/project-folder";
+import { getProjectFolder } from "../../config/folders";
 import { TriggerError } from "./trigger-error";
 import type { TriggerFile } from "./trigger-file";
 
@@ -23,7 +23,7 @@ function isCurrent(library: string, inputs: readonly string[]): boolean {
  * @throws TriggerError with the compiler's messages; an older library stays as it is
  */
 export function buildTrigger({ source, library }: TriggerFile): string {
-  const project = findProjectFolder();
+  const project = getProjectFolder();
   if (source === undefined) {
     return library;
   }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
-import { findProjectFolder } from "../engine/project-folder";
+import { getProjectFolder } from "../../config/folders";
 import { TriggerError } from "./trigger-error";
 
 /** Where a trigger lies. */
@@ -48,7 +48,7 @@ function findBelow(folder: string, path: string): TriggerFile | undefined {
  */
 export function findTriggerFile(path: string): TriggerFile {
   requireTarget(path);
-  const folders = isAbsolute(path) ? ["/"] : [...new Set([process.cwd(), findProjectFolder()])];
+  const folders = isAbsolute(path) ? ["/"] : [...new Set([process.cwd(), getProjectFolder()])];
   for (const folder of folders) {
     const found = findBelow(folder, path);
     if (found) {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { EngineUsageError } from "./engine-errors";
 import type { NativeAddon } from "./native";
-import { findProjectFolder } from "./project-folder";
+import { getProjectFolder } from "../../config/folders";
 
 let loaded: NativeAddon | undefined;
 
@@ -26,7 +26,7 @@ export function loadAddon(): NativeAddon {
     );
   }
   const build = process.env["REBOX_BUILD"] === "asan" ? "addon-asan" : "addon";
-  const path = join(findProjectFolder(), "build", build, "Release", "rebox.node");
+  const path = join(getProjectFolder(), "build", build, "Release", "rebox.node");
   if (!existsSync(path)) {
     throw new EngineUsageError(`the addon is not built: ${path} does not exist; run \`npm run setup\``);
   }

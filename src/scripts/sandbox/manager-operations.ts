@@ -4,7 +4,7 @@ import type { CallbackOptions, StreamOptions } from "../../machine/callbacks/cal
 import { EventBatch, type StreamType } from "../../machine/callbacks/event-batch";
 import { findTriggerFile } from "../../machine/callbacks/trigger-file";
 import type { TriggerValue } from "../../machine/callbacks/triggers";
-import { findProjectFolder } from "../../machine/engine/project-folder";
+import { getProjectFolder } from "../../config/folders";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import type { Caller, Operations } from "./operation";
 
@@ -84,7 +84,7 @@ export class ManagerOperations {
   /** A trigger is native code, so a script in the sandbox may have rebox's own only. */
   private checkTrigger(path: string): void {
     const { source, library } = findTriggerFile(path);
-    const below = relative(resolve(findProjectFolder(), "triggers"), source ?? library);
+    const below = relative(resolve(getProjectFolder(), "triggers"), source ?? library);
     const isOwn = source !== undefined && !below.startsWith("..") && !below.includes(sep);
     const writes = WRITING_TRIGGERS.some((name) => below.startsWith(name));
     this.caller.demand(this.mayLoadTriggers || (isOwn && !writes), `the trigger ${path}`, "triggers");

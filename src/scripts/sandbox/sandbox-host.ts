@@ -6,7 +6,7 @@ import { MemoryError } from "../../machine/state/memory-error";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import { createOwnMonitoring } from "../script-api";
 import { createOwnedTimers } from "../owned-timers";
-import { toTerminalText } from "../terminal-text";
+import { toColouredText } from "../../config/terminal-text";
 import { createDiskOperations } from "./disk-operations";
 import { createEngineOperations } from "./engine-operations";
 import { FileAccess } from "./file-access";
@@ -200,7 +200,7 @@ export class SandboxHost {
       mayUse: (module) => permitted[String(module)] === true,
       print: (text) => this.callbacks.print(String(text)),
       console: (level, text) => {
-        const shown = toTerminalText(String(text));
+        const shown = toColouredText(String(text));
         if (level === "error") console.error("%s", shown);
         else console.log("%s", shown);
       },

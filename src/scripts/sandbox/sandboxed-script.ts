@@ -2,7 +2,8 @@ import { pathToFileURL } from "node:url";
 import type { ScriptPermissions } from "../../config/script-permissions";
 import { findRealmRoot } from "../../machine/engine/realm-root";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
-import { callWithLimit, TimeLimitError } from "../call-with-limit";
+import { callWithin } from "../../config/limits";
+import { TimeLimitError } from "../../config/errors";
 import type { ScriptBundle } from "../script-bundle";
 import type { ScriptLimits } from "../script-limits";
 import type { ScriptRuntime } from "../script-runtime";
@@ -93,7 +94,7 @@ export class SandboxedScript implements ScriptRuntime {
   call<Result>(call: () => Result, limitMs: number): Result {
     let result: Result;
     try {
-      result = callWithLimit(call, limitMs);
+      result = callWithin(limitMs, call);
     } finally {
       // What it has awaited goes on now, also before an error of it is reported.
       this.drain(limitMs);
@@ -110,7 +111,7 @@ export class SandboxedScript implements ScriptRuntime {
     if (findRealmRoot(thrown) !== this.context.control.root) return undefined;
     try {
       const { callMs } = this.source.limits;
-      return this.toError(callWithLimit(() => this.context.control.describe(thrown), callMs));
+      return this.toError(callWithin(callMs, () => this.context.control.describe(thrown)));
     } catch {
       return new Error("it threw something that cannot be described");
     }

@@ -2,7 +2,7 @@ import { findGuest } from "../../guest/guest";
 import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
 import type { CommandSession } from "./command-session";
 import { listCommandNames } from "./command-table";
-import { toPlainLine } from "./plain-text";
+import { toPlainLine } from "../../config/terminal-text";
 
 /** More of them help nobody to choose. */
 const MOST_COMPLETIONS = 200;

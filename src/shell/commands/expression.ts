@@ -1,6 +1,6 @@
 import { REGISTER_ALIASES } from "../../machine/state/cpu";
 import { CommandError } from "./command-error";
-import { toPlainLine } from "./plain-text";
+import { toPlainLine } from "../../config/terminal-text";
 
 /** Where the names in an expression come from. */
 export interface NameSource {

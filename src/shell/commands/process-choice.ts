@@ -4,7 +4,7 @@ import { namePattern } from "../../systems/linux/structs/name-pattern";
 import { CommandError } from "./command-error";
 import type { CommandSession } from "./command-session";
 import { evaluate } from "./expression";
-import { toPlainLine } from "./plain-text";
+import { toPlainLine } from "../../config/terminal-text";
 
 /**
  * Finds processes by what a user calls them: a pid in decimal, a name with * and ?, or an address space in hexadecimal

@@ -1,5 +1,5 @@
 import type { CommandResult, CommandValue, RowsResult } from "./command-result";
-import { toPlainLine, toPlainText } from "./plain-text";
+import { toPlainLine, toPlainText } from "../../config/terminal-text";
 
 /**
  * Shows a result as plain text. Nothing in it can reach the terminal as a control character.

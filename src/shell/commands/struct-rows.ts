@@ -3,7 +3,7 @@ import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../systems/l
 import { AddressError } from "../../systems/memory/address-error";
 import type { CompoundType, Member } from "../../systems/symbols/guest-type";
 import type { CommandValue } from "./command-result";
-import { toPlainLine } from "./plain-text";
+import { toPlainLine } from "../../config/terminal-text";
 import { nameType } from "./type-name";
 
 const MOST_ELEMENTS = 8;

@@ -1,5 +1,5 @@
 import type { CommandSession } from "../commands/command-session";
-import { toPlainText } from "../commands/plain-text";
+import { toPlainText } from "../../config/terminal-text";
 import type { JsonValue } from "../commands/render-json";
 import { runCommandLine } from "../commands/run-command-line";
 

@@ -1,5 +1,5 @@
 import { type CompleterResult, createInterface } from "node:readline";
-import { toPlainText } from "../commands/plain-text";
+import { toPlainText } from "../../config/terminal-text";
 import { Engine } from "../../machine/engine/engine";
 import type { LineAnswer } from "./line-runner";
 import type { SessionTarget } from "./session-target";

@@ -2,7 +2,7 @@ import type { NativeAddon } from "../../machine/engine/native";
 import { listCommands, listModules } from "../../scripts/module-control";
 import { ScriptError } from "../../scripts/script-error";
 import type { ScriptHost } from "../../scripts/script-host";
-import { toTerminalText } from "../../scripts/terminal-text";
+import { toColouredText } from "../../config/terminal-text";
 import type { RunCommandLine } from "./command-runner";
 import { type MonitorArguments, MonitorCommands } from "./monitor-commands";
 
@@ -51,7 +51,7 @@ export class MonitorService {
   private async answer(id: number, isForPerson: boolean, command: string, args: MonitorArguments): Promise<void> {
     try {
       const { text, value } = await this.commands.execute(command, args);
-      this.port.answerCommand(id, false, isForPerson ? toTerminalText(text) : toJson(value));
+      this.port.answerCommand(id, false, isForPerson ? toColouredText(text) : toJson(value));
     } catch (error) {
       this.port.answerCommand(id, true, describe(error, isForPerson));
     }
@@ -71,6 +71,6 @@ function toJson(value: unknown): string {
 }
 
 function describe(error: unknown, isForPerson: boolean): string {
-  if (!(error instanceof Error)) return toTerminalText(String(error));
-  return toTerminalText(isForPerson && error instanceof ScriptError ? error.toReport() : error.message);
+  if (!(error instanceof Error)) return toColouredText(String(error));
+  return toColouredText(isForPerson && error instanceof ScriptError ? error.toReport() : error.message);
 }

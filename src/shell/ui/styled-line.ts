@@ -1,4 +1,4 @@
-import { toPlainLine } from "../commands/plain-text";
+import { toPlainLine } from "../../config/terminal-text";
 
 /** How a part of a line stands out. Each works without colours too. */
 export type Style = "bold" | "dim" | "reverse" | "changed" | "current";

@@ -1,5 +1,5 @@
 import type { ReadStream, WriteStream } from "node:tty";
-import { toPlainText } from "../commands/plain-text";
+import { toPlainText } from "../../config/terminal-text";
 import type { LineAnswer } from "../line/line-runner";
 import { showAnswer } from "../line/line-shell";
 import type { RunEvent } from "../line/run-feed";

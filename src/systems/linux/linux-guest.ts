@@ -17,7 +17,7 @@ import { PageCache } from "./files/page-cache";
 import { PathReader } from "./files/path-reader";
 import { walkTree } from "./structs/red-black-tree";
 import type { SocketFacts } from "./network/socket-facts";
-import { findSocketOwners } from "./socket-owners";
+import { findSocketOwners } from "./network/socket-owners";
 import { listSockets } from "./network/socket-tables";
 import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./structs/struct-view";
 import { TaskReader } from "./processes/task-reader";

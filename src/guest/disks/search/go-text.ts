@@ -1,11 +1,13 @@
-/** Of os.FileMode: how Go prints modes and times, which these results are known in. */
-const KINDS: Readonly<Record<number, string>> = {
-  0x1000: "p",
-  0x2000: "Dc",
-  0x4000: "d",
-  0x6000: "D",
-  0xa000: "L",
-  0xc000: "S",
+import { FileFormat, getFileFormat } from "../../../systems/linux/files/file-mode";
+
+/** The letters of Go's os.FileMode: these results are known by how Go prints modes and times. */
+const LETTERS: Readonly<Record<number, string>> = {
+  [FileFormat.pipe]: "p",
+  [FileFormat.characterDevice]: "Dc",
+  [FileFormat.directory]: "d",
+  [FileFormat.blockDevice]: "D",
+  [FileFormat.link]: "L",
+  [FileFormat.socket]: "S",
 };
 /** Set-user-id, set-group-id and sticky, with Go's letters in Go's order. */
 const BITS = [
@@ -16,7 +18,7 @@ const STICKY = 0o1000;
 
 /** Prints a mode as Go does: "-rw-r--r--", "urwxr-xr-x", "dtrwxrwxrwx". */
 export function printMode(mode: number): string {
-  const kind = KINDS[mode & 0xf000] ?? "";
+  const kind = LETTERS[getFileFormat(mode)] ?? "";
   const special = BITS.map(([bit, letter]) => ((mode & bit) !== 0 ? letter : "")).join("");
   const sticky = (mode & STICKY) !== 0 ? "t" : "";
   // Go has the letters in the order dalTLDpSugct: a character device's c comes behind u and g.

@@ -1,5 +1,6 @@
 import { MachineryConnectionError } from "../errors";
-import { LimitError, withinLimit } from "./within-limit";
+import { TimeLimitError } from "../../../config/errors";
+import { callAsyncWithin } from "../../../config/limits";
 
 /**
  * Calls something of a machinery that may hang, and waits no longer than it may take.
@@ -17,9 +18,9 @@ export async function callBounded<Result>(
   call: (signal: AbortSignal) => Promise<Result> | Result,
 ): Promise<Result> {
   try {
-    return await withinLimit(what, limitMs, signal, call);
+    return await callAsyncWithin(what, limitMs, signal, call);
   } catch (error) {
-    if (!(error instanceof LimitError)) throw error;
+    if (!(error instanceof TimeLimitError)) throw error;
     throw new MachineryConnectionError(`${what}: no answer within ${limitMs / 1000} s`);
   }
 }

@@ -1,4 +1,4 @@
-import { CancelledError } from "./within-limit";
+import { CancelledError } from "../../../config/errors";
 
 /** Lets one task run at a time, in the order in which they came. */
 export class MachineQueue {

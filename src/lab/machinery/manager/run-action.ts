@@ -11,7 +11,7 @@ import type { MachineStatus } from "../records/machine-state";
 import { type ActionLimits, type ActionName, ACTIONS } from "./action";
 import type { ActionResult } from "./action-result";
 import { callBounded } from "./bounded-call";
-import { CancelledError } from "./within-limit";
+import { CancelledError } from "../../../config/errors";
 import { HandlePausedError, StateTimeoutError, waitForState } from "./wait-for-state";
 
 export interface ActionRequest {

@@ -4,7 +4,7 @@ import type { Machinery } from "../machinery";
 import type { Machine } from "../records/machine";
 import type { MachineState, MachineStatus } from "../records/machine-state";
 import { callBounded } from "./bounded-call";
-import { CancelledError } from "./within-limit";
+import { CancelledError } from "../../../config/errors";
 import { readStatus, STATE_LIMIT_MS } from "./read-status";
 
 /** A machine did not get into a state in time. */

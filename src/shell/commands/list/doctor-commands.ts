@@ -1,7 +1,7 @@
 import { diagnoseGuest } from "../../../guest/guest";
 import type { DiagnosisStep } from "../../../systems/linux/guest-diagnosis";
 import { type Command, defineCommand } from "../command";
-import { toPlainLine } from "../plain-text";
+import { toPlainLine } from "../../../config/terminal-text";
 
 const STATUS_WIDTH = 4;
 const NAME_WIDTH = 11;

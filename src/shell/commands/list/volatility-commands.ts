@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { QuotingError, splitQuotedWords } from "../../../config/quoted-words";
+import { QuotingError } from "../../../config/errors";
+import { splitQuotedWords } from "../../../config/quoted-words";
 import { writeIsf } from "../../../guest/guest-isf";
 import { listVolatilityPlugins, runVolatility } from "../../../guest/volatility/volatility";
 import type { VolatilityRow } from "../../../guest/volatility/volatility-rows";

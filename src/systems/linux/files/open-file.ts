@@ -1,10 +1,10 @@
 import { KernelDataError } from "../structs/kernel-data-error";
 import type { LinuxKernel } from "../structs/linux-kernel";
+import { type FileKind, getFileKind } from "./file-mode";
 import type { PathReader } from "./path-reader";
 
-/** fs.nr_open can be raised beyond its default of 1 Mi; what has more is not looked at further. */
+/** fs.nr_open can be raised beyond its default of 1 Mi; a larger table is taken for a damaged one. */
 const MOST_DESCRIPTORS = 1024 * 1024;
-const MODE_FORMAT = 0xf000;
 
 /** A file that a process has open. */
 export interface OpenFile {
@@ -15,20 +15,17 @@ export interface OpenFile {
   readonly position: bigint;
   /** The flags of open(2). */
   readonly flags: number;
-  readonly type: "file" | "directory" | "device" | "pipe" | "socket" | "link" | "other";
+  readonly type: FileKind;
   /** The address of its struct file. */
   readonly kaddr: bigint;
 }
 
-const TYPES: Record<number, OpenFile["type"]> = {
-  0x1000: "pipe",
-  0x2000: "device",
-  0x4000: "directory",
-  0x6000: "device",
-  0x8000: "file",
-  0xa000: "link",
-  0xc000: "socket",
-};
+/** An entry of a process' table of open files. */
+export interface Descriptor {
+  readonly descriptor: number;
+  /** The address of the struct file. */
+  readonly file: bigint;
+}
 
 /**
  * Lists the open files of a process, in the order of their descriptors.
@@ -37,6 +34,22 @@ const TYPES: Record<number, OpenFile["type"]> = {
  * @throws KernelDataError when the table of descriptors is damaged
  */
 export function listOpenFiles(kernel: LinuxKernel, paths: PathReader, task: bigint): OpenFile[] {
+  return listDescriptors(kernel, task).map(({ descriptor, file }) => {
+    try {
+      return readFile(kernel, paths, file, descriptor);
+    } catch (error) {
+      throw KernelDataError.from(error, "the open files of a task_struct", task);
+    }
+  });
+}
+
+/**
+ * Lists the descriptors of a process that are in use. A file that is open twice is listed twice.
+ *
+ * @param task the address of its task_struct
+ * @throws KernelDataError when the table of descriptors is damaged
+ */
+export function listDescriptors(kernel: LinuxKernel, task: bigint): Descriptor[] {
   try {
     // A process that has ended, and some kernel threads, have no table.
     const table = kernel.at("task_struct", task).follow("files")?.follow("fdt");
@@ -47,13 +60,13 @@ export function listOpenFiles(kernel: LinuxKernel, paths: PathReader, task: bigi
     }
     const size = kernel.memory.pointerSize;
     const entries = kernel.memory.read(table.value("fd"), count * size);
-    const files: OpenFile[] = [];
+    const used: Descriptor[] = [];
     for (let descriptor = 0; descriptor < count; descriptor++) {
       const at = descriptor * size;
       const file = size === 8 ? entries.readBigUInt64LE(at) : BigInt(entries.readUInt32LE(at));
-      if (file !== 0n) files.push(readFile(kernel, paths, file, descriptor));
+      if (file !== 0n) used.push({ descriptor, file });
     }
-    return files;
+    return used;
   } catch (error) {
     throw KernelDataError.from(error, "the open files of a task_struct", task);
   }
@@ -61,13 +74,12 @@ export function listOpenFiles(kernel: LinuxKernel, paths: PathReader, task: bigi
 
 function readFile(kernel: LinuxKernel, paths: PathReader, address: bigint, descriptor: number): OpenFile {
   const file = kernel.at("file", address);
-  const mode = file.follow("f_inode")?.number("i_mode") ?? 0;
   return {
     descriptor,
     path: paths.readFile(address),
     position: file.value("f_pos"),
     flags: file.number("f_flags"),
-    type: TYPES[mode & MODE_FORMAT] ?? "other",
+    type: getFileKind(file.follow("f_inode")?.number("i_mode") ?? 0),
     kaddr: address,
   };
 }

@@ -1,4 +1,5 @@
-import { QuotingError, splitQuotedWords } from "../../../../config/quoted-words";
+import { QuotingError } from "../../../../config/errors";
+import { splitQuotedWords } from "../../../../config/quoted-words";
 import type { SettingsOf } from "../../../../config/schema/setting";
 import { MachineryError } from "../../errors";
 import type { Machine } from "../../records/machine";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { config } from "../../../../config/schema/settings";
-import { findProjectFolder } from "../../../../machine/engine/project-folder";
+import { getProjectFolder } from "../../../../config/folders";
 import { ControlClient } from "../../../../shell/line/control-client";
 import { MachineryConnectionError } from "../../errors";
 import type { MachineryCapabilities } from "../../machinery";
@@ -11,7 +11,7 @@ import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "../qemu/qemu-settings";
 import { QmpMachinery, type VmCommand } from "../qemu/qmp-machinery";
 import { shortenSocketPath, withSocketPath } from "../qemu/socket-path";
 
-const PROJECT = findProjectFolder();
+const PROJECT = getProjectFolder();
 
 const SETTINGS = {
   ...QEMU_SETTINGS,
