@@ -10,9 +10,9 @@ import {
 } from "../../src/index";
 import * as rebox from "../../src/index";
 import { getProjectFolder } from "../../src/config/folders";
-import { GuestContext } from "../../src/investigation/guest-context";
-import { InvestigationCatalog } from "../../src/investigation/investigation-catalog";
-import { decodeResult } from "../../src/investigation/investigation-result";
+import { GuestContext } from "../../src/investigation/context";
+import { InvestigationCatalog } from "../../src/investigation/catalog";
+import { decodeResult } from "../../src/investigation/result";
 import { getMedian } from "../sample-summary";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";

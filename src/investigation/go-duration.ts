@@ -7,7 +7,7 @@ const LARGEST_NS = 2 ** 63;
  * Reads a duration as Go writes it: numbers with units, "1h15m", "-1.5s", "300ms"; "0" needs no unit.
  *
  * @returns nanoseconds
- * @throws RangeError when it is none
+ * @throws RangeError for a text that is no duration
  */
 export function parseDuration(text: string): number {
   const [, sign = "", rest = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];

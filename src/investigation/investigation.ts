@@ -1,40 +1,38 @@
 import type { z } from "zod";
 import { callWithin } from "../config/limits";
-import { checkParameters } from "./check-parameters";
-import { describeFailure } from "./describe-failure";
-import type { InvestigationContext } from "./investigation-context";
-import { parseMessage, readInputParameters } from "./investigation-message";
-import type { InvestigationRun, MessageInput } from "./investigation-module";
-import { createFailure, encodeResult, type InvestigationResult } from "./investigation-result";
-import { MessageReader } from "./message-reader";
-import { StoppableContext } from "./stoppable-context";
+import { checkParameters } from "./parameters";
+import { describeFailure, createFailure, encodeResult, type InvestigationResult } from "./result";
+import type { InvestigationContext, InvestigationRun, MessageInput } from "./module";
+import { parseMessage, readInputParameters, MessageReader } from "./messages";
+import { StoppableContext } from "./context";
+import { RunEndedError } from "./errors";
 
-/** What a module's work comes to. */
+/** The findings of an investigation. */
 export interface Findings<E = unknown, S = unknown> {
-  /** At least one instance of what was looked for was found. */
+  /** Whether at least one of the wanted things was found. */
   readonly found: boolean;
   readonly elements: E;
-  /** "pausedms" is added. */
+  /** Counts and times of the run; "pausedms" is added. */
   readonly statistics: S;
-  /** What did not prevent the end. */
+  /** Problems that did not prevent the end. */
   readonly errors?: readonly string[] | undefined;
 }
 
-/** What a stop message ends a run with (seed 003, 2.3). */
+/** The error of a run that a stop message has ended; the sentence is MIG's. */
 export const STOPPED = "stop message received, terminating early";
 
 /**
- * The base class of one run of an investigation module: it reads and checks the parameters, ends at a stop message, and makes a result
- * of whatever happens. What a run knows belongs into its members: several runs of a module may go on at once.
+ * The base class of one run of an investigation module: it reads and checks the parameters, ends at a stop message, and turns every
+ * outcome into a result. State of a run belongs in its members, since several runs of a module may be active at once.
  */
 export abstract class Investigation<P, E = unknown, S = unknown> implements InvestigationRun {
-  /** What parameters may be; use z.strictObject(), so that a misspelt name is an error. */
+  /** The schema of the parameters; use z.strictObject(), so that a misspelt name is an error. */
   protected abstract readonly schema: z.ZodType<P>;
 
   /** The parameters; set before validateParameters() and investigate() are called. */
   parameters!: P;
 
-  /** Its signal is aborted by the stop message, too. */
+  /** The context of the run. Its signal is aborted by the stop message, too. */
   protected readonly context: InvestigationContext;
 
   readonly #stop = new AbortController();
@@ -44,13 +42,13 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
   }
 
   validateParameters(): void {
-    // What the schema says is enough for many.
+    // The schema is enough for many modules.
   }
 
   /**
-   * Does the work. It runs in the thread that executes the guest: it should be short, or await context.turn() now and then.
+   * Does the work. It runs in the thread that executes the guest, so it should be short, or await context.turn() now and then.
    *
-   * @throws whatever makes the run a failure; its message is the result's only error
+   * @throws any error makes the run a failure; its message is the result's only error
    */
   protected abstract investigate(): Promise<Findings<E, S>> | Findings<E, S>;
 
@@ -58,7 +56,7 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
    * Checks parameters and keeps them, for paramsParser() and paramsCreator().
    *
    * @returns the parameters with the schema's defaults
-   * @throws Error saying what is wrong
+   * @throws ParameterError with the problem
    */
   protected accept(parameters: unknown): P {
     this.parameters = checkParameters(this.schema, parameters);
@@ -77,7 +75,7 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
     }
   }
 
-  /** Races the work with what may end it. The work itself notices by its signal; what it comes to later is nobody's. */
+  /** Races the work with everything that may end it. The work notices the end by its signal; a later outcome is dropped. */
   async #work(reader: MessageReader): Promise<Findings<E, S>> {
     const { signal } = this.context;
     let onAbort: (() => void) | undefined;
@@ -86,7 +84,7 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
       signal.addEventListener("abort", onAbort, { once: true });
       if (signal.aborted) onAbort();
     });
-    void watchForStop(reader).then((isStop) => isStop && this.#stop.abort(new Error(STOPPED)));
+    void watchForStop(reader).then((isStop) => isStop && this.#stop.abort(new RunEndedError(STOPPED)));
     try {
       return await Promise.race([ended, this.#begin()]);
     } finally {
@@ -96,7 +94,7 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
 
   async #begin(): Promise<Findings<E, S>> {
     this.context.signal.throwIfAborted();
-    // Only what runs before the first await can be cut off; see docs/guides/investigations.md.
+    // Only code before the first await can be cut off; see docs/guides/investigations.md.
     return callWithin(Math.max(1, Math.ceil(this.context.timeoutMs)), () => this.investigate());
   }
 
@@ -111,14 +109,14 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
   }
 }
 
-/** Reads until a stop message. The end of the input, and lines that are something else, are no reason to stop. */
+/** Reads until a stop message. The end of the input and other lines are no reason to stop. */
 async function watchForStop(reader: MessageReader): Promise<boolean> {
   try {
     for (let line = await reader.next(); line !== undefined; line = await reader.next()) {
       if (isStop(line)) return true;
     }
   } catch {
-    // Nothing more can be read: nobody can stop it this way.
+    // The input cannot be read any more, so no stop message can come.
   }
   return false;
 }

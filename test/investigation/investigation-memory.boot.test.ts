@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { test } from "node:test";
-import { GuestContext } from "../../src/investigation/guest-context";
-import { decodeResult, type InvestigationResult } from "../../src/investigation/investigation-result";
+import { GuestContext } from "../../src/investigation/context";
+import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
 import { KernelDataError } from "../../src/systems/linux/structs/kernel-data-error";
 import { loadModule } from "../kit/investigation-modules";
 

@@ -8,9 +8,8 @@ import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import { UsageShown } from "../../src/index";
 import { formatDuration, parseDuration } from "../../src/investigation/go-duration";
-import type { InvestigationContext, Vantage } from "../../src/investigation/investigation-context";
-import type { InvestigationRun } from "../../src/investigation/investigation-module";
-import { decodeResult, type InvestigationResult } from "../../src/investigation/investigation-result";
+import type { InvestigationContext, Vantage, InvestigationRun } from "../../src/investigation/module";
+import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
 import { loadModule } from "../kit/investigation-modules";
 
 const MODULES = resolve(__dirname, "../../../../modules/investigation");

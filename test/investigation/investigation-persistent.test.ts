@@ -5,9 +5,8 @@ import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Alert } from "../../src/investigation/persistent-host";
-import { runOperation } from "../../src/investigation/run-operation";
-import { runOperations } from "../../src/investigation/run-operations";
+import type { Alert } from "../../src/investigation/persistent/host";
+import { runOperation, runOperations } from "../../src/investigation/run-operations";
 import { type InvestigationFolder, withModules } from "../kit/investigation-folder";
 
 const SHIPPED = resolve(__dirname, "../../../../modules/investigation");
@@ -76,7 +75,7 @@ test("a persistent module is registered once it has started; before that, and wi
     await folder.persistent.start("counter");
     assert.deepEqual(folder.persistent.list()[0]?.state, "starting");
     assert.deepEqual((await ask(folder)).errors, ["module counter is not registered"]);
-    await assert.rejects(folder.persistent.start("counter"), /^Error: the module counter is there already$/);
+    await assert.rejects(folder.persistent.start("counter"), /^ModuleError: the module counter is there already$/);
     await assert.rejects(folder.persistent.start("countre"), /is not available; do you mean counter\?/);
   });
 });
@@ -176,7 +175,7 @@ test("the end leaves nothing behind: no instance, no timer, no registration", as
     assert.equal((globalThis as { counterTicks?: number }).counterTicks, ticks);
     assert.equal(lives(), 0);
     assert.deepEqual(folder.persistent.list(), []);
-    await assert.rejects(folder.persistent.end("counter"), /^Error: module counter is not registered$/);
+    await assert.rejects(folder.persistent.end("counter"), /^ModuleError: module counter is not registered$/);
   });
 });
 

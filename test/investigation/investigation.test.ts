@@ -3,12 +3,11 @@ import { utimesSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import * as rebox from "../../src/index";
-import { GuestContext } from "../../src/investigation/guest-context";
-import { InvestigationRegistry } from "../../src/investigation/investigation-registry";
-import { decodeResult, type InvestigationResult } from "../../src/investigation/investigation-result";
+import { GuestContext } from "../../src/investigation/context";
+import { InvestigationRegistry } from "../../src/investigation/catalog";
+import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
 import type { Operation, OperationOptions } from "../../src/investigation/operation";
-import { runOperation } from "../../src/investigation/run-operation";
-import { runOperations } from "../../src/investigation/run-operations";
+import { runOperation, runOperations } from "../../src/investigation/run-operations";
 import { type InvestigationFolder, moduleSource, parameters, withModules } from "../kit/investigation-folder";
 
 const ECHO = moduleSource(
@@ -49,7 +48,7 @@ test("a module is an object or a function, has one name, and a second one of tha
   assert.equal(registry.find("three"), undefined);
   assert.throws(
     () => registry.register("one", newRun, "/b/one.ts"),
-    /^Error: \/b\/one\.ts: a module named one has already been registered, by \/a\/one\.ts$/,
+    /^ModuleError: \/b\/one\.ts: a module named one has already been registered, by \/a\/one\.ts$/,
   );
   assert.throws(() => registry.register("no name", newRun, "/c.ts"), /"no name" is no name for a module/);
   assert.throws(() => registry.register("x", {} as never, "/c.ts"), /module x has neither newRun\(\) nor/);
@@ -351,7 +350,7 @@ test("what a guest calls its things cannot steer the terminal of whoever reads t
   await withModules({ "hostile.ts": hostile }, async (folder) => {
     const { result } = await runOperation(folder, { module: "hostile", parameters: {} });
     assert.equal(result.elements, "\u001b[2J\u009b\u202e");
-    const { encodeResult } = await import("../../src/investigation/investigation-result.js");
+    const { encodeResult } = await import("../../src/investigation/result.js");
     assert.match(encodeResult(result), /"elements":"\\u001b\[2J\\u009b\\u202e"/);
   });
 });

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { InvestigationResult } from "../../src/investigation/investigation-result";
+import type { InvestigationResult } from "../../src/investigation/result";
 import { listKits } from "../kit/guest-kits";
 import {
   type InvestigatedGuest,

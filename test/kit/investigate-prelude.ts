@@ -11,9 +11,9 @@ export const INVESTIGATE = `
   // Not bundled: what is used is what rebox itself has loaded.
   const requireBuilt = createRequire(${JSON.stringify(`${PROJECT}/`)});
   const rebox = requireBuilt("./build/js/src/index.js");
-  const { getInvestigations } = requireBuilt("./build/js/src/investigation/investigations.js");
-  const { runOperation } = requireBuilt("./build/js/src/investigation/run-operation.js");
-  const { GuestContext } = requireBuilt("./build/js/src/investigation/guest-context.js");
+  const { getInvestigations } = requireBuilt("./build/js/src/investigation/open-investigations.js");
+  const { runOperation } = requireBuilt("./build/js/src/investigation/run-operations.js");
+  const { GuestContext } = requireBuilt("./build/js/src/investigation/context.js");
   const host = () => getInvestigations(() => rebox);
   async function newRun(name: string): Promise<any> {
     const listener = { log: () => undefined, alert: () => undefined };

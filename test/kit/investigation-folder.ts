@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as rebox from "../../src/index";
-import { InvestigationCatalog } from "../../src/investigation/investigation-catalog";
-import { PersistentHost, type PersistentHostOptions } from "../../src/investigation/persistent-host";
-import { type OperationHost } from "../../src/investigation/run-operation";
+import { InvestigationCatalog } from "../../src/investigation/catalog";
+import { PersistentHost, type PersistentHostOptions } from "../../src/investigation/persistent/host";
+import { type OperationHost } from "../../src/investigation/run-operations";
 import { stopCompiler } from "../../src/scripts/script-compiler";
 
 /** A folder with modules of a test. */

@@ -1,10 +1,6 @@
 import { join } from "node:path";
-import type {
-  InvestigationFactory,
-  InvestigationModule,
-  InvestigationRun,
-} from "../../src/investigation/investigation-module";
-import { decodeResult } from "../../src/investigation/investigation-result";
+import type { InvestigationFactory, InvestigationModule, InvestigationRun } from "../../src/investigation/module";
+import { decodeResult } from "../../src/investigation/result";
 import type { Answer, Question } from "./investigation-questions";
 
 /** Asks modules in this process, the questions of a group at once; nothing of the command line is around them. */
@@ -42,7 +38,7 @@ export async function loadModule(folder: string, name: string): Promise<Investig
 }
 
 async function ask(module: InvestigationModule, { parameters, words, isPrivate }: Question): Promise<Answer> {
-  const { GuestContext } = await import("../../src/investigation/guest-context.js");
+  const { GuestContext } = await import("../../src/investigation/context.js");
   const listener = { log: () => undefined, alert: () => undefined };
   const context = new GuestContext(new AbortController().signal, listener, 60_000);
   const run = module.newRun!(context) as InvestigationRun;

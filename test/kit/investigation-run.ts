@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { InvestigationResult } from "../../src/investigation/investigation-result";
+import type { InvestigationResult } from "../../src/investigation/result";
 import type { GuestKit } from "./guest-kits";
 import { type GuestReport, parseReport } from "./guest-report";
 import { type ShellRun, withShell } from "./shell-run";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { checkParameters } from "../../investigation/check-parameters";
+import { checkParameters } from "../../investigation/parameters";
 import type { Operation } from "../../investigation/operation";
 import { UsageError } from "../usage-error";
 

@@ -1,8 +1,8 @@
 import { createInterface } from "node:readline";
 import { toPlainLine } from "../../config/terminal-text";
-import { GuestContext } from "../../investigation/guest-context";
-import { getInvestigations } from "../../investigation/investigations";
-import type { ParameterPrompt } from "../../investigation/investigation-module";
+import { GuestContext } from "../../investigation/context";
+import { getInvestigations } from "../../investigation/open-investigations";
+import type { ParameterPrompt } from "../../investigation/module";
 import { UsageError } from "../usage-error";
 
 /**

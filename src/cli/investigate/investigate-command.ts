@@ -1,11 +1,9 @@
 import { Command, InvalidArgumentError } from "commander";
 import { toPlainLine } from "../../config/terminal-text";
-import { describeFailure } from "../../investigation/describe-failure";
-import { parseMessage } from "../../investigation/investigation-message";
-import { MessageReader } from "../../investigation/message-reader";
-import type { Operation } from "../../investigation/operation";
-import type { OperationRequest } from "../../investigation/operation-request";
-import { UsageShown } from "../../investigation/usage-shown";
+import { describeFailure } from "../../investigation/result";
+import { parseMessage, MessageReader } from "../../investigation/messages";
+import type { Operation, OperationRequest } from "../../investigation/operation";
+import { UsageShown } from "../../investigation/errors";
 import { getLabFolder } from "../lab/lab-folder";
 import { createLabOption } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { openImage } from "../../guest/images/open-image";
-import { openInvestigations } from "../../investigation/investigations";
-import type { OperationOptions } from "../../investigation/operation";
-import { encodeRequest, type OperationRequest } from "../../investigation/operation-request";
+import { openInvestigations } from "../../investigation/open-investigations";
+import { type OperationOptions, encodeRequest, type OperationRequest } from "../../investigation/operation";
 import { type OperationsOutcome, runOperations } from "../../investigation/run-operations";
 import { ReboxMachinery } from "../../lab/machinery/drivers/rebox/rebox-machinery";
 import { Lab } from "../../lab/lab";

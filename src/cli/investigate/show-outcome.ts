@@ -1,6 +1,6 @@
 import { toPlainLine, toPlainText } from "../../config/terminal-text";
 import type { OperationOutcome } from "../../investigation/operation";
-import { encodeResult } from "../../investigation/investigation-result";
+import { encodeResult } from "../../investigation/result";
 import type { OperationsOutcome } from "../../investigation/run-operations";
 import { ExitStatus } from "../exit-status";
 

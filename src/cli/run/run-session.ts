@@ -5,7 +5,7 @@ import { ControlServer } from "../../shell/line/control-server";
 import { RunFeed } from "../../shell/line/run-feed";
 import { SerialConsole } from "../../shell/line/serial-console";
 import { openShell, setShellApi, setShellHold } from "../../shell/line/start-shell";
-import { closeInvestigations, openInvestigations } from "../../investigation/investigations";
+import { closeInvestigations, openInvestigations } from "../../investigation/open-investigations";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/script-error";

@@ -1,9 +1,12 @@
 import { splitQuotedWords } from "../../../config/quoted-words";
-import { getInvestigations } from "../../../investigation/investigations";
-import type { Operation, OperationOutcome } from "../../../investigation/operation";
-import { decodeRequest, type OperationRequest } from "../../../investigation/operation-request";
-import { type OperationsOutcome, runOperations } from "../../../investigation/run-operations";
-import type { OperationHost } from "../../../investigation/run-operation";
+import { getInvestigations } from "../../../investigation/open-investigations";
+import {
+  type Operation,
+  type OperationOutcome,
+  decodeRequest,
+  type OperationRequest,
+} from "../../../investigation/operation";
+import { type OperationsOutcome, runOperations, type OperationHost } from "../../../investigation/run-operations";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../command-error";
 import type { CommandInput } from "../command-input";

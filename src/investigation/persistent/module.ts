@@ -1,31 +1,30 @@
-import { describeFailure } from "./describe-failure";
-import type { InvestigationCatalog } from "./investigation-catalog";
-import { readModuleConfig } from "./persistent-config";
-import { type InstanceEnvironment, PersistentInstance } from "./persistent-instance";
-import type { PersistentTimes } from "./persistent-times";
+import type { InvestigationCatalog } from "../catalog";
+import { describeFailure } from "../result";
+import { type PersistentTimes, readModuleConfig } from "./config";
+import { type InstanceEnvironment, PersistentInstance } from "./instance";
 
-/** What a persistent module is supervised with. */
+/** Options for the supervision of persistent modules. */
 export interface SupervisorOptions {
   readonly catalog: InvestigationCatalog;
   readonly times: PersistentTimes;
-  /** Where <module>.cfg is. */
+  /** The folder of <module>.cfg. */
   readonly configFolder: string | undefined;
   log(module: string, text: string): void;
   alert(module: string, level: string, text: string): void;
 }
 
-/** What is known of a persistent module. */
+/** The state of a persistent module. */
 export interface PersistentModuleInfo {
   readonly name: string;
-  /** "running": queries may come; "starting"; "waiting": it has failed, and is started again soon. */
+  /** "running": it takes queries; "starting"; "waiting": it has failed, and is started again soon. */
   readonly state: "running" | "starting" | "waiting";
-  /** How often it was started. */
+  /** How many times it was started. */
   readonly starts: number;
-  /** Why it has ended the last time. */
+  /** The reason of its last end. */
   readonly failure: string | undefined;
 }
 
-/** One persistent module, kept alive: when an instance ends, there is another one some time later. */
+/** One persistent module, kept alive: when an instance ends, another one is started some time later. */
 export class PersistentModule {
   #instance: PersistentInstance | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -33,7 +32,7 @@ export class PersistentModule {
   #failure: string | undefined;
   #isClosed = false;
 
-  /** @param origin its file */
+  /** @param origin the module's file */
   constructor(
     readonly name: string,
     private readonly origin: string,
@@ -49,7 +48,7 @@ export class PersistentModule {
     return { name: this.name, state, starts: this.#starts, failure: this.#failure };
   }
 
-  /** Starts an instance; settles when it was made, or has failed. */
+  /** Starts an instance. It settles when the instance was made, or has failed. */
   async start(): Promise<void> {
     const { options, name } = this;
     this.#starts++;
@@ -78,7 +77,7 @@ export class PersistentModule {
     this.#instance = undefined;
     if (this.#isClosed) return;
     const { restartMs } = this.options.times;
-    // The same again and again is said once.
+    // A reason that repeats is reported once.
     if (reason !== this.#failure) {
       this.options.log(this.name, `it was ended: ${reason}; it is started again every ${restartMs / 1000} s`);
     }

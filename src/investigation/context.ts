@@ -1,21 +1,22 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Engine } from "../machine/engine/engine";
 import { getGuest } from "../guest/guest";
+import { Engine } from "../machine/engine/engine";
 import { withGuestPaused } from "../machine/state/guest-pause";
-import type { LinuxGuest } from "../systems/linux/linux-guest";
 import { findStillMachine } from "../machine/state/machine-access";
-import type { InvestigationContext, Vantage } from "./investigation-context";
+import type { LinuxGuest } from "../systems/linux/linux-guest";
+import type { InvestigationContext, Vantage } from "./module";
+import { NoGuestError } from "./errors";
 
-/** How long work may go on before others have their turn, in milliseconds: as long as a slice of the guest. */
+/** The time that work may take before it yields, in milliseconds: as long as a slice of the guest. */
 const TURN_MS = 4;
 
-/** Who hears what a run says. */
+/** Receives the log lines and alerts of a run. */
 export interface ContextListener {
   log(text: string): void;
   alert(level: string, text: string): void;
 }
 
-/** What a run has at hand in this process: its engine's guest, its memory image, or only this host. */
+/** The context of a run in this process: its engine's guest, its memory image, or only this host. */
 export class GuestContext implements InvestigationContext {
   readonly vantage: Vantage = findStillMachine() ? "image" : Engine.find() ? "engine" : "host";
   #pausedMs = 0;
@@ -25,8 +26,8 @@ export class GuestContext implements InvestigationContext {
   #lastTurn = performance.now();
 
   /**
-   * @param timeoutMs after which the run is ended
-   * @param folder where it may leave files
+   * @param timeoutMs the time limit of the run, in milliseconds
+   * @param folder the folder in which the run may leave files
    */
   constructor(
     readonly signal: AbortSignal,
@@ -40,7 +41,7 @@ export class GuestContext implements InvestigationContext {
   }
 
   getGuest(): LinuxGuest {
-    if (this.vantage === "host") throw new Error("there is no guest here: choose one with -t");
+    if (this.vantage === "host") throw new NoGuestError("there is no guest here: choose one with -t");
     return getGuest();
   }
 
@@ -75,7 +76,7 @@ export class GuestContext implements InvestigationContext {
     return looked;
   }
 
-  /** Settles when the guest goes on that whilePaused() has paused. */
+  /** Settles when the guest that whilePaused() has paused continues. */
   async untilResumed(): Promise<void> {
     await Promise.all(this.#resumes);
   }
@@ -96,7 +97,7 @@ export class GuestContext implements InvestigationContext {
     this.listener.alert(level, text);
   }
 
-  /** Does not wait for look() longer than the run lasts: the guest must go on then. */
+  /** Waits for look() no longer than the run lasts: the guest must continue then. */
   async #untilAborted<Result>(look: () => Result | Promise<Result>): Promise<Result> {
     const { signal } = this;
     signal.throwIfAborted();
@@ -114,5 +115,69 @@ export class GuestContext implements InvestigationContext {
 
   #endPause(): void {
     if (--this.#pauses === 0) this.#pausedMs += performance.now() - this.#pausedSince;
+  }
+}
+
+/** A context whose signal is also aborted by a stop message that the run itself has read. */
+export class StoppableContext implements InvestigationContext {
+  readonly signal: AbortSignal;
+
+  constructor(
+    private readonly base: InvestigationContext,
+    private readonly stop: AbortSignal,
+  ) {
+    this.signal = AbortSignal.any([base.signal, stop]);
+  }
+
+  get vantage(): Vantage {
+    return this.base.vantage;
+  }
+
+  get pausedMs(): number {
+    return this.base.pausedMs;
+  }
+
+  get folder(): string | undefined {
+    return this.base.folder;
+  }
+
+  get timeoutMs(): number {
+    return this.base.timeoutMs;
+  }
+
+  atOneMoment<Result>(look: () => Result): Result {
+    return this.base.atOneMoment(look);
+  }
+
+  getGuest(): LinuxGuest {
+    return this.base.getGuest();
+  }
+
+  whilePaused<Result>(look: () => Result | Promise<Result>): Promise<Result> {
+    return this.base.whilePaused(() => this.#untilStopped(look));
+  }
+
+  async turn(): Promise<void> {
+    await this.base.turn();
+    this.signal.throwIfAborted();
+  }
+
+  log(text: string): void {
+    this.base.log(text);
+  }
+
+  alert(level: string, text: string): void {
+    this.base.alert(level, text);
+  }
+
+  /** Releases the guest at once when the run is stopped, even while look() is still busy. */
+  async #untilStopped<Result>(look: () => Result | Promise<Result>): Promise<Result> {
+    this.stop.throwIfAborted();
+    const looked = Promise.resolve(look());
+    return new Promise((resolve, reject) => {
+      const onStop = () => reject(this.stop.reason as Error);
+      this.stop.addEventListener("abort", onStop, { once: true });
+      looked.then(resolve, reject).finally(() => this.stop.removeEventListener("abort", onStop));
+    });
   }
 }

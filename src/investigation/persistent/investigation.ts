@@ -1,23 +1,21 @@
 import type { z } from "zod";
-import { callWithin } from "../config/limits";
-import { checkParameters } from "./check-parameters";
-import { describeFailure } from "./describe-failure";
-import type { Findings } from "./investigation";
-import type { PersistentContext } from "./investigation-context";
-import { parseMessage } from "./investigation-message";
-import type { MessageInput, PersistentRun } from "./investigation-module";
-import { createFailure, encodeResult } from "./investigation-result";
-import { MessageReader } from "./message-reader";
+import { callWithin } from "../../config/limits";
+import type { Findings } from "../investigation";
+import { parseMessage, MessageReader } from "../messages";
+import type { PersistentContext, MessageInput, PersistentRun } from "../module";
+import { checkParameters } from "../parameters";
+import { describeFailure, createFailure, encodeResult } from "../result";
+import { MessageError } from "../errors";
 
 /**
- * The base class of persistent modules: it takes the configuration first, says when it is there, answers pings and queries, and makes
- * results of what they throw.
+ * The base class of persistent modules: it takes the configuration first, registers when it has started, answers pings and queries,
+ * and turns errors into results.
  */
 export abstract class PersistentInvestigation<C, P, E = unknown, S = unknown> implements PersistentRun {
-  /** What the configuration may be: what a file without the module's section gives, {}, must be among it. */
+  /** The schema of the configuration. It must accept {}, the configuration of a file without the module's section. */
   protected abstract readonly configSchema: z.ZodType<C>;
 
-  /** What the parameters of a query may be. */
+  /** The schema of the parameters of a query. */
   protected abstract readonly schema: z.ZodType<P>;
 
   /** The configuration; set before start() is called. */
@@ -25,26 +23,26 @@ export abstract class PersistentInvestigation<C, P, E = unknown, S = unknown> im
 
   constructor(protected readonly context: PersistentContext) {}
 
-  /** Begins to watch. Queries are let through when it has settled. @throws whatever ends the instance; it is tried again later */
+  /** Begins to watch. Queries are let through when it has settled. @throws any error ends the instance, which is started again later */
   protected abstract start(): void | Promise<void>;
 
-  /** Answers a query. Several may be on their way at once. @throws whatever makes this query a failure */
+  /** Answers a query. Several queries may be active at once. @throws any error makes this query a failure */
   protected abstract query(parameters: P): Findings<E, S> | Promise<Findings<E, S>>;
 
-  /** Answers a ping; an instance whose answer does not come is ended and started again. */
+  /** Answers a ping; an instance that does not answer is ended and started again. */
   protected ping(): void | Promise<void> {
-    // To be called is an answer already.
+    // The call itself is the answer.
   }
 
-  /** Ends what context.own() has not been told of. */
+  /** Ends everything that was not given to context.own(). */
   protected stop(): void | Promise<void> {
-    // What belongs to the instance goes with it.
+    // Everything that belongs to the instance ends with it.
   }
 
   async runPersist(input: MessageInput, write: (line: string) => void): Promise<void> {
     const reader = new MessageReader(input);
     const first = parseMessage((await reader.next()) ?? "");
-    if (first.class !== "config") throw new Error(`the first message is "${first.class}", and no configuration`);
+    if (first.class !== "config") throw new MessageError(`the first message is "${first.class}", and no configuration`);
     this.config = checkParameters(this.configSchema, first.parameters ?? {}, "configuration");
     // A failure of a ping ends the instance.
     let fail: ((error: unknown) => void) | undefined;

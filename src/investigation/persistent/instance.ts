@@ -1,24 +1,22 @@
-import { ModuleOwner } from "../machine/ownership/module-owner";
-import { callWithin } from "../config/limits";
-import { waitAtMost } from "../config/limits";
-import { describeFailure } from "./describe-failure";
-import { createInstanceApi, InstanceContext } from "./instance-context";
-import type { InvestigationCatalog } from "./investigation-catalog";
-import { parseMessage } from "./investigation-message";
-import type { PersistentRun } from "./investigation-module";
-import type { InvestigationResult } from "./investigation-result";
-import { MessageQueue } from "./message-queue";
-import type { ModuleConfig } from "./persistent-config";
-import type { PersistentTimes } from "./persistent-times";
+import { CallbackManager } from "../../machine/callbacks/callback-manager";
+import { ModuleOwner } from "../../machine/ownership/module-owner";
+import { callWithin, waitAtMost } from "../../config/limits";
+import type { InvestigationCatalog } from "../catalog";
+import { type ContextListener, GuestContext } from "../context";
+import { parseMessage, MessageQueue } from "../messages";
+import type { PersistentRun, PersistentContext } from "../module";
+import { describeFailure, type InvestigationResult } from "../result";
+import type { ModuleConfig, PersistentTimes } from "./config";
+import { MessageError, ModuleError, RunEndedError } from "../errors";
 
-/** What one life of a persistent module is told, and tells. */
+/** The surroundings of one life of a persistent module. */
 export interface InstanceEnvironment {
   readonly catalog: InvestigationCatalog;
   readonly config: ModuleConfig;
   readonly times: PersistentTimes;
   log(text: string): void;
   alert(level: string, text: string): void;
-  /** Is called once, when the life is over without having been asked for. */
+  /** Called once, when the instance ends by itself or is ended for a fault. */
   onEnd(reason: string): void;
 }
 
@@ -36,7 +34,7 @@ export class PersistentInstance {
   #run: PersistentRun | undefined;
   #isRegistered = false;
   #isOver = false;
-  /** When the first ping was sent that has no answer yet: a process that stood still has asked nothing meanwhile. */
+  /** The time of the first unanswered ping. A suspended process sends no pings, so it cannot end an instance for its silence. */
   #askedAt: number | undefined;
   #pinger: NodeJS.Timeout | undefined;
   #nextId = 1;
@@ -50,23 +48,23 @@ export class PersistentInstance {
     this.#owner = new ModuleOwner(`investigation ${name}`);
   }
 
-  /** Whether queries may come. */
+  /** Whether the instance takes queries. */
   get isRegistered(): boolean {
     return this.#isRegistered && !this.#isOver;
   }
 
-  /** What prints results and reads flags, once it is made. */
+  /** The module's run, which prints results and reads flags; undefined until it is made. */
   get run(): PersistentRun | undefined {
     return this.#run;
   }
 
-  /** Starts it; whatever goes wrong is its end. */
+  /** Starts the instance. It does not reject: a failure ends the instance. */
   async start(): Promise<void> {
     const { catalog, config, times } = this.environment;
     try {
       const { module } = await catalog.loadApart(this.name, this.origin, this.#owner, createInstanceApi(this.#owner));
       if (this.#isOver) return;
-      if (!module.newPersistentRun) throw new Error(`the module ${this.name} is no persistent one`);
+      if (!module.newPersistentRun) throw new ModuleError(`the module ${this.name} is no persistent one`);
       const context = new InstanceContext(this.#abort.signal, this.environment, times.pongMs, this.#owner);
       const run = module.newPersistentRun(context);
       this.#run = run;
@@ -83,13 +81,13 @@ export class PersistentInstance {
   }
 
   /**
-   * Puts a query to it.
+   * Puts a query to the instance.
    *
    * @returns the module's result
-   * @throws Error when it is not registered, or ends before it answers; the signal's reason
+   * @throws ModuleError when it is not registered, or ends before it answers; the signal's reason
    */
   async query(parameters: unknown, signal: AbortSignal): Promise<InvestigationResult> {
-    if (!this.isRegistered) throw new Error(`module ${this.name} is not registered`);
+    if (!this.isRegistered) throw new ModuleError(`module ${this.name} is not registered`);
     signal.throwIfAborted();
     const id = this.#nextId++;
     const onAbort = () => this.#queries.get(id)?.reject(signal.reason as Error);
@@ -105,7 +103,7 @@ export class PersistentInstance {
     }
   }
 
-  /** Ends it: it is told to, and has a moment for that; then everything that it has registered is removed. */
+  /** Ends the instance: sends a stop message, waits a moment, and removes everything that it has registered. */
   async close(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -127,7 +125,7 @@ export class PersistentInstance {
   }
 
   #receive(line: string): void {
-    // What an instance says after its end is nobody's.
+    // Messages after the end are dropped.
     if (this.#isOver) return;
     try {
       const message = parseMessage(line) as ReturnType<typeof parseMessage> & Readonly<Record<string, unknown>>;
@@ -136,7 +134,7 @@ export class PersistentInstance {
       else if (message.class === "log") this.environment.log(String(message.parameters));
       else if (message.class === "alert") this.#alert(message.parameters);
       else if (message.class === "result") this.#queries.get(Number(message.id))?.resolve(message.result as never);
-      else throw new Error(`its class is "${message.class}"`);
+      else throw new MessageError(`its class is "${message.class}"`);
     } catch (error) {
       this.#end(`it has sent an unknown message: ${describeFailure(error)}`);
     }
@@ -157,8 +155,40 @@ export class PersistentInstance {
   #dispose(reason: string): void {
     clearInterval(this.#pinger);
     this.#input.end();
-    this.#abort.abort(new Error(reason));
-    for (const { reject } of this.#queries.values()) reject(new Error(`module ${this.name} has ended: ${reason}`));
+    this.#abort.abort(new RunEndedError(reason));
+    for (const { reject } of this.#queries.values())
+      reject(new RunEndedError(`module ${this.name} has ended: ${reason}`));
     for (const failure of this.#owner.close()) this.environment.log(`what it had registered: ${failure.message}`);
   }
+}
+
+/** The context of an instance of a persistent module. */
+export class InstanceContext extends GuestContext implements PersistentContext {
+  readonly callbacks: CallbackManager;
+
+  /** @param limitMs the time that one of its functions may run before its first await, in milliseconds */
+  constructor(
+    signal: AbortSignal,
+    listener: ContextListener,
+    limitMs: number,
+    private readonly owner: ModuleOwner,
+  ) {
+    super(signal, listener, limitMs);
+    this.callbacks = new CallbackManager(0, owner);
+  }
+
+  own(dispose: () => void): void {
+    this.owner.own(dispose);
+  }
+}
+
+/** Makes the names that an instance's file imports in place of rebox's own: callbacks that end with the instance. */
+export function createInstanceApi(owner: ModuleOwner): object {
+  return {
+    CallbackManager: class extends CallbackManager {
+      constructor(moduleHandle = 0) {
+        super(moduleHandle, owner);
+      }
+    },
+  };
 }

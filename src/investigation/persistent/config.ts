@@ -1,20 +1,35 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parseIni } from "../config/ini-document";
-import { readConfigText } from "../config/schema/config-file-text";
+import { parseIni } from "../../config/ini-document";
+import { readConfigText } from "../../config/schema/config-file-text";
 
-/** A value of a configuration file: a switch, a whole number, or text; several where a name stands more than once. */
+/** The times of the supervision of a persistent module, in milliseconds. */
+export interface PersistentTimes {
+  /** The time from one ping to the next. */
+  readonly pingMs: number;
+  /** The time after which an instance that does not answer is ended. */
+  readonly pongMs: number;
+  /** The time from the end of an instance to the start of the next. */
+  readonly restartMs: number;
+  /** The time that an instance has to end after a stop message. */
+  readonly endMs: number;
+}
+
+/** MIG's times. */
+export const PERSISTENT_TIMES: PersistentTimes = { pingMs: 10_000, pongMs: 30_000, restartMs: 10_000, endMs: 2_000 };
+
+/** A value of a configuration file: a switch, a whole number, or text; a list for a name that stands more than once. */
 export type ConfigValue = boolean | number | string | readonly ConfigValue[];
 
-/** What a module's file says: the values of its own section, and other sections as members. */
+/** The content of a module's file: the values of its own section, and other sections as members. */
 export type ModuleConfig = Readonly<Record<string, ConfigValue | Readonly<Record<string, ConfigValue>>>>;
 
 /**
  * Reads <folder>/<module>.cfg, an INI file: [module] holds the module's values, each other section becomes a member with its values. A
- * file that does not exist says nothing.
+ * file that does not exist gives no values.
  *
- * @param folder undefined when there is none
- * @throws ConfigError for what is no INI file, with the line
+ * @param folder the folder of the files; undefined for none
+ * @throws ConfigError with the line for a file that is no INI file
  */
 export function readModuleConfig(folder: string | undefined, module: string): ModuleConfig {
   const file = folder === undefined ? undefined : join(folder, `${module}.cfg`);

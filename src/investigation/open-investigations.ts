@@ -1,15 +1,15 @@
 import { getProjectFolder } from "../config/folders";
-import { InvestigationCatalog } from "./investigation-catalog";
-import type { OperationHost } from "./run-operation";
-import { PersistentHost, type PersistentHostOptions } from "./persistent-host";
+import { InvestigationCatalog } from "./catalog";
+import { PersistentHost, type PersistentHostOptions } from "./persistent/host";
+import type { OperationHost } from "./run-operations";
 
 let current: OperationHost | undefined;
 
 /**
- * Sets which modules this process has.
+ * Sets the modules of this process.
  *
- * @param folders in which there may be a folder modules/investigation, besides rebox's own
- * @param getApi gets what `import "rebox"` gives to modules
+ * @param folders the folders that may have a folder modules/investigation, besides rebox's own
+ * @param getApi gets the names that modules import from "rebox"
  */
 export function openInvestigations(
   folders: readonly string[],
@@ -28,7 +28,7 @@ export async function closeInvestigations(): Promise<void> {
   await closing?.persistent.close();
 }
 
-/** Gets the modules of this process: where nobody has set them, rebox's own and those of the current folder. */
+/** Gets the modules of this process; unless they were set, those are rebox's own and those of the current folder. */
 export function getInvestigations(getApi: () => object): OperationHost {
   return current ?? openInvestigations([process.cwd()], getApi);
 }
