@@ -57,7 +57,7 @@ function findChildren(pid: number | undefined): string[] {
   }
 }
 
-describe("rebox run, interrupted", { timeout: 30_000 }, () => {
+describe("rebox run, interrupted", { timeout: 120_000 }, () => {
   for (const [signal, status] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
@@ -118,7 +118,7 @@ describe("rebox run, interrupted", { timeout: 30_000 }, () => {
   });
 });
 
-test("rebox run has no child process, not even a dead one, once the guest runs", { timeout: 30_000 }, async () => {
+test("rebox run has no child process, not even a dead one, once the guest runs", { timeout: 120_000 }, async () => {
   const run = start(["--script", "script.js", "--json", "-", "--", "-m", "1"]);
   await run.shows('"type":"running"');
   const { pid } = run.child;
