@@ -11,7 +11,7 @@ export default [
       "no-param-reassign": "error",
       "prefer-const": "error",
       "@typescript-eslint/consistent-type-imports": "error",
-      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
       // The class and its registers are declared apart, because the registers are defined at run time.
       "@typescript-eslint/no-unsafe-declaration-merging": "off",
       "@typescript-eslint/no-empty-object-type": "off",
@@ -31,6 +31,11 @@ export default [
         clearInterval: "readonly",
       },
     },
+  },
+  {
+    files: ["**/*.cjs"],
+    languageOptions: { sourceType: "commonjs", globals: { process: "readonly", require: "readonly" } },
+    rules: { "@typescript-eslint/no-require-imports": "off" },
   },
   { files: ["scripts/**", "test/**", "bench/**", "native/setup/**"], rules: { "no-console": "off" } },
 ];

@@ -64,10 +64,16 @@ function isNamed(path, name) {
 
 /** Returns what makes Node load the sanitizer before the addon that needs it. */
 function sanitizerEnvironment() {
+  const children = join(places.root, "native/setup/sanitizer-children.cjs");
   const { stdout, error } = spawnSync("gcc", ["-print-file-name=libasan.so"], { encoding: "utf8" });
   // Without the file gcc prints the bare name.
   if (error || !stdout.startsWith("/")) fail("gcc has no libasan.so; install build-essential and set up again");
-  return { REBOX_BUILD: "asan", LD_PRELOAD: realpathSync(stdout.trim()), ASAN_OPTIONS: ASAN_OPTIONS.join(":") };
+  return {
+    REBOX_BUILD: "asan",
+    LD_PRELOAD: realpathSync(stdout.trim()),
+    ASAN_OPTIONS: ASAN_OPTIONS.join(":"),
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --require ${JSON.stringify(children)}`.trim(),
+  };
 }
 
 function fail(message) {
