@@ -22,7 +22,9 @@ export function typescriptStep() {
       // Taken before the compiler reads: a file edited meanwhile must count as not compiled.
       const compiled = inputs();
       removeOrphans(output);
-      await task.run(join(places.root, "node_modules/.bin/tsc"), ["-b", "--pretty", "false"]);
+      // The native compiler takes a sixth of the time of the one in JavaScript, whose programming interface `rebox check` needs.
+      const compiler = join(places.root, "node_modules/typescript-native/bin/tsc");
+      await task.run(process.execPath, [compiler, "-b", "--pretty", "false"]);
       compiled.save("typescript");
       return "compiled";
     },
