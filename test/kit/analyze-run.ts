@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AnalysisRecord, readRecord } from "../../src/lab/analysis/analysis-record";
 import { findMarked, MARK } from "../../src/lab/analysis/marked-processes";
 import { getProcessMark } from "../../src/lab/analysis/analysis-places";
+import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
 import { runRebox } from "./guest-run";
 import { defaultKit } from "./guest-kits";
-import type { TestLab } from "./lab-run";
+import { type TestLab, untilTrue } from "./lab-run";
 
 const REBOX = resolve(__dirname, "../../src/cli/main.js");
 const LIMIT_MS = 240_000;
@@ -32,6 +33,23 @@ export function yamlOf(machines: Readonly<Record<string, readonly string[]>>): s
     ...settings.map((each) => `    ${each}`),
   ]);
   return `machines:\n${lines.join("\n")}\n`;
+}
+
+/** Has a machine boot to its prompt, and makes the snapshot there that its setting `snapshot_path` names. */
+export async function makeSnapshot(lab: TestLab, machine: string, snapshot: string): Promise<void> {
+  const signal = new AbortController().signal;
+  // A lab leaves machines out whose snapshot is not there, or is none: this is how a migration stream begins.
+  writeFileSync(lab.path(snapshot), "QEVM");
+  const { manager } = await lab.open();
+  const begun = await manager.request("norestoreStart", machine);
+  if (!begun.success) throw new Error(begun.reason);
+  await lab.until(`state/${machine}/console.log`, /\/ # /);
+  const client = await QmpClient.connect(lab.path(`state/${machine}/qmp.sock`), 30_000, signal);
+  const ask = (command: string, args = {}) => client.execute(command, args, 30_000, signal);
+  await ask("migrate", { uri: `exec:cat > ${lab.path(snapshot)}` });
+  await untilTrue(async () => ((await ask("query-migrate")) as { status: string }).status === "completed");
+  client.close();
+  await manager.request("stop", machine);
 }
 
 /** Runs `rebox analyze` in a lab to its end. */

@@ -27,6 +27,8 @@ export interface BrowserPage {
   readonly requests: readonly string[];
   /** Evaluates an expression in the page; its value must be one that JSON has. */
   evaluate<Value>(expression: string): Promise<Value>;
+  /** Takes a PNG of a part of the page from its upper left corner, in pixels of the page; without a size of its body. */
+  takePicture(width?: number, height?: number): Promise<Buffer>;
 }
 
 /** Opens a file in Debian's Chromium without a screen, by the DevTools protocol over a pipe. */
@@ -75,13 +77,26 @@ async function openPage(protocol: Protocol, file: string): Promise<BrowserPage> 
   for (const domain of ["Page", "Network", "Runtime", "Log"]) await ask(`${domain}.enable`);
   await ask("Page.navigate", { url: pathToFileURL(file).href });
   await loaded;
+  const evaluate = async <Value>(expression: string) => {
+    const { result, exceptionDetails } = await ask("Runtime.evaluate", { expression, returnByValue: true });
+    if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails));
+    return (result as { value: Value }).value;
+  };
   return {
     complaints,
     requests,
-    evaluate: async <Value>(expression: string) => {
-      const { result, exceptionDetails } = await ask("Runtime.evaluate", { expression, returnByValue: true });
-      if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails));
-      return (result as { value: Value }).value;
+    evaluate,
+    takePicture: async (width, height) => {
+      const setWidth = (pixels: number) =>
+        ask("Emulation.setDeviceMetricsOverride", { width: pixels, height: 1, deviceScaleFactor: 1, mobile: false });
+      await setWidth(width ?? 1);
+      const [right, bottom] = await evaluate<[number, number]>(
+        "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]",
+      );
+      await setWidth(width ?? right);
+      const clip = { x: 0, y: 0, width: width ?? right, height: height ?? bottom, scale: 1 };
+      const { data } = await ask("Page.captureScreenshot", { clip, captureBeyondViewport: true });
+      return Buffer.from(data as string, "base64");
     },
   };
 }

@@ -65,10 +65,15 @@ export class TmuxTerminal {
     return (await this.#tmux("capture-pane", "-p")).split("\n").slice(0, -1);
   }
 
+  /** Reads the rows of the screen with their styles, as control characters. */
+  async styled(): Promise<string> {
+    return (await this.#tmux("capture-pane", "-p", "-e")).replace(/\n$/, "");
+  }
+
   /** Reads of each row what is shown reversed. */
   async reversed(): Promise<string[]> {
     let isReversed = false;
-    const text = (await this.#tmux("capture-pane", "-p", "-e")).replace(SGR_OR_TEXT, (part, codes?: string) => {
+    const text = (await this.styled()).replace(SGR_OR_TEXT, (part, codes?: string) => {
       if (codes === undefined) return isReversed ? part : "";
       for (const code of codes.split(";")) isReversed = code === "7" || (isReversed && !["", "0", "27"].includes(code));
       return "";

@@ -6,20 +6,20 @@ import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import type { AnalysisReport } from "../../src/lab/analysis/report/report";
 import type { ProcessNode } from "../../src/lab/analysis/report/process-tree";
-import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
 import { defaultKit } from "../kit/guest-kits";
 import { runRebox } from "../kit/guest-run";
 import {
   analyze,
   consoleMachine,
   findLeft,
+  makeSnapshot,
   recordOf,
   SAMPLE,
   startAnalyze,
   untilPhase,
   yamlOf,
 } from "../kit/analyze-run";
-import { NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab-run";
+import { NEEDS_QEMU, type TestLab, withTestLab } from "../kit/lab-run";
 
 const BUILT_QEMU_IMG = join(resolve(__dirname, "../../../.."), "build/qemu/qemu-img");
 const NETWORK = "args: -netdev user,id=n -device virtio-net-pci,netdev=n";
@@ -151,8 +151,7 @@ describe("a target", () => {
   test("is executed in a guest that goes on from a snapshot", { skip: NEEDS_QEMU }, async () => {
     const machine = consoleMachine(["snapshot_path: memory.snapshot"]);
     await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: machine }) }, async (lab) => {
-      writeFileSync(lab.path("memory.snapshot"), Buffer.from("5145564d", "hex"));
-      await makeSnapshot(lab);
+      await makeSnapshot(lab, "g", "memory.snapshot");
       const target = lab.write("target.sh", "#!/bin/sh\ncut -d. -f1 /proc/uptime > /dev/console\n");
       const { status, stdout } = await analyze(lab, "--machine", "g", "--target", target);
       assert.equal(status, 0, stdout);
@@ -162,21 +161,6 @@ describe("a target", () => {
     });
   });
 });
-
-/** Has the lab's machine g boot to its prompt, and makes its snapshot there. */
-async function makeSnapshot(lab: TestLab): Promise<void> {
-  const signal = new AbortController().signal;
-  const { manager } = await lab.open();
-  const begun = await manager.request("norestoreStart", "g");
-  assert.equal(begun.success, true, begun.reason);
-  await lab.until("state/g/console.log", /\/ # /);
-  const client = await QmpClient.connect(lab.path("state/g/qmp.sock"), 30_000, signal);
-  const ask = (command: string, args = {}) => client.execute(command, args, 30_000, signal);
-  await ask("migrate", { uri: `exec:cat > ${lab.path("memory.snapshot")}` });
-  await untilTrue(async () => ((await ask("query-migrate")) as { status: string }).status === "completed");
-  client.close();
-  await manager.request("stop", "g");
-}
 
 describe("a command", () => {
   test("arrives as it is, whatever is in it, in a machine of an ordinary QEMU", { skip: NEEDS_QEMU }, async () => {

@@ -105,8 +105,11 @@ test("every command of rebox and npm that a document mentions exists, with its o
   assert.ok(count > 50, `${count} commands`);
 });
 
-test("docs/reference/command-line.md describes every command and every option of rebox", () => {
+test("docs/reference/command-line.md describes every command and every option of rebox, and its synopsis names each", () => {
   const page = read("docs/reference/command-line.md");
+  const synopsis = [...page.split("\n## ", 1)[0]!.matchAll(/^ {4}rebox ([a-z]+)/gm)].map(([, name]) => name!);
+  const names = program.commands.map((command) => command.name()).filter((name) => name !== "help");
+  assert.deepEqual([...new Set(synopsis)].sort(), names.sort());
   for (const command of program.commands) {
     assert.ok(page.includes(`\n## rebox ${command.name()}\n`), `rebox ${command.name()}`);
     for (const { long } of command.options.filter((option) => !option.hidden)) {
