@@ -50,7 +50,7 @@ for (const document of DOCUMENTS.filter((name) => name.endsWith(".md") && !WITH_
   });
 }
 
-test("there is a page with a script for every type of callback", () => {
+test("every type of callback has a page with a script", () => {
   const types = readFileSync(join(PROJECT, "src/machine/callbacks/callback-types.ts"), "utf8").matchAll(
     /^ {2}(\w+_CB):/gm,
   );
@@ -62,7 +62,7 @@ test("there is a page with a script for every type of callback", () => {
   for (const name of scripts) assert.equal(findScripts(name).length, 1, name);
 });
 
-test("the README's script prints what the README says, but for addresses", async () => {
+test("the README's script prints what the README says, except for addresses", async () => {
   const readme = readFileSync(join(PROJECT, "README.md"), "utf8");
   const printed = [...readme.matchAll(/^ {4}\[entry\] (.*)$/gm)].map(([, line]) => line!);
   const run = await runGuest({ task: "poweroff", script: () => findScripts("README.md")[0]!.code });

@@ -64,7 +64,7 @@ test("a room sees only rooms below it", () => {
   }
 });
 
-test("what a system looks like in memory is read from bytes alone: systems/ sees no room but config", () => {
+test("systems/ reads an operating system out of bytes alone, and sees no room except config", () => {
   const { projectReferences = [] } = readProject(join(SRC, "systems/tsconfig.json"));
   assert.deepEqual(
     projectReferences.map(({ path }) => relative(SRC, path)),
@@ -81,7 +81,7 @@ test("the compiler refuses an upward import", () => {
   assert.deepEqual(findUpwardImports("config", "export const nothing = 0;"), []);
 });
 
-test("only native/addon sees Node's headers, only native/qemu sees QEMU's", () => {
+test("only native/addon includes Node's headers, and only native/qemu QEMU's", () => {
   const includes = (folder: string, pattern: RegExp) =>
     listFiles(join(PROJECT, folder))
       .filter((file) => /\.(c|cc|h)$/.test(file) && pattern.test(readFileSync(file, "utf8")))

@@ -89,7 +89,7 @@ test("docs/reference/pyrebox.md has every name of PyREBox, and no other", () => 
   }
 });
 
-test("each row names what rebox has, which exists, or says that there is none and why", () => {
+test("each row of the page names something that exists in rebox, or says why there is nothing", () => {
   for (const row of PAGE) {
     const { text, targets, isNone, hasLink, difference } = row;
     assert.ok(isNone ? difference !== "" : targets.length > 0 || hasLink, text);
@@ -100,7 +100,7 @@ test("each row names what rebox has, which exists, or says that there is none an
   for (const name of ["readPa()", "BP.EXECUTION", "get_var", "[VOL] profile", "dq"]) assert.ok(isOnPage(name), name);
 });
 
-test("what does not exist would be noticed", () => {
+test("a name on the page that does not exist would be noticed", () => {
   const inTable = (heading: string) => PAGE.find((row) => row.heading === heading)!;
   for (const name of ["readPb", "ALL_PROCESSES()", "BP.EXECUTE", "BreakpointOptions.sice", "Cpu.CR1"]) {
     assert.equal(exists(inTable("Python API"), name), false, name);
