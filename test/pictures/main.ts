@@ -10,7 +10,7 @@ import { makeTerminalPage } from "./terminal-page";
 const PROJECT = resolve(__dirname, "../../../..");
 const PICTURES = join(PROJECT, "docs/pictures");
 const COLUMNS = 126;
-const ROWS = 44;
+const ROWS = 46;
 /** A server behind 10.0.2.100 answers with the line that it gets; nothing else is connected. */
 const NETWORK =
   "args: -netdev user,id=n,restrict=on,guestfwd=tcp:10.0.2.100:80-cmd:cat -device virtio-net-pci,netdev=n";
@@ -25,7 +25,7 @@ rm /tmp/.cache/orders
 wait
 `;
 const REPORT_WIDTH_PX = 1100;
-const REPORT_HEIGHT_PX = 900;
+const REPORT_HEIGHT_PX = 840;
 
 /** Shows a guest in the terminal UI, stopped where a process opens a file, with what its shell answers. */
 async function takeTerminal(folder: string): Promise<void> {
@@ -38,7 +38,7 @@ async function takeTerminal(folder: string): Promise<void> {
     await terminal.until("the breakpoint", (screen) => /breakpoint \d+ at 0x/.test(screen));
     run.client.sendToConsole("cat /proc/version\r");
     await run.untilState("paused");
-    for (const line of ["strings rsi:13", "bt"]) {
+    for (const line of ["strings rsi:d", "bt"]) {
       await terminal.enter(line);
       await terminal.until(`the answer to ${line}`, (screen) => screen.includes(`rebox> ${line}`) && isQuiet(screen));
     }
