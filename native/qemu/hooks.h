@@ -1,5 +1,5 @@
 /*
- * What the patches in qemu-patches/ call. Nothing else of native/qemu is visible to QEMU's own files.
+ * The functions that the patches in qemu-patches/ call. Nothing else of native/qemu is visible to QEMU's own files.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,42 +16,42 @@ struct iovec;
 extern bool rebox_selecting;
 uint32_t rebox_find_selections(uint64_t pc);
 
-/* Returns the flags that a translation at pc is to be looked up with, besides the vCPU's (selection.c). */
+/* Returns the flags that a translation at pc is to be looked up with, besides the vCPU's (events/selection.c). */
 static inline uint32_t rebox_hook_lookup(uint64_t pc)
 {
     return __builtin_expect(rebox_selecting, 0) ? rebox_find_selections(pc) : 0;
 }
 
-/* Returns where the buffer for generated code is best placed, NULL for anywhere (code_buffer.c). */
+/* Returns where the buffer for generated code is best placed, NULL for anywhere (events/code_buffer.c). */
 void *rebox_hook_code_buffer(size_t size);
 
-/* Puts the vCPUs on the thread that called rebox_engine_start() (vcpu.c). */
+/* Puts the vCPUs on the thread that called rebox_engine_start() (vcpu/vcpu.c). */
 void rebox_hook_accel_ops(AccelOpsClass *ops);
 
-/* Returns false, with an error for the user when errp is not NULL: the vCPUs share one thread (vcpu.c). */
+/* Returns false, with an error for the user when errp is not NULL: the vCPUs share one thread (vcpu/vcpu.c). */
 bool rebox_hook_mttcg(Error **errp);
 
-/* Reports that env->cr[3] was written (address_space.c). */
+/* Reports that env->cr[3] was written (guest/address_space.c). */
 void rebox_hook_cr3(struct CPUArchState *env);
 
-/* Reports that an interrupt, an exception or (is_int) a software interrupt is about to be delivered (progress.c). */
+/* Reports that an interrupt, an exception or (is_int) a software interrupt is about to be delivered (events/ends.c). */
 void rebox_hook_interrupt(struct CPUArchState *env, int is_int, int is_hw);
 
-/* Reports that addr was entered into one of the TLBs of cpu (devices.c). */
+/* Reports that addr was entered into one of the TLBs of cpu (events/devices.c). */
 void rebox_hook_tlb_fill(CPUState *cpu, uint64_t addr, int mmu_idx);
 
-/* Reports a code that the PS/2 keyboard sends (devices.c). */
+/* Reports a code that the PS/2 keyboard sends (events/devices.c). */
 void rebox_hook_keystroke(int keycode);
 
 /*
- * Reports a frame on its way from sender to receiver; one of them may be a network card (devices.c). flags are
+ * Reports a frame on its way from sender to receiver; one of them may be a network card (events/devices.c). flags are
  * QEMU_NET_PACKET_FLAG_*.
  */
 void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned flags, const uint8_t *bytes,
                       size_t size);
 void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count);
 
-/* The monitor's commands, and what completes their arguments: the entries of hmp_commands.h (monitor_people.c). */
+/* The monitor's commands, and what completes their arguments: the entries of monitor/hmp_commands.h (monitor/people.c). */
 void hmp_import_module(Monitor *monitor, const QDict *arguments);
 void hmp_unload_module(Monitor *monitor, const QDict *arguments);
 void hmp_reload_module(Monitor *monitor, const QDict *arguments);

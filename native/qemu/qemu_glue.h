@@ -20,14 +20,14 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 4
+#define REBOX_GLUE_VERSION 5
 
 REBOX_API int rebox_glue_version(void);
 
 /* QEMU's own version, for example "10.0.13". */
 REBOX_API const char *rebox_qemu_version(void);
 
-/* ---- engine: start, execution, end (engine.c, vcpu.c, faults.c) ---- */
+/* ---- engine: start, execution, end (vcpu/) ---- */
 
 typedef struct rebox_engine_events {
     void *opaque;
@@ -38,16 +38,16 @@ typedef struct rebox_engine_events {
     /* QEMU's main-loop thread. Says that the machine was reset; firmware may do so once more by itself. */
     void (*reset)(void *opaque);
     /*
-     * QEMU's main-loop thread, once, after which no function but the memory reads is useful. crashed tells an engine
-     * fault, described by message, from an orderly end, whose cause is a QEMU ShutdownCause.
+     * QEMU's main-loop thread, once, after which no function but the memory reads is useful. With crashed the end is
+     * an engine fault, described by message, otherwise an orderly end, whose cause is a QEMU ShutdownCause.
      */
     void (*ended)(void *opaque, bool crashed, const char *cause, const char *message);
 } rebox_engine_events;
 
 typedef enum rebox_start_result {
     REBOX_START_OK,
-    REBOX_START_EXITED,   /* QEMU wanted to end its process: see exit_status and message */
-    REBOX_START_TWICE,    /* one engine for each process */
+    REBOX_START_EXITED, /* QEMU wanted to end its process: see exit_status and message */
+    REBOX_START_TWICE,  /* one engine for each process */
 } rebox_start_result;
 
 /*
@@ -59,9 +59,9 @@ REBOX_API rebox_start_result rebox_engine_start(int argc, char **argv, const reb
                                                 int *exit_status, char *message, size_t message_size);
 
 typedef enum rebox_slice_result {
-    REBOX_SLICE_IDLE,         /* nothing to execute: wait for events->wake */
-    REBOX_SLICE_INTERRUPTED,  /* rebox_engine_interrupt() asked for the thread; there is more to execute */
-    REBOX_SLICE_ENDED,        /* the engine has ended */
+    REBOX_SLICE_IDLE,        /* nothing to execute: wait for events->wake */
+    REBOX_SLICE_INTERRUPTED, /* rebox_engine_interrupt() asked for the thread; there is more to execute */
+    REBOX_SLICE_ENDED,       /* the engine has ended */
 } rebox_slice_result;
 
 /* Executes the guest until rebox_engine_interrupt() is called or all vCPUs are idle for idle_wait_ms. */
@@ -71,9 +71,9 @@ REBOX_API rebox_slice_result rebox_engine_slice(int idle_wait_ms);
 REBOX_API void rebox_engine_interrupt(void);
 
 /*
- * Holds all vCPUs until as many calls of rebox_release(). From a listener: the guest stands still where the event is,
- * behind the instruction of an access, or, for other events within an instruction, at the next block. Everything but the
- * vCPUs goes on.
+ * Holds all vCPUs until as many calls of rebox_release(). From a listener: the guest is paused at the event, behind the
+ * instruction of an access, or, for other events within an instruction, at the next block. Everything except the vCPUs
+ * continues.
  */
 REBOX_API void rebox_hold(void);
 REBOX_API void rebox_release(void);
@@ -93,7 +93,7 @@ REBOX_API bool rebox_engine_end_now(int timeout_ms);
 /* Removes this file when the engine faults, because no orderly clean-up follows. path is copied; at most 8. */
 REBOX_API void rebox_engine_remove_on_fault(const char *path);
 
-/* ---- QMP (qmp.c) ---- */
+/* ---- QMP (vcpu/qmp.c) ---- */
 
 /* QEMU's main-loop thread. response is QMP's JSON. */
 typedef void (*rebox_qmp_done)(void *opaque, const char *response);
@@ -101,7 +101,7 @@ typedef void (*rebox_qmp_done)(void *opaque, const char *response);
 /* Any thread. Executes one QMP command, given as its JSON request, on QEMU's main loop. */
 REBOX_API void rebox_qmp(const char *request, rebox_qmp_done done, void *opaque);
 
-/* ---- the monitor's commands of rebox (monitor_requests.c) ---- */
+/* ---- the monitor's commands of rebox (monitor/requests.c) ---- */
 
 typedef struct rebox_command_server {
     void *opaque;
@@ -125,20 +125,20 @@ REBOX_API void rebox_command_answer(uint64_t id, bool failed, const char *text);
 /* Any thread. What a monitor completes arguments with: module handles and names of commands, a line each. */
 REBOX_API void rebox_command_words(const char *handles, const char *names);
 
-/* ---- vCPUs and registers (registers.c) ---- */
+/* ---- vCPUs and registers (vcpu/registers.c) ---- */
 
 REBOX_API int rebox_cpu_count(void);
 
 typedef enum rebox_register_kind {
-    REBOX_REGISTER_PLAIN,      /* lies at offset, may be read there; written by rebox_register_write() */
-    REBOX_REGISTER_COMPUTED,   /* QEMU keeps it in parts: rebox_register_read() only */
+    REBOX_REGISTER_PLAIN,    /* lies at offset, may be read there; written by rebox_register_write() */
+    REBOX_REGISTER_COMPUTED, /* QEMU keeps it in parts: rebox_register_read() only */
 } rebox_register_kind;
 
 typedef struct rebox_register {
-    const char *name;     /* the 64-bit name: "RAX", "RIP", "CR3", "FS_BASE" */
-    uint32_t offset;      /* in the state of rebox_cpu_state() */
-    uint8_t size;         /* in bytes: 1, 2, 4 or 8; XMM registers 16 */
-    uint8_t kind;         /* rebox_register_kind */
+    const char *name; /* the 64-bit name: "RAX", "RIP", "CR3", "FS_BASE" */
+    uint32_t offset;  /* in the state of rebox_cpu_state() */
+    uint8_t size;     /* in bytes: 1, 2, 4 or 8; XMM registers 16 */
+    uint8_t kind;     /* rebox_register_kind */
     bool writable;
 } rebox_register;
 
@@ -148,27 +148,36 @@ REBOX_API const rebox_register *rebox_registers(size_t *count);
 /* QEMU's own state of a vCPU, valid for the engine's life, or NULL when there is no such vCPU. */
 REBOX_API void *rebox_cpu_state(int cpu_index, size_t *size);
 
-/* Tells whether the vCPU executes at privilege level 0. */
+/* Returns whether the vCPU executes at privilege level 0. */
 REBOX_API bool rebox_is_kernel(int cpu_index);
 
 REBOX_API bool rebox_register_read(int cpu_index, size_t id, uint64_t *value);
 REBOX_API bool rebox_register_write(int cpu_index, size_t id, uint64_t value);
 
 typedef enum rebox_segment {
-    REBOX_ES, REBOX_CS, REBOX_SS, REBOX_DS, REBOX_FS, REBOX_GS, REBOX_LDT, REBOX_TR, REBOX_GDT, REBOX_IDT,
+    REBOX_ES,
+    REBOX_CS,
+    REBOX_SS,
+    REBOX_DS,
+    REBOX_FS,
+    REBOX_GS,
+    REBOX_LDT,
+    REBOX_TR,
+    REBOX_GDT,
+    REBOX_IDT,
     REBOX_SEGMENT_COUNT
 } rebox_segment;
 
 REBOX_API bool rebox_segment_write(int cpu_index, rebox_segment segment, uint32_t selector, uint64_t base,
                                    uint32_t limit, uint32_t flags);
 
-/* ---- memory (memory.c, paging.c) ---- */
+/* ---- memory (guest/memory.c, guest/paging.c) ---- */
 
 typedef enum rebox_memory_result {
     REBOX_MEMORY_OK,
-    REBOX_MEMORY_UNMAPPED,     /* the page tables map nothing at *fault */
-    REBOX_MEMORY_NOT_RAM,      /* nothing, or a device, answers at the physical address *fault */
-    REBOX_MEMORY_READ_ONLY,    /* the physical address *fault is ROM */
+    REBOX_MEMORY_UNMAPPED,  /* the page tables map nothing at *fault */
+    REBOX_MEMORY_NOT_RAM,   /* nothing, or a device, answers at the physical address *fault */
+    REBOX_MEMORY_READ_ONLY, /* the physical address *fault is ROM */
 } rebox_memory_result;
 
 /* All or nothing is not promised: on failure the bytes before *fault have been copied. */
@@ -182,15 +191,14 @@ REBOX_API rebox_memory_result rebox_write_virtual(int cpu_index, uint64_t pgd, u
                                                   size_t size, uint64_t *fault);
 
 /* Walks the page tables without side effects; page_size receives the size of the page. Returns false if unmapped. */
-REBOX_API bool rebox_translate(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *physical,
-                               uint64_t *page_size);
+REBOX_API bool rebox_translate(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *physical, uint64_t *page_size);
 
 typedef struct rebox_ram_region {
-    uint64_t address;     /* guest-physical */
-    uint64_t size;        /* in bytes */
+    uint64_t address; /* guest-physical */
+    uint64_t size;    /* in bytes */
     void *host;
     bool read_only;
-    bool is_main;         /* the machine's own memory, not that of a device or of firmware */
+    bool is_main; /* the machine's own memory, not that of a device or of firmware */
 } rebox_ram_region;
 
 /* Lists the RAM and ROM that the CPU sees now, by address. Returns how many there are; fills at most max. */
@@ -200,7 +208,7 @@ REBOX_API size_t rebox_ram_regions(rebox_ram_region *regions, size_t max);
 REBOX_API uint32_t rebox_port_read(uint16_t port, int size);
 REBOX_API void rebox_port_write(uint16_t port, int size, uint32_t value);
 
-/* ---- address spaces (address_space.c) ---- */
+/* ---- address spaces (guest/address_space.c) ---- */
 
 #define REBOX_ALL_PROCESSES UINT64_MAX
 
@@ -215,9 +223,9 @@ REBOX_API void rebox_monitor(uint64_t pgd);
 REBOX_API bool rebox_unmonitor(uint64_t pgd, bool force);
 REBOX_API bool rebox_is_monitored(uint64_t pgd);
 
-/* ---- events (instrument.c, progress.c, devices.c) ---- */
+/* ---- events (events/) ---- */
 
-/* The order is that of EventKind in src/engine/native.ts. */
+/* The order is that of EventKind in src/machine/engine/event-table.ts. */
 typedef enum rebox_event {
     REBOX_BLOCK_BEGIN,
     REBOX_BLOCK_END,
@@ -237,34 +245,35 @@ typedef enum rebox_event {
 /* One translated block, unique by its numbers; user belongs to the listener. */
 typedef struct rebox_block {
     uint64_t pc;
-    uint32_t size;        /* in bytes */
-    uint16_t icount;      /* instructions */
-    uint16_t last;        /* where the last instruction begins, in bytes from pc */
+    uint32_t size;   /* in bytes */
+    uint16_t icount; /* instructions */
+    uint16_t last;   /* where the last instruction begins, in bytes from pc */
     void *user;
 } rebox_block;
 
 /* One access to memory. */
 typedef struct rebox_access {
     uint64_t vaddr;
-    uint64_t paddr;       /* guest-physical */
-    uint32_t size;        /* in bytes */
+    uint64_t paddr; /* guest-physical */
+    uint32_t size;  /* in bytes */
     bool is_mmio;
-    uint64_t data[2];     /* what was read or written, low half first, cleared above size */
+    uint64_t data[2]; /* what was read or written, low half first, cleared above size */
 } rebox_access;
 
 /* One Ethernet frame. What a card's memory says is that of ne2k_pci, and 0 for every other card. */
 typedef struct rebox_frame {
     const uint8_t *bytes;
     size_t size;
-    uint64_t address;     /* sent: where the frame lies in the card's memory */
-    uint64_t current;     /* received: where it will be written, and the ring it lies in */
+    uint64_t address; /* sent: where the frame lies in the card's memory */
+    uint64_t current; /* received: where it will be written, and the ring it lies in */
     uint64_t start;
     uint64_t stop;
 } rebox_frame;
 
 /*
- * Who is told. All but the last three are called on the vCPU thread, while the guest stands still; those come from
- * whatever thread of QEMU handles the device, and what they are given is theirs only during the call.
+ * The receiver of all events. All functions except the last three are called on the vCPU thread, while the guest is
+ * paused; those three are called on the thread of QEMU that handles the device, and their data is valid only during
+ * the call.
  */
 typedef struct rebox_listener {
     void *opaque;
@@ -296,21 +305,21 @@ REBOX_API void rebox_watch(rebox_event event, bool on);
 
 /*
  * Reports an event of executed code that is watched of all processes, not only of monitored ones. The listener then
- * looks into rebox_told.
+ * looks into rebox_reported.
  */
 REBOX_API void rebox_watch_everywhere(rebox_event event, bool on);
 
-/* About the event of executed code that a listener is being told, until it causes another one. */
+/* About the event of executed code that is being reported, until its listener causes another one. */
 typedef struct rebox_event_facts {
-    bool monitored;       /* it is one of a monitored process */
+    bool monitored; /* it is one of a monitored process */
     /*
-     * Of blocks and instructions that begin, unless 0: who listened by then (rebox_subscription()) has been told
-     * already, and it was left to be executed anew.
+     * Of blocks and instructions that begin, unless 0: the event is reported only to those who have subscribed after
+     * this number (rebox_subscription()). The others saw it before the code was left to be executed anew.
      */
-    uint64_t newer_than;
-    uint8_t insn_size;    /* of listener->opcode: the size of the instruction, in bytes */
+    uint64_t subscribed_after;
+    uint8_t insn_size; /* of listener->opcode: the size of the instruction, in bytes */
 } rebox_event_facts;
-REBOX_API extern rebox_event_facts rebox_told;
+REBOX_API extern rebox_event_facts rebox_reported;
 
 /* The number of the last rebox_watch(on), rebox_hook() or rebox_watch_opcodes(): they are counted from 1. */
 REBOX_API uint64_t rebox_subscription(void);
@@ -339,12 +348,12 @@ typedef struct rebox_code_range {
 /*
  * Says that nobody wants an event of code outside these ranges (NULL: of none), or executed in another mode. Applies
  * to blocks and instructions that begin, and to memory accesses by the program counter; other events are not selected.
- * What is left out is not in the generated code but for a counter. In the pages of a range events may still come that
+ * Of the rest, only a counter is in the generated code. In the pages of a range events may still come that
  * lie beside it.
  */
 REBOX_API void rebox_select_code(rebox_event event, const rebox_code_range *ranges, size_t count, rebox_mode mode);
-/* How many events of monitored processes were left out since the machine began. */
-REBOX_API uint64_t rebox_left_out(rebox_event event);
+/* Counts the events of monitored processes that were skipped because of rebox_select_code(), since the machine began. */
+REBOX_API uint64_t rebox_skipped(rebox_event event);
 
 /* Whether accesses carry their physical address and is_mmio: a look-up in the TLB for each. Off at first. */
 REBOX_API void rebox_want_physical(bool on);
@@ -355,13 +364,14 @@ REBOX_API uint64_t rebox_block_count(void);
 
 /* ---- for triggers (trigger_api.c): the vCPU thread only, as everything above ---- */
 
-/* A guest address or register, whatever the guest's mode. */
+/* A guest address or register, in every mode of the guest. */
 typedef uint64_t pyrebox_target_ulong;
 /* A vCPU, valid for the engine's life. */
 typedef void *qemu_cpu_opaque_t;
 /* A translated block, valid during the call that it was given to. */
 typedef void *qemu_tb_opaque_t;
 
+/* clang-format off */
 typedef enum register_num_t {
     RN_EAX, RN_ECX, RN_EDX, RN_EBX, RN_ESP, RN_EBP, RN_ESI, RN_EDI,
     RN_R8, RN_R9, RN_R10, RN_R11, RN_R12, RN_R13, RN_R14, RN_R15,
@@ -374,6 +384,7 @@ typedef enum register_num_t {
     RN_RAX = RN_EAX, RN_RCX = RN_ECX, RN_RDX = RN_EDX, RN_RBX = RN_EBX, RN_RSP = RN_ESP, RN_RBP = RN_EBP,
     RN_RSI = RN_ESI, RN_RDI = RN_EDI, RN_RIP = RN_EIP, RN_PC = RN_EIP, RN_RFLAGS = RN_EFLAGS,
 } register_num_t;
+/* clang-format on */
 
 /* Functions that return int return 0, or -1 where there is no such vCPU, register, port size or memory. */
 REBOX_API int read_register_convert(qemu_cpu_opaque_t cpu, register_num_t reg, pyrebox_target_ulong *value);

@@ -1,17 +1,18 @@
 /*
- * What triggers are offered beside rebox_*: the same machine, under the names that triggers have used before.
+ * The functions that triggers have beside rebox_*: the same machine, under the names that triggers have used before.
  *
  * A vCPU is known to a trigger by its CPUX86State, a block by its rebox_block.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "rebox/machine.h"
+#include "rebox/guest/guest.h"
 #include "hw/boards.h"
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
 #include "qobject/qobject.h"
 #include "qemu/error-report.h"
 
+/* clang-format off */
 static const char *const names[RN_LAST] = {
     [RN_EAX] = "RAX", [RN_ECX] = "RCX", [RN_EDX] = "RDX", [RN_EBX] = "RBX",
     [RN_ESP] = "RSP", [RN_EBP] = "RBP", [RN_ESI] = "RSI", [RN_EDI] = "RDI",
@@ -25,6 +26,7 @@ static const char *const names[RN_LAST] = {
     [RN_ES_BASE] = "ES_BASE", [RN_CS_BASE] = "CS_BASE", [RN_SS_BASE] = "SS_BASE", [RN_DS_BASE] = "DS_BASE",
     [RN_FS_BASE] = "FS_BASE", [RN_GS_BASE] = "GS_BASE",
 };
+/* clang-format on */
 
 /* Returns an id that no register has when reg is out of range. */
 static size_t find_register(register_num_t reg)

@@ -50,7 +50,7 @@ export class QemuTree {
 
   /**
    * Makes <source>/rebox the same as native/qemu, and leaves equal files alone so that ninja does too. QEMU's schema can
-   * include files of its own folder only, so what is in native/qemu/qapi goes there too.
+   * include files of its own folder only, so the schemas of native/qemu/monitor/qapi go there too.
    */
   addNativeQemu({ sanitize }) {
     const target = join(this.source, "rebox");
@@ -60,9 +60,9 @@ export class QemuTree {
     // native/qemu/meson.build asks whether this file exists.
     if (sanitize) wanted.set("sanitize", Buffer.alloc(0));
     for (const path of filesBelow(target)) if (!wanted.has(relative(target, path))) rmSync(path);
-    const schemas = [...wanted.keys()].filter((name) => dirname(name) === "qapi");
+    const schemas = [...wanted.keys()].filter((name) => dirname(name) === "monitor/qapi");
     const files = [...wanted].map(([name, content]) => [join(target, name), content]);
-    for (const name of schemas) files.push([join(this.source, name), wanted.get(name)]);
+    for (const name of schemas) files.push([join(this.source, "qapi", basename(name)), wanted.get(name)]);
     for (const [path, content] of files) {
       if (existsSync(path) && readFileSync(path).equals(content)) continue;
       mkdirSync(dirname(path), { recursive: true });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { test } from "node:test";
 import ts from "typescript";
 
@@ -88,4 +88,63 @@ test("only native/addon includes Node's headers, and only native/qemu QEMU's", (
       .map((file) => relative(PROJECT, file));
   assert.deepEqual(includes("native/qemu", /#include [<"](node_api|napi|uv|v8)/), []);
   assert.deepEqual(includes("native/addon", /#include "(qemu|exec|hw|target|cpu|rebox|tcg|system)[./]/), []);
+});
+
+/** The floors of native/qemu from the lowest up; its files beside them are the contracts, which all may include. */
+const FLOORS = ["vcpu", "guest", "events", "monitor"];
+
+function listIncludes(file: string): string[] {
+  return [...readFileSync(file, "utf8").matchAll(/^#include "(.*)"/gm)].map(([, path]) => path!);
+}
+
+test("the floors of native/qemu include downward only", () => {
+  const folder = join(PROJECT, "native/qemu");
+  const floors = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  assert.deepEqual(floors.map(({ name }) => name).sort(), [...FLOORS].sort());
+  const upward = FLOORS.flatMap((floor, at) =>
+    listFiles(join(folder, floor)).flatMap((file) =>
+      listIncludes(file)
+        .map((path) => /^rebox\/(\w+)\//.exec(path)?.[1])
+        .filter((seen) => seen !== undefined && !FLOORS.slice(0, at + 1).includes(seen))
+        .map((seen) => `${relative(PROJECT, file)} includes a header of ${seen}/`),
+    ),
+  );
+  assert.deepEqual(upward, []);
+  // The contracts are for other programs too, so they include nothing of a floor.
+  for (const contract of ["qemu_glue.h", "hooks.h"]) {
+    assert.deepEqual(
+      listIncludes(join(folder, contract)).filter((path) => path.startsWith("rebox/")),
+      [],
+      contract,
+    );
+  }
+});
+
+/** The files of native/addon by subject: each pair of header and source, with what it includes of the others. */
+function readAddon(): Map<string, Set<string>> {
+  const subjects = new Map<string, Set<string>>();
+  for (const file of listFiles(join(PROJECT, "native/addon")).filter((path) => /\.(cc|h)$/.test(path))) {
+    const subject = basename(file).replace(/\.\w+$/, "");
+    const seen = subjects.get(subject) ?? new Set();
+    listIncludes(file).forEach((path) => seen.add(path.replace(/\.h$/, "")));
+    subjects.set(subject, seen);
+  }
+  return subjects;
+}
+
+test("a trigger knows nothing of who asks it: triggers and their variables include no dispatch and no subscriptions", () => {
+  const addon = readAddon();
+  const seen = new Set<string>();
+  const follow = (subject: string): void => {
+    for (const other of addon.get(subject) ?? []) {
+      if (seen.has(other)) continue;
+      seen.add(other);
+      follow(other);
+    }
+  };
+  follow("triggers");
+  assert.deepEqual(
+    ["dispatch", "subscriptions", "code_events"].filter((name) => seen.has(name)),
+    [],
+  );
 });

@@ -60,7 +60,7 @@ function isSetting(text: string): boolean {
 /** What the names on the right are, by the table that they are in: whether there is one. */
 const EXISTS: Readonly<Record<string, (target: string) => boolean>> = {
   Scripts: (target) => new RegExp(`\\b${target}`).test(read("scripts/script_example.ts")),
-  "Monitor commands": (target) => read("native/qemu/hmp_commands.h").includes(`"${target}"`),
+  "Monitor commands": (target) => read("native/qemu/monitor/hmp_commands.h").includes(`"${target}"`),
   "Shell commands": (target) => listCommandNames().includes(target),
   "Values in the shell": isValue,
   "Command line and configuration": (target) => (target.startsWith("[") ? isSetting(target) : options.includes(target)),

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 
@@ -20,6 +22,25 @@ test("every patch says what it does, why, how and at what cost", () => {
       assert.match(header, new RegExp(`^${field}: \\S`, "m"), `${name}: ${field}`);
     }
     assert.match(header, /^Plain: (yes|no)$/m, `${name}: Plain`);
+  }
+});
+
+test("git takes every patch as a mail, with an author, a date and the subject", () => {
+  for (const name of files) {
+    const path = join(PATCHES, name);
+    const folder = mkdtempSync(join(tmpdir(), "rebox-mail-"));
+    try {
+      const input = readFileSync(path);
+      const info = execFileSync("git", ["mailinfo", "message", "patch"], { cwd: folder, input, encoding: "utf8" });
+      assert.match(info, /^Author: rebox maintainers$/m, name);
+      assert.match(info, /^Subject: [\w/-]+: \S/m, name);
+      const [, date = ""] = /^Date: (.*)$/m.exec(info) ?? [];
+      assert.ok(!Number.isNaN(Date.parse(date)), `${name}: the date ${date}`);
+      assert.match(readFileSync(join(folder, "message"), "utf8"), /^Why: /m, name);
+      assert.match(readFileSync(join(folder, "patch"), "utf8"), /^--- a\//m, name);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   }
 });
 

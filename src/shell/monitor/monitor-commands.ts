@@ -14,7 +14,7 @@ import { formatCommands, formatModules } from "./module-list";
 export interface MonitorAnswer {
   /** For a person. */
   readonly text: string;
-  /** For a program: what the command returns by the schema in native/qemu/qapi/rebox.json. */
+  /** For a program: what the command returns by the schema in native/qemu/monitor/qapi/rebox.json. */
   readonly value: unknown;
 }
 
