@@ -19,8 +19,10 @@ AddonState* const addon_state = new AddonState;
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (rebox_glue_version() != REBOX_GLUE_VERSION) {
-    Napi::Error::New(env, "the addon and its QEMU library were built from different versions of rebox: "
-                          "run `npm run setup`").ThrowAsJavaScriptException();
+    Napi::Error::New(env,
+                     "the addon and its QEMU library were built from different versions of rebox: "
+                     "run `npm run setup`")
+        .ThrowAsJavaScriptException();
     return exports;
   }
   State().calls.Init(env);

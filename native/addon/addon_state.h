@@ -1,4 +1,4 @@
-// What the addon's files share. One engine for each process, so one state.
+// The state that the addon's files share. One engine for each process, so one state.
 #pragma once
 
 #include "guard.h"

@@ -54,7 +54,8 @@ Anchors ChooseAnchors(const Bytes& pattern) {
   return anchors;
 }
 
-// Returns the first place from which on the pattern stands, or -1. The memory may be written meanwhile: what is found stood there.
+// Returns the first place of the pattern, or -1. The memory may be written at the same time: a result was true at some
+// moment.
 int64_t Search(const Bytes& hay, const Bytes& pattern, size_t from) {
   if (pattern.size == 0 || hay.size < pattern.size || from > hay.size - pattern.size) return -1;
   const Anchors anchors = ChooseAnchors(pattern);

@@ -1,4 +1,4 @@
-// Finds bytes in bytes, at the speed of memory whatever either looks like.
+// Finds bytes in bytes, at the speed of memory for all contents of either.
 #pragma once
 
 #include <napi.h>

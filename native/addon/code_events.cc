@@ -33,10 +33,10 @@ inline EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
 }
 
 // The stream that is all that listens to kind, when it is. A vCPU that came later is not known to it, and an event may
-// have been told it already.
+// have been given to it already.
 inline Stream* DirectStream(int kind, int cpu_index) {
   Stream* stream = subscriptions.direct[kind];
-  return stream && stream->Knows(cpu_index) && !rebox_told.newer_than ? stream : nullptr;
+  return stream && stream->Knows(cpu_index) && !rebox_reported.subscribed_after ? stream : nullptr;
 }
 
 // A full stream that is all that listens to kind.
@@ -55,7 +55,7 @@ __attribute__((noinline)) void HandOverDirect(int kind, int cpu_index) {
 template <typename MakeParams>
 inline bool IsRejectedAlone(int kind, int cpu_index, MakeParams make_params) {
   Listener* only = subscriptions.triggered[kind];
-  if (!only || rebox_told.newer_than || !CanDeliver(cpu_index)) {
+  if (!only || rebox_reported.subscribed_after || !CanDeliver(cpu_index)) {
     return false;
   }
   bool is_measured = only->native_time.Turn();
@@ -75,14 +75,17 @@ inline bool IsRejectedAlone(int kind, int cpu_index, MakeParams make_params) {
   return false;
 }
 
-// Apart from its callers, which leave before they need so many registers.
+// Apart from its callers, which return before they need many registers.
 __attribute__((noinline)) void FireBlockBegin(int cpu_index, rebox_block* block) {
-  FireAll(REBOX_BLOCK_BEGIN, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
-    arguments[0] = script_objects.CpuNumber(cpu_index);
-    arguments[1] = script_objects.CpuObject(cpu_index);
-    arguments[2] = script_objects.BlockObject(block);
-    return 3;
-  }, [&] { return BlockBeginParams(cpu_index, block); });
+  FireAll(
+      REBOX_BLOCK_BEGIN, cpu_index, [&] { return FactsOfBlock(cpu_index, block); },
+      [&](napi_value* arguments) {
+        arguments[0] = script_objects.CpuNumber(cpu_index);
+        arguments[1] = script_objects.CpuObject(cpu_index);
+        arguments[2] = script_objects.BlockObject(block);
+        return 3;
+      },
+      [&] { return BlockBeginParams(cpu_index, block); });
 }
 
 // While all that listens is one callback with a trigger.
@@ -103,22 +106,28 @@ void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
 }
 
 void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
-  FireAll(REBOX_BLOCK_END, cpu_index, [&] { return FactsOfBlock(cpu_index, block); }, [&](napi_value* arguments) {
-    arguments[0] = script_objects.CpuNumber(cpu_index);
-    arguments[1] = script_objects.CpuObject(cpu_index);
-    arguments[2] = script_objects.BlockObject(block);
-    arguments[3] = script_objects.BigInt(cur_pc);
-    arguments[4] = script_objects.BigInt(next_pc);
-    return 5;
-  }, [&] { return BlockEndParams(cpu_index, block, cur_pc, next_pc); });
+  FireAll(
+      REBOX_BLOCK_END, cpu_index, [&] { return FactsOfBlock(cpu_index, block); },
+      [&](napi_value* arguments) {
+        arguments[0] = script_objects.CpuNumber(cpu_index);
+        arguments[1] = script_objects.CpuObject(cpu_index);
+        arguments[2] = script_objects.BlockObject(block);
+        arguments[3] = script_objects.BigInt(cur_pc);
+        arguments[4] = script_objects.BigInt(next_pc);
+        return 5;
+      },
+      [&] { return BlockEndParams(cpu_index, block, cur_pc, next_pc); });
 }
 
 void FireInsn(int kind, int cpu_index) {
-  FireAll(kind, cpu_index, [&] { return FactsOfCode(cpu_index); }, [&](napi_value* arguments) {
-    arguments[0] = script_objects.CpuNumber(cpu_index);
-    arguments[1] = script_objects.CpuObject(cpu_index);
-    return 2;
-  }, [&] { return InsnParams(cpu_index); });
+  FireAll(
+      kind, cpu_index, [&] { return FactsOfCode(cpu_index); },
+      [&](napi_value* arguments) {
+        arguments[0] = script_objects.CpuNumber(cpu_index);
+        arguments[1] = script_objects.CpuObject(cpu_index);
+        return 2;
+      },
+      [&] { return InsnParams(cpu_index); });
 }
 
 void OnInsnBegin(void*, int cpu_index) {
@@ -128,7 +137,8 @@ void OnInsnBegin(void*, int cpu_index) {
     }
     return;
   }
-  FireInsn(REBOX_INSN_BEGIN, cpu_index); }
+  FireInsn(REBOX_INSN_BEGIN, cpu_index);
+}
 
 void OnInsnEnd(void*, int cpu_index) { FireInsn(REBOX_INSN_END, cpu_index); }
 
@@ -140,17 +150,20 @@ void OnAccess(void*, int cpu_index, bool is_write, const rebox_access* access) {
     }
     return;
   }
-  FireAll(kind, cpu_index, [&] { return FactsOfAccess(cpu_index, access); }, [&](napi_value* arguments) {
-    arguments[0] = script_objects.CpuNumber(cpu_index);
-    arguments[1] = script_objects.BigInt(access->vaddr);
-    arguments[2] = script_objects.Number(access->size);
-    arguments[3] = script_objects.BigInt(access->paddr);
-    if (!is_write) {
-      return 4;
-    }
-    napi_create_bigint_words(script_objects.env, 0, access->size > 8 ? 2 : 1, access->data, &arguments[4]);
-    return 5;
-  }, [&] { return AccessParams(cpu_index, access); });
+  FireAll(
+      kind, cpu_index, [&] { return FactsOfAccess(cpu_index, access); },
+      [&](napi_value* arguments) {
+        arguments[0] = script_objects.CpuNumber(cpu_index);
+        arguments[1] = script_objects.BigInt(access->vaddr);
+        arguments[2] = script_objects.Number(access->size);
+        arguments[3] = script_objects.BigInt(access->paddr);
+        if (!is_write) {
+          return 4;
+        }
+        napi_create_bigint_words(script_objects.env, 0, access->size > 8 ? 2 : 1, access->data, &arguments[4]);
+        return 5;
+      },
+      [&] { return AccessParams(cpu_index, access); });
 }
 
 void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc) {
@@ -158,10 +171,10 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
     return;
   }
   bool is_for_all = IsForAll(REBOX_OPCODE_RANGE);
-  // A callback may cause other events, and what is told is then theirs.
-  uint8_t insn_size = rebox_told.insn_size;
+  // A callback may cause other events, and rebox_reported is then about those.
+  uint8_t insn_size = rebox_reported.insn_size;
   subscriptions.by_kind[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
-    if (opcode < listener.first_opcode || opcode > listener.last_opcode || IsTold(listener)) {
+    if (opcode < listener.first_opcode || opcode > listener.last_opcode || HasSeen(listener)) {
       return;
     }
     auto make_facts = [&] {
@@ -170,13 +183,13 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
       facts.data = opcode;
       return facts;
     };
-    if (!IsForScript(listener, is_for_all, make_facts,
-                     [&] { return OpcodeParams(cpu_index, opcode, pc, next_pc); })) {
+    if (!IsForScript(listener, is_for_all, make_facts, [&] { return OpcodeParams(cpu_index, opcode, pc, next_pc); })) {
       return;
     }
     State().calls.PrepareScope();
-    napi_value arguments[5] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index), script_objects.BigInt(pc),
-                               script_objects.BigInt(next_pc), script_objects.Number(insn_size)};
+    napi_value arguments[5] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index),
+                               script_objects.BigInt(pc), script_objects.BigInt(next_pc),
+                               script_objects.Number(insn_size)};
     Fire(listener, 5, arguments);
   });
 }
@@ -197,38 +210,47 @@ void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
       return;
     }
     State().calls.PrepareScope();
-    napi_value arguments[3] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index), block ? script_objects.BlockObject(block) : nullptr};
+    napi_value arguments[3] = {script_objects.CpuNumber(cpu_index), script_objects.CpuObject(cpu_index),
+                               block ? script_objects.BlockObject(block) : nullptr};
     Fire(listener, block ? 3 : 2, arguments);
   });
 }
 
 void OnTlbFill(void*, int cpu_index, uint64_t vaddr) {
-  FireAll(REBOX_TLB_EXEC, cpu_index, [&] {
-    EventFacts facts = FactsOfCode(cpu_index);
-    facts.address = vaddr;
-    facts.icount = 0;
-    return facts;
-  }, [&](napi_value* arguments) {
-    arguments[0] = script_objects.CpuObject(cpu_index);
-    arguments[1] = script_objects.BigInt(vaddr);
-    return 2;
-  }, [&] { return TlbParams(cpu_index, vaddr); });
+  FireAll(
+      REBOX_TLB_EXEC, cpu_index,
+      [&] {
+        EventFacts facts = FactsOfCode(cpu_index);
+        facts.address = vaddr;
+        facts.icount = 0;
+        return facts;
+      },
+      [&](napi_value* arguments) {
+        arguments[0] = script_objects.CpuObject(cpu_index);
+        arguments[1] = script_objects.BigInt(vaddr);
+        return 2;
+      },
+      [&] { return TlbParams(cpu_index, vaddr); });
 }
 
 void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
-  FireAll(REBOX_CONTEXT_CHANGE, cpu_index, [&] {
-    EventFacts facts = FactsOfCode(cpu_index);
-    // A stream has the address space that was left as data.
-    facts.pgd = new_pgd;
-    facts.data = old_pgd;
-    facts.icount = 0;
-    return facts;
-  }, [&](napi_value* arguments) {
-    arguments[0] = script_objects.BigInt(old_pgd);
-    arguments[1] = script_objects.BigInt(new_pgd);
-    arguments[2] = script_objects.CpuNumber(cpu_index);
-    return 3;
-  }, [&] { return ContextParams(old_pgd, new_pgd); });
+  FireAll(
+      REBOX_CONTEXT_CHANGE, cpu_index,
+      [&] {
+        EventFacts facts = FactsOfCode(cpu_index);
+        // A stream has the address space that was left as data.
+        facts.pgd = new_pgd;
+        facts.data = old_pgd;
+        facts.icount = 0;
+        return facts;
+      },
+      [&](napi_value* arguments) {
+        arguments[0] = script_objects.BigInt(old_pgd);
+        arguments[1] = script_objects.BigInt(new_pgd);
+        arguments[2] = script_objects.CpuNumber(cpu_index);
+        return 3;
+      },
+      [&] { return ContextParams(old_pgd, new_pgd); });
 }
 
 }  // namespace

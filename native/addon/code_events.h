@@ -1,4 +1,4 @@
-// Events of executed code, memory and address spaces: on the vCPU thread, while the guest stands still.
+// Events of executed code, memory and address spaces: on the vCPU thread, while the guest is paused.
 #pragma once
 
 #include "qemu_glue.h"

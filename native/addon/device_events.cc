@@ -29,27 +29,30 @@ TriggerParams DeviceParams(DeviceEvent& message) {
 
 void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
   GuardedDelivery guarded(State().guard);
-  FireAll(message->event, 0, [] { return EventFacts(); }, [&](napi_value* arguments) -> size_t {
-    if (message->event == REBOX_KEYSTROKE) {
-      arguments[0] = script_objects.Number(static_cast<uint32_t>(message->numbers[0]));
-      return 1;
-    }
-    napi_value buffer = nullptr;
-    napi_create_buffer_copy(script_objects.env, message->bytes.size(), message->bytes.data(), nullptr, &buffer);
-    napi_value size = script_objects.Number(static_cast<uint32_t>(message->bytes.size()));
-    if (message->event == REBOX_NIC_SEND) {
-      arguments[0] = script_objects.BigInt(message->numbers[0]);
-      arguments[1] = size;
-      arguments[2] = buffer;
-      return 3;
-    }
-    arguments[0] = buffer;
-    arguments[1] = size;
-    for (int i = 1; i <= 3; i++) {
-      arguments[i + 1] = script_objects.BigInt(message->numbers[i]);
-    }
-    return 5;
-  }, [&] { return DeviceParams(*message); });
+  FireAll(
+      message->event, 0, [] { return EventFacts(); },
+      [&](napi_value* arguments) -> size_t {
+        if (message->event == REBOX_KEYSTROKE) {
+          arguments[0] = script_objects.Number(static_cast<uint32_t>(message->numbers[0]));
+          return 1;
+        }
+        napi_value buffer = nullptr;
+        napi_create_buffer_copy(script_objects.env, message->bytes.size(), message->bytes.data(), nullptr, &buffer);
+        napi_value size = script_objects.Number(static_cast<uint32_t>(message->bytes.size()));
+        if (message->event == REBOX_NIC_SEND) {
+          arguments[0] = script_objects.BigInt(message->numbers[0]);
+          arguments[1] = size;
+          arguments[2] = buffer;
+          return 3;
+        }
+        arguments[0] = buffer;
+        arguments[1] = size;
+        for (int i = 1; i <= 3; i++) {
+          arguments[i + 1] = script_objects.BigInt(message->numbers[i]);
+        }
+        return 5;
+      },
+      [&] { return DeviceParams(*message); });
 }
 
 void PostDeviceEvent(std::unique_ptr<DeviceEvent> message) {

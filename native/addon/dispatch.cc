@@ -62,4 +62,3 @@ void HandOver(Listener& listener) {
     listener.stream->Clear();
   }
 }
-

@@ -11,7 +11,7 @@
 // Calls a listener's function. Call within a scope.
 void Fire(Listener& listener, size_t argc, const napi_value* argv);
 
-// Tells the script that its callback has lost its trigger. Call within a scope.
+// Reports to the script that its callback has lost its trigger. Call within a scope.
 void ReportTriggerFailure(uint32_t listener_id, const std::string& reason);
 
 // Hands what a stream holds to its handler. Call within a scope.
@@ -37,10 +37,10 @@ inline bool CanDeliver(int cpu_index) {
 }
 
 // Whether the event being reported is one for listeners without a trigger. Ask before the first is called.
-inline bool IsForAll(int kind) { return !subscriptions.everywhere[kind] || rebox_told.monitored; }
+inline bool IsForAll(int kind) { return !subscriptions.everywhere[kind] || rebox_reported.monitored; }
 
 // Whether the event being reported is a repetition for this listener.
-inline bool IsTold(const Listener& listener) { return listener.subscription <= rebox_told.newer_than; }
+inline bool HasSeen(const Listener& listener) { return listener.subscription <= rebox_reported.subscribed_after; }
 
 // Asks filter and trigger, in this order, because a trigger costs more.
 template <typename MakeFacts, typename MakeParams>
@@ -85,7 +85,7 @@ inline void FireAll(int kind, int cpu_index, MakeFacts make_facts, MakeArguments
   }
   bool is_for_all = IsForAll(kind);
   subscriptions.by_kind[kind].Each([&](Listener& listener) {
-    if (IsTold(listener) || !IsForScript(listener, is_for_all, make_facts, make_params)) {
+    if (HasSeen(listener) || !IsForScript(listener, is_for_all, make_facts, make_params)) {
       return;
     }
     State().calls.PrepareScope();

@@ -12,7 +12,7 @@ extern "C" int uv_backend_fd(const struct uv_loop_s* loop);
 
 namespace {
 
-// How long a slice waits for an idle guest before it gives the thread back: waiting here costs a futex, waiting in
+// The time that a slice waits for an idle guest before it gives the thread back: waiting here costs a futex, waiting in
 // the event loop a round trip through it.
 constexpr int kIdleWaitMs = 2;
 constexpr size_t kMessageSize = 8192;
@@ -112,8 +112,8 @@ Napi::Value Start(const Napi::CallbackInfo& info) {
   rebox_engine_events events = {nullptr, OnWake, OnRunState, OnReset, OnEnded};
   std::vector<char> message(kMessageSize);
   int exit_status = 0;
-  rebox_start_result result = rebox_engine_start(static_cast<int>(texts.size()), argv, &events, &exit_status,
-                                                 message.data(), message.size());
+  rebox_start_result result =
+      rebox_engine_start(static_cast<int>(texts.size()), argv, &events, &exit_status, message.data(), message.size());
   if (result == REBOX_START_OK) {
     uv_loop_s* loop = nullptr;
     napi_get_uv_event_loop(env, &loop);

@@ -1,4 +1,4 @@
-// What filters and streams know of an event, whatever its type.
+// An event as filters and streams see it, the same for all types.
 #pragma once
 
 #include <cstdint>

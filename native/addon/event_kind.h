@@ -12,4 +12,4 @@ enum GuestEvent {
 
 constexpr int kEventKinds = kRemoveModule + 1;
 
-static_assert(REBOX_EVENT_COUNT == 12, "EventKind in src/engine/native.ts counts on from here");
+static_assert(REBOX_EVENT_COUNT == 12, "EventKind in src/machine/engine/event-table.ts counts on from here");

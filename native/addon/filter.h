@@ -15,7 +15,7 @@ class Filter {
   // Reads the checked filter that src/callbacks/callback-filter.ts makes: numbers and BigUint64Arrays.
   static std::unique_ptr<Filter> From(const Napi::Value& value);
 
-  // Tells whether the event passes. Counts it for `every` and `hits`, and marks its page for `firstPerPage`.
+  // Returns whether the event passes. Counts it for `every` and `hits`, and marks its page for `firstPerPage`.
   inline bool Accepts(const EventFacts& facts);
 
   // No event will pass any more.

@@ -78,8 +78,7 @@ void Guard::Run() {
       eventfd_read(control_fd_, &count);
       continue;
     }
-    if (!slice_active_.load(std::memory_order_acquire) ||
-        slice_began_ns_.load(std::memory_order_relaxed) != began_ns) {
+    if (!slice_active_.load(std::memory_order_acquire) || slice_began_ns_.load(std::memory_order_relaxed) != began_ns) {
       continue;
     }
     rebox_engine_interrupt();

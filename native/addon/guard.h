@@ -23,7 +23,7 @@ class Guard {
  private:
   // Timers of a script are at most this late because of the guest.
   static constexpr int64_t kSliceNs = 4'000'000;
-  // How often an overdue slice, one in a long callback, is looked at again.
+  // The time after which an overdue slice, one in a long callback, is looked at again.
   static constexpr int64_t kOverdueNs = 10'000'000;
 
   void Run();

@@ -7,9 +7,7 @@
 
 namespace {
 
-uint64_t NumberWord(const Napi::Value& number) {
-  return static_cast<uint64_t>(number.As<Napi::Number>().Int64Value());
-}
+uint64_t NumberWord(const Napi::Value& number) { return static_cast<uint64_t>(number.As<Napi::Number>().Int64Value()); }
 
 // addGuestListener(kind, function, filter?, pgd?): number
 Napi::Value AddGuestListener(const Napi::CallbackInfo& info) {

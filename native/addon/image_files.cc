@@ -20,13 +20,13 @@
 
 namespace {
 
-// How much is written between two looks at whether to go on.
+// Bytes written between two looks at whether to stop.
 constexpr size_t kChunk = 1 << 20;
 // Less than this is not worth a hole: what file systems allocate at least.
 constexpr size_t kBlock = 4096;
 constexpr int kMostWorkers = 4;
 
-// What a job is given by JavaScript: how far it is, and whether it is to stop. Two numbers of a BigUint64Array.
+// Shared with JavaScript: how far a job is, and whether it is to stop. Two numbers of a BigUint64Array.
 struct Control {
   std::atomic<uint64_t>* words;
 
@@ -41,7 +41,7 @@ struct Piece {
   uint64_t offset;
 };
 
-// What came of a job: 0, or the error's number and what to say beside it.
+// The outcome of a job: 0, or the error's number and what to say beside it.
 struct Outcome {
   int error = 0;
   std::string detail;
@@ -197,7 +197,7 @@ Outcome Expand(int from, int to, uint64_t limit, Control control) {
   return {0, "", size};
 }
 
-// A job on a thread of Node's pool. Its promise resolves to {error, detail, size}, whatever came of it.
+// A job on a thread of Node's pool. Its promise always resolves, to {error, detail, size}.
 struct Job {
   napi_async_work work = nullptr;
   napi_deferred deferred = nullptr;
@@ -230,8 +230,8 @@ Napi::Value StartJob(Napi::Env env, std::vector<napi_value> held, std::function<
   napi_create_promise(env, &job->deferred, &promise);
   napi_create_async_work(
       env, nullptr, Napi::String::New(env, "rebox image"),
-      [](napi_env, void* data) { static_cast<Job*>(data)->outcome = static_cast<Job*>(data)->run(); }, CompleteJob,
-      job, &job->work);
+      [](napi_env, void* data) { static_cast<Job*>(data)->outcome = static_cast<Job*>(data)->run(); }, CompleteJob, job,
+      &job->work);
   napi_queue_async_work(env, job->work);
   return Napi::Value(env, promise);
 }
@@ -250,9 +250,7 @@ Control ControlOf(const Napi::Value& value) {
   return {static_cast<std::atomic<uint64_t>*>(BytesOf(value, &length))};
 }
 
-uint64_t NumberOf(const Napi::Value& value) {
-  return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
-}
+uint64_t NumberOf(const Napi::Value& value) { return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue()); }
 
 // writeImage(fd, pieces: {bytes, offset}[], size, isCompressed, control): Promise<{error, detail, size}>
 Napi::Value WriteImage(const Napi::CallbackInfo& info) {
@@ -299,8 +297,8 @@ Napi::Value MapImage(const Napi::CallbackInfo& info) {
     if (offset > size || length > size - offset) return Napi::Number::New(env, EINVAL);
     napi_value buffer = nullptr;
     // Mapped as long as the process lives.
-    napi_create_external_arraybuffer(env, static_cast<char*>(mapped) + offset, length, [](napi_env, void*, void*) {},
-                                     nullptr, &buffer);
+    napi_create_external_arraybuffer(
+        env, static_cast<char*>(mapped) + offset, length, [](napi_env, void*, void*) {}, nullptr, &buffer);
     buffers.Set(i, buffer);
   }
   return buffers;

@@ -43,8 +43,8 @@ struct Listener {
   // Of filter and trigger. Turns are the events that they were asked about.
   SampledClock native_time;
   uint64_t filtered = 0;
-  // What QEMU had left out of its event's code when it was added.
-  uint64_t left_out_before = 0;
+  // QEMU's count of skipped events when it was added.
+  uint64_t skipped_before = 0;
   // Of REBOX_OPCODE_RANGE.
   uint16_t first_opcode = 0;
   uint16_t last_opcode = 0;

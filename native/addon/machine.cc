@@ -27,7 +27,8 @@ Bytes ToBytes(const Napi::Value& value) {
 Napi::Value External(Napi::Env env, void* data, size_t size) {
   napi_value buffer = nullptr;
   // The memory lives as long as the process: nothing to do when the buffer is collected.
-  napi_create_external_arraybuffer(env, data, size, [](napi_env, void*, void*) {}, nullptr, &buffer);
+  napi_create_external_arraybuffer(
+      env, data, size, [](napi_env, void*, void*) {}, nullptr, &buffer);
   return Napi::Value(env, buffer);
 }
 
@@ -61,8 +62,7 @@ Napi::Value CpuState(const Napi::CallbackInfo& info) {
 // readRegister(cpuIndex, id): bigint
 Napi::Value ReadRegister(const Napi::CallbackInfo& info) {
   uint64_t value = 0;
-  if (!rebox_register_read(info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Number>().Uint32Value(),
-                           &value)) {
+  if (!rebox_register_read(info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Number>().Uint32Value(), &value)) {
     return info.Env().Undefined();
   }
   return Napi::BigInt::New(info.Env(), value);
@@ -70,19 +70,19 @@ Napi::Value ReadRegister(const Napi::CallbackInfo& info) {
 
 // writeRegister(cpuIndex, id, value): boolean
 Napi::Value WriteRegister(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), rebox_register_write(info[0].As<Napi::Number>().Int32Value(),
-                                                             info[1].As<Napi::Number>().Uint32Value(),
-                                                             ToUint64(info[2])));
+  return Napi::Boolean::New(info.Env(),
+                            rebox_register_write(info[0].As<Napi::Number>().Int32Value(),
+                                                 info[1].As<Napi::Number>().Uint32Value(), ToUint64(info[2])));
 }
 
 // writeSegment(cpuIndex, segment, selector, base, limit, flags): boolean
 Napi::Value WriteSegment(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(
-      info.Env(), rebox_segment_write(info[0].As<Napi::Number>().Int32Value(),
-                                      static_cast<rebox_segment>(info[1].As<Napi::Number>().Int32Value()),
-                                      info[2].As<Napi::Number>().Uint32Value(), ToUint64(info[3]),
-                                      info[4].As<Napi::Number>().Uint32Value(),
-                                      info[5].As<Napi::Number>().Uint32Value()));
+      info.Env(),
+      rebox_segment_write(info[0].As<Napi::Number>().Int32Value(),
+                          static_cast<rebox_segment>(info[1].As<Napi::Number>().Int32Value()),
+                          info[2].As<Napi::Number>().Uint32Value(), ToUint64(info[3]),
+                          info[4].As<Napi::Number>().Uint32Value(), info[5].As<Napi::Number>().Uint32Value()));
 }
 
 // readPhysical(address, into: Uint8Array): number (rebox_memory_result)
@@ -99,16 +99,14 @@ Napi::Value WritePhysical(const Napi::CallbackInfo& info) {
 // readVirtual(cpuIndex, pgd, address, into: Uint8Array): number (rebox_memory_result)
 Napi::Value ReadVirtual(const Napi::CallbackInfo& info) {
   Bytes into = ToBytes(info[3]);
-  return Napi::Number::New(info.Env(),
-                           rebox_read_virtual(info[0].As<Napi::Number>().Int32Value(), ToUint64(info[1]),
-                                              ToUint64(info[2]), into.data, into.size, &last_fault));
+  return Napi::Number::New(info.Env(), rebox_read_virtual(info[0].As<Napi::Number>().Int32Value(), ToUint64(info[1]),
+                                                          ToUint64(info[2]), into.data, into.size, &last_fault));
 }
 
 Napi::Value WriteVirtual(const Napi::CallbackInfo& info) {
   Bytes from = ToBytes(info[3]);
-  return Napi::Number::New(info.Env(),
-                           rebox_write_virtual(info[0].As<Napi::Number>().Int32Value(), ToUint64(info[1]),
-                                               ToUint64(info[2]), from.data, from.size, &last_fault));
+  return Napi::Number::New(info.Env(), rebox_write_virtual(info[0].As<Napi::Number>().Int32Value(), ToUint64(info[1]),
+                                                           ToUint64(info[2]), from.data, from.size, &last_fault));
 }
 
 // lastFault(): bigint, the address at which the last failed read or write failed
@@ -136,8 +134,8 @@ Napi::Value RamRegions(const Napi::CallbackInfo& info) {
       uint64_t rest = region.size - offset;
       Napi::Object entry = Napi::Object::New(env);
       entry.Set("address", Napi::BigInt::New(env, region.address + offset));
-      entry.Set("buffer", External(env, static_cast<char*>(region.host) + offset,
-                                   rest < kLargestBuffer ? rest : kLargestBuffer));
+      entry.Set("buffer",
+                External(env, static_cast<char*>(region.host) + offset, rest < kLargestBuffer ? rest : kLargestBuffer));
       entry.Set("hostAddress",
                 Napi::BigInt::New(env, static_cast<uint64_t>(reinterpret_cast<uintptr_t>(region.host)) + offset));
       entry.Set("readOnly", Napi::Boolean::New(env, region.read_only));
@@ -150,8 +148,8 @@ Napi::Value RamRegions(const Napi::CallbackInfo& info) {
 
 // readPort(port, size): number
 Napi::Value ReadPort(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), rebox_port_read(info[0].As<Napi::Number>().Uint32Value(),
-                                                       info[1].As<Napi::Number>().Int32Value()));
+  return Napi::Number::New(
+      info.Env(), rebox_port_read(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Int32Value()));
 }
 
 Napi::Value WritePort(const Napi::CallbackInfo& info) {

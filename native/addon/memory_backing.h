@@ -1,4 +1,4 @@
-// What stands behind memory of this process: reading a hole of a shared file would fill it.
+// The files behind memory of this process: reading a hole of a shared file would fill it.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +16,7 @@ class MemoryBacking {
     // Nothing is there: it reads as zero, and should not be read.
     bool is_hole;
   };
-  // Tells about memory from data on, at most size bytes; the answer is for a part of it, at least one byte.
+  // Describes memory from data on, at most size bytes; the answer is for a part of it, at least one byte.
   Stretch Look(const uint8_t* data, uint64_t size) const;
 
  private:

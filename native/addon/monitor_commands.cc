@@ -15,13 +15,13 @@ napi_env server_env = nullptr;
 // Node's thread.
 void Execute(uint64_t id, bool for_person, const std::string& command, const std::string& arguments) {
   if (!is_served) {
-    // Whoever has ended the service has had the command answered.
+    // The end of the service has answered the command.
     return;
   }
   ScriptCalls& calls = State().calls;
-  napi_value values[] = {
-      Napi::Number::New(server_env, static_cast<double>(id)), Napi::Boolean::New(server_env, for_person),
-      Napi::String::New(server_env, command), Napi::String::New(server_env, arguments)};
+  napi_value values[] = {Napi::Number::New(server_env, static_cast<double>(id)),
+                         Napi::Boolean::New(server_env, for_person), Napi::String::New(server_env, command),
+                         Napi::String::New(server_env, arguments)};
   napi_value error = nullptr;
   if (calls.Call(server, 4, values, &error) == CallResult::kThrew) {
     napi_fatal_exception(server_env, error);

@@ -1,4 +1,4 @@
-// Which processes' events are raised, and the count of blocks, seen from JavaScript.
+// The monitored processes and the count of blocks, for JavaScript.
 #pragma once
 
 #include <napi.h>

@@ -65,8 +65,8 @@ bool ProcessHook::HandleNewTask(int cpu_index) {
 bool ProcessHook::HandleNewProgram(int cpu_index) {
   Task task;
   uint64_t address = 0, place = ToWidth(*registers_[cpu_index].base + layout_.current);
-  if (!layout_.current || !ReadPointer(cpu_index, place, &address) ||
-      !ReadTask(cpu_index, address, &task) || task.pgd != script_objects.pgds[cpu_index]) {
+  if (!layout_.current || !ReadPointer(cpu_index, place, &address) || !ReadTask(cpu_index, address, &task) ||
+      task.pgd != script_objects.pgds[cpu_index]) {
     return false;
   }
   if (task.is_user()) {
@@ -169,8 +169,9 @@ Napi::Value Decide(const Napi::CallbackInfo& info) {
   Listener* listener = subscriptions.Find(info[0].As<Napi::Number>().Uint32Value());
   Napi::Object object = info[2].As<Napi::Object>();
   auto number = [&](const char* name) { return object.Get(name).As<Napi::Number>().Uint32Value(); };
-  TaskLayout layout{number("flags"), number("mm"),  number("tid"),         number("tgid"), number("name"),
-                    number("users"), number("pgd"), number("pointerSize"), 0};
+  TaskLayout layout{number("flags"), number("mm"),          number("tid"),
+                    number("tgid"),  number("name"),        number("users"),
+                    number("pgd"),   number("pointerSize"), 0};
   bool lossless = false;
   layout.current = object.Get("current").As<Napi::BigInt>().Uint64Value(&lossless);
   auto place = static_cast<ProcessHook::Place>(info[1].As<Napi::Number>().Int32Value());

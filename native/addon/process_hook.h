@@ -10,7 +10,7 @@
 
 #include "script_calls.h"
 
-// Where the kernel keeps what is asked of a task. TypeScript knows the kernel, and says so.
+// The places of a task's members in the kernel's memory. TypeScript knows the kernel, and gives them.
 struct TaskLayout {
   // In task_struct.
   uint32_t flags, mm, tid, tgid, name;

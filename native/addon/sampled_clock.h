@@ -6,11 +6,11 @@
 // The processor's time-stamp counter.
 inline uint64_t ReadTicks() { return __builtin_ia32_rdtsc(); }
 
-// How many milliseconds ticks are. The rate is that of the time since the addon was loaded.
+// Converts ticks to milliseconds. The rate is that of the time since the addon was loaded.
 double TicksToMs(double ticks);
 
 // Counts turns. The first are all measured; then about one in 64, which stands for those since the one before. The gaps
-// vary at random, or what happens every so many turns would be measured always or never.
+// vary at random, or something that happens every n turns would be measured always or never.
 class SampledClock {
  public:
   // Counts a turn that begins; true when it is to be measured.
@@ -30,7 +30,7 @@ class SampledClock {
   uint64_t turns_ = 0;
   uint64_t next_ = 1;
   uint64_t gap_ = 1;
-  // Of the turns that were measured, and those that they stand for: so many.
+  // Ticks measured, and the number of turns they represent.
   uint64_t ticks_ = 0;
   uint64_t covered_ = 0;
   uint32_t random_ = 0x2545f491;

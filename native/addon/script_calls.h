@@ -73,7 +73,7 @@ class ScriptCalls {
 
   // The number of the current scope: a handle made in another one is not valid any more.
   uint64_t scope() const { return scope_; }
-  // What to remember as the scope of a new handle. Handles that are made while a script runs go when the native
+  // The scope that a new handle remembers. Handles that are made while a script runs go when the native
   // function that the script called returns, so they are remembered as those of no scope.
   uint64_t scope_to_remember() const { return scope_ == kNestedScope ? 0 : scope_; }
 

@@ -16,8 +16,8 @@ const uint64_t* FindRegister(int cpu_index, const char* name) {
   return nullptr;
 }
 
-void ScriptObjects::Set(Napi::Env env, const Napi::Array& objects, napi_value block_factory,
-                        napi_value failure_handler, napi_value promise_handler) {
+void ScriptObjects::Set(Napi::Env env, const Napi::Array& objects, napi_value block_factory, napi_value failure_handler,
+                        napi_value promise_handler) {
   ScriptCalls& calls = State().calls;
   this->env = env;
   for (uint32_t i = 0; i < objects.Length(); i++) {

@@ -12,7 +12,7 @@
 // Finds where QEMU keeps a register of 64 bits; nullptr when there is no such vCPU. The place stays.
 const uint64_t* FindRegister(int cpu_index, const char* name);
 
-// What every callback gets of its vCPU. The number has no reference: Node-API holds objects only.
+// The arguments for a vCPU that every callback gets. The number has no reference: Node-API holds objects only.
 struct CpuArguments {
   Callable object;
   napi_value number = nullptr;

@@ -33,7 +33,7 @@ static void UpdateSelection(rebox_event event) {
       ranges.insert(ranges.end(), filter->code().begin(), filter->code().end());
     }
   });
-  // A trigger sees the events of other processes too, and those are not told apart when they are left out.
+  // A trigger sees the events of other processes too, and no filter distinguishes those where code is translated.
   if (subscriptions.everywhere[event]) {
     everywhere = true;
     mode = REBOX_ANY_MODE;
@@ -41,7 +41,7 @@ static void UpdateSelection(rebox_event event) {
   rebox_select_code(event, everywhere || is_first ? nullptr : ranges.data(), ranges.size(), mode);
 }
 
-// What the listeners of an event need of QEMU, after one has changed.
+// Asks of QEMU what the listeners of an event need, after one has changed.
 static void UpdateNeeds(int kind) {
   if (kind == REBOX_MEM_READ || kind == REBOX_MEM_WRITE) {
     UpdatePhysical();
@@ -68,7 +68,7 @@ uint32_t Subscriptions::Add(std::unique_ptr<Listener> listener) {
   } else if (added->kind < REBOX_EVENT_COUNT) {
     rebox_watch(static_cast<rebox_event>(added->kind), true);
     added->subscription = rebox_subscription();
-    added->left_out_before = rebox_left_out(static_cast<rebox_event>(added->kind));
+    added->skipped_before = rebox_skipped(static_cast<rebox_event>(added->kind));
   }
   UpdateNeeds(added->kind);
   return id;
@@ -96,7 +96,7 @@ void Subscriptions::Remove(uint32_t id) {
     return;
   }
   listener->retired = false;
-  // Otherwise the delivery in which it was retired goes on, and its end releases the listener.
+  // Otherwise the delivery in which it was retired continues, and its end releases the listener.
   if (listener->alive) {
     retired.Kill(listener);
   }
@@ -132,7 +132,7 @@ uint64_t Subscriptions::CountFiltered(const Listener& listener) {
   if (listener.is_hooked || listener.retired || listener.kind >= REBOX_EVENT_COUNT) {
     return listener.filtered;
   }
-  return listener.filtered + rebox_left_out(static_cast<rebox_event>(listener.kind)) - listener.left_out_before;
+  return listener.filtered + rebox_skipped(static_cast<rebox_event>(listener.kind)) - listener.skipped_before;
 }
 
 Listener* Subscriptions::Find(uint32_t id) {

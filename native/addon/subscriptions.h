@@ -1,4 +1,4 @@
-// Who listens to what. QEMU watches what somebody here listens to, and nothing else.
+// The listeners of each event. QEMU watches the events that somebody here listens to, and nothing else.
 #pragma once
 
 #include <memory>
@@ -33,7 +33,7 @@ struct Subscriptions {
   // nullptr when there is no such listener.
   Listener* Find(uint32_t id);
 
-  // How many events were kept from it, here or where code is translated.
+  // Counts the events that were kept from it, here or where code is translated.
   static uint64_t CountFiltered(const Listener& listener);
 
  private:
@@ -44,7 +44,8 @@ struct Subscriptions {
 
 extern Subscriptions subscriptions;
 
-// For triggers.cc. The type of trigger that a listener takes, a callback_type_t, or -1 when there is no such listener.
+// For trigger_control.cc. The type of trigger that a listener takes, a callback_type_t, or -1 when there is no such
+// listener.
 int FindTriggerType(uint32_t listener_id);
 Trigger* FindTrigger(uint32_t listener_id);
 // Puts trigger, or none, in the place of a listener's trigger, which is unloaded.

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "dispatch.h"
 #include "subscriptions.h"
 #include "trigger_store.h"
 #include "triggers.h"
@@ -7,6 +8,17 @@
 using Kind = TriggerVariable::Kind;
 
 namespace {
+
+// The reason for everything that asks a trigger that is not there: what follows "the trigger of a callback".
+constexpr char kNoTrigger[] = "is not there any more: it was removed, or its callback was";
+
+// Detaches a trigger that has thrown, and reports a failure of its callback.
+void OnThrown(Trigger* trigger, uint32_t listener_id, const std::string& what) {
+  if (FindTrigger(listener_id) == trigger) {
+    SetTrigger(listener_id, nullptr);
+  }
+  ReportTriggerFailure(listener_id, what);
+}
 
 uint32_t ListenerId(const Napi::CallbackInfo& info) { return info[0].As<Napi::Number>().Uint32Value(); }
 
@@ -18,7 +30,8 @@ Napi::Value Attach(const Napi::CallbackInfo& info) {
   if (type < 0) {
     return Napi::String::New(info.Env(), "there is no such callback any more");
   }
-  Trigger* trigger = Trigger::Load(info[1].As<Napi::String>(), static_cast<callback_type_t>(type), id, &error);
+  Trigger* trigger =
+      Trigger::Load(info[1].As<Napi::String>(), static_cast<callback_type_t>(type), id, OnThrown, &error);
   if (!trigger) {
     return Napi::String::New(info.Env(), error);
   }
@@ -32,12 +45,13 @@ Napi::Value Detach(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// setTriggerVar(listenerId, name, value: bigint | string | Uint8Array)
+// setTriggerVar(listenerId, name, value: bigint | string | Uint8Array): string | undefined, the reason when it is not
+// set
 Napi::Value SetVar(const Napi::CallbackInfo& info) {
   Trigger* trigger = FindTrigger(ListenerId(info));
   std::string name = info[1].As<Napi::String>();
   if (!trigger) {
-    return info.Env().Undefined();
+    return Napi::String::New(info.Env(), kNoTrigger);
   }
   if (info[2].IsBigInt()) {
     bool lossless = false;
@@ -56,7 +70,8 @@ Napi::Value GetVar(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Trigger* trigger = FindTrigger(ListenerId(info));
   std::string name = info[1].As<Napi::String>();
-  TriggerVariable* variable = trigger ? FindTriggerVariable(FindTriggerStore(trigger->handle()), name.c_str()) : nullptr;
+  TriggerVariable* variable =
+      trigger ? FindTriggerVariable(FindTriggerStore(trigger->handle()), name.c_str()) : nullptr;
   if (!variable) {
     return env.Undefined();
   }
@@ -85,7 +100,7 @@ Napi::Value GetVar(const Napi::CallbackInfo& info) {
 // callTriggerFunction(listenerId, name): string | undefined, the reason when it cannot be called or has thrown
 Napi::Value CallFunction(const Napi::CallbackInfo& info) {
   Trigger* trigger = FindTrigger(ListenerId(info));
-  std::string error;
+  std::string error = kNoTrigger;
   if (trigger && trigger->Call(info[1].As<Napi::String>(), &error)) {
     return info.Env().Undefined();
   }

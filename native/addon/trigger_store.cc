@@ -78,7 +78,7 @@ void* Copy(const void* bytes, size_t size) {
 
 }  // namespace
 
-// What triggers call.
+// The functions that triggers call.
 extern "C" {
 
 void* get_var(callback_handle_t handle, const char* key_str) {

@@ -19,7 +19,7 @@ struct TriggerVariable {
   size_t size;
 };
 
-// What a handle stands for. Few variables, read at every event: a linear search is the fastest.
+// The state behind a handle. Few variables, read at every event: a linear search is the fastest.
 struct TriggerStore {
   Trigger* trigger = nullptr;
   std::vector<TriggerVariable> variables;

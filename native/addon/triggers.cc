@@ -5,7 +5,6 @@
 #include <exception>
 #include <memory>
 
-#include "dispatch.h"
 #include "trigger_store.h"
 
 namespace {
@@ -63,7 +62,7 @@ static void FindCpus() {
   }
 }
 
-// Within a catch: tells what a trigger has thrown.
+// Within a catch: describes what a trigger has thrown.
 static std::string DescribeThrown() {
   try {
     throw;
@@ -74,8 +73,10 @@ static std::string DescribeThrown() {
   }
 }
 
-Trigger* Trigger::Load(const std::string& path, callback_type_t type, uint32_t listener_id, std::string* error) {
+Trigger* Trigger::Load(const std::string& path, callback_type_t type, uint32_t listener_id, ThrownHandler on_thrown,
+                       std::string* error) {
   std::unique_ptr<Trigger> trigger(new Trigger);
+  trigger->on_thrown_ = on_thrown;
   trigger->listener_id_ = listener_id;
   callback_type_t (*get_type)() = nullptr;
   trigger->library_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -142,12 +143,8 @@ void Trigger::EndIfIdle() {
 }
 
 void Trigger::OnThrown() {
-  std::string what = "its trigger has thrown " + DescribeThrown() + ", and was removed: nothing may leave a trigger";
-  uint32_t id = listener_id_;
-  if (FindTrigger(id) == this) {
-    SetTrigger(id, nullptr);
-  }
-  ReportTriggerFailure(id, what);
+  on_thrown_(this, listener_id_,
+             "its trigger has thrown " + DescribeThrown() + ", and was removed: nothing may leave a trigger");
 }
 
 void Trigger::Run(function_t function) {

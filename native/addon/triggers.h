@@ -17,9 +17,13 @@ static_assert(sizeof(callback_params_t) == sizeof(TriggerParams), "the words of 
 // A trigger that is attached to one callback. Its shared object is loaded for it alone.
 class Trigger {
  public:
+  // Called when the function trigger() has thrown, with a sentence about it. May unload the trigger.
+  using ThrownHandler = void (*)(Trigger* trigger, uint32_t listener_id, const std::string& what);
+
   // Loads path, which no other loaded object may come from: the same file is loaded once for all. Returns nullptr,
   // and the reason in error.
-  static Trigger* Load(const std::string& path, callback_type_t type, uint32_t listener_id, std::string* error);
+  static Trigger* Load(const std::string& path, callback_type_t type, uint32_t listener_id, ThrownHandler on_thrown,
+                       std::string* error);
 
   // Calls clean() and unloads; a trigger that is at work right now is unloaded when it returns. The pointer is void
   // after this.
@@ -39,8 +43,8 @@ class Trigger {
     int decision = 0;
     depth_++;
     try {
-      decision = trigger_(handle_, 0, 0, 0, 0, 0, p.words[0], p.words[1], p.words[2], p.words[3], p.words[4],
-                          p.words[5]);
+      decision =
+          trigger_(handle_, 0, 0, 0, 0, 0, p.words[0], p.words[1], p.words[2], p.words[3], p.words[4], p.words[5]);
     } catch (...) {
       OnThrown();
     }
@@ -62,11 +66,12 @@ class Trigger {
   Trigger() = default;
   void Run(function_t function);
   void EndIfIdle();
-  // Within a catch: detaches the trigger and reports a failure of its callback.
+  // Within a catch: has it reported, and the trigger removed.
   void OnThrown();
 
   callback_handle_t handle_ = 0;
   uint32_t listener_id_ = 0;
+  ThrownHandler on_thrown_ = nullptr;
   // A large structure is passed on the stack, and so are integers from the seventh on (System V ABI for x86-64, 3.2.3):
   // this is trigger(handle, params) with params in words. A structure would be copied there as soon as it was written,
   // which takes longer than everything else here.
@@ -81,7 +86,7 @@ class Trigger {
 // The name of a type in messages.
 const char* TriggerTypeName(int type);
 
-// What a vCPU is for a trigger, known once a trigger was loaded.
+// The vCPUs as triggers know them, by index; set once a trigger was loaded.
 extern qemu_cpu_opaque_t* opaque_cpus;
 
 inline uint64_t ToWord(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
@@ -105,7 +110,7 @@ inline TriggerParams AccessParams(int cpu_index, const rebox_access* access) {
 }
 
 inline TriggerParams OpcodeParams(int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc) {
-  uint64_t last = opcode | static_cast<uint64_t>(rebox_told.insn_size) << 16;
+  uint64_t last = opcode | static_cast<uint64_t>(rebox_reported.insn_size) << 16;
   return {{IndexWord(cpu_index), CpuWord(cpu_index), pc, next_pc, last}};
 }
 

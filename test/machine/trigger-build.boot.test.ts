@@ -121,3 +121,18 @@ test("make compiles a trigger, and explains that there is no i386", () => {
   assert.notEqual(refused.status, 0);
   assert.match(refused.stderr, /x86_64, which runs 32-bit guests too/);
 });
+
+test("a trigger that is gone answers with a reason, not with silence", async () => {
+  const lines = await runWithoutGuest(
+    {},
+    `
+      const { native } = Engine.get() as any;
+      cm.addCallback("INSN_BEGIN_CB", () => {}, { name: "insn" });
+      print(native.setTriggerVar(1, "x", 1n));
+      print(native.callTriggerFunction(1, "f"));
+      print(native.setTriggerVar(999, "x", 1n));
+    `,
+  );
+  assert.equal(lines.length, 3);
+  for (const line of lines) assert.match(line, /^is not there any more: it was removed, or its callback was$/);
+});

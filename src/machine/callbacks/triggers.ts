@@ -24,6 +24,10 @@ function requireTrigger(callback: RegisteredCallback): void {
   }
 }
 
+function reportFailure({ name }: RegisteredCallback, failure: string | undefined): void {
+  if (failure !== undefined) throw new TriggerError(`the trigger of ${name} ${failure}`);
+}
+
 /** Loads a private copy: the loader maps one file once, and two callbacks would share its variables. */
 function attachCopy(callback: RegisteredCallback, library: string): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), "rebox-trigger-"));
@@ -91,7 +95,7 @@ function toNative(name: string, value: TriggerValue): bigint | string | Uint8Arr
 /** Sets a variable of a callback's trigger; see CallbackManager.setTriggerVar(). */
 export function setTriggerVariable(callback: RegisteredCallback, name: string, value: TriggerValue): void {
   requireTrigger(callback);
-  Engine.get().native.setTriggerVar(callback.listenerId, name, toNative(name, value));
+  reportFailure(callback, Engine.get().native.setTriggerVar(callback.listenerId, name, toNative(name, value)));
 }
 
 /** Gets a variable of a callback's trigger; see CallbackManager.getTriggerVar(). */
@@ -106,8 +110,5 @@ export function getTriggerVariable(
 /** Calls a function that a callback's trigger has declared; see CallbackManager.callTriggerFunction(). */
 export function callTriggerFunction(callback: RegisteredCallback, name: string): void {
   requireTrigger(callback);
-  const failure = Engine.get().native.callTriggerFunction(callback.listenerId, name);
-  if (failure !== undefined) {
-    throw new TriggerError(`the trigger of ${callback.name} ${failure}`);
-  }
+  reportFailure(callback, Engine.get().native.callTriggerFunction(callback.listenerId, name));
 }

@@ -285,10 +285,11 @@ export interface NativeAddon {
    */
   attachTrigger(listenerId: number, path: string): string | undefined;
   detachTrigger(listenerId: number): void;
-  setTriggerVar(listenerId: number, name: string, value: bigint | string | Uint8Array): void;
+  /** Returns the reason when there is no trigger any more. */
+  setTriggerVar(listenerId: number, name: string, value: bigint | string | Uint8Array): string | undefined;
   getTriggerVar(listenerId: number, name: string): bigint | string | Uint8Array | undefined;
   hasTrigger(listenerId: number): boolean;
-  /** Returns the reason when there is no such function, or it has thrown. */
+  /** Returns the reason when there is no trigger any more, or no such function, or it has thrown. */
   callTriggerFunction(listenerId: number, name: string): string | undefined;
   setScriptObjects(
     cpus: object[],
