@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Fingerprint } from "../fingerprint.mjs";
 import { places } from "../places.mjs";
@@ -38,8 +38,10 @@ export function addonStep({ sanitize = false } = {}) {
           [command, "-d", places.nativeAddon, "-O", output, ...options],
           { env: { NINJA_STATUS: "[%f/%t] " } },
         );
+      // CMake refuses a build folder that was configured at another path: the checkout was moved, or copied.
+      if (isConfiguredElsewhere(output)) rmSync(output, { recursive: true, force: true });
       // cmake-js passes the variables only when it configures, so changed ones need that said.
-      if (!settings().matches(`${name}-settings`)) await cmakeJs("configure");
+      if (!existsSync(output) || !settings().matches(`${name}-settings`)) await cmakeJs("configure");
       settings().save(`${name}-settings`);
       await cmakeJs("build");
       if (!existsSync(result)) {
@@ -49,6 +51,14 @@ export function addonStep({ sanitize = false } = {}) {
       return "built";
     },
   };
+}
+
+/** Tells whether a build folder has a CMake cache that was made for a folder of another path. */
+export function isConfiguredElsewhere(folder) {
+  const cache = join(folder, "CMakeCache.txt");
+  if (!existsSync(cache)) return false;
+  const [, made] = /^CMAKE_CACHEFILE_DIR:INTERNAL=(.*)$/m.exec(readFileSync(cache, "utf8")) ?? [];
+  return made !== realpathSync(folder);
 }
 
 /** Stops before cmake-js would download Node's headers, which it does for an addon that does not declare Node-API. */
