@@ -29,17 +29,25 @@ static inline int read_group5(const opcode_range_params_t *executed)
 static inline branch_kind branch_of(const opcode_range_params_t *executed)
 {
     switch (executed->opcode) {
-    case 0xe8: case 0x9a:
+    case 0xe8:
+    case 0x9a:
         return CALL;
-    case 0xe9: case 0xea: case 0xeb:
+    case 0xe9:
+    case 0xea:
+    case 0xeb:
         return JUMP;
-    case 0xc2: case 0xc3: case 0xca: case 0xcb:
+    case 0xc2:
+    case 0xc3:
+    case 0xca:
+    case 0xcb:
         return RETURN;
     case 0xff:
         switch (read_group5(executed)) {
-        case 2: case 3:
+        case 2:
+        case 3:
             return CALL;
-        case 4: case 5:
+        case 4:
+        case 5:
             return INDIRECT_JUMP;
         default:
             return NO_BRANCH;

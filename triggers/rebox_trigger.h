@@ -26,8 +26,8 @@ extern "C" {
 
 /* The callbacks that a trigger may be attached to. */
 typedef enum callback_type_t {
-    OP_BLOCK_BEGIN_CB = 0,      /* BLOCK_BEGIN_CB with an address */
-    OP_INSN_BEGIN_CB = 1,       /* INSN_BEGIN_CB with an address */
+    OP_BLOCK_BEGIN_CB = 0, /* BLOCK_BEGIN_CB with an address */
+    OP_INSN_BEGIN_CB = 1,  /* INSN_BEGIN_CB with an address */
     BLOCK_BEGIN_CB = 2,
     BLOCK_END_CB = 3,
     INSN_BEGIN_CB = 4,
@@ -57,7 +57,7 @@ typedef struct block_end_params {
     int cpu_index;
     qemu_cpu_opaque_t cpu;
     qemu_tb_opaque_t tb;
-    pyrebox_target_ulong cur_pc;     /* of the block's last instruction */
+    pyrebox_target_ulong cur_pc; /* of the block's last instruction */
     pyrebox_target_ulong next_pc;
 } block_end_params_t;
 
@@ -79,9 +79,9 @@ typedef struct mem_read_params {
         pyrebox_target_ulong haddr;
         pyrebox_target_ulong paddr;
     };
-    pyrebox_target_ulong size;       /* in bytes, at most 16 */
+    pyrebox_target_ulong size; /* in bytes, at most 16 */
     qemu_cpu_opaque_t cpu;
-    pyrebox_target_ulong data;       /* what was read: the low 8 bytes, cleared above size */
+    pyrebox_target_ulong data; /* what was read: the low 8 bytes, cleared above size */
 } mem_read_params_t;
 
 typedef struct mem_write_params {
@@ -91,9 +91,9 @@ typedef struct mem_write_params {
         pyrebox_target_ulong haddr;
         pyrebox_target_ulong paddr;
     };
-    pyrebox_target_ulong size;       /* in bytes, at most 16 */
+    pyrebox_target_ulong size; /* in bytes, at most 16 */
     qemu_cpu_opaque_t cpu;
-    pyrebox_target_ulong data;       /* what was written: the low 8 bytes, cleared above size */
+    pyrebox_target_ulong data; /* what was written: the low 8 bytes, cleared above size */
 } mem_write_params_t;
 
 typedef struct keystroke_params {
@@ -118,9 +118,9 @@ typedef struct opcode_range_params {
     int cpu_index;
     qemu_cpu_opaque_t cpu;
     pyrebox_target_ulong cur_pc;
-    pyrebox_target_ulong next_pc;    /* 0 where the instruction does not say it */
-    uint16_t opcode;                 /* one byte, or 0x0fxx */
-    uint8_t insn_size;               /* in bytes */
+    pyrebox_target_ulong next_pc; /* 0 where the instruction does not say it */
+    uint16_t opcode;              /* one byte, or 0x0fxx */
+    uint8_t insn_size;            /* in bytes */
 } opcode_range_params_t;
 
 typedef struct tlb_exec_params {
@@ -148,18 +148,18 @@ typedef struct vmi_context_change_params {
 
 typedef struct vmi_load_module_params {
     pyrebox_target_ulong pid;
-    pyrebox_target_ulong pgd;        /* 0 for the kernel's modules */
+    pyrebox_target_ulong pgd; /* 0 for the kernel's modules */
     pyrebox_target_ulong base;
-    pyrebox_target_ulong size;       /* in bytes */
+    pyrebox_target_ulong size; /* in bytes */
     char *name;
     char *fullname;
 } vmi_load_module_params_t;
 
 typedef struct vmi_remove_module_params {
     pyrebox_target_ulong pid;
-    pyrebox_target_ulong pgd;        /* 0 for the kernel's modules */
+    pyrebox_target_ulong pgd; /* 0 for the kernel's modules */
     pyrebox_target_ulong base;
-    pyrebox_target_ulong size;       /* in bytes */
+    pyrebox_target_ulong size; /* in bytes */
     char *name;
     char *fullname;
 } vmi_remove_module_params_t;
@@ -167,9 +167,9 @@ typedef struct vmi_remove_module_params {
 /* Only the member of the trigger's own type is filled in. */
 typedef struct callback_params {
     union {
-        block_begin_params_t block_begin_params;       /* also of OP_BLOCK_BEGIN_CB */
+        block_begin_params_t block_begin_params; /* also of OP_BLOCK_BEGIN_CB */
         block_end_params_t block_end_params;
-        insn_begin_params_t insn_begin_params;         /* also of OP_INSN_BEGIN_CB */
+        insn_begin_params_t insn_begin_params; /* also of OP_INSN_BEGIN_CB */
         insn_end_params_t insn_end_params;
         mem_read_params_t mem_read_params;
         mem_write_params_t mem_write_params;

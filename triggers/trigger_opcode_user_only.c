@@ -16,9 +16,11 @@ callback_type_t get_type(void)
 static int leads_elsewhere(uint16_t opcode)
 {
     switch (opcode) {
+    /* clang-format off */
     case 0xcc: case 0xcd: case 0xce: case 0xf1: case 0xcf:     /* int3, int, into, int1, iret */
     case 0x0f05: case 0x0f07: case 0x0f34: case 0x0f35:        /* syscall, sysret, sysenter, sysexit */
     case 0x0f0b:                                               /* ud2 */
+        /* clang-format on */
         return 1;
     default:
         return 0;

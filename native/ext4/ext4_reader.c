@@ -224,7 +224,7 @@ static errcode_t disk_set_blksize(io_channel channel, int size)
 static errcode_t disk_read64(io_channel channel, unsigned long long block, int count, void *to)
 {
     /* A negative count is a number of bytes. */
-    size_t size = count < 0 ? (size_t)-(int64_t)count : (size_t)count * (size_t)channel->block_size;
+    size_t size = count < 0 ? (size_t)(-(int64_t)count) : (size_t)count * (size_t)channel->block_size;
 
     if (channel->block_size <= 0 || block > UINT64_MAX / (unsigned)channel->block_size) {
         return EXT2_ET_SHORT_READ;
@@ -397,8 +397,8 @@ struct listing {
     int is_cut;
 };
 
-static int add_entry(ext2_ino_t directory, int entry, struct ext2_dir_entry *found, int offset, int blocksize, char *buffer,
-                     void *data)
+static int add_entry(ext2_ino_t directory, int entry, struct ext2_dir_entry *found, int offset, int blocksize,
+                     char *buffer, void *data)
 {
     struct listing *listing = data;
     struct ext2_inode_large inode;
@@ -433,7 +433,7 @@ static int add_entry(ext2_ino_t directory, int entry, struct ext2_dir_entry *fou
 
 static void list_directory(uint32_t number, uint32_t most)
 {
-    struct listing listing = {.left = most, .is_cut = 0};
+    struct listing listing = { .left = most, .is_cut = 0 };
     errcode_t error = ext2fs_check_directory(file_system, number);
     unsigned char answer[1];
 
@@ -487,15 +487,15 @@ static void send_content(uint32_t number, uint64_t offset, uint32_t size)
 static void confine(void)
 {
     static const int allowed[] = {
-        SYS_read, SYS_write, SYS_exit_group, SYS_exit, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_rt_sigreturn,
-        SYS_clock_gettime, SYS_futex, SYS_getrandom, SYS_restart_syscall,
+        SYS_read,    SYS_write,        SYS_exit_group,    SYS_exit,  SYS_brk,       SYS_munmap,          SYS_mremap,
+        SYS_madvise, SYS_rt_sigreturn, SYS_clock_gettime, SYS_futex, SYS_getrandom, SYS_restart_syscall,
     };
     enum { COUNT = sizeof(allowed) / sizeof(allowed[0]) };
     struct sock_filter filter[4 + COUNT * 2 + 5];
     unsigned short at = 0;
-    struct sock_fprog program = {.filter = filter};
-    struct rlimit memory = {.rlim_cur = MOST_MEMORY, .rlim_max = MOST_MEMORY};
-    struct rlimit none = {0, 0};
+    struct sock_fprog program = { .filter = filter };
+    struct rlimit memory = { .rlim_cur = MOST_MEMORY, .rlim_max = MOST_MEMORY };
+    struct rlimit none = { 0, 0 };
 
     filter[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
     filter[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);

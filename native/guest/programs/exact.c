@@ -15,6 +15,7 @@ volatile uint64_t go;
 void exact_sequence(void);
 extern const char exact_begin[], exact_end[], exact_loop[], exact_function[], exact_target[], exact_poll[];
 
+/* clang-format off */
 __asm__(
     ".text\n"
     ".globl exact_sequence\n"
@@ -69,6 +70,7 @@ __asm__(
     "exact_poll:\n"
     "  mov go(%rip), %rax\n"
     "  ret\n");
+/* clang-format on */
 
 static void say(const char *name, const void *address)
 {
@@ -90,7 +92,7 @@ int main(void)
     say("go", (const void *)&go);
     printf("rebox-guest: exact.ready=1\n");
     fflush(stdout);
-    while (!((uint64_t (*)(void))exact_poll)()) {
+    while (!((uint64_t(*)(void))exact_poll)()) {
         usleep(10000);
     }
     exact_sequence();

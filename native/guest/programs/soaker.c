@@ -22,14 +22,13 @@ volatile uint64_t ticks;
 uint64_t soaker_tick(uint64_t value);
 
 /* Counts itself with its third instruction; the first is where hooks are put. */
-__asm__(
-    ".text\n"
-    ".globl soaker_tick\n"
-    "soaker_tick:\n"
-    "  nop\n"
-    "  mov %rdi, %rax\n"
-    "  incq ticks(%rip)\n"
-    "  ret\n");
+__asm__(".text\n"
+        ".globl soaker_tick\n"
+        "soaker_tick:\n"
+        "  nop\n"
+        "  mov %rdi, %rax\n"
+        "  incq ticks(%rip)\n"
+        "  ret\n");
 
 static void fail(const char *what)
 {

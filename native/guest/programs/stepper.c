@@ -12,20 +12,19 @@ volatile uint64_t steps __attribute__((aligned(4096)));
 void stepper_run(void);
 extern const char stepper_step[], stepper_middle[];
 
-__asm__(
-    ".text\n"
-    ".balign 4096\n"
-    ".globl stepper_run, stepper_step, stepper_middle\n"
-    "stepper_run:\n"
-    "  jmp stepper_step\n"
-    /* A block begins here; the counter is what it was when the last step ended. */
-    "stepper_step:\n"
-    "  nop\n"
-    "stepper_middle:\n"
-    "  nop\n"
-    "  lock incq steps(%rip)\n"
-    "  jmp stepper_step\n"
-    ".balign 4096\n");
+__asm__(".text\n"
+        ".balign 4096\n"
+        ".globl stepper_run, stepper_step, stepper_middle\n"
+        "stepper_run:\n"
+        "  jmp stepper_step\n"
+        /* A block begins here; the counter is what it was when the last step ended. */
+        "stepper_step:\n"
+        "  nop\n"
+        "stepper_middle:\n"
+        "  nop\n"
+        "  lock incq steps(%rip)\n"
+        "  jmp stepper_step\n"
+        ".balign 4096\n");
 
 int main(void)
 {

@@ -21,6 +21,7 @@ void twin_work(void);
 extern const char twin_add[], twin_end[];
 
 /* Six instructions: one write and one read of `count`, then one CPUID. */
+/* clang-format off */
 __asm__(
     ".text\n"
     ".globl twin_poll, twin_work, twin_add, twin_end\n"
@@ -36,6 +37,7 @@ __asm__(
     "  pop %rbx\n"
     "  ret\n"
     "twin_end:\n");
+/* clang-format on */
 
 static void say(int side, const char *name, const void *address)
 {
@@ -45,7 +47,7 @@ static void say(int side, const char *name, const void *address)
 /* Has another process run on this CPU. Not by fork(), after which the first write to `count` would fault. */
 static void start_another(void)
 {
-    char *const nothing[] = {"/bin/true", NULL};
+    char *const nothing[] = { "/bin/true", NULL };
     pid_t child;
 
     if (posix_spawn(&child, nothing[0], NULL, NULL, nothing, nothing + 1) != 0) {

@@ -23,7 +23,8 @@ static void fail(const char *what)
 static void write_file(const char *path, const char *text)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (file < 0 || write(file, text, strlen(text)) < 0 || close(file) < 0) fail(path);
+    if (file < 0 || write(file, text, strlen(text)) < 0 || close(file) < 0)
+        fail(path);
 }
 
 int main(int argc, char **argv)
@@ -33,26 +34,33 @@ int main(int argc, char **argv)
         return 100;
     }
     write_file("/tmp/sample-draft", "written by sample\n");
-    if (rename("/tmp/sample-draft", "/tmp/sample-notes") < 0) fail("rename");
+    if (rename("/tmp/sample-draft", "/tmp/sample-notes") < 0)
+        fail("rename");
 
     pid_t child = fork();
-    if (child < 0) fail("fork");
+    if (child < 0)
+        fail("fork");
     if (child == 0) {
         write_file("/tmp/sample-child", "written by its child\n");
         execl("/bin/sleep", "sleep", "0", (char *)NULL);
         fail("/bin/sleep");
     }
-    if (waitpid(child, NULL, 0) < 0) fail("waitpid");
+    if (waitpid(child, NULL, 0) < 0)
+        fail("waitpid");
 
     write_file("/tmp/sample-trace", "gone soon\n");
-    if (unlink("/tmp/sample-trace") < 0) fail("unlink");
+    if (unlink("/tmp/sample-trace") < 0)
+        fail("unlink");
 
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[2]))};
-    if (inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) fail(argv[1]);
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[2])) };
+    if (inet_pton(AF_INET, argv[1], &address.sin_addr) != 1)
+        fail(argv[1]);
     int connection = socket(AF_INET, SOCK_STREAM, 0);
-    if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
+    if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address) < 0)
+        fail("connect");
     const char *greeting = "this is sample\n";
     char answer = 0;
-    if (write(connection, greeting, strlen(greeting)) < 0 || read(connection, &answer, 1) != 1) fail("talk");
+    if (write(connection, greeting, strlen(greeting)) < 0 || read(connection, &answer, 1) != 1)
+        fail("talk");
     return answer - '0';
 }

@@ -56,7 +56,8 @@ static void make_calls(int time)
     snprintf(target, sizeof(target), "/nowhere/%d/else", 7 * time);
     say(bits, "openat(dfd=-100, filename=\"%s\", flags=0x%x, mode=0640)", path, O_WRONLY | O_DIRECTORY);
     syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_DIRECTORY, 0640);
-    say(bits, "linkat(olddfd=%d, oldname=\"%s\", newdfd=%d, newname=\"%s\", flags=0x400)", -time - 1, path, NO_FILE, target);
+    say(bits, "linkat(olddfd=%d, oldname=\"%s\", newdfd=%d, newname=\"%s\", flags=0x400)", -time - 1, path, NO_FILE,
+        target);
     syscall(SYS_linkat, -time - 1, path, NO_FILE, target, 0x400);
     say(bits, "fchownat(dfd=%d, filename=\"\", user=4294967295, group=%d, flag=0x1000)", NO_FILE + time, 100 + time);
     syscall(SYS_fchownat, NO_FILE + time, "", -1, 100 + time, 0x1000);

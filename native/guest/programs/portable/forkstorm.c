@@ -3,7 +3,7 @@
  *
  *   forkstorm SEED ACTS [now]
  *
- * A tree of actors does what the director tells them through pipes; the director waits until each act is over, so the log's
+ * A tree of actors does what the director orders through pipes; the director waits until each act is over, so the log's
  * order is the guest's order. "rebox-act: NUMBER WHAT key=value ..." is printed at the end, when nothing more happens:
  *
  *   fork     pid, child, name   child is a new process with its parent's name
@@ -79,7 +79,7 @@ static void answer(pid_t pid)
 
 static void act_as(int slot);
 
-/* The actor goes on in a new program; it finds its pipes by their numbers. */
+/* The actor continues in a new program; it finds its pipes by their numbers. */
 static void run_program(int slot, const char *name)
 {
     char path[64], number[16];
@@ -260,56 +260,124 @@ static int find_slot(int is_free)
     return -1;
 }
 
+/* The last actor has ended: the director starts the next one itself. */
+static void fork_first(int room)
+{
+    pid_t child = fork();
+
+    check(child, "fork");
+    if (child == 0) {
+        act_as(room);
+    }
+    hear();
+    note("fork pid=%d child=%d name=forkstorm\n", getpid(), child);
+    take_slot(room, child, "forkstorm");
+}
+
+static void fork_actor(int slot, int room, const char *name)
+{
+    pid_t child = order_and_hear(slot, 'f', room, "", 2);
+
+    (void)name;
+    note("fork pid=%d child=%d name=%s\n", slots[slot].pid, child, slots[slot].name);
+    take_slot(room, child, slots[slot].name);
+}
+
+/* Orders what gives an actor a new name, and notes it as verb. */
+static void order_name(int slot, char what, const char *verb, const char *name)
+{
+    order_and_hear(slot, what, 0, name, 1);
+    snprintf(slots[slot].name, NAME_SIZE, "%s", name);
+    note("%s pid=%d name=%s\n", verb, slots[slot].pid, name);
+}
+
+static void exec_actor(int slot, int room, const char *name)
+{
+    (void)room;
+    order_name(slot, 'e', "exec", name);
+}
+
+static void exec_from_thread(int slot, int room, const char *name)
+{
+    (void)room;
+    order_name(slot, 'E', "texec", name);
+}
+
+static void rename_actor(int slot, int room, const char *name)
+{
+    (void)room;
+    order_name(slot, 'n', "rename", name);
+}
+
+/* Orders a child that comes and goes, and notes it as verb. */
+static void order_brief_child(int slot, char what, const char *verb)
+{
+    pid_t child = order_and_hear(slot, what, 0, "", 1);
+
+    note("%s pid=%d child=%d\n", verb, slots[slot].pid, child);
+}
+
+static void vfork_actor(int slot, int room, const char *name)
+{
+    (void)room, (void)name;
+    order_brief_child(slot, 'v', "vfork");
+}
+
+static void share_memory(int slot, int room, const char *name)
+{
+    (void)room, (void)name;
+    order_brief_child(slot, 's', "share");
+}
+
+static void vfork_and_exec(int slot, int room, const char *name)
+{
+    pid_t child = order_and_hear(slot, 'V', room, name, 2);
+
+    note("vforkexec pid=%d child=%d name=%s\n", slots[slot].pid, child, name);
+    take_slot(room, child, name);
+}
+
+static void start_thread(int slot, int room, const char *name)
+{
+    (void)room, (void)name;
+    order_and_hear(slot, 't', 0, "", 1);
+    note("thread pid=%d\n", slots[slot].pid);
+}
+
+static void exit_actor(int slot, int room, const char *name)
+{
+    (void)room, (void)name;
+    end_slot(slot);
+}
+
+/* The acts and their chances in percent. Without room for a new actor, the next act that needs none is done instead. */
+static const struct {
+    uint32_t chance;
+    int needs_room;
+    void (*perform)(int slot, int room, const char *name);
+} ACTS[] = {
+    { 25, 1, fork_actor },  { 15, 0, exec_actor },    { 5, 0, exec_from_thread },
+    { 7, 0, vfork_actor },  { 8, 1, vfork_and_exec }, { 10, 0, start_thread },
+    { 6, 0, share_memory }, { 6, 0, rename_actor },   { 18, 0, exit_actor },
+};
+
 static void one_act(void)
 {
     static const char *const NAMES[] = { "alpha", "beta", "gamma", "delta-fifteen-c", "e psilon", "zeta%n" };
     const char *name = NAMES[random_below(sizeof(NAMES) / sizeof(NAMES[0]))];
     int slot = find_slot(0), room = find_slot(1);
-    uint32_t dice = random_below(100);
-    struct slot *actor = &slots[slot];
-    pid_t child;
+    uint32_t dice = random_below(100), below = 0;
 
     if (slot < 0) {
-        /* The last actor has ended: the director starts the next one itself. */
-        child = fork();
-        check(child, "fork");
-        if (child == 0) {
-            act_as(room);
+        fork_first(room);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(ACTS) / sizeof(ACTS[0]); i++) {
+        below += ACTS[i].chance;
+        if (dice < below && (room >= 0 || !ACTS[i].needs_room)) {
+            ACTS[i].perform(slot, room, name);
+            return;
         }
-        hear();
-        note("fork pid=%d child=%d name=forkstorm\n", getpid(), child);
-        take_slot(room, child, "forkstorm");
-    } else if (dice < 25 && room >= 0) {
-        child = order_and_hear(slot, 'f', room, "", 2);
-        note("fork pid=%d child=%d name=%s\n", actor->pid, child, actor->name);
-        take_slot(room, child, actor->name);
-    } else if (dice < 40) {
-        order_and_hear(slot, 'e', 0, name, 1);
-        snprintf(actor->name, NAME_SIZE, "%s", name);
-        note("exec pid=%d name=%s\n", actor->pid, name);
-    } else if (dice < 45) {
-        order_and_hear(slot, 'E', 0, name, 1);
-        snprintf(actor->name, NAME_SIZE, "%s", name);
-        note("texec pid=%d name=%s\n", actor->pid, name);
-    } else if (dice < 52) {
-        child = order_and_hear(slot, 'v', 0, "", 1);
-        note("vfork pid=%d child=%d\n", actor->pid, child);
-    } else if (dice < 60 && room >= 0) {
-        child = order_and_hear(slot, 'V', room, name, 2);
-        note("vforkexec pid=%d child=%d name=%s\n", actor->pid, child, name);
-        take_slot(room, child, name);
-    } else if (dice < 70) {
-        order_and_hear(slot, 't', 0, "", 1);
-        note("thread pid=%d\n", actor->pid);
-    } else if (dice < 76) {
-        child = order_and_hear(slot, 's', 0, "", 1);
-        note("share pid=%d child=%d\n", actor->pid, child);
-    } else if (dice < 82) {
-        order_and_hear(slot, 'n', 0, name, 1);
-        snprintf(actor->name, NAME_SIZE, "%s", name);
-        note("rename pid=%d name=%s\n", actor->pid, name);
-    } else {
-        end_slot(slot);
     }
 }
 
@@ -335,7 +403,7 @@ static void make_pipe(int *ends)
     }
 }
 
-/* How many processes and threads the kernel has ever started, by its own count. */
+/* Returns the number of processes and threads that the kernel has ever started, by its own count. */
 static unsigned long count_started(void)
 {
     char line[256];

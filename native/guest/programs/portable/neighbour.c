@@ -35,7 +35,8 @@ static struct {
     struct ndmsg neighbour;
     char attributes[64];
 } request = {
-    .header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ndmsg)), .nlmsg_type = RTM_NEWNEIGH,
+    .header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ndmsg)),
+                .nlmsg_type = RTM_NEWNEIGH,
                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE },
 };
 
@@ -66,7 +67,11 @@ int main(int argc, char **argv)
     int is_new = argc > 1 && strcmp(argv[1], "new") == 0;
     char **arguments = argv + is_new;
     unsigned char address[16], mac[MAC_SIZE];
-    struct { struct nlmsghdr header; struct nlmsgerr error; char more[128]; } answer;
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr error;
+        char more[128];
+    } answer;
     int family, netlink;
 
     if (argc - is_new != 5) {
@@ -81,13 +86,15 @@ int main(int argc, char **argv)
     request.neighbour.ndm_family = (unsigned char)family;
     request.neighbour.ndm_ifindex = (int)if_nametoindex(arguments[1]);
     request.neighbour.ndm_state = strcmp(arguments[4], "permanent") == 0 ? NUD_PERMANENT
-        : strcmp(arguments[4], "stale") == 0 ? NUD_STALE : NUD_FAILED;
+                                  : strcmp(arguments[4], "stale") == 0   ? NUD_STALE
+                                                                         : NUD_FAILED;
     if (inet_pton(family, arguments[2], address) != 1) {
         fprintf(stderr, "%s is no address\n", arguments[2]);
         return 2;
     }
     add_attribute(NDA_DST, address, family == AF_INET ? 4 : 16);
-    if (sscanf(arguments[3], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) == MAC_SIZE) {
+    if (sscanf(arguments[3], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) ==
+        MAC_SIZE) {
         add_attribute(NDA_LLADDR, mac, MAC_SIZE);
     }
     netlink = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);

@@ -141,8 +141,8 @@ static void report_threads(const char *path)
 /* What a process' network has that is not this program's own. */
 static void report_network(const char *path)
 {
-    static const char *const FILES[] = { "net/tcp", "net/tcp6", "net/udp", "net/udp6", "net/unix", "net/raw", "net/raw6",
-                                         "net/packet", "net/netlink", "net/arp", "net/if_inet6", NULL };
+    static const char *const FILES[] = { "net/tcp",  "net/tcp6",   "net/udp",     "net/udp6", "net/unix",     "net/raw",
+                                         "net/raw6", "net/packet", "net/netlink", "net/arp",  "net/if_inet6", NULL };
     char link[512], own[64] = "", its[64] = "";
 
     snprintf(link, sizeof(link), "%.200s/ns/net", path);
@@ -157,7 +157,8 @@ static void report_network(const char *path)
 
 static void report_process(const char *path)
 {
-    static const char *const FILES[] = { "stat", "status", "comm", "cmdline", "maps", "environ", "mountinfo", "stack", NULL };
+    static const char *const FILES[] = { "stat",    "status",    "comm",  "cmdline", "maps",
+                                         "environ", "mountinfo", "stack", NULL };
     static const char *const LINKS[] = { "exe", "cwd", "root", "ns/pid", "ns/mnt", "ns/net", NULL };
 
     for (int i = 0; FILES[i] != NULL; i++) {

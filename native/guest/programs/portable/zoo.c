@@ -325,7 +325,9 @@ static void leave_connections(int family, int listening, const void *address, so
 static void be_networked(const char *name)
 {
     struct sockaddr_in tcp = ip_address(7001), udp = ip_address(7003), peer = ip_address(7004);
-    struct sockaddr_in6 tcp6 = { .sin6_family = AF_INET6, .sin6_port = htons(7002), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    struct sockaddr_in6 tcp6 = { .sin6_family = AF_INET6,
+                                 .sin6_port = htons(7002),
+                                 .sin6_addr = IN6ADDR_LOOPBACK_INIT };
     struct sockaddr_in6 udp6 = { .sin6_family = AF_INET6, .sin6_port = htons(7005), .sin6_addr = IN6ADDR_ANY_INIT };
     struct sockaddr_nl routes = { .nl_family = AF_NETLINK, .nl_groups = 1 };
     struct sockaddr_un path = { .sun_family = AF_UNIX, .sun_path = "/tmp/zoo socket" };
