@@ -52,8 +52,17 @@ export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmen
 export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "./guest/guest";
 export { writeIsf } from "./guest/guest-isf";
 export { writeGuestTypes } from "./guest/guest-types";
-export { AttachError, type AttachRefusal, type AttachStep } from "./systems/linux/attach/attach-error";
-export { KernelDataError } from "./systems/linux/structs/kernel-data-error";
+export {
+  AddressError,
+  AttachError,
+  type AttachRefusal,
+  type AttachStep,
+  BtfError,
+  ImageError,
+  KernelDataError,
+  MissingSymbolError,
+  MissingTypeError,
+} from "./systems/errors";
 export type { Credentials } from "./systems/linux/processes/credentials";
 export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "./systems/linux/guest-diagnosis";
 export type { GuestModule } from "./systems/linux/modules/guest-module";
@@ -63,13 +72,11 @@ export type { LinuxGuest } from "./systems/linux/linux-guest";
 export type { LinuxKernel } from "./systems/linux/structs/linux-kernel";
 export type { LinuxProcess } from "./systems/linux/linux-process";
 export type { Mapping } from "./systems/linux/processes/memory-map";
-export { MissingSymbolError } from "./systems/linux/structs/missing-symbol-error";
 export type { Mount } from "./systems/linux/files/mount";
 export type { NetworkNeighbour } from "./systems/linux/network/neighbours";
 export type { NetworkAddress, NetworkInterface } from "./systems/linux/network/network-interfaces";
 export type { OpenFile } from "./systems/linux/files/open-file";
-export type { GuestSocket } from "./systems/linux/network/socket";
-export type { SocketFacts } from "./systems/linux/network/socket-facts";
+export type { GuestSocket, SocketFacts } from "./systems/linux/network/socket";
 export type { SystemCall, SystemCallParameter } from "./systems/linux/system/system-call";
 export type { GuestStruct, StructName, StructOf } from "./systems/linux/structs/struct-view";
 export type { TaskFacts } from "./systems/linux/processes/task-reader";
@@ -108,19 +115,15 @@ export {
 export { type ProcessSearch, type ProcessSearchOptions, searchProcess } from "./guest/search-process";
 export type { SystemCallEntry } from "./guest/system-call-entry";
 export { getSystemCallEntries, getSystemCalls } from "./guest/system-calls";
-export { AddressError } from "./systems/memory/address-error";
-export { ImageError } from "./systems/memory/images/image-error";
 export type { ImageFormat } from "./systems/memory/images/image-layout";
 export { callWithin } from "./config/limits";
 export { BytePattern } from "./systems/memory/search/byte-pattern";
 export type { PageRun } from "./systems/memory/resident-pages";
 export type { SearchPattern } from "./systems/memory/search/search-pattern";
 export { compileExpression, TextPattern } from "./systems/memory/search/text-pattern";
-export { BtfError } from "./systems/symbols/btf-error";
 export type { GuestSymbol, SymbolTable } from "./systems/symbols/symbol-table";
 export type { TypeSource } from "./systems/symbols/type-source";
 export type * from "./systems/symbols/guest-type";
-export { MissingTypeError } from "./systems/symbols/missing-type-error";
 export { type Hot, hot } from "./scripts/hot-data";
 export {
   type CustomCommand,

@@ -5,7 +5,7 @@ import { EngineSource } from "./engine-source";
 import { KernelCache } from "./kernel-cache";
 import { attachImage } from "./images/attach-image";
 import type { ProfileFinder } from "../systems/linux/attach/attach";
-import { AttachError, type AttachRefusal } from "../systems/linux/attach/attach-error";
+import { AttachError, type AttachRefusal } from "../systems/errors";
 import { attachGuest } from "../systems/linux/attach-guest";
 import { diagnoseLinux, type GuestDiagnosis } from "../systems/linux/guest-diagnosis";
 import type { LinuxGuest } from "../systems/linux/linux-guest";

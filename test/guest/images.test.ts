@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readElfCore, writeElfCore } from "../../src/systems/memory/images/elf-core";
-import { ImageError } from "../../src/systems/memory/images/image-error";
+import { ImageError } from "../../src/systems/errors";
 import type { FileBytes } from "../../src/systems/memory/images/image-layout";
 import { makeLimeHeader } from "../../src/systems/memory/images/lime-image";
 import { readImageLayout } from "../../src/systems/memory/images/read-image-layout";

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import { GuestContext } from "../../src/investigation/context";
 import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
-import { KernelDataError } from "../../src/systems/linux/structs/kernel-data-error";
+import { KernelDataError } from "../../src/systems/errors";
 import { loadModule } from "../kit/investigation-modules";
 
 const MODULES = resolve(__dirname, "../../../../modules/investigation");

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Btf } from "../../src/systems/symbols/btf";
-import { BtfError } from "../../src/systems/symbols/btf-error";
+import { BtfError, MissingTypeError } from "../../src/systems/errors";
 import { findPlace, getPlace } from "../../src/systems/symbols/member-path";
-import { MissingTypeError } from "../../src/systems/symbols/missing-type-error";
 
 /** Kinds, as include/uapi/linux/btf.h numbers them. */
 const [INT, POINTER, ARRAY, STRUCT, UNION, TYPEDEF, CONST] = [1, 2, 3, 4, 5, 8, 10];

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Elf } from "../../src/systems/symbols/elf";
-import { ElfError } from "../../src/systems/symbols/elf-error";
+import { ElfError } from "../../src/systems/errors";
 import { elfSourceOf } from "../../src/systems/symbols/elf-source";
 
 const LIBC = execFileSync("gcc", ["-print-file-name=libc.so.6"], { encoding: "utf8" }).trim();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { scanForKernel } from "../../src/systems/linux/attach/kernel-scan";
-import { MemoryImage } from "../../src/systems/memory/memory-image";
+import { MemoryImage } from "../kit/memory-image";
 import { Ram } from "../../src/systems/memory/ram";
 
 const PAGE = 0x1000;

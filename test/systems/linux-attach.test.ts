@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { attachLinux } from "../../src/systems/linux/attach/attach";
-import { AttachError } from "../../src/systems/linux/attach/attach-error";
+import { AttachError } from "../../src/systems/errors";
 import type { CpuFacts } from "../../src/systems/memory/guest-source";
-import { MemoryImage } from "../../src/systems/memory/memory-image";
+import { MemoryImage } from "../kit/memory-image";
 
 const RAM_SIZE = 0x1000000;
 const TABLES = 0x1000;

@@ -3,18 +3,20 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { AddressError } from "../../src/systems/memory/address-error";
+import {
+  AddressError,
+  AttachError,
+  BtfError,
+  KernelDataError,
+  MissingSymbolError,
+  MissingTypeError,
+} from "../../src/systems/errors";
 import type { CpuFacts } from "../../src/systems/memory/guest-source";
-import { MemoryImage } from "../../src/systems/memory/memory-image";
+import { MemoryImage } from "../kit/memory-image";
 import { BytePattern } from "../../src/systems/memory/search/byte-pattern";
 import { Ram } from "../../src/systems/memory/ram";
-import { BtfError } from "../../src/systems/symbols/btf-error";
-import { MissingTypeError } from "../../src/systems/symbols/missing-type-error";
 import { attachLinux } from "../../src/systems/linux/attach/attach";
-import { AttachError } from "../../src/systems/linux/attach/attach-error";
-import { KernelDataError } from "../../src/systems/linux/structs/kernel-data-error";
 import { LinuxGuest } from "../../src/systems/linux/linux-guest";
-import { MissingSymbolError } from "../../src/systems/linux/structs/missing-symbol-error";
 import { runGuest } from "../kit/guest-run";
 
 /** How many words of memory are damaged in all; REBOX_FUZZ_MUTATIONS sets another number. */

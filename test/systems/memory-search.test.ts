@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { MemoryImage } from "../../src/systems/memory/memory-image";
+import { MemoryImage } from "../kit/memory-image";
 import { PageTables, type PagingMode } from "../../src/systems/memory/page-tables";
 import { Ram } from "../../src/systems/memory/ram";
 import { ResidentPages } from "../../src/systems/memory/resident-pages";

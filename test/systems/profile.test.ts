@@ -8,7 +8,7 @@ import { makeProfile } from "../../src/cli/profile/make-profile";
 import { UsageError } from "../../src/cli/usage-error";
 import { parseIsfProfile } from "../../src/systems/symbols/isf";
 import { getPlace } from "../../src/systems/symbols/member-path";
-import { ProfileError } from "../../src/systems/symbols/profile-error";
+import { ProfileError } from "../../src/systems/errors";
 import { parseProfile } from "../../src/systems/symbols/profile-file";
 import { checkProfile, findProfile, readProfile, resolveProfile } from "../../src/systems/symbols/profile-store";
 

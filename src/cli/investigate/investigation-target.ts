@@ -6,7 +6,7 @@ import { type OperationOptions, encodeRequest, type OperationRequest } from "../
 import { type OperationsOutcome, runOperations } from "../../investigation/run-operations";
 import { ReboxMachinery } from "../../lab/machinery/drivers/rebox/rebox-machinery";
 import { Lab } from "../../lab/lab";
-import { ImageError } from "../../systems/memory/images/image-error";
+import { ImageError } from "../../systems/errors";
 import type { ControlClient } from "../../shell/line/control-client";
 import { connectControl } from "../attach/connect-control";
 import type { RunEnvironment } from "../run/run-environment";

@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Elf } from "../../systems/symbols/elf";
-import { ElfError } from "../../systems/symbols/elf-error";
+import { ElfError } from "../../systems/errors";
 import { packProfile } from "../../systems/symbols/profile-file";
 import { UsageError } from "../usage-error";
 import { unpackDebugKernel } from "./debug-package";

@@ -1,4 +1,4 @@
-import type { AttachRefusal } from "../../systems/linux/attach/attach-error";
+import type { AttachRefusal } from "../../systems/errors";
 import type { RunReporter } from "./run-reporter";
 
 /** Says once why the guest's system could not be read, when scripts have asked for it: they may go on without a word. */

@@ -1,5 +1,5 @@
 import type { EventEmitter } from "node:events";
-import type { AttachRefusal } from "../../systems/linux/attach/attach-error";
+import type { AttachRefusal } from "../../systems/errors";
 import type { ScriptHost } from "../../scripts/script-host";
 import type { EnginePort } from "./engine-port";
 

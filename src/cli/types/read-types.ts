@@ -2,10 +2,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Btf } from "../../systems/symbols/btf";
-import { BtfError } from "../../systems/symbols/btf-error";
+import { BtfError, ElfError, ProfileError } from "../../systems/errors";
 import { Elf } from "../../systems/symbols/elf";
-import { ElfError } from "../../systems/symbols/elf-error";
-import { ProfileError } from "../../systems/symbols/profile-error";
 import { readProfile } from "../../systems/symbols/profile-store";
 import type { TypeSource } from "../../systems/symbols/type-source";
 import { getKernelTypes } from "../profile/kernel-types";

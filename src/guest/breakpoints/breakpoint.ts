@@ -1,6 +1,5 @@
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { findGuest } from "../guest";
-import { resolveSymbol } from "../../systems/linux/resolve-symbol";
 import { ALL_PROCESSES } from "../../machine/state/processes";
 import { ModuleOwner, type Owned } from "../../machine/ownership/module-owner";
 import { forgetBreakpoint, numberBreakpoint } from "./breakpoint-list";
@@ -141,7 +140,7 @@ export class BP {
     if (!guest) return undefined;
     const [name, module] = String(this.place).split("!").reverse() as [string, string?];
     const space = this.pgd === ALL_PROCESSES ? undefined : guest.findProcess(this.pgd);
-    return resolveSymbol(guest, space?.pgd ?? 0n, module, name);
+    return guest.symbols.resolve(space?.pgd ?? 0n, module, name);
   }
 
   /** Looks again at every change that can bring the symbol: a module is loaded, a process begins. */

@@ -1,10 +1,8 @@
 import { CachedContent } from "../../systems/linux/files/cached-content";
-import { listCachedEntries } from "../../systems/linux/files/directory-entries";
-import { type InodeFacts, readInode } from "../../systems/linux/files/inode-reader";
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { type InodeFacts, listCachedEntries, readInode } from "../../systems/linux/files/inode-reader";
+import { AddressError, KernelDataError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { MountedVolume } from "../../systems/linux/mounted-volume";
-import { AddressError } from "../../systems/memory/address-error";
 import { DiskError } from "./disk-error";
 import { type FileNode, type FileSource, type FileTree, kindOf, type NamedNode, type NodeList } from "./file-tree";
 import { Turn } from "./turn";

@@ -2,8 +2,7 @@ import { CachedContent } from "../../systems/linux/files/cached-content";
 import { findInode, type InodeFacts } from "../../systems/linux/files/inode-reader";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { MountedVolume } from "../../systems/linux/mounted-volume";
-import { AddressError } from "../../systems/memory/address-error";
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { AddressError, KernelDataError } from "../../systems/errors";
 import type { BlockSource } from "./block-source";
 
 /** What the guest's kernel has in memory of a file system that it has mounted: it is newer than the disk. */

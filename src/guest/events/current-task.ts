@@ -1,5 +1,5 @@
 import type { Cpu } from "../../machine/state/cpu";
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { KernelDataError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { TaskFacts } from "../../systems/linux/processes/task-reader";
 import { getRunningProcess } from "../../machine/state/processes";

@@ -1,10 +1,9 @@
 import type { CallbackManager } from "../../machine/callbacks/callback-manager";
 import type { Cpu } from "../../machine/state/cpu";
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { AddressError, KernelDataError } from "../../systems/errors";
 import { FileFormat, getFileFormat } from "../../systems/linux/files/file-mode";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { listMountedVolumes, type MountedVolume } from "../../systems/linux/mounted-volume";
-import { AddressError } from "../../systems/memory/address-error";
 import { CurrentTask } from "./current-task";
 
 export type FileEventKind = "write" | "create" | "remove" | "rename";

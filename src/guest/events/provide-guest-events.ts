@@ -6,7 +6,7 @@ import {
 import { Engine } from "../../machine/engine/engine";
 import { getCpus } from "../../machine/state/cpu";
 import { getGuest } from "../guest";
-import { AttachError } from "../../systems/linux/attach/attach-error";
+import { AttachError } from "../../systems/errors";
 import { HOOKS_NAME } from "./kernel-hooks";
 import { LinuxEventSource } from "./linux-event-source";
 

@@ -1,6 +1,6 @@
 import { attachGuest } from "../../systems/linux/attach-guest";
 import type { AttachOptions } from "../../systems/linux/attach/attach";
-import { AttachError } from "../../systems/linux/attach/attach-error";
+import { AttachError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { StillMachine } from "../../machine/state/machine-access";
 

@@ -5,7 +5,7 @@ import type { Subscription } from "../../machine/engine/listeners";
 import { getCpus } from "../../machine/state/cpu";
 import { withGuestPaused } from "../../machine/state/guest-pause";
 import { findStillMachine } from "../../machine/state/machine-access";
-import { ImageError } from "../../systems/memory/images/image-error";
+import { ImageError } from "../../systems/errors";
 import { IMAGE_FORMATS, type ImageFormat } from "../../systems/memory/images/image-layout";
 import { type ImagePlan, planImage } from "../../systems/memory/images/image-plan";
 import type { SavedCpu } from "../../systems/memory/images/saved-cpu";

@@ -1,11 +1,10 @@
 import { MemoryResult, type NativeRamRegion, type NativeRegister } from "../../machine/engine/native";
 import type { CpuFacts, RamRegion } from "../../systems/memory/guest-source";
-import { ImageError } from "../../systems/memory/images/image-error";
+import { ImageError } from "../../systems/errors";
 import { findCpuFacts, type SavedCpu } from "../../systems/memory/images/saved-cpu";
 import { findPagingMode, PageTables, pageTableRoot } from "../../systems/memory/page-tables";
-import { Ram } from "../../systems/memory/ram";
 import { scanForKernel } from "../../systems/linux/attach/kernel-scan";
-import type { Span } from "../../systems/linux/attach/memory-spans";
+import { Ram, type RamRange } from "../../systems/memory/ram";
 import type { StillMachine } from "../../machine/state/machine-access";
 
 const PAGE = 0x1000;
@@ -32,7 +31,7 @@ export class ImageMachine implements StillMachine {
     readonly path: string,
     private readonly memory: readonly RamRegion[],
     saved: readonly SavedCpu[],
-    private readonly spans: readonly Span[],
+    private readonly spans: readonly RamRange[],
   ) {
     this.#ram = new Ram(this);
     this.#saved = saved.map(({ registers }) => addPrivilege(registers));

@@ -4,10 +4,10 @@ import { join, resolve } from "node:path";
 import { Engine } from "../../machine/engine/engine";
 import { loadAddon } from "../../machine/engine/load-addon";
 import type { RamRegion } from "../../systems/memory/guest-source";
-import { ImageError } from "../../systems/memory/images/image-error";
+import { ImageError } from "../../systems/errors";
 import type { FileBytes, ImagePart } from "../../systems/memory/images/image-layout";
 import { readImageLayout } from "../../systems/memory/images/read-image-layout";
-import type { Span } from "../../systems/linux/attach/memory-spans";
+import type { RamRange } from "../../systems/memory/ram";
 import { findStillMachine, setStillMachine } from "../../machine/state/machine-access";
 import { describeSystemError } from "./system-error";
 import { FileJob } from "./file-job";
@@ -135,9 +135,9 @@ function splitPart({ address, offset, size }: ImagePart): ImagePart[] {
 }
 
 /** Finds the memory that is not a hole of the file. */
-function findSpans(fd: number, parts: readonly ImagePart[]): Span[] {
+function findSpans(fd: number, parts: readonly ImagePart[]): RamRange[] {
   const native = loadAddon();
-  const spans: Span[] = [];
+  const spans: RamRange[] = [];
   for (const { address, offset, size } of parts) {
     for (let at = offset; at < offset + size;) {
       const data =

@@ -1,6 +1,5 @@
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { AddressError, KernelDataError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
-import { AddressError } from "../../systems/memory/address-error";
 import type { VirtualMemory } from "../../systems/memory/virtual-memory";
 import { OrcUnwinder } from "./orc-unwinder";
 import type { FrameMethod, FrameRegisters, StackFrame } from "./stack-frame";

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { Engine } from "../../machine/engine/engine";
 import { getGuest } from "../guest";
 import { holdGuestPaused } from "../../machine/state/guest-pause";
-import { AttachError } from "../../systems/linux/attach/attach-error";
+import { AttachError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { findPlugin } from "./find-plugin";
 import { provideKernelFiles } from "./kernel-files";

@@ -12,7 +12,12 @@ function describe(result: MemoryResult, address: bigint, pgd: bigint | undefined
   }
 }
 
-/** An address of the guest could not be read or written. */
+/**
+ * Reports that QEMU could not read or write an address of the running guest.
+ *
+ * Its counterpart is AddressError of src/systems: that is thrown where rebox walks page tables by itself to read a system out
+ * of bytes, of a running machine or of an image, and knows of reading only.
+ */
 export class MemoryError extends Error {
   override readonly name = "MemoryError";
 

@@ -6,7 +6,7 @@ import { addressOfStruct, typeOfStruct, viewStruct } from "../../systems/linux/s
 import type { VirtualMemory } from "../../systems/memory/virtual-memory";
 import type { CompoundType, GuestType } from "../../systems/symbols/guest-type";
 import { findMember } from "../../systems/symbols/member-path";
-import { MissingTypeError } from "../../systems/symbols/missing-type-error";
+import { MissingTypeError } from "../../systems/errors";
 import type { TypeSource } from "../../systems/symbols/type-source";
 import { listErrorDetails } from "./error-details";
 import type { checkArguments } from "./sandbox-api";

@@ -1,4 +1,4 @@
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { KernelDataError } from "../../systems/errors";
 import type { GuestModule } from "../../systems/linux/modules/guest-module";
 import type { ModuleSymbol } from "../../systems/linux/guest-symbols";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";

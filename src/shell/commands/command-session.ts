@@ -1,7 +1,7 @@
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { getNumCpus, readCpu } from "../../machine/state/cpu";
 import { findGuest } from "../../guest/guest";
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { KernelDataError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { LinuxProcess } from "../../systems/linux/linux-process";
 import { findStillMachine, getMachine } from "../../machine/state/machine-access";
@@ -11,7 +11,6 @@ import { AddressNamer } from "./address-namer";
 import { CommandError } from "./command-error";
 import type { CommandValue } from "./command-result";
 import type { NameSource } from "./expression";
-import { resolveSymbol } from "../../systems/linux/resolve-symbol";
 
 /** The process that a session looks at. */
 export interface ChosenProcess {
@@ -108,7 +107,7 @@ export class CommandSession implements NameSource {
 
   findSymbol(module: string | undefined, name: string): bigint | undefined {
     const guest = findGuest();
-    return guest && resolveSymbol(guest, this.userPgd(guest), module, name);
+    return guest?.symbols.resolve(this.userPgd(guest), module, name);
   }
 
   findVariable(name: string): string | undefined {

@@ -1,5 +1,5 @@
 import { findGuest } from "../../guest/guest";
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { KernelDataError } from "../../systems/errors";
 import type { CommandSession } from "./command-session";
 import { listCommandNames } from "./command-table";
 import { toPlainLine } from "../../config/terminal-text";

@@ -1,6 +1,5 @@
-import { KernelDataError } from "../../systems/linux/structs/kernel-data-error";
+import { AddressError, KernelDataError } from "../../systems/errors";
 import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../systems/linux/structs/struct-view";
-import { AddressError } from "../../systems/memory/address-error";
 import type { CompoundType, Member } from "../../systems/symbols/guest-type";
 import type { CommandValue } from "./command-result";
 import { toPlainLine } from "../../config/terminal-text";

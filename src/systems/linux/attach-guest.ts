@@ -1,9 +1,7 @@
 import type { GuestSource } from "../memory/guest-source";
-import { MissingTypeError } from "../symbols/missing-type-error";
+import { AttachError, MissingSymbolError, MissingTypeError } from "../errors";
 import { attachLinux, type AttachOptions } from "./attach/attach";
-import { AttachError } from "./attach/attach-error";
 import { LinuxGuest } from "./linux-guest";
-import { MissingSymbolError } from "./structs/missing-symbol-error";
 
 /** What to do about a kernel whose structs or symbols are not as any known kernel's. */
 export const STRANGE_KERNEL = "this kernel is not known to rebox: please report it, with what rebox doctor says";

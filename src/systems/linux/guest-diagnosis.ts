@@ -1,15 +1,18 @@
-import { AddressError } from "../memory/address-error";
+import {
+  AddressError,
+  AttachError,
+  type AttachStep,
+  BtfError,
+  KernelDataError,
+  MissingSymbolError,
+  MissingTypeError,
+} from "../errors";
 import type { GuestSource } from "../memory/guest-source";
-import { BtfError } from "../symbols/btf-error";
-import { MissingTypeError } from "../symbols/missing-type-error";
 import type { AttachOptions } from "./attach/attach";
-import { AttachError, type AttachStep } from "./attach/attach-error";
 import { describeCpus } from "./attach/attach-evidence";
 import { attachGuest, STRANGE_KERNEL } from "./attach-guest";
-import { KernelDataError } from "./structs/kernel-data-error";
 import type { LinuxGuest } from "./linux-guest";
 import type { LinuxProcess } from "./linux-process";
-import { MissingSymbolError } from "./structs/missing-symbol-error";
 
 /** What is looked at, in order: the steps of attaching, then what is read of a guest that is attached to. */
 export type DiagnosisStepName =

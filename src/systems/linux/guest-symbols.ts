@@ -1,11 +1,10 @@
 import { Elf } from "../symbols/elf";
-import { ElfError } from "../symbols/elf-error";
-import { ShiftedSymbols } from "../symbols/shifted-symbols";
-import type { GuestSymbol, SymbolTable } from "../symbols/symbol-table";
+import { ElfError, KernelDataError } from "../errors";
+import { type GuestSymbol, ShiftedSymbols, type SymbolTable } from "../symbols/symbol-table";
 import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./modules/guest-module";
-import { KernelDataError } from "./structs/kernel-data-error";
 import { listKernelModules } from "./modules/kernel-module";
-import type { LinuxGuest } from "./linux-guest";
+import type { PageCache } from "./files/page-cache";
+import type { LinuxKernel } from "./structs/linux-kernel";
 import type { LinuxProcess } from "./linux-process";
 import { ModuleSymbols } from "./modules/module-symbols";
 import { piecesOf, namePattern } from "./structs/name-pattern";
@@ -31,9 +30,17 @@ interface Loaded {
   readonly symbols: () => SymbolTable;
 }
 
+/** What the names of addresses are read with. A LinuxGuest has all of it. */
+export interface SymbolReaders {
+  readonly kernel: LinuxKernel;
+  readonly pageCache: PageCache;
+  /** Finds the process that has an address space. */
+  findProcess(pgd: bigint): LinuxProcess | undefined;
+}
+
 /** The names of addresses in all modules of a guest: the kernel, its modules, and what processes have mapped. */
 export class GuestSymbols {
-  readonly #guest: LinuxGuest;
+  readonly #guest: SymbolReaders;
   readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
 
   #kept = 0;
@@ -42,7 +49,7 @@ export class GuestSymbols {
   readonly #start: bigint;
   readonly #end: bigint;
 
-  constructor(guest: LinuxGuest) {
+  constructor(guest: SymbolReaders) {
     this.#guest = guest;
     const { base, size } = kernelAsModule(guest.kernel);
     this.#start = base;
@@ -71,6 +78,28 @@ export class GuestSymbols {
       .find((loaded) => loaded.module.name === module || loaded.module.path === module)
       ?.symbols()
       .findAddress(name);
+  }
+
+  /**
+   * Finds the address of a name wherever it is: in the kernel first, then in its modules, then in what a process has mapped.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules alone
+   * @param module its name or path, when only that is to be looked through
+   */
+  resolve(pgd: bigint, module: string | undefined, name: string): bigint | undefined {
+    if (module === undefined || module === KERNEL) {
+      // Needs no list of modules, which the guest may have damaged.
+      const address = this.#guest.kernel.symbols.findAddress(name);
+      if (address !== undefined || module === KERNEL) return address;
+    }
+    for (const space of pgd === 0n ? [0n] : [0n, pgd]) {
+      for (const loaded of this.#load(space)) {
+        if (module !== undefined && loaded.module.name !== module && loaded.module.path !== module) continue;
+        const address = loaded.symbols().findAddress(name);
+        if (address !== undefined) return address;
+      }
+    }
+    return undefined;
   }
 
   /** Finds the symbol at or before an address, in the module that the address belongs to. */

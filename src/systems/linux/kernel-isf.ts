@@ -1,9 +1,7 @@
 import { type IsfContent, type IsfSymbolEntry, writeIsf } from "../symbols/isf-writer";
-import { BtfError } from "../symbols/btf-error";
-import type { GuestSymbol, SymbolTable } from "../symbols/symbol-table";
-import { LayeredSymbols } from "../symbols/layered-symbols";
+import { BtfError, KernelDataError } from "../errors";
+import { type GuestSymbol, LayeredSymbols, type SymbolTable } from "../symbols/symbol-table";
 import type { TypeSource } from "../symbols/type-source";
-import { KernelDataError } from "./structs/kernel-data-error";
 import { findKaslrOffset } from "./attach/kaslr-offset";
 import type { LinuxGuest } from "./linux-guest";
 import type { LinuxKernel } from "./structs/linux-kernel";

@@ -1,10 +1,9 @@
 import type { CompoundType } from "../symbols/guest-type";
 import type { TypeSource } from "../symbols/type-source";
-import { MissingTypeError } from "../symbols/missing-type-error";
+import { KernelDataError, MissingTypeError } from "../errors";
 import { type GuestClock, readClock } from "./system/clock";
 import { GuestSymbols } from "./guest-symbols";
 import { type LogRecord, readKernelLog } from "./system/kernel-log";
-import { readHostName } from "./system/host-name";
 import { type KernelModule, listKernelModules } from "./modules/kernel-module";
 import { walkList } from "./structs/kernel-list";
 import type { LinuxKernel } from "./structs/linux-kernel";
@@ -16,13 +15,16 @@ import { listNetworkInterfaces, type NetworkInterface } from "./network/network-
 import { PageCache } from "./files/page-cache";
 import { PathReader } from "./files/path-reader";
 import { walkTree } from "./structs/red-black-tree";
-import type { SocketFacts } from "./network/socket-facts";
+import type { SocketFacts } from "./network/socket";
 import { findSocketOwners } from "./network/socket-owners";
 import { listSockets } from "./network/socket-tables";
 import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./structs/struct-view";
 import { TaskReader } from "./processes/task-reader";
 
-/** What a Linux guest is doing, read from its memory. */
+/** __NEW_UTS_LEN and the NUL, include/uapi/linux/utsname.h */
+const LONGEST_HOST_NAME = 65;
+
+/** A Linux guest: tells what it is doing, read from its memory. */
 export class LinuxGuest {
   /** Reads single tasks, by the address of their task_struct. */
   readonly tasks: TaskReader;
@@ -120,9 +122,19 @@ export class LinuxGuest {
     return listNetworkInterfaces(this.kernel);
   }
 
-  /** The guest's host name, that of its first UTS namespace. @throws KernelDataError */
+  /**
+   * The guest's host name, that of its first UTS namespace: what uname() and hostname say outside of containers
+   * (init_uts_ns.name.nodename).
+   *
+   * @throws KernelDataError when it cannot be read
+   */
   get hostName(): string {
-    return readHostName(this.kernel);
+    const address = this.kernel.symbol("init_uts_ns");
+    try {
+      return this.kernel.at("uts_namespace", address).text(LONGEST_HOST_NAME, "name.nodename");
+    } catch (error) {
+      throw KernelDataError.from(error, "the host name", address);
+    }
   }
 
   /** Reads the kernel's log, oldest record first. @throws KernelDataError */

@@ -2,18 +2,29 @@ import { type PageRun, ResidentPages } from "../memory/resident-pages";
 import { MemorySearch, type MemorySearchOptions } from "../memory/search/memory-search";
 import type { SearchPattern } from "../memory/search/search-pattern";
 import { type Credentials, readCredentials } from "./processes/credentials";
-import { KernelDataError } from "./structs/kernel-data-error";
+import { KernelDataError } from "../errors";
 import { walkList } from "./structs/kernel-list";
-import type { LinuxGuest } from "./linux-guest";
-import type { Mapping } from "./processes/memory-map";
+import type { GuestClock } from "./system/clock";
+import type { LinuxKernel } from "./structs/linux-kernel";
+import type { PathReader } from "./files/path-reader";
+import type { Mapping, MemoryMapReader } from "./processes/memory-map";
 import { listMounts, type Mount } from "./files/mount";
 import { listOpenFiles, type OpenFile } from "./files/open-file";
 import { findSocket, type GuestSocket } from "./network/socket";
 import type { StructCursor } from "./structs/struct-cursor";
-import type { TaskFacts } from "./processes/task-reader";
+import type { TaskFacts, TaskReader } from "./processes/task-reader";
 
 const LONGEST_COMMAND_LINE = 0x20000;
 const MOST_THREADS = 1 << 20;
+
+/** What a process is read with. A LinuxGuest has all of it. */
+export interface ProcessReaders {
+  readonly kernel: LinuxKernel;
+  readonly tasks: TaskReader;
+  readonly paths: PathReader;
+  readonly maps: MemoryMapReader;
+  readonly clock: GuestClock;
+}
 
 /**
  * A process of the guest. The plain members are as they were when the list was made; what a getter or a method tells is
@@ -30,9 +41,9 @@ export class LinuxProcess {
   /** The address of its task_struct. */
   readonly kaddr: bigint;
   readonly isKernelThread: boolean;
-  readonly #guest: LinuxGuest;
+  readonly #guest: ProcessReaders;
 
-  constructor(guest: LinuxGuest, facts: TaskFacts, ppid: number) {
+  constructor(guest: ProcessReaders, facts: TaskFacts, ppid: number) {
     this.#guest = guest;
     this.pid = facts.tgid;
     this.ppid = ppid;

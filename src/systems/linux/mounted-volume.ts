@@ -1,4 +1,4 @@
-import { KernelDataError } from "./structs/kernel-data-error";
+import { KernelDataError } from "../errors";
 import { readInode } from "./files/inode-reader";
 import type { LinuxGuest } from "./linux-guest";
 import type { Mount } from "./files/mount";

@@ -1,4 +1,4 @@
-import { AddressError } from "./address-error";
+import { AddressError } from "../errors";
 import type { PageTables } from "./page-tables";
 import type { Ram } from "./ram";
 

@@ -1,4 +1,4 @@
-import { BtfError } from "./btf-error";
+import { BtfError } from "../errors";
 
 /** The kinds of BTF, as include/uapi/linux/btf.h numbers them. */
 export const enum BtfKind {

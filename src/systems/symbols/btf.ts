@@ -1,4 +1,4 @@
-import { BtfError } from "./btf-error";
+import { BtfError } from "../errors";
 import { BtfKind, BtfTable } from "./btf-table";
 import type { CompoundType, EnumType, GuestType, Member } from "./guest-type";
 import type { TypeSource } from "./type-source";

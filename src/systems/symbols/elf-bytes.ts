@@ -1,4 +1,4 @@
-import { ElfError } from "./elf-error";
+import { ElfError } from "../errors";
 import {
   ELF_HEADER_SIZE,
   type ElfHeader,

@@ -1,6 +1,6 @@
 import { ElfBytes } from "./elf-bytes";
 import { elfText, readElfDynamic } from "./elf-dynamic";
-import { PT_NOTE } from "./elf-header";
+import { ELF_LAYOUT, PT_NOTE, readElfWord } from "./elf-header";
 import type { ElfSource } from "./elf-source";
 import { type ElfSymbolBytes, readElfSymbols } from "./elf-symbols";
 import type { SortedSymbols } from "./sorted-symbols";
@@ -8,6 +8,10 @@ import type { SortedSymbols } from "./sorted-symbols";
 const SHT_SYMTAB = 2;
 const SHT_NOTE = 7;
 const NT_GNU_BUILD_ID = 3;
+/** Elf32_Nhdr and Elf64_Nhdr alike: the sizes of name and description, and the type. */
+const NOTE_HEADER_SIZE = 12;
+/** "GNU" and its NUL as a little-endian word. */
+const GNU = 0x00554e47;
 const LARGEST_NOTES = 65536;
 const LONGEST_BUILD_ID = 64;
 const MOST_SYMBOLS = 0x100000;
@@ -82,9 +86,7 @@ export class Elf {
   }
 
   #sectionNames(): Uint8Array | undefined {
-    // e_shstrndx is the header's last half word.
-    const header = this.#bytes.findAt(this.bits === 64 ? 62 : 50, 2);
-    const section = header && this.#sections[header[0]! | (header[1]! << 8)];
+    const section = this.#sections[this.#bytes.header.sectionNames];
     return section && this.#bytes.findAt(section.offset, section.size);
   }
 
@@ -99,15 +101,25 @@ export class Elf {
 
   /** Finds the build id among the notes, which are mapped with a program, or a section of a relocatable file. */
   #findBuildId(): string | undefined {
-    for (const { type, address, fileSize } of this.#bytes.segments) {
-      if (type !== PT_NOTE) continue;
-      const notes = this.#bytes.findAddress(address, Math.min(Number(fileSize), LARGEST_NOTES));
-      const buildId = notes && findBuildId(notes);
-      if (buildId !== undefined) return buildId;
-    }
-    for (const { type, offset, size } of this.#sections) {
-      if (type !== SHT_NOTE) continue;
-      const notes = this.#bytes.findAt(offset, Math.min(size, LARGEST_NOTES));
+    const bytes = this.#bytes;
+    const places = [
+      ...bytes.segments
+        .filter(({ type }) => type === PT_NOTE)
+        .map(
+          ({ address, fileSize }) =>
+            () =>
+              bytes.findAddress(address, Math.min(Number(fileSize), LARGEST_NOTES)),
+        ),
+      ...this.#sections
+        .filter(({ type }) => type === SHT_NOTE)
+        .map(
+          ({ offset, size }) =>
+            () =>
+              bytes.findAt(offset, Math.min(size, LARGEST_NOTES)),
+        ),
+    ];
+    for (const read of places) {
+      const notes = read();
       const buildId = notes && findBuildId(notes);
       if (buildId !== undefined) return buildId;
     }
@@ -118,13 +130,14 @@ export class Elf {
 /** Finds a build id in notes: name size, description size, type, then both, each filled up to 4 bytes. */
 export function findBuildId(notes: Uint8Array): string | undefined {
   const view = new DataView(notes.buffer, notes.byteOffset, notes.length);
-  for (let at = 0; at + 12 <= notes.length;) {
+  for (let at = 0; at + NOTE_HEADER_SIZE <= notes.length;) {
     const nameSize = view.getUint32(at, true);
     const size = view.getUint32(at + 4, true);
     const type = view.getUint32(at + 8, true);
-    const start = at + 12 + Math.ceil(nameSize / 4) * 4;
+    const name = at + NOTE_HEADER_SIZE;
+    const start = name + Math.ceil(nameSize / 4) * 4;
     if (start + size > notes.length) return undefined;
-    const isGnu = nameSize === 4 && view.getUint32(at + 12, true) === 0x00554e47;
+    const isGnu = nameSize === 4 && view.getUint32(name, true) === GNU;
     if (isGnu && type === NT_GNU_BUILD_ID && size > 0 && size <= LONGEST_BUILD_ID) {
       return Buffer.from(notes.buffer, notes.byteOffset + start, size).toString("hex");
     }
@@ -138,16 +151,15 @@ function readSections(elf: ElfBytes): Section[] {
   const bytes = elf.findAt(sectionsOffset, sectionSize * sectionCount);
   if (!bytes) return [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const layout = ELF_LAYOUT[bits].section;
   return Array.from({ length: sectionCount }, (_, index) => {
     const at = index * sectionSize;
-    const word = (offset32: number, offset64: number): number =>
-      bits === 64 ? Number(view.getBigUint64(at + offset64, true)) : view.getUint32(at + offset32, true);
     return {
-      name: view.getUint32(at, true),
-      type: view.getUint32(at + 4, true),
-      offset: word(16, 24),
-      size: word(20, 32),
-      link: view.getUint32(at + (bits === 64 ? 40 : 24), true),
+      name: view.getUint32(at + layout.name, true),
+      type: view.getUint32(at + layout.type, true),
+      offset: Number(readElfWord(view, bits, at + layout.offset)),
+      size: Number(readElfWord(view, bits, at + layout.bytes)),
+      link: view.getUint32(at + layout.link, true),
     };
   });
 }

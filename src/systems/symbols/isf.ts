@@ -1,7 +1,7 @@
 import { type IsfDocument, parseIsf } from "./isf-document";
 import { IsfTypes } from "./isf-types";
 import type { Profile } from "./profile";
-import { ProfileError } from "./profile-error";
+import { ProfileError } from "../errors";
 import { type RawSymbol, SortedSymbols } from "./sorted-symbols";
 
 /**

@@ -1,5 +1,5 @@
 import type { CompoundType, GuestType, Member } from "./guest-type";
-import { MissingTypeError } from "./missing-type-error";
+import { MissingTypeError } from "../errors";
 import type { TypeSource } from "./type-source";
 
 /** How many members are looked at for one name. The largest struct of a kernel has some hundreds. */

@@ -1,7 +1,7 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import { Btf } from "./btf";
 import type { Profile } from "./profile";
-import { ProfileError } from "./profile-error";
+import { ProfileError } from "../errors";
 import { type RawSymbol, SortedSymbols } from "./sorted-symbols";
 import type { SymbolTable } from "./symbol-table";
 

@@ -3,9 +3,8 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } 
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseIsfProfile } from "./isf";
-import type { KernelIdentity } from "./kernel-profile";
-import type { Profile } from "./profile";
-import { ProfileError } from "./profile-error";
+import type { KernelIdentity, Profile } from "./profile";
+import { ProfileError } from "../errors";
 import { findProfileHeader, parseProfile } from "./profile-file";
 
 const LARGEST_ISF = 0x40000000;

@@ -20,3 +20,118 @@ export interface SymbolTable {
   /** Goes through the symbols whose name contains these texts one behind the other, each once, in any order; through all for none. */
   symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol>;
 }
+
+/** Symbols of a file, at the addresses where the file was loaded. */
+export class ShiftedSymbols implements SymbolTable {
+  readonly #symbols: SymbolTable;
+  readonly #shift: bigint;
+  readonly #bits: 32 | 64;
+
+  /** @param shift what is to be added to the symbols' own addresses */
+  constructor(symbols: SymbolTable, shift: bigint, bits: 32 | 64) {
+    this.#symbols = symbols;
+    this.#shift = shift;
+    this.#bits = bits;
+  }
+
+  get count(): number {
+    return this.#symbols.count;
+  }
+
+  findAddress(name: string): bigint | undefined {
+    const address = this.#symbols.findAddress(name);
+    return address === undefined ? undefined : this.#move(address);
+  }
+
+  findSymbol(address: bigint): GuestSymbol | undefined {
+    const symbol = this.#symbols.findSymbol(BigInt.asUintN(this.#bits, address - this.#shift));
+    return symbol && { ...symbol, address: this.#move(symbol.address) };
+  }
+
+  *symbols(): IterableIterator<GuestSymbol> {
+    for (const symbol of this.#symbols.symbols()) yield { ...symbol, address: this.#move(symbol.address) };
+  }
+
+  *symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    for (const symbol of this.#symbols.symbolsWith(texts)) yield { ...symbol, address: this.#move(symbol.address) };
+  }
+
+  #move(address: bigint): bigint {
+    return BigInt.asUintN(this.#bits, address + this.#shift);
+  }
+}
+
+/** Two tables as one: what the first does not know, the second is asked. Lists those of the first. */
+export class LayeredSymbols implements SymbolTable {
+  readonly #first: SymbolTable;
+  /** The table that is asked second. */
+  readonly second: SymbolTable;
+
+  constructor(first: SymbolTable, second: SymbolTable) {
+    this.#first = first;
+    this.second = second;
+  }
+
+  get count(): number {
+    return this.#first.count;
+  }
+
+  findAddress(name: string): bigint | undefined {
+    return this.#first.findAddress(name) ?? this.second.findAddress(name);
+  }
+
+  /** The nearer of the two. */
+  findSymbol(address: bigint): GuestSymbol | undefined {
+    const [first, second] = [this.#first.findSymbol(address), this.second.findSymbol(address)];
+    return first && second ? (second.address > first.address ? second : first) : (first ?? second);
+  }
+
+  symbols(): IterableIterator<GuestSymbol> {
+    return this.#first.symbols();
+  }
+
+  symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    return this.#first.symbolsWith(texts);
+  }
+}
+
+/** Symbols of which some are known, and the others are loaded when they are asked for. */
+export class LazySymbols implements SymbolTable {
+  readonly #known: ReadonlyMap<string, bigint>;
+  readonly #load: () => SymbolTable;
+  #table: SymbolTable | undefined;
+
+  /**
+   * @param known addresses by name
+   * @param load called once, when the known ones are not enough
+   */
+  constructor(known: ReadonlyMap<string, bigint>, load: () => SymbolTable) {
+    this.#known = known;
+    this.#load = load;
+  }
+
+  get count(): number {
+    return this.#get().count;
+  }
+
+  findAddress(name: string): bigint | undefined {
+    return this.#known.get(name) ?? this.#get().findAddress(name);
+  }
+
+  findSymbol(address: bigint): GuestSymbol | undefined {
+    return this.#get().findSymbol(address);
+  }
+
+  symbols(): IterableIterator<GuestSymbol> {
+    return this.#get().symbols();
+  }
+
+  symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
+    return this.#get().symbolsWith(texts);
+  }
+
+  #get(): SymbolTable {
+    this.#table ??= this.#load();
+    return this.#table;
+  }
+}

@@ -1,4 +1,4 @@
-import { KernelDataError } from "../../../systems/linux/structs/kernel-data-error";
+import { KernelDataError } from "../../../systems/errors";
 import { DiskError } from "../disk-error";
 import type { GuestPlace } from "../guest-files";
 import { readContent, type SearchableFiles } from "../search/read-content";

@@ -1,6 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { AddressError } from "../../../systems/memory/address-error";
-import { KernelDataError } from "../../../systems/linux/structs/kernel-data-error";
+import { AddressError, KernelDataError } from "../../../systems/errors";
 import { DiskError } from "../disk-error";
 import type { GuestPlace } from "../guest-files";
 import { Turn } from "../turn";

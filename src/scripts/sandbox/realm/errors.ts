@@ -1,10 +1,12 @@
 import { DiskError } from "../../../guest/disks/disk-error";
-import { AttachError } from "../../../systems/linux/attach/attach-error";
-import { KernelDataError } from "../../../systems/linux/structs/kernel-data-error";
-import { MissingSymbolError } from "../../../systems/linux/structs/missing-symbol-error";
-import { AddressError } from "../../../systems/memory/address-error";
-import { BtfError } from "../../../systems/symbols/btf-error";
-import { MissingTypeError } from "../../../systems/symbols/missing-type-error";
+import {
+  AddressError,
+  AttachError,
+  BtfError,
+  KernelDataError,
+  MissingSymbolError,
+  MissingTypeError,
+} from "../../../systems/errors";
 import { VolatilityError } from "../../../guest/volatility/volatility-error";
 import { encodeMessage } from "../message-codec";
 

@@ -1,7 +1,7 @@
 import { type Command, defineCommand } from "../command";
 import type { CommandValue } from "../command-result";
 import type { LinuxProcess } from "../../../systems/linux/linux-process";
-import type { SocketFacts } from "../../../systems/linux/network/socket-facts";
+import type { SocketFacts } from "../../../systems/linux/network/socket";
 import { getGuest } from "../../../guest/guest";
 import { getProcess } from "../process-choice";
 

@@ -3,11 +3,11 @@ import { findPagingMode } from "../../memory/page-tables";
 import type { LinearRange } from "../../memory/virtual-memory";
 import type { Kallsyms } from "../../symbols/kallsyms";
 import type { KallsymsLocation } from "../../symbols/kallsyms-location";
-import type { KernelIdentity, KernelProfile } from "../../symbols/kernel-profile";
+import type { KernelIdentity, KernelProfile } from "../../symbols/profile";
 import type { TypeSource } from "../../symbols/type-source";
-import type { AttachStep } from "./attach-error";
+import type { AttachStep } from "../../errors";
 import type { BtfSection } from "./btf-section";
-import type { KernelImage } from "./kernel-image";
+import type { KernelImage } from "../structs/linux-kernel";
 
 /** Is called with each step of attaching that has succeeded, and what was found in it. */
 export type AttachTrace = (step: AttachStep, evidence: string) => void;

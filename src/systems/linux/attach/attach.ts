@@ -1,19 +1,13 @@
 import type { CpuFacts, GuestSource } from "../../memory/guest-source";
-import { AddressError } from "../../memory/address-error";
+import { AddressError, AttachError, BtfError, MissingTypeError, ProfileError } from "../../errors";
 import { Ram } from "../../memory/ram";
 import { Btf } from "../../symbols/btf";
-import { BtfError } from "../../symbols/btf-error";
 import { Kallsyms } from "../../symbols/kallsyms";
 import type { KallsymsLocation } from "../../symbols/kallsyms-location";
 import { locateKallsyms } from "../../symbols/kallsyms-locator";
-import type { KernelIdentity, KernelProfile } from "../../symbols/kernel-profile";
-import { LayeredSymbols } from "../../symbols/layered-symbols";
-import { MissingTypeError } from "../../symbols/missing-type-error";
-import { ProfileError } from "../../symbols/profile-error";
-import { ShiftedSymbols } from "../../symbols/shifted-symbols";
-import type { SymbolTable } from "../../symbols/symbol-table";
+import type { KernelIdentity, KernelProfile } from "../../symbols/profile";
+import { LayeredSymbols, ShiftedSymbols, type SymbolTable } from "../../symbols/symbol-table";
 import type { TypeSource } from "../../symbols/type-source";
-import { AttachError } from "./attach-error";
 import {
   type AttachTrace,
   describeCpus,
@@ -25,11 +19,11 @@ import {
 } from "./attach-evidence";
 import { type BtfSection, findBtf } from "./btf-section";
 import { findDirectMap } from "./direct-map";
-import { findKernelImage, type KernelImage } from "./kernel-image";
+import { findKernelImage } from "./kernel-image";
+import { type KernelImage, LinuxKernel } from "../structs/linux-kernel";
 import type { KernelMemory } from "./kernel-facts";
 import { recallKernel, rememberKernel } from "./kernel-recall";
 import { readBanner, readKernelIdentity } from "./kernel-identity";
-import { LinuxKernel } from "../structs/linux-kernel";
 
 /** Finds a profile for a kernel that does not say everything about itself; undefined when there is none. */
 export type ProfileFinder = (identity: KernelIdentity) => KernelProfile | undefined;

@@ -1,5 +1,5 @@
 import type { Kallsyms } from "../../symbols/kallsyms";
-import type { KernelImage } from "./kernel-image";
+import type { KernelImage } from "../structs/linux-kernel";
 
 const MAGIC = 0xeb9f;
 const HEADER_SIZE = 24;

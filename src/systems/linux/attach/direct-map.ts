@@ -1,7 +1,7 @@
 import type { PageTables } from "../../memory/page-tables";
 import type { Ram } from "../../memory/ram";
 import type { LinearRange } from "../../memory/virtual-memory";
-import type { KernelImage } from "./kernel-image";
+import type { KernelImage } from "../structs/linux-kernel";
 
 const GIB = 0x40000000;
 const MIB2 = 0x200000;

@@ -1,5 +1,4 @@
-import type { Ram } from "../../memory/ram";
-import { listPages, type Span } from "./memory-spans";
+import { listPages, type Ram, type RamRange } from "../../memory/ram";
 
 /** A page that holds an interrupt descriptor table of Linux. */
 export interface InterruptTable {
@@ -26,7 +25,7 @@ const LOWEST_KERNEL_32 = 0x40000000;
 const MOST_TABLES = 16;
 
 /** Finds the pages that hold an interrupt descriptor table, which Linux keeps at the start of a page (idt_table). */
-export function findInterruptTables(ram: Ram, spans: readonly Span[]): InterruptTable[] {
+export function findInterruptTables(ram: Ram, spans: readonly RamRange[]): InterruptTable[] {
   const found: InterruptTable[] = [];
   for (const page of listPages(spans)) {
     // Nearly every page ends here.

@@ -1,4 +1,4 @@
-import { AddressError } from "../../memory/address-error";
+import { AddressError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
 
 const LARGEST_INFO = 4096;

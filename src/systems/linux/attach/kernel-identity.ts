@@ -1,4 +1,4 @@
-import type { KernelIdentity } from "../../symbols/kernel-profile";
+import type { KernelIdentity } from "../../symbols/profile";
 
 const BANNER = Buffer.from("Linux version ");
 const LONGEST_BANNER = 512;

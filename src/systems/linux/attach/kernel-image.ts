@@ -1,8 +1,9 @@
 import type { CpuFacts } from "../../memory/guest-source";
 import { findPagingMode, PageTables, pageSize, pageTableRoot } from "../../memory/page-tables";
 import type { Ram } from "../../memory/ram";
-import { AttachError } from "./attach-error";
-import { findEntryPoints } from "./entry-points";
+import { AttachError } from "../../errors";
+import type { KernelImage } from "../structs/linux-kernel";
+import { VirtualMemory } from "../../memory/virtual-memory";
 
 const GIB = 0x40000000;
 const MIB2 = 0x200000;
@@ -15,19 +16,11 @@ const LARGEST_GAP = 64 * 1024 * 1024;
 /** How much low memory around the entry point can belong to a 32-bit kernel. */
 const LARGEST_IMAGE_32 = 96 * 1024 * 1024;
 
-/** Where the kernel's code and data are. */
-export interface KernelImage {
-  readonly tables: PageTables;
-  /** The physical address of a page table that maps the kernel. */
-  readonly root: number;
-  /** The first virtual address of the image. */
-  readonly start: bigint;
-  readonly physical: number;
-  /** In bytes. */
-  readonly size: number;
-  /** Addresses at which a symbol begins: where the CPU enters the kernel. */
-  readonly entryPoints: readonly bigint[];
-}
+/** Divide error, breakpoint, invalid opcode, general protection, page fault: every kernel handles them. */
+const VECTORS = [14, 13, 6, 3, 0];
+const KERNEL_HALF_64 = 1n << 63n;
+/** The lowest PAGE_OFFSET that a 32-bit kernel can be built with (CONFIG_VMSPLIT_1G). */
+const KERNEL_HALF_32 = 0x40000000n;
 
 /**
  * Finds the kernel's image from the registers of a vCPU and page tables.
@@ -161,4 +154,26 @@ function find32(ram: Ram, tables: PageTables, root: number, entry: bigint): Exte
   const highest = Math.min(physical + LARGEST_IMAGE_32, ram.end);
   while (last < highest && tables.translate(root, BigInt(last + distance)) === last) last += 0x1000;
   return { root, start: BigInt(first + distance), physical: first, size: last - first };
+}
+
+/** Lists where a vCPU enters the kernel: system calls first, then exceptions. Empty before the kernel has set it up. */
+function findEntryPoints(ram: Ram, tables: PageTables, cpu: CpuFacts): bigint[] {
+  const wide = tables.pointerSize === 8;
+  const isKernel = (address: bigint): boolean => address >= (wide ? KERNEL_HALF_64 : KERNEL_HALF_32);
+  const entries = [wide ? cpu.lstar : cpu.sysenterEip, ...findHandlers(ram, tables, cpu)];
+  return [...new Set(entries.filter(isKernel))];
+}
+
+/** Reads the handlers of exceptions out of the interrupt descriptor table (Intel SDM volume 3, 6.11 and 6.14.1). */
+function findHandlers(ram: Ram, tables: PageTables, cpu: CpuFacts): bigint[] {
+  const memory = new VirtualMemory(ram, tables, pageTableRoot(cpu.cr3, tables.mode));
+  const wide = tables.pointerSize === 8;
+  const size = wide ? 16 : 8;
+  return VECTORS.flatMap((vector) => {
+    if (cpu.idtLimit < (vector + 1) * size - 1) return [];
+    const gate = memory.readSome(cpu.idtBase + BigInt(vector * size), size);
+    if (gate.length < size || ((gate[5] as number) & 0x80) === 0) return [];
+    const low = BigInt(gate.readUInt16LE(0) | (gate.readUInt16LE(6) << 16)) & 0xffffffffn;
+    return [wide ? (BigInt(gate.readUInt32LE(8)) << 32n) | low : low];
+  });
 }

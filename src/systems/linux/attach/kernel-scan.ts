@@ -1,11 +1,10 @@
 import type { CpuFacts } from "../../memory/guest-source";
 import { findPagingMode, PageTables } from "../../memory/page-tables";
-import type { Ram } from "../../memory/ram";
-import { AttachError } from "./attach-error";
+import { AttachError } from "../../errors";
 import { findDirectMap } from "./direct-map";
 import { findInterruptTables, type InterruptTable } from "./interrupt-tables";
 import { findKernelImage } from "./kernel-image";
-import { listPages, type Span } from "./memory-spans";
+import { listPages, type Ram, type RamRange } from "../../memory/ram";
 
 const PAGE = 0x1000;
 const PRESENT = 0x1;
@@ -39,7 +38,7 @@ interface Budget {
  * @param spans where memory is not known to be zero, in the order of their addresses
  * @returns the first that fits, or nothing
  */
-export function scanForKernel(ram: Ram, spans: readonly Span[]): CpuFacts | undefined {
+export function scanForKernel(ram: Ram, spans: readonly RamRange[]): CpuFacts | undefined {
   const tables = findInterruptTables(ram, spans);
   if (tables.length === 0) return undefined;
   const budget: Budget = { tries: MOST_TRIES, entries: MOST_ENTRIES };

@@ -1,4 +1,4 @@
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { type FileKind, getFileKind } from "./file-mode";
 import type { PathReader } from "./path-reader";

@@ -1,4 +1,4 @@
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import { walkList } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { StructCursor } from "../structs/struct-cursor";

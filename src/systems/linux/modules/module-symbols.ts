@@ -1,5 +1,5 @@
 import type { GuestSymbol, SymbolTable } from "../../symbols/symbol-table";
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
 
 /** The largest modules have some ten thousands. */

@@ -1,8 +1,6 @@
 import { Btf } from "../../symbols/btf";
-import { BtfError } from "../../symbols/btf-error";
-import { LazyTypes } from "../../symbols/lazy-types";
-import type { TypeSource } from "../../symbols/type-source";
-import { KernelDataError } from "../structs/kernel-data-error";
+import { BtfError, KernelDataError } from "../../errors";
+import { LazyTypes, type TypeSource } from "../../symbols/type-source";
 import { walkList } from "../structs/kernel-list";
 import type { KernelModule } from "./kernel-module";
 import type { LinuxKernel } from "../structs/linux-kernel";

@@ -1,5 +1,5 @@
 import { formatInet, formatInet6 } from "./socket-address";
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import { walkList } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { listNetworkNamespaces } from "./network-namespaces";

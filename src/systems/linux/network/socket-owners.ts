@@ -1,6 +1,6 @@
 import { FileFormat, getFileFormat } from "../files/file-mode";
 import { listDescriptors } from "../files/open-file";
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
 
 /**

@@ -1,8 +1,8 @@
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import { walkHashChain } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { listNetworkNamespaces } from "./network-namespaces";
-import { readSocket, type SocketFacts } from "./socket-facts";
+import { readSocket, type SocketFacts } from "./socket";
 import type { StructCursor } from "../structs/struct-cursor";
 
 const WHAT = "a table of sockets";

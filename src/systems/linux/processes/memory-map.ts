@@ -1,4 +1,4 @@
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import { LONGEST_LIST } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { MapleTree } from "../structs/maple-tree";

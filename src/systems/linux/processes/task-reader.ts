@@ -1,5 +1,5 @@
 import type { MemoryPlace, VirtualMemory } from "../../memory/virtual-memory";
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import { walkList } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 

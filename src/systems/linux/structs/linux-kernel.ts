@@ -1,12 +1,25 @@
+import type { PageTables } from "../../memory/page-tables";
 import type { Ram } from "../../memory/ram";
 import { type LinearRange, VirtualMemory } from "../../memory/virtual-memory";
 import { findPlace, getPlace, type Place } from "../../symbols/member-path";
 import type { SymbolTable } from "../../symbols/symbol-table";
 import type { TypeSource } from "../../symbols/type-source";
-import { MissingTypeError } from "../../symbols/missing-type-error";
-import type { KernelImage } from "../attach/kernel-image";
-import { MissingSymbolError } from "./missing-symbol-error";
-import { StructCursor } from "./struct-cursor";
+import { MissingSymbolError, MissingTypeError } from "../../errors";
+import { StructCursor, type StructReader } from "./struct-cursor";
+
+/** Where the kernel's code and data are. */
+export interface KernelImage {
+  readonly tables: PageTables;
+  /** The physical address of a page table that maps the kernel. */
+  readonly root: number;
+  /** The first virtual address of the image. */
+  readonly start: bigint;
+  readonly physical: number;
+  /** In bytes. */
+  readonly size: number;
+  /** Addresses at which a symbol begins: where the CPU enters the kernel. */
+  readonly entryPoints: readonly bigint[];
+}
 
 /** What a kernel was found to be made of. */
 export interface KernelParts {
@@ -22,7 +35,7 @@ export interface KernelParts {
 }
 
 /** A Linux kernel that was found in a guest: its memory, symbols and types. */
-export class LinuxKernel {
+export class LinuxKernel implements StructReader {
   readonly ram: Ram;
   readonly image: KernelImage;
   readonly directMap: LinearRange;

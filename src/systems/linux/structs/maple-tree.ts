@@ -1,4 +1,4 @@
-import { KernelDataError } from "./kernel-data-error";
+import { KernelDataError } from "../../errors";
 import type { LinuxKernel } from "./linux-kernel";
 
 const WHAT = "a maple tree";

@@ -1,4 +1,4 @@
-import { KernelDataError } from "./kernel-data-error";
+import { KernelDataError } from "../../errors";
 import { LONGEST_LIST } from "./kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
 

@@ -1,14 +1,25 @@
 import { findPlace, type Place } from "../../symbols/member-path";
-import { MissingTypeError } from "../../symbols/missing-type-error";
+import { MissingTypeError } from "../../errors";
 import type { CompoundType } from "../../symbols/guest-type";
-import type { LinuxKernel } from "./linux-kernel";
+import type { TypeSource } from "../../symbols/type-source";
+import type { VirtualMemory } from "../../memory/virtual-memory";
+
+/** What a struct is read with. A LinuxKernel has all of it. */
+export interface StructReader {
+  readonly types: TypeSource;
+  readonly memory: VirtualMemory;
+  /** Finds a member's place; undefined when there is no such struct or member. */
+  findMember(struct: string, ...paths: readonly string[]): Place | undefined;
+  /** Reads a number, a pointer or a bit-field of a struct at an address. @throws AddressError */
+  readValue(address: bigint, place: Place): bigint;
+}
 
 /** A struct at an address: reads its members by their path, of several paths the first that this kernel has. */
 export class StructCursor {
-  readonly #kernel: LinuxKernel;
+  readonly #kernel: StructReader;
 
   constructor(
-    kernel: LinuxKernel,
+    kernel: StructReader,
     readonly type: CompoundType,
     readonly address: bigint,
   ) {

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import type { CompoundType, GuestType } from "../../symbols/guest-type";
 import { findMember, type Place } from "../../symbols/member-path";
-import { MissingTypeError } from "../../symbols/missing-type-error";
+import { MissingTypeError } from "../../errors";
 import type { LinuxKernel } from "./linux-kernel";
 
 const LONGEST_TEXT = 4096;

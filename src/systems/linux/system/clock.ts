@@ -1,7 +1,5 @@
-import { AddressError } from "../../memory/address-error";
-import { KernelDataError } from "../structs/kernel-data-error";
+import { AddressError, KernelDataError, MissingSymbolError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
-import { MissingSymbolError } from "../structs/missing-symbol-error";
 import type { StructCursor } from "../structs/struct-cursor";
 
 const SECOND_NS = 1_000_000_000n;

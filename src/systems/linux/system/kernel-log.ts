@@ -1,4 +1,4 @@
-import { KernelDataError } from "../structs/kernel-data-error";
+import { KernelDataError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
 
 const WHAT = "the kernel's log";

@@ -1,4 +1,4 @@
-import { ImageError } from "./image-error";
+import { ImageError } from "../../errors";
 import {
   PRSTATUS_32,
   PRSTATUS_64,

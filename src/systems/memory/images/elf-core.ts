@@ -1,5 +1,5 @@
 import { readCoreNotes, writeCoreNotes } from "./core-notes";
-import { ImageError } from "./image-error";
+import { ImageError } from "../../errors";
 import type { FileBytes, ImageLayout, ImagePart } from "./image-layout";
 import type { SavedCpu } from "./saved-cpu";
 

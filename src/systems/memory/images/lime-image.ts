@@ -1,5 +1,5 @@
 import { checkParts } from "./elf-core";
-import { ImageError } from "./image-error";
+import { ImageError } from "../../errors";
 import type { FileBytes, ImageLayout, ImagePart } from "./image-layout";
 
 /** "LiME", little endian. */

@@ -1,5 +1,5 @@
 import { readElfCore } from "./elf-core";
-import { ImageError } from "./image-error";
+import { ImageError } from "../../errors";
 import type { FileBytes, ImageLayout } from "./image-layout";
 import { isLime, readLime } from "./lime-image";
 

@@ -1,6 +1,6 @@
-import type { CpuFacts, GuestSource, RamRegion } from "./guest-source";
+import type { CpuFacts, GuestSource, RamRegion } from "../../src/systems/memory/guest-source";
 
-/** A copy of a machine's RAM with its registers, which stands still. */
+/** A copy of a machine's RAM with its registers, which stays as it is. */
 export class MemoryImage implements GuestSource {
   readonly #regions: readonly RamRegion[];
   readonly #cpus: readonly CpuFacts[];
