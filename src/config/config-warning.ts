@@ -1,4 +1,4 @@
-/** Something in a configuration file that is probably a mistake, but does not keep it from being used. */
+/** A probable mistake in a configuration file, which can be used nevertheless. */
 export class ConfigWarning {
   /**
    * Creates a warning.

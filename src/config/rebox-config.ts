@@ -23,7 +23,7 @@ export interface PermissionSetting {
   readonly line: number;
 }
 
-/** What a pyrebox.conf says. A setting that the file does not have is undefined. */
+/** The settings of a pyrebox.conf. A setting that the file does not have is undefined. */
 export interface ReboxConfig {
   /** The file's absolute path. */
   readonly file: string;
@@ -31,7 +31,7 @@ export interface ReboxConfig {
   readonly modules: readonly ModuleSetting[];
   readonly permissions: readonly PermissionSetting[];
   readonly qemuArgs: readonly string[] | undefined;
-  /** How long one callback may run, in milliseconds. */
+  /** The time that one callback may run, in milliseconds. */
   readonly callbackLimitMs: number | undefined;
   /** [VOL] profile: an ISF profile's name or file. */
   readonly volatilityProfile: string | undefined;

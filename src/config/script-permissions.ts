@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { PermissionError } from "./errors";
 import { findNearestName } from "./nearest-name";
 
-/** What a script may do beside calling rebox. */
+/** The permissions of a script, beside calling rebox. */
 export interface ScriptPermissions {
   /** It runs outside the sandbox: it may do all that rebox itself may. */
   readonly isTrusted: boolean;
@@ -28,7 +28,7 @@ export const TRUSTED: ScriptPermissions = {
   ...{ childProcess: true, triggers: true, monitor: true, modules: true, volatility: true },
 };
 
-/** Nothing but rebox's own functions. */
+/** Nothing except rebox's own functions. */
 export const SANDBOXED: ScriptPermissions = {
   ...{ isTrusted: false, folders: [], net: false },
   ...{ childProcess: false, triggers: false, monitor: false, modules: false, volatility: false },

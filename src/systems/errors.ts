@@ -122,9 +122,9 @@ export type AttachStep = "cpu" | "image" | "page-tables" | "symbols" | "banner" 
 export interface AttachRefusal {
   /** The step that failed. */
   readonly step: AttachStep;
-  /** What it failed on. */
+  /** The facts on which it failed. */
   readonly evidence: string;
-  /** What to try. */
+  /** Advice on what to try. */
   readonly advice: string;
   /** Whether nothing speaks against Linux: the guest has not come far enough, and a later attempt may succeed. */
   readonly isEarly: boolean;

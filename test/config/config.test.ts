@@ -171,7 +171,7 @@ describe("a wrong line of pyrebox.conf is refused with its place and what to wri
   });
 });
 
-describe("what is probably a mistake in pyrebox.conf is a warning with its place:", () => {
+describe("a probable mistake in pyrebox.conf is a warning with its place:", () => {
   const warningsOf = (...lines: string[]) => load(...lines).warnings.map(String);
 
   test("an unknown section, with the nearest one", () => {

@@ -29,7 +29,7 @@ test("waiting for a promise ends when it settles, when the time is over, or when
   await assert.rejects(waitAtMost(Promise.reject(new TypeError("as it was")), 5000), TypeError);
 });
 
-test("a call that is given up is told by its signal, and its later failure harms nobody", async () => {
+test("a call that is given up learns it from its signal, and its later failure harms nobody", async () => {
   let given: AbortSignal | undefined;
   const hang = (signal: AbortSignal) => {
     given = signal;

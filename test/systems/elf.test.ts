@@ -254,7 +254,7 @@ function mappedAnyhow(file: Buffer) {
   };
 }
 
-test("what is no ELF file is said to be none", () => {
+test("a file that is no ELF file is refused as such", () => {
   assert.throws(() => new Elf(elfSourceOf(Buffer.from("#!/bin/sh\n"))), ElfError);
   assert.throws(() => new Elf(elfSourceOf(Buffer.alloc(0))), /header of the ELF file cannot be read/);
   assert.throws(() => new Elf(elfSourceOf(Buffer.alloc(64))), /no ELF file/);

@@ -61,7 +61,7 @@ function check(declarations: string, name: string): void {
   assert.match(errors[1] ?? "", /TS2322: Type 'number' is not assignable to type 'string'/);
 }
 
-test("a running guest's types make the compiler know its structs, and what is read is of the declared types", async () => {
+test("a running guest's types declare its structs to the compiler, and values have the declared types", async () => {
   const file = join(folder, "guest.d.ts");
   const run = await runGuest({
     task: "idle",

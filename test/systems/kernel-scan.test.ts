@@ -31,7 +31,7 @@ function scan(bytes: Uint8Array) {
   return { found: scanForKernel(ram, [{ address: 0, size: bytes.length }]), reads: ram.reads };
 }
 
-test("memory without a kernel has none", () => {
+test("no kernel is found in memory without one", () => {
   assert.equal(scan(new Uint8Array(SIZE)).found, undefined);
   const bytes = new Uint8Array(SIZE);
   writeGates(new DataView(bytes.buffer), PAGE);

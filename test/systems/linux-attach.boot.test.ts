@@ -89,7 +89,7 @@ test("the cache makes the second attach to a kernel faster, and a damaged cache 
   }
 });
 
-test("structs are read by their members' names, lists and trees are walked, and what is missing is named", async () => {
+test("structs are read by their members' names, lists and trees are walked, and a missing member is named", async () => {
   const run = await runGuest({
     task: "idle",
     script: () => `

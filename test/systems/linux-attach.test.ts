@@ -65,7 +65,7 @@ test("a boot loader in 64-bit mode is no kernel yet", () => {
   assert.deepEqual([error.step, error.isEarly], ["page-tables", true]);
 });
 
-test("another operating system is told by where its system calls enter", () => {
+test("another operating system is recognised by where its system calls enter", () => {
   const entry = 0xfffff80012345678n;
   const error = fail(mapped(entry), { ...LONG, lstar: entry });
   assert.deepEqual([error.step, error.isEarly], ["image", false]);

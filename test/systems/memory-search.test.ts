@@ -158,7 +158,7 @@ for (const [mode, base] of MODES) {
   });
 }
 
-test("pages that are swapped out are told as ranges, each once, and untouched ones are not", () => {
+test("pages that are swapped out are reported as ranges, each once, and untouched ones are not", () => {
   const machine = new Machine("4-level");
   for (const page of [0, 1, 5, 6]) machine.setEntry(BigInt(page * PAGE), BigInt((8 << 20) + page * PAGE) | PRESENT);
   for (const page of [2, 3, 7]) machine.setEntry(BigInt(page * PAGE), 0x5000n << 12n);
@@ -224,7 +224,7 @@ test("tables of a hostile guest that lead to each other end the search", () => {
   assert.ok(steps < 10_000, `${steps} steps`);
 });
 
-test("tables of a hostile guest that are empty, and many, end the search and let others run meanwhile", () => {
+test("tables of a hostile guest that are empty, and many, end the search and let others run in between", () => {
   const machine = new Machine("4-level");
   const view = new DataView(machine.bytes.buffer);
   const [second, third, empty] = [2 * PAGE, 3 * PAGE, 4 * PAGE];
@@ -289,7 +289,7 @@ test("bytes are two digits each", () => {
   }
 });
 
-test("an expression that would not end is cut off, and what throws is passed on", () => {
+test("an expression that would not end is cut off, and an error is passed on", () => {
   assert.throws(() => callWithin(50, () => /^(?:a+)+$/.test(`${"a".repeat(60)}b`)), TimeLimitError);
   assert.throws(
     () =>

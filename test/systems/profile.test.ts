@@ -100,7 +100,7 @@ test("the command writes a profile where it is found later, or where it is told 
   assert.deepEqual(readFileSync(join(folder, "own.profile")), readFileSync(path));
 });
 
-test("what is no kernel with debug information is refused, and what to name instead is said", () => {
+test("a file without a kernel's debug information is refused, with advice on what to name instead", () => {
   assert.throws(() => makeProfile(join(folder, "nowhere")), UsageError);
   assert.throws(() => makeProfile(join(folder, "kernel.c")), /no ELF file.*name the vmlinux of the debug package/s);
   assert.throws(() => makeProfile("/usr/bin/gcc"), /not a Linux kernel with symbols/);
@@ -194,39 +194,43 @@ test("an ISF file may be packed with xz", () => {
   assert.equal(readProfile(path).banner, BANNER);
 });
 
-test("what is no profile, or a damaged one, is a ProfileError that names the file", { skip: WITHOUT_PAHOLE }, () => {
-  const path = join(folder, "damaged");
-  const { content } = makeProfile(kernel);
-  const end = content.indexOf(10);
-  const damaged = [
-    Buffer.from("no profile"),
-    Buffer.from("{}"),
-    Buffer.from("null"),
-    content.subarray(0, content.length - 20),
-    content.subarray(0, end + 1),
-    Buffer.concat([
-      Buffer.from(content.subarray(0, end).toString().replace('"bits":64', '"bits":63')),
-      content.subarray(end),
-    ]),
-    Buffer.concat([
-      Buffer.from(
-        content
-          .subarray(0, end)
-          .toString()
-          .replace(/"btfSize":\d+/, '"btfSize":1e9'),
-      ),
-      content.subarray(end),
-    ]),
-    Buffer.from(JSON.stringify({ ...ISF, symbols: null })),
-  ];
-  for (const bytes of damaged) {
-    writeFileSync(path, bytes);
-    assert.throws(
-      () => readProfile(path),
-      (error) => error instanceof ProfileError && error.message.startsWith(path),
-      bytes.toString("latin1", 0, 100),
-    );
-  }
-  assert.throws(() => readProfile(join(folder, "nowhere.json")), /nowhere\.json: there is no such file/);
-  assert.throws(() => readProfile(join(folder, "nowhere.json.xz")), /nowhere\.json\.xz: /);
-});
+test(
+  "a file that is no profile, or a damaged one, is a ProfileError that names the file",
+  { skip: WITHOUT_PAHOLE },
+  () => {
+    const path = join(folder, "damaged");
+    const { content } = makeProfile(kernel);
+    const end = content.indexOf(10);
+    const damaged = [
+      Buffer.from("no profile"),
+      Buffer.from("{}"),
+      Buffer.from("null"),
+      content.subarray(0, content.length - 20),
+      content.subarray(0, end + 1),
+      Buffer.concat([
+        Buffer.from(content.subarray(0, end).toString().replace('"bits":64', '"bits":63')),
+        content.subarray(end),
+      ]),
+      Buffer.concat([
+        Buffer.from(
+          content
+            .subarray(0, end)
+            .toString()
+            .replace(/"btfSize":\d+/, '"btfSize":1e9'),
+        ),
+        content.subarray(end),
+      ]),
+      Buffer.from(JSON.stringify({ ...ISF, symbols: null })),
+    ];
+    for (const bytes of damaged) {
+      writeFileSync(path, bytes);
+      assert.throws(
+        () => readProfile(path),
+        (error) => error instanceof ProfileError && error.message.startsWith(path),
+        bytes.toString("latin1", 0, 100),
+      );
+    }
+    assert.throws(() => readProfile(join(folder, "nowhere.json")), /nowhere\.json: there is no such file/);
+    assert.throws(() => readProfile(join(folder, "nowhere.json.xz")), /nowhere\.json\.xz: /);
+  },
+);

@@ -35,7 +35,7 @@ test("names that a guest has made up put no code into the declarations", () => {
   assert.ok(text.includes(`    readonly ${JSON.stringify(hostile)}: number;\n`));
 });
 
-test("what TypeScript reserves, and two structs of one name, have names of their own", () => {
+test("reserved words of TypeScript, and two structs of one name, get names of their own", () => {
   const other = compound("node", ["b", INT]);
   const text = declareTypes(
     sourceOf(compound("node", ["a", INT], ["other", other]), compound("string", ["a", INT])),

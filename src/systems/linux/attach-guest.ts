@@ -3,7 +3,7 @@ import { AttachError, MissingSymbolError, MissingTypeError } from "../errors";
 import { attachLinux, type AttachOptions } from "./attach/attach";
 import { LinuxGuest } from "./linux-guest";
 
-/** What to do about a kernel whose structs or symbols are not as any known kernel's. */
+/** Advice about a kernel whose structs or symbols are not as any known kernel's. */
 export const STRANGE_KERNEL = "this kernel is not known to rebox: please report it, with what rebox doctor says";
 
 /**

@@ -14,22 +14,22 @@ import { attachGuest, STRANGE_KERNEL } from "./attach-guest";
 import type { LinuxGuest } from "./linux-guest";
 import type { LinuxProcess } from "./linux-process";
 
-/** What is looked at, in order: the steps of attaching, then what is read of a guest that is attached to. */
+/** The steps of a diagnosis, in order: those of attaching, then what is read of a guest that is attached to. */
 export type DiagnosisStepName =
   AttachStep | "memory maps" | "files" | "mounts" | "modules" | "programs" | "log" | "clock";
 
-/** What one step found. */
+/** The finding of one step. */
 export interface DiagnosisStep {
   readonly name: DiagnosisStepName;
   /** "skip": it could not be tried, because a step before it has failed or because there is nothing to look at. */
   readonly status: "ok" | "fail" | "skip";
   /** Addresses and values; they may hold text of the guest's, with control characters. */
   readonly evidence: string;
-  /** What to try next; empty when nothing failed. */
+  /** Advice on what to try next; empty when nothing failed. */
   readonly advice: string;
 }
 
-/** What speaks for and against being able to read a guest's system. */
+/** The evidence for and against being able to read a guest's system. */
 export interface GuestDiagnosis {
   /** Whether no step has failed. */
   readonly isHealthy: boolean;

@@ -13,10 +13,10 @@ import { piecesOf, namePattern } from "./structs/name-pattern";
 const MOST_KEPT = 2_000_000;
 /** More symbols than this are no answer. */
 const MOST_FOUND = 8_000_000;
-/** How many programs and libraries keep their symbols at hand. */
+/** The number of programs and libraries whose symbols are kept at hand. */
 const MOST_FILES = 256;
 
-/** How often a file without symbols is looked at again. */
+/** The number of times that a file without symbols is looked at again. */
 const MOST_TRIES = 16;
 
 /** A symbol with the module that it is of. */
@@ -30,7 +30,7 @@ interface Loaded {
   readonly symbols: () => SymbolTable;
 }
 
-/** What the names of addresses are read with. A LinuxGuest has all of it. */
+/** Everything that reading the names of addresses needs. A LinuxGuest has all of it. */
 export interface SymbolReaders {
   readonly kernel: LinuxKernel;
   readonly pageCache: PageCache;

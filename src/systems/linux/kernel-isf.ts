@@ -26,7 +26,7 @@ export function writeKernelIsf({ kernel, modules }: IsfGuest, version: string): 
   return writeIsf(content);
 }
 
-/** What is written: the kernel, and those of its modules whose types are wanted. */
+/** The source of an ISF file: the kernel, and those of its modules whose types are wanted. */
 export interface IsfGuest {
   readonly kernel: LinuxKernel;
   readonly modules: ReturnType<LinuxGuest["getKernelModules"]>;

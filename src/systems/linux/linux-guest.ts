@@ -24,7 +24,7 @@ import { TaskReader } from "./processes/task-reader";
 /** __NEW_UTS_LEN and the NUL, include/uapi/linux/utsname.h */
 const LONGEST_HOST_NAME = 65;
 
-/** A Linux guest: tells what it is doing, read from its memory. */
+/** A Linux guest: its processes, files, sockets and structs, read from its memory. */
 export class LinuxGuest {
   /** Reads single tasks, by the address of their task_struct. */
   readonly tasks: TaskReader;
@@ -167,7 +167,7 @@ export class LinuxGuest {
   }
 
   /**
-   * Goes through a list of the kernel (struct list_head).
+   * Iterates over a list of the kernel (struct list_head).
    *
    * @param head the list's head, which is no entry: its address, or the struct list_head itself
    * @param name of the struct that the entries are
@@ -188,7 +188,7 @@ export class LinuxGuest {
   }
 
   /**
-   * Goes through a red-black tree of the kernel (struct rb_root), in order.
+   * Iterates over a red-black tree of the kernel (struct rb_root), in order.
    *
    * @param root its address, or the struct rb_root itself
    * @param name of the struct that the entries are

@@ -17,7 +17,7 @@ import type { TaskFacts, TaskReader } from "./processes/task-reader";
 const LONGEST_COMMAND_LINE = 0x20000;
 const MOST_THREADS = 1 << 20;
 
-/** What a process is read with. A LinuxGuest has all of it. */
+/** Everything that reading a process needs. A LinuxGuest has all of it. */
 export interface ProcessReaders {
   readonly kernel: LinuxKernel;
   readonly tasks: TaskReader;
@@ -27,8 +27,8 @@ export interface ProcessReaders {
 }
 
 /**
- * A process of the guest. The plain members are as they were when the list was made; what a getter or a method tells is
- * read when it is asked for, and fails with a KernelDataError when the process is gone by then.
+ * A process of the guest. The plain members are as they were when the list was made; getters and methods read memory when
+ * they are asked, and throw a KernelDataError when the process is gone by then.
  */
 export class LinuxProcess {
   readonly pid: number;
@@ -36,7 +36,7 @@ export class LinuxProcess {
   readonly ppid: number;
   /** The address space, as callbacks report it; 0 for a kernel thread and for a process that has ended (a zombie). */
   readonly pgd: bigint;
-  /** What the kernel calls it: at most 15 bytes, which the process chooses. */
+  /** The kernel's name of it: at most 15 bytes, which the process chooses. */
   readonly name: string;
   /** The address of its task_struct. */
   readonly kaddr: bigint;
@@ -100,13 +100,13 @@ export class LinuxProcess {
     return file === 0n ? "" : this.#guest.paths.readFile(file);
   }
 
-  /** When it was started, by the guest's clock. */
+  /** The time at which it was started, by the guest's clock. */
   get startTime(): Date {
     const sinceBootNs = this.#task().value("start_boottime", "real_start_time");
     return new Date(Number((this.#guest.clock.bootTimeNs + sinceBootNs) / 1_000_000n));
   }
 
-  /** When it was started, in nanoseconds since the kernel started. */
+  /** The time at which it was started, in nanoseconds since the kernel started. */
   get startTimeNs(): bigint {
     return this.#task().value("start_boottime", "real_start_time");
   }
@@ -125,7 +125,7 @@ export class LinuxProcess {
     return this.openFiles.map((file) => findSocket(this.#guest.kernel, file)).filter((socket) => socket !== undefined);
   }
 
-  /** What is mounted in its namespace. */
+  /** The mounts of its namespace. */
   get mounts(): Mount[] {
     return listMounts(this.#guest.kernel, this.#guest.paths, this.#task().address);
   }
@@ -142,8 +142,8 @@ export class LinuxProcess {
   }
 
   /**
-   * Walks the pages of its memory that are in RAM, in the order of their addresses, zero-copy. The guest must stand still as long
-   * as that takes: where a page is is looked up a little ahead.
+   * Walks the pages of its memory that are in RAM, in the order of their addresses, zero-copy. The guest must be paused as long
+   * as that takes, since the places of pages are looked up a little ahead.
    *
    * @throws KernelDataError when it is gone, or its mappings are damaged
    */

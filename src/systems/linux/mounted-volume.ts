@@ -17,7 +17,7 @@ export interface MountedVolume {
   readonly uuid: string;
   /** The address of the struct address_space of the disk that it is on; undefined when there is none. */
   readonly diskMapping: bigint | undefined;
-  /** Where on the machine's disk it begins, in bytes; undefined when it is on none, or the kernel does not say. */
+  /** Its start on the machine's disk, in bytes; undefined when it is on none, or the kernel does not say. */
   readonly diskStart: number | undefined;
 }
 

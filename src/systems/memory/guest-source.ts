@@ -6,16 +6,16 @@ export interface RamRegion {
   readonly bytes: Uint8Array;
 }
 
-/** What one vCPU's registers say about where the operating system is. */
+/** The registers of a vCPU that say where the operating system is. */
 export interface CpuFacts {
   readonly index: number;
   readonly cr0: bigint;
   readonly cr3: bigint;
   readonly cr4: bigint;
   readonly efer: bigint;
-  /** Where SYSCALL enters the kernel in 64-bit mode; 0 when nobody has set it. */
+  /** The address at which SYSCALL enters the kernel in 64-bit mode; 0 when nobody has set it. */
   readonly lstar: bigint;
-  /** Where SYSENTER enters the kernel; 0 when nobody has set it. */
+  /** The address at which SYSENTER enters the kernel; 0 when nobody has set it. */
   readonly sysenterEip: bigint;
   readonly idtBase: bigint;
   readonly idtLimit: number;

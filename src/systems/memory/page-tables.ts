@@ -1,7 +1,7 @@
 import type { CpuFacts } from "./guest-source";
 import type { Ram } from "./ram";
 
-/** How addresses are translated. "legacy" is 32-bit with two levels, "pae" 32-bit with three. */
+/** The ways in which addresses are translated. "legacy" is 32-bit with two levels, "pae" 32-bit with three. */
 export type PagingMode = "legacy" | "pae" | "4-level" | "5-level";
 
 /** A page or a large page that is mapped. */
@@ -23,7 +23,7 @@ const LARGE = 0x80;
 const HIGH_ADDRESS = 0xfffff;
 const TWO_32 = 0x1_0000_0000;
 
-/** Tells how a vCPU translates addresses (Intel SDM volume 3, 5.1.1); undefined while paging is off. */
+/** Finds how a vCPU translates addresses (Intel SDM volume 3, 5.1.1); undefined while paging is off. */
 export function findPagingMode(cpu: CpuFacts): PagingMode | undefined {
   if ((cpu.cr0 & CR0_PG) === 0n) return undefined;
   if ((cpu.efer & EFER_LMA) !== 0n) return (cpu.cr4 & CR4_LA57) !== 0n ? "5-level" : "4-level";

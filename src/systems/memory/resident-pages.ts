@@ -8,7 +8,7 @@ export interface PageRun {
   /** In bytes: a multiple of 4 KiB; 0 now and then, so that whoever takes them gets a word in. */
   readonly size: number;
   /**
-   * The machine's memory, zero-copy. Undefined for pages that the page table knows, but that are not in RAM: swapped out, about to
+   * The machine's memory, zero-copy. Undefined for pages that the page table knows although they are not in RAM: swapped out, about to
    * be moved, or memory of a device.
    */
   readonly bytes: Uint8Array | undefined;
@@ -21,13 +21,13 @@ const LARGE = 0x80;
 const FORBIDDEN = 0x100;
 const TWO_32 = 0x1_0000_0000;
 const HIGH_ADDRESS = 0xfffff;
-/** A word now and then where there is nothing but empty tables: those of a hostile guest are many. */
+/** The number of tables after which a result is due even when all were empty: a hostile guest can have many. */
 const TABLES_FOR_A_WORD = 256;
 /** Long runs are cut, so that whoever takes them gets a word in. */
 const LONGEST_RUN = 4 * 1024 * 1024;
 
 interface Shape {
-  /** How many levels of tables there are. */
+  /** The number of levels of tables. */
   readonly levels: number;
   /** In bytes. */
   readonly entrySize: 4 | 8;
@@ -40,7 +40,7 @@ const SHAPES: Readonly<Record<PageTables["mode"], Shape>> = {
   "5-level": { levels: 5, entrySize: 8 },
 };
 
-/** What an entry of a table leads to. */
+/** The target of a table's entry. */
 interface Target {
   /** Physical; -1 when there is no such memory. */
   readonly physical: number;
@@ -70,7 +70,7 @@ export class ResidentPages {
     this.#entries = PAGE / entrySize;
   }
 
-  /** How many tables were read until now: those of a hostile guest may lead to each other. */
+  /** The number of tables that were read until now: those of a hostile guest may lead to each other. */
   get tables(): number {
     return this.#tables;
   }
@@ -158,7 +158,7 @@ export class ResidentPages {
   }
 
   /**
-   * An entry that is not present, but not empty: swapped out; or forbidden and still in memory, its address inverted so that the
+   * An entry that is neither present nor empty: swapped out; or forbidden and still in memory, its address inverted so that the
    * processor cannot guess at it (arch/x86/include/asm/pgtable-invert.h).
    */
   #readAbsent(low: number, high: number, level: number): Target | undefined {

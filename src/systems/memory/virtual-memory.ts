@@ -17,7 +17,7 @@ const LARGEST_READ = 0x4000000;
 /** Memory as part of a larger view: making a view of its own for every value that is read would take longer than reading. */
 export interface MemoryPlace {
   readonly view: DataView;
-  /** Where it begins in the view. */
+  /** Its start in the view. */
   readonly offset: number;
 }
 

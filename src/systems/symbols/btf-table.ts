@@ -98,7 +98,7 @@ export class BtfTable {
     return table.#view.getUint32(table.#place(id) + 4, true) & 0xffff;
   }
 
-  /** Tells the flag of a record: bit-fields in a struct, signed values in an enumeration. */
+  /** Reads the flag of a record: bit-fields in a struct, signed values in an enumeration. */
   flag(id: number): boolean {
     const table = this.#owner(id);
     return table.#view.getUint32(table.#place(id) + 4, true) >>> 31 === 1;

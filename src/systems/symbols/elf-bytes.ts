@@ -18,7 +18,7 @@ export class ElfBytes {
   readonly header: ElfHeader;
   readonly segments: readonly ElfSegment[];
   readonly loads: readonly ElfSegment[];
-  /** What is to be added to the file's own addresses to get those of the process; 0 when it is not known to be mapped. */
+  /** The distance from the file's own addresses to those of the process; 0 when it is not known to be mapped. */
   readonly bias: bigint;
   readonly #source: ElfSource;
 

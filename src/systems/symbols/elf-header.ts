@@ -10,7 +10,7 @@ export interface ElfSegment {
   readonly memorySize: bigint;
 }
 
-/** What an ELF file says first (elf(5): Elf64_Ehdr). */
+/** The header of an ELF file (elf(5): Elf64_Ehdr). */
 export interface ElfHeader {
   readonly bits: 32 | 64;
   /** 1 relocatable, 2 executable, 3 shared or position-independent. */

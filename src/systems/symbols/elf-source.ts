@@ -1,5 +1,5 @@
 /**
- * Where an ELF file's bytes come from: the file, what is mapped of it, or both. Either may have holes: a page cache keeps
+ * The source of an ELF file's bytes: the file, what is mapped of it, or both. Either may have holes: a page cache keeps
  * some pages of a file, and a process maps some of its parts.
  */
 export interface ElfSource {

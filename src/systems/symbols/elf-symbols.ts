@@ -32,7 +32,7 @@ interface Record {
 /**
  * Reads the symbols of an ELF file that have an address, by the file's own addresses.
  *
- * Of symbols with one address the first is the one that tells most: functions before data before what has no type, names for
+ * Of symbols with one address the first is the most informative one: functions before data before what has no type, names for
  * everyone before those with an underscore (printf before _IO_printf), global before weak before local ones.
  *
  * @param tables the dynamic symbols, the full table, or both

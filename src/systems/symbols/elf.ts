@@ -36,7 +36,7 @@ export class Elf {
   readonly machine: number;
   /** Of the file's own addresses, as all that follow. */
   readonly entry: bigint;
-  /** What is to be added to the file's own addresses to get those of the process; 0 without a base. */
+  /** The distance from the file's own addresses to those of the process; 0 without a base. */
   readonly bias: bigint;
   /** The name under which it is asked for; undefined for programs. */
   readonly soname: string | undefined;

@@ -41,7 +41,7 @@ export interface IsfSymbol {
   /** Above 2 to the 53 only as text: a JSON number would lose its lower bits. */
   readonly address: number | string;
   readonly type?: IsfReference;
-  /** What is at the address, in base 64: the banner is found by it. */
+  /** The bytes at the address, in base 64: the banner is found by it. */
   readonly constant_data?: string;
 }
 

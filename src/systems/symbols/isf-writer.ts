@@ -17,12 +17,12 @@ export interface IsfSymbolEntry {
   readonly size: number;
 }
 
-/** What an ISF file is made of. */
+/** The content of an ISF file. */
 export interface IsfContent {
   /** The kernel's, then those of its modules. */
   readonly types: readonly [TypeSource, ...TypeSource[]];
   readonly symbols: Iterable<IsfSymbolEntry>;
-  /** What is at linux_banner, with its line feed and zero. */
+  /** The bytes at linux_banner, with their line feed and zero. */
   readonly banner: Uint8Array;
   /** Of rebox. */
   readonly version: string;

@@ -27,7 +27,7 @@ export function parseIsfProfile(text: string, path: string): Profile {
   };
 }
 
-/** The text of the symbol linux_banner tells which kernel the file is for. */
+/** Finds which kernel the file is for: the text of the symbol linux_banner. */
 function findBanner({ symbols }: IsfDocument): string | undefined {
   const data = symbols["linux_banner"]?.constant_data;
   return data === undefined

@@ -8,7 +8,7 @@ export class KallsymsAddresses {
   private constructor(
     /** The virtual address of the image. */
     readonly start: bigint,
-    /** How many symbols at the beginning are not addresses but small numbers: places in per-CPU memory. */
+    /** The number of symbols at the beginning that are small numbers instead of addresses: places in per-CPU memory. */
     readonly absoluteCount: number,
     /** The absolute symbols' values, then distances from start. */
     readonly values: Float64Array,
@@ -65,7 +65,7 @@ export class KallsymsAddresses {
     return new KallsymsAddresses(start, absoluteCount, values);
   }
 
-  /** Tells whether one of the addresses is in the table, and most of the table is near the image. */
+  /** Returns whether one of the addresses is in the table, and most of the table is near the image. */
   isPlausible(known: readonly bigint[]): boolean {
     const far = this.values[this.values.length - 1] as number;
     return (

@@ -2,10 +2,10 @@ import { KallsymsAddresses } from "./kallsyms-addresses";
 import type { KallsymsAddressing, KallsymsLocation } from "./kallsyms-location";
 
 const TOKENS = 256;
-/** A marker is made for every so many names. */
+/** The number of names between two markers. */
 const MARKER_STEP = 256;
 const LONGEST_TOKEN = 128;
-/** What a name takes at most, compressed: no kernel allows names above 512 bytes. */
+/** The longest name, compressed, in bytes: no kernel allows names above 512 bytes. */
 const LONGEST_RECORD = 514;
 const MOST_SYMBOLS = 4_000_000;
 /** A kernel has one table of tokens. More than a few are made to take time. */

@@ -39,7 +39,7 @@ export class Kallsyms implements SymbolTable {
     return this.#location.symbolCount;
   }
 
-  /** Tells whether a symbol begins at this address. */
+  /** Returns whether a symbol begins at this address. */
   has(address: bigint): boolean {
     return this.#addresses.isPlausible([address]);
   }

@@ -2,7 +2,7 @@ import type { CompoundType, GuestType, Member } from "./guest-type";
 import { MissingTypeError } from "../errors";
 import type { TypeSource } from "./type-source";
 
-/** How many members are looked at for one name. The largest struct of a kernel has some hundreds. */
+/** The number of members that are looked at for one name. The largest struct of a kernel has some hundreds. */
 const MOST_MEMBERS = 100_000;
 /** Anonymous structs within anonymous structs: deeper nesting than this is no kernel's. */
 const DEEPEST = 16;

@@ -14,7 +14,7 @@ export class NameIndex {
   #pool: Buffer;
   #used = 0;
   #count = 0;
-  /** How often which byte occurs in so many bytes of names. */
+  /** The number of times that each byte occurs in the first `used` bytes of names. */
   #frequencies: { readonly used: number; readonly counts: Uint32Array } | undefined;
   readonly #starts: Uint32Array;
   readonly #marks: Uint8Array;

@@ -1,7 +1,7 @@
 import type { SymbolTable } from "./symbol-table";
 import type { TypeSource } from "./type-source";
 
-/** What is known of a kernel from outside of the guest: for kernels that do not say it themselves. */
+/** Symbols and types of a kernel from outside of the guest: for kernels that do not have them in memory. */
 export interface KernelProfile {
   /** For messages: the profile's file. */
   readonly origin: string;
@@ -10,7 +10,7 @@ export interface KernelProfile {
   readonly symbols: SymbolTable;
 }
 
-/** What a profile is chosen by. */
+/** The facts that a profile is chosen by. */
 export interface KernelIdentity {
   /** The kernel's own words: "Linux version 6.1.0 ..."; empty when they were not found. */
   readonly banner: string;
@@ -25,6 +25,6 @@ export interface KernelIdentity {
 export interface Profile extends KernelProfile {
   /** The kernel's build id in hexadecimal; undefined when the file does not say it. */
   readonly buildId: string | undefined;
-  /** What /proc/version prints; undefined when the file does not say it. */
+  /** The text that /proc/version prints; undefined when the file does not say it. */
   readonly banner: string | undefined;
 }

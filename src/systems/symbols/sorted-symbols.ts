@@ -1,7 +1,7 @@
 import { NameIndex } from "./name-index";
 import type { GuestSymbol, SymbolTable } from "./symbol-table";
 
-/** How far back a symbol is looked for that contains an address, past smaller ones within it. */
+/** The number of symbols before an address among which the one that contains it is looked for, past smaller ones within it. */
 const DEEPEST_NESTING = 32;
 
 /** A symbol that was read, with its name as bytes: there may be a million of them. */
@@ -47,7 +47,7 @@ export class SortedSymbols implements SymbolTable {
       this.#high[place] = Number(address >> 32n);
       this.#sizes[place] = Number(size);
     });
-    // By name, the one that tells most comes first, whatever its address.
+    // By name, the most informative one comes first, whatever its address.
     const byRank = Uint32Array.from(symbols.keys()).sort((a, b) => symbols[b]!.rank - symbols[a]!.rank || a - b);
     byRank.forEach((place, number) => {
       const { names, nameStart, nameEnd, letter } = symbols[place]!;

@@ -15,9 +15,9 @@ export interface SymbolTable {
   findAddress(name: string): bigint | undefined;
   /** Finds the symbol with the highest address that is not above this one, and within the table's range. */
   findSymbol(address: bigint): GuestSymbol | undefined;
-  /** Goes through all symbols in the order of their addresses. */
+  /** Iterates over all symbols in the order of their addresses. */
   symbols(): IterableIterator<GuestSymbol>;
-  /** Goes through the symbols whose name contains these texts one behind the other, each once, in any order; through all for none. */
+  /** Iterates over the symbols whose name contains these texts one behind the other, each once, in any order; over all for none. */
   symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol>;
 }
 

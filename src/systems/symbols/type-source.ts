@@ -1,6 +1,6 @@
 import type { CompoundType, EnumType, GuestType } from "./guest-type";
 
-/** Where types come from: the guest's own BTF, a profile, an ISF file. */
+/** A source of types: the guest's own BTF, a profile, an ISF file. */
 export interface TypeSource {
   /** For messages: "the kernel's BTF", or a file's name. */
   readonly origin: string;

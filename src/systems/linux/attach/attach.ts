@@ -31,13 +31,13 @@ export type ProfileFinder = (identity: KernelIdentity) => KernelProfile | undefi
 export interface AttachOptions {
   /** Asked for kernels without BTF or without symbols of data. */
   readonly findProfile?: ProfileFinder;
-  /** Where kernels are remembered that were seen before. */
+  /** The memory of kernels that were seen before. */
   readonly memory?: KernelMemory;
   /** Called with each step that has succeeded. */
   readonly trace?: AttachTrace;
 }
 
-/** How far the kernel goes on behind its table of symbols, at most. */
+/** The most that a kernel continues behind its table of symbols, in bytes. */
 const BEHIND_SYMBOLS = 16 * 1024 * 1024;
 
 /** TASK_COMM_LEN */
@@ -148,7 +148,7 @@ function cutImage(image: KernelImage, bytes: Uint8Array, own: Kallsyms, location
   return bytes.subarray(start, Math.max(start, location.tokenIndex + BEHIND_SYMBOLS));
 }
 
-/** A profile that cannot be used is told as what it is: without one there would be less to go by. */
+/** Asks for a profile. One that cannot be used is an error of its own, since continuing without it would hide the reason. */
 function askForProfile(identity: KernelIdentity, findProfile: ProfileFinder | undefined): KernelProfile | undefined {
   try {
     return findProfile?.(identity);

@@ -6,7 +6,7 @@ const HEADER_SIZE = 24;
 /** Kernels have thousands of types: smaller sections are those of a test or an accident. */
 const SMALLEST = 0x10000;
 
-/** Where BTF lies in the kernel's image, in bytes from its start. */
+/** The place of BTF in the kernel's image, in bytes from its start. */
 export interface BtfSection {
   readonly at: number;
   readonly size: number;

@@ -10,7 +10,7 @@ const ENTRIES = 512;
 /** Real tables have a page within the first entries: what takes longer is no page table, or made to take long. */
 const MOST_ENTRIES = 4_000_000;
 
-/** How many entries may still be looked at. */
+/** The number of entries that may still be looked at. */
 interface Budget {
   left: number;
 }

@@ -5,7 +5,7 @@ export interface InterruptTable {
   /** Physical. */
   readonly address: number;
   readonly bits: 32 | 64;
-  /** Where page faults enter the kernel. */
+  /** The address at which page faults enter the kernel. */
   readonly handler: bigint;
   /** As the processor's register would have it: the size in bytes less one. */
   readonly limit: number;

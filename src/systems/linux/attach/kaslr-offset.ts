@@ -4,7 +4,7 @@ import type { LinuxKernel } from "../structs/linux-kernel";
 const LARGEST_INFO = 4096;
 /** The smallest alignment of a kernel (CONFIG_PHYSICAL_ALIGN), which KASLR keeps. */
 const PAGE = 0x1000n;
-/** Where a kernel's text begins without KASLR: __START_KERNEL_map or PAGE_OFFSET, and CONFIG_PHYSICAL_START's 16 MiB. */
+/** The start of a kernel's text without KASLR: __START_KERNEL_map or PAGE_OFFSET, and CONFIG_PHYSICAL_START's 16 MiB. */
 const LINKED_AT = { 64: 0xffffffff81000000n, 32: 0xc1000000n } as const;
 
 /**
@@ -16,13 +16,13 @@ const LINKED_AT = { 64: 0xffffffff81000000n, 32: 0xc1000000n } as const;
  * @returns in bytes, which may be negative for a kernel that was linked elsewhere
  */
 export function findKaslrOffset(kernel: LinuxKernel): bigint {
-  const told = readTold(kernel);
-  if (told !== undefined && told % PAGE === 0n) return told;
+  const stated = readStatedOffset(kernel);
+  if (stated !== undefined && stated % PAGE === 0n) return stated;
   const text = kernel.findSymbol("_text", "_stext");
   return text === undefined ? 0n : text - LINKED_AT[kernel.bits];
 }
 
-function readTold(kernel: LinuxKernel): bigint | undefined {
+function readStatedOffset(kernel: LinuxKernel): bigint | undefined {
   const pointer = kernel.findSymbol("vmcoreinfo_data");
   if (pointer === undefined) return undefined;
   try {

@@ -4,7 +4,7 @@ import type { KallsymsLocation } from "../../symbols/kallsyms-location";
 const FORMAT = 1;
 
 /**
- * What is remembered of a kernel, so that the next guest with it is attached to at once: places within its image and its
+ * The facts that are remembered of a kernel, so that the next guest with it is attached to at once: places within its image and its
  * structs, never content of a guest.
  */
 export interface KernelFacts {
@@ -12,7 +12,7 @@ export interface KernelFacts {
   readonly banner: string;
   /** Hexadecimal. */
   readonly buildId: string;
-  /** Where it lies in the image, in bytes from its start, as all places here. */
+  /** Its place in the image, in bytes from the image's start, as all places here. */
   readonly buildIdAt: number;
   readonly kallsyms: KallsymsLocation;
   readonly btfAt: number;
@@ -22,12 +22,12 @@ export interface KernelFacts {
   readonly offsets: Readonly<Record<string, number>>;
 }
 
-/** Where facts of kernels are kept. Both functions never throw: without the memory everything is only slower. */
+/** A store for facts of kernels. Neither function throws: without the memory everything is only slower. */
 export interface KernelMemory {
   /**
    * Finds what is remembered.
    *
-   * @param entry what tells most kernels apart: the distance of the entry for system calls from the image's start
+   * @param entry the key, which differs between most kernels: the distance of the entry for system calls from the image's start
    */
   find(entry: string): readonly string[];
   /** Remembers facts, as JSON. */

@@ -13,7 +13,7 @@ const IMAGE_REGION = 0xffffffff80000000n;
 const IMAGE_REGION_END = 0xffffffffc0000000n;
 /** Freed init memory leaves a gap in the image. No kernel has larger ones. */
 const LARGEST_GAP = 64 * 1024 * 1024;
-/** How much low memory around the entry point can belong to a 32-bit kernel. */
+/** The most low memory around the entry point that can belong to a 32-bit kernel, in bytes. */
 const LARGEST_IMAGE_32 = 96 * 1024 * 1024;
 
 /** Divide error, breakpoint, invalid opcode, general protection, page fault: every kernel handles them. */

@@ -12,10 +12,10 @@ import { TaskReader } from "../processes/task-reader";
 
 const LARGEST_NOTES = 4096;
 
-/** What is found of every kernel, with its image's bytes. */
+/** The parts that are found of every kernel, with its image's bytes. */
 type Found = Pick<KernelParts, "ram" | "image" | "directMap"> & { readonly bytes: Uint8Array };
 
-/** Tells most kernels apart before anything is read of them. */
+/** Makes the key by which most kernels differ before anything is read of them. */
 function entryOf({ image }: Pick<KernelParts, "image">): string {
   return `${image.tables.pointerSize * 8}-${((image.entryPoints[0] ?? 0n) - image.start).toString(16)}`;
 }

@@ -20,12 +20,12 @@ const CR0_PAGING = 0x80000001n;
 const CR4_PAE = 0x20n;
 const CR4_LA57 = 0x1020n;
 const EFER_LMA = 0x500n;
-/** How many page tables that look right are tried in earnest: each takes a look at all that they map. */
+/** The number of plausible page tables that are tried in earnest: each attempt looks at everything that the table maps. */
 const MOST_TRIES = 16;
 /** Real tables have a page for the image within the first entries: memory that takes longer is made to take long. */
 const MOST_ENTRIES = 20_000_000;
 
-/** What may still be looked at. */
+/** The work that may still be done. */
 interface Budget {
   tries: number;
   entries: number;
@@ -83,7 +83,7 @@ const MODES: readonly Mode[] = [
   { ...FIXED, cr0: CR0_PAGING, cr4: 0n, efer: 0n },
 ];
 
-/** How far the 64-bit image lies from its physical memory, by the first page that is mapped for it. */
+/** Finds how far the 64-bit image lies from its physical memory, by the first page that is mapped for it. */
 function findImageDistance(ram: Ram, tables: PageTables, root: number, budget: Budget): bigint | undefined {
   let table = root;
   for (let level = tables.mode === "5-level" ? 5 : 4; level > 2; level--) {
@@ -103,7 +103,7 @@ function findImageDistance(ram: Ram, tables: PageTables, root: number, budget: B
   return undefined;
 }
 
-/** How far a 32-bit kernel's memory lies from physical memory. */
+/** Finds how far a 32-bit kernel's memory lies from physical memory. */
 function findDistance(tables: PageTables, root: number, handler: bigint, budget: Budget): bigint | undefined {
   budget.entries--;
   const physical = tables.translate(root, handler);

@@ -9,7 +9,7 @@ const MOST_BUFFERS = 65536;
 const BUFFER_UPTODATE = 1n;
 const LARGEST_BUFFER = 65536;
 
-/** What the kernel's caches hold of files and disks: newer than the disk where it has not been written yet. */
+/** Content of files and disks that the kernel's caches hold: newer than the disk where it has not been written yet. */
 export class CachedContent {
   readonly #kernel: LinuxKernel;
   readonly #pages: PageCache;

@@ -8,7 +8,7 @@ const CACHE_LINE = 64n;
 const LONGEST_CHAIN = 100_000;
 const LONGEST_NAME = 255;
 
-/** What the kernel knows of a file at this moment. */
+/** The attributes of a file, as the kernel has them at this moment. */
 export interface InodeFacts {
   /** The address of its struct inode. */
   readonly kaddr: bigint;
@@ -96,7 +96,7 @@ export function* listCachedEntries(kernel: LinuxKernel, dentry: bigint): Iterabl
     : walkList(kernel.memory, directory.addressOf("d_subdirs"), "a directory", kernel.offset("dentry", "d_child"));
   for (const address of children) {
     const child = kernel.at("dentry", address);
-    // A file that was removed while somebody has it open keeps its place, but nobody finds it by its name.
+    // A file that was removed while somebody has it open keeps its place, and nobody finds it by its name.
     if (child.value("d_parent") !== dentry || child.value("d_hash.pprev") === 0n) continue;
     const size = child.number("d_name.len");
     if (size === 0 || size > LONGEST_NAME) continue;

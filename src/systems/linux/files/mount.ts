@@ -11,7 +11,7 @@ const SB_RDONLY = 1n;
 
 /** A mounted file system. */
 export interface Mount {
-  /** What is mounted, as its first column in /proc/mounts. */
+  /** The device or name that is mounted, as the first column of /proc/mounts. */
   readonly device: string;
   readonly path: string;
   readonly fileSystem: string;

@@ -9,7 +9,7 @@ const KIND_MASK = 3n;
 const INTERNAL = 2n;
 /** Internal entries up to here are no nodes: siblings of another slot, or marks for a retry. */
 const LAST_SPECIAL = 4096n;
-/** An index of 64 bits has at most so many pieces of 4 or more bits. */
+/** The largest number of levels: an index of 64 bits in pieces of 4 or more bits. */
 const DEEPEST = 16;
 /** MAX_ORDER of the page cache: no folio has more pages. */
 const LARGEST_FOLIO = 1n << 13n;
@@ -20,9 +20,9 @@ const FIXED_VMEMMAP = 0xffffea0000000000n;
 export interface CachedPage {
   /** The address of the struct page, or struct folio, that the page's state is in. */
   readonly folio: bigint;
-  /** Which page of the file the folio begins with. */
+  /** The page of the file that the folio begins with. */
   readonly firstIndex: bigint;
-  /** Where the page is in physical memory. */
+  /** The address of the page in physical memory. */
   readonly physical: bigint;
 }
 
@@ -127,7 +127,7 @@ export class PageCache {
     return this.#kernel.memory.pointer(page + BigInt(place.offset));
   }
 
-  /** Where the struct page of the machine's first page is; undefined when they are not in one piece. */
+  /** The address of the struct page of the machine's first page; undefined when they are not in one piece. */
   #pages(): bigint | undefined {
     const { memory, bits } = this.#kernel;
     const chosen = this.#kernel.findSymbol("vmemmap_base", "mem_map");

@@ -16,7 +16,7 @@ export interface GuestModule {
   readonly size: number;
   /** The pieces that belong to it, in the order of their addresses for a program or library. */
   readonly memory: readonly ModuleMemory[];
-  /** Tells whether an address belongs to it. */
+  /** Returns whether an address belongs to it. */
   contains(address: bigint): boolean;
 }
 

@@ -20,7 +20,7 @@ export interface ModuleMemory {
 /** A kernel module that is loaded. */
 export interface KernelModule {
   readonly name: string;
-  /** Where its code begins, as /proc/modules prints it. */
+  /** The start of its code, as /proc/modules prints it. */
   readonly base: bigint;
   /** In bytes, of all its memory, as /proc/modules prints it. */
   readonly size: number;

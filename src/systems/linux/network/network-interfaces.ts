@@ -20,7 +20,7 @@ const IS_UP = 1;
 export interface NetworkAddress {
   readonly family: "inet" | "inet6";
   readonly address: string;
-  /** How many bits of it are the network's. */
+  /** The number of its bits that are the network's. */
   readonly prefixLength: number;
 }
 
@@ -41,7 +41,7 @@ export interface NetworkInterface {
   readonly isInInitialNamespace: boolean;
 }
 
-/** What may still be read. */
+/** The number of entries that may still be read. */
 interface Budget {
   addresses: number;
 }
@@ -88,7 +88,7 @@ function readInterface(
   };
 }
 
-/** What an interface without a hardware address has is zeros, as `ip link` shows for lo; tunnels have no length at all. */
+/** An interface without a hardware address has zeros, as `ip link` shows for lo; tunnels have an address without length. */
 function readHardwareAddress(kernel: LinuxKernel, device: StructCursor): string {
   const length = Math.min(device.number("addr_len"), LONGEST_HARDWARE_ADDRESS);
   // A pointer since 2.6; its target is const since 5.17.

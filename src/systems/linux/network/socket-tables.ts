@@ -38,7 +38,7 @@ export function listSockets(kernel: LinuxKernel): SocketFacts[] {
 /** The tables in which the kernel's protocols keep their sockets. */
 class SocketTables {
   readonly #kernel: LinuxKernel;
-  /** Where a socket's link in the chain of a table is. */
+  /** The offset of a socket's link in the chain of a table. */
   readonly #link: number;
   readonly #seen = new Set<bigint>();
 

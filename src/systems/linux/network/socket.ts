@@ -70,7 +70,7 @@ export function readSocket(kernel: LinuxKernel, address: bigint): SocketFacts {
   // Those of TCP that have been closed, or whose third packet has not come, are smaller structs (tcp_ipv4.c).
   const isSmall = (family === "inet" || family === "inet6") && (state === TIME_WAIT || state === NEW_SYN_RECV);
   if (isSmall) {
-    // /proc/net/tcp, too, tells the state within TIME_WAIT, and calls a request SYN_RECV.
+    // /proc/net/tcp, too, shows the state within TIME_WAIT, and calls a request SYN_RECV.
     const shown =
       state === TIME_WAIT ? STATES[kernel.at("inet_timewait_sock", address).number("tw_substate")] : "SYN_RECV";
     return { ...shared, type: "stream", protocol: TCP, state: shown ?? "", path: "", inode: 0n };

@@ -2,7 +2,7 @@ import { KernelDataError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { StructCursor } from "../structs/struct-cursor";
 
-/** Who a process runs as. Numbers are those of the initial user namespace. */
+/** The user and group that a process runs as. Numbers are those of the initial user namespace. */
 export interface Credentials {
   readonly uid: number;
   readonly gid: number;

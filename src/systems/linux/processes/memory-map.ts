@@ -38,7 +38,7 @@ export class MemoryMapReader {
   readonly #kernel: LinuxKernel;
   readonly #paths: PathReader;
   readonly #tree: MapleTree | undefined;
-  /** Paths by struct file, of one list: a library is mapped in several pieces, and the guest stands still meanwhile. */
+  /** Paths by struct file, of one list: a library is mapped in several pieces, and the guest is paused in the meantime. */
   readonly #known = new Map<bigint, string>();
 
   /** @throws MissingTypeError */

@@ -7,11 +7,11 @@ import type { LinuxKernel } from "../structs/linux-kernel";
 const NAME_SIZE = 16;
 const PF_KTHREAD = 0x00200000;
 
-/** What a task_struct says at the moment at which it is read. */
+/** The content of a task_struct at the moment at which it is read. */
 export interface TaskFacts {
   /** The address of the task_struct. */
   readonly kaddr: bigint;
-  /** What the kernel calls pid: the number of the thread. */
+  /** The number of the thread, which the kernel calls pid. */
   readonly tid: number;
   /** The number of the process: of its first thread. */
   readonly tgid: number;
@@ -54,7 +54,7 @@ export class TaskReader {
     this.#size = Math.max(...members) + 8;
   }
 
-  /** Where a task's facts are: offsets in task_struct, and that of pgd in mm_struct. */
+  /** The offsets of a task's facts in task_struct, and that of pgd in mm_struct. */
   get offsets(): Readonly<Record<"flags" | "mm" | "tid" | "tgid" | "name" | "pgd", number>> {
     const [flags, mm, tid, tgid, name] = [this.#flags, this.#mm, this.#pid, this.#tgid, this.#comm];
     return { flags, mm, tid, tgid, name, pgd: Number(this.#pgd) };

@@ -24,7 +24,7 @@ export function* walkHashList(memory: VirtualMemory, head: bigint, what: string,
 
 /**
  * Walks the chain of a hash table from its first entry on. It ends with NULL, or with a number whose lowest bit is set, which
- * tells which chain it is (include/linux/list_nulls.h).
+ * identifies the chain (include/linux/list_nulls.h).
  */
 export function* walkHashChain(memory: VirtualMemory, first: bigint, what: string, offset: number): Iterable<bigint> {
   yield* walk(memory, first, 0n, what, offset, true);

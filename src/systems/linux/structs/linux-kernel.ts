@@ -7,7 +7,7 @@ import type { TypeSource } from "../../symbols/type-source";
 import { MissingSymbolError, MissingTypeError } from "../../errors";
 import { StructCursor, type StructReader } from "./struct-cursor";
 
-/** Where the kernel's code and data are. */
+/** The place of the kernel's code and data. */
 export interface KernelImage {
   readonly tables: PageTables;
   /** The physical address of a page table that maps the kernel. */
@@ -21,7 +21,7 @@ export interface KernelImage {
   readonly entryPoints: readonly bigint[];
 }
 
-/** What a kernel was found to be made of. */
+/** The parts of a kernel that attaching has found. */
 export interface KernelParts {
   readonly ram: Ram;
   readonly image: KernelImage;

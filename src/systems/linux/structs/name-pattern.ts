@@ -11,7 +11,7 @@ export function namePattern(pattern: string): (name: string) => boolean {
   return (name) => isMatch(pattern, name);
 }
 
-/** Goes back to the last star only, so that no pattern takes more than the product of the lengths. */
+/** Compares name and pattern, going back to the last star only, so that no pattern takes more than the product of the lengths. */
 function isMatch(pattern: string, name: string): boolean {
   let at = 0;
   let star = -1;

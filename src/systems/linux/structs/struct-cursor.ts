@@ -4,7 +4,7 @@ import type { CompoundType } from "../../symbols/guest-type";
 import type { TypeSource } from "../../symbols/type-source";
 import type { VirtualMemory } from "../../memory/virtual-memory";
 
-/** What a struct is read with. A LinuxKernel has all of it. */
+/** Everything that reading a struct needs. A LinuxKernel has all of it. */
 export interface StructReader {
   readonly types: TypeSource;
   readonly memory: VirtualMemory;
@@ -26,7 +26,7 @@ export class StructCursor {
     this.#kernel = kernel;
   }
 
-  /** Tells whether this kernel's struct has the member. */
+  /** Returns whether this kernel's struct has the member. */
   has(path: string): boolean {
     return this.#find([path]) !== undefined;
   }

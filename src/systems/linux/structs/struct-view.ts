@@ -9,7 +9,7 @@ const LONGEST_ARRAY = 65536;
 const ADDRESS = Symbol("address");
 const TYPE = Symbol("type");
 
-/** What a member of a struct reads as: see GuestStruct. */
+/** The value of a struct's member: see GuestStruct. */
 export type GuestValue = number | bigint | boolean | string | null | GuestStruct | readonly GuestValue[];
 
 /**
@@ -34,12 +34,12 @@ declare global {
 /** The name of a struct: an editor offers those that a file of `rebox types` declares. */
 export type StructName = (keyof ReboxGuestStructs & string) | (string & Record<never, never>);
 
-/** What a struct of this name reads as: as a file of `rebox types` declares it, or anything. */
+/** The type of a struct of this name: as a file of `rebox types` declares it, or anything. */
 export type StructOf<Name extends string> = Name extends keyof ReboxGuestStructs
   ? ReboxGuestStructs[Name]
   : GuestStruct;
 
-/** What stands behind a struct's properties. It is also what is shown where a struct is printed as a whole. */
+/** The object behind a struct's properties. It is also shown where a struct is printed as a whole. */
 class Target {
   constructor(
     readonly kernel: LinuxKernel,

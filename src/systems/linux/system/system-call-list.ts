@@ -9,10 +9,10 @@ const MOST_PARAMETERS = 6;
 const LONGEST_TEXT = 80;
 /** __x64_sys_read, __ia32_compat_sys_ioctl, and static functions at the same address: __do_sys_fork, __se_sys_read. */
 const FUNCTION = /^(?:__[a-z0-9]+_)?(?:compat_)?(?:x32_)?sys_(?:x32_|ia32_)?(\w+?)(?:\.\w+)*$/;
-/** What stands in the table for calls that this kernel does not have. */
+/** The functions in the table for calls that this kernel does not have. */
 const MISSING = ["__x64_sys_ni_syscall", "__ia32_sys_ni_syscall", "sys_ni_syscall"];
 
-/** Where the kernel keeps which function a number means: a table, or since 6.9 a function, for programs of these bits. */
+/** The place where the kernel keeps which function a number means: a table, or since 6.9 a function, for programs of these bits. */
 const SOURCES = {
   64: [
     { bits: 64, table: "sys_call_table", function: "x64_sys_call" },

@@ -76,7 +76,7 @@ export class SystemCallSwitch {
   }
 }
 
-/** What an instruction means for the way through the tree. A call is a branch that does not come back. */
+/** The meaning of an instruction for the way through the tree. A call is a branch that does not come back. */
 interface Step {
   readonly kind: "compare" | "branch" | "nothing" | "other";
   readonly immediate: number;

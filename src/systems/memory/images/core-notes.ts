@@ -12,7 +12,7 @@ import type { SavedCpu } from "./saved-cpu";
 const HEADER_SIZE = 12;
 /** elf(5): NT_PRSTATUS of "CORE". */
 const NT_PRSTATUS = 1;
-/** What QEMU's own notes have as type. */
+/** The type of QEMU's own notes. */
 const NT_QEMU = 0;
 /** Of rebox's note: none that another program takes for one of its own, whatever the name. */
 const NT_REBOX = 0x52424f58;
@@ -25,7 +25,7 @@ interface Note {
   readonly bytes: Buffer;
 }
 
-/** How the words of a core's notes are laid out. */
+/** Returns the layout of the notes about registers in a core. */
 export function findPrstatus(isLong: boolean): RegisterLayout {
   return isLong ? PRSTATUS_64 : PRSTATUS_32;
 }

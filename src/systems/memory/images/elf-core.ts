@@ -91,7 +91,7 @@ function readSegments(file: FileBytes, header: Buffer, bits: 32 | 64): Segment[]
   });
 }
 
-/** What no file can have becomes an address behind everything. */
+/** Clamps offsets that no file can have to the largest address. */
 function toNumber(value: bigint): number {
   return value < 1n << 52n ? Number(value) : Number.MAX_SAFE_INTEGER;
 }

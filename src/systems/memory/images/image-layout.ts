@@ -1,6 +1,6 @@
 import type { SavedCpu } from "./saved-cpu";
 
-/** How memory lies in a file; see docs/guides/images.md. */
+/** The format in which a file holds memory; see docs/guides/images.md. */
 export type ImageFormat = "raw" | "elf" | "lime";
 
 export const IMAGE_FORMATS: readonly ImageFormat[] = ["raw", "elf", "lime"];
@@ -15,7 +15,7 @@ export interface ImagePart {
   readonly size: number;
 }
 
-/** Where a file has what of a machine. */
+/** The places at which a file holds a machine's memory and registers. */
 export interface ImageLayout {
   readonly format: ImageFormat;
   /** In the order of their addresses. */

@@ -4,7 +4,7 @@ import { LIME_HEADER_SIZE, makeLimeHeader } from "./lime-image";
 import type { SavedCpu } from "./saved-cpu";
 import type { RamRegion } from "../guest-source";
 
-/** What a file is to be made of. */
+/** The parts of a file that is to be written. */
 export interface ImagePlan {
   /** In the order of their offsets; what lies between them is zero. */
   readonly pieces: readonly { readonly bytes: Uint8Array; readonly offset: number }[];

@@ -9,7 +9,7 @@ const VERSION = 1;
 export const LIME_HEADER_SIZE = 32;
 const MOST_PARTS = 0x10000;
 
-/** Tells whether a file begins as a LiME image does. */
+/** Returns whether a file begins as a LiME image does. */
 export function isLime(start: Buffer): boolean {
   return start.length >= 4 && start.readUInt32LE(0) === MAGIC;
 }

@@ -7,7 +7,7 @@ const PAGE = 0x1000;
 /** No machine that runs a kernel has less. */
 const SMALLEST = 0x100000;
 
-/** What files of other formats begin with, and what to do about them. */
+/** The first bytes of files of other formats, with advice on what to do about them. */
 const OTHERS: readonly (readonly [start: string, what: string])[] = [
   ["KDUMP   ", "a compressed kdump image: make an ELF core instead, dump-guest-memory without -z, -l and -s"],
   ["makedumpfile", "a flattened kdump image: make an ELF core of it with makedumpfile -E"],

@@ -1,4 +1,4 @@
-/** Where a register lies in a note. */
+/** The place of a register in a note. */
 export interface RegisterField {
   readonly name: string;
   readonly offset: number;
@@ -11,7 +11,7 @@ export interface RegisterLayout {
   /** In bytes. */
   readonly size: number;
   readonly fields: readonly RegisterField[];
-  /** Where the number of the vCPU is (pr_pid), a 32-bit word. */
+  /** The offset of the vCPU's number (pr_pid), a 32-bit word. */
   readonly cpuNumberAt?: number;
 }
 

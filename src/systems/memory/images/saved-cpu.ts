@@ -4,7 +4,7 @@ const CR0_PG = 1n << 31n;
 /** Long mode is active: what an x86-64 core of a kernel implies, whose notes lack the register itself. */
 const EFER_LMA = 1n << 10n;
 
-/** What an image holds of one vCPU. */
+/** The state of one vCPU in an image. */
 export interface SavedCpu {
   readonly index: number;
   /** By the names of RegisterName. Those that the file lacks are not there. */

@@ -1,6 +1,6 @@
 import type { SearchPattern, SearchWindow } from "./search-pattern";
 
-/** In bytes; what is longer is no pattern but a file. */
+/** In bytes; anything longer is a file rather than a pattern. */
 const LONGEST = 16 * 1024;
 
 /** Bytes that are looked for as they are. */

@@ -10,7 +10,7 @@ const MOST_TIMES_RAM = 16;
 /** A table is a page, too; and some are read again after each interruption. */
 const MOST_TABLES = 2;
 const PAGE = 0x1000n;
-/** So many are told one by one. */
+/** The number of unreadable ranges that are reported one by one. */
 const MOST_UNREADABLE = 1000;
 
 /** Addresses from start to end, exclusive. */
@@ -22,9 +22,9 @@ export interface AddressRange {
 export interface MemorySearchOptions {
   /** Virtual addresses before it are not searched. */
   readonly offset?: bigint;
-  /** How many bytes are searched at most. */
+  /** The largest number of bytes that are searched. */
   readonly maxLength?: number;
-  /** How bytes are found in bytes. */
+  /** The function that finds bytes in bytes. */
   readonly findBytes?: ByteFinder;
 }
 
@@ -32,9 +32,9 @@ export interface MemorySearchOptions {
 export class MemorySearch {
   /** For each pattern the first address at which it stands; undefined as long as it was not found. */
   readonly hits: (bigint | undefined)[];
-  /** Pages that the address space has, but that are not in RAM; those side by side as one, and the first thousand only. */
+  /** Pages of the address space that are not in RAM; those side by side as one, and the first thousand only. */
   readonly unreadable: AddressRange[] = [];
-  /** How many bytes of such pages there are. */
+  /** The size of all such pages, in bytes. */
   unreadableSize = 0;
   /** In bytes. */
   searched = 0;
@@ -46,10 +46,10 @@ export class MemorySearch {
   readonly #window: Buffer;
   readonly #findBytes: ByteFinder | undefined;
   #range = 0;
-  /** What lies before it was searched. */
+  /** The address up to which everything was searched. */
   #next: bigint | undefined;
   #fill = 0;
-  /** Where the window begins. */
+  /** The start of the window. */
   #start = 0n;
 
   /**
@@ -81,7 +81,7 @@ export class MemorySearch {
   }
 
   /**
-   * Searches on. Memory is read as it is meanwhile, also what a pattern may have begun in before.
+   * Continues the search. Memory is read as it is at that moment, also the part in which a pattern may have begun before.
    *
    * @param endMs by performance.now()
    * @returns whether all was searched, or nothing is left to be found

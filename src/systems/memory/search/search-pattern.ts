@@ -18,11 +18,11 @@ export class SearchWindow {
   }
 }
 
-/** What memory is searched for. */
+/** A pattern that memory is searched for. */
 export interface SearchPattern {
   /** As whoever asked has written it. */
   readonly source: string;
-  /** How long what is found can be, in bytes: so much of a window is looked at again with the next one. */
+  /** The longest possible hit, in bytes: that much of a window is searched again with the next one. */
   readonly reach: number;
   /** Whether how long a search takes depends on the pattern: it may be much longer than reading the memory. */
   readonly isSlow: boolean;

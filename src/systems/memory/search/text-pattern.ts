@@ -1,6 +1,6 @@
 import type { SearchPattern, SearchWindow } from "./search-pattern";
 
-/** What an expression matches may be longer, and is found as long as it lies within a window. */
+/** A match may be longer, and is found as long as it lies within a window. */
 const REACH = 4096;
 /** [[:alpha:]] and its siblings, which JavaScript does not have. */
 const CLASSES: Readonly<Record<string, string>> = {
@@ -16,7 +16,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   },
   ...{ word: "0-9A-Za-z_", xdigit: "0-9A-Fa-f" },
 };
-/** What other languages write and JavaScript would take for something else, silently. */
+/** Syntax of other languages that JavaScript would silently take for something else. */
 const FOREIGN = /\\[AzZQECpP]|\(\?P<|\(\?U/;
 
 /** A regular expression that memory is searched for. Each byte is a character. */
