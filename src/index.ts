@@ -162,7 +162,7 @@ export {
 } from "./lab/machinery/errors";
 export { Machinery, type MachineryCapabilities } from "./lab/machinery/machinery";
 export type { MachineryContext } from "./lab/machinery/machinery-context";
-export type { Machine, MachineFacts } from "./lab/machinery/records/machine";
+export type { LabMachine, MachineFacts } from "./lab/machinery/records/lab-machine";
 export type { MachineState, MachineStatus } from "./lab/machinery/records/machine-state";
 export type { RunEvent } from "./shell/line/run-feed";
 export { startShell } from "./shell/line/start-shell";

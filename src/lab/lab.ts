@@ -7,7 +7,7 @@ import { MachineryManagerError } from "./machinery/errors";
 import type { Machinery } from "./machinery/machinery";
 import { callBounded } from "./machinery/manager/bounded-call";
 import { MachineManager } from "./machinery/manager/machine-manager";
-import { Machine } from "./machinery/records/machine";
+import { LabMachine } from "./machinery/records/lab-machine";
 import { restoreMachine, saveMachine } from "./machinery/records/machine-file";
 import { MachineList } from "./machinery/records/machine-list";
 import type { MachineQuery } from "./machinery/records/machine-query";
@@ -129,7 +129,7 @@ export class Lab {
   /** Looks again at quarantined machines whose time has come. Returns the names of those that are well. */
   async recheck(signal?: AbortSignal): Promise<string[]> {
     const afterMs = this.settings.timeouts.recheck * 1000;
-    const isDue = ({ quarantine }: Machine) =>
+    const isDue = ({ quarantine }: LabMachine) =>
       quarantine !== undefined &&
       !quarantine.isManual &&
       // Each vain look doubles the time to the next, up to about an hour.
@@ -144,7 +144,7 @@ export class Lab {
   /** Stops machines that are found running, before anything else uses them. Returns why which could not be stopped. */
   async stopRunning(signal?: AbortSignal): Promise<ReadonlyMap<string, string>> {
     const failed = new Map<string, string>();
-    const stop = async ({ name }: Machine) => {
+    const stop = async ({ name }: LabMachine) => {
       try {
         const { state } = await this.manager.readState(name, signal);
         if (state === "poweroff") return;
@@ -254,7 +254,7 @@ class LabBuilder {
     await call("verifyDependencies", (own) => machinery.verifyDependencies(own));
     await call("init", (own) => machinery.init(own));
     for (const facts of await call("loadMachines", (own) => machinery.loadMachines(own))) {
-      const machine = new Machine(facts);
+      const machine = new LabMachine(facts);
       const damage = restoreMachine(getMachineFile(folder, machine.name), machine);
       if (damage !== undefined) options.log(damage);
       this.machines.add(machine);

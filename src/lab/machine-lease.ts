@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryManagerError } from "./machinery/errors";
 import { CancelledError } from "../config/errors";
-import type { Machine } from "./machinery/records/machine";
+import type { LabMachine } from "./machinery/records/lab-machine";
 import type { MachineList } from "./machinery/records/machine-list";
 import type { MachineQuery } from "./machinery/records/machine-query";
 import { takeLock } from "./process-lock";
@@ -11,7 +11,7 @@ const POLL_MS = 500;
 
 /** A machine that is somebody's own until it is released, or this process ends. */
 export interface MachineLease {
-  readonly machine: Machine;
+  readonly machine: LabMachine;
   release(): Promise<void>;
 }
 
@@ -21,7 +21,7 @@ export interface LeaseOptions {
   readonly query: MachineQuery;
   readonly signal?: AbortSignal | undefined;
   /** Returns the file whose lock keeps other processes from the machine. */
-  getLockFile(machine: Machine): string;
+  getLockFile(machine: LabMachine): string;
 }
 
 /**
@@ -50,7 +50,7 @@ export async function takeMachine(machines: MachineList, options: LeaseOptions):
 /** Tries each machine that is free in this process; one that another process has is left alone this time. */
 async function tryAll(machines: MachineList, options: LeaseOptions): Promise<MachineLease | undefined> {
   const { owner, query, signal, getLockFile } = options;
-  const elsewhere: Machine[] = [];
+  const elsewhere: LabMachine[] = [];
   try {
     for (;;) {
       const machine = machines.acquire(owner, query);

@@ -55,20 +55,20 @@ export async function withFolder(
 
 /** A machinery module of the user's that keeps its machines in memory. */
 export const MODULE = `
-import { config, Machinery, type Machine, type MachineState } from "rebox";
+import { config, Machinery, type LabMachine, type MachineState } from "rebox";
 const SETTINGS = { power: config.int({ default: 3, min: 1, max: 5, description: "How strong it is." }) };
 export class Mine extends Machinery<typeof SETTINGS> {
   readonly name = "mine";
   readonly description = "Machines of mine.";
   readonly settings = SETTINGS;
   private readonly on = new Set<string>();
-  async restoreStart(machine: Machine): Promise<void> {
+  async restoreStart(machine: LabMachine): Promise<void> {
     this.on.add(machine.label);
   }
-  async stop(machine: Machine): Promise<void> {
+  async stop(machine: LabMachine): Promise<void> {
     this.on.delete(machine.label);
   }
-  async state(machine: Machine): Promise<MachineState> {
+  async state(machine: LabMachine): Promise<MachineState> {
     return this.on.has(machine.label) ? "running" : "poweroff";
   }
 }

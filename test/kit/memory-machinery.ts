@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Machinery } from "../../src/lab/machinery/machinery";
 import { MachineManager, type ManagerOptions } from "../../src/lab/machinery/manager/machine-manager";
-import { Machine, type MachineFacts } from "../../src/lab/machinery/records/machine";
+import { LabMachine, type MachineFacts } from "../../src/lab/machinery/records/lab-machine";
 import { MachineList } from "../../src/lab/machinery/records/machine-list";
 import type { MachineState } from "../../src/lab/machinery/records/machine-state";
 import { MachineStateReachedError, MachineUnexpectedStateError } from "../../src/lab/machinery/errors";
@@ -65,7 +65,7 @@ export class MemoryMachinery extends Machinery {
     return machine;
   }
 
-  async #call<Result>(machine: Machine, what: string, act: (own: MemoryMachine) => Result): Promise<Result> {
+  async #call<Result>(machine: LabMachine, what: string, act: (own: MemoryMachine) => Result): Promise<Result> {
     const own = this.get(machine.name);
     const other = this.#busy.get(machine.name);
     if (other !== undefined && what !== "state") this.overlaps.push(`${what} during ${other} of ${machine.name}`);
@@ -85,7 +85,7 @@ export class MemoryMachinery extends Machinery {
     }
   }
 
-  async restoreStart(machine: Machine): Promise<void> {
+  async restoreStart(machine: LabMachine): Promise<void> {
     this.#starting++;
     this.mostStarting = Math.max(this.mostStarting, this.#starting);
     try {
@@ -99,7 +99,7 @@ export class MemoryMachinery extends Machinery {
     }
   }
 
-  stop(machine: Machine): Promise<void> {
+  stop(machine: LabMachine): Promise<void> {
     return this.#call(machine, "stop", (own) => {
       if (own.state === "poweroff") throw new MachineStateReachedError("it is off");
       own.state = "poweroff";
@@ -107,35 +107,35 @@ export class MemoryMachinery extends Machinery {
     });
   }
 
-  override acpiStop(machine: Machine): Promise<void> {
+  override acpiStop(machine: LabMachine): Promise<void> {
     return this.#call(machine, "acpiStop", (own) => {
       if (own.acpiWorks) own.state = "poweroff";
     });
   }
 
-  override dumpMemory(machine: Machine): Promise<void> {
+  override dumpMemory(machine: LabMachine): Promise<void> {
     return this.#call(machine, "dumpMemory", () => undefined);
   }
 
-  override handlePaused(machine: Machine): Promise<void> {
+  override handlePaused(machine: LabMachine): Promise<void> {
     return this.#call(machine, "handlePaused", (own) => {
       own.state = "running";
     });
   }
 
-  override pause(machine: Machine): Promise<void> {
+  override pause(machine: LabMachine): Promise<void> {
     return this.#call(machine, "pause", (own) => {
       own.state = "paused";
     });
   }
 
-  override resume(machine: Machine): Promise<void> {
+  override resume(machine: LabMachine): Promise<void> {
     return this.#call(machine, "resume", (own) => {
       own.state = "running";
     });
   }
 
-  state(machine: Machine) {
+  state(machine: LabMachine) {
     return this.#call(machine, "state", (own) => {
       const { state, pausedBy } = own;
       if (own.next.length > 0) own.state = own.next.shift();
@@ -148,7 +148,7 @@ export class MemoryMachinery extends Machinery {
 export function makeManager(names: readonly string[], options: ManagerOptions = {}) {
   const machinery = new MemoryMachinery();
   const machines = new MachineList();
-  for (const name of names) machines.add(new Machine(makeFacts(name)));
+  for (const name of names) machines.add(new LabMachine(makeFacts(name)));
   const limits = {
     restoreStart: 400,
     norestoreStart: 400,

@@ -29,14 +29,14 @@ const MODULE = `
   import { connect } from "node:net";
   import { join } from "node:path";
   import type { Duplex } from "node:stream";
-  import { type Machine, Machinery, MachineryError, type MachineState } from "rebox";
+  import { type LabMachine, Machinery, MachineryError, type MachineState } from "rebox";
 
   export class QuickMachinery extends Machinery {
     readonly name = "quick";
     override readonly needsAddress = false;
     override readonly startsAtOnce = true;
 
-    async restoreStart(machine: Machine): Promise<void> {
+    async restoreStart(machine: LabMachine): Promise<void> {
       const socket = join(this.context.getFolder(machine), "quick.sock");
       rmSync(socket, { force: true });
       const child = spawn(process.execPath, ["-e", ${JSON.stringify(MACHINE)}, socket], { detached: true, stdio: "ignore" });
@@ -46,30 +46,30 @@ const MODULE = `
       await this.step("restoreStart", machine);
     }
 
-    async stop(machine: Machine): Promise<void> {
+    async stop(machine: LabMachine): Promise<void> {
       await this.step("stop", machine);
       const pid = this.findPid(machine);
       if (pid !== undefined) process.kill(pid, "SIGKILL");
       for (const name of ["pid", "quick.sock"]) rmSync(join(this.context.getFolder(machine), name), { force: true });
     }
 
-    async state(machine: Machine): Promise<MachineState> {
+    async state(machine: LabMachine): Promise<MachineState> {
       return this.findPid(machine) === undefined ? "poweroff" : "running";
     }
 
-    override async dumpMemory(machine: Machine, path: string): Promise<void> {
+    override async dumpMemory(machine: LabMachine, path: string): Promise<void> {
       await this.step("dumpMemory", machine);
       writeFileSync(path, "memory");
     }
 
-    override async openConsole(machine: Machine, signal: AbortSignal): Promise<Duplex> {
+    override async openConsole(machine: LabMachine, signal: AbortSignal): Promise<Duplex> {
       await this.step("openConsole", machine);
       const socket = connect(join(this.context.getFolder(machine), "quick.sock"));
       await once(socket, "connect", { signal });
       return socket;
     }
 
-    private async step(what: string, machine: Machine): Promise<void> {
+    private async step(what: string, machine: LabMachine): Promise<void> {
       const folder = this.context.getFolder(machine);
       if (existsSync(join(folder, "fail." + what))) throw new MachineryError("the test says so: " + what);
       if (!existsSync(join(folder, "hold." + what))) return;
@@ -77,7 +77,7 @@ const MODULE = `
       while (existsSync(join(folder, "hold." + what))) await new Promise((resolve) => setTimeout(resolve, 10));
     }
 
-    private findPid(machine: Machine): number | undefined {
+    private findPid(machine: LabMachine): number | undefined {
       try {
         const pid = Number(readFileSync(this.file(machine), "utf8"));
         return / [ZX] /.test(readFileSync("/proc/" + pid + "/stat", "utf8")) ? undefined : pid;
@@ -86,7 +86,7 @@ const MODULE = `
       }
     }
 
-    private file(machine: Machine): string {
+    private file(machine: LabMachine): string {
       return join(this.context.getFolder(machine), "pid");
     }
   }

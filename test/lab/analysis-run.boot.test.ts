@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { AnalysisJournal } from "../../src/lab/analysis/analysis-journal";
-import type { AnalysisMachines, LeasedMachine } from "../../src/lab/analysis/analysis-machines";
+import type { AnalysisMachinePool, AnalysisMachine } from "../../src/lab/analysis/analysis-machine";
 import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
 import { type AnalysisLimits, AnalysisRun } from "../../src/lab/analysis/analysis-run";
 import type { AuxiliaryRun } from "../../src/lab/auxiliary/auxiliary-run";
@@ -24,7 +24,7 @@ afterEach(() => lab.remove());
 const ALL = ["watch start", "machine start", "watch machineStarted", "execute", "watch stop", "machine stop", "watch finish", "release"]; // prettier-ignore
 
 /** A machine that records what is done with it, refuses what its state does not allow, and fails where a test says so. */
-function machineWith(faults: Partial<LeasedMachine> = {}): LeasedMachine {
+function machineWith(faults: Partial<AnalysisMachine> = {}): AnalysisMachine {
   let on = false;
   const act = (what: string) => void lab.acts.push(what);
   return {
@@ -58,7 +58,7 @@ function machineWith(faults: Partial<LeasedMachine> = {}): LeasedMachine {
 const never = () => new Promise<never>(() => {});
 
 async function analyse(
-  machine: LeasedMachine | AnalysisMachines["acquire"],
+  machine: AnalysisMachine | AnalysisMachinePool["acquire"],
   parts: { options?: Record<string, string>; timeoutS?: number; limits?: Partial<AnalysisLimits>; signal?: AbortSignal; run?: Partial<AuxiliaryRun> } = {}, // prettier-ignore
 ): Promise<AnalysisRecord> {
   const folder = join(lab.path, "run");
@@ -158,7 +158,7 @@ describe("an analysis", () => {
 
   test("keeps no machine that comes when it was cancelled while it waited for one", async () => {
     const acquire = (_: string | undefined, signal: AbortSignal) =>
-      new Promise<LeasedMachine>((resolve) => signal.addEventListener("abort", () => resolve(machineWith())));
+      new Promise<AnalysisMachine>((resolve) => signal.addEventListener("abort", () => resolve(machineWith())));
     const controller = new AbortController();
     setTimeout(() => controller.abort(new Error("Ctrl-C")), 30);
     const record = await analyse(acquire, { signal: controller.signal });

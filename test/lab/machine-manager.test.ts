@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { CuckooMachineError, MachineryError } from "../../src/lab/machinery/errors";
 import { Machinery } from "../../src/lab/machinery/machinery";
 import { MachineManager } from "../../src/lab/machinery/manager/machine-manager";
-import { Machine } from "../../src/lab/machinery/records/machine";
+import { LabMachine } from "../../src/lab/machinery/records/lab-machine";
 import { MachineList } from "../../src/lab/machinery/records/machine-list";
 import type { MachineState } from "../../src/lab/machinery/records/machine-state";
 import { makeFacts, makeManager } from "../kit/memory-machinery";
@@ -29,7 +29,7 @@ class Least extends Machinery {
 
 function manageLeast() {
   const machines = new MachineList();
-  machines.add(new Machine(makeFacts("m", { machineryName: "least" })));
+  machines.add(new LabMachine(makeFacts("m", { machineryName: "least" })));
   return new MachineManager(machines, new Map([["least", new Least()]]), { pollMs: 5 });
 }
 

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { MachineDoesNotExistError, MachineUnserviceableError } from "../../src/lab/machinery/errors";
 import { takeLock } from "../../src/lab/process-lock";
-import { Machine, type MachineFacts } from "../../src/lab/machinery/records/machine";
+import { LabMachine, type MachineFacts } from "../../src/lab/machinery/records/lab-machine";
 import { restoreMachine, saveMachine } from "../../src/lab/machinery/records/machine-file";
 import { MachineList } from "../../src/lab/machinery/records/machine-list";
 import { makeFacts } from "../kit/memory-machinery";
 
 function list(machines: Readonly<Record<string, Partial<MachineFacts>>>, mostLocked = 0): MachineList {
   const result = new MachineList(mostLocked);
-  for (const [name, own] of Object.entries(machines)) result.add(new Machine(makeFacts(name, own)));
+  for (const [name, own] of Object.entries(machines)) result.add(new LabMachine(makeFacts(name, own)));
   return result;
 }
 
@@ -87,7 +87,7 @@ describe("choosing a machine", () => {
 
   test("C10: two machines of one name are refused, and an unknown name gets the nearest", () => {
     const machines = list({ win10: {} });
-    const other = new Machine(makeFacts("win10", { machineryName: "kvm" }));
+    const other = new LabMachine(makeFacts("win10", { machineryName: "kvm" }));
     assert.throws(() => machines.add(other), /two machines are named win10, of memory and kvm/);
     assert.throws(() => machines.get("win11"), MachineDoesNotExistError);
     assert.throws(() => machines.get("win11"), /did you mean win10/);
@@ -114,14 +114,14 @@ async function withFile(use: (file: string) => Promise<void> | void): Promise<vo
 describe("what is kept of a machine", () => {
   test("C24, C25: reservation, quarantine, pause and faults survive; who uses it does not", () =>
     withFile((file) => {
-      const machine = new Machine(makeFacts("a"));
+      const machine = new LabMachine(makeFacts("a"));
       machine.reservedBy = "run 3";
       machine.lockedBy = "run 2";
       machine.setState("paused");
       machine.pausedBy = "run 7";
       machine.addError("it burns");
       saveMachine(file, machine);
-      const again = new Machine(makeFacts("a"));
+      const again = new LabMachine(makeFacts("a"));
       assert.equal(restoreMachine(file, again), undefined);
       assert.deepEqual(
         [again.reservedBy, again.lockedBy, again.state, again.pausedBy],
@@ -136,7 +136,7 @@ describe("what is kept of a machine", () => {
 
   test("C24: a damaged file is put aside and told, and one that is not there is nothing special", () =>
     withFile((file) => {
-      const machine = new Machine(makeFacts("a"));
+      const machine = new LabMachine(makeFacts("a"));
       assert.equal(restoreMachine(file, machine), undefined);
       saveMachine(file, machine);
       writeFileSync(file, readFileSync(file, "utf8").slice(0, 20));

@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { parseDomainState } from "../../src/lab/machinery/drivers/libvirt/domain-states";
 import { parseVirshVersion, supportsUri } from "../../src/lab/machinery/drivers/libvirt/virsh-version";
 import { KvmMachinery } from "../../src/lab/machinery/drivers/libvirt/kvm-machinery";
-import { Machine } from "../../src/lab/machinery/records/machine";
+import { LabMachine } from "../../src/lab/machinery/records/lab-machine";
 import { makeFacts } from "../kit/memory-machinery";
 
 const SIGNAL = new AbortController().signal;
@@ -130,7 +130,7 @@ async function withVirsh(
 }
 
 describe("a virsh that does not do what it should", () => {
-  const machine = new Machine(makeFacts("m", { label: "-x; rm -rf /" }));
+  const machine = new LabMachine(makeFacts("m", { label: "-x; rm -rf /" }));
 
   test("B28: one that is missing is told with the package to install", () =>
     withVirsh("", (machinery) =>

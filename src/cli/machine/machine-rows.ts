@@ -1,5 +1,5 @@
 import type { Lab } from "../../lab/lab";
-import type { Machine } from "../../lab/machinery/records/machine";
+import type { LabMachine } from "../../lab/machinery/records/lab-machine";
 
 /** One machine, as it is listed. */
 export interface MachineRow {
@@ -18,7 +18,7 @@ export function readRows(lab: Lab, names: readonly string[], signal: AbortSignal
   return Promise.all(machines.map((machine) => readRow(lab, machine, signal)));
 }
 
-async function readRow(lab: Lab, machine: Machine, signal: AbortSignal): Promise<MachineRow> {
+async function readRow(lab: Lab, machine: LabMachine, signal: AbortSignal): Promise<MachineRow> {
   const { name, label, facts } = machine;
   let state: string;
   let reason: string | undefined;

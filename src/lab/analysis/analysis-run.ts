@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
 import { callAsyncWithin } from "../../config/limits";
 import type { AnalysisJournal } from "./analysis-journal";
-import type { AnalysisMachines, LeasedMachine } from "./analysis-machines";
+import type { AnalysisMachinePool, AnalysisMachine } from "./analysis-machine";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
 import type { AnalysisRequest } from "./analysis-database";
 
@@ -18,10 +18,10 @@ const LIMITS: AnalysisLimits = { startMs: 180_000, dumpMs: 600_000, stopMs: 120_
 /** What an analysis is made of. */
 export interface AnalysisParts {
   readonly request: AnalysisRequest;
-  readonly machines: AnalysisMachines;
+  readonly machines: AnalysisMachinePool;
   readonly journal: AnalysisJournal;
   /** Makes the auxiliary modules for a machine. */
-  makeAuxiliary(machine: LeasedMachine, signal: AbortSignal): AuxiliaryRunner;
+  makeAuxiliary(machine: AnalysisMachine, signal: AbortSignal): AuxiliaryRunner;
   /** Is told each phase. */
   onPhase(phase: AnalysisPhase): void;
   readonly limits?: Partial<AnalysisLimits>;
@@ -53,7 +53,7 @@ export class AnalysisRun {
     const { machines, request, journal } = this.parts;
     this.begin("waiting for a machine");
     const acquired = machines.acquire(request.machine, signal);
-    let machine: LeasedMachine | undefined;
+    let machine: AnalysisMachine | undefined;
     let auxiliary: AuxiliaryRunner;
     try {
       machine = await orAborted(acquired, signal);
@@ -71,12 +71,12 @@ export class AnalysisRun {
     await this.use(machine, auxiliary, signal);
   }
 
-  private async giveBack(acquired: Promise<LeasedMachine>): Promise<void> {
+  private async giveBack(acquired: Promise<AnalysisMachine>): Promise<void> {
     const released = acquired.then((machine) => machine.release(undefined));
     await callAsyncWithin("giving the machine back", this.limits.stopMs, undefined, () => released).catch(() => {});
   }
 
-  private async use(machine: LeasedMachine, auxiliary: AuxiliaryRunner, signal: AbortSignal): Promise<void> {
+  private async use(machine: AnalysisMachine, auxiliary: AuxiliaryRunner, signal: AbortSignal): Promise<void> {
     const { journal } = this.parts;
     let mayRun = false;
     let ending: Ending;
@@ -104,7 +104,7 @@ export class AnalysisRun {
     journal.end(ending.outcome, ending.reason, auxiliary.status);
   }
 
-  private async run(machine: LeasedMachine, signal: AbortSignal): Promise<Ending> {
+  private async run(machine: AnalysisMachine, signal: AbortSignal): Promise<Ending> {
     const { request } = this.parts;
     this.begin("running");
     const { target, command, timeoutS } = request;
@@ -122,7 +122,7 @@ export class AnalysisRun {
     }
   }
 
-  private async dump(machine: LeasedMachine): Promise<void> {
+  private async dump(machine: AnalysisMachine): Promise<void> {
     const { request, journal } = this.parts;
     if (!/^(1|yes|on|true)$/i.test(request.options.memory ?? "")) return;
     this.begin("dumping memory");
@@ -135,7 +135,7 @@ export class AnalysisRun {
   }
 
   /** Returns why the machine could not be stopped. */
-  private async stop(machine: LeasedMachine): Promise<string | undefined> {
+  private async stop(machine: AnalysisMachine): Promise<string | undefined> {
     try {
       await callAsyncWithin("the stop", this.limits.stopMs, undefined, (own) => machine.stop(own));
       return undefined;

@@ -9,11 +9,11 @@ import { Lab } from "../lab";
 import { stopCompiler } from "../../scripts/script-compiler";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { AnalysisJournal } from "./analysis-journal";
-import type { LeasedMachine } from "./analysis-machines";
+import type { AnalysisMachine } from "./analysis-machine";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import type { AnalysisPhase, AnalysisRecord, AnalysisTarget, LogLine } from "./analysis-record";
 import { AnalysisRun } from "./analysis-run";
-import { LabMachines } from "./lab-machines";
+import { LabMachinePool } from "./leased-machine";
 import { killMarked } from "./marked-processes";
 import { writeReport } from "./write-report";
 
@@ -102,7 +102,7 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
     const addEvent = (type: string, facts: Readonly<Record<string, unknown>>) => journal.addEvent(type, facts);
     const run = new AnalysisRun({
       request: entry,
-      machines: new LabMachines(lab, { id, folder, scripts, addEvent }),
+      machines: new LabMachinePool(lab, { id, folder, scripts, addEvent }),
       journal,
       makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),
       onPhase: (phase) => {
@@ -124,7 +124,7 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
 function makeAuxiliary(
   { labFolder, entry, api }: LabAnalysis,
   journal: AnalysisJournal,
-  machine: LeasedMachine,
+  machine: AnalysisMachine,
   signal: AbortSignal,
 ): AuxiliaryRunner {
   const { id, target, options } = entry;

@@ -2,7 +2,7 @@ import type { CuckooMachinery } from "./cuckoo-machinery";
 import { MachineStateReachedError, MachineUnexpectedStateError } from "./errors";
 import { Machinery, type MachineryCapabilities } from "./machinery";
 import type { MachineryContext } from "./machinery-context";
-import type { Machine, MachineFacts } from "./records/machine";
+import type { LabMachine, MachineFacts } from "./records/lab-machine";
 import type { MachineState } from "./records/machine-state";
 
 type Context = MachineryContext<Readonly<Record<string, unknown>>, Readonly<Record<string, unknown>>>;
@@ -35,7 +35,7 @@ export class CuckooAdapter extends Machinery {
     return this.module.initialize();
   }
 
-  async restoreStart(machine: Machine, signal: AbortSignal): Promise<void> {
+  async restoreStart(machine: LabMachine, signal: AbortSignal): Promise<void> {
     const state = await this.state(machine, signal);
     if (state !== "poweroff") {
       throw new MachineUnexpectedStateError(
@@ -46,7 +46,7 @@ export class CuckooAdapter extends Machinery {
     this.#known.set(machine.name, "running");
   }
 
-  async stop(machine: Machine, signal: AbortSignal): Promise<void> {
+  async stop(machine: LabMachine, signal: AbortSignal): Promise<void> {
     if ((await this.state(machine, signal)) === "poweroff") {
       throw new MachineStateReachedError(`${machine.name}: trying to stop an already stopped machine`);
     }
@@ -54,7 +54,7 @@ export class CuckooAdapter extends Machinery {
     this.#known.set(machine.name, "poweroff");
   }
 
-  async state(machine: Machine, signal: AbortSignal): Promise<MachineState> {
+  async state(machine: LabMachine, signal: AbortSignal): Promise<MachineState> {
     if (this.module.status !== undefined) return this.module.status(machine.label, signal);
     const known = this.#known.get(machine.name);
     if (known !== undefined) return known;
@@ -62,12 +62,12 @@ export class CuckooAdapter extends Machinery {
     return machine.state === "running" ? "running" : "poweroff";
   }
 
-  override async dumpMemory(machine: Machine, path: string, signal: AbortSignal): Promise<void> {
+  override async dumpMemory(machine: LabMachine, path: string, signal: AbortSignal): Promise<void> {
     if (this.module.dumpMemory === undefined) return super.dumpMemory(machine, path, signal);
     await this.module.dumpMemory(machine.label, path, signal);
   }
 
-  override async screenshot(machine: Machine, path: string, signal: AbortSignal): Promise<void> {
+  override async screenshot(machine: LabMachine, path: string, signal: AbortSignal): Promise<void> {
     if (this.module.screenshot === undefined) return super.screenshot(machine, path, signal);
     await this.module.screenshot(machine.label, path, signal);
   }

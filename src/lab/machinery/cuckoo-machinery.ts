@@ -1,5 +1,5 @@
 import type { SettingsSchema } from "../../config/schema/setting";
-import type { MachineFacts } from "./records/machine";
+import type { MachineFacts } from "./records/lab-machine";
 import type { MachineState } from "./records/machine-state";
 
 /** What a module in Cuckoo's style is given. */

@@ -1,4 +1,4 @@
-import type { Machine, MachineFacts } from "./records/machine";
+import type { LabMachine, MachineFacts } from "./records/lab-machine";
 
 /** What a machinery gets from the lab. */
 export interface MachineryContext<Settings, MachineSettings> {
@@ -9,7 +9,7 @@ export interface MachineryContext<Settings, MachineSettings> {
   /** The lab's folder: where relative paths start. */
   readonly labFolder: string;
   /** Returns a folder of the machine's own, which exists; what is in it outlives this process. */
-  getFolder(machine: Machine<MachineSettings>): string;
+  getFolder(machine: LabMachine<MachineSettings>): string;
   /** Tells something to whoever runs the lab. */
   log(text: string): void;
 }

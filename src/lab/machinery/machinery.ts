@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { SettingsOf, SettingsSchema } from "../../config/schema/setting";
 import { NotSupportedError } from "./errors";
 import type { MachineryContext } from "./machinery-context";
-import type { Machine, MachineFacts } from "./records/machine";
+import type { LabMachine, MachineFacts } from "./records/lab-machine";
 import type { MachineState, MachineStatus } from "./records/machine-state";
 
 /** What a machinery can do beyond starting and stopping. */
@@ -71,49 +71,49 @@ export abstract class Machinery<
   }
 
   /** Reverts the machine to its snapshot and starts it. Only from poweroff. */
-  abstract restoreStart(machine: Machine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void>;
+  abstract restoreStart(machine: LabMachine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void>;
 
   /** Ends the machine at once, as pulling the plug does. Throws MachineStateReachedError when it is off already. */
-  abstract stop(machine: Machine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void>;
+  abstract stop(machine: LabMachine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void>;
 
   /** Tells what the machine does. Throws MachineryUnhandledStateError for what none of the names fits. */
   abstract state(
-    machine: Machine<SettingsOf<MachineSettings>>,
+    machine: LabMachine<SettingsOf<MachineSettings>>,
     signal: AbortSignal,
   ): Promise<MachineState | MachineStatus>;
 
   /** Starts the machine as it was left. */
-  norestoreStart(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+  norestoreStart(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
     return this.#refuse("norestoreStart");
   }
 
   /** Asks the machine's system to shut down. */
-  acpiStop(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+  acpiStop(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
     return this.#refuse("acpiStop");
   }
 
   /** Writes the machine's memory to a file that does not exist yet. The machine goes on. */
-  dumpMemory(_machine: Machine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
+  dumpMemory(_machine: LabMachine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
     return this.#refuse("dumpMemory");
   }
 
   /** Writes what the machine shows to a PNG file. */
-  screenshot(_machine: Machine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
+  screenshot(_machine: LabMachine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
     return this.#refuse("screenshot");
   }
 
   /** Lets a machine go on that its snapshot has left paused. */
-  handlePaused(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+  handlePaused(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
     return this.#refuse("handlePaused");
   }
 
   /** Pauses the machine. */
-  pause(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+  pause(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
     return this.#refuse("pause");
   }
 
   /** Lets the machine go on. */
-  resume(machine: Machine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void> {
+  resume(machine: LabMachine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void> {
     return this.handlePaused(machine, signal);
   }
 
@@ -121,17 +121,20 @@ export abstract class Machinery<
    * Opens the machine's serial console: what is written is typed there, what is read the machine has written. A machine has one
    * reader at a time, and what was written before is not told. The stream ends with the machine.
    */
-  openConsole(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<Duplex> {
+  openConsole(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<Duplex> {
     return this.#refuse("openConsole");
   }
 
   /** Gives the machine, while it runs, a read-only disc: a drive whose first bytes are those of the file. */
-  insertDisc(_machine: Machine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
+  insertDisc(_machine: LabMachine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
     return this.#refuse("insertDisc");
   }
 
   /** Tells how a machine that has gone off has ended: undefined when by itself, or when it cannot be told. */
-  async findFailure(_machine: Machine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<string | undefined> {
+  async findFailure(
+    _machine: LabMachine<SettingsOf<MachineSettings>>,
+    _signal: AbortSignal,
+  ): Promise<string | undefined> {
     return undefined;
   }
 

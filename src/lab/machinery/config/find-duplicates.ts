@@ -1,5 +1,5 @@
 import type { Machinery } from "../machinery";
-import type { MachineFacts } from "../records/machine";
+import type { MachineFacts } from "../records/lab-machine";
 import type { ConfiguredMachine } from "./read-machine";
 
 /** Adds a mistake to every machine that has something of another's that must be its own. Nothing is no duplicate. */

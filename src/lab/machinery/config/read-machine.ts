@@ -2,7 +2,7 @@ import type { ConfigMap, ConfigPlace } from "../../../config/schema/config-node"
 import { ConfigProblems } from "../../../config/schema/config-problems";
 import { readSettings } from "../../../config/schema/read-settings";
 import type { Machinery } from "../machinery";
-import type { MachineFacts } from "../records/machine";
+import type { MachineFacts } from "../records/lab-machine";
 import { getMachineSchema, MACHINE_NAME } from "./machine-schema";
 import { type MACHINE_SETTINGS, normalizeArchitecture } from "./machine-settings";
 import type { SettingsOf } from "../../../config/schema/setting";

@@ -1,6 +1,6 @@
 import { MachineryManagerError } from "../errors";
 import type { Machinery } from "../machinery";
-import type { Machine } from "../records/machine";
+import type { LabMachine } from "../records/lab-machine";
 import type { MachineState } from "../records/machine-state";
 
 /** What can be asked of the manager. */
@@ -43,7 +43,7 @@ export interface ActionPlan {
   readonly cancel?: ActionName;
   /** A failure says nothing about the machine: it stays in the pool. */
   readonly isHarmless?: boolean;
-  perform(machinery: Machinery, machine: Machine, signal: AbortSignal, path: string | undefined): Promise<void>;
+  perform(machinery: Machinery, machine: LabMachine, signal: AbortSignal, path: string | undefined): Promise<void>;
 }
 
 export const ACTIONS: Readonly<Record<ActionName, ActionPlan>> = {

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { MachineryManagerError } from "../errors";
 import type { Machinery } from "../machinery";
-import type { Machine } from "../records/machine";
+import type { LabMachine } from "../records/lab-machine";
 import type { MachineList } from "../records/machine-list";
 import type { MachineState, MachineStatus } from "../records/machine-state";
 import { type ActionLimits, type ActionName, DEFAULT_LIMITS_MS } from "./action";
@@ -12,11 +12,11 @@ import { runAction } from "./run-action";
 
 /** What happens to machines. */
 export interface ManagerEvents {
-  begin: [machine: Machine, action: ActionName];
-  end: [machine: Machine, action: ActionName, result: ActionResult];
-  state: [machine: Machine, state: MachineState | "unknown"];
-  quarantined: [machine: Machine, reason: string];
-  enabled: [machine: Machine];
+  begin: [machine: LabMachine, action: ActionName];
+  end: [machine: LabMachine, action: ActionName, result: ActionResult];
+  state: [machine: LabMachine, state: MachineState | "unknown"];
+  quarantined: [machine: LabMachine, reason: string];
+  enabled: [machine: LabMachine];
 }
 
 export interface ManagerOptions {
@@ -26,11 +26,11 @@ export interface ManagerOptions {
   /** So many machines may be starting at once; 0 is without limit. */
   readonly mostStarting?: number;
   /** Keeps other processes from acting on a machine; returns what ends that. */
-  lock?(machine: Machine, signal: AbortSignal | undefined): Promise<() => void | Promise<void>>;
+  lock?(machine: LabMachine, signal: AbortSignal | undefined): Promise<() => void | Promise<void>>;
   /** Takes over what other processes did to a machine, when it is this one's turn. */
-  refresh?(machine: Machine): void;
+  refresh?(machine: LabMachine): void;
   /** Keeps what is known of a machine. */
-  save?(machine: Machine): void;
+  save?(machine: LabMachine): void;
 }
 
 export interface RequestOptions {
@@ -50,7 +50,7 @@ const ON: readonly string[] = ["starting", "running", "paused", "stopping", "sus
  * A failure is a result, never an exception.
  */
 export class MachineManager extends EventEmitter<ManagerEvents> {
-  readonly #queues = new Map<Machine, MachineQueue>();
+  readonly #queues = new Map<LabMachine, MachineQueue>();
   readonly #starting: Slots;
   readonly #limits: ActionLimits;
   #isClosed = false;
@@ -66,7 +66,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
   }
 
   /** Gets the machinery of a machine. @throws MachineryManagerError */
-  getMachinery(machine: Machine): Machinery {
+  getMachinery(machine: LabMachine): Machinery {
     const machinery = this.machineries.get(machine.facts.machineryName);
     if (machinery === undefined) {
       throw new MachineryManagerError(`${machine.name}: there is no machinery ${machine.facts.machineryName}`);
@@ -81,7 +81,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
    * @returns when the machine is in the state that is to come of it, or has failed to get there
    */
   async request(action: ActionName, name: string, options: RequestOptions = {}): Promise<ActionResult> {
-    let machine: Machine;
+    let machine: LabMachine;
     let machinery: Machinery;
     try {
       machine = this.machines.get(name);
@@ -162,7 +162,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
   async shutdown(signal?: AbortSignal): Promise<ReadonlyMap<string, string>> {
     this.#isClosed = true;
     const failed = new Map<string, string>();
-    const stop = async ({ name }: Machine) => {
+    const stop = async ({ name }: LabMachine) => {
       const { success, reason } = await this.request("stop", name, { signal });
       if (!success) failed.set(name, reason ?? "");
     };
@@ -172,7 +172,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
 
   async #act(
     action: ActionName,
-    machine: Machine,
+    machine: LabMachine,
     machinery: Machinery,
     options: RequestOptions,
   ): Promise<ActionResult> {
@@ -207,7 +207,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     }
   }
 
-  #findRefusal(action: ActionName, machine: Machine, owner: string | undefined): string | undefined {
+  #findRefusal(action: ActionName, machine: LabMachine, owner: string | undefined): string | undefined {
     const { name, quarantine, pausedBy } = machine;
     if (this.#isClosed && action !== "stop") return `the lab is shutting down: ${action} of ${name} is refused`;
     if (quarantine !== undefined && STARTS.includes(action)) {
@@ -223,7 +223,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
   }
 
   async #exclusively<Result>(
-    machine: Machine,
+    machine: LabMachine,
     signal: AbortSignal | undefined,
     task: () => Promise<Result>,
   ): Promise<Result> {
@@ -236,7 +236,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     }
   }
 
-  #queueOf(machine: Machine): MachineQueue {
+  #queueOf(machine: LabMachine): MachineQueue {
     const known = this.#queues.get(machine) ?? new MachineQueue();
     this.#queues.set(machine, known);
     return known;

@@ -1,6 +1,6 @@
 import { MachineryUnhandledStateError } from "../errors";
 import type { Machinery } from "../machinery";
-import type { Machine } from "../records/machine";
+import type { LabMachine } from "../records/lab-machine";
 import { isMachineState, MACHINE_STATES, type MachineStatus } from "../records/machine-state";
 import { callBounded } from "./bounded-call";
 
@@ -14,7 +14,7 @@ export const STATE_LIMIT_MS = 20_000;
  */
 export async function readStatus(
   machinery: Machinery,
-  machine: Machine,
+  machine: LabMachine,
   signal: AbortSignal | undefined,
 ): Promise<MachineStatus> {
   const answer: unknown = await callBounded(`state of ${machine.name}`, STATE_LIMIT_MS, signal, (own) =>

@@ -6,7 +6,7 @@ import {
   NotSupportedError,
 } from "../errors";
 import type { Machinery } from "../machinery";
-import type { Machine } from "../records/machine";
+import type { LabMachine } from "../records/lab-machine";
 import type { MachineStatus } from "../records/machine-state";
 import { type ActionLimits, type ActionName, ACTIONS } from "./action";
 import type { ActionResult } from "./action-result";
@@ -17,7 +17,7 @@ import { HandlePausedError, StateTimeoutError, waitForState } from "./wait-for-s
 export interface ActionRequest {
   readonly action: ActionName;
   readonly machinery: Machinery;
-  readonly machine: Machine;
+  readonly machine: LabMachine;
   /** Of the file that the action writes. */
   readonly path?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -97,6 +97,6 @@ async function cancel(request: ActionRequest, action: ActionName): Promise<strin
   }
 }
 
-function result(machine: Machine, success: boolean, reason: string | undefined): ActionResult {
+function result(machine: LabMachine, success: boolean, reason: string | undefined): ActionResult {
   return { success, reason, state: machine.state, isQuarantined: machine.isDisabled };
 }

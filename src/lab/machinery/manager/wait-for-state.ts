@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CuckooMachineError, MachineryError } from "../errors";
 import type { Machinery } from "../machinery";
-import type { Machine } from "../records/machine";
+import type { LabMachine } from "../records/lab-machine";
 import type { MachineState, MachineStatus } from "../records/machine-state";
 import { callBounded } from "./bounded-call";
 import { CancelledError } from "../../../config/errors";
@@ -36,7 +36,7 @@ export interface WaitOptions {
  */
 export async function waitForState(
   machinery: Machinery,
-  machine: Machine,
+  machine: LabMachine,
   options: WaitOptions,
 ): Promise<MachineStatus> {
   const { states, timeoutMs, pollMs, signal } = options;
@@ -71,7 +71,7 @@ export async function waitForState(
   }
 }
 
-async function letGo(machinery: Machinery, machine: Machine, signal: AbortSignal | undefined): Promise<void> {
+async function letGo(machinery: Machinery, machine: LabMachine, signal: AbortSignal | undefined): Promise<void> {
   try {
     await callBounded(`handlePaused of ${machine.name}`, STATE_LIMIT_MS, signal, (own) =>
       machinery.handlePaused(machine, own),

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { isMachineState } from "./machine-state";
-import type { Machine, MachineFault, Quarantine } from "./machine";
+import type { LabMachine, MachineFault, Quarantine } from "./lab-machine";
 
 /** What of a machine outlives the process: everything but who uses it, which is a lock of the system. */
 interface MachineDump {
@@ -14,7 +14,7 @@ interface MachineDump {
 }
 
 /** Writes what is known of a machine; a reader sees the file before or the file after, never half of it. */
-export function saveMachine(file: string, machine: Machine): void {
+export function saveMachine(file: string, machine: LabMachine): void {
   const { state, pausedBy, reservedBy, quarantine, changedMs, errors } = machine;
   writeWhole(file, `${JSON.stringify({ state, pausedBy, reservedBy, quarantine, changedMs, errors }, null, 2)}\n`);
 }
@@ -24,7 +24,7 @@ export function saveMachine(file: string, machine: Machine): void {
  *
  * @returns what is wrong with the file, which is put aside then; undefined when all is well, or there is none
  */
-export function restoreMachine(file: string, machine: Machine): string | undefined {
+export function restoreMachine(file: string, machine: LabMachine): string | undefined {
   let text: string;
   try {
     text = readFileSync(file, "utf8");

@@ -1,16 +1,16 @@
 import { findNearestName } from "../../../config/nearest-name";
 import { MachineDoesNotExistError, MachineryManagerError, MachineUnserviceableError } from "../errors";
-import type { Machine } from "./machine";
+import type { LabMachine } from "./lab-machine";
 import { compareMachines, describeQuery, type MachineQuery, matchesQuery } from "./machine-query";
 
 /** The machines of the lab, of all its machineries. */
-export class MachineList implements Iterable<Machine> {
-  readonly #machines = new Map<string, Machine>();
+export class MachineList implements Iterable<LabMachine> {
+  readonly #machines = new Map<string, LabMachine>();
 
   /** @param mostLocked so many may be in use at once; 0 is without limit */
   constructor(private readonly mostLocked = 0) {}
 
-  [Symbol.iterator](): Iterator<Machine> {
+  [Symbol.iterator](): Iterator<LabMachine> {
     return this.#machines.values();
   }
 
@@ -19,7 +19,7 @@ export class MachineList implements Iterable<Machine> {
   }
 
   /** @throws MachineryManagerError when another machine has its name */
-  add(machine: Machine): void {
+  add(machine: LabMachine): void {
     const other = this.#machines.get(machine.name);
     if (other !== undefined) {
       const both = [other.facts.machineryName, machine.facts.machineryName].join(" and ");
@@ -29,7 +29,7 @@ export class MachineList implements Iterable<Machine> {
   }
 
   /** @throws MachineDoesNotExistError with the names that there are */
-  get(name: string): Machine {
+  get(name: string): LabMachine {
     const machine = this.#machines.get(name);
     if (machine !== undefined) return machine;
     const names = [...this.#machines.keys()];
@@ -39,12 +39,12 @@ export class MachineList implements Iterable<Machine> {
   }
 
   /** Finds the first machine that matches, available or not. */
-  find(query: MachineQuery): Machine | undefined {
+  find(query: MachineQuery): LabMachine | undefined {
     return this.#findAll(query)[0];
   }
 
   /** Finds the machine that is to be taken: it matches, is available, and rested longest. */
-  findAvailable(query: MachineQuery): Machine | undefined {
+  findAvailable(query: MachineQuery): LabMachine | undefined {
     return this.#findAll(query).find((machine) => machine.isAvailable);
   }
 
@@ -55,7 +55,7 @@ export class MachineList implements Iterable<Machine> {
    * @returns undefined when all that match are in use, or as many as may be are in use at once
    * @throws MachineUnserviceableError when none can ever match
    */
-  acquire(owner: string, query: MachineQuery): Machine | undefined {
+  acquire(owner: string, query: MachineQuery): LabMachine | undefined {
     this.checkServiceable(query);
     const all = this.#findAll(query);
     const locked = [...this].filter((machine) => machine.isLocked).length;
@@ -73,7 +73,7 @@ export class MachineList implements Iterable<Machine> {
   }
 
   /** Keeps a machine for somebody. @throws MachineryManagerError when it is not available */
-  reserve(machine: Machine, owner: string): void {
+  reserve(machine: LabMachine, owner: string): void {
     const { unavailableReason } = machine;
     if (unavailableReason !== undefined && machine.reservedBy !== owner) {
       throw new MachineryManagerError(`${machine.name} cannot be reserved: ${unavailableReason}`);
@@ -81,7 +81,7 @@ export class MachineList implements Iterable<Machine> {
     machine.reservedBy = owner;
   }
 
-  #findAll(query: MachineQuery): Machine[] {
+  #findAll(query: MachineQuery): LabMachine[] {
     return [...this].filter((machine) => matchesQuery(machine, query)).toSorted(compareMachines(query));
   }
 

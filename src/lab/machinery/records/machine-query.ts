@@ -1,4 +1,4 @@
-import type { Machine } from "./machine";
+import type { LabMachine } from "./lab-machine";
 
 /** What a machine has to be. */
 export interface MachineQuery {
@@ -17,7 +17,7 @@ export interface MachineQuery {
  *
  * @throws TypeError when the tags are no Set
  */
-export function matchesQuery(machine: Machine, query: MachineQuery): boolean {
+export function matchesQuery(machine: LabMachine, query: MachineQuery): boolean {
   const { name, platform, osVersion, architecture, tags } = query;
   if (tags !== undefined && !(tags instanceof Set)) throw new TypeError("tags must be a Set of texts");
   const { facts } = machine;
@@ -31,8 +31,8 @@ export function matchesQuery(machine: Machine, query: MachineQuery): boolean {
 }
 
 /** Orders machines that match: the architecture that was asked for, then the one that rested longest. */
-export function compareMachines(query: MachineQuery): (left: Machine, right: Machine) => number {
-  const differs = (machine: Machine) => Number(machine.facts.architecture !== query.architecture);
+export function compareMachines(query: MachineQuery): (left: LabMachine, right: LabMachine) => number {
+  const differs = (machine: LabMachine) => Number(machine.facts.architecture !== query.architecture);
   return (left, right) =>
     (query.architecture === undefined ? 0 : differs(left) - differs(right)) || left.changedMs - right.changedMs;
 }

@@ -10,7 +10,7 @@ import {
 import { Machinery } from "../../machinery";
 import { checkTarget } from "../../processes/target-file";
 import { ProgramError } from "../../processes/run-program";
-import type { Machine } from "../../records/machine";
+import type { LabMachine } from "../../records/lab-machine";
 import type { MachineStatus } from "../../records/machine-state";
 import { chooseSnapshot } from "./choose-snapshot";
 import { type DomainState, parseDomainState } from "./domain-states";
@@ -53,7 +53,7 @@ export abstract class LibVirtMachinery<
     await this.#virsh.run(["uri"], signal);
   }
 
-  async restoreStart(machine: Machine, signal: AbortSignal): Promise<void> {
+  async restoreStart(machine: LabMachine, signal: AbortSignal): Promise<void> {
     await this.#checkIsOff(machine, signal);
     const { label, facts } = machine;
     const snapshot = await chooseSnapshot(this.#virsh, label, facts.snapshot, signal);
@@ -61,39 +61,39 @@ export abstract class LibVirtMachinery<
     await this.#virsh.run(args, signal, REVERT_LIMIT_MS);
   }
 
-  override async norestoreStart(machine: Machine, signal: AbortSignal): Promise<void> {
+  override async norestoreStart(machine: LabMachine, signal: AbortSignal): Promise<void> {
     await this.#checkIsOff(machine, signal);
     await this.#domain("start", machine, signal, [], REVERT_LIMIT_MS);
   }
 
-  async stop(machine: Machine, signal: AbortSignal): Promise<void> {
+  async stop(machine: LabMachine, signal: AbortSignal): Promise<void> {
     if ((await this.#read(machine, signal)).state === "poweroff") {
       throw new MachineStateReachedError(`${machine.name}: trying to stop an already stopped machine`);
     }
     await this.#domain("destroy", machine, signal);
   }
 
-  override async acpiStop(machine: Machine, signal: AbortSignal): Promise<void> {
+  override async acpiStop(machine: LabMachine, signal: AbortSignal): Promise<void> {
     if ((await this.#read(machine, signal)).state === "poweroff") {
       throw new MachineStateReachedError(`${machine.name} is off already`);
     }
     await this.#domain("shutdown", machine, signal);
   }
 
-  async state(machine: Machine, signal: AbortSignal): Promise<MachineStatus> {
+  async state(machine: LabMachine, signal: AbortSignal): Promise<MachineStatus> {
     const { state, reason, isHeld } = await this.#read(machine, signal);
     return { state, reason, ...(isHeld ? { pausedBy: machine.pausedBy ?? `libvirt (${reason})` } : {}) };
   }
 
-  override async handlePaused(machine: Machine, signal: AbortSignal): Promise<void> {
+  override async handlePaused(machine: LabMachine, signal: AbortSignal): Promise<void> {
     await this.#domain("resume", machine, signal);
   }
 
-  override async pause(machine: Machine, signal: AbortSignal): Promise<void> {
+  override async pause(machine: LabMachine, signal: AbortSignal): Promise<void> {
     await this.#domain("suspend", machine, signal);
   }
 
-  override async dumpMemory(machine: Machine, path: string, signal: AbortSignal): Promise<void> {
+  override async dumpMemory(machine: LabMachine, path: string, signal: AbortSignal): Promise<void> {
     const target = checkTarget(path);
     const dump = () => this.#domain("dump", machine, signal, [`--file=${target}`, "--memory-only"], DUMP_LIMIT_MS);
     try {
@@ -114,7 +114,7 @@ export abstract class LibVirtMachinery<
     }
   }
 
-  override async screenshot(machine: Machine, path: string, signal: AbortSignal): Promise<void> {
+  override async screenshot(machine: LabMachine, path: string, signal: AbortSignal): Promise<void> {
     const target = checkTarget(path);
     await this.#domain("screenshot", machine, signal, [`--file=${target}`]);
     const magic = readFileSync(target).subarray(0, 4).toString("hex");
@@ -133,7 +133,7 @@ export abstract class LibVirtMachinery<
 
   #domain(
     command: string,
-    { label }: Machine,
+    { label }: LabMachine,
     signal: AbortSignal,
     args: readonly string[] = [],
     limitMs?: number,
@@ -141,7 +141,7 @@ export abstract class LibVirtMachinery<
     return this.#virsh.run([command, `--domain=${label}`, ...args], signal, limitMs);
   }
 
-  async #read(machine: Machine, signal: AbortSignal): Promise<DomainState> {
+  async #read(machine: LabMachine, signal: AbortSignal): Promise<DomainState> {
     const text = await this.#domain("domstate", machine, signal, ["--reason"]);
     const found = parseDomainState(text);
     if (found !== undefined) return found;
@@ -150,7 +150,7 @@ export abstract class LibVirtMachinery<
     );
   }
 
-  async #checkIsOff(machine: Machine, signal: AbortSignal): Promise<void> {
+  async #checkIsOff(machine: LabMachine, signal: AbortSignal): Promise<void> {
     const { state } = await this.#read(machine, signal);
     if (state === "poweroff" || state === "error") return;
     throw new MachineUnexpectedStateError(

@@ -1,7 +1,7 @@
 import { config } from "../../../../config/schema/settings";
 import { MachineryDependencyError, MachineryError } from "../../errors";
 import { runProgram } from "../../processes/run-program";
-import type { QemuMachine } from "./qemu-arguments";
+import type { QemuMachine } from "./machine-arguments";
 import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "./qemu-settings";
 import { parseVersion, QmpMachinery, type VmCommand } from "./qmp-machinery";
 

@@ -21,7 +21,7 @@ import type { MachineStatus } from "../../records/machine-state";
 import { copyImage, makeOverlay, removeDisk } from "./disposable-disk";
 import { insertDisc } from "./insert-disc";
 import { getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
-import { getMachineArguments, type QemuMachine } from "./qemu-arguments";
+import { getMachineArguments, type QemuMachine } from "./machine-arguments";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
 import { QmpClient } from "./qmp-client";
 import { RUN_STATES } from "./run-states";

@@ -4,9 +4,9 @@ import { getProjectFolder } from "../../../../config/folders";
 import { ControlClient } from "../../../../shell/line/control-client";
 import { MachineryConnectionError } from "../../errors";
 import type { MachineryCapabilities } from "../../machinery";
-import type { Machine } from "../../records/machine";
+import type { LabMachine } from "../../records/lab-machine";
 import type { MachineStatus } from "../../records/machine-state";
-import type { QemuMachine } from "../qemu/qemu-arguments";
+import type { QemuMachine } from "../qemu/machine-arguments";
 import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "../qemu/qemu-settings";
 import { QmpMachinery, type VmCommand } from "../qemu/qmp-machinery";
 import { shortenSocketPath, withSocketPath } from "../qemu/socket-path";
@@ -51,7 +51,7 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
    *
    * @throws MachineryConnectionError when the machine is not running
    */
-  async openShell(machine: Machine): Promise<ControlClient> {
+  async openShell(machine: LabMachine): Promise<ControlClient> {
     try {
       return await withSocketPath(this.getControlSocket(machine), (path) => ControlClient.connect(path));
     } catch (error) {
@@ -61,7 +61,7 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
   }
 
   /** Returns where a machine's control socket is. */
-  getControlSocket(machine: Machine): string {
+  getControlSocket(machine: LabMachine): string {
     return join(this.process(machine as never).folder, "control.sock");
   }
 

@@ -2,7 +2,7 @@ import { QuotingError } from "../../../../config/errors";
 import { splitQuotedWords } from "../../../../config/quoted-words";
 import type { SettingsOf } from "../../../../config/schema/setting";
 import { MachineryError } from "../../errors";
-import type { Machine } from "../../records/machine";
+import type { LabMachine } from "../../records/lab-machine";
 import type { QEMU_MACHINE_SETTINGS } from "./qemu-settings";
 import {
   checkStartArguments,
@@ -19,7 +19,7 @@ export interface ConsolePlaces {
   readonly log: string;
 }
 
-export type QemuMachine = Machine<SettingsOf<typeof QEMU_MACHINE_SETTINGS>>;
+export type QemuMachine = LabMachine<SettingsOf<typeof QEMU_MACHINE_SETTINGS>>;
 
 /**
  * Returns the arguments that make the machine what it is: its machineinfo.json's, or those of its settings.

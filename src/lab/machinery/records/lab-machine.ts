@@ -46,7 +46,7 @@ export interface MachineFault {
 const MOST_FAULTS = 20;
 
 /** One machine of the lab: its facts, and what is going on with it. */
-export class Machine<Settings = Readonly<Record<string, unknown>>> {
+export class LabMachine<Settings = Readonly<Record<string, unknown>>> {
   state: MachineState | "unknown" = "unknown";
   /** What holds it paused; the manager does not resume it. */
   pausedBy: string | undefined;

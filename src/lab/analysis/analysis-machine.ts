@@ -1,7 +1,7 @@
 import type { AuxiliaryMachine, GuestHandle } from "../auxiliary/auxiliary-run";
 
 /** A machine that an analysis has for itself. Every function ends when its signal says so. */
-export interface LeasedMachine extends Omit<AuxiliaryMachine, "guest"> {
+export interface AnalysisMachine extends Omit<AuxiliaryMachine, "guest"> {
   readonly machinery: string;
   /** Restores the machine and starts it; when this returns, its guest runs. */
   start(signal: AbortSignal): Promise<void>;
@@ -18,7 +18,7 @@ export interface LeasedMachine extends Omit<AuxiliaryMachine, "guest"> {
 }
 
 /** Where analyses get their machines from. */
-export interface AnalysisMachines {
+export interface AnalysisMachinePool {
   /**
    * Waits until a machine is free, and takes it.
    *
@@ -26,5 +26,5 @@ export interface AnalysisMachines {
    * @param signal ends the wait
    * @throws Error when no machine can ever fit, with the reason
    */
-  acquire(name: string | undefined, signal: AbortSignal): Promise<LeasedMachine>;
+  acquire(name: string | undefined, signal: AbortSignal): Promise<AnalysisMachine>;
 }

@@ -5,8 +5,8 @@ import { getMachineFolder, type Lab } from "../lab";
 import type { MachineLease } from "../machine-lease";
 import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
-import type { Machine } from "../machinery/records/machine";
-import type { LeasedMachine } from "./analysis-machines";
+import type { LabMachine } from "../machinery/records/lab-machine";
+import type { AnalysisMachine, AnalysisMachinePool } from "./analysis-machine";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
 import { executeTarget } from "./execution/execute-target";
@@ -17,7 +17,7 @@ const OFF_LIMIT_MS = 30_000;
 const POLL_MS = 200;
 
 /** What a machine is used for. */
-export interface LabMachineUse {
+export interface MachineUse {
   /** Of the analysis. */
   readonly id: number;
   /** Of the analysis, absolute. */
@@ -28,7 +28,7 @@ export interface LabMachineUse {
 }
 
 /** A machine of a lab that an analysis has for itself. */
-export class LabMachine implements LeasedMachine {
+export class LeasedMachine implements AnalysisMachine {
   readonly name: string;
   readonly label: string;
   readonly platform: string;
@@ -36,7 +36,7 @@ export class LabMachine implements LeasedMachine {
   readonly interface: string | undefined;
   readonly machinery: string;
   readonly resultServer: { readonly ip: string; readonly port: number } | undefined;
-  readonly #machine: Machine;
+  readonly #machine: LabMachine;
   readonly #machinery: Machinery;
   #log: EngineLog | undefined;
   #guest: EngineGuest | undefined;
@@ -45,7 +45,7 @@ export class LabMachine implements LeasedMachine {
   constructor(
     private readonly lab: Lab,
     private readonly lease: MachineLease,
-    private readonly use: LabMachineUse,
+    private readonly use: MachineUse,
   ) {
     const { machine } = lease;
     this.#machine = machine;
@@ -135,6 +135,41 @@ export class LabMachine implements LeasedMachine {
   async #request(action: ActionName, options: { readonly signal: AbortSignal; readonly path?: string }): Promise<void> {
     const { success, reason } = await this.lab.manager.request(action, this.name, options);
     if (!success) throw new Error(reason ?? `${action} of ${this.name} failed`);
+  }
+}
+
+/** The machines of a lab, for one analysis. */
+export class LabMachinePool implements AnalysisMachinePool {
+  constructor(
+    private readonly lab: Lab,
+    private readonly use: MachineUse,
+  ) {}
+
+  async acquire(name: string | undefined, signal: AbortSignal): Promise<AnalysisMachine> {
+    const { lab, use } = this;
+    lab.checkHasMachines();
+    await lab.recheck(signal);
+    if (name !== undefined) {
+      const { quarantine } = lab.manager.machines.get(name);
+      if (quarantine !== undefined) {
+        throw new Error(`${name} is quarantined: ${quarantine.reason}; mend it, then rebox machine enable ${name}`);
+      }
+    }
+    const lease = await lab.take(`analysis ${use.id}`, name === undefined ? {} : { name }, signal);
+    try {
+      await this.#checkIsOff(lease, signal);
+      return new LeasedMachine(lab, lease, use);
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
+  }
+
+  /** One that somebody has started by hand is not ours to stop. */
+  async #checkIsOff({ machine }: MachineLease, signal: AbortSignal): Promise<void> {
+    const { state } = await this.lab.manager.readState(machine.name, signal);
+    if (state === "poweroff") return;
+    throw new Error(`${machine.name} is ${state}; stop it first: rebox machine stop ${machine.name}`);
   }
 }
 
