@@ -146,7 +146,7 @@ export { PersistentInvestigation } from "./investigation/persistent/investigatio
 export { UsageShown } from "./investigation/errors";
 export { z } from "zod";
 export { config } from "./config/schema/settings";
-export type { SettingsOf, SettingsSchema } from "./config/schema/setting";
+export type { SettingsOf, SettingsSchema } from "./config/schema/settings-schema";
 export { CuckooMachinery } from "./lab/machinery/cuckoo-machinery";
 export { LibVirtMachinery } from "./lab/machinery/drivers/libvirt/libvirt-machinery";
 export {

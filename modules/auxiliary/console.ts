@@ -1,12 +1,13 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, config } from "rebox";
+import { Auxiliary, z } from "rebox";
 
 const SETTINGS = {
-  most_bytes: config.int({
-    ...{ default: 16 << 20, min: 1024 },
-    description: "So many bytes are kept, from the beginning.",
-  }),
+  most_bytes: z
+    .int()
+    .min(1024)
+    .default(16 << 20)
+    .describe("How many bytes are kept, from the beginning."),
 };
 
 const POLL_MS = 250;

@@ -1,19 +1,22 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Auxiliary, AuxiliaryDisabled, config } from "rebox";
+import { Auxiliary, AuxiliaryDisabled, z } from "rebox";
 import { type HumanAct, readInstructions } from "./parts/human-instructions";
 import { readPpm } from "./parts/screen-picture";
 
 const SETTINGS = {
-  instructions: config.string({
-    ...{ required: false, allowEmpty: true, example: "(100:200) click 500ms key:ret stop" },
-    description:
-      "What is done; without it the mouse moves to random places. An analysis may have its own: human_instructions.",
-  }),
-  interval_ms: config.int({ default: 1000, min: 10, max: 3_600_000, description: "Between two random places." }),
-  clicks: config.boolean({ default: true, description: "Click at random places, too." }),
-  most: config.int({ default: 100_000, min: 1, description: "So many acts; then nothing more is done." }),
+  instructions: z
+    .string()
+    .optional()
+    .meta({
+      examples: ["(100:200) click 500ms key:ret stop"],
+      description:
+        "What is done; without it the mouse moves to random places. An analysis may have its own: human_instructions.",
+    }),
+  interval_ms: z.int().min(10).max(3_600_000).default(1000).describe("Between two random places."),
+  clicks: z.boolean().default(true).describe("Click at random places, too."),
+  most: z.int().min(1).default(100_000).describe("How many acts; then nothing more is done."),
 };
 
 /** How long a key or a button is held, and what is between two of them, in milliseconds. */

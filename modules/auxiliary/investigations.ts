@@ -1,21 +1,21 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, config, type InvestigationResult } from "rebox";
+import { Auxiliary, config, type InvestigationResult, z } from "rebox";
 
 const SETTINGS = {
-  modules: config.list(config.string({}), {
-    ...{ required: false, allowEmpty: true },
-    description: "Modules that are asked with the parameters that they have by themselves: example, netstat, process.",
-  }),
-  action: config.filePath({
-    ...{ required: false, allowEmpty: true, readable: true },
-    description: "An action.json with more questions: docs/guides/investigations.md.",
-  }),
-  when: config.string({
-    ...{ default: "end", choices: ["start", "end", "both"] },
-    description: "start: when the machine runs, before the target does; end: before the machine is stopped.",
-  }),
-  most_seconds: config.int({ default: 120, min: 1, max: 86_400, description: "How long the answers may take." }),
+  modules: z
+    .array(z.string())
+    .default([])
+    .describe("Modules that are asked with the parameters that they have by themselves: example, netstat, process."),
+  action: config
+    .filePath({ readable: true })
+    .optional()
+    .describe("An action.json with more questions: docs/guides/investigations.md."),
+  when: z
+    .enum(["start", "end", "both"])
+    .default("end")
+    .describe("start: when the machine runs, before the target does; end: before the machine is stopped."),
+  most_seconds: z.int().min(1).max(86_400).default(120).describe("How long the answers may take."),
 };
 
 interface Question {
@@ -72,7 +72,7 @@ export default class Investigations extends Auxiliary<typeof SETTINGS> {
   }
 
   private listQuestions(): Question[] {
-    const own = (this.options.modules ?? []).map((module) => ({ module }));
+    const own = this.options.modules.map((module) => ({ module }));
     const file = this.options.action;
     if (file === undefined || file === "") return own;
     const { operations } = JSON.parse(readFileSync(file, "utf8")) as { operations?: readonly Question[] };

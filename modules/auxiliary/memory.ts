@@ -1,19 +1,19 @@
 import { join } from "node:path";
-import { Auxiliary, config } from "rebox";
+import { Auxiliary, z } from "rebox";
 
 const SUFFIXES = { elf: "core", raw: "raw", lime: "lime" } as const;
 
 const SETTINGS = {
-  format: config.string({
-    ...{ default: "elf", choices: Object.keys(SUFFIXES) },
-    description: "elf: with registers, as QEMU and crash know it; raw; lime, as Volatility knows it.",
-  }),
-  compressed: config.boolean({ default: false, description: "With zstd; rebox alone reads that as it is." }),
-  when: config.string({
-    ...{ default: "always", choices: ["always", "asked"] },
-    description: "asked: only for an analysis with the option memory_dump=yes.",
-  }),
-  most_seconds: config.int({ default: 300, min: 1, max: 86_400, description: "How long it may take." }),
+  format: z
+    .enum(["elf", "raw", "lime"])
+    .default("elf")
+    .describe("elf: with registers, as QEMU and crash know it; raw; lime, as Volatility knows it."),
+  compressed: z.boolean().default(false).describe("With zstd; rebox alone reads that as it is."),
+  when: z
+    .enum(["always", "asked"])
+    .default("always")
+    .describe("asked: only for an analysis with the option memory_dump=yes."),
+  most_seconds: z.int().min(1).max(86_400).default(300).describe("How long it may take."),
 };
 
 /** Dumps the guest's memory at the end of the analysis, while it stands still, into memory.core. */
@@ -41,10 +41,7 @@ export default class Memory extends Auxiliary<typeof SETTINGS> {
     if (!this.isWanted || this.machine.guest === undefined) return;
     const { format, compressed, most_seconds: limit } = this.options;
     const guest = this.getGuest();
-    const file = join(
-      this.run.folder,
-      `memory.${SUFFIXES[format as keyof typeof SUFFIXES]}${compressed ? ".zst" : ""}`,
-    );
+    const file = join(this.run.folder, `memory.${SUFFIXES[format]}${compressed ? ".zst" : ""}`);
     const line = `dump_memory "${file}" --format ${format}${compressed ? " --zstd" : ""}`;
     const dump = (await guest.command(line, AbortSignal.timeout(limit * 1000))) as Record<string, unknown>;
     this.run.addEvent("memory.dumped", { ...dump });

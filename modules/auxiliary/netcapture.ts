@@ -1,13 +1,19 @@
 import { join } from "node:path";
-import { Auxiliary, config, type GuestObservation } from "rebox";
+import { Auxiliary, type GuestObservation, z } from "rebox";
 import type { CaptureOptions, CaptureResult } from "./engine/netcapture";
 
 const SETTINGS = {
-  most_bytes: config.int({ default: 256 << 20, min: 1024, description: "So large the file may become." }),
-  agent_port: config.int({
-    ...{ default: 8000, min: 0, max: 65535 },
-    description: "Where an agent in the machine listens; its frames are left out. 0: there is none.",
-  }),
+  most_bytes: z
+    .int()
+    .min(1024)
+    .default(256 << 20)
+    .describe("How large the file may become."),
+  agent_port: z
+    .int()
+    .min(0)
+    .max(65535)
+    .default(8000)
+    .describe("Where an agent in the machine listens; its frames are left out. 0: there is none."),
 };
 
 /** Records the frames of the machine's network cards, seen from within its engine, into network.pcap: no root, no tcpdump. */

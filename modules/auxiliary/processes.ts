@@ -1,13 +1,15 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, config, type GuestObservation } from "rebox";
+import { Auxiliary, type GuestObservation, z } from "rebox";
 import type { ProcessEvent } from "./engine/processes";
 
 const SETTINGS = {
-  most: config.int({
-    ...{ default: 10_000, min: 1, max: 1_000_000 },
-    description: "So many processes are told of; of more only their number.",
-  }),
+  most: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(10_000)
+    .describe("How many processes are reported; of more only their number."),
 };
 
 /** A process as processes.json has it; times are ISO 8601, UTC. */

@@ -1,25 +1,16 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, config } from "rebox";
+import { Auxiliary, z } from "rebox";
 import { countDifferent, readPpm, type ScreenPicture, writePng } from "./parts/screen-picture";
 
 const SETTINGS = {
-  interval_ms: config.int({
-    default: 1000,
-    min: 100,
-    max: 3_600_000,
-    description: "How often the screen is looked at.",
-  }),
-  most: config.int({
-    default: 500,
-    min: 1,
-    max: 9999,
-    description: "So many pictures are kept; then no more are taken.",
-  }),
-  different_pixels: config.int({
-    ...{ default: 150, min: 1 },
-    description: "So many pixels have to differ from the last picture: a cursor that blinks is none.",
-  }),
+  interval_ms: z.int().min(100).max(3_600_000).default(1000).describe("How often the screen is looked at."),
+  most: z.int().min(1).max(9999).default(500).describe("How many pictures are kept; then no more are taken."),
+  different_pixels: z
+    .int()
+    .min(1)
+    .default(150)
+    .describe("How many pixels have to differ from the last picture: a cursor that blinks is none."),
 };
 
 /** The longest that QEMU may take for one picture, in milliseconds. */

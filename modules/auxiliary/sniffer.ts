@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { Auxiliary, AuxiliaryDisabled, config } from "rebox";
+import { Auxiliary, AuxiliaryDisabled, z } from "rebox";
 
 /** tcpdump's usual remarks, which are no errors. */
 const HARMLESS =
@@ -16,23 +16,25 @@ const END_MS = 5_000;
 const LAST_FRAMES_MS = 1_200;
 
 const SETTINGS = {
-  tcpdump: config.string({ default: "/usr/bin/tcpdump", description: "The program." }),
-  interface: config.string({ required: false, description: "The interface of machines that have none of their own." }),
-  bpf: config.string({
-    ...{ required: false, allowEmpty: true, example: "not arp" },
-    description: "More of tcpdump's expressions; all must hold.",
-  }),
-  agent_port: config.int({
-    ...{ default: 8000, min: 0, max: 65535 },
-    description: "Where an agent in the machine listens; its frames are left out. 0: there is none.",
-  }),
-  enable_pcap: config.boolean({
-    default: true,
-    description: "no: nothing is recorded for an analysis with the option route=none or route=drop.",
-  }),
+  tcpdump: z.string().default("/usr/bin/tcpdump").describe("The program."),
+  interface: z.string().optional().describe("The interface of machines that have none of their own."),
+  bpf: z
+    .string()
+    .optional()
+    .meta({ examples: ["not arp"], description: "More of tcpdump's expressions; all must hold." }),
+  agent_port: z
+    .int()
+    .min(0)
+    .max(65535)
+    .default(8000)
+    .describe("Where an agent in the machine listens; its frames are left out. 0: there is none."),
+  enable_pcap: z
+    .boolean()
+    .default(true)
+    .describe("no: nothing is recorded for an analysis with the option route=none or route=drop."),
 };
 
-/** Records the machine's network frames with tcpdump, into dump.pcap (CAPE's sniffer, seed 000). */
+/** Records the machine's network frames with tcpdump, into dump.pcap, as CAPE's sniffer does. */
 export default class Sniffer extends Auxiliary<typeof SETTINGS> {
   static override readonly description = "Records the frames of a network interface with tcpdump, into dump.pcap.";
   static override readonly settings = SETTINGS;

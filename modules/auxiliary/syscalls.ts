@@ -1,26 +1,27 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, config, type GuestObservation } from "rebox";
+import { Auxiliary, type GuestObservation, z } from "rebox";
 import type { SyscallOptions, SyscallResult } from "./engine/syscalls";
 
 const SETTINGS = {
-  most_bytes: config.int({
-    default: 64 << 20,
-    min: 0,
-    description: "So large syscalls.log may become; 0: only counts.",
-  }),
-  processes: config.string({
-    ...{ default: "new", choices: ["new", "all"] },
-    description: "new: processes that begin during the analysis; all: also those that were there before.",
-  }),
-  calls: config.list(config.string({}), {
-    ...{ required: false, allowEmpty: true },
-    description: "The only calls that are recorded, by the kernel's names; all without it. All are counted.",
-  }),
-  most_acts: config.int({
-    ...{ default: 10_000, min: 0 },
-    description: "So many acts (files that are written, renamed, removed; connections) become events.",
-  }),
+  most_bytes: z
+    .int()
+    .min(0)
+    .default(64 << 20)
+    .describe("How large syscalls.log may become; 0: only counts."),
+  processes: z
+    .enum(["new", "all"])
+    .default("new")
+    .describe("new: processes that begin during the analysis; all: also those that were there before."),
+  calls: z
+    .array(z.string())
+    .default([])
+    .describe("The only calls that are recorded, by the kernel's names; all without it. All are counted."),
+  most_acts: z
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe("How many acts (files that are written, renamed, removed; connections) become events."),
 };
 
 /** Records the system calls of the guest's processes, into syscalls.log, and counts them, into syscalls.json. */
@@ -35,7 +36,7 @@ export default class Syscalls extends Auxiliary<typeof SETTINGS> {
   override async machineStarted(): Promise<void> {
     const { most_bytes: mostBytes, processes, calls, most_acts: mostActs } = this.options;
     const file = join(this.run.folder, "syscalls.log");
-    const options: SyscallOptions = { file, mostBytes, isOfAll: processes === "all", calls: calls ?? [], mostActs };
+    const options: SyscallOptions = { file, mostBytes, isOfAll: processes === "all", calls: [...calls], mostActs };
     this.observation = await this.observe("engine/syscalls.ts", options, (event) =>
       this.tell(event as { readonly act: string }),
     );

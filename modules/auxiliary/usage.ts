@@ -1,14 +1,16 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, config, type GuestObservation } from "rebox";
+import { Auxiliary, type GuestObservation, z } from "rebox";
 import type { UsageSample } from "./engine/usage";
 
 const SETTINGS = {
-  interval_ms: config.int({ default: 2000, min: 100, max: 3_600_000, description: "How often it is measured." }),
-  most: config.int({
-    ...{ default: 5000, min: 2, max: 100_000 },
-    description: "So many measurements are kept; of more, every other one is left out.",
-  }),
+  interval_ms: z.int().min(100).max(3_600_000).default(2000).describe("How often it is measured."),
+  most: z
+    .int()
+    .min(2)
+    .max(100_000)
+    .default(5000)
+    .describe("How many measurements are kept; of more, every other one is left out."),
 };
 
 /** Measures what the guest and its engine use over time, into usage.json. */

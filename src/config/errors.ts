@@ -44,3 +44,13 @@ export class CancelledError extends ReboxError {
 export class InstallationError extends ReboxError {
   override readonly code = "REBOX_INSTALLATION";
 }
+
+/** Reports that a setting does not accept a text; the reader makes a ConfigError of it, with the place. */
+export class SettingError extends ReboxError {
+  override readonly code = "REBOX_SETTING";
+
+  /** @param problem the part behind the setting's name: "is br9, but there is no such network interface"; without it "it must be ..." */
+  constructor(readonly problem?: string) {
+    super(problem ?? "a setting does not accept its text");
+  }
+}

@@ -189,7 +189,7 @@ function chooseMachineries(
   failures: string[],
 ): string[] {
   const known = [...machineries.keys()];
-  const wanted = settings.machineries ?? [];
+  const wanted = settings.machineries;
   const unknown = wanted.filter((name) => !known.includes(name));
   failures.push(...unknown.map((name) => `there is no machinery ${name}; known are ${known.join(", ")}`));
   return wanted.length === 0 ? known : wanted.filter((name) => known.includes(name));

@@ -55,8 +55,8 @@ export async function withFolder(
 
 /** A machinery module of the user's that keeps its machines in memory. */
 export const MODULE = `
-import { config, Machinery, type LabMachine, type MachineState } from "rebox";
-const SETTINGS = { power: config.int({ default: 3, min: 1, max: 5, description: "How strong it is." }) };
+import { Machinery, z, type LabMachine, type MachineState } from "rebox";
+const SETTINGS = { power: z.int().min(1).max(5).default(3).describe("How strong it is.") };
 export class Mine extends Machinery<typeof SETTINGS> {
   readonly name = "mine";
   readonly description = "Machines of mine.";

@@ -8,11 +8,11 @@ import * as rebox from "../../src/index";
 import { AuxiliaryFolder } from "../kit/auxiliary-folder";
 
 const TYPED = [
-  'import { Auxiliary, config } from "rebox";',
+  'import { Auxiliary, z } from "rebox";',
   "const SETTINGS = {",
-  '  every: config.int({ default: 5, min: 1, max: 60, description: "How often, in seconds." }),',
-  '  place: config.string({ required: false, description: "Where." }),',
-  '  modes: config.list(config.string({ choices: ["a", "b"] }), { required: false, allowEmpty: true }),',
+  '  every: z.int().min(1).max(60).default(5).describe("How often, in seconds."),',
+  '  place: z.string().optional().describe("Where."),',
+  '  modes: z.array(z.enum(["a", "b"])).default([]),',
   "};",
   "export default class extends Auxiliary<typeof SETTINGS> {",
   '  static override readonly description = "Ticks.";',

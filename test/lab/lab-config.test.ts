@@ -244,7 +244,7 @@ describe("YAML", () => {
         /:6: "interface" is nope0, but there is no such network interface; this machine has .*\blo\b/,
       ],
       ["    reserved: maybe\n", /:6: "reserved" is "maybe"; it must be one of true/],
-      ["    tags: {x: 1}\n", /:6: "tags" is "map"; it must be a list/],
+      ["    tags: {x: 1}\n", /:6: "tags" is a group of values; it must be a list/],
       ["    bad: [1, 2\n", /:\d+: this is no YAML \(column \d+\)/],
       ["    label: B\n", /:6: this is no YAML .*[Mm]ap keys must be unique/],
       ["    tags: &x [*x]\n", /more than 16 levels|no anchor/],
@@ -296,10 +296,7 @@ describe("YAML", () => {
       async (lab) => {
         assert.deepEqual((await lab.check()).errors, []);
         assert.equal((await load(lab, "qemu")).size, 0);
-        const source = MODULE.replace(
-          "power: config.int({",
-          "pin: config.int({ sensitive: true, max: 9 }), power: config.int({",
-        );
+        const source = MODULE.replace("power: z.int()", "pin: z.int().max(9).meta({ secret: true }), power: z.int()");
         lab.write("modules/machinery/mine.ts", source);
         lab.write("conf/machineries/mine.yaml", "pin: 1234\n");
         assert.match((await lab.check()).errors.join(), /"pin" is \*{8}; it must be/);

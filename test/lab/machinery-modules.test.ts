@@ -150,7 +150,7 @@ describe("a module of the user's", () => {
     const source = MODULE.replace(
       "async restoreStart",
       'async verifyDependencies(): Promise<void> {\n    throw new MachineryDependencyError("tool is not there; install it: apt install tool");\n  }\n  async restoreStart',
-    ).replace("config,", "config, MachineryDependencyError,");
+    ).replace("Machinery,", "Machinery, MachineryDependencyError,");
     await withFolder({ "modules/machinery/mine.ts": source, "conf/mine.conf": `[mine]\n${CONF}` }, async (lab) => {
       assert.deepEqual((await lab.open()).failures, [
         "machinery mine is not used: tool is not there; install it: apt install tool",

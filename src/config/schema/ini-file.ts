@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors";
 import { type IniEntry, type IniSection, parseIni } from "../ini-document";
-import { readConfigText } from "./config-file-text";
+import { readConfigText } from "./config-file";
 import type { ConfigMap, ConfigNode, ConfigPlace } from "./config-node";
 import type { ConfigProblems } from "./config-problems";
 

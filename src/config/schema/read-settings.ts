@@ -1,13 +1,25 @@
+import type { z } from "zod";
+import { SettingError } from "../errors";
 import { findNearestName } from "../nearest-name";
-import type { ConfigMap, ConfigNode } from "./config-node";
-import type { ReadScope, Setting, SettingsOf, SettingsSchema } from "./setting";
-import { SettingError } from "./setting-error";
+import type { ConfigMap, ConfigNode, ConfigPlace } from "./config-node";
+import {
+  describeAccepted,
+  examineSetting,
+  FALSE_WORDS,
+  getInputType,
+  isToldByAccepted,
+  type ReadScope,
+  SETTING_WORDS,
+  type SettingsOf,
+  type SettingsSchema,
+  TRUE_WORDS,
+} from "./settings-schema";
 
 /**
- * Reads the values of all settings of a schema. Every mistake is added to the scope's problems, and the value is
- * undefined then; an unknown name is a warning with the nearest known one.
+ * Reads the values of all settings of a schema. Every mistake is added to the scope's problems, and the value is the default then,
+ * where there is one; an unknown name is a warning with the nearest known one.
  *
- * @param map what the file says
+ * @param map the names and values of the file
  * @param scope `enabled: no` in the map turns the checks of the system off for it
  * @param others names that belong to somebody else
  */
@@ -17,72 +29,190 @@ export function readSettings<Schema extends SettingsSchema>(
   scope: ReadScope,
   others: readonly string[] = [],
 ): SettingsOf<Schema> {
-  const own = isEnabled(schema, map, scope) ? scope : { ...scope, checksSystem: false };
-  const values: Record<string, unknown> = {};
+  const own = isEnabled(schema, map) ? scope : { ...scope, checksSystem: false };
+  const members = findMembers(schema, map, own, others);
+  const values = members.map(({ name, ...member }) => [name, new SettingReader(own).read(member)] as const);
+  return Object.fromEntries(values) as SettingsOf<Schema>;
+}
+
+function isEnabled(schema: SettingsSchema, map: ConfigMap): boolean {
+  const node = map.entries.get("enabled");
+  if (schema.enabled === undefined || node?.kind !== "text") return true;
+  return convertSwitch(node.text) !== false;
+}
+
+/** A setting and its value in the file. */
+interface Member {
+  readonly schema: z.ZodType;
+  /** The name in the file: it may be an alias. */
+  readonly subject: string;
+  readonly node: ConfigNode | undefined;
+  /** The place of the value; of the map where there is none. */
+  readonly place: ConfigPlace;
+}
+
+/** Finds the value of each setting in a map, by its name or an alias. Tells what is there twice, and what nobody knows. */
+function findMembers(
+  schema: SettingsSchema,
+  map: ConfigMap,
+  { problems }: ReadScope,
+  others: readonly string[],
+): (Member & { readonly name: string })[] {
   const used = new Set<string>(others);
-  for (const [name, setting] of Object.entries(schema)) {
-    const names = [name, ...(setting.options.aliases ?? [])];
+  const known: string[] = [];
+  const members = Object.entries(schema).map(([name, type]) => {
+    const names = [name, ...(examineSetting(type).meta.aliases ?? [])];
+    known.push(...names);
     const present = names.filter((candidate) => map.entries.has(candidate));
     present.forEach((candidate) => used.add(candidate));
     if (present.length > 1) {
-      own.problems.error(map.entries.get(present[1]!)!.place, `"${present.join('" and "')}" mean the same; keep one`);
+      problems.error(map.entries.get(present[1]!)!.place, `"${present.join('" and "')}" mean the same; keep one`);
     }
-    const found = present[0];
-    const node = found === undefined ? undefined : map.entries.get(found);
-    values[name] = node === undefined ? readMissing(name, setting, map, own) : readOne(found!, setting, node, own);
+    const node = present[0] === undefined ? undefined : map.entries.get(present[0]);
+    return { name, schema: type, subject: `"${present[0] ?? name}"`, node, place: node?.place ?? map.place };
+  });
+  for (const [name, node] of map.entries) {
+    if (used.has(name)) continue;
+    const nearest = findNearestName(name, known);
+    const hint = nearest === undefined ? `known are ${known.join(", ")}` : `did you mean "${nearest}"?`;
+    problems.warn(node.place, `"${name}" is no known setting here and is ignored; ${hint}`);
   }
-  warnUnknown(schema, map, used, scope);
-  return values as SettingsOf<Schema>;
+  return members;
 }
 
-function isEnabled(schema: SettingsSchema, map: ConfigMap, scope: ReadScope): boolean {
-  const node = map.entries.get("enabled");
-  if (schema.enabled === undefined || node === undefined) return true;
-  try {
-    return schema.enabled.read(node, scope) !== false;
-  } catch {
-    // Told when the setting itself is read.
-    return true;
+type Path = readonly PropertyKey[];
+
+/** Reads one setting: turns the file's text into what its type of zod takes, and has zod check that. */
+class SettingReader {
+  /** The parts of the setting by their paths. */
+  readonly #parts = new Map<string, Member>();
+  /** The paths of the parts whose mistakes are told already. */
+  readonly #failed: string[] = [];
+
+  constructor(private readonly scope: ReadScope) {}
+
+  read(member: Member): unknown {
+    const { schema } = member;
+    const value = this.#convert(member, []);
+    const parsed = schema.safeParse(value);
+    if (parsed.success && this.#failed.length === 0) return parsed.data;
+    for (const issue of parsed.error?.issues ?? []) this.#report(issue);
+    return [undefined, {}].map((nothing) => schema.safeParse(nothing)).find(({ success }) => success)?.data;
+  }
+
+  #convert(member: Member, path: Path): unknown {
+    this.#parts.set(toKey(path), member);
+    const { schema, node, place } = member;
+    const { inner, definition, isOptional } = getInputType(schema);
+    const { type } = definition;
+    const map = node ?? { kind: "map", entries: new Map<string, ConfigNode>(), place };
+    // The members of a group may have defaults where the group is not there.
+    if (type === "object" && map.kind === "map" && (node !== undefined || inner === schema)) {
+      const members = findMembers(definition.shape!, map, this.scope, []);
+      return Object.fromEntries(members.map(({ name, ...each }) => [name, this.#convert(each, [...path, name])]));
+    }
+    if (node === undefined) return undefined;
+    if (type === "array" && node.kind !== "map") {
+      const items = node.kind === "list" ? node.items : this.#split(node.text, place);
+      return items.map((item, index) =>
+        this.#convert({ ...member, schema: definition.element!, node: item, place: item.place }, [...path, index]),
+      );
+    }
+    if (type === "record" && (node.kind === "map" || isEmpty(node))) {
+      const entries = node.kind === "map" ? [...node.entries] : [];
+      return Object.fromEntries(entries.map(([name, value]) => [name, this.#convertEntry(member, name, value, path)]));
+    }
+    if (isEmpty(node)) {
+      if (isOptional || examineSetting(schema).isOptional) return undefined;
+      return this.#fail(member, path, `has no value; it must be ${describeAccepted(schema)}`);
+    }
+    if (node.kind !== "text" || (type === "string" && node.text.includes("\n"))) {
+      return this.#fail(member, path, `is ${show(member)}; it must be ${describeAccepted(schema)}`);
+    }
+    try {
+      return convertText(inner, node.text, this.scope);
+    } catch (error) {
+      if (!(error instanceof SettingError)) throw error;
+      const problem = error.problem ?? `is ${show(member)}; it must be ${describeAccepted(schema)}`;
+      return this.#fail(member, path, problem);
+    }
+  }
+
+  #convertEntry(member: Member, name: string, node: ConfigNode, path: Path): unknown {
+    const subject = `${member.subject} has "${name}", which`;
+    const schema = getInputType(member.schema).definition.valueType!;
+    return this.#convert({ subject, schema, node, place: node.place }, [...path, name]);
+  }
+
+  #split(text: string, place: ConfigPlace): ConfigNode[] {
+    if (text === "") return [];
+    const parts = text.split(/[,\n]/).map((part) => part.trim());
+    if (parts.includes("")) this.scope.problems.warn(place, "a comma has nothing behind or before it; it is ignored");
+    return parts.filter((part) => part !== "").map((part) => ({ kind: "text", text: part, place }));
+  }
+
+  #fail({ subject, place }: Member, path: Path, problem: string): undefined {
+    this.#failed.push(toKey(path));
+    this.scope.problems.error(place, `${subject} ${problem}`);
+  }
+
+  #report(issue: z.core.$ZodIssue): void {
+    const key = toKey(issue.path);
+    if (this.#failed.some((failed) => key.startsWith(failed))) return;
+    const lengths = issue.path.map((_, index) => issue.path.length - index);
+    const member = [...lengths, 0].map((length) => this.#parts.get(toKey(issue.path.slice(0, length)))).find(Boolean)!;
+    const { subject, node, place, schema } = member;
+    const accepted = describeAccepted(schema);
+    let problem = `is ${show(member)}; it must be ${accepted}`;
+    if (node === undefined) problem = `is missing; it must be ${accepted}`;
+    else if (!isToldByAccepted(issue)) problem = `is ${show(member)}: ${issue.message}`;
+    this.scope.problems.error(place, `${subject} ${problem}`);
   }
 }
 
-function readMissing(name: string, setting: Setting<unknown>, map: ConfigMap, scope: ReadScope): unknown {
-  const { default: value, required = true, allowEmpty } = setting.options;
-  const absent = value ?? setting.readAbsent(map.place, scope);
-  if (absent !== undefined) return absent;
-  if (required) {
-    scope.problems.error(map.place, `"${name}" is missing; it must be ${setting.accepted}`);
-    return undefined;
-  }
-  return allowEmpty ? setting.emptyValue : undefined;
+/** Ends in a separator, so that a key begins with those of the parts around it and with no other. */
+function toKey(path: Path): string {
+  return path.map((part) => `${String(part)}\0`).join("");
 }
 
-function readOne(name: string, setting: Setting<unknown>, node: ConfigNode, scope: ReadScope): unknown {
-  if (isEmpty(node)) {
-    if (setting.options.allowEmpty) return setting.emptyValue;
-    scope.problems.error(node.place, `"${name}" has no value; it must be ${setting.accepted}`);
-    return undefined;
+/**
+ * Turns text into what a type of zod takes. Text that is nothing of that stays text, which zod refuses.
+ *
+ * @throws SettingError when a word of rebox refuses it, or it is nothing of a union
+ */
+function convertText(schema: z.ZodType, text: string, scope: ReadScope): unknown {
+  const { inner, definition } = getInputType(schema);
+  const word = SETTING_WORDS.get(inner);
+  if (word !== undefined) return word.read(text, scope);
+  if (definition.type === "boolean") return convertSwitch(text) ?? text;
+  if (definition.type === "number") return /^[-+]?(\d+(\.\d+)?|\.\d+)$/.test(text) ? Number(text) : text;
+  if (definition.type === "bigint") return /^[-+]?\d+$/.test(text) ? BigInt(text) : text;
+  if (definition.type === "literal") return definition.values!.find((value) => String(value) === text) ?? text;
+  if (definition.type !== "union") return text;
+  for (const option of definition.options!) {
+    try {
+      const value = convertText(option, text, scope);
+      if (option.safeParse(value).success) return value;
+    } catch (error) {
+      if (!(error instanceof SettingError)) throw error;
+    }
   }
-  try {
-    return setting.read(node, scope);
-  } catch (error) {
-    if (!(error instanceof SettingError)) throw error;
-    scope.problems.error(error.place ?? node.place, `"${name}" ${error.problem}`);
-    return undefined;
-  }
+  throw new SettingError();
+}
+
+function convertSwitch(text: string): boolean | undefined {
+  const word = text.toLowerCase();
+  if (TRUE_WORDS.includes(word)) return true;
+  return FALSE_WORDS.includes(word) ? false : undefined;
+}
+
+function show({ node, schema }: Member): string {
+  if (examineSetting(schema).meta.secret === true) return "********";
+  if (node?.kind === "text") return JSON.stringify(node.text);
+  return node?.kind === "list" ? "a list" : "a group of values";
 }
 
 function isEmpty(node: ConfigNode): boolean {
   if (node.kind === "text") return node.text === "";
   return node.kind === "list" ? node.items.length === 0 : node.entries.size === 0;
-}
-
-function warnUnknown(schema: SettingsSchema, map: ConfigMap, used: ReadonlySet<string>, scope: ReadScope): void {
-  const known = [...Object.keys(schema), ...Object.values(schema).flatMap(({ options }) => options.aliases ?? [])];
-  for (const [name, node] of map.entries) {
-    if (used.has(name)) continue;
-    const nearest = findNearestName(name, known);
-    const hint = nearest === undefined ? `known are ${known.join(", ")}` : `did you mean "${nearest}"?`;
-    scope.problems.warn(node.place, `"${name}" is no known setting here and is ignored; ${hint}`);
-  }
 }

@@ -1,6 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import { ConfigError } from "../errors";
-import { readConfigText } from "./config-file-text";
+import { readConfigText } from "./config-file";
 import type { ConfigMap, ConfigNode, ConfigPlace } from "./config-node";
 import type { ConfigProblems } from "./config-problems";
 

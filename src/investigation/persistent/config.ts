@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseIni } from "../../config/ini-document";
-import { readConfigText } from "../../config/schema/config-file-text";
+import { readConfigText } from "../../config/schema/config-file";
 
 /** The times of the supervision of a persistent module, in milliseconds. */
 export interface PersistentTimes {

@@ -4,11 +4,11 @@ import { ConfigError } from "../../config/errors";
 import { ConfigWarning } from "../../config/config-warning";
 import { type IniEntry, type IniSection, parseIni } from "../../config/ini-document";
 import { findNearestName } from "../../config/nearest-name";
-import { readConfigText } from "../../config/schema/config-file-text";
+import { readConfigText } from "../../config/schema/config-file";
 import { ConfigProblems } from "../../config/schema/config-problems";
 import { readIniSection } from "../../config/schema/ini-file";
 import { readSettings } from "../../config/schema/read-settings";
-import type { SettingsSchema } from "../../config/schema/setting";
+import type { SettingsSchema } from "../../config/schema/settings-schema";
 import { SettingValues } from "../../config/setting-values";
 import type { OptionValue } from "./auxiliary";
 

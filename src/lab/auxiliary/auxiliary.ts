@@ -1,4 +1,4 @@
-import type { SettingsOf, SettingsSchema } from "../../config/schema/setting";
+import type { SettingsOf, SettingsSchema } from "../../config/schema/settings-schema";
 import type { AnalysisLog } from "./analysis-log";
 import { dirname, resolve } from "node:path";
 import type { AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "./auxiliary-run";

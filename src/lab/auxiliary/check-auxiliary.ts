@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { ConfigProblems } from "../../config/schema/config-problems";
-import { shortenPath } from "../../config/schema/shorten-path";
+import { shortenPath } from "../../config/schema/config-file";
 import { AuxiliaryCatalog } from "./auxiliary-catalog";
 import { AuxiliaryConfig } from "./auxiliary-config";
 import { getAuxiliaryPlaces } from "./auxiliary-places";

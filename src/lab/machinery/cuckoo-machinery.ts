@@ -1,4 +1,4 @@
-import type { SettingsSchema } from "../../config/schema/setting";
+import type { SettingsSchema } from "../../config/schema/settings-schema";
 import type { MachineFacts } from "./records/lab-machine";
 import type { MachineState } from "./records/machine-state";
 

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { SettingsOf, SettingsSchema } from "../../config/schema/setting";
+import type { SettingsOf, SettingsSchema } from "../../config/schema/settings-schema";
 import { NotSupportedError } from "./errors";
 import type { MachineryContext } from "./machinery-context";
 import type { LabMachine, MachineFacts } from "./records/lab-machine";

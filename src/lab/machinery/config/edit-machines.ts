@@ -1,11 +1,12 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { examineSetting } from "../../../config/schema/settings-schema";
 import { MachineryManagerError } from "../errors";
 import type { Machinery } from "../machinery";
 import { writeWhole } from "../records/machine-file";
 import { addToIni, deleteFromIni } from "./edit-ini";
 import { addToYaml, deleteFromYaml, type NewSetting } from "./edit-yaml";
-import { getMachineSchema, MACHINE_NAME } from "./machine-schema";
+import { getMachineSchema, MACHINE_NAME } from "./machine-settings";
 import { findIniFiles, getYamlFile, readMachineryConfig } from "./read-machinery-config";
 import { describeSetting, renderYamlTemplate } from "./template";
 
@@ -27,7 +28,8 @@ export function addMachine(machinery: Machinery, labFolder: string, name: string
     const key = machinery.labelKey;
     const all = isIni && key !== undefined && values[key] === undefined ? { [key]: name, ...values } : values;
     const settings = Object.entries(all).map(([setting, value]): NewSetting => {
-      const known = schema[setting] ?? Object.values(schema).find(({ options }) => options.aliases?.includes(setting));
+      const known =
+        schema[setting] ?? Object.values(schema).find((each) => examineSetting(each).meta.aliases?.includes(setting));
       return { name: setting, value, comment: known === undefined ? "" : describeSetting(known) };
     });
     return isIni ? addToIni(text, machinery.name, name, settings) : addToYaml(text, name, settings);

@@ -3,9 +3,8 @@ import { ConfigProblems } from "../../../config/schema/config-problems";
 import { readSettings } from "../../../config/schema/read-settings";
 import type { Machinery } from "../machinery";
 import type { MachineFacts } from "../records/lab-machine";
-import { getMachineSchema, MACHINE_NAME } from "./machine-schema";
-import { type MACHINE_SETTINGS, normalizeArchitecture } from "./machine-settings";
-import type { SettingsOf } from "../../../config/schema/setting";
+import { getMachineSchema, MACHINE_NAME, type MACHINE_SETTINGS, normalizeArchitecture } from "./machine-settings";
+import type { SettingsOf } from "../../../config/schema/settings-schema";
 
 /** One machine of a configuration file. */
 export interface ConfiguredMachine {

@@ -1,12 +1,13 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import type { ConfigMap, ConfigNode } from "../../../config/schema/config-node";
 import { ConfigProblems } from "../../../config/schema/config-problems";
 import { readIniFiles } from "../../../config/schema/ini-file";
 import { readSettings } from "../../../config/schema/read-settings";
-import type { SettingsSchema } from "../../../config/schema/setting";
+import type { SettingsSchema } from "../../../config/schema/settings-schema";
 import { config } from "../../../config/schema/settings";
-import { shortenPath } from "../../../config/schema/shorten-path";
+import { shortenPath } from "../../../config/schema/config-file";
 import { readYamlFile } from "../../../config/schema/yaml-file";
 import type { Machinery } from "../machinery";
 import { findDuplicates } from "./find-duplicates";
@@ -98,13 +99,13 @@ class MachineryReader {
   #findSections(root: ConfigMap, main: ConfigMap): Map<string, ConfigNode> {
     const { problems } = this;
     const { machines: names } = readSettings(
-      { machines: config.list(config.string({}), { allowEmpty: true, required: false }) },
+      { machines: z.array(z.string()).default([]) },
       { ...main, entries: new Map([...main.entries].filter(([key]) => key === "machines")) },
       { problems, folder: this.folder, checksSystem: false },
     );
     const place = main.entries.get("machines")?.place ?? main.place;
     const sections = new Map<string, ConfigNode>();
-    for (const name of names ?? []) {
+    for (const name of names) {
       const section = root.entries.get(name);
       if (sections.has(name)) problems.error(place, `"machines" names ${name} twice; remove one`);
       else if (section === undefined)
@@ -112,7 +113,7 @@ class MachineryReader {
       else sections.set(name, section);
     }
     for (const [name, section] of root.entries) {
-      if (name === this.machinery.name || names?.includes(name)) continue;
+      if (name === this.machinery.name || names.includes(name)) continue;
       problems.warn(section.place, `[${name}] is not in "machines" of [${this.machinery.name}] and is ignored`);
     }
     return sections;
@@ -143,9 +144,9 @@ class MachineryReader {
 
 /** Every machinery may name the network interface of machines that name none. */
 function withInterface(settings: SettingsSchema): SettingsSchema {
-  const common = config.networkInterface({
-    ...{ required: false, allowEmpty: true, mustExist: true },
-    description: "The network interface of machines that name none.",
-  });
+  const common = config
+    .networkInterface({ mustExist: true })
+    .optional()
+    .describe("The network interface of machines that name none.");
   return { interface: common, ...settings };
 }

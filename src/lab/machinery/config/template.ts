@@ -1,7 +1,12 @@
-import { GroupSetting } from "../../../config/schema/composite-settings";
-import type { Setting, SettingsSchema } from "../../../config/schema/setting";
+import type { z } from "zod";
+import {
+  describeAccepted,
+  examineSetting,
+  type SettingsSchema,
+  writeSettingValue,
+} from "../../../config/schema/settings-schema";
 import type { Machinery } from "../machinery";
-import { getMachineSchema } from "./machine-schema";
+import { getMachineSchema } from "./machine-settings";
 
 const LONGEST_LINE = 110;
 
@@ -46,11 +51,12 @@ export function renderSettings(schema: SettingsSchema, title: string): string {
 }
 
 /** Writes what a setting is, as the text of a comment. */
-export function describeSetting(setting: Setting<unknown>): string {
-  const { description = "", required = true, default: value } = setting.options;
-  if (setting instanceof GroupSetting) return description;
-  const isOptional = !required || value !== undefined;
-  return [description, isOptional ? "" : "Required.", `(${setting.accepted})`].filter((part) => part !== "").join(" ");
+export function describeSetting(setting: z.ZodType): string {
+  const { meta, definition, isOptional, default: value } = examineSetting(setting);
+  const { description = "" } = meta;
+  if (definition.shape !== undefined) return description;
+  const need = isOptional || value !== undefined ? "" : "Required.";
+  return [description, need, `(${describeAccepted(setting)})`].filter((part) => part !== "").join(" ");
 }
 
 function renderHead({ name, description }: Machinery): string[] {
@@ -64,9 +70,8 @@ function renderHead({ name, description }: Machinery): string[] {
 function renderYamlSettings(schema: SettingsSchema, indent: string, machinery?: Machinery): string[] {
   return Object.entries(schema).flatMap(([name, setting]) => {
     const comment = wrap(describeSetting(setting)).map((line) => `${indent}# ${line}`);
-    if (setting instanceof GroupSetting) {
-      return [...comment, `${indent}${name}:`, ...renderYamlSettings(setting.members as SettingsSchema, `${indent}  `)];
-    }
+    const { shape } = examineSetting(setting).definition;
+    if (shape !== undefined) return [...comment, `${indent}${name}:`, ...renderYamlSettings(shape, `${indent}  `)];
     return [...comment, `${indent}${renderLine(name, ": ", setting, machinery)}`, ""];
   });
 }
@@ -74,20 +79,26 @@ function renderYamlSettings(schema: SettingsSchema, indent: string, machinery?: 
 /** Writes the settings of a section of an INI file: every one with what it is. */
 export function renderIniSettings(schema: SettingsSchema, prefix: string, machinery?: Machinery): string[] {
   return Object.entries(schema).flatMap(([name, setting]) => {
-    if (setting instanceof GroupSetting)
-      return renderIniSettings(setting.members as SettingsSchema, `${prefix}${name}.`);
+    const { shape } = examineSetting(setting).definition;
+    if (shape !== undefined) return renderIniSettings(shape, `${prefix}${name}.`);
     const comment = wrap(describeSetting(setting)).map((line) => `# ${line}`);
     return [...comment, renderLine(`${prefix}${name}`, " = ", setting, machinery), ""];
   });
 }
 
 /** A setting without a value is a comment itself. */
-function renderLine(name: string, separator: string, setting: Setting<unknown>, machinery?: Machinery): string {
-  const { default: fallback, example, required = true } = setting.options;
-  const value = fallback ?? example ?? (name === machinery?.labelKey ? "example1" : undefined);
+function renderLine(name: string, separator: string, setting: z.ZodType, machinery?: Machinery): string {
+  const { default: fallback, meta, isOptional } = examineSetting(setting);
+  const known = isNothing(fallback) ? undefined : fallback;
+  const value = known ?? meta.examples?.[0] ?? (name === machinery?.labelKey ? "example1" : undefined);
   if (value === undefined) return `# ${name}${separator}`.trimEnd();
-  const line = `${name}${separator}${setting.write(value)}`;
-  return fallback === undefined && !required ? `# ${line}` : line;
+  const line = `${name}${separator}${writeSettingValue(value)}`;
+  return known === undefined && (isOptional || fallback !== undefined) ? `# ${line}` : line;
+}
+
+/** A list that is empty without the setting shows nothing of what it could hold. */
+function isNothing(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 function wrap(text: string): string[] {

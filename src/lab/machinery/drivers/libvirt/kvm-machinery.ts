@@ -1,8 +1,8 @@
-import { config } from "../../../../config/schema/settings";
+import { z } from "zod";
 import { LibVirtMachinery } from "./libvirt-machinery";
 
 const SETTINGS = {
-  dsn: config.string({ default: "qemu:///system", description: "libvirt's connection." }),
+  dsn: z.string().default("qemu:///system").describe("libvirt's connection."),
 };
 
 /** QEMU and KVM under libvirt. */

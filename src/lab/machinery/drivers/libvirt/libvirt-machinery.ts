@@ -1,5 +1,5 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import type { SettingsSchema } from "../../../../config/schema/setting";
+import type { SettingsSchema } from "../../../../config/schema/settings-schema";
 import {
   MachineryDependencyError,
   MachineryError,

@@ -1,9 +1,9 @@
-import { config } from "../../../../config/schema/settings";
+import { z } from "zod";
 import { LibVirtMachinery } from "./libvirt-machinery";
 
 const SETTINGS = {
-  dsn: config.string({
-    example: "qemu:///session",
+  dsn: z.string().meta({
+    examples: ["qemu:///session"],
     description: "libvirt's connection; virsh -V tells what it knows.",
   }),
 };

@@ -1,6 +1,6 @@
 import { QuotingError } from "../../../../config/errors";
 import { splitQuotedWords } from "../../../../config/quoted-words";
-import type { SettingsOf } from "../../../../config/schema/setting";
+import type { SettingsOf } from "../../../../config/schema/settings-schema";
 import { MachineryError } from "../../errors";
 import type { LabMachine } from "../../records/lab-machine";
 import type { QEMU_MACHINE_SETTINGS } from "./qemu-settings";

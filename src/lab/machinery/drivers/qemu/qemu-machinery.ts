@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { config } from "../../../../config/schema/settings";
 import { MachineryDependencyError, MachineryError } from "../../errors";
 import { runProgram } from "../../processes/run-program";
@@ -6,29 +7,25 @@ import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "./qemu-settings";
 import { parseVersion, QmpMachinery, type VmCommand } from "./qmp-machinery";
 
 const SETTINGS = {
-  path: config.filePath({
-    ...{ required: false, allowEmpty: true, executable: true },
-    description: "The QEMU that runs the machines, whatever their architecture.",
-  }),
+  path: config
+    .filePath({ executable: true })
+    .optional()
+    .describe("The QEMU that runs the machines, whatever their architecture."),
   ...QEMU_SETTINGS,
-  binaries: config.group(
-    {
-      qemu_img: config.filePath({
-        ...{ default: "/usr/bin/qemu-img", executable: true },
-        description: "Makes the disks of runs.",
-      }),
-      qemu_system_x86_64: config.filePath({
-        ...{ default: "/usr/bin/qemu-system-x86_64", executable: true },
-        description: "Runs machines of the architectures x64 and x86.",
-      }),
-    },
-    { description: "The programs of QEMU." },
-  ),
+  binaries: z
+    .object({
+      qemu_img: config.filePath({ executable: true }).default("/usr/bin/qemu-img").describe("Makes the disks of runs."),
+      qemu_system_x86_64: config
+        .filePath({ executable: true })
+        .default("/usr/bin/qemu-system-x86_64")
+        .describe("Runs machines of the architectures x64 and x86."),
+    })
+    .describe("The programs of QEMU."),
 };
 
 const MACHINE_SETTINGS = {
   ...QEMU_MACHINE_SETTINGS,
-  enable_kvm: config.boolean({ default: false, description: "Let this host's processor run the guest." }),
+  enable_kvm: z.boolean().default(false).describe("Let this host's processor run the guest."),
 };
 
 /** What binaries.qemu_system_x86_64 can run. */

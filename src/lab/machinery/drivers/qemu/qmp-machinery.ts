@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { SettingsOf, SettingsSchema } from "../../../../config/schema/setting";
+import type { SettingsOf, SettingsSchema } from "../../../../config/schema/settings-schema";
 import {
   MachineryConnectionError,
   MachineryError,

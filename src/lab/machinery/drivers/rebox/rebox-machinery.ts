@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { z } from "zod";
 import { config } from "../../../../config/schema/settings";
 import { getProjectFolder } from "../../../../config/folders";
 import { ControlClient } from "../../../../shell/line/control-client";
@@ -15,19 +16,13 @@ const PROJECT = getProjectFolder();
 
 const SETTINGS = {
   ...QEMU_SETTINGS,
-  qemu_img: config.filePath({ default: join(PROJECT, "build/qemu/qemu-img"), executable: true }),
+  qemu_img: config.filePath({ executable: true }).default(join(PROJECT, "build/qemu/qemu-img")),
 };
 
 const MACHINE_SETTINGS = {
   ...QEMU_MACHINE_SETTINGS,
-  scripts: config.list(config.string({}), {
-    ...{ required: false, allowEmpty: true },
-    description: "Scripts of rebox that are loaded before the guest runs.",
-  }),
-  config: config.filePath({
-    ...{ required: false, allowEmpty: true, readable: true },
-    description: "A pyrebox.conf for the machine.",
-  }),
+  scripts: z.array(z.string()).default([]).describe("Scripts of rebox that are loaded before the guest runs."),
+  config: config.filePath({ readable: true }).optional().describe("A pyrebox.conf for the machine."),
 };
 
 /** Whoever has paused an engine of rebox did it from inside: there it is undone, too. */
