@@ -124,7 +124,7 @@ export { compileExpression, TextPattern } from "./systems/memory/search/text-pat
 export type { GuestSymbol, SymbolTable } from "./systems/symbols/symbol-table";
 export type { TypeSource } from "./systems/symbols/type-source";
 export type * from "./systems/symbols/guest-type";
-export { type Hot, hot } from "./scripts/hot-data";
+export { type Hot, hot } from "./scripts/script-api";
 export {
   type CustomCommand,
   importModule,
@@ -166,7 +166,7 @@ export type { LabMachine, MachineFacts } from "./lab/machinery/records/lab-machi
 export type { MachineState, MachineStatus } from "./lab/machinery/records/machine-state";
 export type { RunEvent } from "./shell/line/run-feed";
 export { startShell } from "./shell/line/start-shell";
-export { ScriptError } from "./scripts/script-error";
+export { ScriptError } from "./scripts/errors";
 export { volatility } from "./guest/volatility/volatility-api";
 export type { VolatilityOptions, VolatilityResult } from "./guest/volatility/volatility";
 export { VolatilityError, type VolatilityFailure } from "./guest/volatility/volatility-error";

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, parse } from "node:path";
-import { ScriptError } from "../scripts/script-error";
+import { ScriptError } from "../scripts/errors";
 import { describeThrown } from "../scripts/script-stack";
 import { loadTrustedFile } from "../scripts/trusted-file";
 import { CuckooAdapter } from "./machinery/cuckoo-adapter";

@@ -1,6 +1,6 @@
 import type { ScriptPermissions } from "../config/script-permissions";
-import type { LoadedScript } from "./loaded-script";
-import { ScriptError } from "./script-error";
+import type { LoadedScript } from "./script-registry";
+import { ScriptError } from "./errors";
 import type { ScriptHost } from "./script-host";
 
 /** A loaded script, as the API and the monitor list it. */

@@ -1,5 +1,5 @@
 import type { ModuleOwner } from "../machine/ownership/module-owner";
-import { ScriptError } from "./script-error";
+import { ScriptError } from "./errors";
 
 /** A command that a script defines by exporting do_<name>. */
 export interface ScriptCommand {

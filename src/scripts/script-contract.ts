@@ -1,4 +1,7 @@
-import { ScriptError } from "./script-error";
+import { basename, dirname } from "node:path";
+import { createPackageImports } from "./package-imports";
+import { compile } from "./script-compiler";
+import { ScriptError } from "./errors";
 
 /** Prints one message of a script, marked with the script's name. */
 export type Printer = (text: unknown) => void;
@@ -67,4 +70,29 @@ export function describeMissing(wanted: (typeof REQUIRED_EXPORTS)[number], found
       ? `it does not export the function "${wanted}"`
       : `its "${wanted}" is a ${typeof found}, not a function`;
   return `${problem}; write for instance:\n    ${EXAMPLES[wanted]}`;
+}
+
+/**
+ * Finds out, without running it, which of the required functions a script does not export.
+ *
+ * @param file the absolute path of a script that compiles
+ * @returns the missing names; none for a CommonJS script, whose exports show only when it runs
+ */
+export async function findMissingExports(file: string): Promise<(typeof REQUIRED_EXPORTS)[number][]> {
+  const { metafile } = await compile({
+    entryPoints: [file],
+    outfile: `${file}.bundle.js`,
+    absWorkingDir: dirname(file),
+    bundle: true,
+    write: false,
+    platform: "node",
+    // Only in this format does esbuild list the exports.
+    format: "esm",
+    metafile: true,
+    logLevel: "silent",
+    plugins: [createPackageImports()],
+  });
+  if (metafile.inputs[basename(file)]?.format === "cjs") return [];
+  const exported = Object.values(metafile.outputs).flatMap((output) => output.exports);
+  return REQUIRED_EXPORTS.filter((name) => !exported.includes(name));
 }

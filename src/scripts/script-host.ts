@@ -1,13 +1,13 @@
 import { EventEmitter } from "node:events";
 import { setModuleOwner } from "../machine/ownership/module-owners";
-import type { LoadedScript } from "./loaded-script";
+import type { LoadedScript } from "./script-registry";
 import { OperationQueue } from "./operation-queue";
 import { type ScriptCommand, ScriptCommands } from "./script-commands";
-import { ScriptError } from "./script-error";
+import { ScriptError } from "./errors";
 import { ScriptFiles } from "./script-files";
 import type { ScriptHostOptions } from "./script-host-options";
-import { DEFAULT_SCRIPT_LIMITS, type ScriptLimits } from "./script-limits";
-import type { ScriptMessage } from "./script-message";
+import { DEFAULT_SCRIPT_LIMITS, type ScriptLimits } from "./script-host-options";
+import type { ScriptMessage } from "./script-host-options";
 import { ScriptProgram } from "./script-program";
 import { type ScriptEntry, ScriptRegistry, type StartingScript } from "./script-registry";
 

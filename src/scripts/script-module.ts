@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ModuleOwner } from "../machine/ownership/module-owner";
 import { callWithin } from "../config/limits";
-import type { Hot } from "./hot-data";
+import type { Hot } from "./script-api";
 import { createOwnedTimers } from "./owned-timers";
 import { getBundleName, type ScriptBundle } from "./script-bundle";
 import type { ScriptRuntime } from "./script-runtime";

@@ -1,16 +1,16 @@
+import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import type { ScriptPermissions } from "../config/script-permissions";
 import { ModuleOwner } from "../machine/ownership/module-owner";
 import { TimeLimitError } from "../config/errors";
-import { findDocumentation } from "./command-help";
-import type { Hot } from "./hot-data";
+import type { Hot } from "./script-api";
 import { SandboxedScript } from "./sandbox/sandboxed-script";
 import { createScriptApi } from "./script-api";
 import { bundleScript, type ScriptBundle } from "./script-bundle";
 import type { ScriptCommand } from "./script-commands";
 import { getContract, type ScriptContract } from "./script-contract";
-import { ScriptError } from "./script-error";
-import type { ScriptLimits } from "./script-limits";
+import { ScriptError } from "./errors";
+import type { ScriptLimits } from "./script-host-options";
 import { ScriptModule } from "./script-module";
 import type { ScriptRuntime } from "./script-runtime";
 import { describeThrown, findScriptPlace, getScriptStack } from "./script-stack";
@@ -215,4 +215,37 @@ export class ScriptProgram {
       stack: getScriptStack(error, this.files),
     });
   }
+}
+
+/** A JSDoc comment, and the name of the exported function or constant that follows it directly. */
+const DOCUMENTED =
+  /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\s*export\s+(?:default\s+)?(?:async\s+)?(?:function\s*\*?|const|let|var)\s+([\w$]+)/g;
+
+/**
+ * Finds what a script's files say about their exported functions.
+ *
+ * @param files absolute paths of source files; one that cannot be read says nothing
+ * @returns the text of the JSDoc comment by the function's name
+ */
+export function findDocumentation(files: readonly string[]): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const file of files) {
+    for (const [, comment = "", name = ""] of read(file).matchAll(DOCUMENTED)) {
+      if (!found.has(name)) found.set(name, toText(comment));
+    }
+  }
+  return found;
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function toText(comment: string): string {
+  const lines = comment.split(/\r?\n/).map((line) => line.replace(/^\s*\* ?/, "").trimEnd());
+  return lines.join("\n").trim();
 }

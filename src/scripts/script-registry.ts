@@ -1,9 +1,25 @@
+import type { ScriptPermissions } from "../config/script-permissions";
 import { findRealmRoot, isOwnError } from "../machine/engine/realm-root";
-import type { LoadedScript } from "./loaded-script";
-import { findRequirementCycle, type PendingScript } from "./pending-script";
-import { ScriptError } from "./script-error";
+import { ScriptError } from "./errors";
 import type { ScriptProgram } from "./script-program";
 import { findScriptPlace, getScriptStack } from "./script-stack";
+
+/** A script that is loaded: initialize_callbacks() has returned and clean() has not been called. */
+export interface LoadedScript {
+  /** The module handle: 1, 2, 3... in the order of loading, never used twice; a reload keeps it. */
+  readonly handle: number;
+  /** Module notation, such as "scripts.my_script"; the bare name of a file outside the script folders. */
+  readonly name: string;
+  /** Absolute path. */
+  readonly file: string;
+  /** Absolute paths of everything compiled into it, the script itself included. */
+  readonly files: readonly string[];
+  /** The handles of the scripts it requires. */
+  readonly requirements: readonly number[];
+  /** 1 for the version that was loaded, one more after each reload. */
+  readonly version: number;
+  readonly permissions: ScriptPermissions;
+}
 
 /** A loaded script with its code. */
 export interface ScriptEntry extends LoadedScript {
@@ -11,7 +27,11 @@ export interface ScriptEntry extends LoadedScript {
 }
 
 /** A script that is being loaded. */
-export interface StartingScript extends PendingScript {
+export interface StartingScript {
+  readonly name: string;
+  readonly file: string;
+  /** The file of the requirement it is waiting for. */
+  waitsFor: string | undefined;
   files: readonly string[];
   requirements: number[];
   promise: Promise<ScriptEntry> | undefined;
@@ -120,4 +140,27 @@ export class ScriptRegistry {
 function circleError({ name, file }: { readonly name: string; readonly file: string }, chain: string): ScriptError {
   const problem = `scripts require each other in a circle: ${chain}; remove one of these requirements`;
   return new ScriptError(name, problem, { file });
+}
+
+/**
+ * Finds the circle that would close if a script waited for another one.
+ *
+ * @param pending every script being loaded, by file
+ * @param script the script that is about to wait
+ * @param required the file it would wait for
+ * @param nameOf gives a file's module name
+ * @returns the chain of names, such as "a -> b -> a"; undefined when there is no circle
+ */
+function findRequirementCycle(
+  pending: ReadonlyMap<string, StartingScript>,
+  script: StartingScript,
+  required: string,
+  nameOf: (file: string) => string,
+): string | undefined {
+  const names = [script.name];
+  for (let next: string | undefined = required; next !== undefined; next = pending.get(next)?.waitsFor) {
+    names.push(nameOf(next));
+    if (next === script.file) return names.join(" -> ");
+  }
+  return undefined;
 }

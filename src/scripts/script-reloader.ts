@@ -1,5 +1,5 @@
-import type { LoadedScript } from "./loaded-script";
-import { ScriptError } from "./script-error";
+import type { LoadedScript } from "./script-registry";
+import { ScriptError } from "./errors";
 import type { ScriptHost } from "./script-host";
 import { ScriptWatcher } from "./script-watcher";
 

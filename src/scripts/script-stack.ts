@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { ScriptPlace } from "./script-error";
+import type { ScriptPlace } from "./errors";
 
 /** "at name (/path/file.ts:1:2)" or "at /path/file.ts:1:2", with or without "async". */
 const FRAME = /^\s*at (?:async )?(?:.*?\()?((?:file:\/\/)?\/.*):(\d+):(\d+)\)?$/;

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parsePermissions } from "../../src/config/script-permissions";
 import * as rebox from "../../src/index";
-import { ScriptError } from "../../src/scripts/script-error";
+import { ScriptError } from "../../src/scripts/errors";
 import { ScriptHost } from "../../src/scripts/script-host";
-import type { ScriptLimits } from "../../src/scripts/script-limits";
+import type { ScriptLimits } from "../../src/scripts/script-host-options";
 
 export const CLEAN = "export function clean() {}";
 export const INIT = "export function initialize_callbacks() {}";

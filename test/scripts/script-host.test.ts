@@ -5,9 +5,9 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TRUSTED } from "../../src/config/script-permissions";
-import { ScriptError } from "../../src/scripts/script-error";
+import { ScriptError } from "../../src/scripts/errors";
 import { ScriptHost } from "../../src/scripts/script-host";
-import type { ScriptMessage } from "../../src/scripts/script-message";
+import type { ScriptMessage } from "../../src/scripts/script-host-options";
 
 let folder: string;
 let host: ScriptHost;

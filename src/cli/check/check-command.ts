@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { bundleScript } from "../../scripts/script-bundle";
 import { describeMissing } from "../../scripts/script-contract";
-import { ScriptError } from "../../scripts/script-error";
-import { findMissingExports } from "../../scripts/script-exports";
+import { ScriptError } from "../../scripts/errors";
+import { findMissingExports } from "../../scripts/script-contract";
 import { ScriptFiles } from "../../scripts/script-files";
 import { ExitStatus } from "../exit-status";
 import { describeProblem, type Problem } from "./problem";

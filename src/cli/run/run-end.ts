@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { ScriptError } from "../../scripts/script-error";
+import { ScriptError } from "../../scripts/errors";
 import { ExitStatus } from "../exit-status";
 import { UsageError } from "../usage-error";
 import type { EngineEnd } from "./engine-port";

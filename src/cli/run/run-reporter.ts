@@ -1,5 +1,5 @@
-import type { ScriptError } from "../../scripts/script-error";
-import type { ScriptMessage } from "../../scripts/script-message";
+import type { ScriptError } from "../../scripts/errors";
+import type { ScriptMessage } from "../../scripts/script-host-options";
 import { toColouredText } from "../../config/terminal-text";
 import { CallbackFailures } from "./callback-failures";
 import type { CallbackFailure } from "./engine-port";

@@ -8,7 +8,7 @@ import { openShell, setShellApi, setShellHold } from "../../shell/line/start-she
 import { closeInvestigations, openInvestigations } from "../../investigation/open-investigations";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
-import { ScriptError } from "../../scripts/script-error";
+import { ScriptError } from "../../scripts/errors";
 import { ScriptHost } from "../../scripts/script-host";
 import { ScriptReloader } from "../../scripts/script-reloader";
 import { describeThrown } from "../../scripts/script-stack";

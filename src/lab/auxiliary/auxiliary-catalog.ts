@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ScriptError } from "../../scripts/script-error";
+import { ScriptError } from "../../scripts/errors";
 import { loadTrustedFile } from "../../scripts/trusted-file";
 import { Auxiliary } from "./auxiliary";
 

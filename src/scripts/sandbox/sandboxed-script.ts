@@ -5,7 +5,7 @@ import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import { callWithin } from "../../config/limits";
 import { TimeLimitError } from "../../config/errors";
 import type { ScriptBundle } from "../script-bundle";
-import type { ScriptLimits } from "../script-limits";
+import type { ScriptLimits } from "../script-host-options";
 import type { ScriptRuntime } from "../script-runtime";
 import { BundlePositions } from "./bundle-positions";
 import { decodeMessage, encodeMessage } from "./message-codec";

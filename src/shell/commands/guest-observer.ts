@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
-import { ScriptError } from "../../scripts/script-error";
+import { ScriptError } from "../../scripts/errors";
 import { loadTrustedFile } from "../../scripts/trusted-file";
 import type { CommandSession } from "./command-session";
 import { toCommandValue } from "./command-value";

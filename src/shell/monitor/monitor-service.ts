@@ -1,6 +1,6 @@
 import type { NativeAddon } from "../../machine/engine/native";
 import { listCommands, listModules } from "../../scripts/module-control";
-import { ScriptError } from "../../scripts/script-error";
+import { ScriptError } from "../../scripts/errors";
 import type { ScriptHost } from "../../scripts/script-host";
 import { toColouredText } from "../../config/terminal-text";
 import type { RunCommandLine } from "./command-runner";

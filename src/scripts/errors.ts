@@ -1,3 +1,5 @@
+import { ReboxError } from "../config/rebox-error";
+
 /** Where a script went wrong: the script's own file, as its author wrote it. */
 export interface ScriptPlace {
   /** Absolute path. */
@@ -11,16 +13,16 @@ export interface ScriptPlace {
 }
 
 /** A script that cannot be found, compiled, started or stopped. The message begins with file:line:column where known. */
-export class ScriptError extends Error {
-  override readonly name = "ScriptError";
+export class ScriptError extends ReboxError {
+  readonly code = "REBOX_SCRIPT";
 
   /**
-   * Creates an error.
+   * Makes an error.
    *
    * @param script the script's module name, or the path it was asked for by
    * @param problem what happened and what to do next
    * @param place where in the script's files, when known
-   * @param thrown what the script threw, when it threw, and the script's part of its stack
+   * @param thrown the value that the script threw, when it threw, and the script's part of its stack
    */
   constructor(
     readonly script: string,
