@@ -51,3 +51,8 @@ export class ScriptError extends ReboxError {
 function formatPlace(place: ScriptPlace): string {
   return [place.file, place.line, place.column].filter((part) => part !== undefined).join(":");
 }
+
+/** A value that is no plain data, so that it cannot cross into the sandbox or out of it, nor be kept in hot.data. */
+export class MessageError extends ReboxError {
+  readonly code = "REBOX_MESSAGE";
+}

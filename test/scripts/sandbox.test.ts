@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as rebox from "../../src/index";
-import { CALLED, OWN, PROMISED, TRUSTED_ONLY } from "../../src/scripts/sandbox/sandbox-api";
+import { SANDBOX_NAMES, TRUSTED_ONLY } from "../../src/scripts/sandbox/sandbox-api";
 import { stopCompiler } from "../../src/scripts/script-compiler";
 import { CLEAN, ScriptFolder } from "../kit/script-folder";
 
@@ -79,15 +79,39 @@ describe("in the sandbox", () => {
   });
 
   test("there is every function of rebox, or a reason why not", () => {
-    const known = [...OWN, ...TRUSTED_ONLY, ...Object.keys(CALLED), ...Object.keys(PROMISED)];
+    const known = [...SANDBOX_NAMES, ...TRUSTED_ONLY];
     const functions = Object.entries(rebox).filter(
       ([, value]) => typeof value === "function" || typeof value === "object",
     );
     assert.deepEqual(
       functions.map(([name]) => name).filter((name) => !known.includes(name)),
       [],
-      "add what is new to sandbox-api.ts",
+      "declare what is new in src/scripts/sandbox/operations, or add it to sandbox-api.ts",
     );
+  });
+
+  test("the list of its names is what a script finds, and all of it is rebox's", async () => {
+    const [printed = ""] = await open().run(
+      `print(Object.keys(rebox).filter((name) => name !== "default" && /function|object/.test(typeof (rebox as any)[name])).sort().join());`,
+      'import * as rebox from "rebox";',
+    );
+    assert.deepEqual(printed.split(","), [...SANDBOX_NAMES].sort());
+    assert.deepEqual(
+      SANDBOX_NAMES.filter((name) => !(name in rebox)),
+      [],
+    );
+  });
+
+  test("errors of rebox keep their class, their text and their code, also when they reject a promise", async () => {
+    const printed = await open("modules").run(
+      `const show = (e: any) => print([e instanceof rebox.ScriptError, e instanceof Error, e.name, e.code, e.message]);
+       try { rebox.listModules(); } catch (error) { show(error); }
+       return rebox.unloadModule(99).catch(show);`,
+      'import * as rebox from "rebox";',
+    );
+    const line =
+      "[ true, true, 'ScriptError', 'REBOX_SCRIPT', 'scripts: there is no run whose scripts could be loaded: rebox run' ]";
+    assert.deepEqual(printed, [line, line]);
   });
 
   test("there is no process, no module of Node's that could do harm, and no code from text", async () => {

@@ -14,12 +14,23 @@ function allocate(size: number): Buffer {
 
 function check(result: MemoryResult, pgd?: bigint): void {
   if (result !== MemoryResult.Ok) {
-    throw new MemoryError(result, getMachine().lastFault(), pgd);
+    throw new MemoryError(result, memoryAccess.lastFault(), pgd);
   }
 }
 
 /** Which vCPU's paging mode a virtual address is read with: all vCPUs of a running system have the same. */
 const PAGING_CPU = 0;
+
+/** The accesses behind the functions below, with bytes of the caller's and results in place of errors: for the sandbox. */
+export const memoryAccess = {
+  readPhysical: (address: bigint, into: Uint8Array) => getMachine().readPhysical(address, into),
+  writePhysical: (address: bigint, from: Uint8Array) => getMachine().writePhysical(address, from),
+  readVirtual: (pgd: bigint, address: bigint, into: Uint8Array) =>
+    getMachine().readVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), into),
+  writeVirtual: (pgd: bigint, address: bigint, from: Uint8Array) =>
+    getMachine().writeVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), from),
+  lastFault: () => getMachine().lastFault(),
+} as const;
 
 /**
  * Reads guest-physical memory: RAM and ROM, never a device.
@@ -31,7 +42,7 @@ const PAGING_CPU = 0;
  */
 export function readPa(address: bigint, size: number): Buffer {
   const bytes = allocate(size);
-  const result = getMachine().readPhysical(address, bytes);
+  const result = memoryAccess.readPhysical(address, bytes);
   if (result !== MemoryResult.Ok) {
     check(result);
   }
@@ -44,7 +55,7 @@ export function readPa(address: bigint, size: number): Buffer {
  * @throws MemoryError when a byte of it is not RAM; what lies before that byte has been written
  */
 export function writePa(address: bigint, bytes: Uint8Array): void {
-  check(getMachine().writePhysical(address, bytes));
+  check(memoryAccess.writePhysical(address, bytes));
 }
 
 /**
@@ -58,7 +69,7 @@ export function writePa(address: bigint, bytes: Uint8Array): void {
  */
 export function readVa(pgd: bigint, address: bigint, size: number): Buffer {
   const bytes = allocate(size);
-  const result = getMachine().readVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), bytes);
+  const result = memoryAccess.readVirtual(pgd, address, bytes);
   if (result !== MemoryResult.Ok) {
     check(result, pgd);
   }
@@ -71,7 +82,7 @@ export function readVa(pgd: bigint, address: bigint, size: number): Buffer {
  * @throws MemoryError that names the first address that is not mapped, or not RAM; the bytes before have been written
  */
 export function writeVa(pgd: bigint, address: bigint, bytes: Uint8Array): void {
-  check(getMachine().writeVirtual(PAGING_CPU, pgd, BigInt.asUintN(64, address), bytes), pgd);
+  check(memoryAccess.writeVirtual(pgd, address, bytes), pgd);
 }
 
 /**

@@ -1,10 +1,9 @@
 // Values as text, to pass between the sandbox and rebox: neither side ever holds an object of the other's. This file is
 // compiled into both.
+import { MessageError } from "../errors";
 
-/** A value that is no plain data. */
-export class MessageError extends Error {
-  override readonly name = "MessageError";
-}
+/** Begins the text that a callback in the sandbox throws in place of an error, whose description follows. */
+export const THROWN_PREFIX = "\u0000rebox-thrown:";
 
 type Reference = string | number | boolean | null | readonly [kind: string, value: string | number];
 type Node = readonly [kind: string, value: unknown, name?: string];
@@ -84,7 +83,7 @@ function describeView(view: ArrayBufferView, path: string): Node {
 /**
  * Makes the value again.
  *
- * @param text what encodeMessage() returned
+ * @param text text of encodeMessage()
  * @param createBuffer makes a Buffer of this realm of bytes
  */
 export function decodeMessage(text: string, createBuffer: (bytes: Uint8Array) => Uint8Array): unknown {

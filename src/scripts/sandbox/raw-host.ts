@@ -3,10 +3,10 @@
  * one, nor anything that one of them returns but primitives. Only realm/host-access.ts touches them.
  */
 export interface RawHost {
-  /** Carries out an operation: SandboxOperations says which there are. Takes and returns text of message-codec.ts. */
+  /** Carries out one of operations.ts. Takes and returns text of message-codec.ts. */
   call(operation: string, message: string): string;
   /** Registers a callback or stream, whose function the engine then calls directly. Returns text like call(). */
-  register(message: string, listener: (...args: never[]) => unknown, columns?: RawColumns): string;
+  register(message: string, listener: (...args: never[]) => unknown): string;
   readPhysical(address: bigint, into: Uint8Array): number;
   writePhysical(address: bigint, from: Uint8Array): number;
   readVirtual(pgd: bigint, address: bigint, into: Uint8Array): number;
@@ -23,9 +23,16 @@ export interface RawHost {
   readonly flags: Uint8Array;
 }
 
-/** The batch that the engine fills, by column; rebox's own memory, which a script must not hold. */
-export interface RawColumns {
-  batch: Record<string, ArrayLike<number | bigint>> | undefined;
+/** An operation as the sandbox knows it: the functions and members of "rebox" and of Node's modules are made of these. */
+export interface OperationDescription {
+  readonly name: string;
+  /** How many arguments it takes; null for any number. */
+  readonly most: number | null;
+  /** Which of them are made text before they cross. */
+  readonly texts: readonly number[];
+  readonly isAsync: boolean;
+  readonly isGetter: boolean;
+  readonly result: "copy" | "frozen" | "iterator" | "object";
 }
 
 /** What rebox calls in the sandbox. Each takes and returns text or primitives, and does not throw. */

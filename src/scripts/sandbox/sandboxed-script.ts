@@ -1,18 +1,18 @@
 import { pathToFileURL } from "node:url";
 import type { ScriptPermissions } from "../../config/script-permissions";
+import { setErrorReader } from "../../machine/callbacks/callback-registry";
 import { findRealmRoot } from "../../machine/engine/realm-root";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
-import { callWithin } from "../../config/limits";
 import { TimeLimitError } from "../../config/errors";
+import { callWithin } from "../../config/limits";
 import type { ScriptBundle } from "../script-bundle";
 import type { ScriptLimits } from "../script-host-options";
 import type { ScriptRuntime } from "../script-runtime";
-import { BundlePositions } from "./bundle-positions";
-import { decodeMessage, encodeMessage } from "./message-codec";
-import { readDescription } from "./thrown-text";
+import { encodeMessage } from "./message-codec";
 import { describeApi } from "./sandbox-api";
 import { SandboxContext } from "./sandbox-context";
-import { SandboxHost } from "./sandbox-host";
+import { decodeFromRealm, SandboxHost } from "./sandbox-host";
+import { BundlePositions, readDescription, readThrown } from "./thrown-errors";
 
 /** Promises that a callback has left behind are looked for this often. */
 const DRAIN_INTERVAL_MS = 10;
@@ -27,7 +27,7 @@ export interface SandboxedSource {
   readonly limits: ScriptLimits;
 }
 
-/** What surrounds it. */
+/** The surroundings of a script: what it imports, prints to and is left by its predecessor. */
 export interface SandboxedSurroundings {
   readonly api: object;
   readonly console: Console;
@@ -58,7 +58,7 @@ export class SandboxedScript implements ScriptRuntime {
     this.bundleName = `rebox-script-${++versions}.js`;
     this.positions = BundlePositions.add(this.bundleName, source.bundle.sourceMap);
     source.owner.own(() => this.positions.forget());
-    this.host = new SandboxHost(source, surroundings, {
+    this.host = new SandboxHost(source, surroundings.console, {
       enter: (call) => this.enter(call),
       print: (text) => this.print(text),
       registered: () => this.watchPromises(),
@@ -69,8 +69,9 @@ export class SandboxedScript implements ScriptRuntime {
     this.host.control = this.context.control;
   }
 
-  /** Compiles what all sandboxes share; before the first constructor. */
+  /** Prepares what all sandboxes share; before the first constructor. */
   static prepare(): Promise<void> {
+    setErrorReader(readThrown);
     return SandboxContext.prepare();
   }
 
@@ -96,7 +97,7 @@ export class SandboxedScript implements ScriptRuntime {
     try {
       result = callWithin(limitMs, call);
     } finally {
-      // What it has awaited goes on now, also before an error of it is reported.
+      // What it has awaited continues now, also before an error of it is reported.
       this.drain(limitMs);
     }
     return result;
@@ -134,7 +135,7 @@ export class SandboxedScript implements ScriptRuntime {
     // It is awaited by who called, if it is awaited at all.
     promise.catch(() => undefined);
     const answer = this.context.control.invoke(name, encodeMessage(args), ticket);
-    const outcome = decodeMessage(answer, toBuffer) as Outcome;
+    const outcome = decodeFromRealm(answer) as Outcome;
     if (outcome[0] === "pending") return promise;
     this.waiting.delete(ticket);
     return this.open(answer);
@@ -157,7 +158,7 @@ export class SandboxedScript implements ScriptRuntime {
     }
   }
 
-  /** What callbacks leave behind in promises goes on without rebox calling into the sandbox. */
+  /** Promises that callbacks leave behind continue without rebox calling into the sandbox. */
   private watchPromises(): void {
     if (this.drainTimer !== undefined) return;
     this.drainTimer = setInterval(() => this.drainIfMarked(), DRAIN_INTERVAL_MS);
@@ -190,7 +191,7 @@ export class SandboxedScript implements ScriptRuntime {
   }
 
   private open(answer: string): unknown {
-    const outcome = decodeMessage(answer, toBuffer) as Outcome;
+    const outcome = decodeFromRealm(answer) as Outcome;
     if (outcome[0] === "thrown") throw this.toError(outcome[1]);
     return outcome[1];
   }
@@ -209,7 +210,3 @@ const EXAMPLES: Readonly<Record<string, unknown>> = {
   bigint: 0n,
   symbol: Symbol("exported"),
 };
-
-function toBuffer(bytes: Uint8Array): Uint8Array {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}

@@ -8,7 +8,7 @@ import { timers } from "./timers";
 const print =
   (level: "log" | "error") =>
   (...values: unknown[]) =>
-    void ask("console", level, format(values));
+    void ask("script.write", level, format(values));
 
 export const sandboxConsole = {
   ...{ log: print("log"), info: print("log"), debug: print("log") },
@@ -31,7 +31,7 @@ class TextDecoder {
   }
 }
 
-/** What vm2's context has and a script does not need: shared memory, machine code, vm2's own objects. */
+/** Globals of vm2's context that a script does not need: shared memory, machine code, vm2's own objects. */
 const REMOVED = ["SharedArrayBuffer", "Atomics", "WebAssembly", "GLOBAL", "root", "VMError"];
 
 /** Makes the global object what scripts expect of it. */
@@ -42,7 +42,7 @@ export function setGlobals(): void {
     ...{ Buffer, TextEncoder, TextDecoder, console: sandboxConsole, global: globalThis },
     queueMicrotask: (callback: () => void) => void Promise.resolve().then(callback),
     structuredClone: (value: unknown) => decodeMessage(encodeMessage(value, true), (bytes) => bytes),
-    performance: { now: () => ask("now") as number },
+    performance: { now: () => ask("script.now") as number },
     atob: (text: string) => Buffer.from(text, "base64").toString("latin1"),
     btoa: (text: string) => Buffer.from(text, "latin1").toString("base64"),
   };

@@ -1,4 +1,4 @@
-import { describeStruct, findTarget } from "./guest-struct";
+import { describeStruct, findTarget } from "./fast/structs";
 
 const DEEPEST = 4;
 const LONGEST = 100;

@@ -1,15 +1,14 @@
-// What runs first in the sandbox: it makes "rebox" and the globals, and then is the script's only way to rebox.
+// This runs first in the sandbox: it makes "rebox" and the globals, and then is the script's only way to rebox.
 import { encodeMessage } from "../message-codec";
-import type { RawHost, RealmControl } from "../raw-host";
-import { createApi, emitEngineEvent } from "./api";
+import type { OperationDescription, RawHost, RealmControl } from "../raw-host";
+import { createApi } from "./api";
 import { describeThrown } from "./errors";
+import { setProxy } from "./fast/structs";
 import { sandboxConsole, setGlobals } from "./globals";
 import { callHost, connect } from "./host-access";
 import { inspect } from "./inspect";
-import { setProxy } from "./guest-struct";
-import { ask, decode, settle } from "./messages";
-import { getModule } from "./modules";
-import { emit } from "./sockets";
+import { ask, decode, emit, settle } from "./messages";
+import { createModules } from "./node-modules";
 import { fire, timers } from "./timers";
 
 interface LoadMessage {
@@ -17,8 +16,8 @@ interface LoadMessage {
   readonly url: string;
   readonly constants: Record<string, unknown>;
   readonly types: Record<string, string>;
-  readonly functions: readonly string[];
-  readonly promised: readonly string[];
+  /** A list of OperationDescription, as JSON. */
+  readonly operations: string;
   readonly hotData: string;
 }
 
@@ -28,10 +27,12 @@ const hot: { data: unknown } = { data: {} };
 let exported: Record<string, unknown> = {};
 
 function load(factory: unknown, message: string): string {
-  const { name, url, constants, types, functions, promised, hotData } = decode(message) as LoadMessage;
+  const { name, url, constants, types, operations: json, hotData } = decode(message) as LoadMessage;
   if (hotData !== "") hot.data = decode(hotData);
-  const api = { ...createApi(constants, types, functions, promised), hot };
-  const require = (id: string) => (id === "rebox" ? api : getModule(id, name));
+  const operations = JSON.parse(json) as OperationDescription[];
+  const api = { ...createApi(constants, types, operations), hot };
+  const getModule = createModules(operations, name);
+  const require = (id: string) => (id === "rebox" ? api : getModule(id));
   const module = { exports: {} as unknown };
   const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
   (factory as Factory)(
@@ -41,7 +42,7 @@ function load(factory: unknown, message: string): string {
   exported = (module.exports ?? {}) as Record<string, unknown>;
   const kinds = Object.keys(exported).map((key) => [key, typeof exported[key]]);
   const requirements = exported["requirements"];
-  // What is no list of names is to be refused as such, not as something that cannot be passed.
+  // Anything else than a list of names is refused as such, not as something that cannot be passed.
   const isList = Array.isArray(requirements) && requirements.every((item) => typeof item === "string");
   return encodeMessage(["value", { kinds, requirements: isList ? requirements : requirements === undefined ? [] : 0 }]);
 }
@@ -49,15 +50,15 @@ function load(factory: unknown, message: string): string {
 async function report(promise: Promise<unknown>, ticket: number): Promise<void> {
   try {
     const value = await promise;
-    callHost("settled", encodeMessage([ticket, "value", typeof value === "string" ? value : undefined]));
+    callHost("script.settle", encodeMessage([ticket, "value", typeof value === "string" ? value : undefined]));
   } catch (error) {
-    callHost("settled", encodeMessage([ticket, "thrown", describeThrown(error)]));
+    callHost("script.settle", encodeMessage([ticket, "thrown", describeThrown(error)]));
   }
 }
 
 function invoke(name: string, message: string, ticket: number): string {
   const args = decode(message) as unknown[];
-  if (name === "initialize_callbacks") args.push((text: unknown) => void ask("print", inspect(text)));
+  if (name === "initialize_callbacks") args.push((text: unknown) => void ask("script.print", inspect(text)));
   const result = (exported[name] as (...args: unknown[]) => unknown)(...args);
   if (result instanceof Promise) {
     void report(result, ticket);
@@ -66,7 +67,7 @@ function invoke(name: string, message: string, ticket: number): string {
   return encodeMessage(["value", typeof result === "string" ? result : undefined]);
 }
 
-/** What a script throws becomes text too. */
+/** Has an error of the script become text too. */
 function guard<Args extends unknown[]>(call: (...args: Args) => string | void): (...args: Args) => string {
   return (...args) => {
     try {
@@ -92,10 +93,7 @@ export function start(host: RawHost, proxy: ProxyConstructor): RealmControl {
     invoke: guard(invoke),
     fire: guard(fire),
     settle: guard(settle),
-    emit: guard((id: number, message: string) => {
-      emit(id, message);
-      emitEngineEvent(id, message);
-    }),
+    emit: guard(emit),
     describe: describeThrown,
     copyHotData: guard(() => encodeMessage(["value", encodeMessage(hot.data, true)])),
   };

@@ -9,6 +9,7 @@ type Answer =
   | readonly ["ticket", number];
 
 const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+const listeners = new Map<number, (event: unknown) => void>();
 
 const toBuffer = (bytes: Uint8Array): Uint8Array =>
   Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
@@ -26,7 +27,7 @@ export function openAnswer(text: string): unknown {
   return new Promise((resolve, reject) => waiting.set(answer[1], { resolve, reject }));
 }
 
-/** Asks rebox for something, by value. An asynchronous operation gives a promise. */
+/** Asks rebox to carry out an operation, by value. An asynchronous one gives a promise. */
 export function ask(operation: string, ...args: readonly unknown[]): unknown {
   return openAnswer(callHost(operation, encodeMessage(args)));
 }
@@ -40,4 +41,19 @@ export function settle(ticket: number, message: string): void {
   } catch (error) {
     promise?.reject(error as Error);
   }
+}
+
+/** Listens to the events of something that rebox has opened for the script. */
+export function listen(id: number, listener: (event: unknown) => void): void {
+  listeners.set(id, listener);
+}
+
+/** Ends that. Returns whether anybody listened. */
+export function ignore(id: number): boolean {
+  return listeners.delete(id);
+}
+
+/** Hands on an event of something that rebox has opened. */
+export function emit(id: number, message: string): void {
+  listeners.get(id)?.(decode(message));
 }

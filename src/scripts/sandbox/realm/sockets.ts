@@ -1,26 +1,21 @@
 import { Buffer } from "buffer/";
 import { EventEmitter } from "events/";
-import { ask, decode } from "./messages";
+import { ask, ignore, listen } from "./messages";
 
-const open = new Map<number, (event: string, value: unknown) => void>();
-
-/** Hands on what happened to a socket, a server or a program. */
-export function emit(id: number, message: string): void {
-  const [event, value] = decode(message) as [string, unknown];
-  open.get(id)?.(event, value);
-  if (event === "close") open.delete(id);
-}
-
-/** Listens to what happens to something that rebox has opened. */
-export function listen(id: number, handler: (event: string, value: unknown) => void): void {
-  open.set(id, handler);
+/** Listens to a socket or server until it is closed. */
+function follow(id: number, handler: (event: string, value: unknown) => void): void {
+  listen(id, (message) => {
+    const [event, value] = message as [string, unknown];
+    handler(event, value);
+    if (event === "close") ignore(id);
+  });
 }
 
 /** A connection: the part of net.Socket that needs no streams. */
 export class Socket extends EventEmitter {
   constructor(private readonly id: number) {
     super();
-    listen(id, (event, value) => this.emit(event, event === "error" ? new Error(String(value)) : value));
+    follow(id, (event, value) => this.emit(event, event === "error" ? new Error(String(value)) : value));
   }
 
   write(data: string | Uint8Array): boolean {
@@ -48,7 +43,7 @@ export class Server extends EventEmitter {
     const id = ask("net.listen", port, host) as number;
     this.id = id;
     if (callback) this.on("listening", callback);
-    listen(id, (event, value) => {
+    follow(id, (event, value) => {
       if (event === "connection") this.emit("connection", new Socket(value as number));
       else this.emit(event, event === "error" ? new Error(String(value)) : value);
     });

@@ -4,7 +4,7 @@ type Callback = (...args: unknown[]) => unknown;
 
 const callbacks = new Map<number, { readonly call: () => unknown; readonly repeats: boolean }>();
 
-/** What setTimeout() and its like return. */
+/** A timer, as setTimeout() and its like return it. */
 export class Timer {
   constructor(readonly id: number) {}
 

@@ -1,10 +1,10 @@
 import { Buffer } from "buffer/";
-import { MemoryError } from "./errors";
-import { accessPhysical, accessVirtual, createViewReader, lastFault, type ViewReader } from "./host-access";
-import { ask } from "./messages";
+import { MemoryResult } from "../../../../machine/engine/native";
+import { MemoryError } from "../../../../machine/state/memory-error";
+import { accessPhysical, accessVirtual, createViewReader, lastFault, type ViewReader } from "../host-access";
 
 const LARGEST_READ = 0x40000000;
-const OK = 0;
+const OK = MemoryResult.Ok;
 
 function allocate(size: number): Buffer {
   if (!Number.isInteger(size) || size < 0 || size > LARGEST_READ) {
@@ -13,11 +13,8 @@ function allocate(size: number): Buffer {
   return Buffer.alloc(size);
 }
 
-function check(result: number, pgd?: bigint): void {
-  if (result === OK) return;
-  const address = lastFault();
-  const message = ask("describeMemoryError", result, address, pgd) as string;
-  throw new MemoryError(message, pgd === undefined ? { address } : { address, pgd });
+function check(result: MemoryResult, pgd?: bigint): void {
+  if (result !== OK) throw new MemoryError(result, lastFault(), pgd);
 }
 
 /** As outside of the sandbox: src/machine/state/memory.ts says what these functions do. */
@@ -76,6 +73,5 @@ export class PhysicalView {
 export function viewPa(address: bigint, size: number): PhysicalView {
   const read = createViewReader(address, size);
   if (read !== undefined) return new PhysicalView(read, size);
-  const NOT_RAM = 2;
-  throw new MemoryError(ask("describeMemoryError", NOT_RAM, address, undefined) as string, { address });
+  throw new MemoryError(MemoryResult.NotRam, address);
 }

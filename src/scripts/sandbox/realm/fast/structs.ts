@@ -1,14 +1,14 @@
-import { createError } from "./errors";
-import { ask } from "./messages";
+import { createError } from "../errors";
+import { ask } from "../messages";
 
-/** A struct of the guest's kernel, live; see src/guest/linux/struct-view.ts. Its members are read in rebox. */
+/** A struct of the guest's kernel, live; see src/systems/linux/structs/struct-view.ts. Its members are read in rebox. */
 export type GuestStruct = Readonly<Record<string, unknown>>;
 
-/** What is behind a struct. A class of its own: it must not be copied member by member, all that it leads to. */
+/** The struct behind a proxy. A class of its own: it must not be copied member by member, all that it leads to. */
 class Target {
   constructor(
     readonly guest: number,
-    /** What guest-queries.ts calls it. */
+    /** Its type, as operations/structs.ts names types. */
     readonly type: string,
     readonly address: bigint,
   ) {}
@@ -27,9 +27,9 @@ export function setProxy(proxy: ProxyConstructor): void {
   ProxyClass = proxy;
 }
 
-/** Asks about a guest. */
-export function askGuest(guest: number, question: string, ...args: readonly unknown[]): unknown {
-  return ask("guest.ask", guest, question, ...args);
+/** Asks about the structs of a guest: operations/structs.ts has the questions. */
+export function askStruct(question: string, guest: number, ...args: readonly unknown[]): unknown {
+  return ask(`struct.${question}`, guest, ...args);
 }
 
 function open(guest: number, described: Described): unknown {
@@ -44,7 +44,7 @@ function open(guest: number, described: Described): unknown {
 }
 
 function isMember({ guest, type }: Target, name: string | symbol): name is string {
-  return typeof name === "string" && askGuest(guest, "hasMember", type, name) === true;
+  return typeof name === "string" && askStruct("hasMember", guest, type, name) === true;
 }
 
 function refuse({ type }: Target, name: string | symbol): never {
@@ -53,13 +53,13 @@ function refuse({ type }: Target, name: string | symbol): never {
 
 const HANDLER: ProxyHandler<Target> = {
   get(target, name) {
-    // What promises and printing ask of any object is no member.
+    // Promises and printing ask this of any object: it is no member.
     if (typeof name === "symbol" || (name === "then" && !isMember(target, name))) return undefined;
     const { guest, type, address } = target;
-    return open(guest, askGuest(guest, "readMember", type, address, name) as Described);
+    return open(guest, askStruct("readMember", guest, type, address, name) as Described);
   },
   has: isMember,
-  ownKeys: ({ guest, type }) => askGuest(guest, "listMembers", type) as string[],
+  ownKeys: ({ guest, type }) => askStruct("listMembers", guest, type) as string[],
   getOwnPropertyDescriptor: (target, name) =>
     isMember(target, name) ? { enumerable: true, configurable: true } : undefined,
   set: refuse,
@@ -91,11 +91,18 @@ export function addressOf(value: unknown): bigint {
 
 /** Shows a struct as a whole. */
 export function describeStruct({ guest, type, address }: Target): string {
-  return `${String(askGuest(guest, "kindOf", type))} at 0x${address.toString(16)}`;
+  return `${String(askStruct("describeKind", guest, type))} at 0x${address.toString(16)}`;
 }
 
-/** Goes through the entries of a list or tree that rebox has walked; what it met at the end is thrown there. */
-export function* openEntries(guest: number, name: string, answer: unknown): IterableIterator<GuestStruct> {
+/** Walks a list or tree; the error that rebox met at its end is thrown there. */
+export function* walkEntries(
+  question: "walkList" | "walkTree",
+  guest: number,
+  head: unknown,
+  name: string,
+  member: string,
+): IterableIterator<GuestStruct> {
+  const answer = askStruct(question, guest, addressOf(head), name, member);
   const [found, failure] = answer as [bigint[], [string, string, Record<string, unknown>]?];
   for (const address of found) yield createStruct(guest, `\n${name}`, address);
   if (failure !== undefined) throw createError(...failure);

@@ -1,5 +1,8 @@
-import { copyColumn, mark } from "./host-access";
-
+import { encodeMessage } from "../../message-codec";
+import { copyColumn, mark, register } from "../host-access";
+import { ask, openAnswer } from "../messages";
+import { defineClass, Remote } from "../remote";
+import { callHandler, createListener } from "./listeners";
 const WIDE = ["pc", "pgd", "address", "physical", "data", "number"] as const;
 const NARROW = ["cpu", "size"] as const;
 
@@ -45,7 +48,7 @@ type Column = BigUint64Array | Uint32Array;
  * @param batch the script's
  * @param call calls the script's handler
  */
-export function createStreamListener(batch: EventBatch, call: () => unknown): (foreign: never) => unknown {
+function createStreamListener(batch: EventBatch, call: () => unknown): (foreign: never) => unknown {
   const { cpu, size, pc, pgd, address, physical, data, number } = batch;
   const copy = (into: Column, foreign: Column, count: number) => {
     if (into.length > 0) copyColumn(into, foreign, count);
@@ -67,3 +70,41 @@ export function createStreamListener(batch: EventBatch, call: () => unknown): (f
     return call();
   };
 }
+
+type Callback = (...args: unknown[]) => unknown;
+
+/**
+ * A script's callbacks; src/machine/callbacks/callback-manager.ts says what its methods do. rebox keeps the list; the methods
+ * that take no function follow from the operations.
+ */
+export class CallbackManager extends Remote {
+  readonly #moduleHandle: number;
+
+  constructor(moduleHandle: number) {
+    super([ask("callbacks.create", moduleHandle)]);
+    this.#moduleHandle = moduleHandle;
+  }
+
+  getModuleHandle(): number {
+    return this.#moduleHandle;
+  }
+
+  addCallback(type: string, callback: Callback, options: object = {}): string {
+    if (typeof callback !== "function") throw new TypeError(`${type} needs a function to call, not ${typeof callback}`);
+    const message = encodeMessage(["callback", Remote.keyOf(this)[0], type, options]);
+    return openAnswer(register(message, createListener(type, callback))) as string;
+  }
+
+  addStream(type: string, handler: (batch: object) => unknown, options: object = {}): string {
+    if (typeof handler !== "function") throw new TypeError(`a stream needs a function to call, not ${typeof handler}`);
+    const columns = ask("callbacks.describeBatch", type, options) as {
+      capacity: number;
+      lengths: Record<string, number>;
+    };
+    const batch = new EventBatch(columns.capacity, columns.lengths);
+    const listener = createStreamListener(batch, () => callHandler(handler, batch));
+    return openAnswer(register(encodeMessage(["stream", Remote.keyOf(this)[0], type, options]), listener)) as string;
+  }
+}
+
+defineClass("CallbackManager", CallbackManager as never);

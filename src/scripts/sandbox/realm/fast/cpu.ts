@@ -1,5 +1,5 @@
-import { createStateReader, readComputedRegister } from "./host-access";
-import { ask } from "./messages";
+import { createStateReader, readComputedRegister } from "../host-access";
+import { ask } from "../messages";
 
 interface Register {
   readonly name: string;
@@ -11,6 +11,10 @@ interface Register {
 /** One vCPU, live; as outside of the sandbox, see src/machine/state/cpu.ts. */
 export class Cpu {
   constructor(readonly index: number) {}
+}
+
+export interface Cpu {
+  readonly [register: string]: bigint | number;
 }
 
 const LOW_HALF = 0xffffffffn;
@@ -54,7 +58,7 @@ function define(name: string, get: (this: Cpu) => bigint): void {
 /** Lists the machine's vCPUs. */
 export function getCpus(): readonly Cpu[] {
   if (cpus) return cpus;
-  const { count, registers, aliases } = ask("cpus") as {
+  const { count, registers, aliases } = ask("cpu.describe") as {
     count: number;
     registers: Register[];
     aliases: [alias: string, of: string, isHalf: boolean][];

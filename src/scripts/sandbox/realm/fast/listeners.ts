@@ -1,9 +1,8 @@
 import { Buffer } from "buffer/";
-import { encodeMessage } from "../message-codec";
-import { THROWN_MARK } from "../thrown-mark";
+import { encodeMessage, THROWN_PREFIX } from "../../message-codec";
+import { describeThrown } from "../errors";
+import { callHost, copyBytes, createTwins, holdForEngine, mark } from "../host-access";
 import { getCpus } from "./cpu";
-import { describeThrown } from "./errors";
-import { callHost, copyBytes, createTwins, holdForEngine, mark } from "./host-access";
 
 // The functions that the engine calls. Its arguments may be objects of rebox's realm: the rules of host-access.ts hold
 // here too, for the parameters that are called "foreign".
@@ -34,7 +33,7 @@ async function waitFor(promise: unknown, id: number): Promise<void> {
   } catch (error) {
     thrown = describeThrown(error);
   }
-  callHost("releaseHold", encodeMessage([id, thrown]));
+  callHost("script.releaseHold", encodeMessage([id, thrown]));
 }
 
 /** A callback that returns a promise holds the guest. The engine gets a promise of rebox's: this realm's would be a way out. */
@@ -45,9 +44,9 @@ function finish(result: unknown): unknown {
   return holdForEngine(id);
 }
 
-/** What the engine hands on to rebox is text: an object of this realm would be a way out. */
+/** The engine hands on to rebox a text: an object of this realm would be a way out. */
 function fail(error: unknown): never {
-  throw THROWN_MARK + describeThrown(error);
+  throw THROWN_PREFIX + describeThrown(error);
 }
 
 /**
