@@ -1,6 +1,6 @@
 import { ReboxError } from "../config/rebox-error";
 
-/** Where a script went wrong: the script's own file, as its author wrote it. */
+/** The place at which a script went wrong, in the script's own file as its author wrote it. */
 export interface ScriptPlace {
   /** Absolute path. */
   readonly file: string;
@@ -20,7 +20,7 @@ export class ScriptError extends ReboxError {
    * Makes an error.
    *
    * @param script the script's module name, or the path it was asked for by
-   * @param problem what happened and what to do next
+   * @param problem says what happened and what to do next
    * @param place where in the script's files, when known
    * @param thrown the value that the script threw, when it threw, and the script's part of its stack
    */

@@ -79,7 +79,7 @@ export async function unloadModule(handle: number): Promise<void> {
  * Exchanges a script for the present version of its files, while the guest runs. It keeps its handle.
  *
  * @param handle its module handle
- * @throws ScriptError for an unknown handle, or a new version that does not start: the old one goes on as it was
+ * @throws ScriptError for an unknown handle, or a new version that does not start: the old one continues as it was
  */
 export async function reloadModule(handle: number): Promise<ModuleInfo> {
   return describe(await getHost().reload(handle));

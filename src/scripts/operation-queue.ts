@@ -1,12 +1,12 @@
-/** Carries out what concerns one key one after the other, and what concerns different keys side by side. */
+/** Carries out operations of one key one after the other, and those of different keys side by side. */
 export class OperationQueue<Key> {
   private readonly last = new Map<Key, Promise<unknown>>();
 
   /**
    * Carries out an operation once all earlier ones of this key are over.
    *
-   * @returns what the operation returns
-   * @throws what it throws
+   * @returns the operation's result
+   * @throws the operation's error
    */
   async add<Result>(key: Key, operation: () => Promise<Result>): Promise<Result> {
     const earlier = this.last.get(key);

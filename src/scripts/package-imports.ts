@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { OnResolveResult, Plugin } from "esbuild";
 
 /**
- * Creates the esbuild plugin that decides what becomes of a script's bare imports: "rebox" and Node's own modules stay
+ * Creates the esbuild plugin that resolves a script's bare imports: "rebox" and Node's own modules stay
  * imports; npm packages are found from the folder of the file that imports them and stay imports too, by absolute path,
  * so that a package is one instance in the process; packages that exist only as ES modules are bundled, because
  * require() of one does not work in every Node that rebox supports.

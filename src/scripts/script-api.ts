@@ -2,12 +2,12 @@ import type { BP } from "../guest/breakpoints/breakpoint";
 import type { BreakpointOptions } from "../guest/breakpoints/breakpoint-types";
 import type { ModuleOwner, Owned } from "../machine/ownership/module-owner";
 
-/** What `import { hot } from "rebox"` gives to a script. */
+/** The object that `import { hot } from "rebox"` gives to a script. */
 export interface Hot {
   /**
-   * Survives a reload: the script's next version finds here a copy of what this version has put here. Copied is what
-   * structuredClone() copies: plain objects, arrays, maps, sets, dates, bytes, strings, numbers and bigints, in circles
-   * too, but no functions and no classes of the script's own.
+   * Survives a reload: the script's next version finds here a copy of all that this version has put here. Copied are the
+   * values that structuredClone() copies: plain objects, arrays, maps, sets, dates, bytes, strings, numbers and bigints,
+   * in circles too. Functions and classes of the script's own are refused.
    */
   data: Record<string, unknown>;
 }
@@ -21,10 +21,10 @@ interface MonitoringFunctions {
 }
 
 /**
- * Creates what one script imports as "rebox": what every script gets, and, of what rebox counts without knowing the script,
- * the script's own.
+ * Creates the object that one script imports as "rebox": the exports for every script, except that monitoring, breakpoints
+ * and `hot` are the script's own.
  *
- * @param api what every script gets
+ * @param api the exports for every script
  * @param owner the script
  * @param hot the script's state across reloads
  */
@@ -52,8 +52,8 @@ function createOwnBreakpoints(api: { BP?: typeof BP }, owner: ModuleOwner): obje
 }
 
 /**
- * Creates functions that monitor processes for one script: it ends what it has begun, and its end ends the rest. `force`
- * ends all that this script has begun, and nothing of another.
+ * Creates functions that monitor processes for one script: they end only monitoring that the script has begun, and its end
+ * ends the rest. `force` ends all that this script has begun, and nothing of another.
  */
 export function createOwnMonitoring(base: MonitoringFunctions, owner: ModuleOwner): MonitoringFunctions {
   const begun = new Map<bigint, Owned[]>();

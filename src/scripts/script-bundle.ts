@@ -14,11 +14,11 @@ export interface ScriptBundle {
   readonly sourceMap: string;
   /** Absolute paths of everything that went in, the script itself included. */
   readonly files: readonly string[];
-  /** What the compiler finds odd, one text each, beginning with file:line:column. */
+  /** The compiler's warnings, one text each, beginning with file:line:column. */
   readonly warnings: readonly string[];
 }
 
-/** What a bundle's function is called with. */
+/** The names of the arguments of a bundle's function. */
 export const BUNDLE_PARAMETERS = [
   ...["module", "exports", "require", "console", "__scriptUrl", "setTimeout", "clearTimeout"],
   ...["setInterval", "clearInterval", "setImmediate", "clearImmediate"],
@@ -112,7 +112,7 @@ export function getBundleName(file: string, version: number): string {
 const CODE = /\.([cm]?[jt]sx?|json)$/;
 
 /**
- * Creates the esbuild plugin that keeps a script in the sandbox from importing, and so reading, whatever lies on the disk:
+ * Creates the esbuild plugin that keeps a script in the sandbox from importing, and so reading, any file of the disk:
  * it may import code and JSON in its own folder and below, and from npm packages that its folder sees.
  *
  * @param script the script's absolute path

@@ -54,7 +54,7 @@ export class ScriptCommands {
   /**
    * Runs a command.
    *
-   * @param line its name and, behind a blank, what its function is called with
+   * @param line its name and, behind a blank, the argument of its function
    * @returns the text that the function returned, or resolved with
    * @throws ScriptError when there is no such command, or it throws or takes too long
    */

@@ -6,7 +6,7 @@ import { ScriptError } from "./errors";
 /** Prints one message of a script, marked with the script's name. */
 export type Printer = (text: unknown) => void;
 
-/** What a script has to export. */
+/** The exports that a script must have. */
 export interface ScriptContract {
   initialize_callbacks(moduleHandle: number, printer: Printer): unknown;
   clean(): unknown;
@@ -28,10 +28,10 @@ export const REQUIRED_EXPORTS = ["initialize_callbacks", "clean"] as const;
 /**
  * Returns a script's exports as what the contract asks for.
  *
- * @param exported what the script exports
+ * @param exported the script's exports
  * @param name the script's module name, for errors
  * @param file the script's absolute path, for errors
- * @throws ScriptError that names what is missing or of the wrong type, with an example
+ * @throws ScriptError that names the export that is missing or of the wrong type, with an example
  */
 export function getContract(exported: Readonly<Record<string, unknown>>, name: string, file: string): ScriptContract {
   for (const wanted of REQUIRED_EXPORTS) {
@@ -62,7 +62,7 @@ function findCommands(exported: Readonly<Record<string, unknown>>): Map<string, 
  * Returns the sentence about an export that is missing or no function.
  *
  * @param wanted the export's name
- * @param found what the script exports under that name
+ * @param found the script's export of that name
  */
 export function describeMissing(wanted: (typeof REQUIRED_EXPORTS)[number], found?: unknown): string {
   const problem =

@@ -1,6 +1,6 @@
 import type { ScriptPermissions } from "../config/script-permissions";
 
-/** How long a script's own functions may take, in milliseconds. */
+/** Limits the time that a script's own functions take, in milliseconds. */
 export interface ScriptLimits {
   /** The top level, initialize_callbacks, a command, a timer: until the function returns. */
   readonly callMs: number;
@@ -19,7 +19,7 @@ export interface ScriptMessage {
   readonly text: string;
 }
 
-/** What a script host is built with. */
+/** The options of a script host. */
 export interface ScriptHostOptions {
   /** Folders in which module notation is looked up, in this order; relative ones start at the current folder. */
   readonly folders: readonly string[];
@@ -29,7 +29,7 @@ export interface ScriptHostOptions {
   getPermissions(name: string, file: string): ScriptPermissions;
   /** The scripts' `console`; the process's own by default. */
   readonly console?: Console;
-  /** How long scripts' own functions may take; DEFAULT_SCRIPT_LIMITS by default. */
+  /** Limits of the scripts' own functions; DEFAULT_SCRIPT_LIMITS by default. */
   readonly limits?: Partial<ScriptLimits>;
   /** Called before a script's initialize_callbacks(), with its handle and its module name; not for a reload. */
   readonly onStart?: (handle: number, name: string) => void;
@@ -39,6 +39,6 @@ export interface ScriptHostOptions {
    * @returns undoes it: called when the new version has failed
    */
   readonly onReplace?: (handle: number) => () => void;
-  /** Called once a script is gone, or failed to start, to dispose whatever is still registered under its handle. */
+  /** Called once a script is gone, or failed to start, to dispose of all that is still registered under its handle. */
   readonly onUnload?: (handle: number) => void;
 }

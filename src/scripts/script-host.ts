@@ -63,7 +63,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    * Loads a script, after the scripts it requires. A script that is loaded already stays as it is.
    *
    * @param pathOrName a file's path, or a name in module notation
-   * @returns the script once its initialize_callbacks() has returned, and what that returned has settled
+   * @returns the script once its initialize_callbacks() has returned, and the promise that it returned has settled
    * @throws ScriptError when it cannot be found, compiled or started; nothing of it, nor of a requirement that was
    *   loaded only for it, is left then
    */
@@ -85,8 +85,8 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    *
    * @param handle the script's module handle
    * @returns the new version
-   * @throws ScriptError when the handle is unknown, or the new version cannot be compiled or started: the old one goes on
-   *   as it was. When the old one's clean() throws, the new one is in place all the same, and a warning tells.
+   * @throws ScriptError when the handle is unknown, or the new version cannot be compiled or started: the old one continues
+   *   as it was. When the old one's clean() throws, the new one is in place all the same, and a warning reports it.
    */
   reload(handle: number): Promise<LoadedScript> {
     return this.operations.add(handle, () => this.replace(this.registry.get(handle)));
@@ -118,7 +118,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   /**
    * Unloads every script, the last loaded first.
    *
-   * @returns what went wrong; an empty list when every clean() returned
+   * @returns the errors; an empty list when every clean() returned
    */
   async unloadAll(): Promise<ScriptError[]> {
     const failures: ScriptError[] = [];
@@ -131,7 +131,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   /**
    * Finds the script in whose code an error arose, for errors that surface outside any callback (timers, promises).
    *
-   * @param thrown what was thrown
+   * @param thrown the thrown value
    * @returns the script's name, and the error as one of rebox's own; scripts that are being loaded count too
    */
   findOrigin(thrown: unknown): { readonly script: string; readonly error: unknown } | undefined {
@@ -141,7 +141,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   /**
    * Returns the stack of an error, up to the outermost frame of the script it comes from.
    *
-   * @param thrown what was thrown
+   * @param thrown the thrown value
    */
   getStack(thrown: unknown): string {
     return this.registry.getStack(thrown);

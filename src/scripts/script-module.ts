@@ -27,11 +27,11 @@ export class ScriptModule implements ScriptRuntime {
    *
    * @param file the script's absolute path
    * @param bundle the compiled script
-   * @param owner what the script's timers belong to
-   * @param api what `import "rebox"` gives, in whatever folder the script lies
+   * @param owner disposes of the script's timers
+   * @param api the object that `import "rebox"` gives, in any folder in which the script may lie
    * @param hot the script's part of it
    * @param console the script's `console`
-   * @throws SyntaxError when the engine refuses what the compiler let through
+   * @throws SyntaxError when the engine refuses code that the compiler let through
    */
   constructor(
     private readonly file: string,

@@ -16,20 +16,20 @@ import type { ScriptRuntime } from "./script-runtime";
 import { describeThrown, findScriptPlace, getScriptStack } from "./script-stack";
 import { waitAtMost } from "../config/limits";
 
-/** What a script's code is surrounded by. */
+/** The surroundings of a script's code. */
 export interface ScriptSurroundings {
-  /** What `import "rebox"` gives to every script. */
+  /** The object that `import "rebox"` gives to every script. */
   readonly api: object;
   readonly console: Console;
-  /** Receives what the code says outside of any call of rebox: errors in its timers and promises. */
+  /** Receives errors that arise outside of any call of rebox: in timers and promises. */
   onStrayError(error: Error): void;
-  /** What the version before has left in hot.data; undefined when there was none. */
+  /** The hot.data of the version before; undefined when there was none. */
   readonly hotData: unknown;
 }
 
-/** The life of one version of a script: compile, evaluate, initialize, clean. Whatever it throws becomes a ScriptError. */
+/** The life of one version of a script: compile, evaluate, initialize, clean. Its errors become ScriptErrors. */
 export class ScriptProgram {
-  /** What this version registers belongs to it. */
+  /** Owns all that this version registers. */
   readonly owner: ModuleOwner;
   private runtime: ScriptRuntime | undefined;
   private contract: ScriptContract | undefined;
@@ -71,7 +71,7 @@ export class ScriptProgram {
     return this.bundle.files;
   }
 
-  /** What the compiler finds odd, one text each, beginning with file:line:column. */
+  /** The compiler's warnings, one text each, beginning with file:line:column. */
   get warnings(): readonly string[] {
     return this.bundle.warnings;
   }
@@ -222,7 +222,7 @@ const DOCUMENTED =
   /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\s*export\s+(?:default\s+)?(?:async\s+)?(?:function\s*\*?|const|let|var)\s+([\w$]+)/g;
 
 /**
- * Finds what a script's files say about their exported functions.
+ * Finds the comments of a script's files on their exported functions.
  *
  * @param files absolute paths of source files; one that cannot be read says nothing
  * @returns the text of the JSDoc comment by the function's name

@@ -71,7 +71,7 @@ export class ScriptRegistry {
     return loading?.name ?? this.list().find((script) => script.requirements.includes(handle))?.name;
   }
 
-  /** Tells whether nobody has asked for a script, and nobody requires it. */
+  /** Checks that nobody has asked for a script, and nobody requires it. */
   isUnneeded({ handle, file }: LoadedScript): boolean {
     return !this.askedFor.has(file) && this.findDependent(handle, file) === undefined;
   }
@@ -102,7 +102,7 @@ export class ScriptRegistry {
   /**
    * Finds the script in whose code an error arose, for errors that surface outside any callback (timers, promises).
    *
-   * @param thrown what was thrown
+   * @param thrown the thrown value
    * @returns the script's name, and the error as one of rebox's own; scripts that are being loaded count too
    */
   findOrigin(thrown: unknown): { readonly script: string; readonly error: unknown } | undefined {
@@ -123,7 +123,7 @@ export class ScriptRegistry {
   /**
    * Returns the stack of an error, up to the outermost frame of the script it comes from.
    *
-   * @param thrown what was thrown
+   * @param thrown the thrown value
    */
   getStack(thrown: unknown): string {
     return getScriptStack(

@@ -3,10 +3,10 @@ import { ScriptError } from "./errors";
 import type { ScriptHost } from "./script-host";
 import { ScriptWatcher } from "./script-watcher";
 
-/** What a reload on save comes to. */
+/** Receives the outcomes of reloads on save. */
 export interface ReloadListener {
   onReloaded(script: LoadedScript, elapsedMs: number): void;
-  /** The old version goes on. */
+  /** The old version continues. */
   onRefused(error: ScriptError): void;
 }
 

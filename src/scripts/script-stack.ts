@@ -8,7 +8,7 @@ const FRAME = /^\s*at (?:async )?(?:.*?\()?((?:file:\/\/)?\/.*):(\d+):(\d+)\)?$/
 /**
  * Finds the innermost place of a stack that lies in one of a script's files.
  *
- * @param thrown what was thrown; anything that is no Error has no place
+ * @param thrown the thrown value; one that is no Error has no place
  * @param files absolute paths of the script's files
  */
 export function findScriptPlace(thrown: unknown, files: readonly string[]): ScriptPlace | undefined {
@@ -23,7 +23,7 @@ export function findScriptPlace(thrown: unknown, files: readonly string[]): Scri
 /**
  * Returns a stack without what lies below the script's outermost frame: who called the script is no news to its author.
  *
- * @param thrown what was thrown
+ * @param thrown the thrown value
  * @param files absolute paths of the script's files
  * @returns the whole stack when no frame of it is the script's; the value as text when it is no Error
  */
@@ -37,7 +37,7 @@ export function getScriptStack(thrown: unknown, files: readonly string[]): strin
 /**
  * Returns a thrown value as one sentence: "TypeError: x is not a function", or the value itself when it is no Error.
  *
- * @param thrown what was thrown
+ * @param thrown the thrown value
  */
 export function describeThrown(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message === "" ? thrown.name : `${thrown.name}: ${thrown.message}`;

@@ -5,17 +5,17 @@ import { dirname } from "node:path";
 /** Editors write a file in several steps, and a version control system many files. */
 const QUIET_MS = 50;
 
-/** Notices when the contents of files change, in whatever way editors write them: in place, or a new file renamed. */
+/** Notices when the contents of files change, in each of the ways in which editors write: in place, or a new file renamed. */
 export class ScriptWatcher {
   private readonly folders = new Map<string, FSWatcher>();
   private hashes = new Map<string, string>();
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param onChange called with the absolute paths of what has changed, once it has been quiet for a moment */
+  /** @param onChange called with the absolute paths of the files that have changed, once it has been quiet for a moment */
   constructor(private readonly onChange: (files: string[]) => void) {}
 
   /**
-   * Sets what is watched. Files that were watched before and still are keep their state.
+   * Sets the files to watch. Those that were watched before and still are keep their state.
    *
    * @param files absolute paths; a file that does not exist is watched for too
    */

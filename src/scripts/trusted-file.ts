@@ -4,15 +4,15 @@ import { bundleScript } from "./script-bundle";
 import { ScriptModule } from "./script-module";
 
 /**
- * Compiles and runs a file that is no script but part of rebox for its user, such as a module of the lab: it can do all that
- * Node can. Nothing is kept: a file that has changed is the new one the next time.
+ * Compiles and runs a file that is no script and still the user's, such as a module of the lab: it can do all that Node
+ * can. Nothing is kept: a file that has changed is the new one the next time.
  *
  * @param file absolute path of a TypeScript or JavaScript file
- * @param name what errors call it
- * @param api what `import "rebox"` gives
- * @param owner what its timers and what it monitors go with; nothing by default
- * @returns what the file exports
- * @throws ScriptError when it cannot be read or compiled, with the place; whatever the file throws
+ * @param name its name in errors
+ * @param api the object that `import "rebox"` gives
+ * @param owner disposes of its timers and of its monitoring; by default nobody does
+ * @returns the file's exports
+ * @throws ScriptError when it cannot be read or compiled, with the place; all that the file throws
  */
 export async function loadTrustedFile(
   file: string,

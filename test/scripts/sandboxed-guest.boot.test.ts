@@ -26,7 +26,8 @@ const BODY = `
       show("kernel", [guest.kernel.release, guest.kernel.banner, guest.kernel.bits, rebox.getOsBits()]);
       // The first program is loaded as a whole: what follows is the same at each later moment.
       const isUp = () => {
-        const init = guest.getProcessList().find(({ pid }) => pid === 1)!;
+        const init = guest.getProcessList().find(({ pid }) => pid === 1);
+        if (init === undefined) return false;
         const hasPath = (wanted: string) => init.memoryMap.some(({ path }) => path === wanted);
         return init.commandLine.length > 0 && init.openFiles.length > 2 && hasPath("[vdso]") && hasPath("[stack]");
       };
@@ -124,4 +125,29 @@ test("an event of an opcode has all of its arguments in the sandbox", async () =
   const run = await runGuest({ task: "idle", script });
   assert.equal(run.stderr, "");
   assert.deepEqual(run.messages, ["0 0 true"]);
+});
+
+test("events of the engine reach a script in the sandbox, until it ends its subscription", async () => {
+  const script = () => `
+    import { Engine } from "rebox";
+    export function initialize_callbacks(_: number, print: (text: string) => void): void {
+      const engine = Engine.get();
+      const subscription = engine.on("paused", ({ state }) => {
+        subscription.dispose();
+        print("event: " + state);
+      });
+      void (async () => {
+        while (engine.state !== "running") await new Promise((resolve) => setTimeout(resolve, 5));
+        for (let turn = 0; turn < 2; turn++) {
+          await engine.pause();
+          await engine.resume();
+        }
+        await engine.quit();
+      })();
+    }
+    export const clean = (): void => {};
+  `;
+  const run = await runGuest({ task: "idle", script });
+  assert.equal(run.stderr, "");
+  assert.deepEqual(run.messages, ["event: paused"]);
 });

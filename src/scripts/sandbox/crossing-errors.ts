@@ -21,7 +21,7 @@ export const CROSSING_ERRORS = {
   ...{ DiskError, VolatilityError },
 } as const;
 
-/** What these errors say besides their text. Other members of errors stay on their side. */
+/** The members of these errors that cross besides their text. Other members stay on their side. */
 const DETAILS = [
   ...["address", "pgd", "code"],
   // AttachError, KernelDataError and AddressError, MissingSymbolError, MissingTypeError

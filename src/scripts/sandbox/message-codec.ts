@@ -20,7 +20,7 @@ const BYTES = {
  * Makes text of a value: primitives, plain objects, arrays, maps, sets, dates, errors, bytes; circles are kept.
  *
  * @param isStrict objects with a class of their own are refused; else they become plain objects
- * @throws MessageError for a function, a symbol, and what strictness refuses; it says where in the value
+ * @throws MessageError for a function, a symbol, and a value that strictness refuses; it names the place in the value
  */
 export function encodeMessage(value: unknown, isStrict = false): string {
   const nodes: Node[] = [];

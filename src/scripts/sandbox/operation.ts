@@ -3,8 +3,8 @@ import type { ScriptSession } from "./script-session";
 type Kind = "bigint" | "number" | "string" | "boolean" | "text" | "any";
 
 /**
- * How an argument crosses. A number is a whole one; "text" is made of any value before it crosses; "any" is what the codec
- * copies, which `run` checks. With "?" it may be missing; with "...", which ends a list, there may be any number of them.
+ * Says how an argument crosses. A number is a whole one; "text" is made of any value before it crosses; "any" is any value that
+ * the codec copies, and `run` checks it. With "?" it may be missing; with "...", which ends a list, there may be any number.
  */
 export type Argument = Kind | `${Kind}?` | `${Kind}...`;
 
@@ -29,19 +29,19 @@ type Values<List extends readonly unknown[]> = List extends readonly [infer Firs
 /** The permissions that operations ask for, with the words of the refusal. */
 export type Permission = "net" | "childProcess" | "monitor" | "modules" | "volatility";
 
-/** What an operation is besides its arguments and what it does. */
+/** The rules of an operation, besides its arguments. */
 export interface OperationRules {
   /** It returns a promise: what it throws rejects it, also what is wrong with the arguments. */
   readonly isAsync?: boolean;
   /** It is read as a property. */
   readonly isGetter?: boolean;
   /**
-   * How its result crosses: as a copy by default; "frozen" when what is in the copy is not for changing; "iterator" over such
-   * a list; "object" for what describeObject() describes, alone, in a list, or undefined.
+   * Says how its result crosses: as a copy by default; "frozen" when the contents of the copy are not for changing;
+   * "iterator" over such a list; "object" when describeObject() describes it, alone, in a list, or undefined.
    */
   readonly result?: "copy" | "frozen" | "iterator" | "object";
   readonly permission?: Permission;
-  /** What it is called where it is refused; its own name by default. */
+  /** The name by which it is refused; its own by default. */
   readonly refusedAs?: string;
 }
 
@@ -54,13 +54,13 @@ interface Parameter {
 /** One operation that rebox carries out for a script in the sandbox. */
 export interface Operation {
   readonly parameters: readonly Parameter[];
-  /** How many of the parameters say which object it is about. */
+  /** The number of parameters that say which object it is about. */
   readonly keyLength: number;
   readonly rules: OperationRules;
   run(session: ScriptSession, ...args: unknown[]): unknown;
 }
 
-/** Operations by name: "findPa" is a function of "rebox", "fs.readFileSync" one of a module, "Guest.clock" a member of a class. */
+/** Operations by name: "findPa" is of "rebox", "fs.existsSync" of a module of Node's, "Guest.clock" of a class. */
 export type Operations = Readonly<Record<string, Operation>>;
 
 /**
@@ -80,7 +80,7 @@ export function operation<const List extends readonly Argument[]>(
 /**
  * Declares an operation on an object.
  *
- * @param key how what the object is known by crosses
+ * @param key how the object's key crosses
  */
 export function member<const Key extends readonly Argument[], const List extends readonly Argument[]>(
   key: Key,
@@ -108,7 +108,7 @@ function parse(argument: Argument): Parameter {
 /** An object of rebox's as it crosses: the sandbox makes one of its own class, which asks rebox. */
 export interface DescribedObject {
   readonly class: string;
-  /** What it is known by: the first arguments of its operations. */
+  /** Identifies it: the first arguments of its operations. */
   readonly key: readonly unknown[];
   /** Its plain members; those that are objects are described too. */
   readonly facts: Readonly<Record<string, unknown>>;
@@ -123,8 +123,9 @@ export function describeObject(name: string, key: readonly unknown[], facts: obj
  * Carries out an operation.
  *
  * @param name for errors
- * @param args what the sandbox sent
- * @throws TypeError or RangeError that names the argument that is wrong; Error that says how to permit it; what it throws
+ * @param args as the sandbox sent them
+ * @throws TypeError or RangeError that names the argument that is wrong; Error that says how to permit it; all that
+ *   `run` throws
  */
 export function perform(session: ScriptSession, operation: Operation, name: string, args: readonly unknown[]): unknown {
   const { parameters, rules } = operation;

@@ -1,6 +1,6 @@
 /**
- * What the sandbox's own code is given of rebox. Each of these is a function of rebox's realm: a script must never hold
- * one, nor anything that one of them returns but primitives. Only realm/host-access.ts touches them.
+ * The functions of rebox that the sandbox's own code is given. They are of rebox's realm: a script must never hold one, nor
+ * anything that one of them returns, except primitives. Only realm/host-access.ts touches them.
  */
 export interface RawHost {
   /** Carries out one of operations.ts. Takes and returns text of message-codec.ts. */
@@ -26,7 +26,7 @@ export interface RawHost {
 /** An operation as the sandbox knows it: the functions and members of "rebox" and of Node's modules are made of these. */
 export interface OperationDescription {
   readonly name: string;
-  /** How many arguments it takes; null for any number. */
+  /** The most arguments that it takes; null for any number. */
   readonly most: number | null;
   /** Which of them are made text before they cross. */
   readonly texts: readonly number[];
@@ -35,7 +35,7 @@ export interface OperationDescription {
   readonly result: "copy" | "frozen" | "iterator" | "object";
 }
 
-/** What rebox calls in the sandbox. Each takes and returns text or primitives, and does not throw. */
+/** The functions of the sandbox that rebox calls. Each takes and returns text or primitives, and does not throw. */
 export interface RealmControl {
   /** The end of every chain of prototypes in there: only compared with. */
   readonly root: object;

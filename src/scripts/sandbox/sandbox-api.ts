@@ -48,7 +48,7 @@ const DESCRIPTIONS = JSON.stringify(
 /**
  * Describes what a script in the sandbox imports as "rebox".
  *
- * @param api what a trusted script imports
+ * @param api the "rebox" of a trusted script
  */
 export function describeApi(api: object) {
   const entries = Object.entries(api) as [string, unknown][];

@@ -13,8 +13,8 @@ interface Vm2 {
 let vm2: Vm2 | undefined;
 let realm: nodeVm.Script | undefined;
 /**
- * What code finds as globals, without what the sandbox lacks. A context of node:vm looks each up through Node, which takes
- * longer than a callback: as parameters of a function around the code they cost nothing.
+ * The globals that code finds, without those that the sandbox lacks. A context of node:vm looks each up through Node,
+ * which takes longer than a callback: as parameters of a function around the code they cost nothing.
  */
 const GLOBALS = [
   ...["Array", "ArrayBuffer", "BigInt", "BigInt64Array", "BigUint64Array", "Boolean", "DataView", "Date", "Error"],
@@ -85,7 +85,7 @@ export class SandboxContext {
   private readonly context: object;
   readonly control: RealmControl;
 
-  /** @param host what the inside is given of rebox */
+  /** @param host the functions of rebox that the inside is given */
   constructor(host: RawHost) {
     if (realm === undefined) throw new Error("SandboxContext.prepare() comes first");
     const { VM } = loadVm2();
@@ -135,7 +135,7 @@ export class SandboxContext {
   }
 
   /**
-   * Lets the sandbox's promises go on.
+   * Lets the sandbox's promises continue.
    *
    * @param limitMs after which they are cut off, and those that wait are dropped
    * @throws Error with the code ERR_SCRIPT_EXECUTION_TIMEOUT

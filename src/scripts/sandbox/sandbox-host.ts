@@ -10,7 +10,7 @@ import type { RawHost, RealmControl } from "./raw-host";
 import type { SandboxedSource } from "./sandboxed-script";
 import { ScriptSession } from "./script-session";
 
-/** What the host needs of the script that it serves. */
+/** The script as its host uses it. */
 export interface SandboxCallbacks {
   /** Calls into the sandbox, within limits; what goes wrong there is reported. */
   enter(call: () => string): void;

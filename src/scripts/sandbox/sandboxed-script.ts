@@ -97,7 +97,7 @@ export class SandboxedScript implements ScriptRuntime {
     try {
       result = callWithin(limitMs, call);
     } finally {
-      // What it has awaited continues now, also before an error of it is reported.
+      // Its awaited promises continue now, also before an error of it is reported.
       this.drain(limitMs);
     }
     return result;

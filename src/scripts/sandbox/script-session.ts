@@ -9,7 +9,7 @@ import { createOwnMonitoring } from "../script-api";
 import { FileAccess } from "./file-access";
 import type { Permission } from "./operation";
 
-/** What each permission is for, and its word in pyrebox.conf. */
+/** The word of each permission in pyrebox.conf. */
 const PERMISSION_WORDS: Readonly<Record<Permission, string>> = {
   net: "net",
   childProcess: "child_process",
@@ -23,7 +23,7 @@ const MOST_GUESTS = 8;
 /** Of the guest's files that a script opens, the last ones are remembered. */
 const MOST_GUEST_FILES = 10_000;
 
-/** What rebox does with the script itself. */
+/** The ways from rebox to the script itself. */
 export interface ScriptLink {
   print(text: string): void;
   /** Sends an event of something that the script has opened. */
@@ -39,7 +39,7 @@ export interface ScriptLink {
 /** One script in the sandbox as its operations know it: what it may do, and what it has opened. */
 export class ScriptSession {
   readonly files: FileAccess;
-  /** What the script monitors itself. */
+  /** Monitors processes for this script alone. */
   readonly monitoring: ReturnType<typeof createOwnMonitoring>;
   readonly guests = new Handles<LinuxGuest>(this, "this guest's kernel is gone: call getGuest() again", MOST_GUESTS);
   readonly guestFiles = new Handles<GuestFile>(
@@ -57,7 +57,7 @@ export class ScriptSession {
 
   /**
    * @param name the script's module name
-   * @param owner what the script opens goes with it
+   * @param owner disposes of all that the script opens
    */
   constructor(
     readonly name: string,
@@ -98,7 +98,7 @@ export class Handles<Item extends object> {
   readonly #ids = new Map<Item, number>();
 
   /**
-   * @param missing what is said of a number that stands for nothing
+   * @param missing the message about a number that stands for nothing
    * @param most how many are remembered; the one that was added first is forgotten first
    */
   constructor(

@@ -13,7 +13,7 @@ export function readDescription(description: string, translate: (stack: string) 
   const parts = decodeMessage(description, (bytes) => bytes) as unknown[];
   const [name = "", message = "", stack = ""] = parts.map((part) => (typeof part === "string" ? part : ""));
   const error = new Error(message);
-  // What is no Error was described by its text.
+  // A value that is no Error was described by its text.
   error.name = name === "" ? "thrown" : name;
   error.stack = translate(stack === "" ? `${error.name}: ${message}` : stack);
   return error;
@@ -22,7 +22,7 @@ export function readDescription(description: string, translate: (stack: string) 
 /**
  * Reads what a callback in the sandbox has thrown through the engine.
  *
- * @param thrown what reached rebox
+ * @param thrown the value that reached rebox
  * @returns undefined when it does not come from a sandbox
  */
 export function readThrown(thrown: unknown): Error | undefined {

@@ -44,7 +44,7 @@ const GUEST = ["number"] as const;
 const PROCESS = ["number", "bigint", "number", "number"] as const;
 const MEMORY = ["number", "bigint"] as const;
 
-/** What of a process is read when it is asked for. */
+/** The members of a process that are read when they are asked for. */
 const PROCESS_PARTS = [
   ...(["tgid", "uid", "credentials", "threads", "commandLine", "executable", "startTime", "startTimeNs"] as const),
   ...(["memoryMap", "openFiles", "sockets", "mounts"] as const),
@@ -195,7 +195,7 @@ async function openPath(session: ScriptSession, index: number, path: string, opt
   return describeObject("GuestFile", [session.guestFiles.add(found)], facts);
 }
 
-/** What a script in the sandbox may choose: what it cannot pass on as text is missing. */
+/** The options that a script in the sandbox may choose. */
 interface GivenOptions {
   readonly pause?: unknown;
   readonly timeoutMs?: unknown;

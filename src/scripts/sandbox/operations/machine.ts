@@ -45,7 +45,7 @@ export const MACHINE_OPERATIONS: Operations = {
   screenshot: operation(["string"], (session, path) => screenshot(session.files.getPath(path)), ASYNC),
   sendKey: operation(["string", "number?"], (_session, keys, holdTimeMs) => sendKey(keys, holdTimeMs), ASYNC),
 
-  /** What the sandbox's own Cpu is made of: realm/fast/cpu.ts. */
+  /** Describes the registers, for the sandbox's own Cpu: realm/fast/cpu.ts. */
   "cpu.describe": operation([], () => ({
     count: getCpus().length,
     registers: Engine.get().native.registers(),

@@ -197,7 +197,7 @@ function toTexts(args: unknown): string[] {
   return ((args ?? []) as unknown[]).map(String);
 }
 
-/** What there is to know of a permission before a module is given to the script. */
+/** The question whether a script may have a module at all. */
 export const MODULE_OPERATIONS: Operations = {
   "script.mayUse": operation(["text"], ({ permissions }, module) => {
     const permitted: Readonly<Record<string, boolean>> = {

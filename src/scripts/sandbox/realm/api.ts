@@ -13,7 +13,7 @@ import { createFunctions, defineMembers, getClass } from "./remote";
  *
  * @param constants rebox's exports that are primitives
  * @param types CallbackManager's constants
- * @param operations what rebox carries out
+ * @param operations the operations that rebox carries out
  */
 export function createApi(
   constants: Readonly<Record<string, unknown>>,

@@ -99,9 +99,9 @@ const util = {
 /**
  * Creates what gives a script Node's modules, by their name with or without "node:".
  *
- * @param operations what rebox carries out
+ * @param operations the operations that rebox carries out
  * @param script the script's name
- * @returns a function that throws an Error which says what permission is needed, or that there is no such module
+ * @returns a function that throws an Error, which names the permission that is needed, or the modules that there are
  */
 export function createModules(operations: readonly OperationDescription[], script: string): (id: string) => unknown {
   const fs = { ...createFunctions(operations, "fs."), ...files };

@@ -31,7 +31,7 @@ type RemoteClass = new (key: readonly unknown[], facts: Readonly<Record<string, 
 
 const classes = new Map<string, RemoteClass>();
 
-/** How results become what a script gets; OperationRules says what the words mean. */
+/** Makes a script's value of a result; OperationRules explains the words. */
 const OPENERS: Readonly<Record<OperationDescription["result"], Function>> = {
   copy: (value) => value,
   frozen: freezeEntries,
@@ -69,7 +69,7 @@ export function defineMembers(operations: readonly OperationDescription[]): void
 /**
  * Creates the functions of a module, such as "fs", or of "rebox" itself.
  *
- * @param prefix what the operations' names begin with, up to and with the dot; empty for those that have none
+ * @param prefix the beginning of the operations' names, up to and with the dot; empty for names without one
  */
 export function createFunctions(operations: readonly OperationDescription[], prefix: string): Record<string, Function> {
   const own = operations.filter(({ name }) => (prefix === "" ? !name.includes(".") : name.startsWith(prefix)));
