@@ -16,8 +16,8 @@ export async function findPath(tree: FileTree, path: string): Promise<FileNode |
   for (let links = 0; left.length > 0;) {
     const name = left.shift() as Buffer;
     const directory = way[way.length - 1] as FileNode;
-    if (name.equals(Buffer.from("../..")) && way.length > 1) way.pop();
-    if (name.equals(Buffer.from("../..")) || name.equals(Buffer.from("."))) continue;
+    if (name.equals(Buffer.from("..")) && way.length > 1) way.pop();
+    if (name.equals(Buffer.from("..")) || name.equals(Buffer.from("."))) continue;
     if (kindOf(directory.facts) !== "directory") return undefined;
     const node = await tree.find(directory, name);
     if (!node) return undefined;
