@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { DiagnosisStep } from "../../src/systems/linux/guest-diagnosis";
-import { withBootImage } from "../kit/boot-image";
-import { listKits } from "../kit/guest-kits";
-import { type GuestRun, runGuest, runRebox, scriptPrelude } from "../kit/guest-run";
-import { withShell } from "../kit/shell-run";
+import { withBootImage } from "../kit/guests/boot-image";
+import { listKits } from "../kit/guests/guest-kits";
+import { type GuestRun, runGuest, runRebox, scriptPrelude } from "../kit/guests/guest-run";
+import { withShell } from "../kit/terminal/shell-run";
 
 const STEPS =
   "cpu,image,page-tables,symbols,banner,types,processes,memory maps,files,mounts,programs,modules,log,clock".split(",");

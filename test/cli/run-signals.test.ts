@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { BUILT } from "../kit/project";
 
-const DRIVER = join(__dirname, "../kit/run-driver.js");
+const DRIVER = join(BUILT, "test/kit/runs/run-driver.js");
 let folder: string;
 const started: ChildProcess[] = [];
 

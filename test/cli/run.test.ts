@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { runProgram } from "../../src/cli/program";
 import { getProjectFolder } from "../../src/config/folders";
 import type { RunEnvironment } from "../../src/cli/run/run-environment";
-import { FakeEngine, type FakeEngineScenario } from "../kit/fake-engine";
+import { FakeEngine, type FakeEngineScenario } from "../kit/runs/fake-engine";
 
 const originalFolder = process.cwd();
 let folder: string;

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { InstallationError } from "../../src/config/errors";
 import { getCacheFolder, getProjectFolder, getReboxVersion } from "../../src/config/folders";
-
-const PROJECT = resolve(__dirname, "../../../..");
+import { PROJECT } from "../kit/project";
 
 test("the project's folder is the nearest whose package.json is rebox's", () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-folders-"));

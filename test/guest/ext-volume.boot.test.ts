@@ -8,7 +8,7 @@ import { DiskError } from "../../src/guest/disks/disk-error";
 import { ExtVolume, ROOT_INODE } from "../../src/guest/disks/ext/ext-volume";
 import { readPartitions } from "../../src/guest/disks/partition-table";
 import { findVolumeType } from "../../src/guest/disks/volume-type";
-import { debugExt4, makeExt4, writeTree } from "../kit/disk-image";
+import { debugExt4, makeExt4, writeTree } from "../kit/guests/disk-image";
 
 const SECTOR = 512;
 

@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { FileSearch, type FileSearchQuery } from "../../src/guest/disks/search/file-search";
 import { printMode, printTime } from "../../src/guest/disks/search/go-text";
 import { searchFiles } from "../../src/guest/disks/search/search-files";
-import { type MemoryFile, MemoryFiles } from "../kit/memory-files";
+import { type MemoryFile, MemoryFiles } from "../kit/systems/memory-files";
 
 const NOW_NS = 1_700_000_000_000_000_000n;
 const DAY_NS = 86_400_000_000_000n;

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { checkMessages, GUEST_EVENTS_PRELUDE, runWithoutGuest } from "../kit/guest-events-run";
-import { runGuest } from "../kit/guest-run";
+import { checkMessages, GUEST_EVENTS_PRELUDE, runWithoutGuest } from "../kit/systems/guest-events-run";
+import { runGuest } from "../kit/guests/guest-run";
 
 const folder = mkdtempSync(join(tmpdir(), "rebox-guest-events-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

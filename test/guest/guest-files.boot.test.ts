@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { type FilesRun, lookAtFiles } from "../kit/guest-files-run";
-import { listKits } from "../kit/guest-kits";
+import { type FilesRun, lookAtFiles } from "../kit/systems/guest-files-run";
+import { listKits } from "../kit/guests/guest-kits";
 
 /** Walks the disk's file system, and reads every file; then a few things one by one. */
 const LOOK = `

@@ -12,14 +12,15 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { transformSync } from "esbuild";
 import { ControlClient } from "../../src/shell/line/control-client";
-import { runGuest, runRebox, scriptPrelude } from "../kit/guest-run";
-import { answerLines, listPartial, readElfParts } from "../kit/image-run";
-import { type ShellRun, withShell } from "../kit/shell-run";
+import { runGuest, runRebox, scriptPrelude } from "../kit/guests/guest-run";
+import { answerLines, listPartial, readElfParts } from "../kit/systems/image-run";
+import { type ShellRun, withShell } from "../kit/terminal/shell-run";
+import { BUILT, PROJECT } from "../kit/project";
 
 /** So much that a compressed dump takes its time. */
 const LARGE = ["-m", "6144"];
@@ -286,7 +287,7 @@ test("cores of other programs: with general registers alone, and with registers 
 });
 
 test("every example of docs/guides/images.md works", async () => {
-  const page = readFileSync(resolve(__dirname, "../../../../docs/guides/images.md"), "utf8");
+  const page = readFileSync(join(PROJECT, "docs/guides/images.md"), "utf8");
   const lines = [...page.matchAll(/^ {4}\$ rebox (.*)$/gm)].map(([, line]) => line!);
   assert.ok(lines.length >= 6);
   await withFolder(async (folder) => {
@@ -309,7 +310,7 @@ test("every example of docs/guides/images.md works", async () => {
     }
     const [, source] = /```ts\n(import [^`]*openImage.*?)```/s.exec(page)!;
     const { code } = transformSync(source!, { loader: "ts", format: "cjs" });
-    const index = JSON.stringify(resolve(__dirname, "../../src/index.js"));
+    const index = JSON.stringify(join(BUILT, "src/index.js"));
     writeFileSync(join(folder, "program.js"), code.replace('"rebox"', index));
     const shown = execFileSync(process.execPath, ["program.js"], { cwd: folder, encoding: "utf8" });
     assert.match(shown, /^elf \d+ 1 4\n1 init\n/);

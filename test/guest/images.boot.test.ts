@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { defaultKit, type GuestKit, listKits } from "../kit/guest-kits";
-import type { GuestReport } from "../kit/guest-report";
+import { defaultKit, type GuestKit, listKits } from "../kit/guests/guest-kits";
+import type { GuestReport } from "../kit/guests/guest-report";
 import {
   compareParts,
   type ImagedGuest,
@@ -12,8 +12,8 @@ import {
   readElfParts,
   readLimeParts,
   withImages,
-} from "../kit/image-run";
-import { readMaps, readOpenFiles, readProcess } from "../kit/linux-truth";
+} from "../kit/systems/image-run";
+import { readMaps, readOpenFiles, readProcess } from "../kit/systems/linux-truth";
 
 type Row = Readonly<Record<string, string>>;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { GuestKit } from "../kit/guest-kits";
-import { EVENT_KITS, watchTask } from "../kit/process-events-run";
+import type { GuestKit } from "../kit/guests/guest-kits";
+import { EVENT_KITS, watchTask } from "../kit/systems/process-events-run";
 
 const MODULE_TYPES = ["LOADMODULE_CB", "REMOVEMODULE_CB"];
 

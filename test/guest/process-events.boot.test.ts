@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EVENT_KITS, expectEvents, type SeenEvent, watchTask } from "../kit/process-events-run";
+import { EVENT_KITS, expectEvents, type SeenEvent, watchTask } from "../kit/systems/process-events-run";
 
 /** What is hooked first. */
 const FIRST_CHOICE = ["exit_mm_release", "exec_mm_release", "setup_new_exec"];

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { BUILT } from "../kit/project";
 
-const STAND_IN = resolve(__dirname, "../kit/stand-in-volatility.js");
+const STAND_IN = join(BUILT, "test/kit/systems/stand-in-volatility.js");
 
 interface Told {
   readonly reason?: string;

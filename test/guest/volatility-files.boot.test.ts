@@ -2,14 +2,13 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { environmentFolder } from "../../src/guest/volatility/volatility-places";
-import { runRebox } from "../kit/guest-run";
-import { withShell } from "../kit/shell-run";
-import { volatilityEnvironment, whyNoVolatility } from "../kit/volatility-run";
-
-const PROJECT = resolve(__dirname, "../../../..");
+import { runRebox } from "../kit/guests/guest-run";
+import { withShell } from "../kit/terminal/shell-run";
+import { volatilityEnvironment, whyNoVolatility } from "../kit/systems/volatility-run";
+import { PROJECT } from "../kit/project";
 
 interface SymbolFile {
   readonly metadata: { readonly producer: { readonly name: string } };

@@ -1,5 +1,5 @@
-import { defaultKit, listKits } from "../kit/guest-kits";
-import { compareVolatility } from "../kit/volatility-comparison";
+import { defaultKit, listKits } from "../kit/guests/guest-kits";
+import { compareVolatility } from "../kit/systems/volatility-comparison";
 
 /** What shows that memory above the hole below 4 GiB is where it belongs: lists, and what processes have in their own memory. */
 const SOME = ["linux.pslist", "linux.psaux", "linux.lsof"];

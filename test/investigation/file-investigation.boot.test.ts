@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { before, describe, test } from "node:test";
-import { CANARY, type FilesRun, lookAtFiles } from "../kit/guest-files-run";
-import { listKits } from "../kit/guest-kits";
+import { CANARY, type FilesRun, lookAtFiles } from "../kit/systems/guest-files-run";
+import { listKits } from "../kit/guests/guest-kits";
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { GuestContext } from "../../src/investigation/context";
 import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
 import { KernelDataError } from "../../src/systems/errors";
-import { loadModule } from "../kit/investigation-modules";
+import { loadModule } from "../kit/investigations/investigation-modules";
+import { PROJECT } from "../kit/project";
 
-const MODULES = resolve(__dirname, "../../../../modules/investigation");
+const MODULES = join(PROJECT, "modules/investigation");
 
 /** A process whose memory is as a test says. */
 interface FakeProcess {

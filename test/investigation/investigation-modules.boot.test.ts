@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { listKits } from "../kit/guest-kits";
-import type { GuestReport } from "../kit/guest-report";
-import type { GuestRun } from "../kit/guest-run";
-import { type Answer, investigate, type Question } from "../kit/investigation-questions";
-import { readProcess, readSockets, networkFolders } from "../kit/linux-truth";
+import { listKits } from "../kit/guests/guest-kits";
+import type { GuestReport } from "../kit/guests/guest-report";
+import type { GuestRun } from "../kit/guests/guest-run";
+import { type Answer, investigate, type Question } from "../kit/investigations/investigation-questions";
+import { readProcess, readSockets, networkFolders } from "../kit/systems/linux-truth";
+import { PROJECT } from "../kit/project";
 
 const netstat = (parameters: unknown, isPrivate = false): Question => ({ module: "netstat", parameters, isPrivate });
 const memory = (search: unknown): Question => ({ module: "memory", parameters: { searches: { s1: search } } });
@@ -22,7 +23,7 @@ rule nowhere { strings: $a = "this is nowhere" condition: $a }
 rule hole { strings: $a = /rebox-hol[\\x00-\\xff]{0,5000}ed-canary/ condition: $a }
 `;
 
-const DOCUMENT = readFileSync(resolve(__dirname, "../../../../docs/reference/investigation-modules.md"), "utf8");
+const DOCUMENT = readFileSync(join(PROJECT, "docs/reference/investigation-modules.md"), "utf8");
 const FOLDER = mkdtempSync(join(tmpdir(), "rebox-rules-"));
 after(() => rmSync(FOLDER, { recursive: true }));
 writeFileSync(join(FOLDER, "canary.yar"), /^ {4}(rule canary .*)$/m.exec(DOCUMENT)![1]!);

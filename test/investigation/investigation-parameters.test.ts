@@ -4,15 +4,16 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { UsageShown } from "../../src/index";
 import { formatDuration, parseDuration } from "../../src/investigation/go-duration";
 import type { InvestigationContext, Vantage, InvestigationRun } from "../../src/investigation/module";
 import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
-import { loadModule } from "../kit/investigation-modules";
+import { loadModule } from "../kit/investigations/investigation-modules";
+import { PROJECT } from "../kit/project";
 
-const MODULES = resolve(__dirname, "../../../../modules/investigation");
+const MODULES = join(PROJECT, "modules/investigation");
 
 /** A context without a guest, or with what a test takes for one. */
 function createContext(vantage: Vantage = "host", guest?: object): InvestigationContext {

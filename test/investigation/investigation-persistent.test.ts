@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { copyFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Alert } from "../../src/investigation/persistent/host";
 import { runOperation, runOperations } from "../../src/investigation/run-operations";
-import { type InvestigationFolder, withModules } from "../kit/investigation-folder";
+import { type InvestigationFolder, withModules } from "../kit/investigations/investigation-folder";
+import { PROJECT } from "../kit/project";
 
-const SHIPPED = resolve(__dirname, "../../../../modules/investigation");
+const SHIPPED = join(PROJECT, "modules/investigation");
 /** Short enough for a test, long enough for a busy machine. */
 const TIMES = { pingMs: 20, pongMs: 400, restartMs: 30, endMs: 500 };
 

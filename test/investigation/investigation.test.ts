@@ -8,7 +8,12 @@ import { InvestigationRegistry } from "../../src/investigation/catalog";
 import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
 import type { Operation, OperationOptions } from "../../src/investigation/operation";
 import { runOperation, runOperations } from "../../src/investigation/run-operations";
-import { type InvestigationFolder, moduleSource, parameters, withModules } from "../kit/investigation-folder";
+import {
+  type InvestigationFolder,
+  moduleSource,
+  parameters,
+  withModules,
+} from "../kit/investigations/investigation-folder";
 
 const ECHO = moduleSource(
   "echo",

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
 import { checkTypes, findTypeScript } from "../../src/cli/check/type-check";
-import { withShell } from "../kit/shell-run";
+import { withShell } from "../kit/terminal/shell-run";
+import { PROJECT, REBOX } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const DOCUMENT = readFileSync(join(PROJECT, "docs/guides/investigations.md"), "utf8");
 
 /** The commands of the document that are run, each with what it prints there. */
@@ -40,7 +40,7 @@ test("every command of docs/guides/investigations.md prints what the document sa
       assert.deepEqual(checkTypes(findTypeScript(file, PROJECT)!, file, PROJECT), []);
     }
     for (const name of ["bin", "run"]) mkdirSync(join(folder, name));
-    writeFileSync(rebox, `#!/bin/sh\nexec ${process.execPath} ${join(PROJECT, "build/js/src/cli/main.js")} "$@"\n`);
+    writeFileSync(rebox, `#!/bin/sh\nexec ${process.execPath} ${REBOX} "$@"\n`);
     chmodSync(rebox, 0o755);
     // The engine finds the modules beside its configuration.
     writeFileSync(join(folder, "rebox.conf"), "[MODULES]\n");

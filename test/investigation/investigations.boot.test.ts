@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { InvestigationResult } from "../../src/investigation/result";
-import { listKits } from "../kit/guest-kits";
+import { listKits } from "../kit/guests/guest-kits";
 import {
   type InvestigatedGuest,
   investigate,
   readAddresses,
   untilFile,
   withInvestigatedGuest,
-} from "../kit/investigation-run";
+} from "../kit/investigations/investigation-run";
 
 const QUESTION = '{"class":"parameters", "parameters":{"gethostname": true, "getaddresses": true}}';
 const LOCAL = ["127.0.0.1/8", "::1/128"];

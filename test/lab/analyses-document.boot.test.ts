@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
 import { checkTypes, findTypeScript } from "../../src/cli/check/type-check";
-import { defaultKit } from "../kit/guest-kits";
+import { defaultKit } from "../kit/guests/guest-kits";
+import { PROJECT, REBOX } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const DOCUMENT = readFileSync(join(PROJECT, "docs/guides/analyses.md"), "utf8");
 
 /** Takes out what is different each time: seconds, numbers of events, dates. */
@@ -19,7 +19,7 @@ test("every command of docs/guides/analyses.md prints what the document says", (
   const folder = mkdtempSync(join(tmpdir(), "rebox-doc-"));
   const rebox = join(folder, "bin/rebox");
   mkdirSync(dirname(rebox));
-  writeFileSync(rebox, `#!/bin/sh\nexec ${process.execPath} ${join(PROJECT, "build/js/src/cli/main.js")} "$@"\n`);
+  writeFileSync(rebox, `#!/bin/sh\nexec ${process.execPath} ${REBOX} "$@"\n`);
   chmodSync(rebox, 0o755);
   const path = `${dirname(rebox)}${delimiter}${process.env.PATH}`;
   const env = { ...process.env, PATH: path, REBOX_LAB: undefined, KIT: dirname(defaultKit().kernel) };

@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { AnalysisDatabase, type AnalysisRequest } from "../../src/lab/analysis/analysis-database";
+import { BUILT } from "../kit/project";
 
-const MODULE = join(__dirname, "../../src/lab/analysis/analysis-database.js");
+const MODULE = join(BUILT, "src/lab/analysis/analysis-database.js");
 const REQUEST: AnalysisRequest = {
   machine: "deb12",
   target: "/tmp/sample",

@@ -8,7 +8,7 @@ import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
 import { type AnalysisLimits, AnalysisRun } from "../../src/lab/analysis/analysis-run";
 import type { AuxiliaryRun } from "../../src/lab/auxiliary/auxiliary-run";
 import { readRecord } from "../../src/lab/analysis/analysis-record";
-import { AuxiliaryFolder } from "../kit/auxiliary-folder";
+import { AuxiliaryFolder } from "../kit/lab/auxiliary-folder";
 
 let lab: AuxiliaryFolder;
 beforeEach(() => {

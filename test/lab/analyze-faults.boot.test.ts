@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
 import { findProcess } from "../../src/lab/machinery/processes/process-identity";
-import { runRebox } from "../kit/guest-run";
+import { runRebox } from "../kit/guests/guest-run";
 import {
   analyze,
   consoleMachine,
@@ -14,9 +14,9 @@ import {
   untilPhase,
   untilProcess,
   yamlOf,
-} from "../kit/analyze-run";
-import { type TestLab, untilTrue, withTestLab } from "../kit/lab-run";
-import { quickLab } from "../kit/quick-machinery";
+} from "../kit/lab/analyze-run";
+import { type TestLab, untilTrue, withTestLab } from "../kit/lab/lab-run";
+import { quickLab } from "../kit/lab/quick-machinery";
 
 const WORKER = "analysis-worker";
 

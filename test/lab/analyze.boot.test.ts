@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { AnalysisReport } from "../../src/lab/analysis/report/report";
 import type { ProcessNode } from "../../src/lab/analysis/report/process-tree";
-import { defaultKit } from "../kit/guest-kits";
-import { runRebox } from "../kit/guest-run";
+import { defaultKit } from "../kit/guests/guest-kits";
+import { runRebox } from "../kit/guests/guest-run";
 import {
   analyze,
   consoleMachine,
@@ -18,10 +18,11 @@ import {
   startAnalyze,
   untilPhase,
   yamlOf,
-} from "../kit/analyze-run";
-import { NEEDS_QEMU, type TestLab, withTestLab } from "../kit/lab-run";
+} from "../kit/lab/analyze-run";
+import { NEEDS_QEMU, type TestLab, withTestLab } from "../kit/lab/lab-run";
+import { PROJECT } from "../kit/project";
 
-const BUILT_QEMU_IMG = join(resolve(__dirname, "../../../.."), "build/qemu/qemu-img");
+const BUILT_QEMU_IMG = join(PROJECT, "build/qemu/qemu-img");
 const NETWORK = "args: -netdev user,id=n -device virtio-net-pci,netdev=n";
 
 /** Tells the processes that begin and end as events of the analysis. */

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { checkAuxiliary } from "../../src/lab/auxiliary/check-auxiliary";
 import { initAuxiliary } from "../../src/lab/auxiliary/init-auxiliary";
 import * as rebox from "../../src/index";
-import { AuxiliaryFolder } from "../kit/auxiliary-folder";
+import { AuxiliaryFolder } from "../kit/lab/auxiliary-folder";
 
 const TYPED = [
   'import { Auxiliary, z } from "rebox";',

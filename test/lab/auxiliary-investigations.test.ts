@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { GuestHandle } from "../../src/lab/auxiliary/auxiliary-run";
-import { AuxiliaryFolder } from "../kit/auxiliary-folder";
+import { AuxiliaryFolder } from "../kit/lab/auxiliary-folder";
+import { PROJECT } from "../kit/project";
 
-const MODULE = resolve(__dirname, "../../../../modules/auxiliary/investigations.ts");
+const MODULE = join(PROJECT, "modules/auxiliary/investigations.ts");
 
 /** A guest that answers as an engine does, and remembers what it was asked. */
 function createGuest(asked: string[]): GuestHandle {

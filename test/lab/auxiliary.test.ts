@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { AuxiliaryFolder } from "../kit/auxiliary-folder";
+import { AuxiliaryFolder } from "../kit/lab/auxiliary-folder";
 
 // The numbers are those of the acceptance cases for auxiliary modules.
 const START_STOP = ['start() { this.say("starts"); }', 'stop() { this.say("stops"); }'];

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RunEvent } from "../../src/shell/line/run-feed";
 import type { EngineGuest } from "../../src/lab/analysis/engine-guest";
-import { withGuest } from "../kit/guest-machine";
-import { untilTrue } from "../kit/lab-run";
+import { withGuest } from "../kit/lab/guest-machine";
+import { untilTrue } from "../kit/lab/lab-run";
 
 function countCallbacks(guest: EngineGuest): Promise<unknown> {
   return guest.command('!listCallbacks().filter(({ type }) => type === "CREATEPROC_CB").length');

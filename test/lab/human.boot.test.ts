@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EngineGuest } from "../../src/lab/analysis/engine-guest";
 import type { ReboxMachinery } from "../../src/lab/machinery/drivers/rebox/rebox-machinery";
-import { makeBootDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab-run";
-import { startModules, stopModules } from "../kit/auxiliary-guest";
-import { withGuest } from "../kit/guest-machine";
+import { makeBootDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab/lab-run";
+import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { withGuest } from "../kit/lab/guest-machine";
 
 const ENABLED = ["[human]", "enabled = yes"];
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { investigate } from "../kit/investigation-run";
-import { startModules, stopModules } from "../kit/auxiliary-guest";
-import { withGuest } from "../kit/guest-machine";
+import { investigate } from "../kit/investigations/investigation-run";
+import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { withGuest } from "../kit/lab/guest-machine";
 
 const OWN = `
   import { Investigation, registerInvestigation, z } from "rebox";

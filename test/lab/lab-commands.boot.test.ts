@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, test } from "node:test";
-import { MODULE } from "../kit/lab-folder";
-import { runRebox } from "../kit/guest-run";
-import { makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab-run";
+import { MODULE } from "../kit/lab/lab-folder";
+import { runRebox } from "../kit/guests/guest-run";
+import { makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab/lab-run";
+import { REBOX } from "../kit/project";
 
-const REBOX = resolve(__dirname, "../../../../build/js/src/cli/main.js");
 const YAML = "machines:\n  m:\n    platform: linux\n    ip: 10.0.0.1\n    memory: 32M\n    qcow2_path: disk.qcow2\n";
 
 const rebox = (lab: TestLab, ...args: string[]) => runRebox([...args, "--lab", lab.folder], 120_000);

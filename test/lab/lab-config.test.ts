@@ -9,7 +9,7 @@ import { findMachineries } from "../../src/lab/find-machineries";
 import { initLab } from "../../src/lab/init-lab";
 import { renderIniTemplate, renderYamlTemplate } from "../../src/lab/machinery/config/template";
 import type { MachineFacts } from "../../src/lab/machinery/records/lab-machine";
-import { type FolderLab, MODULE, withFolder } from "../kit/lab-folder";
+import { type FolderLab, MODULE, withFolder } from "../kit/lab/lab-folder";
 
 /** The example of Cuckoo's documentation, as it stands there. */
 const SEED = `[kvm]

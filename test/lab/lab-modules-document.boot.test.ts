@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { checkTypes, findTypeScript } from "../../src/cli/check/type-check";
-import { defaultKit } from "../kit/guest-kits";
-import { runDocument } from "../kit/documented-steps";
+import { defaultKit } from "../kit/guests/guest-kits";
+import { runDocument } from "../kit/documents/documented-steps";
+import { PROJECT } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const DOCUMENT = join(PROJECT, "docs/guides/lab-modules.md");
 
 test("every step of docs/guides/lab-modules.md does what the document says: the module sees what a real guest loads", () => {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab-run";
-import { describeDomain, type LibvirtSession, NEEDS_LIBVIRT, withLibvirt } from "../kit/libvirt-run";
+import { makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab/lab-run";
+import { describeDomain, type LibvirtSession, NEEDS_LIBVIRT, withLibvirt } from "../kit/lab/libvirt-run";
 
 function configure(uri: string, more = ""): Record<string, string> {
   return {

@@ -7,7 +7,7 @@ import { MachineManager } from "../../src/lab/machinery/manager/machine-manager"
 import { LabMachine } from "../../src/lab/machinery/records/lab-machine";
 import { MachineList } from "../../src/lab/machinery/records/machine-list";
 import type { MachineState } from "../../src/lab/machinery/records/machine-state";
-import { makeFacts, makeManager } from "../kit/memory-machinery";
+import { makeFacts, makeManager } from "../kit/lab/memory-machinery";
 
 /** The least that a machinery has to have. */
 class Least extends Machinery {

@@ -8,7 +8,7 @@ import { takeLock } from "../../src/lab/process-lock";
 import { LabMachine, type MachineFacts } from "../../src/lab/machinery/records/lab-machine";
 import { restoreMachine, saveMachine } from "../../src/lab/machinery/records/machine-file";
 import { MachineList } from "../../src/lab/machinery/records/machine-list";
-import { makeFacts } from "../kit/memory-machinery";
+import { makeFacts } from "../kit/lab/memory-machinery";
 
 function list(machines: Readonly<Record<string, Partial<MachineFacts>>>, mostLocked = 0): MachineList {
   const result = new MachineList(mostLocked);

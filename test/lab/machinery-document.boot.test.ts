@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { checkTypes, findTypeScript } from "../../src/cli/check/type-check";
-import { runDocument } from "../kit/documented-steps";
-import { NEEDS_QEMU } from "../kit/lab-run";
+import { runDocument } from "../kit/documents/documented-steps";
+import { NEEDS_QEMU } from "../kit/lab/lab-run";
+import { PROJECT } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const DOCUMENT = join(PROJECT, "docs/reference/machinery.md");
 
 test(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { MODULE, withFolder } from "../kit/lab-folder";
+import { MODULE, withFolder } from "../kit/lab/lab-folder";
 
 const CONF = "machines = a\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n";
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { startModules, stopModules } from "../kit/auxiliary-guest";
-import { withGuest } from "../kit/guest-machine";
+import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { withGuest } from "../kit/lab/guest-machine";
 
 /** Where a PC has the memory of its screen, which is none of RAM. */
 const VGA_HOLE = 0x20000;

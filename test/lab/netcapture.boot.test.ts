@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readPcap } from "../kit/pcap";
-import { startModules, stopModules } from "../kit/auxiliary-guest";
-import { type GuestMachine, withGuest, withGuests } from "../kit/guest-machine";
+import { readPcap } from "../kit/lab/pcap";
+import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { type GuestMachine, withGuest, withGuests } from "../kit/lab/guest-machine";
 
 const ENABLED = ["[netcapture]", "enabled = yes"];
 const NETWORK =

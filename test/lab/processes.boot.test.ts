@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildProcessTree, type ProcessNode } from "../../src/lab/analysis/report/process-tree";
-import { startModules, stopModules } from "../kit/auxiliary-guest";
-import { withGuest, withGuests } from "../kit/guest-machine";
+import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { withGuest, withGuests } from "../kit/lab/guest-machine";
 
 const ENABLED = ["[processes]", "enabled = yes"];
 

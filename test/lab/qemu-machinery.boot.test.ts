@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { describe, test } from "node:test";
 import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
 import { RUN_STATES } from "../../src/lab/machinery/drivers/qemu/run-states";
@@ -17,9 +16,9 @@ import {
   type TestLab,
   untilTrue,
   withTestLab,
-} from "../kit/lab-run";
+} from "../kit/lab/lab-run";
+import { REBOX } from "../kit/project";
 
-const REBOX = resolve(__dirname, "../../../../build/js/src/cli/main.js");
 const SIGNAL = new AbortController().signal;
 
 /** A file system that is full is made by root alone. */

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
 import type { ReboxMachinery } from "../../src/lab/machinery/drivers/rebox/rebox-machinery";
 import { findProcess } from "../../src/lab/machinery/processes/process-identity";
-import { defaultKit } from "../kit/guest-kits";
-import { findUnmapped, makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab-run";
+import { defaultKit } from "../kit/guests/guest-kits";
+import { findUnmapped, makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab/lab-run";
 
 const SIGNAL = new AbortController().signal;
 

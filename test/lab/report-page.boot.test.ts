@@ -3,9 +3,9 @@ import { pathToFileURL } from "node:url";
 import { test } from "node:test";
 import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
 import { writeReport } from "../../src/lab/analysis/write-report";
-import { type GuestAnalysis, startModules, stopModules } from "../kit/auxiliary-guest";
-import { NEEDS_BROWSER, withPage } from "../kit/browser";
-import { withGuest } from "../kit/guest-machine";
+import { type GuestAnalysis, startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { NEEDS_BROWSER, withPage } from "../kit/lab/browser";
+import { withGuest } from "../kit/lab/guest-machine";
 
 const MODULES = ["console", "netcapture", "processes", "screenshots", "syscalls", "usage"];
 const SETTINGS = [...MODULES.flatMap((name) => [`[${name}]`, "enabled = yes"]), "interval_ms = 100"];

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { startModules, stopModules } from "../kit/auxiliary-guest";
-import { withGuest, withGuests } from "../kit/guest-machine";
-import { untilTrue } from "../kit/lab-run";
-import { type Pixels, readPngPixels } from "../kit/png-pixels";
+import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { withGuest, withGuests } from "../kit/lab/guest-machine";
+import { untilTrue } from "../kit/lab/lab-run";
+import { type Pixels, readPngPixels } from "../kit/lab/png-pixels";
 
 const ENABLED = ["[screenshots]", "enabled = yes", "interval_ms = 100"];
 

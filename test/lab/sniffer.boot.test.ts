@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import type { AuxiliaryMachine, AuxiliaryRun } from "../../src/lab/auxiliary/auxiliary-run";
-import { AuxiliaryFolder } from "../kit/auxiliary-folder";
+import { AuxiliaryFolder } from "../kit/lab/auxiliary-folder";
+import { PROJECT } from "../kit/project";
 
-const SNIFFER = resolve(__dirname, "../../../../modules/auxiliary/sniffer.ts");
+const SNIFFER = join(PROJECT, "modules/auxiliary/sniffer.ts");
 const MACHINE = { name: "one", ip: "192.0.2.2", interface: "tap7", resultServer: { ip: "192.0.2.1", port: 2042 } };
 
 let lab: AuxiliaryFolder;

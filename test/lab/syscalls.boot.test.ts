@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { startModules, stopModules } from "../kit/auxiliary-guest";
-import { withGuest, withGuests } from "../kit/guest-machine";
+import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { withGuest, withGuests } from "../kit/lab/guest-machine";
 
 const ENABLED = ["[syscalls]", "enabled = yes"];
 

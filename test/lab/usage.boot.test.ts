@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { startModules, stopModules } from "../kit/auxiliary-guest";
-import { withGuest } from "../kit/guest-machine";
-import { untilTrue } from "../kit/lab-run";
+import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
+import { withGuest } from "../kit/lab/guest-machine";
+import { untilTrue } from "../kit/lab/lab-run";
 
 interface Recorded {
   readonly enginePercent: number;

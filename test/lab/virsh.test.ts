@@ -8,7 +8,7 @@ import { parseDomainState } from "../../src/lab/machinery/drivers/libvirt/domain
 import { parseVirshVersion, supportsUri } from "../../src/lab/machinery/drivers/libvirt/virsh-version";
 import { KvmMachinery } from "../../src/lab/machinery/drivers/libvirt/kvm-machinery";
 import { LabMachine } from "../../src/lab/machinery/records/lab-machine";
-import { makeFacts } from "../kit/memory-machinery";
+import { makeFacts } from "../kit/lab/memory-machinery";
 
 const SIGNAL = new AbortController().signal;
 const VIRSH = "/usr/bin/virsh";

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { checkMessages, runWithoutGuest } from "../kit/guest-events-run";
-import { watchSequence } from "../kit/sequence-run";
+import { checkMessages, runWithoutGuest } from "../kit/systems/guest-events-run";
+import { watchSequence } from "../kit/guests/sequence-run";
 
 const folder = mkdtempSync(join(tmpdir(), "rebox-accounting-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

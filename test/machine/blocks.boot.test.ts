@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 test("blocks are reported of the monitored process only, with the vCPU at the block's first instruction", async () => {
   const run = await runGuest({

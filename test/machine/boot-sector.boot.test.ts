@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { runGuest } from "../kit/guest-run";
+import { runGuest } from "../kit/guests/guest-run";
 
 /**
  * A boot sector, assembled by hand: 16-bit code whose code segment does not begin at a page.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 /** Counts every change between two address spaces, from the fact `start` on, and prints those that happened often. */
 const countChanges = (start: string) => (serial: string) => `

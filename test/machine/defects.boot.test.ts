@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { runGuest } from "../kit/guest-run";
-import { checkTwins, FIRST, SECOND, watchTwins } from "../kit/twin-run";
+import { runGuest } from "../kit/guests/guest-run";
+import { checkTwins, FIRST, SECOND, watchTwins } from "../kit/guests/twin-run";
 
 // Defects of tools of this kind, by the number that the project's list gives them: none may be here.
 

@@ -3,9 +3,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inFolder } from "../kit/in-folder";
-import { runKeys } from "../kit/keys-run";
-import { type GuestRun, runGuest, scriptPrelude } from "../kit/guest-run";
-import { readPcap } from "../kit/pcap";
+import { runKeys } from "../kit/guests/keys-run";
+import { type GuestRun, runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { readPcap } from "../kit/lab/pcap";
 
 const FRAME_SCRIPT = `
   import { CallbackManager } from "rebox";

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
-import { expectEvents, readActs } from "../kit/process-events-run";
-import { createSnapshotDisk } from "../kit/snapshot-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { expectEvents, readActs } from "../kit/systems/process-events-run";
+import { createSnapshotDisk } from "../kit/guests/snapshot-run";
 
 test("after loadVm() the events are those of the processes that there were then", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-event-snapshots-"));

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 const folder = mkdtempSync(join(tmpdir(), "rebox-event-sources-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

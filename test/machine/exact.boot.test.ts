@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { GuestRun } from "../kit/guest-run";
-import { watchSequence } from "../kit/sequence-run";
+import type { GuestRun } from "../kit/guests/guest-run";
+import { watchSequence } from "../kit/guests/sequence-run";
 
 function checkRun(run: GuestRun): void {
   assert.equal(run.status, 0, run.stderr);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGuest, runRebox } from "../kit/guest-run";
+import { runGuest, runRebox } from "../kit/guests/guest-run";
 
 const script = (body: string) => () => `
   import { CallbackManager, Engine, ALL_PROCESSES, readCpu, sendKey, startMonitoringProcess,

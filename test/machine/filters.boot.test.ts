@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
-import { watchSequence } from "../kit/sequence-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { watchSequence } from "../kit/guests/sequence-run";
 
 // The sequence of native/guest/programs/exact.c, counted by hand: see exact.test.ts.
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
-import { checkTwins, FIRST, SECOND, watchTwins } from "../kit/twin-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { checkTwins, FIRST, SECOND, watchTwins } from "../kit/guests/twin-run";
 
 // What a hook and its removal have to keep to, counted by native/guest/programs/twin.c itself.
 

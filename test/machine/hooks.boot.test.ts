@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 /**
  * Adds and removes hooks in the loop of native/guest/programs/stepper.c while it runs, and compares what each hook saw

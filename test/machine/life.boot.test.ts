@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { guestArgs, runGuest, runRebox, scriptPrelude } from "../kit/guest-run";
+import { guestArgs, runGuest, runRebox, scriptPrelude } from "../kit/guests/guest-run";
 
 test("pause, resume and reset say what happened, in order", async () => {
   const run = await runGuest({

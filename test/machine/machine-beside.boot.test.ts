@@ -4,8 +4,8 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inFolder } from "../kit/in-folder";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
-import { runWithSnapshots } from "../kit/snapshot-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { runWithSnapshots } from "../kit/guests/snapshot-run";
 
 /** Types commands into QEMU's monitor, one after the other, until the socket closes; returns how many were answered. */
 async function type(socket: string, command: string): Promise<number> {

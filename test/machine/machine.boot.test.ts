@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inFolder } from "../kit/in-folder";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
-import { CHANGED, runWithSnapshots } from "../kit/snapshot-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { CHANGED, runWithSnapshots } from "../kit/guests/snapshot-run";
 
 test("a snapshot brings memory back as it was", () =>
   inFolder(async (folder) => {

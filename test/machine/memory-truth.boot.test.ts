@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BootImage, withBootImage } from "../kit/boot-image";
-import { MEMORY_ACCESS } from "../kit/boot-programs";
-import { runGuest } from "../kit/guest-run";
+import { type BootImage, withBootImage } from "../kit/guests/boot-image";
+import { MEMORY_ACCESS } from "../kit/guests/boot-programs";
+import { runGuest } from "../kit/guests/guest-run";
 
 async function watch({ labels, qemuArgs }: BootImage): Promise<string[]> {
   const at = (label: string) => `${labels.get(label)}n`;

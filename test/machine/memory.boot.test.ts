@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 const PATTERN = "0x5ca1ab1e0ddba115";
 

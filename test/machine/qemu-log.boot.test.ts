@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inFolder } from "../kit/in-folder";
-import { withBootImage } from "../kit/boot-image";
-import { CONTROL_FLOW } from "../kit/boot-programs";
-import { runGuest } from "../kit/guest-run";
-import { readQemuLog } from "../kit/qemu-log";
-import { watchSequence } from "../kit/sequence-run";
+import { withBootImage } from "../kit/guests/boot-image";
+import { CONTROL_FLOW } from "../kit/guests/boot-programs";
+import { runGuest } from "../kit/guests/guest-run";
+import { readQemuLog } from "../kit/guests/qemu-log";
+import { watchSequence } from "../kit/guests/sequence-run";
 
 const hex = (pc: bigint): string => pc.toString(16);
 

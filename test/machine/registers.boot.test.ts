@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 // <linux/reboot.h>: what reboot(2) is called with to power off, in this order.
 const REBOOT_MAGIC1 = 0xfee1deadn;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkTwins, FIRST, SECOND, watchTwins } from "../kit/twin-run";
+import { checkTwins, FIRST, SECOND, watchTwins } from "../kit/guests/twin-run";
 
 for (const { how, cpus } of [
   { how: "fork", cpus: 1 },

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type BootImage, withBootImage } from "../kit/boot-image";
-import { CONTROL_FLOW } from "../kit/boot-programs";
-import { GdbClient } from "../kit/gdb-client";
-import { type GuestRun, runGuest } from "../kit/guest-run";
+import { type BootImage, withBootImage } from "../kit/guests/boot-image";
+import { CONTROL_FLOW } from "../kit/guests/boot-programs";
+import { GdbClient } from "../kit/clients/gdb-client";
+import { type GuestRun, runGuest } from "../kit/guests/guest-run";
 
 const STEP_LIMIT = 2000;
 

@@ -1,6 +1,6 @@
 import { test } from "node:test";
-import { checkMessages } from "../kit/guest-events-run";
-import { watchSequence } from "../kit/sequence-run";
+import { checkMessages } from "../kit/systems/guest-events-run";
+import { watchSequence } from "../kit/guests/sequence-run";
 
 // The sequence of native/guest/programs/exact.c, counted by hand: see exact.test.ts.
 

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { runWithoutGuest, TRIGGER } from "../kit/trigger-alone";
-
-const PROJECT = resolve(__dirname, "../../../..");
+import { runWithoutGuest, TRIGGER } from "../kit/guests/trigger-alone";
+import { PROJECT } from "../kit/project";
 
 test("a trigger that does not fit is refused with the reason, and the callback stays as it was", async () => {
   const lines = await runWithoutGuest(

@@ -3,10 +3,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inFolder } from "../kit/in-folder";
-import { runGuest } from "../kit/guest-run";
-import { runKeys } from "../kit/keys-run";
-import { CHANGED, runWithSnapshots } from "../kit/snapshot-run";
-import { readPcap } from "../kit/pcap";
+import { runGuest } from "../kit/guests/guest-run";
+import { runKeys } from "../kit/guests/keys-run";
+import { CHANGED, runWithSnapshots } from "../kit/guests/snapshot-run";
+import { readPcap } from "../kit/lab/pcap";
 
 const CARD = "525400123456";
 

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { runWithoutGuest } from "../kit/guest-events-run";
-import { runGuest } from "../kit/guest-run";
+import { runWithoutGuest } from "../kit/systems/guest-events-run";
+import { runGuest } from "../kit/guests/guest-run";
 
 const folder = mkdtempSync(join(tmpdir(), "rebox-trigger-exceptions-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { TRIGGER } from "../kit/trigger-alone";
-import { checkTriggers, watchTriggers } from "../kit/trigger-run";
+import { TRIGGER } from "../kit/guests/trigger-alone";
+import { checkTriggers, watchTriggers } from "../kit/guests/trigger-run";
 
 test("hooks, contexts and key codes have triggers too; a trigger may be added and removed where it decides", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-triggers-"));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkTriggers, watchTriggers } from "../kit/trigger-run";
+import { checkTriggers, watchTriggers } from "../kit/guests/trigger-run";
 
 test("variables go both ways, and two callbacks with one trigger share nothing", async () => {
   const run = await watchTriggers(

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { checkTriggers, watchTriggers } from "../kit/trigger-run";
+import { checkTriggers, watchTriggers } from "../kit/guests/trigger-run";
 
 // Between exact_begin and exact_end: 10 NOP, MOV, 100 x (DEC, JNZ), 14 instructions up to POP, LEA, MOV, MOV, REP STOSB
 // (counted apart: it may be begun anew for each of its 7 turns), CALL, LEA, JMP, XOR, CPUID, XOR, CPUID, MOV, SYSCALL.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { watchSequence } from "../kit/sequence-run";
-import { runGuest } from "../kit/guest-run";
+import { watchSequence } from "../kit/guests/sequence-run";
+import { runGuest } from "../kit/guests/guest-run";
 
 test("a callback that returns a promise holds the guest, exactly there, and is not called twice", async () => {
   const run = await watchSequence(

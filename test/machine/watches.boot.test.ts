@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { makeExt4, writeTree } from "../kit/disk-image";
-import { listKits } from "../kit/guest-kits";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
-import { INVESTIGATE } from "../kit/investigate-prelude";
+import { makeExt4, writeTree } from "../kit/guests/disk-image";
+import { listKits } from "../kit/guests/guest-kits";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { INVESTIGATE } from "../kit/investigations/investigate-prelude";
 
 /** What the guest does once both modules watch it; a directory that is not watched besides. */
 const RUN = `

@@ -1,13 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { analyze, consoleMachine, makeSnapshot, yamlOf } from "../kit/analyze-run";
-import { NEEDS_BROWSER, withPage } from "../kit/browser";
-import { withTestLab } from "../kit/lab-run";
-import { UiRun } from "../kit/ui-run";
+import { join } from "node:path";
+import { analyze, consoleMachine, makeSnapshot, yamlOf } from "../kit/lab/analyze-run";
+import { NEEDS_BROWSER, withPage } from "../kit/lab/browser";
+import { withTestLab } from "../kit/lab/lab-run";
+import { UiRun } from "../kit/terminal/ui-run";
 import { makeTerminalPage } from "./terminal-page";
+import { PROJECT } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const PICTURES = join(PROJECT, "docs/pictures");
 const COLUMNS = 126;
 const ROWS = 46;

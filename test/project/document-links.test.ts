@@ -5,9 +5,9 @@ import { test } from "node:test";
 import { createProgram } from "../../src/cli/program";
 import type { RunEnvironment } from "../../src/cli/run/run-environment";
 import * as rebox from "../../src/index";
-import { findCommands, findOptions, splitCode } from "../kit/documented-commands";
+import { findCommands, findOptions, splitCode } from "../kit/documents/documented-commands";
+import { PROJECT } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const listMarkdown = (place: string, recursive: boolean) =>
   readdirSync(join(PROJECT, place), { recursive, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { runGuest } from "../kit/guest-run";
+import { runGuest } from "../kit/guests/guest-run";
+import { PROJECT } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const DOCUMENTS = [
   "README.md",
   ...readdirSync(join(PROJECT, "docs"), { recursive: true, encoding: "utf8" }).map((name) => join("docs", name)),

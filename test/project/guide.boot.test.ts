@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { applyChange, type GuideStep, isShown, type Output, readGuide } from "../kit/guide-steps";
-import { GuideTerminal } from "../kit/guide-terminal";
+import { applyChange, type GuideStep, isShown, type Output, readGuide } from "../kit/documents/guide-steps";
+import { GuideTerminal } from "../kit/documents/guide-terminal";
+import { PROJECT, REBOX } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const STEPS = readGuide(readFileSync(join(PROJECT, "docs/guides/first-hour.md"), "utf8"));
 
 /** Lines that change nothing: a reader who is too fast gives them again. */
@@ -84,7 +84,7 @@ class Reader {
 }
 
 function rebox(): string {
-  const main = join(PROJECT, "build/js/src/cli/main.js");
+  const main = REBOX;
   assert.ok(existsSync(main));
   return main;
 }

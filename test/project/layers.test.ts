@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { test } from "node:test";
 import ts from "typescript";
+import { PROJECT } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const SRC = join(PROJECT, "src");
 
 /** The rooms of src/ from the lowest up. The compiler refuses an import that a room's tsconfig.json does not name. */

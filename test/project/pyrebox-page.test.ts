@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { createRunCommand } from "../../src/cli/run/run-command";
 import type { RunEnvironment } from "../../src/cli/run/run-environment";
@@ -9,10 +9,10 @@ import { parseBytes } from "../../src/shell/commands/byte-pattern";
 import { listCommandNames } from "../../src/shell/commands/command-table";
 import { parseRange } from "../../src/shell/commands/memory-place";
 import { loadConfig } from "../../src/config/rebox-config";
-import { ExportedApi } from "../kit/exported-api";
-import { type NameRow, readNames, readPage } from "../kit/pyrebox-page";
+import { ExportedApi } from "../kit/documents/exported-api";
+import { type NameRow, readNames, readPage } from "../kit/documents/pyrebox-page";
+import { PROJECT } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const PAGE = readPage();
 const api = new ExportedApi();
 

@@ -8,7 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as rebox from "../../src/index";
 import { SANDBOX_NAMES, TRUSTED_ONLY } from "../../src/scripts/sandbox/sandbox-api";
 import { stopCompiler } from "../../src/scripts/script-compiler";
-import { CLEAN, ScriptFolder } from "../kit/script-folder";
+import { CLEAN, ScriptFolder } from "../kit/scripts/script-folder";
+import { BUILT } from "../kit/project";
 
 const folders: ScriptFolder[] = [];
 
@@ -276,7 +277,7 @@ describe("a script that never returns is cut off", () => {
 
   test("in the sandbox also in a timer, in promises that go on for ever, and in what an error says about itself", () => {
     // In a process of its own: Node cannot stop a promise while test runners trace promises.
-    const driver = join(__dirname, "../kit/endless-driver.js");
+    const driver = join(BUILT, "test/kit/scripts/endless-driver.js");
     const { stdout, stderr } = spawnSync(process.execPath, [driver], { encoding: "utf8", timeout: 60_000 });
     assert.deepEqual(
       stdout.trim().split("\n"),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { runGuest } from "../kit/guest-run";
+import { runGuest } from "../kit/guests/guest-run";
 
 /**
  * Prints what a script can learn of the guest, from functions of each kind. The guest stands still after the first await,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { runGuest } from "../kit/guest-run";
+import { runGuest } from "../kit/guests/guest-run";
 
 let folder: string;
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { stopCompiler } from "../../src/scripts/script-compiler";
 import type { ScriptError } from "../../src/scripts/errors";
 import { ScriptReloader } from "../../src/scripts/script-reloader";
-import { CLEAN, INIT, ScriptFolder } from "../kit/script-folder";
+import { CLEAN, INIT, ScriptFolder } from "../kit/scripts/script-folder";
 
 const folders: ScriptFolder[] = [];
 const reloaders: ScriptReloader[] = [];

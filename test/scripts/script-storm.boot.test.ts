@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { HmpClient } from "../kit/hmp-client";
-import { type MonitoredGuest, withMonitors } from "../kit/monitor-run";
+import type { HmpClient } from "../kit/clients/hmp-client";
+import { type MonitoredGuest, withMonitors } from "../kit/terminal/monitor-run";
 
 const ORDERS = ["abc", "acb", "bac", "bca", "cab", "cba"];
 /** Of clean() and calls that do not end, in milliseconds: what a script may take before it is cut off. */

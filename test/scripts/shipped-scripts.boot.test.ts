@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { inFolder } from "../kit/in-folder";
-import { type GuestRun, type GuestRunOptions, runGuest, scriptPrelude } from "../kit/guest-run";
+import { type GuestRun, type GuestRunOptions, runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { BUILT, PROJECT } from "../kit/project";
 
-const SCRIPTS = resolve(__dirname, "../../../../scripts");
+const SCRIPTS = join(PROJECT, "scripts");
 
 interface ShippedRun extends GuestRun {
   /** What the shipped script printed. */
@@ -299,7 +300,7 @@ test("volatility_example lists the processes at each that begins, and the new on
       task: "forkstorm",
       parameters: { acts: 2, now: 1 },
       env: {
-        REBOX_VOLATILITY: `'${process.execPath}' '${join(__dirname, "../kit/stand-in-volatility.js")}'`,
+        REBOX_VOLATILITY: `'${process.execPath}' '${join(BUILT, "test/kit/systems/stand-in-volatility.js")}'`,
         XDG_CACHE_HOME: join(folder, "cache"),
       },
       timeoutMs: 240_000,

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type GuestKit, listKits } from "../kit/guest-kits";
-import { type GuestRun, type GuestRunOptions, runGuest } from "../kit/guest-run";
+import { type GuestKit, listKits } from "../kit/guests/guest-kits";
+import { type GuestRun, type GuestRunOptions, runGuest } from "../kit/guests/guest-run";
 
 interface TraceRun extends GuestRun {
   /** What the shipped script wrote, line by line. */

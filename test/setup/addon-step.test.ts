@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { PROJECT } from "../kit/project";
 
-const STEP = pathToFileURL(resolve(__dirname, "../../../../native/setup/steps/addon.mjs")).href;
+const STEP = pathToFileURL(join(PROJECT, "native/setup/steps/addon.mjs")).href;
 
 test("set-up notices a build folder that CMake configured at another path", async () => {
   const { isConfiguredElsewhere } = await import(STEP);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { PROJECT } from "../kit/project";
 
-const MODULE = pathToFileURL(resolve(__dirname, "../../../../native/setup/newc-archive.mjs")).href;
+const MODULE = pathToFileURL(join(PROJECT, "native/setup/newc-archive.mjs")).href;
 
 /** Reads a newc archive by the format's description in Linux's source (buffer-format.rst). */
 function entriesOf(archive: Buffer): { name: string; mode: number; device: [number, number]; content: string }[] {

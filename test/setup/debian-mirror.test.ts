@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { PROJECT } from "../kit/project";
 
-const MODULE = pathToFileURL(resolve(__dirname, "../../../../native/setup/debian-mirror.mjs")).href;
+const MODULE = pathToFileURL(join(PROJECT, "native/setup/debian-mirror.mjs")).href;
 const chosen = process.env.REBOX_DEBIAN_MIRROR;
 let directory: string;
 

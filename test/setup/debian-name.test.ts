@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { PROJECT } from "../kit/project";
 
-const SETUP = resolve(__dirname, "../../../../native/setup");
+const SETUP = join(PROJECT, "native/setup");
 const load = async <T>(file: string): Promise<T> => (await import(pathToFileURL(resolve(SETUP, file)).href)) as T;
 
 test("a package is named as apt names it: with its architecture and its release", async () => {

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type GuestKit, listKits } from "../kit/guest-kits";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { type GuestKit, listKits } from "../kit/guests/guest-kits";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 interface Act {
   readonly what: string;

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
+import { PROJECT } from "../kit/project";
 
-const MAIN = resolve(__dirname, "../../../../native/setup/main.mjs");
+const MAIN = join(PROJECT, "native/setup/main.mjs");
 
 function setUp(...args: string[]): { status: number | null; stdout: string; stderr: string; seconds: number } {
   const start = performance.now();

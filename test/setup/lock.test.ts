@@ -3,12 +3,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { PROJECT } from "../kit/project";
 
-const MODULE = pathToFileURL(resolve(__dirname, "../../../../native/setup/lock.mjs")).href;
+const MODULE = pathToFileURL(join(PROJECT, "native/setup/lock.mjs")).href;
 const directory = mkdtempSync(join(tmpdir(), "rebox-lock-"));
 after(() => rmSync(directory, { recursive: true }));
 

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
+import { PROJECT } from "../kit/project";
 
-const PATCHES = resolve(__dirname, "../../../../qemu-patches");
+const PATCHES = join(PROJECT, "qemu-patches");
 const files = readdirSync(PATCHES)
   .filter((name) => name.endsWith(".patch"))
   .sort();

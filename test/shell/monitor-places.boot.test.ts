@@ -2,15 +2,16 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { inFolder } from "../kit/in-folder";
-import { GdbClient } from "../kit/gdb-client";
-import { HmpClient } from "../kit/hmp-client";
-import { withMonitors } from "../kit/monitor-run";
-import { VncClient } from "../kit/vnc-client";
+import { GdbClient } from "../kit/clients/gdb-client";
+import { HmpClient } from "../kit/clients/hmp-client";
+import { withMonitors } from "../kit/terminal/monitor-run";
+import { VncClient } from "../kit/clients/vnc-client";
+import { BUILT } from "../kit/project";
 
-const SOURCES = resolve(__dirname, "../../../js/src");
+const SOURCES = join(BUILT, "src");
 const SCRIPT =
   "export const initialize_callbacks = () => {}; export const do_hi = () => 'hi there'; export const clean = () => {};";
 

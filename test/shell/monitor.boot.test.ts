@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
-import { type MonitorRun, withMonitors } from "../kit/monitor-run";
+import { type MonitorRun, withMonitors } from "../kit/terminal/monitor-run";
+import { PROJECT } from "../kit/project";
 
 /** Counts blocks; says which version it is. */
 const COUNTER = (version: string) => `
@@ -372,7 +373,7 @@ describe("a script", () => {
 });
 
 describe("docs/reference/monitor.md", () => {
-  const document = readFileSync(join(resolve(__dirname, "../../../.."), "docs/reference/monitor.md"), "utf8");
+  const document = readFileSync(join(PROJECT, "docs/reference/monitor.md"), "utf8");
   const getBlock = (language: string) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "ms").exec(document)![1]!;
 
   test("shows what a monitor answers, and what a program is answered by QMP", async () => {

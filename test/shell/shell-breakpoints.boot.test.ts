@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaultKit, listKits } from "../kit/guest-kits";
-import { type HitNotice, type RoundsOptions, type RoundsRun, withRounds } from "../kit/rounds-run";
-import { type ShellOptions, type ShellRun, withShell } from "../kit/shell-run";
+import { defaultKit, listKits } from "../kit/guests/guest-kits";
+import { type HitNotice, type RoundsOptions, type RoundsRun, withRounds } from "../kit/terminal/rounds-run";
+import { type ShellOptions, type ShellRun, withShell } from "../kit/terminal/shell-run";
 
 type Row = Record<string, string>;
 interface Listed {

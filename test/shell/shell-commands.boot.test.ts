@@ -2,15 +2,16 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { parseReport } from "../kit/guest-report";
-import { networkFolders, readMaps, readOpenFiles, readProcess, readSockets } from "../kit/linux-truth";
-import { parseMonitorRegisters, type RoundsOptions, type RoundsRun, withRounds } from "../kit/rounds-run";
-import { withShell } from "../kit/shell-run";
+import { parseReport } from "../kit/guests/guest-report";
+import { networkFolders, readMaps, readOpenFiles, readProcess, readSockets } from "../kit/systems/linux-truth";
+import { parseMonitorRegisters, type RoundsOptions, type RoundsRun, withRounds } from "../kit/terminal/rounds-run";
+import { withShell } from "../kit/terminal/shell-run";
+import { PROJECT } from "../kit/project";
 
 type Row = Record<string, string>;
-const QEMU_IMG = resolve(__dirname, "../../../../build/qemu/qemu-img");
+const QEMU_IMG = join(PROJECT, "build/qemu/qemu-img");
 /** What "info registers" shows of a segment's flags: the second word of its descriptor, without the base. */
 const SHOWN_FLAGS = 0xffff00n;
 const hex = (value: bigint) => `0x${value.toString(16)}`;

@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { listCommandGroups } from "../../src/shell/commands/command-table";
 import { ControlClient } from "../../src/shell/line/control-client";
-import { defaultKit } from "../kit/guest-kits";
-import { guestArgs, runRebox } from "../kit/guest-run";
-import { withRounds } from "../kit/rounds-run";
-import { withShell } from "../kit/shell-run";
+import { defaultKit } from "../kit/guests/guest-kits";
+import { guestArgs, runRebox } from "../kit/guests/guest-run";
+import { withRounds } from "../kit/terminal/rounds-run";
+import { withShell } from "../kit/terminal/shell-run";
+import { PROJECT, REBOX } from "../kit/project";
 
 type Row = Record<string, string>;
-const PROJECT = resolve(__dirname, "../../../..");
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -232,7 +232,7 @@ function runShell(
 }
 
 const reboxRun = (serial: string) => [
-  ...[process.execPath, join(PROJECT, "build/js/src/cli/main.js"), "run", "--shell", "--plain", "--"],
+  ...[process.execPath, REBOX, "run", "--shell", "--plain", "--"],
   ...guestArgs(serial, "idle", {}),
 ];
 

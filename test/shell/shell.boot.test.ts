@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
-import { resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { listCommandGroups } from "../../src/shell/commands/command-table";
 import { ControlClient } from "../../src/shell/line/control-client";
-import { type ShellRun, withShell } from "../kit/shell-run";
+import { type ShellRun, withShell } from "../kit/terminal/shell-run";
+import { PROJECT } from "../kit/project";
 
 type Row = Record<string, string>;
 const hex = (value: bigint) => `0x${value.toString(16)}`;
@@ -219,7 +220,7 @@ test("a script's breakpoints are its own, and a shell in a callback holds the gu
 });
 
 test("every example of docs/reference/shell.md works, and every command is described there", async () => {
-  const page = readFileSync(resolve(__dirname, "../../../../docs/reference/shell.md"), "utf8");
+  const page = readFileSync(join(PROJECT, "docs/reference/shell.md"), "utf8");
   const lines = [...page.matchAll(/^ {4}rebox> (.*)$/gm)].map(([, line]) => line!);
   assert.ok(lines.length > 30, `${lines.length} examples`);
   for (const { name } of listCommandGroups().flatMap(([, commands]) => commands)) {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findProcesses } from "../kit/find-processes";
-import { TmuxTerminal } from "../kit/tmux-terminal";
-import { runLine, UiRun } from "../kit/ui-run";
+import { TmuxTerminal } from "../kit/terminal/tmux-terminal";
+import { runLine, UiRun } from "../kit/terminal/ui-run";
 
 /** Sends a signal to the process that has these arguments and, where there is one with an engine behind it, is in front. */
 async function signal(name: NodeJS.Signals, ...words: readonly string[]): Promise<void> {

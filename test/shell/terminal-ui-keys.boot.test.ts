@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { type Action, describeKeys, KEYS } from "../../src/shell/ui/keys";
-import type { TmuxTerminal } from "../kit/tmux-terminal";
-import { readTexts } from "../kit/ui-screen-reader";
-import { UiRun } from "../kit/ui-run";
+import type { TmuxTerminal } from "../kit/terminal/tmux-terminal";
+import { readTexts } from "../kit/terminal/ui-screen-reader";
+import { UiRun } from "../kit/terminal/ui-run";
+import { PROJECT } from "../kit/project";
 
 const COLUMNS = 110;
 /** How tmux calls a key that KeyReader has another name for. */
@@ -161,7 +162,7 @@ test("every key that the help and docs/reference/terminal-ui.md describe does wh
       await terminal.until("the UI", (screen) => screen.includes("[1 registers]"));
     }
   });
-  const page = readFileSync(resolve(__dirname, "../../../../docs/reference/terminal-ui.md"), "utf8");
+  const page = readFileSync(join(PROJECT, "docs/reference/terminal-ui.md"), "utf8");
   for (const row of describeKeys())
     assert.ok(page.includes(row.trimEnd()), `docs/reference/terminal-ui.md lacks: ${row}`);
 });

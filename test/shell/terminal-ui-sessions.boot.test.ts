@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TmuxTerminal } from "../kit/tmux-terminal";
-import { readTexts } from "../kit/ui-screen-reader";
-import { UiRun } from "../kit/ui-run";
+import type { TmuxTerminal } from "../kit/terminal/tmux-terminal";
+import { readTexts } from "../kit/terminal/ui-screen-reader";
+import { UiRun } from "../kit/terminal/ui-run";
 
 /** What escape codes, and blessed's own codes in braces, would do to the screen. */
 const EVIL = "\\x1b[2J\\x1b]0;evil\\x07\\x1b[1;1H{red-fg}{/}x";

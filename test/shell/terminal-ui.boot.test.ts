@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TmuxTerminal } from "../kit/tmux-terminal";
-import type { ShownGuest } from "../kit/ui-screen-reader";
-import { UiRun } from "../kit/ui-run";
+import type { TmuxTerminal } from "../kit/terminal/tmux-terminal";
+import type { ShownGuest } from "../kit/terminal/ui-screen-reader";
+import { UiRun } from "../kit/terminal/ui-run";
 
 type Row = Record<string, string>;
 

@@ -1,14 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { GuestProgress } from "./guest-progress";
 import { MemoryTrend } from "./memory-trend";
+import { PROJECT, REBOX } from "../kit/project";
 
-const PROJECT = resolve(__dirname, "../../../..");
 const SOURCES = join(PROJECT, "test/soak");
 const GUEST = join(PROJECT, "build/guest");
-const REBOX = join(PROJECT, "build/js/src/cli/main.js");
 
 const TRIGGER_TYPES = [
   ...["BLOCK_BEGIN_CB", "BLOCK_END_CB", "INSN_BEGIN_CB", "INSN_END_CB", "MEM_READ_CB", "MEM_WRITE_CB"],

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
+import { PROJECT } from "../kit/project";
 
-const SYSTEMS = resolve(__dirname, "../../../../src/systems");
+const SYSTEMS = join(PROJECT, "src/systems");
 
 /** The floors of systems/linux from the lowest up; folders of one floor may use each other, as long as no circle arises. */
 const FLOORS = [["structs"], ["files", "processes", "modules", "network", "system"], ["attach"], ["."]];

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { getProjectFolder } from "../../src/config/folders";
-import { listKits } from "../kit/guest-kits";
-import { runGuest, runRebox } from "../kit/guest-run";
+import { listKits } from "../kit/guests/guest-kits";
+import { runGuest, runRebox } from "../kit/guests/guest-run";
 
 let folder: string;
 before(() => void (folder = mkdtempSync(join(tmpdir(), "rebox-types-"))));

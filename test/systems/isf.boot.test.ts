@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { GuestType, Member } from "../../src/systems/symbols/guest-type";
 import { readProfile } from "../../src/systems/symbols/profile-store";
-import { listKits } from "../kit/guest-kits";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { listKits } from "../kit/guests/guest-kits";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 const KIT = listKits().find(({ profile }) => profile !== undefined);
 

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { listKits } from "../kit/guest-kits";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
+import { listKits } from "../kit/guests/guest-kits";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 
 test("attaching fails clearly until the kernel has started, succeeds then, and once more after a reset", async () => {
   const run = await runGuest({

@@ -17,7 +17,7 @@ import { BytePattern } from "../../src/systems/memory/search/byte-pattern";
 import { Ram } from "../../src/systems/memory/ram";
 import { attachLinux } from "../../src/systems/linux/attach/attach";
 import { LinuxGuest } from "../../src/systems/linux/linux-guest";
-import { runGuest } from "../kit/guest-run";
+import { runGuest } from "../kit/guests/guest-run";
 
 /** How many words of memory are damaged in all; REBOX_FUZZ_MUTATIONS sets another number. */
 const MUTATIONS = Number(process.env.REBOX_FUZZ_MUTATIONS ?? 100_000);

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { defaultKit, listKits } from "../kit/guest-kits";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
-import { createSnapshotDisk } from "../kit/snapshot-run";
+import { defaultKit, listKits } from "../kit/guests/guest-kits";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { createSnapshotDisk } from "../kit/guests/snapshot-run";
 
 const OTHER = listKits().find(
   ({ architecture, release }) => architecture === "amd64" && release !== defaultKit().release,

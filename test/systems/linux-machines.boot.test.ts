@@ -1,5 +1,5 @@
-import { defaultKit, listKits } from "../kit/guest-kits";
-import { compareGuest } from "../kit/linux-comparison";
+import { defaultKit, listKits } from "../kit/guests/guest-kits";
+import { compareGuest } from "../kit/systems/linux-comparison";
 
 compareGuest({
   name: "two vCPUs, no KASLR, no page-table isolation, 6 GiB",

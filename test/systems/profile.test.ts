@@ -11,8 +11,8 @@ import { getPlace } from "../../src/systems/symbols/member-path";
 import { ProfileError } from "../../src/systems/errors";
 import { parseProfile } from "../../src/systems/symbols/profile-file";
 import { checkProfile, findProfile, readProfile, resolveProfile } from "../../src/systems/symbols/profile-store";
+import { REBOX } from "../kit/project";
 
-const REBOX = join(__dirname, "../../src/cli/main.js");
 const BANNER = "Linux version 9.9.9-test (someone@somewhere) #1 SMP";
 const HAS_PAHOLE = spawnSync("pahole", ["--version"]).status === 0;
 const WITHOUT_PAHOLE = HAS_PAHOLE ? false : "there is no pahole: apt install dwarves";

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type GuestKit, listKits } from "../kit/guest-kits";
-import { runGuest, scriptPrelude } from "../kit/guest-run";
-import { readKitFiles } from "../kit/kit-files";
+import { type GuestKit, listKits } from "../kit/guests/guest-kits";
+import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { readKitFiles } from "../kit/guests/kit-files";
 
 interface FoundModule {
   readonly path: string;

@@ -1,0 +1,173 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { defaultKit, type GuestKit } from "./guest-kits";
+import { type GuestReport, parseReport } from "./guest-report";
+import { REBOX } from "../project";
+
+/** AddressSanitizer's remarks on QEMU's coroutines, which are no reports. */
+const SANITIZER_REMARKS =
+  /^(==\d+==WARNING: ASan (doesn't fully support makecontext|is ignoring requested)|False positive error reports may|For details see ).*\n/gm;
+
+/** Scripts that use what is Node's, or a trigger that a test has made: the sandbox would need permissions for it. */
+const NEEDS_NODE = /from "node:|require\(|\bprocess\.|import\(|addTrigger\(.*rebox-/;
+
+/** What a run of `rebox run` on the guest kit left behind. */
+export interface GuestRun {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What scripts printed, in order. */
+  readonly messages: readonly string[];
+  /** The facts that the guest printed about itself: `rebox-guest: key=value`. */
+  readonly truth: ReadonlyMap<string, string>;
+  /** What the guest wrote to QEMU's debug console, when it was asked to report. */
+  readonly report: GuestReport;
+  /** How the engine ended: QEMU's ShutdownCause. */
+  readonly cause: string | undefined;
+}
+
+export interface GuestRunOptions {
+  /** The guest kit's task, native/guest/tasks; null boots what qemuArgs say instead of the kit. */
+  readonly task: string | null;
+  /** Parameters of the task, without "rebox.". */
+  readonly parameters?: Record<string, string | number>;
+  /** The script's TypeScript source; `serial` is the path of the file with the guest's console output. */
+  readonly script?: (serial: string) => string;
+  /** The script runs outside the sandbox; by default when it uses Node's modules. */
+  readonly trust?: boolean;
+  readonly qemuArgs?: readonly string[];
+  readonly reboxArgs?: readonly string[];
+  readonly kernelArgs?: string;
+  /** Which kernel; without it the default one. */
+  readonly kit?: GuestKit;
+  /** The machine gets a debug console, and what the guest reports there is returned. */
+  readonly reports?: boolean;
+  /** Added to the environment of rebox. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** After which the test fails. */
+  readonly timeoutMs?: number;
+}
+
+/** Reads the facts out of the guest's console output. */
+export function readTruth(serial: string): Map<string, string> {
+  return new Map([...serial.matchAll(/^rebox-guest: ([^=\s]+)=(.*?)\r?$/gm)].map(([, key, value]) => [key!, value!]));
+}
+
+/** Lines for a script: reads the guest's facts while it runs, and waits for one. */
+export function scriptPrelude(serial: string): string {
+  return `
+    import { readFileSync } from "node:fs";
+    const serialFile = ${JSON.stringify(serial)};
+    function readTruth(): Map<string, string> {
+      const text = readFileSync(serialFile, "latin1");
+      return new Map([...text.matchAll(/^rebox-guest: ([^=\\s]+)=(.*?)\\r?$/gm)].map((m) => [m[1]!, m[2]!]));
+    }
+    async function untilTruth(key: string): Promise<Map<string, string>> {
+      for (;;) {
+        const truth = readTruth();
+        if (truth.has(key)) return truth;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  `;
+}
+
+/** Runs a command of rebox in a process of its own; env is added to the environment, cwd is where it runs. */
+export function runRebox(
+  args: readonly string[],
+  timeoutMs: number,
+  onStart?: (pid: number) => void,
+  env: NodeJS.ProcessEnv = {},
+  cwd = tmpdir(),
+): Promise<Pick<GuestRun, "status" | "signal" | "stdout" | "stderr">> {
+  return new Promise((resolveRun, reject) => {
+    const child = spawn(process.execPath, [REBOX, ...args], {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("latin1").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      reject(new Error(`rebox ${args.join(" ")} did not end within ${timeoutMs} ms\n${stdout}\n${stderr}`));
+    }, timeoutMs);
+    child.on("error", reject);
+    child.on("close", (status, signal) => {
+      clearTimeout(timer);
+      resolveRun({ status, signal, stdout, stderr: stderr.replace(SANITIZER_REMARKS, "") });
+    });
+    onStart?.(child.pid!);
+  });
+}
+
+/** QEMU's arguments for the guest kit. */
+export function guestArgs(
+  serial: string,
+  task: GuestRunOptions["task"],
+  parameters: GuestRunOptions["parameters"],
+  kernelArgs = "",
+  kit = defaultKit(),
+): string[] {
+  const machine = ["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none"];
+  machine.push("-serial", `file:${serial}`);
+  if (task === null) {
+    return machine;
+  }
+  const words = Object.entries(parameters ?? {}).map(([key, value]) => `rebox.${key}=${value}`);
+  // On a busy host the kernel may find its timer too late and give up: it need not look.
+  const append = [
+    "console=ttyS0",
+    "quiet",
+    "no_timer_check",
+    "panic=-1",
+    `rebox.run=${task}`,
+    ...words,
+    kernelArgs,
+  ].join(" ");
+  return [...machine, "-kernel", kit.kernel, "-initrd", kit.initramfs, "-append", append];
+}
+
+/** Boots the guest kit under `rebox run`, with a script, and returns when the machine is gone. */
+export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-test-"));
+  try {
+    const serial = join(folder, "serial.txt");
+    const log = join(folder, "log.json");
+    writeFileSync(serial, "");
+    const args = ["run", "--json", log, ...(options.reboxArgs ?? [])];
+    if (options.script) {
+      const script = join(folder, "script.ts");
+      writeFileSync(script, options.script(serial));
+      args.push("--script", script);
+      if (options.trust ?? NEEDS_NODE.test(options.script(serial))) args.push("--trust");
+    }
+    args.push("--", ...guestArgs(serial, options.task, options.parameters, options.kernelArgs, options.kit));
+    const report = join(folder, "report");
+    if (options.reports) args.push("-debugcon", `file:${report}`);
+    const run = await runRebox(
+      [...args, ...(options.qemuArgs ?? [])],
+      options.timeoutMs ?? 60_000,
+      undefined,
+      options.env,
+    );
+    const events = readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as { type: string; text?: string; cause?: string });
+    return {
+      ...run,
+      messages: events.filter((event) => event.type === "message").map((event) => event.text ?? ""),
+      truth: readTruth(readFileSync(serial, "latin1")),
+      report: parseReport(options.reports ? readFileSync(report) : Buffer.alloc(0)),
+      cause: events.find((event) => event.type === "end")?.cause,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
