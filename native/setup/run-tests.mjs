@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { realpathSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { chooseTests, findChangedFiles, readSources } from "./changed-tests.mjs";
 import { filesBelow } from "./fingerprint.mjs";
 import { places } from "./places.mjs";
 
@@ -18,16 +19,20 @@ const ASAN_OPTIONS = [
   "use_sigaltstack=0",
 ];
 
-const USAGE = "usage: node native/setup/run-tests.mjs [--fast] [--sanitize] [ROOM|NAME ...]";
+const USAGE =
+  "usage: node native/setup/run-tests.mjs [--fast] [--sanitize] [--changed [--since REVISION]] [ROOM|NAME ...]";
 
 const { values, positionals: names } = readArguments();
 const all = filesBelow(join(places.build, "js/test")).filter((path) => path.endsWith(".test.js"));
 if (all.length === 0) fail(`no *.test.js below build/js/test; run "npm run setup" first`);
 const unknown = names.find((name) => !all.some((path) => isNamed(path, name)));
 if (unknown !== undefined) fail(`no test has "${unknown}" in its path below test/\n${USAGE}`);
+const changed = values.changed || values.since !== undefined ? findTestsOfChanges() : undefined;
 const tests = all
   .filter((path) => names.length === 0 || names.some((name) => isNamed(path, name)))
-  .filter((path) => !values.fast || !path.endsWith(".boot.test.js"));
+  .filter((path) => !values.fast || !path.endsWith(".boot.test.js"))
+  .filter((path) => changed === undefined || changed.has(relative(join(places.build, "js"), path)));
+if (tests.length === 0 && changed !== undefined) process.exit(0);
 if (tests.length === 0) fail(`no test of ${names.join(", ")} runs without a guest`);
 
 const { status, signal } = spawnSync(
@@ -48,7 +53,12 @@ process.exit(status ?? 1);
 function readArguments() {
   try {
     return parseArgs({
-      options: { fast: { type: "boolean", default: false }, sanitize: { type: "boolean", default: false } },
+      options: {
+        fast: { type: "boolean", default: false },
+        sanitize: { type: "boolean", default: false },
+        changed: { type: "boolean", default: false },
+        since: { type: "string" },
+      },
       allowPositionals: true,
     });
   } catch (error) {
@@ -60,6 +70,18 @@ function readArguments() {
 function isNamed(path, name) {
   const [room, ...rest] = relative(join(places.build, "js/test"), path).split("/");
   return room === name || rest.join("/").includes(name);
+}
+
+/** Returns the compiled tests, relative to build/js, of the files that have changed, and says how many those are. */
+function findTestsOfChanges() {
+  try {
+    const { base, files } = findChangedFiles(places.root, values.since);
+    const chosen = chooseTests(readSources(places.root), files);
+    console.error(`tests: ${files.length} files differ from ${base}: ${chosen.length} test files`);
+    return new Set(chosen.map((path) => path.replace(/\.ts$/, ".js")));
+  } catch (error) {
+    return fail(`git: ${String(error.stderr ?? error.message).trim()}`);
+  }
 }
 
 /** Returns what makes Node load the sanitizer before the addon that needs it. */
