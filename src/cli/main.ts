@@ -1,32 +1,43 @@
 #!/usr/bin/env node
-import { lendNames, nameModule, unregisterModule } from "../machine/callbacks/callback-registry";
-import { runCommandLine } from "../shell/commands/run-command-line";
-import { useProfile, watchAttaching } from "../guest/guest";
-import * as rebox from "../index";
-import { MonitorService } from "../shell/monitor/monitor-service";
+import { createRequire } from "node:module";
+import { getProjectFolder } from "../config/folders";
+import type * as guest from "../guest/guest";
+import type * as rebox from "../index";
+import type * as registry from "../machine/callbacks/callback-registry";
+import type * as commandLines from "../shell/commands/run-command-line";
+import type * as monitor from "../shell/monitor/monitor-service";
 import { ExitStatus } from "./exit-status";
 import { runProgram } from "./program";
-import { getProjectFolder } from "../config/folders";
+import { getOldestNode, isNewEnough } from "./versions";
 
-const OLDEST_NODE = 20;
 const GRACE_MS = 10_000;
 
+/** Most commands need only a part of rebox, and none of it to show the help: each part is loaded at its first use. */
+const load = createRequire(__filename);
+const loadRebox = () => load("../index") as typeof rebox;
+const loadGuest = () => load("../guest/guest") as typeof guest;
+const loadRegistry = () => load("../machine/callbacks/callback-registry") as typeof registry;
+const loadCommandLines = () => load("../shell/commands/run-command-line") as typeof commandLines;
+const loadMonitor = () => load("../shell/monitor/monitor-service") as typeof monitor;
+
 async function main(): Promise<number> {
-  if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
-    process.stderr.write(`rebox: this is Node ${process.version}; install Node ${OLDEST_NODE} or newer\n`);
+  if (!isNewEnough(process.version)) {
+    process.stderr.write(`rebox: this is Node ${process.version}; install Node ${getOldestNode()} or newer\n`);
     return ExitStatus.failure;
   }
   return runProgram(process.argv.slice(2), {
-    // None of these loads the addon before a machine is built: `rebox doctor` has to work where the addon does not.
-    createEngine: (argv) => rebox.Engine.create(argv),
-    getApi: () => rebox,
-    useProfile,
-    watchAttaching,
-    nameModule,
-    replaceModule: lendNames,
-    disposeModule: unregisterModule,
+    // None of these loads the addon before a machine is built: `rebox doctor` has to work without the addon.
+    createEngine: (argv) => loadRebox().Engine.create(argv),
+    getApi: loadRebox,
+    useProfile: (path) => loadGuest().useProfile(path),
+    watchAttaching: (listener) => loadGuest().watchAttaching(listener),
+    nameModule: (handle, name) => loadRegistry().nameModule(handle, name),
+    replaceModule: (handle) => loadRegistry().lendNames(handle),
+    disposeModule: (handle) => loadRegistry().unregisterModule(handle),
     serveMonitors: (scripts) => {
-      const service = new MonitorService(rebox.Engine.get().native, scripts, (line) => runCommandLine(line));
+      const { runCommandLine } = loadCommandLines();
+      const { MonitorService } = loadMonitor();
+      const service = new MonitorService(loadRebox().Engine.get().native, scripts, (line) => runCommandLine(line));
       return () => service.close();
     },
     stdout: process.stdout,

@@ -4,32 +4,32 @@ import { MachineryManagerError } from "../lab/machinery/errors";
 import { stopCompiler } from "../scripts/script-compiler";
 import { createAnalysesCommand } from "./analyze/analyses-command";
 import { createAnalyzeCommand } from "./analyze/analyze-command";
-import { createAttachCommand } from "./attach/attach-command";
+import { createAttachCommand } from "./attach-command";
 import { createCheckCommand } from "./check/check-command";
 import { createConfigCommand } from "./config/config-command";
-import { createDemoCommand } from "./demo/demo-command";
+import { createDemoCommand } from "./demo-command";
 import { createDoctorCommand } from "./doctor/doctor-command";
-import { createDumpCommand } from "./dump/dump-command";
+import { createDumpCommand } from "./dump-command";
 import { ExitStatus } from "./exit-status";
 import { createInvestigateCommand } from "./investigate/investigate-command";
-import { createIsfCommand } from "./isf/isf-command";
+import { createIsfCommand } from "./isf-command";
 import { createLabCommand } from "./lab/lab-command";
 import { createMachineCommand } from "./machine/machine-command";
 import { createProfileCommand } from "./profile/profile-command";
 import { createRunCommand } from "./run/run-command";
 import type { RunEnvironment } from "./run/run-environment";
-import { createShellCommand } from "./shell/shell-command";
+import { createShellCommand } from "./shell-command";
 import { createTypesCommand } from "./types/types-command";
-import { UsageError } from "./usage-error";
-import { createVolCommand } from "./vol/vol-command";
-import { getVersionText } from "./version-text";
+import { UsageError } from "./errors";
+import { createVolCommand } from "./vol-command";
+import { getVersionText } from "./versions";
 
 /**
  * Runs one `rebox` command line.
  *
  * @param argv the arguments behind the program's name
  * @param environment the engine and the process
- * @returns the exit status, once everything is disposed of; it does not throw for what a user can do wrong
+ * @returns the exit status, once everything is disposed of; mistakes of the user are reported and not thrown
  */
 export async function runProgram(argv: readonly string[], environment: RunEnvironment): Promise<number> {
   const { stderr } = environment;
@@ -57,7 +57,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
  * Creates the command `rebox` with all of its commands.
  *
  * @param environment the engine and the process
- * @param qemuArgs what stands behind "--"; undefined when there is no "--"
+ * @param qemuArgs the words behind "--"; undefined when there is no "--"
  * @param onStatus receives the exit status
  * @param own rebox's own arguments, as they were given
  */
@@ -72,7 +72,7 @@ export function createProgram(
     .description("QEMU running inside Node.js, scripted in TypeScript.")
     .version(getVersionText(projectFolder), "-V, --version", "show the versions of rebox, QEMU and Node")
     .helpOption("-h, --help", "show this help")
-    // What stands behind the module of rebox investigate is the module's.
+    // The words behind the module of rebox investigate are the module's.
     .enablePositionalOptions()
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });

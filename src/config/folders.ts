@@ -45,3 +45,8 @@ export function getCacheFolder(...below: string[]): string {
 function readManifest(file: string): { name?: string; version?: string } {
   return JSON.parse(readFileSync(file, "utf8")) as { name?: string; version?: string };
 }
+
+/** Returns the folder of profiles of kernels: in the folder of the user's data (XDG base directory specification). */
+export function getProfileFolder(): string {
+  return join(process.env.XDG_DATA_HOME || join(homedir(), ".local/share"), "rebox/profiles");
+}

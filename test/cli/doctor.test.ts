@@ -5,15 +5,17 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { checkAddon } from "../../src/cli/doctor/addon-check";
-import { checkDisk } from "../../src/cli/doctor/disk-check";
+import {
+  checkAddon,
+  checkDisk,
+  checkFirmware,
+  checkGuest,
+  checkNode,
+  checkPatches,
+  checkQemu,
+} from "../../src/cli/doctor/checks";
 import { createDoctorCommand } from "../../src/cli/doctor/doctor-command";
-import { checkFirmware } from "../../src/cli/doctor/firmware-check";
-import { checkGuest } from "../../src/cli/doctor/guest-check";
-import { checkNode } from "../../src/cli/doctor/node-check";
-import { checkPatches } from "../../src/cli/doctor/patches-check";
-import { checkQemu } from "../../src/cli/doctor/qemu-check";
-import { getVersionText } from "../../src/cli/version-text";
+import { getVersionText } from "../../src/cli/versions";
 
 let folder: string;
 
@@ -46,8 +48,9 @@ function writePatches(patches: Record<string, string>): void {
 }
 
 describe("rebox doctor", () => {
-  test("wants Node 20 or newer on 64-bit x86 Linux", () => {
-    assert.equal(checkNode("v20.0.0", "linux-x64").status, "ok");
+  test("wants the Node of package.json or newer on 64-bit x86 Linux", () => {
+    assert.equal(checkNode("v20.11.0", "linux-x64").status, "ok");
+    assert.equal(checkNode("v20.10.0", "linux-x64").status, "fail");
     assert.equal(checkNode("v18.19.0", "linux-x64").status, "fail");
     assert.match(checkNode("v22.0.0", "linux-arm64").advice ?? "", /64-bit x86/);
   });

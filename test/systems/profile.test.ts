@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { makeProfile } from "../../src/cli/profile/make-profile";
-import { UsageError } from "../../src/cli/usage-error";
+import { UsageError } from "../../src/cli/errors";
 import { parseIsfProfile } from "../../src/systems/symbols/isf";
 import { getPlace } from "../../src/systems/symbols/member-path";
 import { ProfileError } from "../../src/systems/errors";

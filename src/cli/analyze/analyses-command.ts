@@ -2,13 +2,11 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import type { AnalysisDatabase, AnalysisEntry } from "../../lab/analysis/analysis-database";
-import { getAnalysisFolder, getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-places";
-import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
 import { toColouredText } from "../../config/terminal-text";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
 interface Options {
   readonly lab?: string;
@@ -23,14 +21,19 @@ interface Options {
  */
 export function createAnalysesCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
   const { stdout, stderr } = environment;
-  const use = async (options: Options, run: (database: AnalysisDatabase, labFolder: string) => number) => {
+  const use = async (
+    options: Options,
+    run: (database: AnalysisDatabase, labFolder: string) => number | Promise<number>,
+  ) => {
+    const { getDatabaseFile, openDatabase } = await import("../../lab/analysis/analysis-places.js");
+    const { endLostAnalyses } = await import("../../lab/analysis/end-abandoned.js");
     const labFolder = resolve(getLabFolder(options));
     if (!existsSync(getDatabaseFile(labFolder))) throw new UsageError(`there are no analyses in ${labFolder}`);
     const database = openDatabase(labFolder);
     try {
       const log = (text: string) => void stderr.write(`rebox: ${text}\n`);
       await endLostAnalyses({ labFolder, database, api: environment.getApi(), log });
-      onStatus(run(database, labFolder));
+      onStatus(await run(database, labFolder));
     } finally {
       database.close();
     }
@@ -54,7 +57,8 @@ export function createAnalysesCommand(environment: RunEnvironment, onStatus: (st
   const show = define("show", "tell how an analysis has gone, and where its results are")
     .argument("<id>", "its number", readNumber)
     .action((id: number, options: Options) =>
-      use(options, (database, labFolder) => {
+      use(options, async (database, labFolder) => {
+        const { getAnalysisFolder } = await import("../../lab/analysis/analysis-places.js");
         const entry = database.find(id);
         if (entry === undefined)
           throw new UsageError(`there is no analysis ${id}; rebox analyses list shows those that are`);

@@ -3,7 +3,7 @@ import type { AnalysisEntry } from "../../lab/analysis/analysis-database";
 import { toColouredText } from "../../config/terminal-text";
 import type { WorkerMessage } from "./worker-messages";
 
-/** How often what is shown is drawn anew, in milliseconds. */
+/** The time between two drawings, in milliseconds. */
 const DRAW_MS = 500;
 const CLEAR_LINE = "\r\x1b[K";
 

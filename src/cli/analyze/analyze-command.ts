@@ -2,16 +2,11 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { AnalysisEntry } from "../../lab/analysis/analysis-database";
-import { getAnalysisFolder, openDatabase } from "../../lab/analysis/analysis-places";
-import { ConfigProblems } from "../../config/schema/config-problems";
-import { readLabSettings } from "../../lab/lab-settings";
-import { ExitStatus } from "../exit-status";
+import { ExitStatus, getSignalStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
-import { getSignalStatus } from "../run/run-end";
 import type { RunEnvironment } from "../run/run-environment";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 import { AnalysisProgress } from "./analysis-progress";
-import { AnalysisSupervisor } from "./analysis-supervisor";
 import {
   type AnalyzeOptions,
   collect,
@@ -61,12 +56,16 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
 }
 
 async function analyze(options: AnalyzeOptions, environment: RunEnvironment): Promise<number> {
+  const { getAnalysisFolder, openDatabase } = await import("../../lab/analysis/analysis-places.js");
   const { stdout, stderr, processEvents, exitNow } = environment;
   const requests = createRequests(options);
   const labFolder = resolve(getLabFolder(options));
   if (!existsSync(join(labFolder, "conf"))) {
     throw new UsageError(`${labFolder} is no lab: it has no folder conf; make one with rebox lab init`);
   }
+  const { readLabSettings } = await import("../../lab/lab-settings.js");
+  const { ConfigProblems } = await import("../../config/schema/config-problems.js");
+  const { AnalysisSupervisor } = await import("./analysis-supervisor.js");
   const limit = options.parallel ?? readLabSettings(labFolder, new ConfigProblems()).max_analyses_count;
   const progress = new AnalysisProgress(options.json === true ? stderr : stdout);
   const controller = new AbortController();
@@ -83,7 +82,8 @@ async function analyze(options: AnalyzeOptions, environment: RunEnvironment): Pr
     const log = (text: string) => progress.say(`rebox: ${text}`);
     const cleaning = { labFolder, database, api: environment.getApi(), log };
     const entries = await new AnalysisSupervisor(cleaning, limit, progress).run(requests, controller.signal);
-    if (options.json === true) for (const entry of entries) stdout.write(`${toJson(labFolder, entry)}\n`);
+    if (options.json === true)
+      for (const entry of entries) stdout.write(`${toJson(entry, getAnalysisFolder(labFolder, entry.id))}\n`);
     if (cancelledBy !== undefined) return getSignalStatus(cancelledBy);
     return entries.every(({ outcome }) => outcome === "finished") ? ExitStatus.success : ExitStatus.failure;
   } finally {
@@ -93,6 +93,6 @@ async function analyze(options: AnalyzeOptions, environment: RunEnvironment): Pr
   }
 }
 
-function toJson(labFolder: string, entry: AnalysisEntry): string {
-  return JSON.stringify({ ...entry, folder: getAnalysisFolder(labFolder, entry.id) });
+function toJson(entry: AnalysisEntry, folder: string): string {
+  return JSON.stringify({ ...entry, folder });
 }

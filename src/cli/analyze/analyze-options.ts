@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { AnalysisRequest } from "../../lab/analysis/analysis-database";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
 /** In seconds: a day. */
 const LONGEST_S = 86_400;

@@ -1,8 +1,30 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { relative, dirname, join } from "node:path";
 import type ts from "typescript";
-import type { Problem } from "./problem";
+
+/** One thing that is wrong with a script. */
+export interface Problem {
+  /** Absolute path. */
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+  /** 1-based. */
+  readonly column: number;
+  readonly text: string;
+  /** The text of that line. */
+  readonly sourceLine?: string | undefined;
+}
+
+/** Returns a problem as text: file:line:column, what it is, and the source line with a mark under the column. */
+export function describeProblem(problem: Problem): string {
+  const path = relative("", problem.file);
+  const shown = path.startsWith("..") ? problem.file : path;
+  const message = `${shown}:${problem.line}:${problem.column}: ${problem.text}`;
+  if (problem.sourceLine === undefined) return message;
+  const mark = `${" ".repeat(problem.column - 1)}^`;
+  return `${message}\n    ${problem.sourceLine.replaceAll("\t", " ")}\n    ${mark}`;
+}
 
 type TypeScript = typeof ts;
 
@@ -43,7 +65,7 @@ export function checkTypes(typescript: TypeScript, script: string, projectFolder
     .map((diagnostic) => asProblem(typescript, diagnostic, script));
 }
 
-/** The options of the nearest tsconfig.json, as far as they say what is an error; how to compile is the loader's matter. */
+/** Returns the options of the nearest tsconfig.json that say what is an error; the loader decides how to compile. */
 function getOptions(typescript: TypeScript, script: string, projectFolder: string): ts.CompilerOptions {
   const configFile = typescript.findConfigFile(dirname(script), typescript.sys.fileExists);
   const own = configFile === undefined ? { strict: true } : readConfig(typescript, configFile);
@@ -67,7 +89,7 @@ function getOptions(typescript: TypeScript, script: string, projectFolder: strin
     options.types = [...new Set([...(own.types ?? []), "node"])];
     options.typeRoots = [...(own.typeRoots ?? findTypeRoots(dirname(script))), nodeTypes];
   }
-  // What only matters to a compiler that writes files; with noEmit some of it is an error.
+  // Options that only matter to a compiler that writes files; with noEmit some of them are an error.
   for (const name of ["incremental", "composite", "tsBuildInfoFile", "rootDir", "outDir", "declaration", "sourceMap"]) {
     delete options[name];
   }

@@ -1,6 +1,4 @@
 import { Command } from "commander";
-import { checkAuxiliary } from "../../lab/auxiliary/check-auxiliary";
-import { checkLab } from "../../lab/check-lab";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
@@ -20,6 +18,8 @@ export function createConfigCommand(environment: RunEnvironment, onStatus: (stat
     .helpOption("-h, --help", "show this help")
     .addOption(createLabOption())
     .action(async (options: { lab?: string }) => {
+      const { checkAuxiliary } = await import("../../lab/auxiliary/check-auxiliary.js");
+      const { checkLab } = await import("../../lab/check-lab.js");
       const folder = getLabFolder(options);
       const { problems, failures: machineFailures, machines } = await checkLab(folder, environment.getApi());
       const auxiliary = await checkAuxiliary(folder, environment.getApi());

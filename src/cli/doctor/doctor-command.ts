@@ -1,19 +1,14 @@
 import { Command } from "commander";
+import type { GuestDiagnosis } from "../../systems/linux/guest-diagnosis";
+import { connectControl } from "../connect-control";
+import { UsageError } from "../errors";
 import { ExitStatus } from "../exit-status";
-import { checkAddon } from "./addon-check";
-import type { CheckResult } from "./check-result";
-import { checkDisk } from "./disk-check";
-import { checkFirmware } from "./firmware-check";
-import { checkGuest } from "./guest-check";
-import { examineGuest } from "./guest-doctor";
-import { checkNode } from "./node-check";
-import { checkPatches } from "./patches-check";
-import { checkQemu } from "./qemu-check";
+import type { CheckResult } from "./checks";
 
 /**
  * Creates the command `rebox doctor`.
  *
- * @param stdout where the result goes
+ * @param stdout receives the result
  * @param projectFolder rebox's own folder
  * @param onStatus receives the exit status: 1 when a check fails
  */
@@ -33,25 +28,46 @@ export function createDoctorCommand(
     .option("--json", "print one JSON array of {name, status, detail, advice}; of a guest, evidence for detail")
     .action(async (socket: string | undefined, options: { json?: boolean }) => {
       if (socket !== undefined) return onStatus(await examineGuest(socket, options.json === true, stdout));
-      const results = runChecks(projectFolder);
+      const results = await runChecks(projectFolder);
       stdout.write(options.json ? `${JSON.stringify(results, null, 2)}\n` : results.map(describeResult).join(""));
       onStatus(results.some((result) => result.status === "fail") ? ExitStatus.failure : ExitStatus.success);
     });
 }
 
-function runChecks(projectFolder: string): CheckResult[] {
+async function runChecks(projectFolder: string): Promise<CheckResult[]> {
+  const checks = await import("./checks.js");
   return [
-    checkNode(),
-    checkQemu(projectFolder),
-    checkPatches(projectFolder),
-    checkAddon(projectFolder),
-    checkFirmware(),
-    checkGuest(projectFolder),
-    checkDisk(),
+    checks.checkNode(),
+    checks.checkQemu(projectFolder),
+    checks.checkPatches(projectFolder),
+    checks.checkAddon(projectFolder),
+    checks.checkFirmware(),
+    checks.checkGuest(projectFolder),
+    checks.checkDisk(),
   ];
 }
 
 function describeResult({ name, status, detail, advice }: CheckResult): string {
   const line = `${status.padEnd(4)}  ${name.padEnd(10)}  ${detail}\n`;
   return advice === undefined ? line : `${line}${" ".repeat(18)}-> ${advice}\n`;
+}
+
+/**
+ * Makes an engine examine its guest, and prints the diagnosis.
+ *
+ * @param socket the path that was given to --control
+ * @returns the exit status: 1 when a step failed
+ * @throws UsageError when there is no engine, or it is about to end
+ */
+async function examineGuest(socket: string, isJson: boolean, stdout: NodeJS.WritableStream): Promise<number> {
+  const client = await connectControl(socket);
+  try {
+    const answer = await client.run("doctor");
+    if (answer.error !== undefined) throw new UsageError(`${socket}: ${answer.error}`);
+    const { isHealthy, steps } = answer.data as unknown as GuestDiagnosis;
+    stdout.write(isJson ? `${JSON.stringify(steps, null, 2)}\n` : `${answer.text}\n`);
+    return isHealthy ? ExitStatus.success : ExitStatus.failure;
+  } finally {
+    client.close();
+  }
 }

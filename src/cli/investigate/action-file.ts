@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { checkParameters } from "../../investigation/parameters";
 import type { Operation } from "../../investigation/operation";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
-/** What MIG's action.json has of interest here; its other members, such as name and target, are for people. */
+/** The members of MIG's action.json that rebox uses; the others, such as name and target, are for people. */
 const Action = z.looseObject({
   operations: z
     .array(
@@ -17,7 +17,7 @@ const Action = z.looseObject({
   expireafter: z.iso.datetime({ offset: true }).optional(),
 });
 
-/** The operations of an action, and when they lose their meaning, in milliseconds since 1970. */
+/** The operations of an action, and the time at which they lose their meaning, in milliseconds since 1970. */
 export interface ActionFile {
   readonly operations: readonly Operation[];
   readonly expiresAt: number | undefined;
@@ -26,7 +26,7 @@ export interface ActionFile {
 /**
  * Reads an action: {"operations":[{"module":"example","parameters":{…}}],"expireafter":"2026-01-01T00:00:00Z"}
  *
- * @throws UsageError saying what is wrong with it
+ * @throws UsageError with the problem
  */
 export function readActionFile(path: string): ActionFile {
   let value: unknown;

@@ -8,29 +8,29 @@ import { ReboxMachinery } from "../../lab/machinery/drivers/rebox/rebox-machiner
 import { Lab } from "../../lab/lab";
 import { ImageError } from "../../systems/errors";
 import type { ControlClient } from "../../shell/line/control-client";
-import { connectControl } from "../attach/connect-control";
+import { connectControl } from "../connect-control";
 import type { RunEnvironment } from "../run/run-environment";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
-/** What --target may be, as it is said when there is none. */
+/** The values of --target, as the message says when it is missing. */
 export const TARGETS =
   "-t takes the control socket of a guest that runs (rebox run --control SOCKET), a machine of the lab, a memory image, or local for this host alone";
 
-/** Where operations are carried out. */
+/** A place that carries out operations. */
 export interface InvestigationTarget {
-  /** @param stop aborted to have the modules told to stop */
+  /** Carries out operations. @param stop aborted to send the modules a stop message */
   run(request: OperationRequest, stop: AbortSignal): Promise<OperationsOutcome>;
-  /** Starts a persistent module, which stays when this process has gone. */
+  /** Starts a persistent module, which continues when this process has ended. */
   start(module: string): Promise<string>;
   close(): void;
 }
 
 /**
- * Finds what a command line names.
+ * Finds the target that a command line names.
  *
  * @param name a path, a machine's name, or "local"
- * @param labFolder where machines are looked up
- * @throws UsageError for what is none of them
+ * @param labFolder the lab whose machines are looked up
+ * @throws UsageError for a name that is none of them
  */
 export async function openTarget(
   name: string,
@@ -70,7 +70,7 @@ class RemoteTarget implements InvestigationTarget {
 
   async run(request: OperationRequest, stop: AbortSignal): Promise<OperationsOutcome> {
     const token = randomUUID();
-    // Not Ctrl-C of the shell: that would pause the guest, when the request has not been begun or is over.
+    // Ctrl-C of the shell would pause the guest while the request has not begun or is over, so it is not used.
     const onStop = () => void this.client.look([`investigate --stop ${token}`]);
     stop.addEventListener("abort", onStop, { once: true });
     try {

@@ -4,7 +4,7 @@ import { encodeResult } from "../../investigation/result";
 import type { OperationsOutcome } from "../../investigation/run-operations";
 import { ExitStatus } from "../exit-status";
 
-/** What of results is shown, and how. */
+/** Options for showing results. */
 export interface ShowOptions {
   /** Results for people in place of JSON. */
   readonly isPretty: boolean;
@@ -12,7 +12,7 @@ export interface ShowOptions {
   readonly only?: "found" | "notfound" | undefined;
 }
 
-/** Returns what standard output gets for one operation, with a line feed; "" for what is not wanted. */
+/** Returns the text for standard output about one operation, with a line feed; "" for an unwanted result. */
 export function showOutcome({ result, printed, usage }: OperationOutcome, { isPretty, only }: ShowOptions): string {
   if (usage !== undefined) return `${toPlainText(usage)}\n`;
   if (only === "found" && !result.foundanything) return "";
@@ -21,7 +21,7 @@ export function showOutcome({ result, printed, usage }: OperationOutcome, { isPr
   return (printed ?? []).map((line) => `${toPlainLine(line)}\n`).join("");
 }
 
-/** Returns what standard output gets for an action: its status, and each result in the place of its operation. */
+/** Returns the text for standard output about an action: its status, and each result in the place of its operation. */
 export function showAction({ status, outcomes }: OperationsOutcome): string {
   const results = outcomes.map(({ result }) => encodeResult(result));
   const operations = outcomes.map(({ module, status: own }) => ({ module, status: own }));

@@ -1,7 +1,5 @@
 import { Command, Option } from "commander";
 import { relative } from "node:path";
-import { initAuxiliary } from "../../lab/auxiliary/init-auxiliary";
-import { initLab } from "../../lab/init-lab";
 import { ExitStatus } from "../exit-status";
 import type { RunEnvironment } from "../run/run-environment";
 
@@ -22,6 +20,8 @@ export function createLabCommand(environment: RunEnvironment, onStatus: (status:
     .option("--regen", "the lab is there: make the files that are missing")
     .addOption(new Option("--format <format>", "of the configuration").choices(["yaml", "conf"]).default("yaml"))
     .action(async (folder: string, { regen = false, format }: { regen?: boolean; format: "yaml" | "conf" }) => {
+      const { initAuxiliary } = await import("../../lab/auxiliary/init-auxiliary.js");
+      const { initLab } = await import("../../lab/init-lab.js");
       const api = environment.getApi();
       const lab = await initLab(folder, { regen, format, api });
       const auxiliary = await initAuxiliary(folder, api);

@@ -7,7 +7,6 @@ import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
 import { readRows, renderRows } from "./machine-rows";
-import { withLab } from "./machine-session";
 import { createMachineFileCommands } from "./machine-file-commands";
 
 interface LabOption {
@@ -22,8 +21,10 @@ interface LabOption {
 export function createMachineCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
   const { stdout, stderr } = environment;
 
-  const use = async (options: LabOption, run: (lab: Lab, signal: AbortSignal) => Promise<number>) =>
+  const use = async (options: LabOption, run: (lab: Lab, signal: AbortSignal) => Promise<number>) => {
+    const { withLab } = await import("./machine-session.js");
     onStatus(await withLab(getLabFolder(options), environment, run));
+  };
 
   const act = (options: LabOption, name: string, action: ActionName, request: Omit<RequestOptions, "signal"> = {}) =>
     use(options, async (lab, signal) => {

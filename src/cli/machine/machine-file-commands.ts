@@ -1,15 +1,13 @@
 import type { Command } from "commander";
 import { relative, resolve } from "node:path";
-import { addMachine, deleteMachines, type NewValues } from "../../lab/machinery/config/edit-machines";
-import { findMachinesToImport } from "../../lab/machinery/config/import-machines";
+import type { NewValues } from "../../lab/machinery/config/edit-machines";
 import { MachineryManagerError } from "../../lab/machinery/errors";
-import { findMachineries } from "../../lab/find-machineries";
 import { findNearestName } from "../../config/nearest-name";
 import type { Machinery } from "../../lab/machinery/machinery";
 import { ExitStatus } from "../exit-status";
 import { getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
 interface LabOption {
   readonly lab?: string;
@@ -22,10 +20,14 @@ export function createMachineFileCommands(
   onStatus: (status: number) => void,
 ): Command[] {
   const { stdout } = environment;
-  const edit = async (options: LabOption, name: string, change: (machinery: Machinery, lab: string) => string) => {
+  const edit = async (
+    options: LabOption,
+    name: string,
+    change: (machinery: Machinery, lab: string) => Promise<string>,
+  ) => {
     try {
       const folder = resolve(getLabFolder(options));
-      stdout.write(`${change(await getMachinery(folder, name, environment.getApi()), folder)}\n`);
+      stdout.write(`${await change(await getMachinery(folder, name, environment.getApi()), folder)}\n`);
       onStatus(ExitStatus.success);
     } catch (error) {
       throw error instanceof MachineryManagerError ? new UsageError(error.message) : error;
@@ -37,7 +39,8 @@ export function createMachineFileCommands(
     .argument("<settings...>", "each as key=value")
     .option("--tags <tags>", "with commas between them")
     .action((machinery: string, name: string, pairs: string[], options: LabOption & { tags?: string }) =>
-      edit(options, machinery, (found, lab) => {
+      edit(options, machinery, async (found, lab) => {
+        const { addMachine } = await import("../../lab/machinery/config/edit-machines.js");
         const file = addMachine(found, lab, name, parseSettings(pairs, options.tags));
         return `${name} is in ${relative("", file)}`;
       }),
@@ -47,7 +50,9 @@ export function createMachineFileCommands(
     .argument("<path>")
     .argument("[names...]", "only these")
     .action((machinery: string, path: string, names: string[], options: LabOption) =>
-      edit(options, machinery, (found, lab) => {
+      edit(options, machinery, async (found, lab) => {
+        const { addMachine } = await import("../../lab/machinery/config/edit-machines.js");
+        const { findMachinesToImport } = await import("../../lab/machinery/config/import-machines.js");
         const machines = findMachinesToImport(resolve(path), names);
         if (machines.length === 0) throw new MachineryManagerError(`there is no machine in ${path}`);
         for (const { name, values } of machines) addMachine(found, lab, name, values);
@@ -58,7 +63,8 @@ export function createMachineFileCommands(
     .argument("<machinery>")
     .argument("<names...>")
     .action((machinery: string, names: string[], options: LabOption) =>
-      edit(options, machinery, (found, lab) => {
+      edit(options, machinery, async (found, lab) => {
+        const { deleteMachines } = await import("../../lab/machinery/config/edit-machines.js");
         deleteMachines(found, lab, names);
         return `deleted ${names.join(", ")}`;
       }),
@@ -83,6 +89,7 @@ function parseSettings(pairs: readonly string[], tags: string | undefined): NewV
 }
 
 async function getMachinery(folder: string, name: string, api: object): Promise<Machinery> {
+  const { findMachineries } = await import("../../lab/find-machineries.js");
   const { machineries } = await findMachineries(folder, api);
   const machinery = machineries.get(name);
   if (machinery !== undefined) return machinery;

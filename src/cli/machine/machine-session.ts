@@ -1,3 +1,4 @@
+import { getSignalStatus } from "../exit-status";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-places";
@@ -5,9 +6,8 @@ import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
 import { Lab } from "../../lab/lab";
 import { CuckooMachineError, MachineryManagerError } from "../../lab/machinery/errors";
 import { CancelledError } from "../../config/errors";
-import { getSignalStatus } from "../run/run-end";
 import type { RunEnvironment } from "../run/run-environment";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
 /** What a killed analysis has left is ended first: its machine must not seem to be in use. */
 async function endLost(labFolder: string, environment: RunEnvironment, log: (text: string) => void): Promise<void> {

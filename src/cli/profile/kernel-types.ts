@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Elf } from "../../systems/symbols/elf";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
 /**
  * Gets the types of a kernel as BTF: its own, or made of its debug information with pahole.

@@ -1,11 +1,11 @@
-import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Elf } from "../../systems/symbols/elf";
 import { ElfError } from "../../systems/errors";
 import { packProfile } from "../../systems/symbols/profile-file";
-import { UsageError } from "../usage-error";
-import { unpackDebugKernel } from "./debug-package";
+import { UsageError } from "../errors";
 import { getKernelTypes } from "./kernel-types";
 
 const LONGEST_BANNER = 512;
@@ -50,7 +50,7 @@ function openFile(path: string): number {
 }
 
 function makeFrom(path: string, file: number, folder: string): MadeProfile {
-  // A third of a gigabyte: what is needed of it is read, not the whole.
+  // A third of a gigabyte: only the needed parts are read.
   const readFile = (offset: number, size: number): Buffer | undefined => {
     const bytes = Buffer.allocUnsafe(size);
     return readSync(file, bytes, 0, size, offset) === size ? bytes : undefined;
@@ -79,4 +79,28 @@ function findBanner(elf: Elf): string | undefined {
   const bytes = address === undefined ? undefined : elf.findBytes(address, LONGEST_BANNER);
   const text = bytes && Buffer.from(bytes).toString("latin1");
   return text === undefined ? undefined : /^Linux version [^\n\0]*/.exec(text)?.[0];
+}
+
+/** The place of the kernel in debug packages of Debian and Ubuntu. */
+const PACKAGED_KERNEL = "./usr/lib/debug/boot/vmlinux-*";
+
+/**
+ * Takes the kernel with its debug information out of a package.
+ *
+ * @param path a linux-image-*-dbg .deb
+ * @param folder receives the kernel; it needs about a third of a gigabyte
+ * @returns its path
+ * @throws UsageError when the package has none
+ */
+export function unpackDebugKernel(path: string, folder: string): string {
+  const script = 'dpkg-deb --fsys-tarfile "$1" | tar -xf - -C "$2" --wildcards "$3"';
+  const { status, stderr, error } = spawnSync("sh", ["-c", script, "sh", path, folder, PACKAGED_KERNEL], {
+    encoding: "utf8",
+  });
+  const boot = join(folder, "usr/lib/debug/boot");
+  if (error || status !== 0) {
+    const reason = error?.message ?? stderr.trim().split("\n")[0];
+    throw new UsageError(`${path} is no debug package of a kernel (linux-image-*-dbg): ${reason}`);
+  }
+  return join(boot, readdirSync(boot)[0] as string);
 }

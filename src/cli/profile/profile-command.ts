@@ -1,15 +1,14 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Command } from "commander";
-import { profileFolder } from "../../systems/symbols/profile-store";
+import { getProfileFolder } from "../../config/folders";
 import { ExitStatus } from "../exit-status";
-import { UsageError } from "../usage-error";
-import { makeProfile } from "./make-profile";
+import { UsageError } from "../errors";
 
 /**
  * Creates the command `rebox profile`.
  *
- * @param stdout where the result goes
+ * @param stdout receives the result
  * @param onStatus receives the exit status
  */
 export function createProfileCommand(stdout: NodeJS.WritableStream, onStatus: (status: number) => void): Command {
@@ -22,13 +21,14 @@ export function createProfileCommand(stdout: NodeJS.WritableStream, onStatus: (s
     )
     .argument("<kernel>", "a vmlinux with debug information, or a linux-image-*-dbg .deb")
     .helpOption("-h, --help", "show this help")
-    .option("-o, --output <file>", `where to write it; without it, to ${profileFolder()}, where it is found`)
-    .action((kernel: string, { output }: { output?: string }) => {
+    .option("-o, --output <file>", `where to write it; without it, to ${getProfileFolder()}, where it is found`)
+    .action(async (kernel: string, { output }: { output?: string }) => {
+      const { makeProfile } = await import("./make-profile.js");
       const { content, buildId, banner, symbolCount } = makeProfile(kernel);
       if (output === undefined && buildId === undefined) {
         throw new UsageError(`${kernel} has no build id to find its profile by: name a file with -o`);
       }
-      const path = output === undefined ? join(profileFolder(), `${buildId}.profile`) : resolve(output);
+      const path = output === undefined ? join(getProfileFolder(), `${buildId}.profile`) : resolve(output);
       writeWhole(path, content);
       stdout.write(`${path}: ${symbolCount} symbols and the types of ${banner}\n`);
       onStatus(ExitStatus.success);

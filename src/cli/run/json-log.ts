@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
 /** A file of one JSON object a line: {"time": ..., "type": ..., ...}. */
 export class JsonLog {
@@ -26,7 +26,7 @@ export class JsonLog {
       );
     try {
       const file = openSync(path, "w");
-      // Written at once: what happened before a crash is what one wants to read afterwards.
+      // Written at once: the lines before a crash are the ones to read afterwards.
       return new JsonLog(
         (line) => writeAll(file, line),
         () => closeSync(file),
@@ -39,7 +39,7 @@ export class JsonLog {
     }
   }
 
-  /** Why the log is incomplete; undefined when every line was written. */
+  /** The reason why the log is incomplete; undefined when every line was written. */
   get writeFailure(): Error | undefined {
     return this.failure;
   }
@@ -47,7 +47,7 @@ export class JsonLog {
   /**
    * Appends one line, stamped with the current time (ISO 8601, UTC).
    *
-   * @param type what happened
+   * @param type the kind of event
    * @param detail more members of the line; a bigint becomes a string in hexadecimal
    */
   add(type: string, detail: object): void {

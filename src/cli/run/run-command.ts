@@ -1,12 +1,10 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CALLBACK_LIMIT_RANGE_MS } from "../../config/rebox-config";
 import { chooseShell, type WholeTerminal } from "../ui/choose-shell";
-import { BEHIND_UI, runBehindUi } from "../ui/run-behind-ui";
-import { UsageError } from "../usage-error";
-import { type MonitorOption, parseMonitor } from "./monitor-option";
+import { UsageError } from "../errors";
+import { type MonitorOption, parseMonitor } from "./sockets";
 import type { RunEnvironment } from "./run-environment";
-import { createRunPlan, type RunOptions, type RunPlan } from "./run-plan";
-import { RunSession } from "./run-session";
+import type { RunOptions, RunPlan } from "./run-plan";
 
 /** Node's timers cannot wait longer than this, in milliseconds. */
 const LONGEST_TIMER_MS = 2_147_483_647;
@@ -23,7 +21,7 @@ Example: rebox run --script scripts/my_script.ts --timeout 60 -- -m 512 -hda dis
  * Creates the command `rebox run`.
  *
  * @param environment the engine and the process
- * @param qemuArgs what stands behind "--"; undefined when there is no "--"
+ * @param qemuArgs the words behind "--"; undefined when there is no "--"
  * @param onStatus receives the exit status
  * @param args rebox's own arguments, `run` first, for the process behind the UI
  */
@@ -51,7 +49,7 @@ export function createRunCommand(
     )
     .option("--ui", "the terminal UI: docs/reference/terminal-ui.md")
     .option("--plain", "the shell reads plain lines, also at a terminal")
-    .addOption(new Option(`${BEHIND_UI} <socket>`).hideHelp())
+    .addOption(new Option("--behind-ui <socket>").hideHelp())
     .option("--investigate <module>", "start a persistent module; may be given more than once", append)
     .option("--investigate-conf <folder>", "where MODULE.cfg of persistent modules is (conf)")
     .option("--timeout <seconds>", "stop after that many seconds", readTimeout)
@@ -64,14 +62,17 @@ export function createRunCommand(
       if (misplaced.length > 0) {
         throw new UsageError(`"${misplaced[0]}" is no option of rebox run; QEMU's arguments go behind "--"`);
       }
+      const { createRunPlan } = await import("./run-plan.js");
       const plan = createRunPlan(options, qemuArgs, environment.projectFolder);
       const terminal = findTerminal(options, plan, environment);
       if (terminal) {
+        const { runBehindUi } = await import("./run-behind-ui.js");
         const request = { args, qemuArgs, control: options.control };
         return onStatus(await runBehindUi(request, terminal, environment.stderr));
       }
-      // Whoever shows the guest is gone, whatever has ended it.
+      // The process that shows the guest is gone, for any reason.
       if (options.behindUi !== undefined) process.once("disconnect", () => process.kill(process.pid, "SIGHUP"));
+      const { RunSession } = await import("./run-session.js");
       onStatus(await new RunSession(plan, environment).run());
     });
 }

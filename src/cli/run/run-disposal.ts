@@ -1,13 +1,13 @@
 import type { ScriptHost } from "../../scripts/script-host";
 import { waitAtMost } from "../../config/limits";
-import type { EnginePort } from "./engine-port";
+import type { EnginePort } from "./run-environment";
 import type { RunReporter } from "./run-reporter";
 
-/** Ends what a run has started. Nothing here waits for ever, and nothing throws. */
+/** Ends everything that a run has started. Nothing here waits for ever, and nothing throws. */
 export class RunDisposal {
   /**
-   * @param reporter told of whatever does not end as it should
-   * @param graceMs how long the engine may take to stop, in milliseconds
+   * @param reporter receives the problems of the end
+   * @param graceMs the time that the engine may take to stop, in milliseconds
    */
   constructor(
     private readonly reporter: RunReporter,

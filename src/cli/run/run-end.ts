@@ -1,10 +1,9 @@
-import { constants } from "node:os";
 import { ScriptError } from "../../scripts/errors";
-import { ExitStatus } from "../exit-status";
-import { UsageError } from "../usage-error";
-import type { EngineEnd } from "./engine-port";
+import { ExitStatus, getSignalStatus } from "../exit-status";
+import { UsageError } from "../errors";
+import type { EngineEnd } from "./run-environment";
 
-/** Why a run is over. */
+/** The reason why a run is over. */
 export type RunEnd =
   | { readonly kind: "engine"; readonly end: EngineEnd }
   | { readonly kind: "timeout"; readonly timeoutMs: number }
@@ -31,11 +30,6 @@ export function getExitStatus(end: RunEnd): number {
   }
 }
 
-/** Returns the exit status that shells give to a program ended by a signal: 128 + its number. */
-export function getSignalStatus(signal: NodeJS.Signals): number {
-  return 128 + constants.signals[signal];
-}
-
 /** Returns the sentence that tells the user why a run is over; undefined when there is nothing to say. */
 export function describeEnd(end: RunEnd): string | undefined {
   switch (end.kind) {
@@ -58,7 +52,7 @@ export function describeEnd(end: RunEnd): string | undefined {
 /**
  * Returns the end that an error of the start means.
  *
- * @param error what creating the engine or loading the scripts threw
+ * @param error the error of creating the engine or loading the scripts
  */
 export function getRefusal(error: unknown): RunEnd {
   const status = ExitStatus.failure;
@@ -80,7 +74,7 @@ export function getRefusal(error: unknown): RunEnd {
 /**
  * Returns the end as members of the JSON log's last line.
  *
- * @param end why the run is over
+ * @param end the reason why the run is over
  */
 export function getEndDetail(end: RunEnd): object {
   if (end.kind === "engine") return end.end;

@@ -1,25 +1,40 @@
 import type { EventEmitter } from "node:events";
-import type { AttachRefusal } from "../../systems/errors";
+import type { CallbackFailure, EngineEnd } from "../../machine/engine/engine";
 import type { ScriptHost } from "../../scripts/script-host";
-import type { EnginePort } from "./engine-port";
+import type { AttachRefusal } from "../../systems/errors";
 
-/** What surrounds a run: the engine and the process. Tests put a fake engine and a fake process here. */
+export type { CallbackFailure, EngineEnd };
+
+/** The engine's changes of state that a run reports. */
+export const LIFECYCLE_EVENTS = ["running", "paused", "reset", "shutdown", "crashed"] as const;
+
+/** The part of an engine that `rebox run` uses. */
+export interface EnginePort {
+  readonly ended: Promise<EngineEnd>;
+  callbackLimitMs: number;
+  run(): void;
+  quit(): Promise<void>;
+  on(event: (typeof LIFECYCLE_EVENTS)[number], listener: (detail: unknown) => void): unknown;
+  on(event: "callbackError", listener: (failure: CallbackFailure) => void): unknown;
+}
+
+/** The surroundings of a run: the engine and the process. Tests put a fake engine and a fake process here. */
 export interface RunEnvironment {
   /** Builds the virtual machine; throws when QEMU or the engine refuses the arguments. */
   createEngine(argv: readonly string[]): EnginePort;
-  /** Returns what scripts import as "rebox". */
+  /** Returns the names that scripts import from "rebox". */
   getApi(): object;
   /** Sets the profile for a guest's kernel that says too little about itself. */
   useProfile(path: string): void;
-  /** Tells how each attempt to find the guest's system ends; undefined stands for one that found it. */
+  /** Reports the end of each attempt to find the guest's system; undefined stands for one that found it. */
   watchAttaching(listener: (refusal: AttachRefusal | undefined) => void): void;
-  /** Tells what a module handle stands for, before the script registers anything under it. */
+  /** Names a module handle, before the script registers anything under it. */
   nameModule(handle: number, name: string): void;
-  /** Lets a module's new version use the names of the old one's callbacks; returns what takes them back. */
+  /** Lets a module's new version use the names of the old one's callbacks; the returned function takes them back. */
   replaceModule(handle: number): () => void;
-  /** Disposes whatever is registered under a script's module handle. */
+  /** Disposes everything that is registered under a script's module handle. */
   disposeModule(handle: number): void;
-  /** Lets the engine's monitors load and ask these scripts; returns what ends that. */
+  /** Lets the engine's monitors load and ask these scripts; the returned function ends that. */
   serveMonitors(scripts: ScriptHost): () => void;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
@@ -29,6 +44,6 @@ export interface RunEnvironment {
   exitNow(status: number): void;
   /** rebox's own folder. */
   readonly projectFolder: string;
-  /** How long each script's clean(), and the engine's end, may take, in milliseconds. */
+  /** The time that each script's clean(), and the engine's end, may take, in milliseconds. */
   readonly graceMs: number;
 }

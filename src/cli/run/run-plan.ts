@@ -2,9 +2,8 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { loadConfig, type PermissionSetting } from "../../config/rebox-config";
 import { resolveProfile } from "../../systems/symbols/profile-store";
-import { UsageError } from "../usage-error";
-import { getMonitorArgs, type MonitorOption } from "./monitor-option";
-import { checkSocketPath } from "./socket-path";
+import { UsageError } from "../errors";
+import { getMonitorArgs, type MonitorOption, checkSocketPath } from "./sockets";
 
 /** The options of `rebox run`, parsed but not yet joined with a pyrebox.conf. */
 export interface RunOptions {
@@ -27,7 +26,7 @@ export interface RunOptions {
   readonly behindUi?: string;
   /** Names of persistent modules. */
   readonly investigate?: readonly string[];
-  /** Where their configuration is. */
+  /** The folder of their configuration. */
   readonly investigateConf?: string;
   /** In milliseconds. */
   readonly timeout?: number;
@@ -46,7 +45,7 @@ export interface RunPlan {
   readonly trustedScripts: readonly string[];
   readonly permissions: readonly PermissionSetting[];
   readonly watch: boolean;
-  /** Where module notation is looked up. */
+  /** The folders in which module notation is looked up. */
   readonly scriptFolders: readonly string[];
   readonly monitorSocket: string | undefined;
   readonly controlSocket: string | undefined;
@@ -55,16 +54,16 @@ export interface RunPlan {
   readonly isBehindUi: boolean;
   /** Persistent modules that start with the engine. */
   readonly investigations: readonly string[];
-  /** Where <module>.cfg of those is. */
+  /** The folder of their <module>.cfg. */
   readonly investigationConfig: string;
   readonly timeoutMs: number | undefined;
   readonly jsonFile: string | undefined;
   readonly callbackLimitMs: number | undefined;
   /** The file of the profile for a kernel that says too little about itself. */
   readonly profile: string | undefined;
-  /** What starts Volatility 3. */
+  /** The command that starts Volatility 3. */
   readonly volatilityCommand: string | undefined;
-  /** What is odd in the configuration, one line each. */
+  /** Warnings about the configuration, one line each. */
   readonly warnings: readonly string[];
 }
 
@@ -74,10 +73,10 @@ const DEFAULT_CONFIG = "pyrebox.conf";
  * Joins command line and configuration file; the command line wins.
  *
  * @param options the options of the command line
- * @param qemuArgs what stands behind "--"; undefined when there is no "--"
+ * @param qemuArgs the words behind "--"; undefined when there is no "--"
  * @param projectFolder rebox's own folder, the last one in which scripts are looked up
  * @throws ConfigError for a wrong or missing configuration file
- * @throws UsageError when neither says what QEMU is to run
+ * @throws UsageError when neither has arguments for QEMU
  */
 export function createRunPlan(
   options: RunOptions,

@@ -1,17 +1,45 @@
+import { toColouredText } from "../../config/terminal-text";
 import type { ScriptError } from "../../scripts/errors";
 import type { ScriptMessage } from "../../scripts/script-host-options";
-import { toColouredText } from "../../config/terminal-text";
-import { CallbackFailures } from "./callback-failures";
-import type { CallbackFailure } from "./engine-port";
 import type { JsonLog } from "./json-log";
+import type { CallbackFailure } from "./run-environment";
 
-/** Tells the user what happens in a run: text for people, and JSON lines for programs. */
+/** Counts failures of callbacks, so that a callback that throws a million times is printed once. */
+export class CallbackFailures {
+  private readonly counts = new Map<string, number>();
+
+  /**
+   * Counts one failure.
+   *
+   * @returns true when it is worth printing: the callback's first one, or the one that got it removed
+   */
+  add(failure: CallbackFailure): boolean {
+    const key = `${failure.callback} of ${failure.script}`;
+    const before = this.counts.get(key) ?? 0;
+    // The engine may report only some of a storm of failures; its own count is the true one then.
+    this.counts.set(key, Math.max(before + 1, failure.count));
+    return before === 0 || failure.removed;
+  }
+
+  /** The number of all failures. */
+  get total(): number {
+    return [...this.counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Returns one line for each callback that failed, the most often failing one first. */
+  describe(): string[] {
+    const sorted = [...this.counts].sort(([, a], [, b]) => b - a);
+    return sorted.map(([key, count]) => `${key} failed ${count} time${count === 1 ? "" : "s"}`);
+  }
+}
+
+/** Reports the events of a run: text for people, and JSON lines for programs. */
 export class RunReporter {
   private readonly failures = new CallbackFailures();
 
   /**
-   * @param messages where the scripts' messages go
-   * @param problems where everything that rebox itself has to say goes
+   * @param messages receives the scripts' messages
+   * @param problems receives the sentences of rebox itself
    * @param log receives the JSON lines; undefined without --json
    */
   constructor(
@@ -46,7 +74,7 @@ export class RunReporter {
   /**
    * Reports a callback's first failure, and the one that gets it removed; counts the others.
    *
-   * @param failure what went wrong
+   * @param failure the failure
    * @param getStack gives the script's part of the error's stack; asked only when it is printed, since that takes time
    */
   callbackFailure(failure: CallbackFailure, getStack: (error: Error) => string): void {

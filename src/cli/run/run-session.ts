@@ -13,25 +13,23 @@ import { ScriptHost } from "../../scripts/script-host";
 import { ScriptReloader } from "../../scripts/script-reloader";
 import { describeThrown } from "../../scripts/script-stack";
 import { setVolatilityCommand } from "../../guest/volatility/volatility-program";
-import { ExitStatus } from "../exit-status";
-import { type CallbackFailure, type EnginePort, LIFECYCLE_EVENTS } from "./engine-port";
+import { ExitStatus, getSignalStatus } from "../exit-status";
+import { type CallbackFailure, type EnginePort, LIFECYCLE_EVENTS, type RunEnvironment } from "./run-environment";
 import { JsonLog } from "./json-log";
-import { watchProcess } from "./process-events";
+import { watchProcess } from "../process-events";
 import { RunDisposal } from "./run-disposal";
-import { describeEnd, getEndDetail, getExitStatus, getRefusal, getSignalStatus, type RunEnd } from "./run-end";
-import type { RunEnvironment } from "./run-environment";
+import { describeEnd, getEndDetail, getExitStatus, getRefusal, type RunEnd } from "./run-end";
 import type { RunPlan } from "./run-plan";
-import { createPermissionLookup } from "./script-trust";
+import { createPermissionLookup, findUncaughtOrigin } from "./run-scripts";
 import { GuestWatch } from "./guest-watch";
 import { RunReporter } from "./run-reporter";
-import { UsageError } from "../usage-error";
-import { prepareSocket, removeSocket } from "./socket-path";
-import { findUncaughtOrigin } from "./uncaught-origin";
+import { UsageError } from "../errors";
+import { prepareSocket, removeSocket } from "./sockets";
 
 /** One run of a guest, from QEMU's arguments to the exit status. */
 export class RunSession {
   private readonly log: JsonLog | undefined;
-  /** Where people read what the run says. */
+  /** The stream that people read. */
   private readonly people: NodeJS.WritableStream;
   private readonly reporter: RunReporter;
   private readonly scripts: ScriptHost;
@@ -39,10 +37,10 @@ export class RunSession {
   private engine: EnginePort | undefined;
   private reloader: ScriptReloader | undefined;
   private endMonitors: (() => void) | undefined;
-  /** Set once the path is known to be ours: what has that name then was made by this run. */
+  /** Set once the path is known to be ours: a socket of that name was then made by this run. */
   private ownedSocket: string | undefined;
   private control: ControlServer | undefined;
-  /** What attached shells are told; without a control socket nobody asks. */
+  /** The events for attached shells; undefined without a control socket. */
   private readonly feed: RunFeed | undefined;
   private console: SerialConsole | undefined;
   private ended = false;
@@ -131,14 +129,14 @@ export class RunSession {
     }
     await this.startInvestigations();
     if (plan.watch) this.reloader = this.watchFiles();
-    // Whoever can ask for a reload shall not wait until the compiler has started again.
+    // A reload shall not wait until the compiler has started again.
     const mayReload =
       plan.watch || plan.hasShell || plan.monitorSocket !== undefined || plan.controlSocket !== undefined;
     if (!mayReload) await stopCompiler();
     if (!this.ended) this.engine.run();
   }
 
-  /** Before the scripts are loaded: what goes on in them can be looked at. */
+  /** Opens the shells before the scripts are loaded, so that they can watch the loading. */
   private async openShells(): Promise<void> {
     const { plan, environment, reporter } = this;
     const api = environment.getApi();
@@ -156,7 +154,7 @@ export class RunSession {
     }
   }
 
-  /** Modules may be asked for at any time; the persistent ones are there before the first instruction. */
+  /** Starts the investigations: the persistent modules watch before the first instruction. */
   private async startInvestigations(): Promise<void> {
     const { plan, environment, reporter } = this;
     const { persistent } = openInvestigations(plan.scriptFolders, () => environment.getApi(), {
@@ -174,7 +172,7 @@ export class RunSession {
     }
   }
 
-  /** The process in front waits to be told that it may connect; standard input is nobody's here. */
+  /** Lets the process in front connect. A shell in a callback uses the attached shells: this process has no standard input. */
   private tellUi(control: ControlServer): void {
     setShellHold(() => control.hold());
     process.send?.("control");

@@ -7,7 +7,7 @@ import { Elf } from "../../systems/symbols/elf";
 import { readProfile } from "../../systems/symbols/profile-store";
 import type { TypeSource } from "../../systems/symbols/type-source";
 import { getKernelTypes } from "../profile/kernel-types";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
 /** BTF_MAGIC, include/uapi/linux/btf.h, and ELF's own, as bytes of a little-endian file. */
 const BTF_MAGIC = "9feb";

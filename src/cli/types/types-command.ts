@@ -1,15 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Command } from "commander";
-import { declareTypes } from "../../systems/symbols/type-declarations";
 import { ExitStatus } from "../exit-status";
-import { UsageError } from "../usage-error";
-import { readTypes } from "./read-types";
+import { UsageError } from "../errors";
 
 /**
  * Creates the command `rebox types`.
  *
- * @param stdout where the result goes
+ * @param stdout receives the result
  * @param onStatus receives the exit status
  */
 export function createTypesCommand(stdout: NodeJS.WritableStream, onStatus: (status: number) => void): Command {
@@ -24,7 +22,9 @@ export function createTypesCommand(stdout: NodeJS.WritableStream, onStatus: (sta
     .argument("<kernel>", "a vmlinux, a profile, an ISF file, or BTF such as /sys/kernel/btf/vmlinux")
     .helpOption("-h, --help", "show this help")
     .option("-o, --output <file>", "where to write it; without it, to standard output")
-    .action((kernel: string, { output }: { output?: string }) => {
+    .action(async (kernel: string, { output }: { output?: string }) => {
+      const { declareTypes } = await import("../../systems/symbols/type-declarations.js");
+      const { readTypes } = await import("./read-types.js");
       const text = declareTypes(readTypes(kernel), basename(kernel));
       if (output === undefined) stdout.write(text);
       else writeFile(output, text);

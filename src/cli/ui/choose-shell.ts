@@ -1,7 +1,7 @@
 import type { ReadStream, WriteStream } from "node:tty";
-import { UsageError } from "../usage-error";
+import { UsageError } from "../errors";
 
-/** What the options of a command line say about the shell's form. */
+/** The options of a command line about the shell's form. */
 export interface ShellOptions {
   readonly ui?: boolean;
   readonly plain?: boolean;
@@ -18,7 +18,7 @@ export interface WholeTerminal {
  *
  * @param hindrance why the UI cannot have the terminal, if there is a reason
  * @returns the terminal for the UI; undefined for plain lines
- * @throws UsageError when --ui asks for what cannot be
+ * @throws UsageError when --ui is asked for and cannot be
  */
 export function chooseShell(
   { ui = false, plain = false }: ShellOptions,

@@ -1,24 +1,23 @@
 import type { ControlClient } from "../../shell/line/control-client";
 import { TerminalUi } from "../../shell/ui/terminal-ui";
 import { describeThrown } from "../../scripts/script-stack";
-import { ExitStatus } from "../exit-status";
-import { watchProcess } from "../run/process-events";
-import { getSignalStatus } from "../run/run-end";
+import { ExitStatus, getSignalStatus } from "../exit-status";
+import { watchProcess } from "../process-events";
 import type { WholeTerminal } from "./choose-shell";
 
-/** Why the UI was left. */
+/** The reason why the UI was left. */
 export interface UiEnd {
   /** The signal that ended it, if one did. */
   readonly signal?: NodeJS.Signals;
-  /** What went wrong in the UI itself. */
+  /** The error of the UI itself. */
   readonly error?: unknown;
-  /** The user has left, and the guest goes on. */
+  /** The user has left, and the guest continues. */
   readonly hasLeft?: boolean;
 }
 
-/** What is done beside the UI while it is open. */
+/** Options of the terminal UI. */
 export interface UiOptions {
-  /** What scripts print comes through the control socket; otherwise `onOpen` passes it on. */
+  /** Whether the output of scripts comes through the control socket; otherwise `onOpen` passes it on. */
   readonly showsOutput: boolean;
   readonly onOpen?: (ui: TerminalUi) => void;
 }
@@ -47,7 +46,7 @@ export async function openUi(
   // The terminal has been closed: its signal comes too, or has come.
   const onGone = () => stop({ signal: "SIGHUP" });
   process.on("SIGCONT", onContinue);
-  // They stay: what is written later fails too, and an error without a listener would be one more to be written.
+  // They stay: later writes fail too, and an error without a listener would be one more to be written.
   for (const stream of [terminal.output, process.stderr]) stream.on("error", onGone);
   terminal.input.on("error", onGone).on("end", onGone);
   try {

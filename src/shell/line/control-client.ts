@@ -13,6 +13,7 @@ const GONE = "the engine has ended the connection";
 export class ControlClient implements SessionTarget {
   prompt = "rebox> ";
   isOver = false;
+  readonly isGuestGone = false;
   /** How many notices were left out because they came faster than they were read. */
   lost = 0;
   onNotice: SessionTarget["onNotice"];

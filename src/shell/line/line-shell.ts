@@ -1,6 +1,5 @@
 import { type CompleterResult, createInterface } from "node:readline";
 import { toPlainText } from "../../config/terminal-text";
-import { Engine } from "../../machine/engine/engine";
 import type { LineAnswer } from "./line-runner";
 import type { SessionTarget } from "./session-target";
 
@@ -54,13 +53,8 @@ export async function runLineShell(
   ask();
   for await (const line of lines) {
     show(await target.run(line));
-    if (target.isOver || isEnded()) break;
+    if (target.isOver || target.isGuestGone) break;
     ask();
   }
   lines.close();
-}
-
-function isEnded(): boolean {
-  const state = Engine.find()?.state;
-  return state === "shutdown" || state === "crashed";
 }

@@ -1,3 +1,4 @@
+import { Engine } from "../../machine/engine/engine";
 import type { CommandResult } from "../commands/command-result";
 import type { CommandSession } from "../commands/command-session";
 import { completeLine, type LineCompletion } from "../commands/complete-line";
@@ -10,6 +11,8 @@ import type { RunEvent, RunFeed } from "./run-feed";
 export interface SessionTarget {
   readonly prompt: string;
   readonly isOver: boolean;
+  /** Whether the machine of this process has ended; false for the engine of another process, whose connection ends then. */
+  readonly isGuestGone: boolean;
   run(line: string): Promise<LineAnswer>;
   /** Ctrl-C. */
   interrupt(): Promise<LineAnswer>;
@@ -39,6 +42,10 @@ export function createLocalTarget(session: CommandSession, feed?: RunFeed): Sess
     },
     get isOver() {
       return session.wantsEnd;
+    },
+    get isGuestGone() {
+      const state = Engine.find()?.state;
+      return state === "shutdown" || state === "crashed";
     },
     run: (line) => runner.run(line),
     // Not behind the lines that wait: it is to stop what goes on now.

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { getProfileFolder } from "../../config/folders";
 import { parseIsfProfile } from "./isf";
 import type { KernelIdentity, Profile } from "./profile";
 import { ProfileError } from "../errors";
@@ -10,11 +10,6 @@ import { findProfileHeader, parseProfile } from "./profile-file";
 const LARGEST_ISF = 0x40000000;
 const HEADER_SIZE = 4096;
 const SUFFIXES = [".profile", ".json", ".json.xz"];
-
-/** Says where profiles are kept: the folder of the user's data (XDG base directory specification). */
-export function profileFolder(): string {
-  return join(process.env.XDG_DATA_HOME || join(homedir(), ".local/share"), "rebox/profiles");
-}
 
 /**
  * Finds the file that a profile's name stands for.
@@ -25,7 +20,7 @@ export function profileFolder(): string {
  */
 export function resolveProfile(name: string, folder: string): string {
   const path = resolve(folder, name);
-  const kept = ["", ...SUFFIXES].map((suffix) => join(profileFolder(), `${name}${suffix}`));
+  const kept = ["", ...SUFFIXES].map((suffix) => join(getProfileFolder(), `${name}${suffix}`));
   return [path, ...kept].find((one) => existsSync(one)) ?? path;
 }
 
@@ -53,7 +48,7 @@ export function readProfile(path: string): Profile {
  *
  * @throws ProfileError when it is there and cannot be read
  */
-export function findProfile({ buildIds, banner }: KernelIdentity, folder = profileFolder()): Profile | undefined {
+export function findProfile({ buildIds, banner }: KernelIdentity, folder = getProfileFolder()): Profile | undefined {
   for (const buildId of buildIds) {
     for (const suffix of SUFFIXES) {
       const path = join(folder, `${buildId}${suffix}`);

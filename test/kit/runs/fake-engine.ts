@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import type { EngineEnd, EnginePort } from "../../../src/cli/run/engine-port";
+import type { EngineEnd, EnginePort } from "../../../src/cli/run/run-environment";
 
 /** What a test wants its engine to do. */
 export interface FakeEngineScenario {

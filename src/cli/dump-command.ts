@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { IMAGE_FORMATS } from "../../systems/memory/images/image-layout";
-import { connectControl } from "../attach/connect-control";
-import { ExitStatus } from "../exit-status";
+import { IMAGE_FORMATS } from "../systems/memory/images/image-layout";
+import { connectControl } from "./connect-control";
+import { ExitStatus } from "./exit-status";
 
 interface Options {
   readonly format: string;
@@ -57,7 +57,7 @@ export function createDumpCommand(
     });
 }
 
-/** As a word of a shell's line: a path may hold blanks, and a quote of one kind. */
+/** Quotes a path for a line of the shell: it may hold blanks, and quotes of one kind. */
 function quote(path: string): string {
   return path.includes('"') ? `'${path}'` : `"${path}"`;
 }

@@ -1,5 +1,5 @@
-import { ControlClient } from "../../shell/line/control-client";
-import { UsageError } from "../usage-error";
+import { ControlClient } from "../shell/line/control-client";
+import { UsageError } from "./errors";
 
 /**
  * Connects to the engine that `rebox run --control PATH` runs.

@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { finished } from "node:stream/promises";
 import { Command } from "commander";
-import { connectControl } from "../attach/connect-control";
-import { ExitStatus } from "../exit-status";
-import { UsageError } from "../usage-error";
+import { connectControl } from "./connect-control";
+import { UsageError } from "./errors";
+import { ExitStatus } from "./exit-status";
 
 /**
  * Creates the command `rebox isf`.
  *
- * @param stdout where the result goes
+ * @param stdout receives the result
  * @param onStatus receives the exit status
  */
 export function createIsfCommand(stdout: NodeJS.WritableStream, onStatus: (status: number) => void): Command {
@@ -40,7 +40,7 @@ async function ask(socket: string, file: string): Promise<void> {
   }
 }
 
-/** The engine writes files only: it writes one that is copied from here. */
+/** Prints the symbol file. The engine writes files only, so it writes a temporary one that is copied from here. */
 async function print(socket: string, stdout: NodeJS.WritableStream): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "rebox-isf-"));
   try {

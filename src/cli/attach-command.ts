@@ -1,9 +1,7 @@
 import { Command } from "commander";
-import { runLineShell, showAnswer } from "../../shell/line/line-shell";
-import { ExitStatus } from "../exit-status";
-import { chooseShell, type ShellOptions } from "../ui/choose-shell";
-import { getUiStatus, openUi } from "../ui/open-ui";
 import { connectControl } from "./connect-control";
+import { ExitStatus } from "./exit-status";
+import { chooseShell, type ShellOptions } from "./ui/choose-shell";
 
 interface AttachOptions extends ShellOptions {
   readonly json?: boolean;
@@ -12,7 +10,7 @@ interface AttachOptions extends ShellOptions {
 /**
  * Creates the command `rebox attach`.
  *
- * @param input where the lines come from when none are given
+ * @param input gives the lines when the command line has none
  * @param onStatus receives the exit status: 1 when a line that was given failed
  */
 export function createAttachCommand(
@@ -35,7 +33,11 @@ export function createAttachCommand(
       const terminal = chooseShell(form, { input, output: stdout }, hindrance);
       const client = await connectControl(socket);
       try {
-        if (terminal) return onStatus(getUiStatus(await openUi(client, terminal, { showsOutput: true }), stderr));
+        if (terminal) {
+          const { getUiStatus, openUi } = await import("./ui/open-ui.js");
+          return onStatus(getUiStatus(await openUi(client, terminal, { showsOutput: true }), stderr));
+        }
+        const { runLineShell, showAnswer } = await import("../shell/line/line-shell.js");
         if (lines.length === 0) return await runLineShell(client, { input, output: stdout, json });
         for (const line of lines) {
           const answer = await client.run(line);

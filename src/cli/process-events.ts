@@ -3,7 +3,7 @@ import type { EventEmitter } from "node:events";
 /** The signals that end a run: Ctrl-C, kill, and the terminal being closed. */
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** What a run wants to know from its process. */
+/** The events of its process that a run handles. */
 export interface ProcessEventHandlers {
   /** The first signal: end cleanly. */
   onFirstSignal(signal: NodeJS.Signals): void;
@@ -11,7 +11,7 @@ export interface ProcessEventHandlers {
   onNextSignal(signal: NodeJS.Signals): void;
   /** An exception or rejected promise that nobody caught. */
   onUncaught(error: unknown): void;
-  /** The process ends, in whatever way; only synchronous work is possible. */
+  /** The process ends, in any way; only synchronous work is possible. */
   onExit(): void;
 }
 

@@ -1,14 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import type { RunEnvironment } from "../run/run-environment";
-import { createRunPlan } from "../run/run-plan";
-import { RunSession } from "../run/run-session";
-import { UsageError } from "../usage-error";
+import { UsageError } from "./errors";
+import type { RunEnvironment } from "./run/run-environment";
 
 const DEMO_MS = 20_000;
 
-/** The machine of the demo: the guest kit, with work that never ends, and a screen. */
+/** Returns QEMU's arguments for the machine of the demo: the guest kit, with work that never ends. */
 function getQemuArgs(guestFolder: string): string[] {
   return [
     ...["-m", "256", "-display", "none", "-nic", "none", "-monitor", "none", "-serial", "null"],
@@ -18,7 +16,7 @@ function getQemuArgs(guestFolder: string): string[] {
 }
 
 /**
- * Creates the command `rebox demo`, which is what `npm run demo` runs after set-up.
+ * Creates the command `rebox demo`, which `npm run demo` runs after set-up.
  *
  * @param environment the engine and the process
  * @param onStatus receives the exit status
@@ -37,6 +35,8 @@ export function createDemoCommand(environment: RunEnvironment, onStatus: (status
       const script = join(projectFolder, "scripts/live_view.ts");
       const qemuArgs = getQemuArgs(guestFolder);
       stdout.write(`A Linux guest boots inside this Node process, watched by ${script}.\n`);
+      const { createRunPlan } = await import("./run/run-plan.js");
+      const { RunSession } = await import("./run/run-session.js");
       const plan = createRunPlan({ script: [script], trust: true, timeout: DEMO_MS }, qemuArgs, projectFolder);
       onStatus(await new RunSession(plan, environment).run());
     });

@@ -1,14 +1,11 @@
 import { Command } from "commander";
-import { installVolatility } from "../../guest/volatility/install-volatility";
-import { VolatilityError } from "../../guest/volatility/volatility-error";
-import { getVolatilityProgram } from "../../guest/volatility/volatility-program";
-import { ExitStatus } from "../exit-status";
-import { UsageError } from "../usage-error";
+import { UsageError } from "./errors";
+import { ExitStatus } from "./exit-status";
 
 /**
  * Creates the command `rebox vol`.
  *
- * @param stdout where the result goes
+ * @param stdout receives the result
  * @param onStatus receives the exit status
  */
 export function createVolCommand(stdout: NodeJS.WritableStream, onStatus: (status: number) => void): Command {
@@ -22,9 +19,13 @@ export function createVolCommand(stdout: NodeJS.WritableStream, onStatus: (statu
     .argument("<what>", "install, or which")
     .helpOption("-h, --help", "show this help")
     .action(async (what: string) => {
+      const { VolatilityError } = await import("../guest/volatility/volatility-error.js");
       try {
-        if (what === "install") say(`Volatility 3 is in ${installVolatility(say)}`);
-        else if (what === "which") {
+        if (what === "install") {
+          const { installVolatility } = await import("../guest/volatility/install-volatility.js");
+          say(`Volatility 3 is in ${installVolatility(say)}`);
+        } else if (what === "which") {
+          const { getVolatilityProgram } = await import("../guest/volatility/volatility-program.js");
           const { command, version, plugins } = await getVolatilityProgram();
           say(`${command.join(" ")}: Volatility ${version}, ${plugins.length} plugins`);
         } else throw new UsageError(`rebox vol ${what}: there are install and which`);

@@ -1,0 +1,190 @@
+import { toPlainLine } from "../../config/terminal-text";
+import { describeFailure } from "../../investigation/result";
+import { parseMessage, MessageReader } from "../../investigation/messages";
+import type { Operation, OperationRequest } from "../../investigation/operation";
+import { getLabFolder } from "../lab/lab-folder";
+import type { RunEnvironment } from "../run/run-environment";
+import { UsageError } from "../errors";
+import { readActionFile } from "./action-file";
+import { type InvestigationTarget, openLocal, openTarget, TARGETS } from "./investigation-target";
+import { createInterface } from "node:readline";
+import { GuestContext } from "../../investigation/context";
+import { getInvestigations } from "../../investigation/open-investigations";
+import type { ParameterPrompt } from "../../investigation/module";
+import { getInvestigationStatus, showAction, showOutcome } from "./show-outcome";
+
+/** The options of `rebox investigate`. */
+export interface InquiryOptions {
+  readonly module?: string;
+  readonly target?: string;
+  readonly action?: string;
+  readonly pretty?: boolean;
+  readonly persistent?: boolean;
+  readonly found?: boolean;
+  readonly notfound?: boolean;
+  readonly json?: boolean;
+  readonly ask?: boolean;
+  readonly private?: boolean;
+  readonly timeout?: number;
+  readonly lab?: string;
+}
+
+/** One call of `rebox investigate`. */
+export class Inquiry {
+  readonly #stop = new AbortController();
+
+  constructor(
+    private readonly options: InquiryOptions,
+    private readonly words: readonly string[],
+    private readonly environment: RunEnvironment,
+    private readonly input: NodeJS.ReadableStream,
+  ) {}
+
+  async run(): Promise<number> {
+    const { options, environment } = this;
+    this.#check();
+    const target = await this.#openTarget();
+    const onSignal = () => this.#stop.abort();
+    environment.processEvents.on("SIGINT", onSignal);
+    try {
+      if (options.persistent === true) {
+        environment.stdout.write(`${await target.start(this.#getModule())}\n`);
+        return 0;
+      }
+      return await this.#ask(target);
+    } finally {
+      environment.processEvents.off("SIGINT", onSignal);
+      target.close();
+    }
+  }
+
+  #check(): void {
+    const { module, action, found, notfound } = this.options;
+    const ways = [module, action, this.words[0]].filter((way) => way !== undefined);
+    if (ways.length === 0) {
+      throw new UsageError(
+        `say what is asked: -m MODULE, MODULE with its flags, or -i action.json; and of whom: ${TARGETS}`,
+      );
+    }
+    if (ways.length > 1) throw new UsageError("-m, -i and a module with flags are three ways: use one of them");
+    if (found === true && notfound === true) throw new UsageError("--found and --notfound leave nothing over");
+  }
+
+  #openTarget(): Promise<InvestigationTarget> | InvestigationTarget {
+    const { environment, options, words } = this;
+    const folder = getLabFolder(options);
+    // The help about a module's flags needs no guest.
+    if (options.target === undefined && ["help", "-h", "--help", "-help"].includes(words[1] ?? "")) {
+      return openLocal(folder, environment);
+    }
+    if (options.target === undefined) throw new UsageError(`whom to ask is missing: ${TARGETS}`);
+    return openTarget(options.target, folder, environment);
+  }
+
+  async #ask(target: InvestigationTarget): Promise<number> {
+    const { options, environment, words } = this;
+    const { stdout, stderr } = environment;
+    const isPretty = options.pretty ?? (words.length > 0 && options.json !== true);
+    const only = options.found === true ? "found" : options.notfound === true ? "notfound" : undefined;
+    const { operations, expiresAt } = await this.#getOperations();
+    const request: OperationRequest = {
+      operations,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+      ...(options.private === true ? { isPrivate: true } : {}),
+      ...(isPretty ? { print: only === "found" ? ("found" as const) : ("all" as const) } : {}),
+    };
+    const outcome = await target.run(request, this.#stop.signal);
+    for (const { log } of outcome.outcomes) for (const line of log) stderr.write(`[info] ${toPlainLine(line)}\n`);
+    if (options.action !== undefined && !isPretty) stdout.write(showAction(outcome));
+    else for (const one of outcome.outcomes) stdout.write(showOutcome(one, { isPretty, only }));
+    return getInvestigationStatus(outcome);
+  }
+
+  async #getOperations(): Promise<{ operations: readonly Operation[]; expiresAt?: number | undefined }> {
+    const { options, words, environment } = this;
+    if (options.action !== undefined) return readActionFile(options.action);
+    const module = this.#getModule();
+    if (words.length > 0) {
+      const flags = words.slice(1);
+      // -h of a module is its own.
+      return { operations: [{ module, words: ["-h", "--help", "-help"].includes(flags[0] ?? "") ? ["help"] : flags }] };
+    }
+    if (options.ask ?? (this.input as Partial<NodeJS.ReadStream>).isTTY === true) {
+      const parameters = await askParameters(module, () => environment.getApi(), this.input, environment.stderr);
+      return { operations: [{ module, parameters }] };
+    }
+    return { operations: [{ module, line: await this.#readLine() }] };
+  }
+
+  #getModule(): string {
+    const module = this.options.module ?? this.words[0];
+    if (module === undefined) throw new UsageError("-P needs a module: -m MODULE");
+    return module;
+  }
+
+  /** Reads the line with the parameters, then continues to read for a line that stops the module. */
+  async #readLine(): Promise<string | null> {
+    const reader = new MessageReader(this.input as AsyncIterable<string | Uint8Array>);
+    const line = await reader.next().catch((error: unknown) => {
+      throw new UsageError(`standard input: ${describeFailure(error)}`);
+    });
+    if (line !== undefined) void this.#watchForStop(reader);
+    return line ?? null;
+  }
+
+  async #watchForStop(reader: MessageReader): Promise<void> {
+    try {
+      for (let line = await reader.next(); line !== undefined; line = await reader.next()) {
+        if (isStop(line)) this.#stop.abort();
+      }
+    } catch {
+      // The input cannot be read any more, so no stop message can come.
+    }
+  }
+}
+
+function isStop(line: string): boolean {
+  try {
+    return parseMessage(line).class === "stop";
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Lets a module ask a person for its parameters.
+ *
+ * @param input gives the answers
+ * @throws UsageError when the module cannot ask; UsageShown when the person gives up
+ */
+async function askParameters(
+  module: string,
+  getApi: () => object,
+  input: NodeJS.ReadableStream,
+  output: NodeJS.WritableStream,
+): Promise<unknown> {
+  const { module: found } = await getInvestigations(getApi).catalog.get(module);
+  const listener = { log: () => undefined, alert: () => undefined };
+  const run = found.newRun?.(new GuestContext(new AbortController().signal, listener, 1000));
+  if (!run?.paramsCreator) {
+    throw new UsageError(
+      `${module} asks nobody for parameters: give them on standard input, as {"class":"parameters","parameters":{…}}`,
+    );
+  }
+  const lines = createInterface({ input });
+  const answers = lines[Symbol.asyncIterator]();
+  const prompt: ParameterPrompt = {
+    ask: async (question) => {
+      output.write(question);
+      const { value, done } = await answers.next();
+      return done === true ? undefined : (value as string).trim();
+    },
+    tell: (text) => void output.write(`${text.split("\n").map(toPlainLine).join("\n")}\n`),
+  };
+  try {
+    return await run.paramsCreator(prompt);
+  } finally {
+    lines.close();
+  }
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { getProjectFolder, getReboxVersion } from "../config/folders";
+
+/** The facts that set-up recorded about the QEMU library it built. */
+export interface BuiltQemu {
+  readonly version: string;
+  readonly patches: readonly { readonly name: string; readonly sha256: string }[];
+}
+
+/** Returns the ending of the build folders in use: "-asan" with REBOX_BUILD=asan, else nothing. */
+export function getBuildSuffix(): string {
+  return process.env.REBOX_BUILD === "asan" ? "-asan" : "";
+}
+
+/** Returns the folder of the QEMU library in use; it need not exist. */
+export function getQemuFolder(projectFolder: string): string {
+  return join(projectFolder, "build", `qemu${getBuildSuffix()}`);
+}
+
+/**
+ * Finds the facts that set-up recorded about the QEMU library in use.
+ *
+ * @param projectFolder rebox's own folder
+ * @returns undefined when it has not been built, or its info.json is damaged
+ */
+export function findBuiltQemu(projectFolder: string): BuiltQemu | undefined {
+  try {
+    const info = JSON.parse(
+      readFileSync(join(getQemuFolder(projectFolder), "info.json"), "utf8"),
+    ) as Partial<BuiltQemu>;
+    if (typeof info.version !== "string" || !Array.isArray(info.patches)) return undefined;
+    return { version: info.version, patches: info.patches };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Returns the versions of rebox, QEMU and Node, one a line.
+ *
+ * @param projectFolder rebox's own folder
+ */
+export function getVersionText(projectFolder: string): string {
+  const qemu = findBuiltQemu(projectFolder)?.version ?? "not built yet (run: npm run setup)";
+  return [`rebox ${getReboxVersion(projectFolder)}`, `QEMU ${qemu}`, `Node ${process.version}`].join("\n");
+}
+
+/** Returns the oldest version of Node that rebox runs on: "engines" of its package.json, such as "20.11.0". */
+export function getOldestNode(): string {
+  const manifest = JSON.parse(readFileSync(join(getProjectFolder(), "package.json"), "utf8")) as {
+    readonly engines: { readonly node: string };
+  };
+  return manifest.engines.node.replace(/^>=/, "");
+}
+
+/**
+ * Checks whether a version of Node is new enough for rebox.
+ *
+ * @param version such as "v20.11.0"
+ */
+export function isNewEnough(version: string): boolean {
+  return version.replace(/^v/, "").localeCompare(getOldestNode(), "en", { numeric: true }) >= 0;
+}
