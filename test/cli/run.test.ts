@@ -1,3 +1,5 @@
+// esbuild starts its process in the folder in which it was loaded, so it is loaded before the tests change theirs.
+import "esbuild";
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

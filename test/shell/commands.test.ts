@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseBytes } from "../../src/shell/commands/byte-pattern";
-import { CommandError } from "../../src/shell/commands/command-error";
-import { CommandInput } from "../../src/shell/commands/command-input";
+import { parseBytes } from "../../src/shell/commands/arguments/typed-values";
+import { CommandError } from "../../src/shell/errors";
+import { CommandInput } from "../../src/shell/commands/command";
 import { CommandSession } from "../../src/shell/commands/command-session";
 import { listCommandGroups, listCommandNames } from "../../src/shell/commands/command-table";
 import { Disassembler } from "../../src/guest/unwinding/disassembler";
-import { evaluate, type NameSource } from "../../src/shell/commands/expression";
-import { getSize, parsePlace, parseRange } from "../../src/shell/commands/memory-place";
-import { renderJson } from "../../src/shell/commands/render-json";
-import { renderText } from "../../src/shell/commands/render-text";
+import { evaluate, type NameSource } from "../../src/shell/commands/arguments/expression";
+import { getSize, parsePlace, parseRange } from "../../src/shell/commands/arguments/memory-place";
+import { renderJson, renderText } from "../../src/shell/commands/rendering/render";
 import { runCommandLine } from "../../src/shell/commands/run-command-line";
 
 const NAMES: NameSource = {

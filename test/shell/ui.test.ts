@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { divideScreen, PANE_NAMES } from "../../src/shell/ui/layout";
-import { renderLine } from "../../src/shell/ui/styled-line";
-import { TerminalText } from "../../src/shell/ui/terminal-text";
-import { renderEnd } from "../../src/shell/ui/wrapped-text";
+import { renderLine, renderEnd } from "../../src/shell/ui/styled-line";
+import { ConsoleText } from "../../src/shell/ui/console-text";
 
 test("no text of the guest becomes a code of the terminal, or takes more cells than it has", () => {
   // Control characters of both sets, a surrogate pair, a wide character, a combining one, one that turns the direction.
@@ -51,11 +50,11 @@ test("the console obeys what edits a line, and drops every other sequence, howev
     "one\r\nabc\b\bX\r\nlong line\rLO\x1b[K\r\n\x1b[31mred\x1b[0m \x1b]0;title\x07\x1bP1$r\x1b\\\x1b(Bend\x1b[6n\r\nt\tx\x07";
   const expected = ["one", "aXc", "LO", "red end", "t       x"];
   for (let size = 1; size < text.length; size++) {
-    const terminal = new TerminalText();
+    const terminal = new ConsoleText();
     for (let at = 0; at < text.length; at += size) terminal.write(text.slice(at, at + size));
     assert.deepEqual(terminal.lines, expected, `pieces of ${size}`);
   }
-  const endless = new TerminalText();
+  const endless = new ConsoleText();
   for (let turn = 0; turn < 100_000; turn++) endless.write("\x1b]0;never ends\n\x1b[9999999999C");
   assert.ok(endless.lines.length <= 5000);
   assert.ok(endless.lines.every((line) => line.length <= 1000));

@@ -1,4 +1,6 @@
-/** What a cell of a row, or a value of data, may be. A bigint is an address or a bit pattern: it is shown in hexadecimal. */
+import { inspect } from "node:util";
+
+/** A cell of a row, or a value of data. A bigint is an address or a bit pattern: it is shown in hexadecimal. */
 export type CommandValue =
   | string
   | number
@@ -32,10 +34,28 @@ export interface DataResult {
   readonly data: CommandValue;
 }
 
-/** What a command answers. It is shown by renderText() and renderJson(), whoever asked. */
+/** The answer of a command. renderText() shows it to people, renderJson() to programs. */
 export type CommandResult = RowsResult | TextResult | DataResult;
 
 /** Makes a result of sentences. */
 export function textResult(text: string): TextResult {
   return { kind: "text", text };
+}
+
+const DEEPEST_VALUE = 8;
+
+/** Makes plain data of any value: functions and values that are nested too deep become text. */
+export function toCommandValue(value: unknown, depth = 0): CommandValue {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "function" || typeof value === "symbol") return inspect(value);
+  if (typeof value !== "object") return value as string | number | bigint | boolean;
+  if (depth >= DEEPEST_VALUE) return inspect(value, { depth: 0 });
+  if (Array.isArray(value)) return value.map((inner) => toCommandValue(inner, depth + 1));
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  if (value instanceof Date) return value.toISOString();
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype as object) === null;
+  // Objects with a class of their own, proxies over the guest's structs among them, describe themselves best.
+  if (!isPlain) return inspect(value, { depth: 1 });
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, toCommandValue(inner, depth + 1)]));
 }

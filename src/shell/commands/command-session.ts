@@ -7,10 +7,10 @@ import type { LinuxProcess } from "../../systems/linux/linux-process";
 import { findStillMachine, getMachine } from "../../machine/state/machine-access";
 import { getRunningProcess } from "../../machine/state/processes";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
-import { AddressNamer } from "./address-namer";
-import { CommandError } from "./command-error";
+import { AddressNamer } from "./rendering/address-namer";
+import { CommandError } from "../errors";
 import type { CommandValue } from "./command-result";
-import type { NameSource } from "./expression";
+import type { NameSource } from "./arguments/expression";
 
 /** The process that a session looks at. */
 export interface ChosenProcess {
@@ -25,29 +25,29 @@ export interface Notice {
   readonly data: CommandValue;
 }
 
-/** One user's view of the guest: which vCPU and process commands are about, variables and aliases. */
+/** One user's view of the guest: the vCPU and the process of commands, variables and aliases. */
 export class CommandSession implements NameSource {
-  /** What the session registers in the guest goes with it. */
+  /** Owns everything that the session registers in the guest: it is removed when the session ends. */
   readonly owner = new ModuleOwner("shell");
   readonly callbacks = new CallbackManager(0, this.owner);
   readonly variables = new Map<string, string>();
   readonly aliases = new Map<string, string>();
   cpuIndex = 0;
   process: ChosenProcess | undefined;
-  /** Set by "quit" of one session, which is not the end of the guest. */
+  /** Set by "quit" of this session; the guest continues. */
   wantsEnd = false;
 
-  /** Is told what happens without being asked for: a breakpoint was hit. */
+  /** Receives events that no command asked for: a breakpoint was hit. */
   onNotice: ((notice: Notice) => void) | undefined;
   /** Ends the hold of the guest in which the session was started, if it was. */
   release: (() => void) | undefined;
-  /** Ends the command that is running, when it can be ended: Ctrl-C. */
+  /** Ends the running command for Ctrl-C; undefined when it cannot be ended. */
   cancel: (() => void) | undefined;
 
-  /** @param api what !EXPRESSION has at hand: what scripts import as "rebox" */
+  /** @param api the names that !EXPRESSION can use: those that scripts import from "rebox" */
   constructor(readonly api: object = {}) {}
 
-  /** The address space that commands read: of the chosen process, or what the vCPU runs in. */
+  /** The address space that commands read: of the chosen process, or the one in which the vCPU runs. */
   get pgd(): bigint {
     const chosen = this.process?.pgd ?? 0n;
     if (chosen !== 0n) return chosen;
@@ -72,20 +72,20 @@ export class CommandSession implements NameSource {
     return (flags & (1 << 22)) !== 0 ? 32 : 16;
   }
 
-  /** Where the vCPU executes: linear, so with the base of CS, which is 0 in 64-bit mode (Intel SDM volume 3, 3.4.4). */
+  /** The linear address of the vCPU's next instruction: RIP and the base of CS, which is 0 in 64-bit mode (Intel SDM volume 3, 3.4.4). */
   get codeAddress(): bigint {
     const { RIP, CS_BASE } = this.cpu;
     return this.codeBits === 64 ? RIP : BigInt.asUintN(32, CS_BASE + RIP);
   }
 
-  /** Of addresses in this guest, in bytes. */
+  /** The size of addresses in this guest, in bytes. */
   get pointerSize(): 4 | 8 {
     const image = findStillMachine();
     const efer = image ? (image.cpus()[0]?.efer ?? 0n) : this.cpu.EFER;
     return (efer & 0x400n) === 0n ? 4 : 8;
   }
 
-  /** Finds whose address space the vCPU runs in; undefined when it is no process', or the guest's list is damaged. */
+  /** Finds the process in whose address space the vCPU runs. @returns undefined when there is none, or the guest's list is damaged */
   findRunningProcess(): LinuxProcess | undefined {
     try {
       return findGuest()?.findProcess(getRunningProcess(this.cpuIndex));
@@ -114,7 +114,7 @@ export class CommandSession implements NameSource {
     return this.variables.get(name);
   }
 
-  /** Makes what names addresses for one command. */
+  /** Makes the namer of addresses for one command. */
   createNamer(): AddressNamer {
     const guest = findGuest();
     return new AddressNamer(guest, guest ? this.userPgd(guest) : 0n);
@@ -125,7 +125,7 @@ export class CommandSession implements NameSource {
     return guest.findProcess(this.pgd)?.pgd ?? 0n;
   }
 
-  /** Takes everything that the session has registered out of the guest. */
+  /** Removes everything that the session has registered in the guest. */
   close(): void {
     this.wantsEnd = true;
     this.owner.close();

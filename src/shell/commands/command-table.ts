@@ -1,9 +1,8 @@
 import { findNearestName } from "../../config/nearest-name";
 import type { Command } from "./command";
-import { CommandError } from "./command-error";
-import { BACKTRACE_COMMANDS } from "./list/backtrace-commands";
+import { CommandError } from "../errors";
+import { BACKTRACE_COMMANDS, CODE_COMMANDS } from "./list/code-commands";
 import { BREAKPOINT_COMMANDS } from "./list/breakpoint-commands";
-import { CODE_COMMANDS } from "./list/code-commands";
 import { DOCTOR_COMMANDS } from "./list/doctor-commands";
 import { createHelpCommand } from "./list/help-command";
 import { IMAGE_COMMANDS } from "./list/image-commands";

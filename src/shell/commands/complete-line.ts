@@ -4,14 +4,14 @@ import type { CommandSession } from "./command-session";
 import { listCommandNames } from "./command-table";
 import { toPlainLine } from "../../config/terminal-text";
 
-/** More of them help nobody to choose. */
+/** The longest list of completions: nobody chooses from more. */
 const MOST_COMPLETIONS = 200;
 /** Commands whose argument is a command's name. */
 const HELP = new Set(["help", "h", "?", "list_commands"]);
-/** What may stand in front of a name that begins within a word. */
+/** The last name of a line, which may begin within a word. */
 const WORD = /[^\s+\-:="]*$/;
 
-/** What the last word of a line may become. */
+/** The completions of the last word of a line. */
 export interface LineCompletion {
   /** The part of the line that they replace: its end. */
   readonly word: string;
@@ -28,7 +28,7 @@ export function completeLine(line: string, session: CommandSession): LineComplet
   const word = WORD.exec(line)?.[0] ?? "";
   const before = line.slice(0, line.length - word.length).trim();
   const words = listCandidates(word, before, session).filter(
-    // What cannot be written as one word of a line is none: names of the guest may hold anything.
+    // A name that cannot be written as one word of a line is no completion: names of the guest may hold anything.
     (candidate) => candidate.startsWith(word) && candidate === toPlainLine(candidate) && !/\s/.test(candidate),
   );
   return { word, words: [...new Set(words)].sort().slice(0, MOST_COMPLETIONS) };
@@ -50,7 +50,7 @@ function listSymbols(word: string, session: CommandSession): string[] {
   const found: string[] = [];
   try {
     const pgd = session.userPgd(guest);
-    // What the guest names its symbols is no pattern here.
+    // Names of the guest's symbols are no patterns here.
     const pattern = `${word.slice(at + 1).replace(/[*?]/g, "")}*`;
     for (const space of pgd === 0n ? [0n] : [0n, pgd]) {
       for (const symbol of guest.symbols.search(space, pattern)) {

@@ -4,22 +4,22 @@ import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { ScriptError } from "../../scripts/errors";
 import { loadTrustedFile } from "../../scripts/trusted-file";
 import type { CommandSession } from "./command-session";
-import { toCommandValue } from "./command-value";
+import { toCommandValue } from "./command-result";
 
-/** What a file that observes the guest for a session gets: it exports observe(observer). */
+/** The argument of observe(observer), which a file that observes the guest for a session exports. */
 export interface GuestObserver {
-  /** Its callbacks, which go when the observation ends, as its timers do. */
+  /** Its callbacks, which end with the observation, as its timers do. */
   readonly callbacks: CallbackManager;
-  /** What the session has given it. */
+  /** The options that the session has given. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Tells the session a value: what JSON has, and bigints. */
+  /** Reports a value to the session: any value of JSON, and bigints. */
   tell(value: unknown): void;
 }
 
-/** What observe() may return: is called when the observation ends, however it does; what it returns is told last. */
+/** The function that observe() may return: it is called when the observation ends, and its result is reported last. */
 type Finish = () => unknown;
 
-/** A file that observes the guest on behalf of a session, and goes with it. */
+/** A file that observes the guest on behalf of a session, and ends with it. */
 export class GuestObservationFile {
   private isEnded = false;
 
@@ -32,7 +32,7 @@ export class GuestObservationFile {
    * Compiles a file and calls its observe().
    *
    * @param file relative to the current folder
-   * @throws ScriptError when it cannot be compiled or exports no observe(); what observe() throws
+   * @throws ScriptError when it cannot be compiled or exports no observe(); errors of observe()
    */
   static async load(
     file: string,
@@ -70,9 +70,9 @@ export class GuestObservationFile {
   }
 
   /**
-   * Ends it, once. What it has registered is removed before its last function is called.
+   * Ends the observation, once. Everything that it has registered is removed before its last function is called.
    *
-   * @returns what that returns
+   * @returns the result of that function
    */
   async end(): Promise<unknown> {
     if (this.isEnded) return undefined;

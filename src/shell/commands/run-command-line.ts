@@ -1,18 +1,17 @@
 import { findStillMachine } from "../../machine/state/machine-access";
-import { CommandError } from "./command-error";
-import { CommandInput } from "./command-input";
+import { CommandError } from "../errors";
+import { CommandInput } from "./command";
 import { type CommandResult, textResult } from "./command-result";
 import { CommandSession } from "./command-session";
 import { getCommand } from "./command-table";
-import { type JsonValue, renderJson } from "./render-json";
-import { renderText } from "./render-text";
+import { type JsonValue, renderJson, renderText } from "./rendering/render";
 
 const DEEPEST_ALIAS = 16;
 /** Commands whose argument may follow without a blank: !1+1, $x = 1. */
 const SIGNS = /^\s*([!$?])([^]*)$/;
 const LINE = /^\s*(\S+)\s*([^]*)$/;
 
-/** What a line of commands answers, in both forms. */
+/** The answer to a line of commands, in both forms. */
 export interface CommandAnswer {
   /** For people, without a line feed at the end. */
   readonly text: string;
@@ -22,7 +21,7 @@ export interface CommandAnswer {
 
 let common: CommandSession | undefined;
 
-/** Sets the session of those who have none of their own, as QEMU's monitor; the one before is closed. */
+/** Sets the session of callers without one of their own, such as QEMU's monitor; the one before is closed. */
 export function setCommonSession(session: CommandSession | undefined): void {
   common?.close();
   common = session;
@@ -31,8 +30,8 @@ export function setCommonSession(session: CommandSession | undefined): void {
 /**
  * Carries out one line: a command and its arguments. An empty line, and one that begins with #, does nothing.
  *
- * @param session whose process, vCPU, variables and aliases are meant; that of all who have none by default
- * @throws CommandError for a line that means nothing; whatever else the command fails with: every message is for the user
+ * @param session the session with process, vCPU, variables and aliases; by default that of callers without one
+ * @throws CommandError for a line that means nothing; other errors of the command: every message is for the user
  */
 export async function runCommandLine(text: string, session?: CommandSession): Promise<CommandAnswer> {
   const result = await runCommand(text, session ?? getCommonSession());

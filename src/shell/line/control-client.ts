@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { LineCompletion } from "../commands/complete-line";
-import type { JsonValue } from "../commands/render-json";
+import type { JsonValue } from "../commands/rendering/render";
 import type { ControlAnswer, ControlRequest } from "./control-server";
 import type { LineAnswer } from "./line-runner";
 import type { RunEvent } from "./run-feed";
@@ -14,7 +14,7 @@ export class ControlClient implements SessionTarget {
   prompt = "rebox> ";
   isOver = false;
   readonly isGuestGone = false;
-  /** How many notices were left out because they came faster than they were read. */
+  /** The number of notices that were left out because they came faster than they were read. */
   lost = 0;
   onNotice: SessionTarget["onNotice"];
   onEvent: SessionTarget["onEvent"];

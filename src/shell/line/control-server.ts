@@ -9,7 +9,7 @@ import { createLocalTarget, type SessionTarget } from "./session-target";
 
 /** Longer requests end their connection, in bytes. */
 const LONGEST_REQUEST = 1 << 20;
-/** What may wait to be read before text is left out, in bytes. */
+/** The largest backlog before text is left out, in bytes. */
 const LARGEST_BACKLOG = 1 << 20;
 /** Only the owner may connect. */
 const SOCKET_UMASK = 0o177;
@@ -25,7 +25,7 @@ export interface ControlRequest {
   readonly look?: readonly string[];
   /** A line whose last word is to be completed. */
   readonly complete?: string;
-  /** What is typed at the guest's serial console. */
+  /** Text that is typed at the guest's serial console. */
   readonly type?: string;
   /** Asks for a RunEvent in a line of JSON whenever something happens. */
   readonly watch?: true;
@@ -55,8 +55,8 @@ export class ControlServer {
    * Listens; the socket's mode is 0600.
    *
    * @param path of the socket, which must be free
-   * @param api what !EXPRESSION has at hand
-   * @param feed what watchers are told
+   * @param api the names that !EXPRESSION can use
+   * @param feed the events for watchers
    * @throws Error of the system when it cannot be made there
    */
   static async listen(path: string, api: object, feed?: RunFeed): Promise<ControlServer> {

@@ -1,9 +1,9 @@
 import type { CommandSession } from "../commands/command-session";
 import { toPlainText } from "../../config/terminal-text";
-import type { JsonValue } from "../commands/render-json";
+import type { JsonValue } from "../commands/rendering/render";
 import { runCommandLine } from "../commands/run-command-line";
 
-/** What a shell tells about one line. */
+/** The answer of a shell to one line. */
 export type LineAnswer =
   { readonly text: string; readonly data: JsonValue; readonly error?: never } | { readonly error: string };
 

@@ -3,7 +3,7 @@ import { toPlainText } from "../../config/terminal-text";
 import type { LineAnswer } from "./line-runner";
 import type { SessionTarget } from "./session-target";
 
-/** Where a shell of plain lines reads and writes. */
+/** The streams and the form of a shell of plain lines. */
 export interface LineShellOptions {
   readonly input: NodeJS.ReadableStream;
   readonly output: NodeJS.WritableStream;

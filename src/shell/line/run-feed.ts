@@ -2,17 +2,17 @@ import { Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import type { EngineState } from "../../machine/engine/engine";
 
-/** How much of the past a shell that comes later is told, in UTF-16 units. */
+/** The length of the past that a shell which comes later receives, in UTF-16 units. */
 const LONGEST_PAST = 1 << 18;
-/** Text is told in pieces: a guest writes its console byte by byte. */
+/** Text is collected for this time, in milliseconds: a guest writes its console byte by byte. */
 const PIECE_MS = 40;
 
-/** What a run tells those who watch it: the machine's state, the guest's serial line, and what scripts and rebox print. */
+/** An event of a run: the machine's state, the guest's serial line, or the output of scripts and rebox. */
 export type RunEvent =
   | {
       readonly event: "state";
       readonly state: EngineState;
-      /** How often the machine has been paused or held so far. */
+      /** How many times the machine has been paused or held so far. */
       readonly stops: number;
       /** Whether a callback holds it for the shells that are attached. */
       readonly isHeld: boolean;
@@ -21,7 +21,7 @@ export type RunEvent =
     }
   | { readonly event: "console" | "output"; readonly text: string };
 
-/** What goes on in a run, kept for those who look at it. */
+/** The events of a run, kept for those who watch it. */
 export class RunFeed {
   readonly #listeners = new Set<(event: RunEvent) => void>();
   readonly #past = { console: "", output: "" };
@@ -31,10 +31,10 @@ export class RunFeed {
   #state: EngineState = "created";
   #stops = 0;
   #isHeld = false;
-  /** Takes what is typed for the guest's console, if it has one here. */
+  /** Types at the guest's console; undefined when it is not connected here. */
   sendToConsole: ((text: string) => void) | undefined;
 
-  /** Tells a listener about the present and the kept past, and then about everything. @returns what ends that */
+  /** Reports the present state, the kept past, and then everything to a listener. @returns a function that ends that */
   watch(listener: (event: RunEvent) => void): () => void {
     this.#flush();
     listener(this.#describe());
@@ -45,16 +45,16 @@ export class RunFeed {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Is told that the machine runs, stands still or has ended. */
+  /** Takes a change of the machine's state. */
   setState(state: EngineState): void {
     if (state === "paused") this.#stops++;
     this.#state = state;
-    // What was printed before belongs before.
+    // Earlier output belongs in front of the change.
     this.#flush();
     this.#tell(this.#describe());
   }
 
-  /** Is told that a callback holds the machine, or no longer does. */
+  /** Takes that a callback holds the machine, or no longer does. */
   setHeld(isHeld: boolean): void {
     if (isHeld) this.#stops++;
     this.#isHeld = isHeld;
@@ -62,7 +62,7 @@ export class RunFeed {
     this.#tell(this.#describe());
   }
 
-  /** Is told what the guest has written to its serial line. */
+  /** Takes bytes that the guest has written to its serial line. */
   addConsole(bytes: Buffer): void {
     this.#add("console", this.#decoder.write(bytes));
   }
@@ -79,7 +79,7 @@ export class RunFeed {
     });
   }
 
-  /** Tells what has not been told. */
+  /** Reports the rest, and ends all watching. */
   close(): void {
     this.#flush();
     this.#listeners.clear();

@@ -15,7 +15,7 @@ export class SerialConsole {
   private constructor(
     private readonly server: Server,
     private readonly folder: string,
-    /** What QEMU's arguments need besides. */
+    /** The arguments that QEMU needs for it. */
     readonly qemuArgs: readonly string[],
   ) {}
 
@@ -23,8 +23,8 @@ export class SerialConsole {
    * Offers a machine a serial line; QEMU connects to it while it starts.
    *
    * @param qemuArgs the machine's arguments
-   * @param feed is told what the guest writes, and takes what is typed
-   * @returns undefined when the arguments say themselves where serial lines go
+   * @param feed takes the guest's output, and gives the typed text
+   * @returns undefined when the arguments already place the serial lines
    */
   static async offer(qemuArgs: readonly string[], feed: RunFeed): Promise<SerialConsole | undefined> {
     if (qemuArgs.some((argument) => OWN_SERIAL.test(argument))) return undefined;

@@ -2,12 +2,11 @@ import { Engine } from "../../machine/engine/engine";
 import type { CommandResult } from "../commands/command-result";
 import type { CommandSession } from "../commands/command-session";
 import { completeLine, type LineCompletion } from "../commands/complete-line";
-import { type JsonValue, renderJson } from "../commands/render-json";
-import { renderText } from "../commands/render-text";
+import { type JsonValue, renderJson, renderText } from "../commands/rendering/render";
 import { type LineAnswer, LineRunner } from "./line-runner";
 import type { RunEvent, RunFeed } from "./run-feed";
 
-/** What carries out the lines of a shell: here, or over a socket. */
+/** A target that carries out the lines of a shell: here, or over a socket. */
 export interface SessionTarget {
   readonly prompt: string;
   readonly isOver: boolean;
@@ -18,19 +17,19 @@ export interface SessionTarget {
   interrupt(): Promise<LineAnswer>;
   /** Carries out lines that only look at the guest, before those that wait, and all at the same moment of the guest. */
   look(lines: readonly string[]): Promise<readonly LineAnswer[]>;
-  /** Tells what the last word of a line may become. */
+  /** Completes the last word of a line. */
   complete(line: string): Promise<LineCompletion>;
   /** Types at the guest's serial console. */
   sendToConsole(text: string): void;
-  /** Asks to be told events: the past first. */
+  /** Asks for events: the past first. */
   watch(): void;
   close(): void;
-  /** Is told what happens without being asked for. */
+  /** Receives events that no line asked for. */
   onNotice: ((notice: { readonly text: string; readonly data: JsonValue }) => void) | undefined;
   onEvent: ((event: RunEvent) => void) | undefined;
 }
 
-/** Makes a session of this process what a shell speaks with. */
+/** Makes the target of a session of this process. */
 export function createLocalTarget(session: CommandSession, feed?: RunFeed): SessionTarget {
   const runner = new LineRunner(session);
   let unwatch: (() => void) | undefined;
@@ -48,7 +47,7 @@ export function createLocalTarget(session: CommandSession, feed?: RunFeed): Sess
       return state === "shutdown" || state === "crashed";
     },
     run: (line) => runner.run(line),
-    // Not behind the lines that wait: it is to stop what goes on now.
+    // In front of the lines that wait: it has to stop the present work.
     interrupt: () => runner.interrupt(),
     // A line that looks waits for nothing but promises: the guest executes nothing in between.
     look: (lines) => Promise.all(lines.map((line) => new LineRunner(session).run(line))),

@@ -1,3 +1,4 @@
+import { InputTakenError } from "../errors";
 import { CommandSession } from "../commands/command-session";
 import { type LineShellOptions, runLineShell } from "./line-shell";
 import { createLocalTarget } from "./session-target";
@@ -21,23 +22,24 @@ export function startShell(options: Partial<LineShellOptions> = {}): Promise<voi
   return openShell(session, options);
 }
 
-/** Sets what holds the guest for shells that are attached, where standard input is nobody's; undefined for a shell on it. */
+/** Sets the hold for attached shells, for a process without standard input; undefined for a shell on standard input. */
 export function setShellHold(hold: (() => Promise<void>) | undefined): void {
   holdForAttached = hold;
 }
 
 let scriptApi: object = {};
 
-/** Sets what !EXPRESSION has at hand in the shells that callbacks open. */
+/** Sets the names that !EXPRESSION can use in the shells that callbacks open. */
 export function setShellApi(api: object): void {
   scriptApi = api;
 }
 
-/** Opens a shell that holds nothing: the guest goes on beside it. @throws Error when a shell reads standard input already */
+/** Opens a shell that holds nothing: the guest continues beside it. @throws Error when a shell reads standard input already */
 export async function openShell(session: CommandSession, options: Partial<LineShellOptions> = {}): Promise<void> {
   const { input = process.stdin, output = process.stdout, json = false } = options;
   const takesInput = input === process.stdin;
-  if (takesInput && isInputTaken) throw new Error("a shell reads standard input already: open another by rebox attach");
+  if (takesInput && isInputTaken)
+    throw new InputTakenError("a shell reads standard input already: open another by rebox attach");
   if (takesInput) isInputTaken = true;
   try {
     await runLineShell(createLocalTarget(session), { input, output, json });

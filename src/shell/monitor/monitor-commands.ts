@@ -1,20 +1,69 @@
+import { MonitorCommandError } from "../errors";
 import {
+  type CustomCommand,
+  type ModuleInfo,
   importModule,
   listCommands,
   listModules,
-  type ModuleInfo,
   reloadModule,
   runCommand,
   unloadModule,
 } from "../../scripts/module-control";
-import type { RunCommandLine } from "./command-runner";
-import { formatCommands, formatModules } from "./module-list";
+
+/** The answer of a command of rebox's shell. */
+export interface CommandOutput {
+  /** The text that the shell prints. */
+  readonly text: string;
+  /** The same for programs; must be plain data, where a bigint becomes text in hexadecimal. */
+  readonly data?: unknown;
+}
+
+/**
+ * Runs one line of rebox's shell.
+ *
+ * @throws errors in the line, or of the command
+ */
+export type RunCommandLine = (line: string) => Promise<CommandOutput>;
+
+/** Returns the output of `list_modules`: a line for each script under a heading. */
+export function formatModules(modules: readonly ModuleInfo[]): string {
+  if (modules.length === 0) return "no script is loaded: import_module FILE";
+  const rows = modules.map(({ handle, version, name, isTrusted, requirements, commands, file }) => [
+    String(handle),
+    String(version),
+    name,
+    isTrusted ? "trusted" : "sandboxed",
+    requirements.join(",") || "-",
+    commands.join(",") || "-",
+    file,
+  ]);
+  return alignColumns([["handle", "version", "name", "runs", "requires", "commands", "file"], ...rows]);
+}
+
+/** Returns the output of `custom` without a name: each command with its script and the first line of its help. */
+export function formatCommands(commands: readonly CustomCommand[]): string {
+  if (commands.length === 0) return "no loaded script has a command: it would export a function do_<name>";
+  const rows = commands.map(({ name, script, help }) => [name, script, help.split("\n", 1)[0] ?? ""]);
+  return alignColumns([["command", "script", "help"], ...rows]);
+}
+
+function alignColumns(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
 
 /** The answer to one command of the monitor. */
 export interface MonitorAnswer {
   /** For a person. */
   readonly text: string;
-  /** For a program: what the command returns by the schema in native/qemu/monitor/qapi/rebox.json. */
+  /** For a program: the result by the schema in native/qemu/monitor/qapi/rebox.json. */
   readonly value: unknown;
 }
 
@@ -27,7 +76,7 @@ export interface MonitorArguments {
   readonly command?: string;
 }
 
-/** Executes the monitor's commands of rebox. Any error's message is meant for whoever gave the command. */
+/** Executes the monitor's commands of rebox. The message of any error is for the user of the monitor. */
 export class MonitorCommands {
   private readonly commands: Record<string, (args: MonitorArguments) => Promise<MonitorAnswer> | MonitorAnswer> = {
     "import-module": async ({ file }) => describeLoaded(await importModule(file!)),
@@ -62,7 +111,8 @@ export class MonitorCommands {
    */
   async execute(command: string, args: MonitorArguments): Promise<MonitorAnswer> {
     const execute = this.commands[command];
-    if (execute === undefined) throw new Error(`${command} is no command of rebox: QEMU is built from another version`);
+    if (execute === undefined)
+      throw new MonitorCommandError(`${command} is no command of rebox: QEMU is built from another version`);
     return execute(args);
   }
 }

@@ -3,10 +3,9 @@ import { listCommands, listModules } from "../../scripts/module-control";
 import { ScriptError } from "../../scripts/errors";
 import type { ScriptHost } from "../../scripts/script-host";
 import { toColouredText } from "../../config/terminal-text";
-import type { RunCommandLine } from "./command-runner";
-import { type MonitorArguments, MonitorCommands } from "./monitor-commands";
+import { type RunCommandLine, type MonitorArguments, MonitorCommands } from "./monitor-commands";
 
-/** How long a monitor waits for an answer: longer than a script's own functions may take, so that their limits speak first. */
+/** The time that a monitor waits for an answer, in milliseconds: longer than a script's own functions may take, so that their limits come first. */
 export const MONITOR_TIMEOUT_MS = 90_000;
 
 /** The part of the addon that hands commands over. */
@@ -42,7 +41,7 @@ export class MonitorService {
     this.publishWords();
   }
 
-  /** Ends the service: what was not answered fails, and so does every later command. */
+  /** Ends the service: commands without an answer fail, and so does every later command. */
   close(): void {
     for (const change of CHANGES) this.scripts.off(change, this.update);
     this.port.endCommands();

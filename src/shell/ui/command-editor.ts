@@ -8,7 +8,7 @@ export class CommandEditor {
   /** In UTF-16 units from the beginning. */
   cursor = 0;
   readonly #history: string[] = [];
-  /** Where in the history the line comes from; its length for the line that is being typed. */
+  /** The place of the line in the history; the history's length for the line that is being typed. */
   #at = 0;
   #typed = "";
 

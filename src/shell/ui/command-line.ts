@@ -17,7 +17,7 @@ export class CommandLine {
   /**
    * @param target completes words
    * @param onLine is given each command
-   * @param onChoices is told what a word may become, when that is more than one
+   * @param onChoices receives the completions of a word, when there is more than one
    */
   constructor(
     private readonly target: SessionTarget,
@@ -70,7 +70,7 @@ export class CommandLine {
   async #complete(): Promise<void> {
     const { text, cursor } = this.#editor;
     const { word, words } = await this.target.complete(text.slice(0, cursor));
-    // What was typed meanwhile counts.
+    // Text that was typed in the meantime counts.
     if (this.#editor.text !== text || this.#editor.cursor !== cursor) return;
     const common = findCommonStart(words);
     if (words.length === 1) this.#editor.replaceWord(word, `${words[0]} `);

@@ -2,11 +2,11 @@ import type { LineAnswer } from "../line/line-runner";
 import type { SessionTarget } from "../line/session-target";
 import type { Moment, Pane, PaneSize } from "./pane";
 
-/** While the guest runs it is looked at so often, at most, in milliseconds. */
+/** The shortest time between two looks at a running guest, in milliseconds. */
 const SAMPLE_MS = 1000;
-/** And about so rarely that it takes no more than this part of the time ... */
+/** The largest part of the time that looking may take ... */
 const LARGEST_PART = 1 / 100;
-/** ... but as often as this, in milliseconds: on a busy host most of the time is spent waiting. */
+/** ... and the longest time between two looks, in milliseconds: on a busy host most of the time is spent waiting. */
 const LONGEST_PAUSE_MS = 4000;
 
 /** A pane on the screen. */
@@ -15,7 +15,7 @@ export interface ShownPane {
   readonly size: PaneSize;
 }
 
-/** What wants to know something of the guest. */
+/** A part of the screen that asks the guest. */
 interface Asker {
   readonly pane: Pick<Pane, "wants" | "receive">;
   readonly size: PaneSize;
@@ -29,9 +29,9 @@ export class GuestView {
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param getMoment tells whether the guest runs
+   * @param getMoment gets the present state of the guest
    * @param getShown lists the panes on the screen
-   * @param onAnswers is called when the panes have been told the answers
+   * @param onAnswers is called when the panes have received the answers
    */
   constructor(
     private readonly target: SessionTarget,
@@ -40,7 +40,7 @@ export class GuestView {
     private readonly onAnswers: () => void,
   ) {}
 
-  /** Looks at the guest now; when that goes on already, once more afterwards. */
+  /** Looks at the guest now; during a look, once more afterwards. */
   refresh(): void {
     if (this.#isLooking) this.#isStale = true;
     else void this.#look();

@@ -5,9 +5,9 @@ import type { ReadStream } from "node:tty";
 export interface Key {
   /** "C-" with Ctrl, "M-" with Alt or behind Esc, "S-" with Shift: "f5", "M-s", "C-o", "S-tab", "a". */
   readonly name: string;
-  /** What it types, if it types something. */
+  /** The text that it types; "" for none. */
   readonly text: string;
-  /** What the terminal has sent. */
+  /** The sequence that the terminal has sent. */
   readonly sequence: string;
 }
 

@@ -1,4 +1,4 @@
-/** What a key does everywhere, or in a pane. */
+/** The effect of a key everywhere, or in a pane. */
 export type Action =
   | "help"
   | "continue"
@@ -52,17 +52,17 @@ export const KEYS: readonly KeyHelp[] = [
 const byKey = new Map(KEYS.flatMap(({ action, keys }) => keys.map((key) => [key, action])));
 const byLetter = new Map(KEYS.flatMap(({ action, letter }) => (letter === undefined ? [] : [[letter, action]])));
 
-/** Finds what a key does wherever the focus is. */
+/** Finds the action of a key with any focus. */
 export function findAction(name: string): Action | undefined {
   return byKey.get(name);
 }
 
-/** Finds what a key does in a pane that takes no text. */
+/** Finds the action of a key in a pane that takes no text. */
 export function findPaneAction(name: string): Action | undefined {
   return byLetter.get(name === "tab" ? "\t" : name);
 }
 
-/** Lists what the help shows. */
+/** Lists the lines of the help. */
 export function describeKeys(): string[] {
   const rows = KEYS.map(({ shown, letter = "", what }) => {
     const inPane = letter === "\t" ? "" : letter;

@@ -9,7 +9,7 @@ export class LineQueue {
 
   /**
    * @param onStart is given a line whose turn has come
-   * @param onAnswer is given what it has answered
+   * @param onAnswer receives the answer
    */
   constructor(
     private readonly target: SessionTarget,

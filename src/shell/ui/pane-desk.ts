@@ -4,10 +4,10 @@ import type { Pane, PaneSize } from "./pane";
 import { renderLine, type Span } from "./styled-line";
 import type { UiScreen } from "./ui-screen";
 
-/** Where the keys go: to the command line or to a pane. */
+/** The receiver of the keys: the command line or a pane. */
 export type Focus = "line" | PaneName;
 
-/** The panes on the screen: where they are, which is in front of those that share a place, and which has the focus. */
+/** The panes on the screen: their places, the order of panes that share a place, and the focus. */
 export class PaneDesk {
   focus: Focus = "line";
   #slots: readonly Slot[] = [];
@@ -25,7 +25,7 @@ export class PaneDesk {
     this.#slots = divideScreen(this.screen.width, this.screen.height, this.#isZoomed);
   }
 
-  /** Lists what is on the screen, with the room for its content. */
+  /** Lists the panes on the screen, with the room for their content. */
   list(): ShownPane[] {
     return this.#slots.map((slot) => ({ pane: this.panes[this.#frontOf(slot)], size: contentOf(slot) }));
   }
@@ -50,7 +50,7 @@ export class PaneDesk {
     this.arrange();
   }
 
-  /** Tells the room of a pane that is on the screen. */
+  /** Finds the room of a pane that is on the screen. */
   findSize(name: PaneName): PaneSize | undefined {
     return this.list().find(({ pane }) => pane.name === name)?.size;
   }
@@ -80,7 +80,7 @@ export class PaneDesk {
     return this.#chosen.findLast((name) => panes.includes(name)) as PaneName;
   }
 
-  /** The names of the panes of a place with their numbers, then what the one in front says of itself. */
+  /** Writes the names of the panes of a place with their numbers, then the title of the one in front. */
   #title({ panes, width }: Slot, front: PaneName): Span[] {
     const hasFocus = this.focus === front;
     const all = panes.map((name) => (name === front ? `[${labelOf(name)}]` : ` ${labelOf(name)} `)).join("");

@@ -2,33 +2,63 @@ import type { LineAnswer } from "../line/line-runner";
 import type { PaneName } from "./layout";
 import type { StyledLine } from "./styled-line";
 
-/** Of a pane's content, in cells. */
+/** The size of a pane's content, in cells. */
 export interface PaneSize {
   readonly width: number;
   readonly height: number;
 }
 
-/** When the guest was looked at. */
+/** The state of the guest at a look. */
 export interface Moment {
   readonly isRunning: boolean;
-  /** How often the guest has been paused before. */
+  /** How many times the guest has been paused before. */
   readonly stops: number;
 }
 
-/** A part of the screen. It says what it wants to know of the guest, and shows that; it knows no terminal. */
+/** A part of the screen. It names the lines whose answers it needs, and shows them; it knows no terminal. */
 export interface Pane {
   readonly name: PaneName;
-  /** What stands behind its name. */
+  /** The text behind its name. */
   readonly title: string;
   /** Lines of the shell whose answers it needs to fill its area. */
   wants(size: PaneSize): readonly string[];
-  /** Is told the answers to what it wanted, in the same order. */
+  /** Takes the answers to its lines, in the same order. */
   receive(answers: readonly LineAnswer[], moment: Moment): void;
   render(size: PaneSize): readonly StyledLine[];
   /**
-   * Moves what is shown.
+   * Moves the content.
    *
-   * @param rows downward; "home" is where it stands by itself, "end" is the end
+   * @param rows the distance downward; "home" is the default place, "end" is the end
    */
   scroll(rows: number | "home" | "end", size: PaneSize): void;
+}
+
+/** Returns the data of a line's answer; undefined when the line failed. */
+export function findData<Data>(answer: LineAnswer | undefined): Data | undefined {
+  return answer?.error === undefined ? (answer?.data as Data | undefined) : undefined;
+}
+
+/** Finds the values that have changed since the guest was paused the last time. */
+export class ChangeTracker {
+  #before: ReadonlyMap<string, string> = new Map();
+  #now: ReadonlyMap<string, string> = new Map();
+  #stops = -1;
+  #isRunning = false;
+
+  /** Takes the values of a moment. Those of a running guest change all the time, so they are not compared. */
+  update(values: ReadonlyMap<string, string>, { isRunning, stops }: Moment): void {
+    this.#isRunning = isRunning;
+    if (isRunning) return;
+    if (stops !== this.#stops) {
+      this.#before = this.#now;
+      this.#stops = stops;
+    }
+    this.#now = values;
+  }
+
+  isChanged(name: string): boolean {
+    if (this.#isRunning) return false;
+    const before = this.#before.get(name);
+    return before !== undefined && before !== this.#now.get(name);
+  }
 }

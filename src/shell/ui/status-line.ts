@@ -1,6 +1,5 @@
 import type { LineAnswer } from "../line/line-runner";
-import { findData } from "./answer-data";
-import type { Moment } from "./pane";
+import { findData, type Moment } from "./pane";
 import type { Span } from "./styled-line";
 
 interface Status {
@@ -9,7 +8,7 @@ interface Status {
   readonly running?: { readonly pid: number; readonly name: string };
 }
 
-/** The first row: whether the guest runs, what the commands are about, hits of breakpoints. */
+/** The first row: the state of the guest, the process of the commands, hits of breakpoints. */
 export class StatusLine {
   /** The machine's state, as the engine says. */
   state = "";

@@ -1,6 +1,7 @@
 import { toPlainLine } from "../../config/terminal-text";
+import type { PaneSize } from "./pane";
 
-/** How a part of a line stands out. Each works without colours too. */
+/** The style of a part of a line. Each works without colours too. */
 export type Style = "bold" | "dim" | "reverse" | "changed" | "current";
 
 /** A part of a line: text, or text that stands out. The text may be the guest's own. */
@@ -12,8 +13,8 @@ export type StyledLine = readonly Span[];
 /** Parameters of SGR (ECMA-48, 8.3.117). */
 const CODES: Readonly<Record<Style, string>> = { bold: "1", dim: "2", reverse: "7", changed: "1;4", current: "1" };
 /**
- * What takes one cell in every terminal: ASCII, and Latin, Greek and Cyrillic letters without the marks that combine with the
- * letter before them. The width of others depends on the terminal, and would push the rest of a row aside.
+ * Characters that do not take exactly one cell in every terminal: all but ASCII, and Latin, Greek and Cyrillic letters without
+ * combining marks. The width of the others depends on the terminal, and would push the rest of a row aside.
  */
 const WIDE = /[^\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f]/gu;
 
@@ -25,7 +26,7 @@ export function toCells(text: string): string {
 /**
  * Renders a line with the codes of a terminal around the parts that stand out; nothing in a part's text can become such a code.
  *
- * @param width in cells; what is longer is cut off
+ * @param width in cells; a longer line is cut off
  */
 export function renderLine(line: StyledLine, width: number): string {
   let left = width;
@@ -36,4 +37,21 @@ export function renderLine(line: StyledLine, width: number): string {
       return typeof span === "string" || text === "" ? text : `\x1b[${CODES[span.style]}m${text}\x1b[m`;
     })
     .join("");
+}
+
+/** Returns as many rows of the end as there is room for. @param below how many rows from the end to leave out */
+export function renderEnd(lines: readonly string[], { width, height }: PaneSize, below: number): string[] {
+  // Each line gives a row at least.
+  const rows = wrapLines(lines.slice(-(height + below)), width);
+  return rows.slice(Math.max(0, rows.length - below - height), rows.length - below);
+}
+
+/** Returns lines as rows: a line longer than the width, in cells, is continued in the next row. */
+export function wrapLines(lines: readonly string[], width: number): string[] {
+  return lines.flatMap((line) => {
+    const cells = toCells(line.replace(/\t/g, "    "));
+    const rows = [cells.slice(0, width)];
+    for (let at = width; at < cells.length; at += width) rows.push(cells.slice(at, at + width));
+    return rows;
+  });
 }

@@ -4,7 +4,7 @@ import type { LineAnswer } from "../line/line-runner";
 import { showAnswer } from "../line/line-shell";
 import type { RunEvent } from "../line/run-feed";
 import type { SessionTarget } from "../line/session-target";
-import { findData } from "./answer-data";
+import { findData } from "./pane";
 import { CommandLine } from "./command-line";
 import { GuestView } from "./guest-view";
 import { type Key, KeyReader } from "./key-reader";
@@ -22,7 +22,7 @@ import { StatusLine } from "./status-line";
 import { renderLine } from "./styled-line";
 import { UiScreen } from "./ui-screen";
 
-/** Text that comes in many pieces is drawn so often, at most, in milliseconds. */
+/** The shortest time between two drawings of text that comes in many pieces, in milliseconds. */
 const DRAW_MS = 40;
 /** The rows that a page goes further, but one. */
 const OVERLAP_ROWS = 1;
@@ -42,7 +42,7 @@ export interface Terminal {
 
 /** A shell with panes that show the guest, on a whole terminal. */
 export class TerminalUi {
-  /** Settles when the user leaves, with "left" when the guest goes on, or when it is closed. */
+  /** Settles when the user leaves, with "left" when the guest continues, or when it is closed. */
   readonly ended: Promise<"left" | "over">;
   readonly #screen: UiScreen;
   readonly #keys: KeyReader;
@@ -67,7 +67,7 @@ export class TerminalUi {
    * Takes the terminal until close().
    *
    * @param target carries out the lines
-   * @param showsOutput what scripts print comes as events of the target; otherwise by addOutput()
+   * @param showsOutput whether the output of scripts comes as events of the target; otherwise by addOutput()
    */
   constructor(
     private readonly target: SessionTarget,
@@ -104,7 +104,7 @@ export class TerminalUi {
     target.watch();
   }
 
-  /** Adds what scripts or rebox itself have printed. */
+  /** Adds output of scripts or of rebox itself. */
   addOutput(text: string): void {
     this.#output.add(text);
     this.#drawSoon();

@@ -4,7 +4,7 @@ import { PassThrough } from "node:stream";
 import type { WriteStream } from "node:tty";
 import type { Area } from "./layout";
 
-/** What is used of a box of blessed. */
+/** The used part of a box of blessed. */
 interface Box {
   left: number;
   top: number;
@@ -16,7 +16,7 @@ interface Box {
   setFront(): void;
 }
 
-/** What is used of blessed's screen. */
+/** The used part of blessed's screen. */
 interface BlessedScreen {
   readonly program: {
     readonly rows: number;
@@ -44,9 +44,9 @@ interface Blessed {
   box(options: object): Box;
 }
 
-/** What blessed hooks into the process, and this program does itself. */
+/** The events of the process that blessed hooks into, and this program handles itself. */
 const FOREIGN_HOOKS = ["uncaughtException", "SIGTERM", "SIGINT", "SIGQUIT", "exit"] as const;
-/** Ends what may have been left behind: colours and the like, a hidden cursor. ECMA-48, 8.3.117; DEC's DECTCEM. */
+/** Resets colours and the like, and shows the cursor again. ECMA-48, 8.3.117; DEC's DECTCEM. */
 const RESET = "\x1b[m\x1b[?25h";
 
 /** The screen of the terminal: areas of text that blessed draws, and only where they have changed. */
@@ -112,7 +112,7 @@ export class UiScreen {
     this.#boxes.get(name)?.setFront();
   }
 
-  /** Draws what has changed. @param cursor where it stands then; undefined hides it */
+  /** Draws the changes. @param cursor the place of the cursor; undefined hides it */
   draw(cursor: { readonly row: number; readonly column: number } | undefined): void {
     if (!this.#isOpen) return;
     this.#screen.render();
@@ -126,7 +126,7 @@ export class UiScreen {
     program.flush();
   }
 
-  /** Forgets what is on the terminal, so that everything is drawn. */
+  /** Forgets the content of the terminal, so that everything is drawn. */
   forget(): void {
     this.#screen.leave();
     this.#screen.enter();

@@ -2,14 +2,13 @@ import type { BP } from "../../../guest/breakpoints/breakpoint";
 import { listBreakpoints } from "../../../guest/breakpoints/breakpoint-list";
 import type { BreakpointHit, BreakpointType } from "../../../guest/breakpoints/breakpoint-types";
 import { ALL_PROCESSES } from "../../../machine/state/processes";
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import type { CommandInput } from "../command-input";
+import { type Command, defineCommand, type CommandInput } from "../command";
+import { CommandError } from "../../errors";
 import { type DataResult, textResult } from "../command-result";
 import type { CommandSession } from "../command-session";
-import { compileCondition } from "../evaluate-expression";
-import { evaluate } from "../expression";
-import { setPausingBreakpoint } from "../stop-at";
+import { compileCondition } from "../arguments/script-expression";
+import { evaluate } from "../arguments/expression";
+import { setPausingBreakpoint } from "./pausing-breakpoint";
 
 const KINDS: readonly { readonly name: string; readonly type: BreakpointType; readonly what: string }[] = [
   { name: "bp", type: "execution", what: "an instruction of this range begins" },
@@ -42,7 +41,7 @@ function parseWanted(input: CommandInput, session: CommandSession): Wanted {
   };
 }
 
-/** A symbol that is not there stays a name, to be waited for. */
+/** Reads a place. A symbol that is not there yet stays a name, for which the breakpoint waits. */
 function readPlace(text: string, session: CommandSession): bigint | string {
   try {
     return evaluate(text, session);
@@ -52,7 +51,7 @@ function readPlace(text: string, session: CommandSession): bigint | string {
   }
 }
 
-/** The kernel's addresses are the same in all processes; others mean the process that the session looks at. */
+/** Chooses the address space: the kernel's addresses are the same in all processes; others mean the process of the session. */
 function choosePgd(place: bigint | string, type: BreakpointType, session: CommandSession): bigint {
   if (type.startsWith("physical")) return ALL_PROCESSES;
   const isKernel = typeof place === "bigint" && place >= (session.pointerSize === 8 ? 1n << 63n : 0xc0000000n);

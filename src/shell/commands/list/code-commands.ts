@@ -1,16 +1,22 @@
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import type { CommandSession } from "../command-session";
+import { getGuest } from "../../../guest/guest";
+import { Backtrace } from "../../../guest/unwinding/backtrace";
 import { type DecodedInstruction, Disassembler } from "../../../guest/unwinding/disassembler";
-import { readGuestBytes } from "../guest-bytes";
-import { getSize, type MemoryRange, parseRange } from "../memory-place";
+import type { FrameRegisters } from "../../../guest/unwinding/stack-frame";
+import { getRunningProcess } from "../../../machine/state/processes";
+import type { LinuxGuest } from "../../../systems/linux/linux-guest";
+import { CommandError } from "../../errors";
+import { readGuestBytes, getSize, type MemoryRange, parseRange } from "../arguments/memory-place";
+import { getProcess } from "../arguments/process-choice";
+import { type Command, defineCommand } from "../command";
+import type { CommandSession } from "../command-session";
+import { AddressNamer } from "../rendering/address-namer";
 
 const DEFAULT_COUNT = 16;
 const MOST_INSTRUCTIONS = 0x1000;
 const LONGEST_INSTRUCTION = 15;
 const DEFAULT_COUNT_BEFORE = 8;
 const MOST_INSTRUCTIONS_BEFORE = 0x100;
-/** From the beginning of a function, in bytes. */
+/** The longest distance from the beginning of a function, in bytes. */
 const LONGEST_WAY = 0x1000n;
 /** Decoding that has begun at a wrong place is right again after a few instructions. */
 const SETTLING_INSTRUCTIONS = 4;
@@ -36,7 +42,7 @@ function disassembleBefore(range: MemoryRange, session: CommandSession) {
     if (memory.bytes.some((_, index) => !memory.has(index))) continue;
     const found = [...decoder.decode(memory.bytes, start, distance)];
     const last = found.at(-1);
-    // What does not end exactly at the address has begun within an instruction.
+    // Code that does not end exactly at the address was decoded from within an instruction.
     if (last && BigInt.asUintN(64, last.address + BigInt(last.size)) === range.address) {
       return showCode(found.slice(-count), range, session);
     }
@@ -44,7 +50,7 @@ function disassembleBefore(range: MemoryRange, session: CommandSession) {
   throw new CommandError(`nothing can be decoded in front of 0x${range.address.toString(16)}`);
 }
 
-/** How far in front decoding may begin, in bytes, the best first: where the function begins, then anywhere. */
+/** Lists the distances at which decoding may begin, in bytes, the best first: the beginning of the function, then any place. */
 function listDistances(offset: bigint | undefined, count: number): number[] {
   const isKnown = offset !== undefined && offset > 0n && offset <= LONGEST_WAY;
   const farthest = (count + SETTLING_INSTRUCTIONS) * LONGEST_INSTRUCTION;
@@ -101,3 +107,52 @@ export const CODE_COMMANDS: readonly Command[] = [
     run: disassembleBefore,
   }),
 ];
+
+/** Reads the registers that the scheduler has pushed onto the stack of a task that does not run (struct inactive_task_frame). */
+function readSaved(guest: LinuxGuest, task: bigint): FrameRegisters {
+  const { kernel } = guest;
+  const { memory } = kernel;
+  const sp = memory.pointer(task + BigInt(kernel.offset("task_struct", "thread.sp")));
+  const member = (name: string) => sp + BigInt(kernel.offset("inactive_task_frame", name));
+  const end = sp + BigInt(kernel.sizeOf("inactive_task_frame"));
+  return { ip: memory.pointer(member("ret_addr")), sp: end, bp: memory.pointer(member("bp")), isExact: false };
+}
+
+function readRunning(session: CommandSession): FrameRegisters {
+  const { RIP, RSP, RBP } = session.cpu;
+  return { ip: RIP, sp: RSP, bp: RBP, isExact: true };
+}
+
+export const BACKTRACE_COMMANDS: readonly Command[] = [
+  defineCommand({
+    name: "bt",
+    aliases: ["k", "backtrace"],
+    usage: "[PROCESS]",
+    help: "Lists the functions that are being executed: by the vCPU, or by the first thread of a process that does not run now.\nThe column says how a frame was found: a heuristic one need not be one. In user mode callers are found in programs that keep a frame pointer.",
+    parse: (input) => input.find(),
+    run: (text, session) => {
+      const guest = getGuest();
+      const process = text === undefined ? undefined : getProcess(text, session);
+      // Without a process it is about the vCPU, whatever process the session looks at.
+      const pgd = process ? process.pgd : (guest.findProcess(getRunningProcess(session.cpu.index))?.pgd ?? 0n);
+      const user = pgd === 0n ? guest.kernel.memory : guest.kernel.space(pgd);
+      const isRunning = process !== undefined && isOnCpu(guest, process.kaddr);
+      if (process && isRunning)
+        throw new CommandError(`process ${process.pid} runs on a vCPU now: choose that by setcpu, then bt`);
+      const start = process ? readSaved(guest, process.kaddr) : readRunning(session);
+      const frames = new Backtrace(guest, user).unwind(start, process ? "saved" : "registers");
+      const namer = new AddressNamer(guest, pgd);
+      const rows = frames.map(({ address, stackPointer, method }, frame) => ({
+        ...{ frame, address, method, symbol: namer.find(address) },
+        stack: stackPointer,
+      }));
+      return { kind: "rows", columns: ["frame", "address", "stack", "method", "symbol"], rows };
+    },
+  }),
+];
+
+/** Whether a vCPU executes the task: task_struct.on_cpu, which only kernels for several vCPUs have. */
+function isOnCpu(guest: LinuxGuest, task: bigint): boolean {
+  const place = guest.kernel.findMember("task_struct", "on_cpu");
+  return place !== undefined && guest.kernel.readValue(task, place) !== 0n;
+}

@@ -20,14 +20,14 @@ function showCommand({ name, aliases = [], usage = "", help }: Command): Command
   };
 }
 
-/** What the help is about. */
+/** The commands that the help describes. */
 export interface CommandCatalog {
   /** @throws CommandError when there is none of that name or alias */
   get(name: string): Command;
   groups(): readonly (readonly [group: string, commands: readonly Command[]])[];
 }
 
-/** Creates the command that tells about all commands, itself included. */
+/** Creates the command that describes all commands, itself included. */
 export function createHelpCommand(catalog: CommandCatalog): Command {
   return defineCommand({
     name: "help",

@@ -1,15 +1,14 @@
 import { dumpMemory, type DumpMemoryOptions } from "../../../guest/images/dump-memory";
 import { IMAGE_FORMATS, type ImageFormat } from "../../../systems/memory/images/image-layout";
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import type { CommandInput } from "../command-input";
+import { type Command, defineCommand, type CommandInput } from "../command";
+import { CommandError } from "../../errors";
 import type { DataResult } from "../command-result";
 import type { CommandSession } from "../command-session";
 
 const MIB = 0x100000;
 const NOTICE_MS = 1000;
 
-/** What is to be dumped, and where. */
+/** A dump that was asked for, and its file. */
 export interface WantedDump extends Pick<DumpMemoryOptions, "format" | "isCompressed" | "replaces" | "isLive"> {
   readonly path: string;
 }
@@ -38,7 +37,7 @@ function readFormat(text: string): ImageFormat {
   return format;
 }
 
-/** Dumps the guest's memory, tells the session how far it is, and stops when the session ends or is interrupted. */
+/** Dumps the guest's memory, reports the progress to the session, and stops when the session ends or is interrupted. */
 export async function runDump({ path, ...options }: WantedDump, session: CommandSession): Promise<DataResult> {
   const stop = new AbortController();
   const owned = session.owner.own(() => stop.abort());

@@ -7,9 +7,8 @@ import {
   type OperationRequest,
 } from "../../../investigation/operation";
 import { type OperationsOutcome, runOperations, type OperationHost } from "../../../investigation/run-operations";
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import type { CommandInput } from "../command-input";
+import { type Command, defineCommand, type CommandInput } from "../command";
+import { CommandError } from "../../errors";
 import { type CommandResult, type CommandValue, textResult } from "../command-result";
 import type { CommandSession } from "../command-session";
 
@@ -22,7 +21,7 @@ type Wish =
   | { readonly kind: "stop"; readonly name: string }
   | { readonly kind: "request" | "one"; readonly request: OperationRequest };
 
-/** Reads "-…" before the module's name, then the name; what is behind it is the module's. */
+/** Reads "-…" before the module's name, then the name; the rest is the module's. */
 function parseWish(input: CommandInput): Wish {
   let isFound = false;
   let isPrivate = false;
@@ -70,7 +69,7 @@ function parseOperation(module: string, rest: string): Operation {
   return "class" in value ? { module, line: rest } : { module, parameters: value };
 }
 
-/** What stops the requests of a session, by their tokens. A stop may come a moment before its request is begun. */
+/** The stops of the requests of a session, by their tokens. A stop may come a moment before its request is begun. */
 const stops = new WeakMap<CommandSession, Map<string, AbortController>>();
 
 function getStop(session: CommandSession, token: string): AbortController {
@@ -81,7 +80,7 @@ function getStop(session: CommandSession, token: string): AbortController {
   return stop;
 }
 
-/** Has the operations stopped by Ctrl-C, and ended with the session. */
+/** Carries out operations: Ctrl-C stops them, and they end with the session. */
 async function carryOut(
   host: OperationHost,
   request: OperationRequest,

@@ -3,11 +3,10 @@ import { loadVm, saveVm } from "../../../machine/state/machine";
 import { findStillMachine } from "../../../machine/state/machine-access";
 import { readIoPort, writeIoPort } from "../../../machine/state/memory";
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import { textResult } from "../command-result";
-import { toCommandValue } from "../command-value";
-import { evaluate } from "../expression";
-import { readJsonObject } from "../json-object";
+import { CommandError } from "../../errors";
+import { textResult, toCommandValue } from "../command-result";
+import { evaluate } from "../arguments/expression";
+import { readJsonObject } from "../arguments/typed-values";
 
 const PORTS = [
   { letter: "b", size: 1 },

@@ -1,13 +1,19 @@
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import { parseBytes } from "../byte-pattern";
-import { evaluate } from "../expression";
-import { readGuestBytes, writeExactly } from "../guest-bytes";
-import { dumpMemory } from "../memory-dump";
-import { getSize, type MemoryRange, parsePlace, parseRange } from "../memory-place";
+import { CommandError } from "../../errors";
+import { parseBytes } from "../arguments/typed-values";
+import { evaluate } from "../arguments/expression";
+import {
+  readGuestBytes,
+  writeExactly,
+  getSize,
+  type MemoryRange,
+  parsePlace,
+  parseRange,
+} from "../arguments/memory-place";
+import { dumpMemory } from "../rendering/memory-dump";
 import { parseDump, runDump, type WantedDump } from "./image-commands";
 
-/** In bytes, when no size is given. */
+/** The default size, in bytes. */
 const DEFAULT_SIZE = 512;
 const LARGEST_DUMP = 0x100000;
 

@@ -1,9 +1,9 @@
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
+import { CommandError } from "../../errors";
 import type { CommandSession } from "../command-session";
-import { toCommandValue } from "../command-value";
+import { toCommandValue } from "../command-result";
 import { GuestObservationFile } from "../guest-observer";
-import { readJsonObject } from "../json-object";
+import { readJsonObject } from "../arguments/typed-values";
 
 const observations = new WeakMap<CommandSession, Map<number, GuestObservationFile>>();
 let lastNumber = 0;

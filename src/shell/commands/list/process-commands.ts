@@ -4,15 +4,15 @@ import { ALL_PROCESSES, isMonitoredProcess } from "../../../machine/state/proces
 import type { Owned } from "../../../machine/ownership/module-owner";
 import { startMonitoringProcess, stopMonitoringProcess } from "../../../machine/state/processes";
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
+import { CommandError } from "../../errors";
 import { textResult } from "../command-result";
 import type { CommandSession } from "../command-session";
-import { findProcesses, getProcess } from "../process-choice";
+import { findProcesses, getProcess } from "../arguments/process-choice";
 
 const PS_COLUMNS = ["pid", "ppid", "pgd", "name", "task", "kind"];
 const monitored = new WeakMap<CommandSession, Map<bigint, Owned>>();
 
-/** Which address space a user means: a process', or that of all ("*"). */
+/** Reads the address space that a user means: that of a process, or of all ("*"). */
 function readSpace(text: string, session: CommandSession): { pgd: bigint; name: string } {
   if (text === "*") return { pgd: ALL_PROCESSES, name: "all processes" };
   const { pid, pgd, name } = getProcess(text, session);

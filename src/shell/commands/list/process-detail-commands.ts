@@ -3,7 +3,7 @@ import type { CommandValue } from "../command-result";
 import type { LinuxProcess } from "../../../systems/linux/linux-process";
 import type { SocketFacts } from "../../../systems/linux/network/socket";
 import { getGuest } from "../../../guest/guest";
-import { getProcess } from "../process-choice";
+import { getProcess } from "../arguments/process-choice";
 
 const SOCKET_COLUMNS = ["family", "type", "state", "local", "remote", "inode", "net"];
 

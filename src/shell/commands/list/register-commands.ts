@@ -1,12 +1,12 @@
 import { getNumCpus, type RegisterName, writeRegister } from "../../../machine/state/cpu";
 import { findStillMachine } from "../../../machine/state/machine-access";
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
+import { CommandError } from "../../errors";
 import type { CommandValue, DataResult } from "../command-result";
 import type { CommandSession } from "../command-session";
-import { evaluate } from "../expression";
+import { evaluate } from "../arguments/expression";
 
-/** How "r" alone groups them: a line of text for each. */
+/** The groups of "r" alone: a line of text for each. */
 const GENERAL: readonly (readonly string[])[] = [
   ["RAX", "RBX", "RCX", "RDX"],
   ["RSI", "RDI", "RBP", "RSP"],

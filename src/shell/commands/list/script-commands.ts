@@ -7,12 +7,11 @@ import {
   runCommand,
   unloadModule,
 } from "../../../scripts/module-control";
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
+import { type Command, defineCommand, type CommandInput } from "../command";
+import { CommandError } from "../../errors";
 import { textResult } from "../command-result";
-import type { CommandInput } from "../command-input";
 
-/** Reads which script is meant: its handle, or its name. */
+/** Reads the handle of a script, given by its handle or its name. */
 function readHandle(input: CommandInput): number {
   const text = input.get("the handle or name of a script");
   const found = listModules().find(({ handle, name }) => String(handle) === text || name === text);

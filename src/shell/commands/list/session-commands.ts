@@ -1,10 +1,9 @@
 import { inspect } from "node:util";
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import { toCommandValue } from "../command-value";
-import { evaluateScript } from "../evaluate-expression";
-import { evaluate } from "../expression";
-import { textResult } from "../command-result";
+import { CommandError } from "../../errors";
+import { toCommandValue, textResult } from "../command-result";
+import { evaluateScript } from "../arguments/script-expression";
+import { evaluate } from "../arguments/expression";
 
 const NAME = /^[A-Za-z_]\w*$/;
 

@@ -8,14 +8,14 @@ import {
 } from "../../../machine/state/processes";
 import { Backtrace } from "../../../guest/unwinding/backtrace";
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
+import { CommandError } from "../../errors";
 import type { CommandResult } from "../command-result";
 import type { CommandSession } from "../command-session";
 import { Disassembler } from "../../../guest/unwinding/disassembler";
-import { evaluate } from "../expression";
-import { readGuestBytes } from "../guest-bytes";
+import { evaluate } from "../arguments/expression";
+import { readGuestBytes } from "../arguments/memory-place";
 import { StepCounter } from "../../../guest/unwinding/step-counter";
-import { resumeUntilPaused, setPausingBreakpoint } from "../stop-at";
+import { resumeUntilPaused, setPausingBreakpoint } from "./pausing-breakpoint";
 
 const LONGEST_INSTRUCTION = 15;
 const MOST_STEPS = 1_000_000n;
@@ -50,7 +50,7 @@ function showPlace(session: CommandSession): CommandResult {
   return { kind: "data", text, data: { address, symbol, instruction } };
 }
 
-/** Lets the chosen vCPU begin so many more instructions. */
+/** Lets the chosen vCPU begin the given number of further instructions. */
 async function stepInstructions(session: CommandSession, count: bigint): Promise<void> {
   const { cpuIndex, callbacks } = session;
   const counter = new StepCounter(session.cpu, session.codeBits, count);

@@ -3,11 +3,10 @@ import type { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../../systems/linux/structs/struct-view";
 import { namePattern } from "../../../systems/linux/structs/name-pattern";
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
+import { CommandError } from "../../errors";
 import type { CommandResult } from "../command-result";
-import { evaluate } from "../expression";
-import { listMembers, showValue } from "../struct-rows";
-import { nameType } from "../type-name";
+import { evaluate } from "../arguments/expression";
+import { listMembers, showValue, nameType } from "../rendering/struct-rows";
 
 const MOST_NAMES = 1000;
 const COLUMNS = ["offset", "name", "type", "value"];

@@ -2,9 +2,9 @@ import { getGuest } from "../../../guest/guest";
 import type { ModuleSymbol } from "../../../systems/linux/guest-symbols";
 import { namePattern } from "../../../systems/linux/structs/name-pattern";
 import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import { evaluate } from "../expression";
-import { getProcess } from "../process-choice";
+import { CommandError } from "../../errors";
+import { evaluate } from "../arguments/expression";
+import { getProcess } from "../arguments/process-choice";
 
 const MOST_SYMBOLS = 1000;
 const KERNEL_NAMES = ["0", "kernel", "System"];

@@ -4,13 +4,12 @@ import { splitQuotedWords } from "../../../config/quoted-words";
 import { writeIsf } from "../../../guest/guest-isf";
 import { listVolatilityPlugins, runVolatility } from "../../../guest/volatility/volatility";
 import type { VolatilityRow } from "../../../guest/volatility/volatility-rows";
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../command-error";
-import type { CommandInput } from "../command-input";
+import { type Command, defineCommand, type CommandInput } from "../command";
+import { CommandError } from "../../errors";
 import { type CommandResult, type CommandValue, type RowsResult, textResult } from "../command-result";
 import type { CommandSession } from "../command-session";
 
-/** What a row is about comes first: Volatility's JSON has the columns in the order of the alphabet. */
+/** The columns that come first: Volatility's JSON has them in the order of the alphabet. */
 const FIRST_COLUMNS = [
   "OFFSET (V)",
   "Offset",

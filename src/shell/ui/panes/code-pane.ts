@@ -1,6 +1,5 @@
 import type { LineAnswer } from "../../line/line-runner";
-import { findData } from "../answer-data";
-import type { Moment, Pane, PaneSize } from "../pane";
+import { findData, type Moment, type Pane, type PaneSize } from "../pane";
 import type { StyledLine } from "../styled-line";
 
 interface CodeRow {
@@ -25,7 +24,7 @@ const PLACE_WIDTH = 22;
 /** From this width on the bytes of instructions are shown. */
 const WIDE = 100;
 
-/** Code around the program counter, or at a chosen address: "=>" is where the vCPU stands, "*" a breakpoint, "o" one that is disabled. */
+/** Code around the program counter, or at a chosen address: "=>" marks the vCPU's next instruction, "*" a breakpoint, "o" a disabled one. */
 export class CodePane implements Pane {
   readonly name = "code";
   title = "";

@@ -1,15 +1,14 @@
 import type { Pane, PaneSize } from "../pane";
-import type { StyledLine } from "../styled-line";
-import { TerminalText } from "../terminal-text";
-import { renderEnd, wrapLines } from "../wrapped-text";
+import { type StyledLine, renderEnd, wrapLines } from "../styled-line";
+import { ConsoleText } from "../console-text";
 
-/** What the guest writes to its serial line; with the focus, what is typed goes there. */
+/** The guest's serial line: its output, and with the focus the receiver of typed text. */
 export class ConsolePane implements Pane {
   readonly name = "console";
   title = "";
   /** Whether the serial line comes here. */
   isConnected = false;
-  readonly #text = new TerminalText();
+  readonly #text = new ConsoleText();
   #above = 0;
 
   add(text: string): void {
@@ -39,7 +38,7 @@ export class ConsolePane implements Pane {
     this.title = this.#above === 0 ? "" : `${this.#above} more below`;
   }
 
-  /** Where the guest's cursor is, in cells of the pane; undefined when it is not shown. */
+  /** Finds the guest's cursor, in cells of the pane; undefined when it is not shown. */
   findCursor({ width, height }: PaneSize): { readonly row: number; readonly column: number } | undefined {
     if (this.#above > 0) return undefined;
     const { lines, column } = this.#text;

@@ -1,7 +1,5 @@
 import type { LineAnswer } from "../../line/line-runner";
-import { findData } from "../answer-data";
-import { ChangeTracker } from "../change-tracker";
-import type { Moment, Pane, PaneSize } from "../pane";
+import { findData, ChangeTracker, type Moment, type Pane, type PaneSize } from "../pane";
 import type { Span, StyledLine } from "../styled-line";
 
 interface Bytes {
@@ -18,7 +16,7 @@ const BYTE_WIDTH = 4;
 export class MemoryPane implements Pane {
   readonly name = "memory";
   title = "";
-  /** Where it begins, as a user of the shell writes it. */
+  /** The first address, as a user of the shell writes it. */
   #place = "rip";
   /** Of the first byte behind that, in rows. */
   #top = 0;
@@ -80,7 +78,7 @@ function countBytes({ width }: PaneSize): number {
   return [32, 16, 8].find((count) => ADDRESS_WIDTH + count * BYTE_WIDTH <= width) ?? 4;
 }
 
-/** Printable ASCII; everything else is a dot. */
+/** Shows printable ASCII; everything else is a dot. */
 function toCharacter(value: string | null): string {
   const code = value === null ? 0 : Number(value);
   return code >= 0x20 && code < 0x7f ? String.fromCharCode(code) : value === null ? "?" : ".";

@@ -1,6 +1,5 @@
 import type { LineAnswer } from "../../line/line-runner";
-import { ChangeTracker } from "../change-tracker";
-import type { Moment, Pane, PaneSize } from "../pane";
+import { ChangeTracker, type Moment, type Pane, type PaneSize } from "../pane";
 import type { StyledLine } from "../styled-line";
 
 /** The longest name, in cells. */
@@ -24,7 +23,7 @@ const OTHERS = ["CPL", "CS", "SS", "DS", "ES", "FS", "GS", "FS_BASE", "GS_BASE",
 /** In the order in which they are shown, as far as there is room. */
 const SHOWN = [...GENERAL, ...MORE, "RIP", "RFLAGS", ...OTHERS];
 
-/** The vCPU's registers; "*" marks those that have changed since the guest stood still the last time. */
+/** The vCPU's registers; "*" marks those that have changed since the guest was paused the last time. */
 export class RegistersPane implements Pane {
   readonly name = "registers";
   title = "";

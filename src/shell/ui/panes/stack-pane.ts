@@ -1,7 +1,5 @@
 import type { LineAnswer } from "../../line/line-runner";
-import { findData } from "../answer-data";
-import { ChangeTracker } from "../change-tracker";
-import type { Moment, Pane, PaneSize } from "../pane";
+import { findData, ChangeTracker, type Moment, type Pane, type PaneSize } from "../pane";
 import type { StyledLine } from "../styled-line";
 
 interface Words {

@@ -1,9 +1,8 @@
 import type { PaneName } from "../layout";
 import type { Pane, PaneSize } from "../pane";
-import type { StyledLine } from "../styled-line";
-import { renderEnd, wrapLines } from "../wrapped-text";
+import { type StyledLine, renderEnd, wrapLines } from "../styled-line";
 
-/** What a pane keeps: older lines are dropped. */
+/** The largest number of lines that a pane keeps: older lines are dropped. */
 const MOST_LINES = 10_000;
 /** A longer line is cut, in UTF-16 units. */
 const LONGEST_LINE = 8192;
@@ -12,7 +11,7 @@ const LONGEST_LINE = 8192;
 export class TextPane implements Pane {
   title = "";
   readonly #lines: string[] = [];
-  /** How many rows of text are below what is shown. */
+  /** The number of rows of text below the visible ones. */
   #below = 0;
   /** Text behind the last line feed. */
   #open = "";
@@ -35,7 +34,7 @@ export class TextPane implements Pane {
   }
 
   receive(): void {
-    // It shows what it is told by others.
+    // Others add its text.
   }
 
   render(size: PaneSize): readonly StyledLine[] {

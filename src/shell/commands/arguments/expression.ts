@@ -1,8 +1,8 @@
-import { REGISTER_ALIASES } from "../../machine/state/cpu";
-import { CommandError } from "./command-error";
-import { toPlainLine } from "../../config/terminal-text";
+import { toPlainLine } from "../../../config/terminal-text";
+import { REGISTER_ALIASES } from "../../../machine/state/cpu";
+import { CommandError } from "../../errors";
 
-/** Where the names in an expression come from. */
+/** The source of the names in an expression. */
 export interface NameSource {
   /** Finds a register by its name in capitals. */
   findRegister(name: string): bigint | undefined;
@@ -11,7 +11,7 @@ export interface NameSource {
   findVariable(name: string): string | undefined;
 }
 
-/** How deep variables may lead to each other. */
+/** The deepest chain of variables that lead to each other. */
 const DEEPEST = 16;
 const TERM =
   /^(?:\\d(?<decimal>\d+)|(?<hex>(?:0x)?[0-9a-f]+)(?![\w!.$])|@(?<register>\w+)|\$(?<variable>\w+)|(?<module>[^\s!:]+)!(?<member>[\w.$@]+)|(?<name>[A-Za-z_.][\w.$@]*))/i;
@@ -61,7 +61,7 @@ function readTerm({ groups = {} }: RegExpExecArray, names: NameSource, depth: nu
   );
 }
 
-/** Registers that a name means without "@": those that everybody knows by heart. */
+/** Whether a name without "@" means a register: those that everybody knows by heart. */
 function isRegisterName(name: string): boolean {
   return /^(r(ax|bx|cx|dx|si|di|bp|sp|ip|8|9|1[0-5])|cr[0234])$/i.test(name) || name.toUpperCase() in REGISTER_ALIASES;
 }

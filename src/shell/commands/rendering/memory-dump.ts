@@ -1,16 +1,16 @@
+import type { GuestBytes } from "../arguments/memory-place";
+import type { DataResult } from "../command-result";
 import type { AddressNamer } from "./address-namer";
-import type { DataResult } from "./command-result";
-import type { GuestBytes } from "./guest-bytes";
 
 const ROW = 16;
 
-/** What a dump is made of. */
+/** The content of a dump. */
 export interface DumpOptions {
   readonly address: bigint;
   readonly memory: GuestBytes;
-  /** Of one element, in bytes. */
+  /** The size of one element, in bytes. */
   readonly width: 1 | 2 | 4 | 8;
-  /** Of addresses in this guest, in bytes: elements of this size get the name of what they point to. */
+  /** The size of addresses in this guest, in bytes: elements of this size get the name of their target. */
   readonly pointerSize: number;
   readonly namer: AddressNamer;
 }
@@ -18,7 +18,7 @@ export interface DumpOptions {
 /**
  * Shows memory in rows of 16 bytes: address, elements, and the bytes as text or the names of the addresses among them.
  *
- * @returns as data the values, null for what cannot be read, and for each the name of what it points to
+ * @returns as data the values, null for bytes that cannot be read, and for each the name of its target
  */
 export function dumpMemory({ address, memory, width, pointerSize, namer }: DumpOptions): DataResult {
   const values: (bigint | null)[] = [];
@@ -53,7 +53,7 @@ function readElement({ bytes, has }: GuestBytes, at: number, width: number): big
   return value;
 }
 
-/** Printable ASCII; everything else is a dot. */
+/** Shows printable ASCII; everything else is a dot. */
 function toText({ bytes, has }: GuestBytes, row: number): string {
   return [...bytes.subarray(row, row + ROW)]
     .map((byte, index) => (!has(row + index) ? "?" : byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "."))

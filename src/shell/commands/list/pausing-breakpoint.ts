@@ -1,7 +1,7 @@
-import { BP } from "../../guest/breakpoints/breakpoint";
-import type { BreakpointHit, BreakpointOptions } from "../../guest/breakpoints/breakpoint-types";
-import { Engine } from "../../machine/engine/engine";
-import type { CommandSession } from "./command-session";
+import { BP } from "../../../guest/breakpoints/breakpoint";
+import type { BreakpointHit, BreakpointOptions } from "../../../guest/breakpoints/breakpoint-types";
+import { Engine } from "../../../machine/engine/engine";
+import type { CommandSession } from "../command-session";
 
 /**
  * Sets a breakpoint that pauses the guest, exactly there, and tells the session.
@@ -31,7 +31,7 @@ export function setPausingBreakpoint(
   );
 }
 
-/** Lets the guest go on, and waits until it is paused: by a breakpoint, or by somebody. */
+/** Resumes the guest, and waits until it is paused: by a breakpoint, or by somebody. */
 export async function resumeUntilPaused(session: CommandSession): Promise<void> {
   const engine = Engine.get();
   let stop: () => void = () => undefined;

@@ -1,9 +1,38 @@
-import { AddressError, KernelDataError } from "../../systems/errors";
-import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../systems/linux/structs/struct-view";
-import type { CompoundType, Member } from "../../systems/symbols/guest-type";
-import type { CommandValue } from "./command-result";
-import { toPlainLine } from "../../config/terminal-text";
-import { nameType } from "./type-name";
+import { toPlainLine } from "../../../config/terminal-text";
+import { AddressError, KernelDataError } from "../../../systems/errors";
+import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../../systems/linux/structs/struct-view";
+import type { GuestType, CompoundType, Member } from "../../../systems/symbols/guest-type";
+import type { CommandValue } from "../command-result";
+
+/** The deepest nesting of pointers and arrays: a guest's description of its types may be damaged. */
+const DEEPEST_TYPE = 16;
+
+/** Writes a type as a C declaration has it, without the name: "struct list_head", "char[16]", "struct mm_struct *". */
+export function nameType(type: GuestType, depth = 0): string {
+  if (depth > DEEPEST_TYPE) return "...";
+  switch (type.kind) {
+    case "void":
+      return "void";
+    case "pointer": {
+      const target = type.target;
+      if (target.kind === "function") return "function *";
+      const inner = nameType(target, depth + 1);
+      return inner.endsWith("*") ? `${inner}*` : `${inner} *`;
+    }
+    case "array":
+      return `${nameType(type.element, depth + 1)}[${type.count}]`;
+    case "struct":
+    case "union":
+    case "enum":
+      return type.name === "" ? type.kind : `${type.kind} ${type.name}`;
+    case "incomplete":
+      return `struct ${type.name}`;
+    case "function":
+      return "function";
+    default:
+      return type.name;
+  }
+}
 
 const MOST_ELEMENTS = 8;
 const MOST_ROWS = 5000;
@@ -12,7 +41,7 @@ const DEEPEST = 8;
 /** One member of a struct. */
 export interface MemberRow {
   readonly [column: string]: CommandValue;
-  /** In bytes from the start; of a bit-field with its first bit: "0x10:3". */
+  /** The offset from the start, in bytes; of a bit-field with its first bit: "0x10:3". */
   readonly offset: string;
   readonly name: string;
   readonly type: string;
@@ -67,7 +96,7 @@ function readMember(view: GuestStruct, name: string): CommandValue {
   }
 }
 
-/** Shows what a member reads as: a struct by its name and address. */
+/** Shows the value of a member: a struct by its name and address. */
 export function showValue(value: unknown): CommandValue {
   if (value === null) return "NULL";
   if (typeof value === "string") return JSON.stringify(value);

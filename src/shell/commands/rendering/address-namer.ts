@@ -1,9 +1,9 @@
-import { KernelDataError } from "../../systems/errors";
-import type { GuestModule } from "../../systems/linux/modules/guest-module";
-import type { ModuleSymbol } from "../../systems/linux/guest-symbols";
-import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import type { ModuleSymbol } from "../../../systems/linux/guest-symbols";
+import type { LinuxGuest } from "../../../systems/linux/linux-guest";
+import type { GuestModule } from "../../../systems/linux/modules/guest-module";
+import { KernelDataError } from "../../../systems/errors";
 
-/** Names addresses for as long as one command takes: it asks once what is loaded. */
+/** Names addresses during one command: it reads once which modules are loaded. */
 export class AddressNamer {
   #kernelModules: readonly GuestModule[] | undefined;
   #userModules: readonly GuestModule[] | undefined;
@@ -60,7 +60,7 @@ export class AddressNamer {
   }
 }
 
-/** No process has this address space any more, or the guest's lists are damaged. */
+/** Whether no process has this address space any more, or the guest's lists are damaged. */
 function isGone(error: unknown): boolean {
   return error instanceof KernelDataError || error instanceof RangeError;
 }

@@ -1,8 +1,8 @@
-/** What is kept: older lines are dropped. */
+/** The largest number of kept lines: older lines are dropped. */
 const MOST_LINES = 5000;
-/** In cells; what is written behind that is dropped. */
+/** The widest line, in cells; text behind that is dropped. */
 const WIDEST = 1000;
-/** A sequence that does not end is taken for text after that many characters. */
+/** The longest sequence, in characters: a longer one is taken for text. */
 const LONGEST_SEQUENCE = 4096;
 /** CSI, then strings (OSC, DCS) up to their end or what cancels them, then the others of ECMA-48, 5.3 to 5.6. */
 const SEQUENCE =
@@ -13,7 +13,7 @@ const SEQUENCE =
  * Lines of text out of what a guest writes to its console: carriage return, backspace and the erasing of a line take effect,
  * every other sequence is dropped. It is no terminal: programs that paint the whole screen look odd.
  */
-export class TerminalText {
+export class ConsoleText {
   readonly #lines: string[] = [""];
   #column = 0;
   /** The beginning of a sequence whose rest has not come yet. */
@@ -23,7 +23,7 @@ export class TerminalText {
     return this.#lines;
   }
 
-  /** Where the next character goes, in the last line. */
+  /** The column of the next character, in the last line. */
   get column(): number {
     return this.#column;
   }

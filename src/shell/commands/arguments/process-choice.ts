@@ -1,13 +1,13 @@
-import { getGuest } from "../../guest/guest";
-import type { LinuxProcess } from "../../systems/linux/linux-process";
-import { namePattern } from "../../systems/linux/structs/name-pattern";
-import { CommandError } from "./command-error";
-import type { CommandSession } from "./command-session";
+import { toPlainLine } from "../../../config/terminal-text";
+import { getGuest } from "../../../guest/guest";
+import type { LinuxProcess } from "../../../systems/linux/linux-process";
+import { namePattern } from "../../../systems/linux/structs/name-pattern";
+import { CommandError } from "../../errors";
+import type { CommandSession } from "../command-session";
 import { evaluate } from "./expression";
-import { toPlainLine } from "../../config/terminal-text";
 
 /**
- * Finds processes by what a user calls them: a pid in decimal, a name with * and ?, or an address space in hexadecimal
+ * Finds the processes that a user names: by a pid in decimal, a name with * and ?, or an address space in hexadecimal
  * ("0x1f3c000").
  */
 export function findProcesses(text: string, session: CommandSession): LinuxProcess[] {

@@ -1,12 +1,12 @@
 import { inspect } from "node:util";
 import { createContext, Script } from "node:vm";
 import { transformSync } from "esbuild";
-import { findGuest } from "../../guest/guest";
-import { CommandError } from "./command-error";
-import type { CommandSession } from "./command-session";
+import { findGuest } from "../../../guest/guest";
+import { CommandError } from "../../errors";
+import type { CommandSession } from "../command-session";
 import { evaluate } from "./expression";
 
-/** How long an expression may compute before it awaits, in milliseconds. */
+/** The time that an expression may compute before it awaits, in milliseconds. */
 const LIMIT_MS = 5000;
 const FILE_NAME = "expression";
 const contexts = new WeakMap<CommandSession, object>();
@@ -16,7 +16,7 @@ const contexts = new WeakMap<CommandSession, object>();
  * import from "rebox" is at hand by its name, and `cpu`, `guest`, `pgd` and the session's variables as `$name`.
  *
  * @returns the value, awaited when it is a promise
- * @throws CommandError with what the code threw
+ * @throws CommandError with the error of the code
  */
 export async function evaluateScript(source: string, session: CommandSession): Promise<unknown> {
   const context = getContext(session);
@@ -31,7 +31,7 @@ export async function evaluateScript(source: string, session: CommandSession): P
 /**
  * Compiles a condition.
  *
- * @returns what evaluates it, with `cpu` being the vCPU that it is given
+ * @returns a function that evaluates it for a vCPU, which the condition knows as `cpu`
  * @throws CommandError when it is no expression
  */
 export function compileCondition(source: string, session: CommandSession): (cpuIndex: number) => boolean {
@@ -53,7 +53,7 @@ export function compileCondition(source: string, session: CommandSession): (cpuI
   };
 }
 
-/** TypeScript's compiler is a process that takes its time to start: what is JavaScript already does not need it. */
+/** Compiles code. TypeScript's compiler is a process that takes time to start, so plain JavaScript goes without it. */
 function compile(source: string): Script {
   try {
     return new Script(source, { filename: FILE_NAME });
@@ -64,7 +64,7 @@ function compile(source: string): Script {
   }
 }
 
-/** One for each session, so that what an expression declares is there in the next one. */
+/** Gets the context of a session: each session has one, so that declarations stay for the next expression. */
 function getContext(session: CommandSession): object {
   const context = contexts.get(session) ?? createFor(session);
   contexts.set(session, context);
