@@ -7,7 +7,7 @@ import {
   type Cpu,
   startMonitoringProcess,
   type TranslationBlock,
-} from "../../src/index";
+} from "../../src/doors/rebox";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

@@ -1,6 +1,6 @@
 /** Counts the calls of CONTEXTCHANGE_CB between two signs: context-changes watched|unwatched <QEMU's arguments> */
 
-import { CallbackManager } from "../../src/index";
+import { CallbackManager } from "../../src/doors/rebox";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

@@ -1,7 +1,7 @@
 /** Counts the events that reach a script in a time window: event-rates <variant> <QEMU's arguments> */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { ALL_PROCESSES, CallbackManager, type EventBatch, startMonitoringProcess } from "../../src/index";
+import { ALL_PROCESSES, CallbackManager, type EventBatch, startMonitoringProcess } from "../../src/doors/rebox";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

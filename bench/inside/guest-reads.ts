@@ -1,6 +1,6 @@
 /** Measures reads of a paused guest, in loops: guest-reads <QEMU's arguments> */
 
-import { getRunningProcess, readCpu, readPa, readVa, vaToPa, viewPa } from "../../src/index";
+import { getRunningProcess, readCpu, readPa, readVa, vaToPa, viewPa } from "../../src/doors/rebox";
 import { getMedian } from "../sample-summary";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";

@@ -1,7 +1,13 @@
 /** Adds and removes hooks in the code that a working guest executes: hook-changes <QEMU's arguments> */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { ALL_PROCESSES, CallbackManager, Engine, startMonitoringProcess, stopMonitoringProcess } from "../../src/index";
+import {
+  ALL_PROCESSES,
+  CallbackManager,
+  Engine,
+  startMonitoringProcess,
+  stopMonitoringProcess,
+} from "../../src/doors/rebox";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

@@ -1,14 +1,8 @@
 /** Measures what investigation modules take on a guest that runs: investigations <QEMU's arguments> */
 
-import {
-  BytePattern,
-  getGuest,
-  type LinuxProcess,
-  type SearchPattern,
-  searchProcess,
-  TextPattern,
-} from "../../src/index";
-import * as rebox from "../../src/index";
+import { getGuest, type LinuxProcess } from "../../src/doors/rebox";
+import { BytePattern, type SearchPattern, searchProcess, TextPattern } from "../../src/doors/trusted";
+import { doors } from "../../src/doors/doors";
 import { getProjectFolder } from "../../src/config/folders";
 import { GuestContext } from "../../src/investigation/context";
 import { InvestigationCatalog } from "../../src/investigation/catalog";
@@ -85,7 +79,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const engine = createMachine(argv);
   engine.run();
   await waitToProceed();
-  const catalog = new InvestigationCatalog([getProjectFolder()], () => rebox);
+  const catalog = new InvestigationCatalog([getProjectFolder()], () => doors);
   const queries: Record<string, { median: number; slowest: number }> = {};
   // Compiling a module's file is done once for each process that asks.
   for (const name of Object.keys(QUESTIONS)) await catalog.get(name);

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { getGuest, getProcessList, type LinuxGuest } from "../../src/index";
+import { getGuest, getProcessList, type LinuxGuest } from "../../src/doors/rebox";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

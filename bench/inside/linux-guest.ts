@@ -1,6 +1,6 @@
 /** Measures what it takes to know a paused Linux guest: linux-guest CACHE-FOLDER <QEMU's arguments> */
 
-import { getGuest, getProcessList, getSymbolList, symToVa, vaToSym } from "../../src/index";
+import { getGuest, getProcessList, getSymbolList, symToVa, vaToSym } from "../../src/doors/rebox";
 import { getMedian } from "../sample-summary";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";

@@ -1,4 +1,4 @@
-import { Engine } from "../../src/index";
+import { Engine } from "../../src/doors/rebox";
 
 /**
  * Builds this process' machine, ends the process with it, and also when the measuring process is gone.

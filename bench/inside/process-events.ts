@@ -1,6 +1,6 @@
 /** Listens to processes that begin and end, or does not: process-events watched|modules|unwatched <QEMU's arguments> */
 
-import { CallbackManager } from "../../src/index";
+import { CallbackManager } from "../../src/doors/rebox";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

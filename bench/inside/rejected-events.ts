@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import { ALL_PROCESSES, CallbackManager, listCallbacks, startMonitoringProcess } from "../../src/index";
+import { ALL_PROCESSES, CallbackManager, listCallbacks, startMonitoringProcess } from "../../src/doors/rebox";
 import { getProjectFolder } from "../../src/config/folders";
 import { NOWHERE } from "../reference-plugin";
 import { createMachine } from "./machine";

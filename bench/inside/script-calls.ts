@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SANDBOXED, TRUSTED } from "../../src/config/script-permissions";
-import * as rebox from "../../src/index";
+import { doors } from "../../src/doors/doors";
 import { ScriptHost } from "../../src/scripts/script-host";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
@@ -26,7 +26,7 @@ async function main([where, kind = "count", ...argv]: readonly string[]): Promis
   createMachine(argv).run();
   await waitToProceed();
   const permissions = where === "trusted" ? TRUSTED : SANDBOXED;
-  const host = new ScriptHost({ folders: [], getApi: () => rebox, getPermissions: () => permissions });
+  const host = new ScriptHost({ folders: [], getApi: () => doors, getPermissions: () => permissions });
   const { handle } = await host.load(SCRIPT);
   await host.runCommand(`begin ${kind}`);
   await sleep(WARM_UP_MS);

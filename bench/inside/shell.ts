@@ -1,7 +1,7 @@
 /** Measures how long a shell waits for its answers, through the socket, beside a busy guest: shell FOLDER <QEMU's arguments> */
 
 import { join } from "node:path";
-import * as rebox from "../../src/index";
+import { doors } from "../../src/doors/doors";
 import { ControlClient } from "../../src/shell/line/control-client";
 import { ControlServer } from "../../src/shell/line/control-server";
 import { createMachine } from "./machine";
@@ -64,7 +64,7 @@ async function main([folder = "", ...argv]: readonly string[]): Promise<void> {
   createMachine(argv).run();
   await waitToProceed();
   const path = join(folder, "control");
-  const server = await ControlServer.listen(path, rebox);
+  const server = await ControlServer.listen(path, doors);
   const client = await ControlClient.connect(path);
   const ask = async (line: string) => {
     const beganMs = performance.now();

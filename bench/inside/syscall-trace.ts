@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { parsePermissions } from "../../src/config/script-permissions";
-import * as rebox from "../../src/index";
+import { doors } from "../../src/doors/doors";
 import { ScriptHost } from "../../src/scripts/script-host";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
@@ -14,7 +14,7 @@ async function main([variant, folder = "", ...argv]: readonly string[]): Promise
   await waitToProceed();
   if (variant === "traced") {
     const permissions = parsePermissions(`fs:${folder}`, folder);
-    const host = new ScriptHost({ folders: [], getApi: () => rebox, getPermissions: () => permissions });
+    const host = new ScriptHost({ folders: [], getApi: () => doors, getPermissions: () => permissions });
     await host.load(SCRIPT);
     await host.runCommand(`trace_syscalls_to ${join(folder, "trace.txt")}`);
   }

@@ -2,7 +2,7 @@
  * Measures how late 10 ms timers are, one after the other: timers alone, or timers watched|unwatched <QEMU's arguments>
  */
 
-import { ALL_PROCESSES, CallbackManager, startMonitoringProcess } from "../../src/index";
+import { ALL_PROCESSES, CallbackManager, startMonitoringProcess } from "../../src/doors/rebox";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

@@ -2,7 +2,7 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { volatility, waitForGuest, writeIsf } from "../../src/index";
+import { volatility, waitForGuest, writeIsf } from "../../src/doors/rebox";
 import { createMachine } from "./machine";
 import { waitToProceed } from "./proceeding";
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, z } from "rebox";
+import { Auxiliary, z } from "rebox/lab";
 
 const SETTINGS = {
   most_bytes: z

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Auxiliary, AuxiliaryDisabled, z } from "rebox";
+import { Auxiliary, AuxiliaryDisabled, z } from "rebox/lab";
 import { type HumanAct, readInstructions } from "./parts/human-instructions";
 import { readPpm } from "./parts/screen-picture";
 

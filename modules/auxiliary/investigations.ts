@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, config, type InvestigationResult, z } from "rebox";
+import { type InvestigationResult } from "rebox/investigation";
+import { Auxiliary, config, z } from "rebox/lab";
 
 const SETTINGS = {
   modules: z

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Auxiliary, z } from "rebox";
+import { Auxiliary, z } from "rebox/lab";
 
 const SUFFIXES = { elf: "core", raw: "raw", lime: "lime" } as const;
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Auxiliary, type GuestObservation, z } from "rebox";
+import { Auxiliary, type GuestObservation, z } from "rebox/lab";
 import type { CaptureOptions, CaptureResult } from "./engine/netcapture";
 
 const SETTINGS = {

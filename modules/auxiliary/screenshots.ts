@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, z } from "rebox";
+import { Auxiliary, z } from "rebox/lab";
 import { countDifferent, readPpm, type ScreenPicture, writePng } from "./parts/screen-picture";
 
 const SETTINGS = {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { Auxiliary, AuxiliaryDisabled, z } from "rebox";
+import { Auxiliary, AuxiliaryDisabled, z } from "rebox/lab";
 
 /** tcpdump's usual remarks, which are no errors. */
 const HARMLESS =

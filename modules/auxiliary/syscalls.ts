@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, type GuestObservation, z } from "rebox";
+import { Auxiliary, type GuestObservation, z } from "rebox/lab";
 import type { SyscallOptions, SyscallResult } from "./engine/syscalls";
 
 const SETTINGS = {

@@ -5,7 +5,7 @@ import {
   PersistentInvestigation,
   registerInvestigation,
   z,
-} from "rebox";
+} from "rebox/investigation";
 
 const HELP = `dispatch: sends the alerts of other persistent modules to a server
 Without flags: how many were sent.`;

@@ -1,7 +1,6 @@
 import { lookup } from "node:dns/promises";
 import {
   type Findings,
-  GuestFiles,
   Investigation,
   type InvestigationResult,
   type ParameterPrompt,
@@ -9,7 +8,8 @@ import {
   registerInvestigation,
   UsageShown,
   z,
-} from "rebox";
+} from "rebox/investigation";
+import { GuestFiles } from "rebox/trusted";
 
 const HELP = `example: the guest's host name and addresses, and look-ups of hosts
  -gethostname        the host name

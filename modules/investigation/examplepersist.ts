@@ -5,7 +5,7 @@ import {
   PersistentInvestigation,
   registerInvestigation,
   z,
-} from "rebox";
+} from "rebox/investigation";
 
 const HELP = `examplepersist: a persistent module that echoes, and counts what it was asked
  -string TEXT        what comes back`;

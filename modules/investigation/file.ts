@@ -1,12 +1,7 @@
 import {
-  type FileFindings,
-  type FileHit,
-  FileSearch,
-  type FileSearchQuery,
   type Findings,
   formatDuration,
   type FlagKind,
-  GuestFiles,
   Investigation,
   type InvestigationContext,
   type InvestigationResult,
@@ -15,10 +10,17 @@ import {
   printMode,
   printTime,
   registerInvestigation,
-  searchFiles,
   UsageShown,
   z,
-} from "rebox";
+} from "rebox/investigation";
+import {
+  type FileFindings,
+  type FileHit,
+  FileSearch,
+  type FileSearchQuery,
+  GuestFiles,
+  searchFiles,
+} from "rebox/trusted";
 
 const LABEL = /^[a-zA-Z0-9_-]{1,64}$/;
 const DEFAULT_ERRORS = 30;

@@ -1,15 +1,12 @@
+import { CallbackManager } from "rebox";
 import {
-  CallbackManager,
-  type FileEvent,
-  FileEvents,
-  type FileEventKind,
   type Findings,
-  followGuest,
   type InvestigationResult,
   PersistentInvestigation,
   registerInvestigation,
   z,
-} from "rebox";
+} from "rebox/investigation";
+import { type FileEvent, FileEvents, type FileEventKind, followGuest } from "rebox/trusted";
 
 const RECURSIVE = "recursive:";
 const DEFAULT_PATHS = [

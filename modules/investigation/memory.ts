@@ -1,5 +1,5 @@
+import { KernelDataError, type LinuxGuest, type LinuxProcess } from "rebox";
 import {
-  BytePattern,
   callWithin,
   compileExpression,
   type Findings,
@@ -7,16 +7,11 @@ import {
   Investigation,
   type InvestigationContext,
   type InvestigationResult,
-  KernelDataError,
-  type LinuxGuest,
-  type LinuxProcess,
   parseFlags,
   registerInvestigation,
-  searchProcess,
-  type SearchPattern,
-  TextPattern,
   z,
-} from "rebox";
+} from "rebox/investigation";
+import { BytePattern, searchProcess, type SearchPattern, TextPattern } from "rebox/trusted";
 
 const LABEL = /^[a-zA-Z0-9_-]{1,64}$/;
 /** For the paths of a process: an expression that takes longer will not end. */

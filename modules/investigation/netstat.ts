@@ -1,17 +1,15 @@
 import { BlockList, isIP } from "node:net";
+import { type LinuxGuest, type LinuxProcess, type SocketFacts } from "rebox";
 import {
   compileExpression,
   type Findings,
   formatDuration,
   Investigation,
   type InvestigationResult,
-  type LinuxGuest,
-  type LinuxProcess,
   parseFlags,
   registerInvestigation,
-  type SocketFacts,
   z,
-} from "rebox";
+} from "rebox/investigation";
 
 const LARGEST_PORT = 65535;
 const MASK = "masked";

@@ -11,7 +11,7 @@ import {
   parseFlags,
   registerInvestigation,
   z,
-} from "rebox";
+} from "rebox/investigation";
 
 /** What latencies say instead of a time. */
 const TIMED_OUT = 9999999;

@@ -2,17 +2,15 @@ import {
   compileExpression,
   type Findings,
   formatDuration,
-  GuestFiles,
-  type GuestPackage,
   Investigation,
   type InvestigationContext,
   type InvestigationResult,
-  listPackages,
   parseFlags,
   registerInvestigation,
   UsageShown,
   z,
-} from "rebox";
+} from "rebox/investigation";
+import { GuestFiles, type GuestPackage, listPackages } from "rebox/trusted";
 
 const Parameters = z.strictObject({
   pkgmatch: z.strictObject({ matches: z.array(z.string()).default([]) }),

@@ -1,3 +1,4 @@
+import { type LinuxProcess } from "rebox";
 import {
   callWithin,
   compileExpression,
@@ -5,11 +6,10 @@ import {
   formatDuration,
   Investigation,
   type InvestigationResult,
-  type LinuxProcess,
   parseFlags,
   registerInvestigation,
   z,
-} from "rebox";
+} from "rebox/investigation";
 
 /** For all names of all processes: an expression that takes longer will not end. */
 const LONGEST_MATCH_MS = 1000;

@@ -1,16 +1,13 @@
+import { CallbackManager, getGuest, getRunningProcess, type LinuxProcess } from "rebox";
 import {
-  CallbackManager,
   compileExpression,
   type Findings,
-  followGuest,
-  getGuest,
-  getRunningProcess,
   type InvestigationResult,
-  type LinuxProcess,
   PersistentInvestigation,
   registerInvestigation,
   z,
-} from "rebox";
+} from "rebox/investigation";
+import { followGuest } from "rebox/trusted";
 
 /** Programs that are being loaded at once; what is beyond is told without what it is called with. */
 const MOST_LOADING = 10_000;

@@ -1,18 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { Engine, type LinuxGuest } from "rebox";
 import {
-  Engine,
   type Findings,
   formatDuration,
   Investigation,
   type InvestigationResult,
-  type LinuxGuest,
   type ParameterPrompt,
   parseDuration,
   parseFlags,
   registerInvestigation,
   UsageShown,
   z,
-} from "rebox";
+} from "rebox/investigation";
 
 const REFERENCE = "host";
 /** A kernel that has nothing to do may not have looked at its clock for a while; it does so again within this, mostly. */

@@ -1,23 +1,17 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { AddressError, DiskError, KernelDataError, type LinuxProcess } from "rebox";
 import {
-  AddressError,
   callWithin,
   compileExpression,
-  DiskError,
-  FileSearch,
   type Findings,
   formatDuration,
-  GuestFiles,
-  type GuestPlace,
   Investigation,
   type InvestigationResult,
-  KernelDataError,
-  type LinuxProcess,
   parseFlags,
   registerInvestigation,
-  searchFiles,
   z,
-} from "rebox";
+} from "rebox/investigation";
+import { FileSearch, GuestFiles, type GuestPlace, searchFiles } from "rebox/trusted";
 import { PrivateFolder } from "./parts/private-folder";
 import { type Piece, runYara, type YaraMatch } from "./parts/yara-program";
 

@@ -1,3 +1,4 @@
+import type { Doors } from "../scripts/doors";
 import { useProfile, getGuest } from "../guest/guest";
 import { openImage } from "../guest/images/open-image";
 import { CommandSession } from "../shell/commands/command-session";
@@ -23,7 +24,7 @@ export interface ImageShellStreams {
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
   /** The names that !EXPRESSION can use. */
-  readonly api: object;
+  readonly api: Doors;
 }
 
 /**

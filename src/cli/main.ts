@@ -2,7 +2,8 @@
 import { createRequire } from "node:module";
 import { getProjectFolder } from "../config/folders";
 import type * as guest from "../guest/guest";
-import type * as rebox from "../index";
+import type { doors } from "../doors/doors";
+import type * as rebox from "../doors/rebox";
 import type * as registry from "../machine/callbacks/callback-registry";
 import type * as commandLines from "../shell/commands/run-command-line";
 import type * as monitor from "../shell/monitor/monitor-service";
@@ -14,7 +15,8 @@ const GRACE_MS = 10_000;
 
 /** Most commands need only a part of rebox, and none of it to show the help: each part is loaded at its first use. */
 const load = createRequire(__filename);
-const loadRebox = () => load("../index") as typeof rebox;
+const loadRebox = () => load("../doors/rebox") as typeof rebox;
+const loadDoors = () => (load("../doors/doors") as { doors: typeof doors }).doors;
 const loadGuest = () => load("../guest/guest") as typeof guest;
 const loadRegistry = () => load("../machine/callbacks/callback-registry") as typeof registry;
 const loadCommandLines = () => load("../shell/commands/run-command-line") as typeof commandLines;
@@ -28,7 +30,7 @@ async function main(): Promise<number> {
   return runProgram(process.argv.slice(2), {
     // None of these loads the addon before a machine is built: `rebox doctor` has to work without the addon.
     createEngine: (argv) => loadRebox().Engine.create(argv),
-    getApi: loadRebox,
+    getApi: loadDoors,
     useProfile: (path) => loadGuest().useProfile(path),
     watchAttaching: (listener) => loadGuest().watchAttaching(listener),
     nameModule: (handle, name) => loadRegistry().nameModule(handle, name),

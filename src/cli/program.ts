@@ -81,7 +81,7 @@ export function createProgram(
   program.addCommand(createDumpCommand(stdout, stderr, onStatus));
   program.addCommand(createShellCommand(process.stdin, stdout, stderr, environment.getApi, onStatus));
   program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
-  program.addCommand(createCheckCommand(stdout, projectFolder, onStatus));
+  program.addCommand(createCheckCommand(stdout, projectFolder, environment.getApi, onStatus));
   program.addCommand(createProfileCommand(stdout, onStatus));
   program.addCommand(createTypesCommand(stdout, onStatus));
   program.addCommand(createLabCommand(environment, onStatus));

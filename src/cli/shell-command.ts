@@ -1,3 +1,4 @@
+import type { Doors } from "../scripts/doors";
 import { Command } from "commander";
 import type { ImageShellOptions } from "./image-shell";
 
@@ -12,7 +13,7 @@ export function createShellCommand(
   input: NodeJS.ReadableStream,
   stdout: NodeJS.WritableStream,
   stderr: NodeJS.WritableStream,
-  getApi: () => object,
+  getApi: () => Doors,
   onStatus: (status: number) => void,
 ): Command {
   return new Command("shell")

@@ -11,6 +11,7 @@ const SLICE_MS = 5;
 /** A regular expression that takes longer for what is searched in a slice will not end. */
 const SLOWEST_SLICE_MS = 1000;
 
+/** How the memory of a process is searched, and how long. */
 export interface ProcessSearchOptions extends Omit<MemorySearchOptions, "findBytes"> {
   /** Ends the search: what was found until then is returned. */
   readonly signal?: AbortSignal;

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, parse, resolve } from "node:path";
 import { findNearestName } from "../config/nearest-name";
 import type { ModuleOwner } from "../machine/ownership/module-owner";
+import type { Doors } from "../scripts/doors";
 import { loadTrustedFile } from "../scripts/trusted-file";
 import type { InvestigationFactory, InvestigationModule } from "./module";
 import { describeFailure } from "./result";
@@ -113,11 +114,11 @@ export class InvestigationCatalog {
 
   /**
    * @param folders the folders that may have a folder modules/investigation
-   * @param getApi gets the names that modules import from "rebox"
+   * @param getApi gets what modules can import of rebox
    */
   constructor(
     folders: readonly string[],
-    private readonly getApi: () => object,
+    private readonly getApi: () => Doors,
   ) {
     this.#folders = [...new Set(folders.map((folder) => join(resolve(folder), INVESTIGATION_FOLDER)))];
   }
@@ -157,12 +158,15 @@ export class InvestigationCatalog {
    * Loads a module anew, apart from all others: everything that it registers in the guest, and its timers, end with the owner.
    *
    * @param origin the module's file
+   * @param owner the owner of all that the file registers
+   * @param own the exports of "rebox" that the file gets in place of the common ones
    * @throws ModuleError when the file cannot be used
    */
-  async loadApart(name: string, origin: string, owner: ModuleOwner, api: object): Promise<RegisteredModule> {
+  async loadApart(name: string, origin: string, owner: ModuleOwner, own: object): Promise<RegisteredModule> {
     if (!existsSync(origin)) return this.get(name);
     const registry = new InvestigationRegistry();
-    await evaluate(origin, registry, { ...this.getApi(), ...api }, owner);
+    const api = this.getApi();
+    await evaluate(origin, registry, { ...api, rebox: { ...api.rebox, ...own } }, owner);
     const found = registry.find(name);
     if (!found) throw new ModuleError(`${origin}: it registers no module ${name} any more`);
     return found;
@@ -216,17 +220,13 @@ export class InvestigationCatalog {
 }
 
 /** Runs a file that registers modules. */
-async function evaluate(
-  file: string,
-  registry: InvestigationRegistry,
-  api: object,
-  owner?: ModuleOwner,
-): Promise<void> {
+async function evaluate(file: string, registry: InvestigationRegistry, api: Doors, owner?: ModuleOwner): Promise<void> {
   let count = 0;
   const registerInvestigation = (name: string, module: never) => {
     registry.register(name, module, file);
     count++;
   };
-  await loadTrustedFile(file, parse(file).name, { ...api, registerInvestigation }, owner);
+  const door = { ...api["rebox/investigation"], registerInvestigation };
+  await loadTrustedFile(file, parse(file).name, { ...api, "rebox/investigation": door }, owner);
   if (count === 0) throw new ModuleError(`${file}: it registers no module; call registerInvestigation(name, module)`);
 }

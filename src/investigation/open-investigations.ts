@@ -1,4 +1,5 @@
 import { getProjectFolder } from "../config/folders";
+import type { Doors } from "../scripts/doors";
 import { InvestigationCatalog } from "./catalog";
 import { PersistentHost, type PersistentHostOptions } from "./persistent/host";
 import type { OperationHost } from "./run-operations";
@@ -9,11 +10,11 @@ let current: OperationHost | undefined;
  * Sets the modules of this process.
  *
  * @param folders the folders that may have a folder modules/investigation, besides rebox's own
- * @param getApi gets the names that modules import from "rebox"
+ * @param getApi gets what modules can import of rebox
  */
 export function openInvestigations(
   folders: readonly string[],
-  getApi: () => object,
+  getApi: () => Doors,
   options?: PersistentHostOptions,
 ): OperationHost {
   const catalog = new InvestigationCatalog([getProjectFolder(), ...folders], getApi);
@@ -29,6 +30,6 @@ export async function closeInvestigations(): Promise<void> {
 }
 
 /** Gets the modules of this process; unless they were set, those are rebox's own and those of the current folder. */
-export function getInvestigations(getApi: () => object): OperationHost {
+export function getInvestigations(getApi: () => Doors): OperationHost {
   return current ?? openInvestigations([process.cwd()], getApi);
 }

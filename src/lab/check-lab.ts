@@ -7,6 +7,7 @@ import { readMachineryConfig } from "./machinery/config/read-machinery-config";
 import { MachineryManagerError } from "./machinery/errors";
 import { findMachineries } from "./find-machineries";
 import { readLabSettings } from "./lab-settings";
+import type { Doors } from "../scripts/doors";
 
 /** What a check of a lab's configuration has found. */
 export interface LabCheck {
@@ -22,7 +23,7 @@ export interface LabCheck {
  *
  * @throws MachineryManagerError when there is no lab in the folder
  */
-export async function checkLab(folder: string, api: object): Promise<LabCheck> {
+export async function checkLab(folder: string, api: Doors): Promise<LabCheck> {
   const path = resolve(folder);
   if (!existsSync(join(path, "conf"))) {
     throw new MachineryManagerError(`${path} is no lab: it has no folder conf; make one with rebox lab init ${folder}`);

@@ -2,6 +2,7 @@ import { MachineryModuleError } from "./machinery/errors";
 import type { Machinery } from "./machinery/machinery";
 import { listModuleFiles, loadMachineryModule } from "./machinery-modules";
 import { createShippedMachineries } from "./shipped-machineries";
+import type { Doors } from "../scripts/doors";
 
 export interface FoundMachineries {
   /** By their names. */
@@ -14,9 +15,9 @@ export interface FoundMachineries {
  * Finds the machineries that a lab can use: those of rebox, and the user's modules.
  *
  * @param labFolder absolute
- * @param api what `import "rebox"` gives to modules
+ * @param api what modules can import of rebox
  */
-export async function findMachineries(labFolder: string, api: object): Promise<FoundMachineries> {
+export async function findMachineries(labFolder: string, api: Doors): Promise<FoundMachineries> {
   const machineries = new Map(createShippedMachineries().map((machinery) => [machinery.name, machinery]));
   const errors: MachineryModuleError[] = [];
   const files = new Map<string, string>();

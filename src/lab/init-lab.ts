@@ -7,12 +7,13 @@ import { writeWhole } from "./machinery/records/machine-file";
 import { findMachineries } from "./find-machineries";
 import { LAB_SETTINGS } from "./lab-settings";
 import { MODULE_FOLDER } from "./machinery-modules";
+import type { Doors } from "../scripts/doors";
 
 export interface InitOptions {
   /** The lab is there already: only files that are missing are made. */
   readonly regen: boolean;
   readonly format: "yaml" | "conf";
-  readonly api: object;
+  readonly api: Doors;
 }
 
 export interface InitResult {

@@ -15,6 +15,7 @@ import { findMachineries } from "./find-machineries";
 import { type LabSettings, readLabSettings } from "./lab-settings";
 import { type MachineLease, takeMachine } from "./machine-lease";
 import { takeLock } from "./process-lock";
+import type { Doors } from "../scripts/doors";
 
 /** Checking what a machinery needs, setting it up and asking it for its machines take no longer each. */
 const SET_UP_LIMIT_MS = 60_000;
@@ -22,8 +23,8 @@ const SET_UP_LIMIT_MS = 60_000;
 const LOCK_LIMIT_MS = 600_000;
 
 export interface LabOptions {
-  /** What `import "rebox"` gives to modules. */
-  readonly api: object;
+  /** What modules can import of rebox. */
+  readonly api: Doors;
   readonly signal?: AbortSignal;
   readonly pollMs?: number;
   log?(text: string): void;

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, parse } from "node:path";
+import type { Doors } from "../scripts/doors";
 import { ScriptError } from "../scripts/errors";
 import { describeThrown } from "../scripts/script-stack";
 import { loadTrustedFile } from "../scripts/trusted-file";
@@ -31,10 +32,10 @@ export function listModuleFiles(labFolder: string): string[] {
  * Loads one module: a TypeScript file that exports one class.
  *
  * @param file its absolute path
- * @param api what `import "rebox"` gives to it
+ * @param api what it can import of rebox
  * @throws MachineryModuleError saying what is missing
  */
-export async function loadMachineryModule(file: string, api: object): Promise<Machinery> {
+export async function loadMachineryModule(file: string, api: Doors): Promise<Machinery> {
   const name = parse(file).name.toLowerCase();
   const exports = await evaluate(file, name, api);
   const classes = [...new Set(Object.values(exports).filter((value): value is Constructor => isClass(value)))];
@@ -80,7 +81,7 @@ function create(file: string, name: string, type: Constructor): Machinery {
   return machinery;
 }
 
-async function evaluate(file: string, name: string, api: object): Promise<Readonly<Record<string, unknown>>> {
+async function evaluate(file: string, name: string, api: Doors): Promise<Readonly<Record<string, unknown>>> {
   try {
     return await loadTrustedFile(file, name, api);
   } catch (error) {

@@ -4,8 +4,7 @@ import { dirname, join } from "node:path";
 import type { OnResolveResult, Plugin } from "esbuild";
 
 /**
- * Creates the esbuild plugin that resolves a script's bare imports: "rebox" and Node's own modules stay
- * imports; npm packages are found from the folder of the file that imports them and stay imports too, by absolute path,
+ * Creates the esbuild plugin that resolves a script's bare imports: Node's own modules stay imports; npm packages are found from the folder of the file that imports them and stay imports too, by absolute path,
  * so that a package is one instance in the process; packages that exist only as ES modules are bundled, because
  * require() of one does not work in every Node that rebox supports.
  *
@@ -15,10 +14,6 @@ export function createPackageImports(bundlesPackages = false): Plugin {
   return {
     name: "rebox-package-imports",
     setup(build) {
-      build.onResolve({ filter: /^rebox(\/|$)/ }, ({ path }) => {
-        if (path === "rebox") return { path, external: true };
-        return { errors: [{ text: `there is no "${path}"; everything is exported by "rebox" itself` }] };
-      });
       build.onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }): OnResolveResult | undefined => {
         if (kind === "entry-point") return undefined;
         if (isBuiltin(path)) return { path, external: true };

@@ -1,6 +1,7 @@
 import type { BP } from "../guest/breakpoints/breakpoint";
 import type { BreakpointOptions } from "../guest/breakpoints/breakpoint-types";
 import type { ModuleOwner, Owned } from "../machine/ownership/module-owner";
+import type { Doors } from "./doors";
 
 /** The object that `import { hot } from "rebox"` gives to a script. */
 export interface Hot {
@@ -21,20 +22,21 @@ interface MonitoringFunctions {
 }
 
 /**
- * Creates the object that one script imports as "rebox": the exports for every script, except that monitoring, breakpoints
+ * Creates the doors of one script: the exports for every script, except that monitoring, breakpoints
  * and `hot` are the script's own.
  *
  * @param api the exports for every script
  * @param owner the script
  * @param hot the script's state across reloads
  */
-export function createScriptApi(api: object, owner: ModuleOwner, hot: Hot): object {
-  if (!("startMonitoringProcess" in api)) return { ...api, hot };
+export function createScriptApi(api: Doors, owner: ModuleOwner, hot: Hot): Doors {
+  const { rebox, "rebox/trusted": trusted } = api;
+  const monitoring =
+    "startMonitoringProcess" in rebox ? createOwnMonitoring(rebox as MonitoringFunctions, owner) : undefined;
   return {
     ...api,
-    ...createOwnMonitoring(api as MonitoringFunctions, owner),
-    ...createOwnBreakpoints(api as { BP?: typeof BP }, owner),
-    hot,
+    rebox: { ...rebox, ...monitoring, hot },
+    "rebox/trusted": { ...trusted, ...createOwnBreakpoints(trusted as { BP?: typeof BP }, owner) },
   };
 }
 

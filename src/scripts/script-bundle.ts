@@ -2,6 +2,8 @@ import { accessSync, constants, realpathSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { BuildFailure, Message, Plugin } from "esbuild";
+import { createDoorImports, findMissingName, isDoorInput } from "./door-imports";
+import type { Doors } from "./doors";
 import { createPackageImports } from "./package-imports";
 import { compile } from "./script-compiler";
 import { ScriptError, type ScriptPlace } from "./errors";
@@ -29,14 +31,16 @@ export const BUNDLE_PARAMETERS = [
  *
  * @param file the script's absolute path
  * @param name the script's module name, for errors
+ * @param doors what the script can import of rebox
  * @param isTrusted false: npm packages are compiled in, and nothing outside the script's folder is
  * @returns the code and a source map that names the original files
- * @throws ScriptError for an unreadable file, a syntax error or an import of something missing, with its place
+ * @throws ScriptError for an unreadable file, a syntax error or an import of something that is not there for it, with its place
  */
-export async function bundleScript(file: string, name: string, isTrusted = true): Promise<ScriptBundle> {
+export async function bundleScript(file: string, name: string, doors: Doors, isTrusted = true): Promise<ScriptBundle> {
   checkReadable(file, name);
   // Sources in the map are relative to the output's folder, so the (never written) output lies beside the script.
   const folder = dirname(file);
+  const explain = (message: Message) => findMissingName(message, doors, isTrusted);
   const result = await compile({
     entryPoints: [file],
     outfile: `${file}.bundle.js`,
@@ -49,18 +53,25 @@ export async function bundleScript(file: string, name: string, isTrusted = true)
     sourcemap: "external",
     metafile: true,
     logLevel: "silent",
-    plugins: isTrusted ? [createPackageImports()] : [createPackageImports(true), createImportLimits(file)],
+    plugins: [
+      createDoorImports(doors, isTrusted),
+      ...(isTrusted ? [createPackageImports()] : [createPackageImports(true), createImportLimits(file)]),
+    ],
     define: { "import.meta.url": "__scriptUrl" },
     banner: { js: `(${BUNDLE_PARAMETERS.join(", ")}) => {` },
     footer: { js: "}" },
   }).catch((error: Partial<BuildFailure> & Error) => {
-    throw asScriptError(error, file, name);
+    throw asScriptError(error.errors ?? [], error, file, name, explain);
   });
+  const undefinedNames = result.warnings.filter((warning) => explain(warning) !== undefined);
+  if (undefinedNames.length > 0) throw asScriptError(undefinedNames, undefined, file, name, explain);
   const text = (suffix: string) => result.outputFiles.find((output) => output.path.endsWith(suffix))?.text ?? "";
   return {
     code: text(".js"),
     sourceMap: resolveSources(text(".js.map"), folder),
-    files: Object.keys(result.metafile.inputs).map((input) => resolve(folder, input)),
+    files: Object.keys(result.metafile.inputs)
+      .filter((input) => !isDoorInput(input))
+      .map((input) => resolve(folder, input)),
     warnings: result.warnings.map((warning) => new ScriptError(name, warning.text, placeOf(warning, folder)).message),
   };
 }
@@ -74,11 +85,21 @@ function checkReadable(file: string, name: string): void {
   }
 }
 
-function asScriptError(error: Partial<BuildFailure> & Error, file: string, name: string): ScriptError {
-  const [first, ...others] = error.errors ?? [];
-  if (first === undefined) return new ScriptError(name, `the compiler failed: ${error.message}`, { file });
-  const more = others.map((other) => `\n${new ScriptError(name, other.text, placeOf(other, dirname(file))).message}`);
-  return new ScriptError(name, first.text + more.join(""), placeOf(first, dirname(file)) ?? { file });
+/** Makes one error of all that the compiler refuses. */
+function asScriptError(
+  messages: readonly Message[],
+  error: Error | undefined,
+  file: string,
+  name: string,
+  explain: (message: Message) => string | undefined,
+): ScriptError {
+  const [first, ...others] = messages;
+  if (first === undefined) return new ScriptError(name, `the compiler failed: ${error?.message}`, { file });
+  const textOf = (message: Message) => explain(message) ?? message.text;
+  const more = others.map(
+    (other) => `\n${new ScriptError(name, textOf(other), placeOf(other, dirname(file))).message}`,
+  );
+  return new ScriptError(name, textOf(first) + more.join(""), placeOf(first, dirname(file)) ?? { file });
 }
 
 function placeOf(message: Message, folder: string): ScriptPlace | undefined {

@@ -1,4 +1,6 @@
 import { basename, dirname } from "node:path";
+import { createDoorImports } from "./door-imports";
+import type { Doors } from "./doors";
 import { createPackageImports } from "./package-imports";
 import { compile } from "./script-compiler";
 import { ScriptError } from "./errors";
@@ -76,9 +78,10 @@ export function describeMissing(wanted: (typeof REQUIRED_EXPORTS)[number], found
  * Finds out, without running it, which of the required functions a script does not export.
  *
  * @param file the absolute path of a script that compiles
+ * @param doors what it can import of rebox
  * @returns the missing names; none for a CommonJS script, whose exports show only when it runs
  */
-export async function findMissingExports(file: string): Promise<(typeof REQUIRED_EXPORTS)[number][]> {
+export async function findMissingExports(file: string, doors: Doors): Promise<(typeof REQUIRED_EXPORTS)[number][]> {
   const { metafile } = await compile({
     entryPoints: [file],
     outfile: `${file}.bundle.js`,
@@ -90,7 +93,7 @@ export async function findMissingExports(file: string): Promise<(typeof REQUIRED
     format: "esm",
     metafile: true,
     logLevel: "silent",
-    plugins: [createPackageImports()],
+    plugins: [createDoorImports(doors, true), createPackageImports()],
   });
   if (metafile.inputs[basename(file)]?.format === "cjs") return [];
   const exported = Object.values(metafile.outputs).flatMap((output) => output.exports);

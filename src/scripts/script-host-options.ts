@@ -1,4 +1,5 @@
 import type { ScriptPermissions } from "../config/script-permissions";
+import type { Doors } from "./doors";
 
 /** Limits the time that a script's own functions take, in milliseconds. */
 export interface ScriptLimits {
@@ -23,8 +24,8 @@ export interface ScriptMessage {
 export interface ScriptHostOptions {
   /** Folders in which module notation is looked up, in this order; relative ones start at the current folder. */
   readonly folders: readonly string[];
-  /** Returns what `import ... from "rebox"` gives to every script; called when a script starts. */
-  getApi(): object;
+  /** Returns what scripts can import of rebox; called when a script starts. */
+  getApi(): Doors;
   /** Says what a script may do: by its module name and its absolute path. */
   getPermissions(name: string, file: string): ScriptPermissions;
   /** The scripts' `console`; the process's own by default. */

@@ -216,12 +216,13 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   ): Promise<{ program: ScriptProgram; required: readonly string[] }> {
     const { name, file } = pending;
     const permissions = this.options.getPermissions(name, file);
-    const program = await ScriptProgram.compile(name, file, permissions, this.limits);
+    const api = this.options.getApi();
+    const program = await ScriptProgram.compile(name, file, permissions, this.limits, api);
     pending.files = program.files;
     pending.program = program;
     for (const warning of program.warnings) this.emit("warning", warning);
     const required = program.evaluate({
-      api: this.options.getApi(),
+      api,
       console: this.options.console ?? console,
       hotData: predecessor?.copyHotData(),
       onStrayError: (error) => this.emit("strayError", name, error),

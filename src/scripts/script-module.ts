@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ModuleOwner } from "../machine/ownership/module-owner";
 import { callWithin } from "../config/limits";
+import type { Door, Doors } from "./doors";
 import type { Hot } from "./script-api";
 import { createOwnedTimers } from "./owned-timers";
 import { getBundleName, type ScriptBundle } from "./script-bundle";
@@ -28,7 +29,7 @@ export class ScriptModule implements ScriptRuntime {
    * @param file the script's absolute path
    * @param bundle the compiled script
    * @param owner disposes of the script's timers
-   * @param api the object that `import "rebox"` gives, in any folder in which the script may lie
+   * @param api the doors of the script, in any folder in which it may lie
    * @param hot the script's part of it
    * @param console the script's `console`
    * @throws SyntaxError when the engine refuses code that the compiler let through
@@ -37,7 +38,7 @@ export class ScriptModule implements ScriptRuntime {
     private readonly file: string,
     bundle: ScriptBundle,
     private readonly owner: ModuleOwner,
-    private readonly api: object,
+    private readonly api: Doors,
     private readonly hot: Hot,
     private readonly console: Console,
   ) {
@@ -54,7 +55,7 @@ export class ScriptModule implements ScriptRuntime {
     const factory = this.module.exports as BundleFactory;
     const requireFromScript = createRequire(this.file);
     const require = Object.assign(
-      (id: string) => (id === "rebox" ? this.api : requireFromScript(id)),
+      (id: string) => (Object.hasOwn(this.api, id) ? this.api[id as Door] : requireFromScript(id)),
       requireFromScript,
     );
     const module = { exports: {} as unknown, filename: this.file, path: dirname(this.file), require };

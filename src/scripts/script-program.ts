@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 import type { ScriptPermissions } from "../config/script-permissions";
 import { ModuleOwner } from "../machine/ownership/module-owner";
 import { TimeLimitError } from "../config/errors";
+import type { Doors } from "./doors";
 import type { Hot } from "./script-api";
 import { SandboxedScript } from "./sandbox/sandboxed-script";
 import { createScriptApi } from "./script-api";
@@ -18,8 +19,8 @@ import { waitAtMost } from "../config/limits";
 
 /** The surroundings of a script's code. */
 export interface ScriptSurroundings {
-  /** The object that `import "rebox"` gives to every script. */
-  readonly api: object;
+  /** What scripts can import of rebox. */
+  readonly api: Doors;
   readonly console: Console;
   /** Receives errors that arise outside of any call of rebox: in timers and promises. */
   onStrayError(error: Error): void;
@@ -50,6 +51,7 @@ export class ScriptProgram {
    *
    * @param name the script's module name
    * @param file the script's absolute path
+   * @param api what scripts can import of rebox
    * @throws ScriptError with the place of a syntax error or a missing import
    */
   static async compile(
@@ -57,10 +59,11 @@ export class ScriptProgram {
     file: string,
     permissions: ScriptPermissions,
     limits: ScriptLimits,
+    api: Doors,
   ): Promise<ScriptProgram> {
     const { isTrusted } = permissions;
     const [bundle] = await Promise.all([
-      bundleScript(file, name, isTrusted),
+      bundleScript(file, name, api, isTrusted),
       isTrusted ? undefined : SandboxedScript.prepare(),
     ]);
     return new ScriptProgram(name, file, bundle, permissions, limits);
@@ -173,7 +176,7 @@ export class ScriptProgram {
     if (!permissions.isTrusted) {
       return new SandboxedScript(
         { name, file, bundle, owner, permissions, limits },
-        { api, console, hotData, onStrayError },
+        { api: api.rebox, console, hotData, onStrayError },
       );
     }
     const hot: Hot = { data: (hotData ?? {}) as Record<string, unknown> };

@@ -1,4 +1,5 @@
 import { ModuleOwner } from "../machine/ownership/module-owner";
+import type { Doors } from "./doors";
 import { createScriptApi } from "./script-api";
 import { bundleScript } from "./script-bundle";
 import { ScriptModule } from "./script-module";
@@ -9,7 +10,7 @@ import { ScriptModule } from "./script-module";
  *
  * @param file absolute path of a TypeScript or JavaScript file
  * @param name its name in errors
- * @param api the object that `import "rebox"` gives
+ * @param api what it can import of rebox
  * @param owner disposes of its timers and of its monitoring; by default nobody does
  * @returns the file's exports
  * @throws ScriptError when it cannot be read or compiled, with the place; all that the file throws
@@ -17,10 +18,10 @@ import { ScriptModule } from "./script-module";
 export async function loadTrustedFile(
   file: string,
   name: string,
-  api: object,
+  api: Doors,
   owner = new ModuleOwner(name),
 ): Promise<Readonly<Record<string, unknown>>> {
-  const bundle = await bundleScript(file, name);
+  const bundle = await bundleScript(file, name, api);
   const hot = { data: {} };
   return new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console).run();
 }

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { createCheckCommand } from "../../src/cli/check/check-command";
+import { doors } from "../../src/doors/doors";
 import { getProjectFolder } from "../../src/config/folders";
 
 let folder: string;
@@ -25,9 +26,14 @@ function write(path: string, ...lines: string[]): string {
 async function check(...files: string[]): Promise<{ status: number; output: string }> {
   const stdout = new PassThrough();
   let status = -1;
-  const command = createCheckCommand(stdout, getProjectFolder(), (value) => {
-    status = value;
-  });
+  const command = createCheckCommand(
+    stdout,
+    getProjectFolder(),
+    () => doors,
+    (value) => {
+      status = value;
+    },
+  );
   await command.parseAsync(files, { from: "user" });
   return { status, output: String(stdout.read() ?? "") };
 }
@@ -59,6 +65,28 @@ describe("rebox check", () => {
       /lib\/part\.ts:1:14: error TS2322: Type 'string' is not assignable to type 'number'\.\n {4}export/,
     );
     assert.match(output, /wrong\.ts:2:7: error TS2322: .*\n {4}const text: string = size;\n {10}\^\n/);
+  });
+
+  test("knows what will be there: a name for trusted scripts is refused unless the script is one", async () => {
+    const lines = ['import { BP } from "rebox/trusted";', "void BP;", ...FINE];
+    const file = write("stops.ts", ...lines);
+    const refused = await check(file);
+    assert.equal(refused.status, 1);
+    assert.match(refused.output, /stops\.ts:1:\d+: "rebox\/trusted" is for trusted scripts; .*: --trust/);
+    assert.deepEqual(await check("--trust", file), { status: 0, output: `${file}: ok\n` });
+    write("pyrebox.conf", "[PERMISSIONS]", "stops: *");
+    assert.deepEqual(await check("-c", join(folder, "pyrebox.conf"), file), { status: 0, output: `${file}: ok\n` });
+    const named = write("named.ts", "", 'import { BP } from "rebox";', "void BP;", ...FINE);
+    assert.match(
+      (await check(named)).output,
+      /named\.ts:2:\d+: BP is for trusted scripts: it comes from "rebox\/trusted", .*: --trust/,
+    );
+    assert.match(
+      (await check("--trust", named)).output,
+      /named\.ts:2:\d+: BP comes from "rebox\/trusted", not from "rebox"/,
+    );
+    const typed = write("typed.ts", 'import type { BP } from "rebox";', "export const found: BP[] = [];", ...FINE);
+    assert.match((await check(typed)).output, /typed\.ts:1:15: error TS2305: .* has no exported member 'BP'/);
   });
 
   test("follows the strictness of the script's own tsconfig.json", async () => {

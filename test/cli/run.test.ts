@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { createDoors } from "../../src/scripts/doors";
 import { runProgram } from "../../src/cli/program";
 import { getProjectFolder } from "../../src/config/folders";
 import type { RunEnvironment } from "../../src/cli/run/run-environment";
@@ -47,7 +48,7 @@ async function rebox(argv: string[], scenario: FakeEngineScenario = SHUTDOWN, ch
       engine = new FakeEngine(args, scenario);
       return engine;
     },
-    getApi: () => api,
+    getApi: () => createDoors({ rebox: api }),
     useProfile: () => undefined,
     watchAttaching: () => undefined,
     nameModule: (handle, name) => void named.push([handle, name]),

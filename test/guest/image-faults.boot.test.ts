@@ -132,7 +132,8 @@ test("a disk that is full leaves no file, a clear error, and the guest running",
     const script = (serial: string) => `
       ${scriptPrelude(serial)}
       import { execFileSync } from "node:child_process";
-      import { dumpMemory, Engine } from "rebox";
+      import { Engine } from "rebox";
+      import { dumpMemory } from "rebox/trusted";
       export function initialize_callbacks(handle: number, print: (text: string) => void): void {
         const engine = Engine.get();
         void (async () => {
@@ -310,8 +311,10 @@ test("every example of docs/guides/images.md works", async () => {
     }
     const [, source] = /```ts\n(import [^`]*openImage.*?)```/s.exec(page)!;
     const { code } = transformSync(source!, { loader: "ts", format: "cjs" });
-    const index = JSON.stringify(join(BUILT, "src/index.js"));
-    writeFileSync(join(folder, "program.js"), code.replace('"rebox"', index));
+    const program = code.replace(/"rebox(\/trusted)?"/g, (_, door) =>
+      JSON.stringify(join(BUILT, `src/doors/${door ? "trusted" : "rebox"}.js`)),
+    );
+    writeFileSync(join(folder, "program.js"), program);
     const shown = execFileSync(process.execPath, ["program.js"], { cwd: folder, encoding: "utf8" });
     assert.match(shown, /^elf \d+ 1 4\n1 init\n/);
   });

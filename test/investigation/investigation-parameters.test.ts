@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { UsageShown } from "../../src/index";
+import { UsageShown } from "../../src/doors/investigation";
 import { formatDuration, parseDuration } from "../../src/investigation/go-duration";
 import type { InvestigationContext, Vantage, InvestigationRun } from "../../src/investigation/module";
 import { decodeResult, type InvestigationResult } from "../../src/investigation/result";

@@ -16,7 +16,7 @@ const TIMES = { pingMs: 20, pongMs: 400, restartMs: 30, endMs: 500 };
 
 /** A module that counts its queries, and does odd things when it is told to. */
 const COUNTER = `
-  import { PersistentInvestigation, registerInvestigation, z } from "rebox";
+  import { PersistentInvestigation, registerInvestigation, z } from "rebox/investigation";
   const Parameters = z.strictObject({ act: z.enum(["count", "crash", "hang", "hang query", "unknown", "alert"]).default("count") });
   class Counter extends PersistentInvestigation<{ start?: string }, z.infer<typeof Parameters>> {
     protected readonly configSchema = z.looseObject({ start: z.string().optional() });

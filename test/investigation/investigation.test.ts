@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { utimesSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import * as rebox from "../../src/index";
+import * as door from "../../src/doors/investigation";
 import { GuestContext } from "../../src/investigation/context";
 import { InvestigationRegistry } from "../../src/investigation/catalog";
 import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
@@ -27,8 +27,8 @@ async function run(folder: InvestigationFolder, operation: Operation, options?: 
 
 /** Gives the pieces to a run of the base class directly, as a program does that starts it. */
 async function feed(pieces: readonly (string | Uint8Array)[]): Promise<InvestigationResult> {
-  class Echo extends rebox.Investigation<{ word: string }> {
-    protected readonly schema = rebox.z.strictObject({ word: rebox.z.string() });
+  class Echo extends door.Investigation<{ word: string }> {
+    protected readonly schema = door.z.strictObject({ word: door.z.string() });
     protected investigate() {
       return { found: true, elements: { word: this.parameters.word }, statistics: {} };
     }
@@ -207,7 +207,7 @@ test("whatever a module throws, at once or later, becomes a result with exactly 
   };
   const files = Object.entries(bodies).map(([name, [body]]) => [`${name}.ts`, moduleSource(name, body)]);
   const raw = `
-    import { registerInvestigation } from "rebox";
+    import { registerInvestigation } from "rebox/investigation";
     const run = (answer: any) => () => ({ validateParameters() {}, run: answer });
     registerInvestigation("rejects", run(() => Promise.reject(new Error("rejected"))));
     registerInvestigation("throws", run(() => { throw new Error("thrown"); }));

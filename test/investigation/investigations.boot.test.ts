@@ -27,7 +27,7 @@ function expectedElements({ report }: InvestigatedGuest): { hostname: string; ad
 function slowModule(mark: string): string {
   return `
     import { writeFileSync } from "node:fs";
-    import { Investigation, registerInvestigation, z } from "rebox";
+    import { Investigation, registerInvestigation, z } from "rebox/investigation";
     class Slow extends Investigation<{ paused?: boolean }> {
       protected readonly schema = z.strictObject({ paused: z.boolean().optional() });
       protected async investigate() {
@@ -200,7 +200,8 @@ async function checkStops(guest: InvestigatedGuest, mark: string): Promise<void>
 
 /** A persistent module with callbacks in the guest, of both kinds. */
 const HOOKS = `
-  import { CallbackManager, PersistentInvestigation, registerInvestigation, z } from "rebox";
+  import { CallbackManager } from "rebox";
+  import { PersistentInvestigation, registerInvestigation, z } from "rebox/investigation";
   class Hooks extends PersistentInvestigation<object, object> {
     protected readonly configSchema = z.strictObject({});
     protected readonly schema = z.strictObject({});

@@ -26,7 +26,7 @@ const HELPER = {
   "modules/auxiliary/helper.ts": `
     import { spawn } from "node:child_process";
     import { existsSync, writeFileSync } from "node:fs";
-    import { Auxiliary } from "rebox";
+    import { Auxiliary } from "rebox/lab";
     export default class extends Auxiliary {
       async hold(what: string) {
         const file = this.run.folder + "/../../hold." + what;
@@ -183,7 +183,7 @@ describe("a module that is broken", () => {
     [
       "one that throws in every method, and in a timer",
       "modules/auxiliary/helper.ts",
-      `import { Auxiliary } from "rebox";
+      `import { Auxiliary } from "rebox/lab";
        export default class extends Auxiliary {
          start() { setTimeout(() => { throw new Error("in a timer"); }, 0); }
          machineStarted() { throw new Error("in machineStarted"); }
@@ -248,7 +248,7 @@ test("a disk that is full is told in the record and by the exit status, and noth
         "modules/auxiliary/helper.ts",
         `
         import { writeFileSync } from "node:fs";
-        import { Auxiliary } from "rebox";
+        import { Auxiliary } from "rebox/lab";
         export default class extends Auxiliary {
           machineStarted() {
             try {

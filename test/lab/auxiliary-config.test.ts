@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { checkAuxiliary } from "../../src/lab/auxiliary/check-auxiliary";
 import { initAuxiliary } from "../../src/lab/auxiliary/init-auxiliary";
-import * as rebox from "../../src/index";
+import { doors } from "../../src/doors/doors";
 import { AuxiliaryFolder } from "../kit/lab/auxiliary-folder";
 
 const TYPED = [
-  'import { Auxiliary, z } from "rebox";',
+  'import { Auxiliary, z } from "rebox/lab";',
   "const SETTINGS = {",
   '  every: z.int().min(1).max(60).default(5).describe("How often, in seconds."),',
   '  place: z.string().optional().describe("Where."),',
@@ -66,7 +66,7 @@ test("the check of a lab tells every mistake at once: of the file, of the module
     ...["[tikcs]", "enabled = yes"],
     ...["[console]", "enabled = yes"],
   );
-  const { problems, failures, enabled } = await checkAuxiliary(lab.path, rebox);
+  const { problems, failures, enabled } = await checkAuxiliary(lab.path, doors);
   const errors = problems.errors.map(({ message }) => message.replace(/^.*(?=auxiliary\.conf)/, ""));
   assert.deepEqual(errors.toSorted(), [
     'auxiliary.conf:3: "every" is "often"; it must be a whole number from 1 to 60',
@@ -81,13 +81,13 @@ test("the check of a lab tells every mistake at once: of the file, of the module
 
 test("a file that is no INI file is told with its line", async () => {
   lab.configure("enabled = yes");
-  const { problems } = await checkAuxiliary(lab.path, rebox);
+  const { problems } = await checkAuxiliary(lab.path, doors);
   assert.match(problems.errors[0]!.message, /auxiliary\.conf:1: .*stands before any section/);
 });
 
 test("a new lab's configuration explains every module, the user's too, and has no mistake", async () => {
   const file = join(lab.path, "conf/auxiliary.conf");
-  assert.deepEqual((await initAuxiliary(lab.path, rebox)).written, [file]);
+  assert.deepEqual((await initAuxiliary(lab.path, doors)).written, [file]);
   const text = readFileSync(file, "utf8");
   assert.ok(
     text.includes(
@@ -96,16 +96,16 @@ test("a new lab's configuration explains every module, the user's too, and has n
     text,
   );
   assert.match(text, /^\[sniffer\]$/m);
-  const { problems, failures } = await checkAuxiliary(lab.path, rebox);
+  const { problems, failures } = await checkAuxiliary(lab.path, doors);
   assert.deepEqual([problems.errors, problems.warnings, failures], [[], [], []]);
 });
 
 test("a module that comes later gets its section at the end of the file, which stays as it is", async () => {
   const file = join(lab.path, "conf/auxiliary.conf");
-  await initAuxiliary(lab.path, rebox);
+  await initAuxiliary(lab.path, doors);
   const before = readFileSync(file, "utf8");
-  assert.deepEqual((await initAuxiliary(lab.path, rebox)).written, []);
+  assert.deepEqual((await initAuxiliary(lab.path, doors)).written, []);
   lab.module("later");
-  assert.deepEqual((await initAuxiliary(lab.path, rebox)).written, [`${file} [later]`]);
+  assert.deepEqual((await initAuxiliary(lab.path, doors)).written, [`${file} [later]`]);
   assert.equal(readFileSync(file, "utf8"), `${before}\n[later]\nenabled = no\n`);
 });

@@ -207,7 +207,7 @@ describe("a private configuration in data/auxiliary", () => {
     lab.configure("[mine]", "enabled = yes", "base = 4");
     lab.write(
       "data/auxiliary/mine.ts",
-      'import type { Auxiliary } from "rebox";',
+      'import type { Auxiliary } from "rebox/lab";',
       "export async function configure(aux: Auxiliary) { if (aux.enabled) aux.options.extra = Number(aux.options.base) + 1; }",
     );
     await lab.runner().start();

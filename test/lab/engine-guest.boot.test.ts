@@ -31,7 +31,7 @@ test("a file observes the guest in its engine, tells what it sees, and goes with
     await execute("true");
     const file = lab.write(
       "observer.ts",
-      `import { CallbackManager, type GuestObserver } from "rebox";
+      `import { CallbackManager } from "rebox"; import { type GuestObserver } from "rebox/lab";
        export function observe({ callbacks, options, tell }: GuestObserver) {
          let count = 0;
          callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {

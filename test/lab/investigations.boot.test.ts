@@ -5,7 +5,7 @@ import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
 import { withGuest } from "../kit/lab/guest-machine";
 
 const OWN = `
-  import { Investigation, registerInvestigation, z } from "rebox";
+  import { Investigation, registerInvestigation, z } from "rebox/investigation";
   class Own extends Investigation<object> {
     protected readonly schema = z.strictObject({});
     protected investigate() {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, readdirSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
-import * as rebox from "../../src/index";
+import { doors } from "../../src/doors/doors";
 import { readMachineryConfig } from "../../src/lab/machinery/config/read-machinery-config";
 import { listUsable } from "../../src/lab/machinery/config/find-duplicates";
 import { checkLab } from "../../src/lab/check-lab";
@@ -34,7 +34,7 @@ ip = 192.168.122.105
 `;
 
 async function load(lab: FolderLab, name: string): Promise<Map<string, MachineFacts>> {
-  const { machineries } = await findMachineries(lab.folder, rebox);
+  const { machineries } = await findMachineries(lab.folder, doors);
   const config = readMachineryConfig(machineries.get(name)!, lab.folder)!;
   return new Map(listUsable(config.machines).map((facts) => [facts.name, facts]));
 }
@@ -343,7 +343,7 @@ describe("templates", () => {
       await withFolder({}, async (lab) => {
         const folder = lab.path("new");
         lab.write("new/modules/machinery/mine.ts", MODULE);
-        const { written, failures } = await initLab(folder, { regen: false, format, api: rebox });
+        const { written, failures } = await initLab(folder, { regen: false, format, api: doors });
         assert.deepEqual(failures, []);
         const names = readdirSync(`${folder}/${format === "yaml" ? "conf/machineries" : "conf"}`).filter((name) =>
           name.endsWith(format),
@@ -353,7 +353,7 @@ describe("templates", () => {
           ["kvm", "libvirt", "mine", "qemu", "rebox"].map((name) => `${name}.${format}`),
         );
         assert.equal(written.length, 6);
-        const { problems } = await checkLab(folder, rebox);
+        const { problems } = await checkLab(folder, doors);
         assert.deepEqual([...problems.errors, ...problems.warnings].map(String), []);
       });
     }
@@ -361,7 +361,7 @@ describe("templates", () => {
 
   test("C5: the example machine of each template loads when its marks are taken away", async () => {
     await withFolder({ "modules/machinery/mine.ts": MODULE }, async (lab) => {
-      const { machineries } = await findMachineries(lab.folder, rebox);
+      const { machineries } = await findMachineries(lab.folder, doors);
       for (const [name, machinery] of machineries) {
         const text = renderYamlTemplate(machinery).replace(/(?<=^machines:\n)[^]*$/m, (rest) =>
           rest.replaceAll(/^#/gm, ""),
@@ -381,7 +381,7 @@ describe("templates", () => {
 
   test("C6: init refuses what exists; --regen makes what is missing and changes nothing", async () => {
     await withFolder({ "conf/kvm.conf": SEED }, async (lab) => {
-      const init = (folder: string, regen: boolean) => initLab(folder, { regen, format: "yaml", api: rebox });
+      const init = (folder: string, regen: boolean) => initLab(folder, { regen, format: "yaml", api: doors });
       await assert.rejects(init(lab.folder, false), /Path .* already exists and is a lab; --regen makes/);
       const { written } = await init(lab.folder, true);
       assert.equal(written.filter((file) => file.includes("kvm")).length, 0, "it has its configuration");

@@ -148,7 +148,7 @@ describe("a domain of libvirt", { skip: NEEDS_LIBVIRT || NEEDS_QEMU }, () => {
     await withDomain("", async (lab, { testUri, holdTest }) => {
       lab.write(
         "modules/machinery/mine.ts",
-        `import { LibVirtMachinery } from "rebox";
+        `import { LibVirtMachinery } from "rebox/lab";
          export class MyMachinery extends LibVirtMachinery {
            readonly dsn = ${JSON.stringify(testUri)};
          }`,

@@ -35,7 +35,7 @@ describe("a module of the user's", () => {
 
   test("B1: in Cuckoo's style it needs start() and stop(), and throws CuckooMachineError", async () => {
     const source = `
-      import { CuckooMachineError, CuckooMachinery } from "rebox";
+      import { CuckooMachineError, CuckooMachinery } from "rebox/lab";
       export class MyMachinery extends CuckooMachinery {
         async start(label: string): Promise<void> {
           if (label === "B") throw new CuckooMachineError("OPS!");
@@ -63,7 +63,7 @@ describe("a module of the user's", () => {
 
   test("B12: initialize() may read another layout", async () => {
     const source = `
-      import { CuckooMachinery, type MachineFacts } from "rebox";
+      import { CuckooMachinery, type MachineFacts } from "rebox/lab";
       export class MyMachinery extends CuckooMachinery {
         initialize(): MachineFacts[] {
           const facts = this.context.configured[0]!;

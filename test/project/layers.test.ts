@@ -8,7 +8,7 @@ import { PROJECT } from "../kit/project";
 const SRC = join(PROJECT, "src");
 
 /** The rooms of src/ from the lowest up. The compiler refuses an import that a room's tsconfig.json does not name. */
-const ROOMS = ["config", "systems", "machine", "guest", "scripts", "investigation", "shell", "lab", "cli"];
+const ROOMS = ["config", "systems", "machine", "guest", "scripts", "investigation", "shell", "lab", "doors", "cli"];
 
 function listFiles(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {

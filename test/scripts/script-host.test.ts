@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TRUSTED } from "../../src/config/script-permissions";
+import { createDoors } from "../../src/scripts/doors";
 import { ScriptError } from "../../src/scripts/errors";
 import { ScriptHost } from "../../src/scripts/script-host";
 import type { ScriptMessage } from "../../src/scripts/script-host-options";
@@ -23,7 +24,7 @@ beforeEach(() => {
   unloaded = [];
   host = new ScriptHost({
     folders: [folder],
-    getApi: () => api,
+    getApi: () => createDoors({ rebox: api }),
     getPermissions: () => TRUSTED,
     onUnload: (handle) => unloaded.push(handle),
   });

@@ -17,13 +17,13 @@ const load = async () =>
   (await import(pathToFileURL(join(PROJECT, "native/setup/changed-tests.mjs")).href)) as ChangedTests;
 
 const SOURCES = new Map([
-  ["src/index.ts", 'export { read } from "./guest/read";'],
+  ["src/doors/rebox.ts", 'export { read } from "../guest/read";'],
   ["src/guest/read.ts", 'import { parse } from "./parse";'],
   ["src/guest/parse.ts", ""],
   ["src/shell/show.ts", 'import type { Parsed } from "../guest/parse";\nimport { read } from "../guest/read";'],
   ["scripts/parts/labels.ts", ""],
   ["scripts/tree.ts", 'import { label } from "./parts/labels";'],
-  ["test/kit/runs.ts", 'import * as rebox from "../../src/index";\nexport const TASK = "sleepers";'],
+  ["test/kit/runs.ts", 'import * as rebox from "../../src/doors/rebox";\nexport const TASK = "sleepers";'],
   ["test/kit/driver.ts", ""],
   ["test/guest/read.boot.test.ts", 'import { run } from "../kit/runs";'],
   ["test/shell/show.test.ts", 'import {\n  show,\n} from "../../src/shell/show";'],
@@ -48,7 +48,7 @@ test("the front doors lead everywhere, so a change is not followed through them"
   const { chooseTests } = await load();
   const sources = new Map([...SOURCES, ["test/cli/all.test.ts", 'import { run } from "../kit/runs";']]);
   assert.ok(!chooseTests(sources, ["src/guest/parse.ts"]).includes("test/cli/all.test.ts"));
-  assert.ok(chooseTests(sources, ["src/index.ts"]).includes("test/cli/all.test.ts"));
+  assert.ok(chooseTests(sources, ["src/doors/rebox.ts"]).includes("test/cli/all.test.ts"));
 });
 
 test("documents, scripts and guest programs are found by name, also in what a test uses", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createDoors } from "../../src/scripts/doors";
 import { parseBytes } from "../../src/shell/commands/arguments/typed-values";
 import { CommandError } from "../../src/shell/errors";
 import { CommandInput } from "../../src/shell/commands/command";
@@ -163,7 +164,7 @@ test("variables and aliases are a session's own, and aliases that lead to each o
 });
 
 test("an expression is TypeScript, has the script API and the variables, and keeps what it declares", async () => {
-  const session = new CommandSession({ double: (value: bigint) => value * 2n });
+  const session = new CommandSession(createDoors({ rebox: { double: (value: bigint) => value * 2n } }));
   const run = async (line: string) => (await runCommandLine(line, session)).data;
   await run("$x = 1f");
   assert.equal(await run("!double($x)"), "0x3e");

@@ -76,11 +76,12 @@ test("a command that comes before anybody serves scripts is executed once somebo
   inFolder(async (folder) => {
     const socket = join(folder, "monitor.sock");
     const program = `
-      const { Engine } = require("./index.js");
-      const { MonitorService } = require("./monitor/monitor-service.js");
+      const { Engine } = require("./doors/rebox.js");
+      const { MonitorService } = require("./shell/monitor/monitor-service.js");
       const { setScriptHost } = require("./scripts/module-control.js");
       const { ScriptHost } = require("./scripts/script-host.js");
-      const scripts = new ScriptHost({ folders: [], getApi: () => ({}), getPermissions: () => undefined });
+      const { doors } = require("./doors/doors.js");
+      const scripts = new ScriptHost({ folders: [], getApi: () => doors, getPermissions: () => undefined });
       setScriptHost(scripts);
       const engine = Engine.create(["-display", "none", "-nic", "none", "-monitor", process.env.MONITOR]);
       engine.run();
@@ -111,7 +112,7 @@ test("stop given before the machine is let go holds, until cont", () =>
   inFolder(async (folder) => {
     const socket = join(folder, "monitor.sock");
     const program = `
-      const { Engine } = require("./index.js");
+      const { Engine } = require("./doors/rebox.js");
       const engine = Engine.create(["-display", "none", "-nic", "none", "-monitor", process.env.MONITOR]);
       process.stdin.on("data", (line) => (String(line) === "run" ? engine.run() : process.stdin.unref()));
       engine.ended.then(() => process.exit(0));

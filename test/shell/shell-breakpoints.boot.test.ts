@@ -271,7 +271,8 @@ testRounds("on several vCPUs a hit is told of the vCPU that had it, and none is 
 test("a script's breakpoints count what the program did, of every type", async () => {
   const ROUNDS = 200;
   const script = () => `
-    import { BP, getProcessList } from "rebox";
+    import { getProcessList } from "rebox";
+    import { BP } from "rebox/trusted";
     const set: Record<string, BP> = {};
     let log: (text: string) => void;
     export function initialize_callbacks(_: number, print: (text: string) => void): void {

@@ -407,7 +407,7 @@ test("a file observes the guest for a shell, until it is ended", () =>
     const file = join(folder, "calls.ts");
     writeFileSync(
       file,
-      `import { CallbackManager, type GuestObserver } from "rebox";
+      `import { CallbackManager } from "rebox"; import { type GuestObserver } from "rebox/lab";
        export function observe({ callbacks, options, tell }: GuestObserver) {
          let calls = 0;
          const addr = BigInt(options.addr as string);

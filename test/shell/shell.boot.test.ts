@@ -185,7 +185,8 @@ test("a breakpoint pauses the guest exactly there, and steps go where the code s
 test("a script's breakpoints are its own, and a shell in a callback holds the guest exactly there", async () => {
   const script = () => `
     import { PassThrough } from "node:stream";
-    import { ALL_PROCESSES, BP, readCpu, startShell, waitForGuest } from "rebox";
+    import { ALL_PROCESSES, readCpu, waitForGuest } from "rebox";
+    import { BP, startShell } from "rebox/trusted";
     export function initialize_callbacks(_: number, print: (text: string) => void): void {
       void waitForGuest().then(() => {
         let calls = 0;

@@ -29,7 +29,8 @@ async function stopAtRead(run: UiRun): Promise<void> {
 
 test("startShell() in a callback holds the guest for the UI, until a command lets it go", async () => {
   const script = `
-    import { ALL_PROCESSES, BP, startShell, waitForGuest } from "rebox";
+    import { ALL_PROCESSES, waitForGuest } from "rebox";
+    import { BP, startShell } from "rebox/trusted";
     export function initialize_callbacks(_: number, print: (text: string) => void): void {
       void waitForGuest().then(() => {
         new BP("kernel!ksys_read", ALL_PROCESSES, {

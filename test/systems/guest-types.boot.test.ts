@@ -21,7 +21,7 @@ function compile(name: string, declarations: string, ...lines: readonly string[]
     ...{ strict: true, noEmit: true, skipLibCheck: false, target: "es2022", lib: ["es2023", "esnext.disposable"] },
     ...{ module: "esnext", moduleResolution: "bundler", types: ["node"] },
     typeRoots: [join(project, "node_modules/@types")],
-    paths: { rebox: [join(project, "build/js/src/index.d.ts")] },
+    paths: { rebox: [join(project, "build/js/src/doors/rebox.d.ts")] },
   };
   const config = join(folder, `${name}.json`);
   writeFileSync(config, JSON.stringify({ compilerOptions: options, files: [file, declarations] }));

@@ -1,6 +1,7 @@
 /** Writes the frames that the machine's network cards send and receive into a file; for the module of the same name. */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { CallbackManager, type GuestObserver } from "rebox";
+import { CallbackManager } from "rebox";
+import { type GuestObserver } from "rebox/lab";
 import { findEnds } from "../parts/frame-ends";
 
 // The format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html, section 4 and 5.

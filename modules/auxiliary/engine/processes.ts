@@ -1,12 +1,6 @@
 /** Tells of the processes that begin and end in the guest; for the module of the same name. */
-import {
-  CallbackManager,
-  findGuest,
-  getProcessList,
-  type GuestObserver,
-  KernelDataError,
-  type LinuxProcess,
-} from "rebox";
+import { CallbackManager, findGuest, getProcessList, KernelDataError, type LinuxProcess } from "rebox";
+import { type GuestObserver } from "rebox/lab";
 
 /** After which a program has its command line: the kernel writes it while it starts the program. */
 const STARTED_MS = 50;

@@ -8,10 +8,10 @@ import {
   getRunningProcess,
   getSystemCallEntries,
   getSystemCalls,
-  type GuestObserver,
   type SystemCall,
   type SystemCallEntry,
 } from "rebox";
+import { type GuestObserver } from "rebox/lab";
 import { readPieces, readSixth } from "../../../scripts/parts/read_pieces";
 import {
   ArgumentKind,

@@ -1,6 +1,7 @@
 /** Tells now and then what the guest and its engine use; for the module of the same name. */
 import { readFileSync } from "node:fs";
-import { Engine, findGuest, type GuestObserver } from "rebox";
+import { Engine, findGuest } from "rebox";
+import { type GuestObserver } from "rebox/lab";
 
 /** What is told each time. */
 export interface UsageSample {

@@ -1,7 +1,7 @@
 import { openDatabase } from "../../lab/analysis/analysis-places";
 import type { AnalysisJournal } from "../../lab/analysis/analysis-journal";
 import { performAnalysis } from "../../lab/analysis/perform-analysis";
-import * as rebox from "../../index";
+import { doors } from "../../doors/doors";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ExitStatus } from "../exit-status";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages";
@@ -45,7 +45,7 @@ async function work(labFolder: string, id: number): Promise<number> {
   const database = openDatabase(labFolder);
   try {
     await performAnalysis({
-      ...{ labFolder, database, entry: database.takeOver(id), api: rebox },
+      ...{ labFolder, database, entry: database.takeOver(id), api: doors },
       signal: controller.signal,
       onPhase: (phase) => tell({ kind: "phase", phase }),
       onLine: (line) => tell({ kind: "line", line }),

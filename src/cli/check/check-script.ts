@@ -1,25 +1,60 @@
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { loadConfig } from "../../config/rebox-config";
+import type { ScriptPermissions } from "../../config/script-permissions";
+import type { Doors } from "../../scripts/doors";
 import { bundleScript } from "../../scripts/script-bundle";
 import { describeMissing } from "../../scripts/script-contract";
 import { ScriptError } from "../../scripts/errors";
 import { findMissingExports } from "../../scripts/script-contract";
-import type { ScriptFiles } from "../../scripts/script-files";
+import { ScriptFiles } from "../../scripts/script-files";
+import { DEFAULT_CONFIG } from "../run/run-plan";
+import { createPermissionLookup } from "../run/run-scripts";
 import { describeProblem, type Problem, checkTypes, findTypeScript } from "./type-check";
+
+/** The surroundings that scripts are checked for. */
+export interface ScriptCheck {
+  readonly files: ScriptFiles;
+  readonly doors: Doors;
+  readonly projectFolder: string;
+  getPermissions(name: string, file: string): ScriptPermissions;
+}
+
+/**
+ * Reads what scripts will be: trusted, or in the sandbox.
+ *
+ * @param configFile the configuration; undefined for the one of the current folder, if there is one
+ * @param trustedScripts the scripts that the command line trusts
+ * @throws ConfigError for a wrong or missing configuration
+ */
+export function createScriptCheck(
+  configFile: string | undefined,
+  trustedScripts: readonly string[],
+  projectFolder: string,
+  doors: Doors,
+): ScriptCheck {
+  const path = configFile ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
+  const config = path === undefined ? undefined : loadConfig(path);
+  const scriptFolders = [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder];
+  const permissions = config?.permissions ?? [];
+  const getPermissions = createPermissionLookup({ scriptFolders, trustedScripts, permissions });
+  return { files: new ScriptFiles(scriptFolders), doors, projectFolder, getPermissions };
+}
 
 /**
  * Checks one script.
  *
  * @param name a path, or a name such as scripts.my_script
- * @param files finds scripts by their names
- * @param projectFolder rebox's own folder
  * @returns the problems, one text for each
  */
-export async function checkScript(name: string, files: ScriptFiles, projectFolder: string): Promise<string[]> {
+export async function checkScript(name: string, check: ScriptCheck): Promise<string[]> {
+  const { files, doors, projectFolder } = check;
   let file: string;
   let missing: Problem[];
   try {
     file = files.getFile(name);
-    await bundleScript(file, name);
-    const names = await findMissingExports(file);
+    await bundleScript(file, name, doors, check.getPermissions(name, file).isTrusted);
+    const names = await findMissingExports(file, doors);
     missing = names.map((wanted) => ({ file, line: 1, column: 1, text: describeMissing(wanted) }));
   } catch (error) {
     // A script that does not compile has no types worth checking.

@@ -45,7 +45,7 @@ export function findTypeScript(script: string, projectFolder: string): TypeScrip
 }
 
 /**
- * Checks the types of a script and the files it imports; `import "rebox"` means this rebox's own types.
+ * Checks the types of a script and the files it imports; the doors of rebox mean this rebox's own types.
  *
  * @param typescript the compiler
  * @param script the script's absolute path
@@ -69,8 +69,8 @@ export function checkTypes(typescript: TypeScript, script: string, projectFolder
 function getOptions(typescript: TypeScript, script: string, projectFolder: string): ts.CompilerOptions {
   const configFile = typescript.findConfigFile(dirname(script), typescript.sys.fileExists);
   const own = configFile === undefined ? { strict: true } : readConfig(typescript, configFile);
-  const compiledTypes = join(projectFolder, "build/js/src/index.d.ts");
-  const rebox = existsSync(compiledTypes) ? compiledTypes : join(projectFolder, "src/index.ts");
+  const compiled = join(projectFolder, "build/js/src/doors");
+  const [folder, suffix] = existsSync(compiled) ? [compiled, ".d.ts"] : [join(projectFolder, "src/doors"), ".ts"];
   const nodeTypes = join(projectFolder, "node_modules/@types");
   const options: ts.CompilerOptions = {
     ...own,
@@ -83,7 +83,11 @@ function getOptions(typescript: TypeScript, script: string, projectFolder: strin
     allowJs: true,
     noEmit: true,
     skipLibCheck: true,
-    paths: { ...own.paths, rebox: [rebox] },
+    paths: {
+      ...own.paths,
+      rebox: [join(folder, `rebox${suffix}`)],
+      "rebox/*": [join(folder, `*${suffix}`)],
+    },
   };
   if (existsSync(join(nodeTypes, "node"))) {
     options.types = [...new Set([...(own.types ?? []), "node"])];

@@ -1,3 +1,4 @@
+import type { Doors } from "../../scripts/doors";
 import { toPlainLine } from "../../config/terminal-text";
 import { describeFailure } from "../../investigation/result";
 import { parseMessage, MessageReader } from "../../investigation/messages";
@@ -160,7 +161,7 @@ function isStop(line: string): boolean {
  */
 async function askParameters(
   module: string,
-  getApi: () => object,
+  getApi: () => Doors,
   input: NodeJS.ReadableStream,
   output: NodeJS.WritableStream,
 ): Promise<unknown> {

@@ -8,6 +8,7 @@ import { ExitStatus } from "../exit-status";
 import { getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";
+import type { Doors } from "../../scripts/doors";
 
 interface LabOption {
   readonly lab?: string;
@@ -88,7 +89,7 @@ function parseSettings(pairs: readonly string[], tags: string | undefined): NewV
   return values;
 }
 
-async function getMachinery(folder: string, name: string, api: object): Promise<Machinery> {
+async function getMachinery(folder: string, name: string, api: Doors): Promise<Machinery> {
   const { findMachineries } = await import("../../lab/find-machineries.js");
   const { machineries } = await findMachineries(folder, api);
   const machinery = machineries.get(name);

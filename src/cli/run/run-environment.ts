@@ -1,5 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { CallbackFailure, EngineEnd } from "../../machine/engine/engine";
+import type { Doors } from "../../scripts/doors";
 import type { ScriptHost } from "../../scripts/script-host";
 import type { AttachRefusal } from "../../systems/errors";
 
@@ -22,8 +23,8 @@ export interface EnginePort {
 export interface RunEnvironment {
   /** Builds the virtual machine; throws when QEMU or the engine refuses the arguments. */
   createEngine(argv: readonly string[]): EnginePort;
-  /** Returns the names that scripts import from "rebox". */
-  getApi(): object;
+  /** Returns what scripts and modules can import of rebox. */
+  getApi(): Doors;
   /** Sets the profile for a guest's kernel that says too little about itself. */
   useProfile(path: string): void;
   /** Reports the end of each attempt to find the guest's system; undefined stands for one that found it. */

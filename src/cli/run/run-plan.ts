@@ -67,7 +67,8 @@ export interface RunPlan {
   readonly warnings: readonly string[];
 }
 
-const DEFAULT_CONFIG = "pyrebox.conf";
+/** Of the current folder: used when no other is named. */
+export const DEFAULT_CONFIG = "pyrebox.conf";
 
 /**
  * Joins command line and configuration file; the command line wins.

@@ -4,13 +4,16 @@ import { ScriptFiles } from "../../scripts/script-files";
 import type { ScriptHost } from "../../scripts/script-host";
 import type { RunPlan } from "./run-plan";
 
+/** The reasons to trust a script: the command line, and the permissions of pyrebox.conf. */
+export type ScriptTrust = Pick<RunPlan, "scriptFolders" | "trustedScripts" | "permissions">;
+
 /**
  * Creates the look-up of permissions. It goes by the script's file, since a name alone could be another file's.
  *
  * @param plan has the permissions of pyrebox.conf, and the scripts that the command line trusts
  * @returns the permissions of a script by its name and absolute path; none for one that nobody mentions
  */
-export function createPermissionLookup(plan: RunPlan): (name: string, file: string) => ScriptPermissions {
+export function createPermissionLookup(plan: ScriptTrust): (name: string, file: string) => ScriptPermissions {
   const files = new ScriptFiles(plan.scriptFolders);
   const findFile = (pathOrName: string): string | undefined => {
     try {

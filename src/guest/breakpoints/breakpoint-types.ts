@@ -10,6 +10,7 @@ export const BREAKPOINT_TYPES = [
   "physical-write",
 ] as const;
 
+/** What a breakpoint waits for: execution, reading, writing ... */
 export type BreakpointType = (typeof BREAKPOINT_TYPES)[number];
 
 /** What a breakpoint's function is told. */

@@ -31,6 +31,7 @@ export interface PlaceList {
   readonly problems: readonly string[];
 }
 
+/** Where the guest's files are read from. */
 export interface GuestFilesOptions {
   /**
    * "guest", the default: what the guest's programs would see, from its disks and from memory; "memory": what its kernel has in

@@ -6,6 +6,7 @@ import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { listMountedVolumes, type MountedVolume } from "../../systems/linux/mounted-volume";
 import { CurrentTask } from "./current-task";
 
+/** Kinds of changes to a file. */
 export type FileEventKind = "write" | "create" | "remove" | "rename";
 
 /** Something that a process of the guest has done to a file, or is about to write. */

@@ -20,6 +20,7 @@ const DEFAULT_TIMEOUT_MS = 600_000;
 const LONGEST_TIMEOUT_MS = 2_147_483_647;
 const PROGRESS = /Progress:\s+([\d.]+)\s*([^\r\n]*)/g;
 
+/** How Volatility is run on the guest. */
 export interface VolatilityOptions {
   /** False leaves the guest running: a plugin may then see lists while they change. True by default. */
   readonly pause?: boolean;

@@ -6,13 +6,14 @@ import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import { type AnalysisRecord, readRecord, writeRecord } from "./analysis-record";
 import { killMarked } from "./marked-processes";
 import { writeReport } from "./write-report";
+import type { Doors } from "../../scripts/doors";
 
 /** What is needed to clean up in a lab. */
 export interface Cleaning {
   /** Absolute. */
   readonly labFolder: string;
   readonly database: AnalysisDatabase;
-  readonly api: object;
+  readonly api: Doors;
   log(text: string): void;
 }
 

@@ -6,6 +6,7 @@ import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
 import { getAuxiliaryPlaces } from "../auxiliary/auxiliary-places";
 import { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
 import { Lab } from "../lab";
+import type { Doors } from "../../scripts/doors";
 import { stopCompiler } from "../../scripts/script-compiler";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { AnalysisJournal } from "./analysis-journal";
@@ -27,8 +28,8 @@ export interface LabAnalysis {
   readonly database: AnalysisDatabase;
   /** What is analysed; it belongs to this process. */
   readonly entry: AnalysisEntry;
-  /** What `import "rebox"` gives to modules. */
-  readonly api: object;
+  /** What modules can import of rebox. */
+  readonly api: Doors;
   /** Ends it early; its reason is told. */
   readonly signal: AbortSignal;
   onPhase(phase: AnalysisPhase): void;

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Doors } from "../../scripts/doors";
 import { ScriptError } from "../../scripts/errors";
 import { loadTrustedFile } from "../../scripts/trusted-file";
 import { Auxiliary } from "./auxiliary";
@@ -54,12 +55,12 @@ export class AuxiliaryCatalog {
    * Compiles the modules that are asked for, as their files are now.
    *
    * @param names names of this catalog
-   * @param api what `import "rebox"` gives them
+   * @param api what they can import of rebox
    * @returns the classes, and the files that cannot be used, both in the catalog's order
    */
   async load(
     names: readonly string[],
-    api: object,
+    api: Doors,
   ): Promise<{ readonly classes: AuxiliaryClass[]; readonly refused: RefusedAuxiliary[] }> {
     const classes: AuxiliaryClass[] = [];
     const refused: RefusedAuxiliary[] = [];

@@ -8,6 +8,7 @@ import { AuxiliaryDisabled } from "./auxiliary-disabled";
 import type { AuxiliaryMachine, AuxiliaryRun } from "./auxiliary-run";
 import type { AuxiliaryState, AuxiliaryStatus } from "./auxiliary-status";
 import { configureAuxiliary, findConfiguration } from "./configure-auxiliary";
+import type { Doors } from "../../scripts/doors";
 
 /** How long a method of an auxiliary module may take, in milliseconds. */
 export interface AuxiliaryLimits {
@@ -31,8 +32,8 @@ export interface AuxiliarySurroundings {
   readonly run: AuxiliaryRun;
   readonly machine: AuxiliaryMachine;
   readonly log: AnalysisLog;
-  /** What `import "rebox"` gives modules. */
-  readonly api: object;
+  /** What modules can import of rebox. */
+  readonly api: Doors;
   readonly limits?: Partial<AuxiliaryLimits>;
 }
 

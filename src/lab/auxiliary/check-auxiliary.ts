@@ -4,6 +4,7 @@ import { shortenPath } from "../../config/schema/config-file";
 import { AuxiliaryCatalog } from "./auxiliary-catalog";
 import { AuxiliaryConfig } from "./auxiliary-config";
 import { getAuxiliaryPlaces } from "./auxiliary-places";
+import type { Doors } from "../../scripts/doors";
 
 /** What a check of the auxiliary modules of a lab has found. */
 export interface AuxiliaryCheck {
@@ -17,9 +18,9 @@ export interface AuxiliaryCheck {
 /**
  * Reads the configuration of a lab's auxiliary modules and collects every mistake. No module is made.
  *
- * @param api what `import "rebox"` gives to modules
+ * @param api what modules can import of rebox
  */
-export async function checkAuxiliary(labFolder: string, api: object): Promise<AuxiliaryCheck> {
+export async function checkAuxiliary(labFolder: string, api: Doors): Promise<AuxiliaryCheck> {
   const places = getAuxiliaryPlaces(resolve(labFolder));
   const problems = new ConfigProblems();
   const config = AuxiliaryConfig.load(shortenPath(places.config), problems);

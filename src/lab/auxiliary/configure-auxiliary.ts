@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Doors } from "../../scripts/doors";
 import { ScriptError } from "../../scripts/errors";
 import { loadTrustedFile } from "../../scripts/trusted-file";
 import type { Auxiliary } from "./auxiliary";
@@ -19,10 +20,10 @@ export function findConfiguration(folder: string, name: string): string | undefi
  *
  * @param file what findConfiguration() found
  * @param module the instance, before it is started; its options may be added to
- * @param api what `import "rebox"` gives
+ * @param api what it can import of rebox
  * @throws ScriptError when the file cannot be compiled or exports no function configure() with one parameter; what it throws
  */
-export async function configureAuxiliary(file: string, module: Auxiliary, api: object): Promise<void> {
+export async function configureAuxiliary(file: string, module: Auxiliary, api: Doors): Promise<void> {
   const exports = await loadTrustedFile(file, `data/auxiliary/${module.name}`, api);
   const configure = exports.configure ?? exports.default;
   if (typeof configure !== "function") {

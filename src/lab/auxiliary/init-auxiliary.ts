@@ -5,6 +5,7 @@ import { writeWhole } from "../machinery/records/machine-file";
 import { AuxiliaryCatalog, type AuxiliaryClass } from "./auxiliary-catalog";
 import { AuxiliaryConfig } from "./auxiliary-config";
 import { getAuxiliaryPlaces } from "./auxiliary-places";
+import type { Doors } from "../../scripts/doors";
 
 /** What the configuration of auxiliary modules has become. */
 export interface AuxiliaryInit {
@@ -19,10 +20,10 @@ export interface AuxiliaryInit {
  * that have none are added at the end; nothing in it is changed.
  *
  * @param labFolder a lab
- * @param api what `import "rebox"` gives to modules
+ * @param api what modules can import of rebox
  * @throws ConfigError when the file is there and is not INI; ScriptError when two modules have the same name
  */
-export async function initAuxiliary(labFolder: string, api: object): Promise<AuxiliaryInit> {
+export async function initAuxiliary(labFolder: string, api: Doors): Promise<AuxiliaryInit> {
   const folder = resolve(labFolder);
   const places = getAuxiliaryPlaces(folder);
   for (const each of ["conf", "modules/auxiliary", "data/auxiliary"])

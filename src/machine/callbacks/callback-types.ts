@@ -49,6 +49,7 @@ export interface CallbackFunctions {
   ) => void | Promise<void>;
 }
 
+/** The types of callbacks, by their names: "BLOCK_BEGIN_CB" ... */
 export type CallbackType = keyof CallbackFunctions;
 
 /** How a callback is registered. */

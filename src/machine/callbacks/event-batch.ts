@@ -7,8 +7,10 @@ export const STREAM_COLUMNS = ["cpu", "pc", "pgd", "address", "physical", "data"
 /** The columns whose elements have 64 bits. */
 const WIDE_COLUMNS = ["pc", "pgd", "address", "physical", "data", "number"] as const;
 
+/** The columns of a stream whose numbers have 64 bits: bigints. */
 export type WideStreamColumn = (typeof WIDE_COLUMNS)[number];
 
+/** All columns that a stream can have. */
 export type StreamColumn = (typeof STREAM_COLUMNS)[number];
 
 /** The types whose events can be streamed. */
@@ -22,6 +24,7 @@ export const STREAM_TYPES = [
   "CONTEXTCHANGE_CB",
 ] as const;
 
+/** The type of a callback whose events can be streamed. */
 export type StreamType = (typeof STREAM_TYPES)[number];
 
 const OF_CODE: readonly StreamColumn[] = ["cpu", "pc", "pgd", "number", "size"];

@@ -30,6 +30,7 @@ export interface CallbackFailure {
   readonly removed: boolean;
 }
 
+/** The events of an engine, by name, with what a listener is told. */
 export interface EngineEvents {
   /** state is QEMU's RunState. */
   running: { readonly state: string };
@@ -65,7 +66,7 @@ export class Engine {
   #pausing = 0;
   readonly #onProcessExit = () => this.#native.endNow(END_NOW_TIMEOUT_MS);
 
-  private constructor(native: NativeAddon) {
+  protected constructor(native: NativeAddon) {
     this.#native = native;
     this.#qmp = new QmpChannel(native);
     this.ended = new Promise((resolve) => {
@@ -89,7 +90,7 @@ export class Engine {
     }
     checkQemuArguments(argv);
     const native = loadAddon();
-    const engine = new Engine(native);
+    const engine = new this(native);
     Engine.#current = engine;
     engine.#startsPaused = argv.some((argument) => argument === "-S" || argument === "--S");
     // Held until run(), so that scripts are there before the first instruction and no guest time passes meanwhile.

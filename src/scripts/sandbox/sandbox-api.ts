@@ -15,21 +15,6 @@ export const SANDBOX_NAMES: readonly string[] = [
   ...MADE_INSIDE,
 ];
 
-/** Those that are for trusted scripts only: what they register or open is rebox's own, and would be called across realms. */
-export const TRUSTED_ONLY: readonly string[] = [
-  ...["BP", "ImageError", "dumpMemory", "openImage", "startShell"],
-  // For investigation modules, which are trusted.
-  ...["FileEvents", "FileSearch", "GuestFiles", "followGuest", "listPackages", "printMode", "printTime", "searchFiles"],
-  ...["BytePattern", "TextPattern", "callWithin", "compileExpression", "searchProcess"],
-  ...["formatDuration", "parseDuration"],
-  // For modules of the lab, which are trusted.
-  ...["Auxiliary", "AuxiliaryDisabled"],
-  ...["Investigation", "PersistentInvestigation", "parseFlags", "UsageShown", "registerInvestigation", "z"],
-  ...["CuckooMachineError", "CuckooMachinery", "LibVirtMachinery", "Machinery", "MachineryConnectionError"],
-  ...["MachineryDependencyError", "MachineryError", "MachineryUnhandledStateError", "MachineNotFoundError"],
-  ...["MachineStateReachedError", "MachineUnexpectedStateError", "NotSupportedError", "config"],
-];
-
 const DESCRIPTIONS = JSON.stringify(
   Object.entries(OPERATIONS).map(([name, { parameters, keyLength, rules }]): OperationDescription => {
     const kinds = parameters.slice(keyLength);

@@ -10,6 +10,7 @@ import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { AddressNamer } from "./rendering/address-namer";
 import { CommandError } from "../errors";
 import type { CommandValue } from "./command-result";
+import { createDoors, type Doors } from "../../scripts/doors";
 import type { NameSource } from "./arguments/expression";
 
 /** The process that a session looks at. */
@@ -44,8 +45,8 @@ export class CommandSession implements NameSource {
   /** Ends the running command for Ctrl-C; undefined when it cannot be ended. */
   cancel: (() => void) | undefined;
 
-  /** @param api the names that !EXPRESSION can use: those that scripts import from "rebox" */
-  constructor(readonly api: object = {}) {}
+  /** @param api the names that !EXPRESSION can use: those of all doors */
+  constructor(readonly api: Doors = createDoors()) {}
 
   /** The address space that commands read: of the chosen process, or the one in which the vCPU runs. */
   get pgd(): bigint {

@@ -6,6 +6,7 @@ import type { LineCompletion } from "../commands/complete-line";
 import type { LineAnswer } from "./line-runner";
 import type { RunFeed } from "./run-feed";
 import { createLocalTarget, type SessionTarget } from "./session-target";
+import type { Doors } from "../../scripts/doors";
 
 /** Longer requests end their connection, in bytes. */
 const LONGEST_REQUEST = 1 << 20;
@@ -45,7 +46,7 @@ export class ControlServer {
 
   private constructor(
     private readonly path: string,
-    private readonly api: object,
+    private readonly api: Doors,
     private readonly feed: RunFeed | undefined,
   ) {
     this.#server = createServer((socket) => this.#serve(socket));
@@ -59,7 +60,7 @@ export class ControlServer {
    * @param feed the events for watchers
    * @throws Error of the system when it cannot be made there
    */
-  static async listen(path: string, api: object, feed?: RunFeed): Promise<ControlServer> {
+  static async listen(path: string, api: Doors, feed?: RunFeed): Promise<ControlServer> {
     const control = new ControlServer(path, api, feed);
     const server = control.#server;
     await new Promise<void>((resolve, reject) => {

@@ -2,6 +2,7 @@ import { InputTakenError } from "../errors";
 import { CommandSession } from "../commands/command-session";
 import { type LineShellOptions, runLineShell } from "./line-shell";
 import { createLocalTarget } from "./session-target";
+import { createDoors, type Doors } from "../../scripts/doors";
 
 let isInputTaken = false;
 let holdForAttached: (() => Promise<void>) | undefined;
@@ -27,10 +28,10 @@ export function setShellHold(hold: (() => Promise<void>) | undefined): void {
   holdForAttached = hold;
 }
 
-let scriptApi: object = {};
+let scriptApi = createDoors();
 
 /** Sets the names that !EXPRESSION can use in the shells that callbacks open. */
-export function setShellApi(api: object): void {
+export function setShellApi(api: Doors): void {
   scriptApi = api;
 }
 

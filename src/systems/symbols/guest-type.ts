@@ -10,11 +10,13 @@ export type GuestType =
   | FunctionType
   | IncompleteType;
 
+/** No value: what a pointer without a type points to. */
 export interface VoidType {
   readonly kind: "void";
   readonly size: 0;
 }
 
+/** An integer, a boolean or a character. */
 export interface IntegerType {
   readonly kind: "integer";
   readonly name: string;
@@ -25,12 +27,14 @@ export interface IntegerType {
   readonly meaning: "number" | "bool" | "char";
 }
 
+/** A floating-point number. */
 export interface FloatType {
   readonly kind: "float";
   readonly name: string;
   readonly size: number;
 }
 
+/** An enumeration, with its names and values. */
 export interface EnumType {
   readonly kind: "enum";
   /** Empty when it has none. */
@@ -40,6 +44,7 @@ export interface EnumType {
   readonly values: ReadonlyMap<string, bigint>;
 }
 
+/** An address of another type. */
 export interface PointerType {
   readonly kind: "pointer";
   readonly size: number;
@@ -47,6 +52,7 @@ export interface PointerType {
   readonly target: GuestType;
 }
 
+/** Several elements of one type, one behind the other. */
 export interface ArrayType {
   readonly kind: "array";
   /** In bytes, of all elements. */
@@ -56,6 +62,7 @@ export interface ArrayType {
   readonly element: GuestType;
 }
 
+/** A struct or a union, with its members. */
 export interface CompoundType {
   readonly kind: "struct" | "union";
   /** Empty when it has none. */
@@ -64,6 +71,7 @@ export interface CompoundType {
   readonly members: readonly Member[];
 }
 
+/** A function: what a pointer to code points to. */
 export interface FunctionType {
   readonly kind: "function";
   readonly size: 0;

@@ -8,11 +8,11 @@ export const INVESTIGATE = `
   import { createRequire } from "node:module";
   // Not bundled: what is used is what rebox itself has loaded.
   const requireBuilt = createRequire(${JSON.stringify(`${PROJECT}/`)});
-  const rebox = requireBuilt("./build/js/src/index.js");
+  const { doors } = requireBuilt("./build/js/src/doors/doors.js");
   const { getInvestigations } = requireBuilt("./build/js/src/investigation/open-investigations.js");
   const { runOperation } = requireBuilt("./build/js/src/investigation/run-operations.js");
   const { GuestContext } = requireBuilt("./build/js/src/investigation/context.js");
-  const host = () => getInvestigations(() => rebox);
+  const host = () => getInvestigations(() => doors);
   async function newRun(name: string): Promise<any> {
     const listener = { log: () => undefined, alert: () => undefined };
     const context = new GuestContext(new AbortController().signal, listener, 60_000, undefined);

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as rebox from "../../../src/index";
+import { doors } from "../../../src/doors/doors";
 import { InvestigationCatalog } from "../../../src/investigation/catalog";
 import { PersistentHost, type PersistentHostOptions } from "../../../src/investigation/persistent/host";
 import { type OperationHost } from "../../../src/investigation/run-operations";
@@ -28,7 +28,7 @@ export async function withModules(
     return file;
   };
   for (const [name, text] of Object.entries(files)) write(join("modules/investigation", name), text);
-  const catalog = new InvestigationCatalog([folder], () => rebox);
+  const catalog = new InvestigationCatalog([folder], () => doors);
   const persistent = new PersistentHost(catalog, {
     ...{ configFolder: join(folder, "conf"), log: () => undefined, onAlert: () => undefined },
     ...options,
@@ -45,7 +45,7 @@ export async function withModules(
 /** The source of a module whose investigate() has this body. */
 export function moduleSource(name: string, body: string, members = ""): string {
   return `
-    import { Investigation, parseFlags, registerInvestigation, z } from "rebox";
+    import { Investigation, parseFlags, registerInvestigation, z } from "rebox/investigation";
     const Parameters = z.strictObject({ word: z.string().default(""), count: z.number().int().min(0).default(0), deep: z.strictObject({ inner: z.boolean() }).optional() });
     class Module extends Investigation<z.infer<typeof Parameters>> {
       protected readonly schema = Parameters;

@@ -27,12 +27,13 @@ export async function askModules(
 export async function loadModule(folder: string, name: string): Promise<InvestigationModule> {
   // Here and not at the top: whoever only imports types must not load the engine.
   const { loadTrustedFile } = await import("../../../src/scripts/trusted-file.js");
-  const api = await import("../../../src/index.js");
+  const { doors } = await import("../../../src/doors/doors.js");
   let found: InvestigationModule | undefined;
   const registerInvestigation = (_: string, module: InvestigationModule | InvestigationFactory): void => {
     found = typeof module === "function" ? { newRun: module } : module;
   };
-  await loadTrustedFile(join(folder, `${name}.ts`), name, { ...api, registerInvestigation });
+  const door = { ...doors["rebox/investigation"], registerInvestigation };
+  await loadTrustedFile(join(folder, `${name}.ts`), name, { ...doors, "rebox/investigation": door });
   if (!found) throw new Error(`${name} registers nothing`);
   return found;
 }

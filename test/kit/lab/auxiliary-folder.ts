@@ -5,7 +5,7 @@ import { AuxiliaryCatalog } from "../../../src/lab/auxiliary/auxiliary-catalog";
 import { AuxiliaryConfig } from "../../../src/lab/auxiliary/auxiliary-config";
 import type { AuxiliaryMachine, AuxiliaryRun } from "../../../src/lab/auxiliary/auxiliary-run";
 import { type AuxiliaryLimits, AuxiliaryRunner } from "../../../src/lab/auxiliary/auxiliary-runner";
-import * as rebox from "../../../src/index";
+import { doors } from "../../../src/doors/doors";
 
 let runs = 0;
 
@@ -32,7 +32,7 @@ export class AuxiliaryFolder {
   module(name: string, ...body: readonly string[]): void {
     this.write(
       `modules/auxiliary/${name}.ts`,
-      'import { Auxiliary, AuxiliaryDisabled } from "rebox"; void AuxiliaryDisabled;',
+      'import { Auxiliary, AuxiliaryDisabled } from "rebox/lab"; void AuxiliaryDisabled;',
       `export default class extends Auxiliary {`,
       '  say(what: string) { this.run.addEvent(this.name + " " + what, {}); }',
       ...body,
@@ -57,7 +57,7 @@ export class AuxiliaryFolder {
       catalog: new AuxiliaryCatalog(parts.folders ?? [join(this.path, "modules/auxiliary")]),
       config: AuxiliaryConfig.load(join(this.path, "conf/auxiliary.conf")),
       configurations: join(this.path, "data/auxiliary"),
-      api: rebox,
+      api: doors,
       log: { debug: () => {}, info: write("info"), warn: write("warn"), error: write("error") },
       run: {
         id,

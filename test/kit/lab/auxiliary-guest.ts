@@ -8,7 +8,7 @@ import type { AuxiliaryStatus } from "../../../src/lab/auxiliary/auxiliary-statu
 import { appendEvent } from "../../../src/lab/analysis/event-log";
 import type { AnalysisEvent } from "../../../src/lab/analysis/analysis-event";
 import { readEvents } from "../../../src/lab/analysis/event-log";
-import * as rebox from "../../../src/index";
+import { doors } from "../../../src/doors/doors";
 import type { TestLab } from "./lab-run";
 import { PROJECT } from "../project";
 
@@ -52,7 +52,7 @@ export async function startModules(
     catalog: new AuxiliaryCatalog([MODULES]),
     config: AuxiliaryConfig.load(config),
     configurations: lab.path("data/auxiliary"),
-    api: rebox,
+    api: doors,
     log: { debug: () => {}, info: () => {}, warn: write("warn"), error: write("error") },
     run: {
       ...{ id, folder, target: undefined, options: more.options ?? {} },

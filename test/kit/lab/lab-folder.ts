@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import * as rebox from "../../../src/index";
+import { doors } from "../../../src/doors/doors";
 import { checkLab } from "../../../src/lab/check-lab";
 import { Lab } from "../../../src/lab/lab";
 
@@ -38,9 +38,9 @@ export async function withFolder(
     await use({
       ...{ folder, path, write },
       read: (name) => readFileSync(path(name), "utf8"),
-      open: () => Lab.open(folder, { api: rebox, pollMs: 5 }),
+      open: () => Lab.open(folder, { api: doors, pollMs: 5 }),
       check: async () => {
-        const { problems, failures } = await checkLab(folder, rebox);
+        const { problems, failures } = await checkLab(folder, doors);
         return {
           errors: problems.errors.map(({ message }) => strip(message)),
           warnings: problems.warnings.map(strip),
@@ -55,7 +55,7 @@ export async function withFolder(
 
 /** A machinery module of the user's that keeps its machines in memory. */
 export const MODULE = `
-import { Machinery, z, type LabMachine, type MachineState } from "rebox";
+import { Machinery, z, type LabMachine, type MachineState } from "rebox/lab";
 const SETTINGS = { power: z.int().min(1).max(5).default(3).describe("How strong it is.") };
 export class Mine extends Machinery<typeof SETTINGS> {
   readonly name = "mine";

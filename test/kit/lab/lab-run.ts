@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import * as rebox from "../../../src/index";
+import { doors } from "../../../src/doors/doors";
 import { RUN_STATES } from "../../../src/lab/machinery/drivers/qemu/run-states";
 import { Lab } from "../../../src/lab/lab";
 import { withBootImage } from "../guests/boot-image";
@@ -41,7 +41,7 @@ export async function withTestLab(
     writeFileSync(path(name), text);
     return path(name);
   };
-  const open = () => Lab.open(folder, { api: rebox, pollMs: 100, log: (text) => process.stderr.write(`${text}\n`) });
+  const open = () => Lab.open(folder, { api: doors, pollMs: 100, log: (text) => process.stderr.write(`${text}\n`) });
   mkdirSync(path("conf"), { recursive: true });
   for (const [name, text] of Object.entries(files)) write(name, text);
   const lab: TestLab = {

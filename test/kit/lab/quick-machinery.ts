@@ -29,7 +29,7 @@ const MODULE = `
   import { connect } from "node:net";
   import { join } from "node:path";
   import type { Duplex } from "node:stream";
-  import { type LabMachine, Machinery, MachineryError, type MachineState } from "rebox";
+  import { type LabMachine, Machinery, MachineryError, type MachineState } from "rebox/lab";
 
   export class QuickMachinery extends Machinery {
     readonly name = "quick";

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parsePermissions } from "../../../src/config/script-permissions";
-import * as rebox from "../../../src/index";
+import { doors } from "../../../src/doors/doors";
 import { ScriptError } from "../../../src/scripts/errors";
 import { ScriptHost } from "../../../src/scripts/script-host";
 import type { ScriptLimits } from "../../../src/scripts/script-host-options";
@@ -25,7 +25,7 @@ export class ScriptFolder {
   ) {
     this.host = new ScriptHost({
       folders: [this.path],
-      getApi: () => rebox,
+      getApi: () => doors,
       getPermissions: (name) => parsePermissions(this.permissionsOf(name), this.path),
       limits,
     });

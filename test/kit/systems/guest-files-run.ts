@@ -171,7 +171,8 @@ export async function lookAtFiles(
       ],
       timeoutMs: 180_000,
       script: (serial) => `
-        import { Engine, GuestFile, GuestFiles, getFilesystems, getGuest, openGuestPath } from "rebox";
+        import { Engine, GuestFile, getFilesystems, getGuest, openGuestPath } from "rebox";
+        import { GuestFiles } from "rebox/trusted";
         import { writeFileSync } from "node:fs";
         ${scriptPrelude(serial)}
         ${INVESTIGATE}

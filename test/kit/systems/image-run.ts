@@ -28,7 +28,8 @@ export interface ImagedGuest {
 }
 
 const DUMP = (serial: string, folder: string, { files, monitorLines }: ImagedMachine): string => `
-  import { dumpMemory, Engine, getNumCpus, readCpu } from "rebox";
+  import { Engine, getNumCpus, readCpu } from "rebox";
+  import { dumpMemory } from "rebox/trusted";
   import { writeFileSync } from "node:fs";
   ${scriptPrelude(serial)}
   const folder = ${JSON.stringify(folder)};

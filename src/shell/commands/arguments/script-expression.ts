@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { createContext, Script } from "node:vm";
 import { transformSync } from "esbuild";
 import { findGuest } from "../../../guest/guest";
+import { listAtHand } from "../../../scripts/doors";
 import { CommandError } from "../../errors";
 import type { CommandSession } from "../command-session";
 import { evaluate } from "./expression";
@@ -75,7 +76,7 @@ function getContext(session: CommandSession): object {
 }
 
 function createFor(session: CommandSession): object {
-  const names = { ...session.api, console, Buffer, setTimeout, clearTimeout };
+  const names = { ...listAtHand(session.api), console, Buffer, setTimeout, clearTimeout };
   const live = {
     cpu: () => session.cpu,
     guest: () => findGuest(),

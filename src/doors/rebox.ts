@@ -1,0 +1,117 @@
+/** The door "rebox": exactly what a script in the sandbox has. Trusted scripts and modules import it too. */
+
+export { CallbackManager } from "../machine/callbacks/callback-manager";
+export type { AddressRange, CallbackFilter, ValueFilter } from "../machine/callbacks/callback-filter";
+export type {
+  CallbackFunctions,
+  CallbackOptions,
+  CallbackType,
+  StreamOptions,
+} from "../machine/callbacks/callback-types";
+export {
+  EventBatch,
+  type StreamColumn,
+  type StreamType,
+  type WideStreamColumn,
+} from "../machine/callbacks/event-batch";
+export { type CallbackStatistics, listCallbacks } from "../machine/callbacks/list-callbacks";
+export { TranslationBlock } from "../machine/callbacks/translation-block";
+export { TriggerError } from "../machine/callbacks/trigger-error";
+export type { TriggerValue } from "../machine/callbacks/triggers";
+export { DiskError } from "../guest/disks/disk-error";
+export {
+  getFilesystems,
+  type GuestDirectoryEntry,
+  type GuestFileSystem,
+  openGuestPath,
+  type OpenGuestPathOptions,
+} from "../guest/disks/file-systems";
+export { GuestFile } from "../guest/disks/guest-file";
+export { Engine } from "../guest/engine";
+export type { CallbackFailure, EngineEnd, EngineEvents, EngineState } from "../machine/engine/engine";
+export { EngineStartError, EngineUsageError, QmpError } from "../machine/engine/engine-errors";
+export type { Subscription } from "../machine/engine/listeners";
+export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "../machine/state/cpu";
+export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "../guest/guest";
+export { writeIsf } from "../guest/guest-isf";
+export { writeGuestTypes } from "../guest/guest-types";
+export type { Credentials } from "../systems/linux/processes/credentials";
+export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../systems/linux/guest-diagnosis";
+export type { GuestModule } from "../systems/linux/modules/guest-module";
+export type { ModuleSymbol } from "../systems/linux/guest-symbols";
+export type { LogRecord } from "../systems/linux/system/kernel-log";
+export type { LinuxGuest } from "../systems/linux/linux-guest";
+export type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
+export type { LinuxProcess } from "../systems/linux/linux-process";
+export type { Mapping } from "../systems/linux/processes/memory-map";
+export type { Mount } from "../systems/linux/files/mount";
+export type { NetworkNeighbour } from "../systems/linux/network/neighbours";
+export type { NetworkAddress, NetworkInterface } from "../systems/linux/network/network-interfaces";
+export type { OpenFile } from "../systems/linux/files/open-file";
+export type { SystemCall, SystemCallParameter } from "../systems/linux/system/system-call";
+export type { GuestStruct, StructName, StructOf } from "../systems/linux/structs/struct-view";
+export type { TaskFacts } from "../systems/linux/processes/task-reader";
+export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "../machine/state/machine";
+export {
+  findPa,
+  readIoPort,
+  readPa,
+  readVa,
+  vaToPa,
+  viewPa,
+  writeIoPort,
+  writePa,
+  writeVa,
+} from "../machine/state/memory";
+export { MemoryError } from "../machine/state/memory-error";
+export {
+  getModuleList,
+  getOsBits,
+  getProcessList,
+  getSymbolList,
+  getSystemTime,
+  symToVa,
+  vaToSym,
+} from "../guest/operating-system";
+export {
+  ALL_PROCESSES,
+  getRunningProcess,
+  isKernelRunning,
+  isMonitoredProcess,
+  startMonitoringProcess,
+  stopMonitoringProcess,
+} from "../machine/state/processes";
+export type { SystemCallEntry } from "../guest/system-call-entry";
+export { getSystemCallEntries, getSystemCalls } from "../guest/system-calls";
+export type { GuestSymbol, SymbolTable } from "../systems/symbols/symbol-table";
+export type { TypeSource } from "../systems/symbols/type-source";
+export type * from "../systems/symbols/guest-type";
+export { type Hot, hot } from "../scripts/script-api";
+export {
+  type CustomCommand,
+  importModule,
+  listCommands,
+  listModules,
+  type ModuleInfo,
+  reloadModule,
+  runCommand,
+  unloadModule,
+} from "../scripts/module-control";
+export { ScriptError } from "../scripts/errors";
+export { volatility } from "../guest/volatility/volatility-api";
+export type { VolatilityOptions, VolatilityResult } from "../guest/volatility/volatility";
+export { VolatilityError, type VolatilityFailure } from "../guest/volatility/volatility-error";
+export type { VolatilityPlugin } from "../guest/volatility/volatility-program";
+export type { VolatilityRow, VolatilityValue } from "../guest/volatility/volatility-rows";
+export { getBlockCount, setBlockCounting } from "../machine/callbacks/block-counter";
+export {
+  AddressError,
+  AttachError,
+  type AttachRefusal,
+  type AttachStep,
+  BtfError,
+  KernelDataError,
+  MissingSymbolError,
+  MissingTypeError,
+} from "../systems/errors";
+export type { GuestSocket, SocketFacts } from "../systems/linux/network/socket";
