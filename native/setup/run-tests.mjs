@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { realpathSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { chooseTests, findChangedFiles, readSources } from "./changed-tests.mjs";
 import { filesBelow } from "./fingerprint.mjs";
@@ -19,8 +21,13 @@ const ASAN_OPTIONS = [
   "use_sigaltstack=0",
 ];
 
+// With more than these something is broken, and not by chance.
+const MOST_AGAIN = 6;
+
+const REPORTER = pathToFileURL(join(places.root, "native/setup/failed-files.mjs")).href;
+
 const USAGE =
-  "usage: node native/setup/run-tests.mjs [--fast] [--sanitize] [--changed [--since REVISION]] [ROOM|NAME ...]";
+  "usage: node native/setup/run-tests.mjs [--fast] [--sanitize] [--again] [--changed [--since REVISION]] [ROOM|NAME ...]";
 
 const { values, positionals: names } = readArguments();
 const all = filesBelow(join(places.build, "js/test")).filter((path) => path.endsWith(".test.js"));
@@ -35,20 +42,38 @@ const tests = all
 if (tests.length === 0 && changed !== undefined) process.exit(0);
 if (tests.length === 0) fail(`no test of ${names.join(", ")} runs without a guest`);
 
-const { status, signal } = spawnSync(
-  process.execPath,
-  [
-    "--enable-source-maps",
-    "--test",
-    "--test-reporter=spec",
-    "--test-concurrency=2",
-    `--test-timeout=${TIMEOUT_MS}`,
-    ...tests.map((path) => relative(places.root, path)),
-  ],
-  { cwd: places.root, env: { ...process.env, ...(values.sanitize ? sanitizerEnvironment() : {}) }, stdio: "inherit" },
-);
-if (signal) fail(`the test runner was ended by ${signal}`);
-process.exit(status ?? 1);
+const failed = runTests(tests);
+if (failed.length > 0 && values.again && failed.length <= MOST_AGAIN) {
+  console.log(`\ntests: once more, each alone: ${failed.join(", ")}\n`);
+  const still = failed.filter((path) => runTests([join(places.root, path)]).length > 0);
+  console.log(`\nflaky: ${failed.filter((path) => !still.includes(path)).join(", ") || "none"}`);
+  process.exit(still.length > 0 ? 1 : 0);
+}
+process.exit(failed.length > 0 ? 1 : 0);
+
+/** Runs test files. @returns those that failed, relative to the checkout */
+function runTests(paths) {
+  const folder = mkdtempSync(join(tmpdir(), "rebox-tests-"));
+  const list = join(folder, "failed");
+  const { status, signal } = spawnSync(
+    process.execPath,
+    [
+      "--enable-source-maps",
+      "--test",
+      ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
+      ...[`--test-reporter=${REPORTER}`, `--test-reporter-destination=${list}`],
+      "--test-concurrency=2",
+      `--test-timeout=${TIMEOUT_MS}`,
+      ...paths.map((path) => relative(places.root, path)),
+    ],
+    { cwd: places.root, env: { ...process.env, ...(values.sanitize ? sanitizerEnvironment() : {}) }, stdio: "inherit" },
+  );
+  const files = existsSync(list) ? readFileSync(list, "utf8").split("\n").filter(Boolean) : [];
+  rmSync(folder, { recursive: true });
+  if (signal) fail(`the test runner was ended by ${signal}`);
+  if (status !== 0 && files.length === 0) fail(`the test runner ended with ${status} and named no test that failed`);
+  return files.map((path) => relative(places.root, path));
+}
 
 function readArguments() {
   try {
@@ -56,6 +81,7 @@ function readArguments() {
       options: {
         fast: { type: "boolean", default: false },
         sanitize: { type: "boolean", default: false },
+        again: { type: "boolean", default: false },
         changed: { type: "boolean", default: false },
         since: { type: "string" },
       },

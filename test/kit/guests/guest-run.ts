@@ -14,6 +14,9 @@ const SANITIZER_REMARKS =
 const NEEDS_NODE = /from "node:|require\(|\bprocess\.|import\(|addTrigger\(.*rebox-/;
 
 /** What a run of `rebox run` on the guest kit left behind. */
+/** A guest under the sanitizer takes several times as long. */
+const SLOWNESS = process.env.REBOX_BUILD === "asan" ? 5 : 1;
+
 export interface GuestRun {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -152,7 +155,7 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
     if (options.reports) args.push("-debugcon", `file:${report}`);
     const run = await runRebox(
       [...args, ...(options.qemuArgs ?? [])],
-      options.timeoutMs ?? 60_000,
+      (options.timeoutMs ?? 60_000) * SLOWNESS,
       undefined,
       options.env,
     );
