@@ -13,10 +13,10 @@ const SANITIZER_REMARKS =
 /** Scripts that use what is Node's, or a trigger that a test has made: the sandbox would need permissions for it. */
 const NEEDS_NODE = /from "node:|require\(|\bprocess\.|import\(|addTrigger\(.*rebox-/;
 
-/** What a run of `rebox run` on the guest kit left behind. */
 /** A guest under the sanitizer takes several times as long. */
 const SLOWNESS = process.env.REBOX_BUILD === "asan" ? 5 : 1;
 
+/** The outcome of a `rebox run` on the guest kit. */
 export interface GuestRun {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
