@@ -13,96 +13,42 @@
 /* Computed registers have no place in CPUX86State; this is where their number goes in the table's offset. */
 enum { COMPUTED_RFLAGS, COMPUTED_CR8, COMPUTED_CPL };
 
-/* clang-format off: tables. */
+/* clang-format off */
 #define PLAIN(label, member, may_write) \
-    { \
-        .name = label, .offset = offsetof(CPUX86State, member), .size = sizeof_field(CPUX86State, member), \
-        .kind = REBOX_REGISTER_PLAIN, .writable = may_write \
-    }
+    { .name = label, .offset = offsetof(CPUX86State, member), .size = sizeof_field(CPUX86State, member), \
+      .kind = REBOX_REGISTER_PLAIN, .writable = may_write }
 #define COMPUTED(label, number, bytes, may_write) \
-    { \
-        .name = label, .offset = number, .size = bytes, .kind = REBOX_REGISTER_COMPUTED, .writable = may_write \
-    }
+    { .name = label, .offset = number, .size = bytes, .kind = REBOX_REGISTER_COMPUTED, .writable = may_write }
 #define SEGMENT(label, member) \
     PLAIN(label, member.selector, false), PLAIN(label "_BASE", member.base, false), \
-        PLAIN(label "_LIMIT", member.limit, false), PLAIN(label "_FLAGS", member.flags, false)
+    PLAIN(label "_LIMIT", member.limit, false), PLAIN(label "_FLAGS", member.flags, false)
 #define XMM(number) \
-    { \
-        .name = "XMM" #number, .offset = offsetof(CPUX86State, xmm_regs[number]), .size = 16, \
-        .kind = REBOX_REGISTER_PLAIN, .writable = false \
-    }
+    { .name = "XMM" #number, .offset = offsetof(CPUX86State, xmm_regs[number]), .size = 16, \
+      .kind = REBOX_REGISTER_PLAIN, .writable = false }
 
 static const rebox_register registers[] = {
-    PLAIN("RAX", regs[R_EAX], true),
-    PLAIN("RCX", regs[R_ECX], true),
-    PLAIN("RDX", regs[R_EDX], true),
-    PLAIN("RBX", regs[R_EBX], true),
-    PLAIN("RSP", regs[R_ESP], true),
-    PLAIN("RBP", regs[R_EBP], true),
-    PLAIN("RSI", regs[R_ESI], true),
-    PLAIN("RDI", regs[R_EDI], true),
-    PLAIN("R8", regs[R_R8], true),
-    PLAIN("R9", regs[R_R9], true),
-    PLAIN("R10", regs[R_R10], true),
-    PLAIN("R11", regs[R_R11], true),
-    PLAIN("R12", regs[R_R12], true),
-    PLAIN("R13", regs[R_R13], true),
-    PLAIN("R14", regs[R_R14], true),
-    PLAIN("R15", regs[R_R15], true),
-    PLAIN("RIP", eip, true),
+    PLAIN("RAX", regs[R_EAX], true), PLAIN("RCX", regs[R_ECX], true), PLAIN("RDX", regs[R_EDX], true),
+    PLAIN("RBX", regs[R_EBX], true), PLAIN("RSP", regs[R_ESP], true), PLAIN("RBP", regs[R_EBP], true),
+    PLAIN("RSI", regs[R_ESI], true), PLAIN("RDI", regs[R_EDI], true), PLAIN("R8", regs[R_R8], true),
+    PLAIN("R9", regs[R_R9], true), PLAIN("R10", regs[R_R10], true), PLAIN("R11", regs[R_R11], true),
+    PLAIN("R12", regs[R_R12], true), PLAIN("R13", regs[R_R13], true), PLAIN("R14", regs[R_R14], true),
+    PLAIN("R15", regs[R_R15], true), PLAIN("RIP", eip, true),
     COMPUTED("RFLAGS", COMPUTED_RFLAGS, 8, true),
-    PLAIN("CR0", cr[0], true),
-    PLAIN("CR2", cr[2], true),
-    PLAIN("CR3", cr[3], true),
-    PLAIN("CR4", cr[4], true),
-    COMPUTED("CR8", COMPUTED_CR8, 8, false),
-    COMPUTED("CPL", COMPUTED_CPL, 1, false),
-    SEGMENT("ES", segs[R_ES]),
-    SEGMENT("CS", segs[R_CS]),
-    SEGMENT("SS", segs[R_SS]),
-    SEGMENT("DS", segs[R_DS]),
-    SEGMENT("FS", segs[R_FS]),
-    SEGMENT("GS", segs[R_GS]),
-    SEGMENT("LDT", ldt),
-    SEGMENT("TR", tr),
-    PLAIN("GDT_BASE", gdt.base, false),
-    PLAIN("GDT_LIMIT", gdt.limit, false),
-    PLAIN("IDT_BASE", idt.base, false),
-    PLAIN("IDT_LIMIT", idt.limit, false),
-    PLAIN("DR0", dr[0], false),
-    PLAIN("DR1", dr[1], false),
-    PLAIN("DR2", dr[2], false),
-    PLAIN("DR3", dr[3], false),
-    PLAIN("DR6", dr[6], false),
-    PLAIN("DR7", dr[7], false),
-    PLAIN("EFER", efer, false),
-    PLAIN("STAR", star, true),
-    PLAIN("LSTAR", lstar, true),
-    PLAIN("CSTAR", cstar, true),
-    PLAIN("FMASK", fmask, true),
-    PLAIN("KERNEL_GS_BASE", kernelgsbase, true),
-    PLAIN("SYSENTER_CS", sysenter_cs, true),
-    PLAIN("SYSENTER_ESP", sysenter_esp, true),
-    PLAIN("SYSENTER_EIP", sysenter_eip, true),
-    PLAIN("TSC_AUX", tsc_aux, true),
-    PLAIN("XCR0", xcr0, false),
+    PLAIN("CR0", cr[0], true), PLAIN("CR2", cr[2], true), PLAIN("CR3", cr[3], true), PLAIN("CR4", cr[4], true),
+    COMPUTED("CR8", COMPUTED_CR8, 8, false), COMPUTED("CPL", COMPUTED_CPL, 1, false),
+    SEGMENT("ES", segs[R_ES]), SEGMENT("CS", segs[R_CS]), SEGMENT("SS", segs[R_SS]), SEGMENT("DS", segs[R_DS]),
+    SEGMENT("FS", segs[R_FS]), SEGMENT("GS", segs[R_GS]), SEGMENT("LDT", ldt), SEGMENT("TR", tr),
+    PLAIN("GDT_BASE", gdt.base, false), PLAIN("GDT_LIMIT", gdt.limit, false),
+    PLAIN("IDT_BASE", idt.base, false), PLAIN("IDT_LIMIT", idt.limit, false),
+    PLAIN("DR0", dr[0], false), PLAIN("DR1", dr[1], false), PLAIN("DR2", dr[2], false), PLAIN("DR3", dr[3], false),
+    PLAIN("DR6", dr[6], false), PLAIN("DR7", dr[7], false),
+    PLAIN("EFER", efer, false), PLAIN("STAR", star, true), PLAIN("LSTAR", lstar, true), PLAIN("CSTAR", cstar, true),
+    PLAIN("FMASK", fmask, true), PLAIN("KERNEL_GS_BASE", kernelgsbase, true),
+    PLAIN("SYSENTER_CS", sysenter_cs, true), PLAIN("SYSENTER_ESP", sysenter_esp, true),
+    PLAIN("SYSENTER_EIP", sysenter_eip, true), PLAIN("TSC_AUX", tsc_aux, true), PLAIN("XCR0", xcr0, false),
     PLAIN("MXCSR", mxcsr, false),
-    XMM(0),
-    XMM(1),
-    XMM(2),
-    XMM(3),
-    XMM(4),
-    XMM(5),
-    XMM(6),
-    XMM(7),
-    XMM(8),
-    XMM(9),
-    XMM(10),
-    XMM(11),
-    XMM(12),
-    XMM(13),
-    XMM(14),
-    XMM(15),
+    XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7),
+    XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15),
 };
 /* clang-format on */
 
