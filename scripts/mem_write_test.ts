@@ -30,7 +30,7 @@ export function do_watch_writes(line: string): string {
   let count = 0;
   const name = callbacks.addCallback(
     CallbackManager.MEM_WRITE_CB,
-    (cpuIndex, vaddr, size, _haddr, data) => {
+    (cpuIndex, vaddr, size, _paddr, data) => {
       const cpu = readCpu(cpuIndex);
       print(`${hex(cpu.RIP)} writes ${hex(data)}, ${size} bytes, to ${hex(vaddr)}`);
       if (++count < MOST) return;

@@ -33,9 +33,9 @@ async function main(): Promise<number> {
     getApi: loadDoors,
     useProfile: (path) => loadGuest().useProfile(path),
     watchAttaching: (listener) => loadGuest().watchAttaching(listener),
-    nameModule: (handle, name) => loadRegistry().nameModule(handle, name),
-    replaceModule: (handle) => loadRegistry().lendNames(handle),
-    disposeModule: (handle) => loadRegistry().unregisterModule(handle),
+    nameModule: (handle, name) => loadRegistry().callbackRegistry.nameModule(handle, name),
+    replaceModule: (handle) => loadRegistry().callbackRegistry.lendNames(handle),
+    disposeModule: (handle) => loadRegistry().callbackRegistry.unregisterModule(handle),
     serveMonitors: (scripts) => {
       const { runCommandLine } = loadCommandLines();
       const { MonitorService } = loadMonitor();

@@ -16,7 +16,7 @@ export {
 } from "../machine/callbacks/event-batch";
 export { type CallbackStatistics, listCallbacks } from "../machine/callbacks/list-callbacks";
 export { TranslationBlock } from "../machine/callbacks/translation-block";
-export { TriggerError } from "../machine/callbacks/trigger-error";
+export { TriggerError } from "../machine/errors";
 export type { TriggerValue } from "../machine/callbacks/triggers";
 export { DiskError } from "../guest/disks/disk-error";
 export {
@@ -29,7 +29,7 @@ export {
 export { GuestFile } from "../guest/disks/guest-file";
 export { Engine } from "../guest/engine";
 export type { CallbackFailure, EngineEnd, EngineEvents, EngineState } from "../machine/engine/engine";
-export { EngineStartError, EngineUsageError, QmpError } from "../machine/engine/engine-errors";
+export { EngineStartError, EngineUsageError, QmpError } from "../machine/errors";
 export type { Subscription } from "../machine/engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "../machine/state/cpu";
 export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "../guest/guest";
@@ -63,7 +63,7 @@ export {
   writePa,
   writeVa,
 } from "../machine/state/memory";
-export { MemoryError } from "../machine/state/memory-error";
+export { MemoryError } from "../machine/errors";
 export {
   getModuleList,
   getOsBits,

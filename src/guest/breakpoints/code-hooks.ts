@@ -43,8 +43,8 @@ export function watchPlace(
   const from = address < LONGEST_ACCESS ? 0n : address - LONGEST_ACCESS + 1n;
   const range = { from, to: address + BigInt(size) };
   const filter = isPhysical ? { physical: range } : { address: range, ...(isEverywhere ? {} : { pgd }) };
-  const onAccess = (cpuIndex: number, vaddr: bigint, length: number, haddr: bigint, value?: bigint) => {
-    const at = isPhysical ? haddr : vaddr;
+  const onAccess = (cpuIndex: number, vaddr: bigint, length: number, paddr: bigint, value?: bigint) => {
+    const at = isPhysical ? paddr : vaddr;
     if (at + BigInt(length) <= address) return;
     return onHit({
       cpuIndex,
@@ -57,7 +57,7 @@ export function watchPlace(
   const name = type.endsWith("read")
     ? callbacks.addCallback(
         "MEM_READ_CB",
-        (cpuIndex, vaddr, length, haddr) => onAccess(cpuIndex, vaddr, length, haddr),
+        (cpuIndex, vaddr, length, paddr) => onAccess(cpuIndex, vaddr, length, paddr),
         { filter },
       )
     : callbacks.addCallback("MEM_WRITE_CB", onAccess, { filter });

@@ -1,11 +1,6 @@
-import {
-  isRegistered,
-  nameModule,
-  type RegisteredCallback,
-  registerCallback,
-  unregisterCallback,
-} from "../../machine/callbacks/callback-registry";
-import { updateWatched } from "../../machine/callbacks/guest-event-source";
+import { compileOptions } from "../../machine/callbacks/callback-options";
+import { callbackRegistry, type RegisteredCallback } from "../../machine/callbacks/callback-registry";
+import { guestEvents } from "../../machine/callbacks/guest-event-source";
 import { Engine } from "../../machine/engine/engine";
 import type { NativeTaskLayout, ProcessPlace } from "../../machine/engine/native";
 import type { Cpu } from "../../machine/state/cpu";
@@ -32,7 +27,7 @@ export class KernelHooks {
 
   constructor(kernel: LinuxKernel) {
     this.#kernel = kernel;
-    nameModule(MODULE_HANDLE, HOOKS_NAME);
+    callbackRegistry.nameModule(MODULE_HANDLE, HOOKS_NAME);
   }
 
   /** Tells whether the kernel has a function. */
@@ -55,7 +50,8 @@ export class KernelHooks {
 
   /** Removes all hooks. */
   clear(): void {
-    for (const callback of this.#set.splice(0)) if (isRegistered(callback)) unregisterCallback(callback);
+    for (const callback of this.#set.splice(0))
+      if (callbackRegistry.has(callback)) callbackRegistry.unregister(callback);
   }
 
   /** Tells the engine's listeners that something could not be found out, and how often by now. */
@@ -78,12 +74,17 @@ export class KernelHooks {
         this.fail(name, error);
       }
     };
-    const registered = registerCallback(MODULE_HANDLE, "BLOCK_BEGIN_CB", listener, { name, addr });
+    const registered = callbackRegistry.register(
+      MODULE_HANDLE,
+      listener,
+      compileOptions("BLOCK_BEGIN_CB", { addr }),
+      name,
+    );
     this.#set.push(registered);
     if (!decision) return;
     const { place, layout } = decision;
     Engine.get().native.decideProcessesAt(registered.listenerId, place, layout, () => {
-      for (const type of ["CREATEPROC_CB", "REMOVEPROC_CB"] as const) updateWatched(type);
+      for (const type of ["CREATEPROC_CB", "REMOVEPROC_CB"] as const) guestEvents.update(type);
     });
   }
 }

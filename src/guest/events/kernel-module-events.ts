@@ -1,4 +1,4 @@
-import { isGuestEventWatched, type ModuleFacts, raiseModuleEvent } from "../../machine/callbacks/guest-event-source";
+import { guestEvents, type ModuleFacts } from "../../machine/callbacks/guest-event-source";
 import { type KernelModule, readKernelModule } from "../../systems/linux/modules/kernel-module";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { readArgument } from "./call-arguments";
@@ -14,9 +14,9 @@ export function hookKernelModules(guest: LinuxGuest, hooks: KernelHooks): void {
     ["REMOVEMODULE_CB", ["free_module", "module_arch_cleanup"]],
   ] as const) {
     const isThere = hooks.addFirst(names, (cpu) => {
-      if (!isGuestEventWatched(type)) return;
+      if (!guestEvents.isWatched(type)) return;
       const module = readKernelModule(guest.kernel, readArgument(cpu, 0, bits));
-      if (module) raiseModuleEvent(type, kernelModuleFacts(module));
+      if (module) guestEvents.raiseModule(type, kernelModuleFacts(module));
     });
     if (!isThere) {
       hooks.fail("kernel modules", new Error(`the guest's kernel has none of the functions ${names.join(", ")}`));

@@ -1,4 +1,4 @@
-import { isGuestEventWatched, raiseProcessEvent } from "../../machine/callbacks/guest-event-source";
+import { guestEvents } from "../../machine/callbacks/guest-event-source";
 import { type NativeTaskLayout, ProcessPlace } from "../../machine/engine/native";
 import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
@@ -122,7 +122,7 @@ export class ProcessEvents {
     const space: AddressSpace = { mm, pid: tgid, pgd, name, isLoading, code: [] };
     this.#modules.prepare(space);
     this.#spaces.set(mm, space);
-    if (isGuestEventWatched("CREATEPROC_CB")) raiseProcessEvent("CREATEPROC_CB", space);
+    if (guestEvents.isWatched("CREATEPROC_CB")) guestEvents.raiseProcess("CREATEPROC_CB", space);
     if (!isLoading) this.#modules.refresh(space);
   }
 
@@ -139,10 +139,10 @@ export class ProcessEvents {
     // What has not begun does not end: its program could not be loaded.
     if (!space || !this.#spaces.delete(mm)) return;
     this.#modules.removeAll(space);
-    if (!isGuestEventWatched("REMOVEPROC_CB")) return;
+    if (!guestEvents.isWatched("REMOVEPROC_CB")) return;
     // When the process that it was made for has gone before, its last name is lost.
     const name = space.pid === tgid ? this.#readName(task) : space.name;
-    raiseProcessEvent("REMOVEPROC_CB", { pid: space.pid, pgd, name });
+    guestEvents.raiseProcess("REMOVEPROC_CB", { pid: space.pid, pgd, name });
   }
 
   /** A process is called what its first thread is called. */

@@ -1,8 +1,4 @@
-import {
-  isAnyGuestEventWatched,
-  setFirstWatchListener,
-  setGuestEventSource,
-} from "../../machine/callbacks/guest-event-source";
+import { guestEvents } from "../../machine/callbacks/guest-event-source";
 import { Engine } from "../../machine/engine/engine";
 import { getCpus } from "../../machine/state/cpu";
 import { getGuest } from "../guest";
@@ -21,14 +17,14 @@ let momentOfPause: string | undefined;
 
 /** Raises events of processes and modules from now on, whenever somebody listens and the guest runs a kernel. */
 export function provideGuestEvents(): void {
-  setFirstWatchListener(attach);
+  guestEvents.setFirstWatchListener(attach);
 }
 
 /** Attaches to the guest's kernel as soon as it runs. */
 function attach(): void {
   clearTimeout(waiting);
   waiting = undefined;
-  if (source || !isAnyGuestEventWatched()) return;
+  if (source || !guestEvents.isAnyWatched()) return;
   followEngine();
   try {
     source = new LinuxEventSource(getGuest());
@@ -40,7 +36,7 @@ function attach(): void {
     explain(error);
     return;
   }
-  setGuestEventSource(source);
+  guestEvents.setSource(source);
 }
 
 function explain(thrown: unknown): void {
@@ -80,7 +76,7 @@ function followEngine(): void {
     engine.on(end, () => {
       clearTimeout(waiting);
       source = undefined;
-      setGuestEventSource(undefined);
+      guestEvents.setSource(undefined);
     });
   }
 }
@@ -106,5 +102,5 @@ function findMoment({ guest }: LinuxEventSource): string | undefined {
 function detach(): void {
   source?.close();
   source = undefined;
-  setGuestEventSource(undefined);
+  guestEvents.setSource(undefined);
 }

@@ -1,4 +1,4 @@
-import { isGuestEventWatched, type ModuleFacts, raiseModuleEvent } from "../../machine/callbacks/guest-event-source";
+import { guestEvents, type ModuleFacts } from "../../machine/callbacks/guest-event-source";
 import { findUserModules } from "../../systems/linux/modules/guest-module";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { AddressSpace } from "./address-space";
@@ -127,5 +127,5 @@ function isSame(one: ModuleFacts, other: ModuleFacts | undefined): boolean {
 }
 
 function raise(type: "LOADMODULE_CB" | "REMOVEMODULE_CB", module: ModuleFacts): void {
-  if (isGuestEventWatched(type)) raiseModuleEvent(type, module);
+  if (guestEvents.isWatched(type)) guestEvents.raiseModule(type, module);
 }

@@ -1,5 +1,5 @@
 import type { Cpu } from "../../machine/state/cpu";
-import { MemoryError } from "../../machine/state/memory-error";
+import { MemoryError } from "../../machine/errors";
 import { readVa } from "../../machine/state/memory";
 import { getRunningProcess } from "../../machine/state/processes";
 

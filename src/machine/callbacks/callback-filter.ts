@@ -1,10 +1,12 @@
+import { FILTER_KEYS } from "../engine/event-table";
+
 /** From an address up to, and without, another one. */
 export interface AddressRange {
   readonly from: bigint;
   readonly to: bigint;
 }
 
-/** What the value of a memory event is compared with; exactly one comparison. */
+/** A comparison of the value of a memory event: exactly one of the four. */
 export interface ValueFilter {
   readonly equals?: bigint;
   readonly notEquals?: bigint;
@@ -15,7 +17,7 @@ export interface ValueFilter {
 }
 
 /**
- * Which events reach the script. Decided natively, before any call; everything that is given must hold.
+ * Selects the events that reach the script. Decided natively, before any call; everything that is given must hold.
  *
  * It narrows down what the callback would get anyway: of monitored processes only, unless it has an addr.
  */
@@ -38,11 +40,10 @@ export interface CallbackFilter {
   readonly firstPerPage?: boolean;
   /** Only each n-th of the events that pass all of the above. */
   readonly every?: number;
-  /** Only so many events, then none. */
+  /** Only the first n events, then none. */
   readonly hits?: number;
 }
 
-const KEYS = ["pc", "address", "physical", "size", "value", "mode", "pgd", "firstPerPage", "every", "hits"];
 const COMPARISONS = ["equals", "notEquals", "below", "above"] as const;
 
 /** A filter as the addon reads it. */
@@ -102,8 +103,8 @@ function toComparison(value: ValueFilter): Pick<NativeFilter, "comparison" | "va
  */
 export function compileFilter(filter: CallbackFilter): NativeFilter {
   for (const key of Object.keys(filter)) {
-    if (!KEYS.includes(key)) {
-      throw new TypeError(`filter.${key} is unknown: a filter has ${KEYS.join(", ")}`);
+    if (!(FILTER_KEYS as readonly string[]).includes(key)) {
+      throw new TypeError(`filter.${key} is unknown: a filter has ${FILTER_KEYS.join(", ")}`);
     }
   }
   if (filter.mode !== undefined && filter.mode !== "user" && filter.mode !== "kernel") {

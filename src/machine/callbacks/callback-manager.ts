@@ -1,15 +1,10 @@
 import { type ModuleOwner, type Owned } from "../ownership/module-owner";
 import { getModuleOwner } from "../ownership/module-owners";
-import {
-  createCallbackName,
-  isRegistered,
-  type RegisteredCallback,
-  registerCallback,
-  replayExisting,
-  unregisterCallback,
-} from "./callback-registry";
+import { compileOptions } from "./callback-options";
+import { callbackRegistry, type RegisteredCallback } from "./callback-registry";
 import type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callback-types";
 import { EventBatch, STREAM_TYPES, type StreamType } from "./event-batch";
+import { guestEvents, isGuestEventType } from "./guest-event-source";
 import {
   addTrigger,
   callTriggerFunction,
@@ -62,15 +57,15 @@ export class CallbackManager {
    * @param name what the name shall begin with
    */
   generateCallbackName(name: string): string {
-    return createCallbackName(name);
+    return callbackRegistry.createName(name);
   }
 
   /**
-   * Calls a function at every event of a type, synchronously, before the guest goes on.
+   * Calls a function at every event of a type, synchronously, before the guest continues.
    *
    * Events of blocks, instructions, opcodes and memory are those of the monitored processes; with addr, those at this
    * address, in the process of pgd or in any. The others are the machine's. Key codes and network frames are reported by
-   * the event loop, just after the device had them; all others while the guest stands still.
+   * the event loop, just after the device had them; all others while the guest is paused.
    *
    * Takes effect with the next block, also when called from a callback. With replay, the function is called for what
    * exists before this returns.
@@ -84,10 +79,12 @@ export class CallbackManager {
     options: CallbackOptions = {},
   ): string {
     this.#owner.check();
-    const registered = registerCallback(this.#moduleHandle, type, callback, options);
+    const to = compileOptions(type, options);
+    const registered = callbackRegistry.register(this.#moduleHandle, callback, to, options.name);
     const name = this.#keep(registered);
+    if (!to.replay || !isGuestEventType(type)) return name;
     try {
-      replayExisting(registered, options);
+      guestEvents.requestReplay({ listenerId: registered.listenerId, type, pgd: to.pgd });
     } catch (error) {
       if (this.callbackExists(name)) this.rmCallback(name);
       throw error;
@@ -113,7 +110,8 @@ export class CallbackManager {
     const batch = new EventBatch(type, options.capacity, options.columns);
     const stream = { batch, drop: options.onFull === "drop" };
     this.#owner.check();
-    return this.#keep(registerCallback(this.#moduleHandle, type, () => handler(batch), options, stream));
+    const to = compileOptions(type, options);
+    return this.#keep(callbackRegistry.register(this.#moduleHandle, () => handler(batch), to, options.name, stream));
   }
 
   /**
@@ -127,15 +125,15 @@ export class CallbackManager {
     this.#owned.get(name)?.release();
     this.#owned.delete(name);
     // One that was cut off is gone already.
-    if (isRegistered(callback)) {
-      unregisterCallback(callback);
+    if (callbackRegistry.has(callback)) {
+      callbackRegistry.unregister(callback);
     }
   }
 
   /** Tells whether this manager has a callback of that name. */
   callbackExists(name: string): boolean {
     const callback = this.#callbacks.get(name);
-    return callback !== undefined && isRegistered(callback);
+    return callback !== undefined && callbackRegistry.has(callback);
   }
 
   /**
@@ -223,7 +221,7 @@ export class CallbackManager {
 
   #getAlive(name: string): RegisteredCallback {
     const callback = this.#get(name);
-    if (!isRegistered(callback)) {
+    if (!callbackRegistry.has(callback)) {
       throw new RangeError(`the callback ${name} was cut off and removed: it took too long`);
     }
     return callback;

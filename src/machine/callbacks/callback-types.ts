@@ -1,36 +1,31 @@
 import type { Cpu } from "../state/cpu";
 import type { CallbackFilter } from "./callback-filter";
-import type { StreamColumn } from "./event-batch";
+import type { EventType, StreamColumn } from "../engine/event-table";
 import type { TranslationBlock } from "./translation-block";
 
+/** A callback returns nothing, or a promise that holds the guest until it has settled; the event loop continues. */
+export type CallbackResult = void | Promise<void>;
+
 /**
- * What each type of callback is called with, in the seed's order.
+ * The function of each type of callback; the arguments have PyREBox's order.
  *
- * A callback that returns a promise holds the guest until it has settled; the event loop goes on meanwhile.
- *
- * haddr is guest-physical. In INSN_END_CB, BLOCK_END_CB and OPCODE_RANGE_CB the vCPU is at the next instruction already.
+ * vaddr is virtual and paddr guest-physical, both of the first byte of an access. In INSN_END_CB, BLOCK_END_CB and OPCODE_RANGE_CB the vCPU is at the next instruction already.
  */
 export interface CallbackFunctions {
-  BLOCK_BEGIN_CB: (cpuIndex: number, cpu: Cpu, tb: TranslationBlock) => void | Promise<void>;
-  BLOCK_END_CB: (
-    cpuIndex: number,
-    cpu: Cpu,
-    tb: TranslationBlock,
-    curPc: bigint,
-    nextPc: bigint,
-  ) => void | Promise<void>;
-  INSN_BEGIN_CB: (cpuIndex: number, cpu: Cpu) => void | Promise<void>;
-  INSN_END_CB: (cpuIndex: number, cpu: Cpu) => void | Promise<void>;
-  MEM_READ_CB: (cpuIndex: number, vaddr: bigint, size: number, haddr: bigint) => void | Promise<void>;
-  MEM_WRITE_CB: (cpuIndex: number, vaddr: bigint, size: number, haddr: bigint, data: bigint) => void | Promise<void>;
-  KEYSTROKE_CB: (keycode: number) => void | Promise<void>;
-  NIC_SEND_CB: (addr: bigint, size: number, buf: Buffer) => void | Promise<void>;
-  NIC_REC_CB: (buf: Buffer, size: number, curPos: bigint, start: bigint, stop: bigint) => void | Promise<void>;
-  OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint, insnSize: number) => void | Promise<void>;
-  TLB_EXEC_CB: (cpu: Cpu, vaddr: bigint) => void | Promise<void>;
-  CONTEXTCHANGE_CB: (oldPgd: bigint, newPgd: bigint, cpuIndex: number) => void | Promise<void>;
-  CREATEPROC_CB: (pid: number, pgd: bigint, name: string) => void | Promise<void>;
-  REMOVEPROC_CB: (pid: number, pgd: bigint, name: string) => void | Promise<void>;
+  BLOCK_BEGIN_CB: (cpuIndex: number, cpu: Cpu, tb: TranslationBlock) => CallbackResult;
+  BLOCK_END_CB: (cpuIndex: number, cpu: Cpu, tb: TranslationBlock, curPc: bigint, nextPc: bigint) => CallbackResult;
+  INSN_BEGIN_CB: (cpuIndex: number, cpu: Cpu) => CallbackResult;
+  INSN_END_CB: (cpuIndex: number, cpu: Cpu) => CallbackResult;
+  MEM_READ_CB: (cpuIndex: number, vaddr: bigint, size: number, paddr: bigint) => CallbackResult;
+  MEM_WRITE_CB: (cpuIndex: number, vaddr: bigint, size: number, paddr: bigint, data: bigint) => CallbackResult;
+  KEYSTROKE_CB: (keycode: number) => CallbackResult;
+  NIC_SEND_CB: (addr: bigint, size: number, buf: Buffer) => CallbackResult;
+  NIC_REC_CB: (buf: Buffer, size: number, curPos: bigint, start: bigint, stop: bigint) => CallbackResult;
+  OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint, insnSize: number) => CallbackResult;
+  TLB_EXEC_CB: (cpu: Cpu, vaddr: bigint) => CallbackResult;
+  CONTEXTCHANGE_CB: (oldPgd: bigint, newPgd: bigint, cpuIndex: number) => CallbackResult;
+  CREATEPROC_CB: (pid: number, pgd: bigint, name: string) => CallbackResult;
+  REMOVEPROC_CB: (pid: number, pgd: bigint, name: string) => CallbackResult;
   LOADMODULE_CB: (
     pid: number,
     pgd: bigint,
@@ -38,7 +33,7 @@ export interface CallbackFunctions {
     size: number,
     name: string,
     fullname: string,
-  ) => void | Promise<void>;
+  ) => CallbackResult;
   REMOVEMODULE_CB: (
     pid: number,
     pgd: bigint,
@@ -46,15 +41,15 @@ export interface CallbackFunctions {
     size: number,
     name: string,
     fullname: string,
-  ) => void | Promise<void>;
+  ) => CallbackResult;
 }
 
 /** The types of callbacks, by their names: "BLOCK_BEGIN_CB" ... */
-export type CallbackType = keyof CallbackFunctions;
+export type CallbackType = EventType;
 
-/** How a callback is registered. */
+/** The options of a callback. */
 export interface CallbackOptions {
-  /** What it is called; made up when left out. A name that exists gets a number behind it. */
+  /** Its name; made up when left out. A name that exists gets a number behind it. */
   readonly name?: string;
   /**
    * BLOCK_BEGIN_CB, INSN_BEGIN_CB: only blocks or instructions that begin at this virtual address, whether the process
@@ -71,8 +66,8 @@ export interface CallbackOptions {
   /** OPCODE_RANGE_CB, required: the last opcode, included. */
   readonly endOpcode?: number;
   /**
-   * Which events reach the script; decided natively, before any call. Not for keys and frames; for processes and modules
-   * pgd, every and hits.
+   * Selects the events that reach the script; decided natively, before any call. Not for keys and frames; for processes
+   * and modules pgd, every and hits.
    */
   readonly filter?: CallbackFilter;
   /**
@@ -82,15 +77,15 @@ export interface CallbackOptions {
   readonly replay?: boolean;
 }
 
-/** How a stream is registered. */
+/** The options of a stream. */
 export interface StreamOptions extends Omit<CallbackOptions, "addr" | "replay"> {
-  /** How many records a batch holds; 4096 by default. */
+  /** The number of records that a batch holds; 4096 by default. */
   readonly capacity?: number;
-  /** Which columns are filled; by default those of the type but `physical`, which costs a look-up for each access. */
+  /** The columns to fill; by default those of the type except `physical`, which costs a look-up for each access. */
   readonly columns?: readonly StreamColumn[];
   /**
-   * What happens when a batch is full: "wait" (default) calls the handler at once, and the guest waits for it; "drop"
-   * drops what comes until the event loop calls the handler, and counts it.
+   * Says what happens to a full batch: "wait" (default) calls the handler at once, and the guest waits for it; "drop"
+   * drops and counts the events until the event loop calls the handler.
    */
   readonly onFull?: "wait" | "drop";
 }

@@ -1,8 +1,7 @@
-/** So many records stay in the processor's cache between the one who writes and the one who reads them. */
-const DEFAULT_CAPACITY = 4096;
+import { EVENTS, listEventTypes, STREAM_COLUMNS, type StreamColumn, type StreamType } from "../engine/event-table";
 
-/** The columns of a batch. */
-export const STREAM_COLUMNS = ["cpu", "pc", "pgd", "address", "physical", "data", "number", "size"] as const;
+/** A batch of this many records stays in the processor's cache between the addon, which writes it, and its reader. */
+const DEFAULT_CAPACITY = 4096;
 
 /** The columns whose elements have 64 bits. */
 const WIDE_COLUMNS = ["pc", "pgd", "address", "physical", "data", "number"] as const;
@@ -10,41 +9,15 @@ const WIDE_COLUMNS = ["pc", "pgd", "address", "physical", "data", "number"] as c
 /** The columns of a stream whose numbers have 64 bits: bigints. */
 export type WideStreamColumn = (typeof WIDE_COLUMNS)[number];
 
-/** All columns that a stream can have. */
-export type StreamColumn = (typeof STREAM_COLUMNS)[number];
+export type { StreamColumn, StreamType };
 
 /** The types whose events can be streamed. */
-export const STREAM_TYPES = [
-  "BLOCK_BEGIN_CB",
-  "INSN_BEGIN_CB",
-  "MEM_READ_CB",
-  "MEM_WRITE_CB",
-  "OPCODE_RANGE_CB",
-  "TLB_EXEC_CB",
-  "CONTEXTCHANGE_CB",
-] as const;
-
-/** The type of a callback whose events can be streamed. */
-export type StreamType = (typeof STREAM_TYPES)[number];
-
-const OF_CODE: readonly StreamColumn[] = ["cpu", "pc", "pgd", "number", "size"];
-const OF_MEMORY: readonly StreamColumn[] = ["cpu", "pc", "pgd", "address", "data", "number", "size"];
-
-/** The columns that a type of event fills, without those that are seldom wanted. */
-const DEFAULT_COLUMNS: Record<StreamType, readonly StreamColumn[]> = {
-  BLOCK_BEGIN_CB: OF_CODE,
-  INSN_BEGIN_CB: OF_CODE,
-  MEM_READ_CB: OF_MEMORY,
-  MEM_WRITE_CB: OF_MEMORY,
-  OPCODE_RANGE_CB: ["cpu", "pc", "pgd", "data", "number"],
-  TLB_EXEC_CB: ["cpu", "pc", "pgd", "address", "number"],
-  CONTEXTCHANGE_CB: ["cpu", "pc", "pgd", "data", "number"],
-};
+export const STREAM_TYPES = listEventTypes(({ columns }) => columns !== undefined) as readonly StreamType[];
 
 /**
  * A batch of events in columns. Record i is the i-th element of each column that was asked for; the others are empty.
- * Only the first `length` elements count. The arrays are filled anew after the handler has returned: copy what shall
- * stay.
+ * Only the first `length` elements count. The arrays are filled anew after the handler has returned: copy anything
+ * you want to keep.
  */
 export class EventBatch {
   readonly cpu: Uint32Array;
@@ -57,7 +30,7 @@ export class EventBatch {
   readonly physical: BigUint64Array;
   /** Value of an access (its low 64 bits), the opcode, or the address space that was left; else 0. */
   readonly data: BigUint64Array;
-  /** Running number: for blocks and instructions, how many instructions were reported up to and with this record. */
+  /** Running number: for blocks and instructions, the number of instructions reported up to and with this record. */
   readonly number: BigUint64Array;
   /** Size of an access or a block in bytes, else 0. */
   readonly size: Uint32Array;
@@ -67,18 +40,18 @@ export class EventBatch {
    * faster.
    */
   readonly words: Readonly<Record<WideStreamColumn, Uint32Array>>;
-  /** What the addon says of the batch: records, dropped. */
+  /** Written by the addon: records, dropped. */
   readonly state = new Float64Array(2);
 
   /**
-   * @param type what is streamed
-   * @param capacity how many records fit
+   * @param type the type of the events
+   * @param capacity the number of records that fit, 1 to 2 to the 24
    * @param wanted the columns to fill; the others are empty
    */
   constructor(
     type: StreamType,
     readonly capacity: number = DEFAULT_CAPACITY,
-    wanted: readonly StreamColumn[] = DEFAULT_COLUMNS[type],
+    wanted: readonly StreamColumn[] = EVENTS[type].columns,
   ) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1 << 24) {
       throw new RangeError(`capacity is ${capacity}: a whole number of records from 1 to ${1 << 24}`);
@@ -101,12 +74,12 @@ export class EventBatch {
     ) as Record<WideStreamColumn, Uint32Array>;
   }
 
-  /** How many records the batch has. */
+  /** The number of records in the batch. */
   get length(): number {
     return this.state[0] as number;
   }
 
-  /** How many events were dropped since the stream began, because the batch was full (onFull: "drop"). */
+  /** The number of events dropped since the stream began, because the batch was full (onFull: "drop"). */
   get dropped(): number {
     return this.state[1] as number;
   }

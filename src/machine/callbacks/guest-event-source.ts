@@ -1,19 +1,16 @@
 import { Engine } from "../engine/engine";
-import { EVENT_KINDS } from "./event-kinds";
+import { type EventFacts, EVENTS, type GuestEventType } from "../engine/event-table";
 
-/** The types of callback about what the guest's system does. Whoever knows the guest raises them. */
-export const GUEST_EVENT_TYPES = ["CREATEPROC_CB", "REMOVEPROC_CB", "LOADMODULE_CB", "REMOVEMODULE_CB"] as const;
+export type { GuestEventType };
 
-export type GuestEventType = (typeof GUEST_EVENT_TYPES)[number];
-
-/** A process, as CREATEPROC_CB and REMOVEPROC_CB tell it. */
+/** A process, as CREATEPROC_CB and REMOVEPROC_CB report it. */
 export interface ProcessFacts {
   readonly pid: number;
   readonly pgd: bigint;
   readonly name: string;
 }
 
-/** A module, as LOADMODULE_CB and REMOVEMODULE_CB tell it. */
+/** A module, as LOADMODULE_CB and REMOVEMODULE_CB report it. */
 export interface ModuleFacts {
   readonly pid: number;
   /** Of the process that has it; 0n for the kernel's. */
@@ -25,10 +22,10 @@ export interface ModuleFacts {
   readonly fullname: string;
 }
 
-/** Who knows the guest's system. */
+/** Code that knows the guest's system, and raises its events. */
 export interface GuestEventSource {
   /**
-   * Tells that a type has its first callback now (on), or has lost its last. Nothing needs to be raised for a type that
+   * Called when a type has its first callback now (on), or has lost its last. Nothing needs to be raised for a type that
    * nobody listens to. Also called from callbacks.
    */
   watch(type: GuestEventType, on: boolean): void;
@@ -37,120 +34,121 @@ export interface GuestEventSource {
   listModules(pgd?: bigint): Iterable<ModuleFacts>;
 }
 
-/** A callback that wants to be told what exists. */
+/** A new callback that is to be called for what exists. */
 export interface ReplayRequest {
   readonly listenerId: number;
   readonly type: GuestEventType;
   readonly pgd?: bigint | undefined;
 }
 
-let source: GuestEventSource | undefined;
-const watched = new Set<GuestEventType>();
-/** Asked for while nobody knew the guest. By listener. */
-const waiting = new Map<number, ReplayRequest>();
-let onFirstWatch: (() => void) | undefined;
-
-/**
- * Sets who is told when a type gets its first callback and nobody knows the guest: it may look for somebody, and say so
- * before it returns.
- */
-export function setFirstWatchListener(listener: (() => void) | undefined): void {
-  onFirstWatch = listener;
-}
-
-/** Tells whether there is a callback of any of these types. */
-export function isAnyGuestEventWatched(): boolean {
-  return watched.size > 0;
-}
-
+/** Returns whether a type of callback is about the guest's system. */
 export function isGuestEventType(type: string): type is GuestEventType {
-  return (GUEST_EVENT_TYPES as readonly string[]).includes(type);
-}
-
-/** Tells whether a callback of this type may be called, so that what it tells has to be found out. */
-export function isGuestEventWatched(type: GuestEventType): boolean {
-  return watched.has(type);
-}
-
-function replayTo(from: GuestEventSource, { listenerId, type, pgd }: ReplayRequest): void {
-  // Listed in full before the first call: a callback may change what is listed.
-  if (type === "CREATEPROC_CB") {
-    for (const facts of [...from.listProcesses()]) raiseProcessEvent(type, facts, listenerId);
-  } else if (type === "LOADMODULE_CB") {
-    for (const facts of [...from.listModules(pgd)]) raiseModuleEvent(type, facts, listenerId);
-  }
+  return Object.hasOwn(EVENTS, type) && (EVENTS as Record<string, EventFacts>)[type]!.ofGuest === true;
 }
 
 /**
- * Says who knows the guest's system, undefined for nobody. The source is told at once what is watched, and callbacks
- * that want to be told what exists, and have not been, are told.
- */
-export function setGuestEventSource(next: GuestEventSource | undefined): void {
-  source = next;
-  if (!next) {
-    return;
-  }
-  for (const type of watched) next.watch(type, true);
-  for (const request of waiting.values()) {
-    waiting.delete(request.listenerId);
-    replayTo(next, request);
-  }
-}
-
-/** Compares what is watched with what is listened to, and tells the source. Call whenever a listener came or went. */
-export function updateWatched(type: GuestEventType): void {
-  setWatched(type, Engine.get().native.isListenedTo(EVENT_KINDS[type]));
-}
-
-function setWatched(type: GuestEventType, on: boolean): void {
-  if (on === watched.has(type)) {
-    return;
-  }
-  if (on) watched.add(type);
-  else watched.delete(type);
-  if (source) source.watch(type, on);
-  else if (on) onFirstWatch?.();
-}
-
-/** Tells a new callback what exists: now, or as soon as somebody knows. */
-export function requestReplay(request: ReplayRequest): void {
-  if (source) {
-    replayTo(source, request);
-  } else {
-    waiting.set(request.listenerId, request);
-  }
-}
-
-/** Forgets the request of a callback that is no more. */
-export function withdrawReplay(listenerId: number): void {
-  waiting.delete(listenerId);
-}
-
-/**
- * Calls the callbacks of a process that begins or ends, one after the other, before it returns. Call it from a callback
- * where the guest does it: a promise that one of them returns then holds the guest there.
+ * The events of the guest's system, between the callbacks and the code that knows the guest. There is one: guestEvents.
  *
- * @param listenerId only this listener
+ * A first callback wants a type; the source, if there is one, is asked to watch it, and otherwise the first-watch
+ * listener may look for a source. The source raises the events, as long as somebody listens.
  */
-export function raiseProcessEvent(
-  type: "CREATEPROC_CB" | "REMOVEPROC_CB",
-  { pid, pgd, name }: ProcessFacts,
-  listenerId?: number,
-): void {
-  // A listener whose hits are used up is gone without a word.
-  setWatched(type, Engine.get().native.raiseProcessEvent(EVENT_KINDS[type], pid, pgd, name, listenerId));
+class GuestEvents {
+  #source: GuestEventSource | undefined;
+  #onFirstWatch: (() => void) | undefined;
+  readonly #watched = new Set<GuestEventType>();
+  /** Asked for while there was no source. By listener. */
+  readonly #waiting = new Map<number, ReplayRequest>();
+
+  /** Sets the function that is called when a type gets its first callback and there is no source: it may set one. */
+  setFirstWatchListener(listener: (() => void) | undefined): void {
+    this.#onFirstWatch = listener;
+  }
+
+  /**
+   * Sets the source, undefined for none. It is asked at once to watch what has callbacks, and callbacks that wait for
+   * what exists are called.
+   */
+  setSource(source: GuestEventSource | undefined): void {
+    this.#source = source;
+    if (!source) return;
+    for (const type of this.#watched) source.watch(type, true);
+    // One callback may remove another one, which withdraws its request.
+    for (const { listenerId } of [...this.#waiting.values()]) {
+      const request = this.#waiting.get(listenerId);
+      this.#waiting.delete(listenerId);
+      if (request) this.#replay(source, request);
+    }
+  }
+
+  /** Returns whether there is a callback of any type. */
+  isAnyWatched(): boolean {
+    return this.#watched.size > 0;
+  }
+
+  /** Returns whether a callback of this type may be called, so that its arguments have to be found out. */
+  isWatched(type: GuestEventType): boolean {
+    return this.#watched.has(type);
+  }
+
+  /** Asks the addon whether a type is listened to, and the source to watch it or not. Call when a listener came or went. */
+  update(type: GuestEventType): void {
+    this.#setWatched(type, Engine.get().native.isListenedTo(EVENTS[type].kind));
+  }
+
+  /** Calls a new callback for what exists: now, or as soon as there is a source. */
+  requestReplay(request: ReplayRequest): void {
+    if (this.#source) this.#replay(this.#source, request);
+    else this.#waiting.set(request.listenerId, request);
+  }
+
+  /** Forgets the request of a callback that is no more. */
+  withdrawReplay(listenerId: number): void {
+    this.#waiting.delete(listenerId);
+  }
+
+  /**
+   * Calls the callbacks of a process that begins or ends, one after the other, before it returns. Call it from a callback
+   * where the guest does it: a promise that one of them returns then holds the guest there.
+   *
+   * @param listenerId only this listener
+   */
+  raiseProcess(type: "CREATEPROC_CB" | "REMOVEPROC_CB", { pid, pgd, name }: ProcessFacts, listenerId?: number): void {
+    // A listener whose hits are used up is gone without a word.
+    this.#setWatched(type, Engine.get().native.raiseProcessEvent(EVENTS[type].kind, pid, pgd, name, listenerId));
+  }
+
+  /**
+   * Calls the callbacks of a module that comes or goes, as raiseProcess() does.
+   *
+   * @param listenerId only this listener
+   */
+  raiseModule(
+    type: "LOADMODULE_CB" | "REMOVEMODULE_CB",
+    { pid, pgd, base, size, name, fullname }: ModuleFacts,
+    listenerId?: number,
+  ): void {
+    const { native } = Engine.get();
+    const { kind } = EVENTS[type];
+    this.#setWatched(type, native.raiseModuleEvent(kind, pid, pgd, base, size, name, fullname, listenerId));
+  }
+
+  #setWatched(type: GuestEventType, on: boolean): void {
+    if (on === this.#watched.has(type)) return;
+    if (on) this.#watched.add(type);
+    else this.#watched.delete(type);
+    if (this.#source) this.#source.watch(type, on);
+    else if (on) this.#onFirstWatch?.();
+  }
+
+  #replay(source: GuestEventSource, { listenerId, type, pgd }: ReplayRequest): void {
+    // Listed in full before the first call: a callback may change what is listed.
+    if (type === "CREATEPROC_CB") {
+      for (const facts of [...source.listProcesses()]) this.raiseProcess(type, facts, listenerId);
+    } else if (type === "LOADMODULE_CB") {
+      for (const facts of [...source.listModules(pgd)]) this.raiseModule(type, facts, listenerId);
+    }
+  }
 }
 
-/**
- * Calls the callbacks of a module that comes or goes, as raiseProcessEvent() does.
- *
- * @param listenerId only this listener
- */
-export function raiseModuleEvent(
-  type: "LOADMODULE_CB" | "REMOVEMODULE_CB",
-  { pid, pgd, base, size, name, fullname }: ModuleFacts,
-  listenerId?: number,
-): void {
-  const { native } = Engine.get();
-  setWatched(type, native.raiseModuleEvent(EVENT_KINDS[type], pid, pgd, base, size, name, fullname, listenerId));
-}
+/** The guest events of this process, which has one machine. */
+export const guestEvents = new GuestEvents();

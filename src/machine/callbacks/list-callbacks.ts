@@ -1,19 +1,19 @@
 import { Engine } from "../engine/engine";
-import { allCallbacks } from "./callback-registry";
+import { callbackRegistry } from "./callback-registry";
 import type { CallbackType } from "./callback-types";
 
-/** One callback or stream and what it has done. */
+/** A callback or stream with its counts and times. */
 export interface CallbackStatistics {
   readonly name: string;
   readonly type: CallbackType;
   readonly moduleHandle: number;
-  /** How often the script was called; of a stream, with how many batches. */
+  /** The number of calls of the script; of a stream, of batches. */
   readonly calls: number;
-  /** How many events its filter kept from the script. Nothing is counted any more once the filter's hits are used up. */
+  /** The number of events that its filter kept from the script. Ends once the filter's hits are used up. */
   readonly filtered: number;
-  /** How many events a stream dropped because its batch was full. */
+  /** The number of events that a stream dropped because its batch was full. */
   readonly dropped: number;
-  /** How often it threw, was rejected, was cut off, or lost its trigger. */
+  /** The number of times that it threw, was rejected, was cut off, or lost its trigger. */
   readonly errors: number;
   /** Milliseconds in its filter and trigger; an estimate from samples. */
   readonly nativeTimeMs: number;
@@ -26,7 +26,7 @@ export interface CallbackStatistics {
 
 /** Lists every callback and stream of every script. */
 export function listCallbacks(): CallbackStatistics[] {
-  return allCallbacks().map(({ name, type, moduleHandle, listenerId, errors }) => {
+  return callbackRegistry.list().map(({ name, type, moduleHandle, listenerId, errors }) => {
     const [calls = 0, filtered = 0, dropped = 0, nativeTimeMs = 0, jsTimeMs = 0] =
       Engine.get().native.statistics(listenerId) ?? [];
     return { name, type, moduleHandle, calls, filtered, dropped, errors, nativeTimeMs, jsTimeMs };

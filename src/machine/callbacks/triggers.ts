@@ -3,9 +3,8 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Engine } from "../engine/engine";
 import type { RegisteredCallback } from "./callback-registry";
-import { buildTrigger } from "./trigger-build";
-import { TriggerError } from "./trigger-error";
-import { findTriggerFile } from "./trigger-file";
+import { TriggerError } from "../errors";
+import { buildTrigger, findTriggerFile } from "./trigger-file";
 
 /** What a trigger's variable may be set to. */
 export type TriggerValue = bigint | number | string | Uint8Array;

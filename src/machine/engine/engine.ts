@@ -1,4 +1,4 @@
-import { EngineStartError, EngineUsageError, QmpError } from "./engine-errors";
+import { EngineStartError, EngineUsageError, QmpError } from "../errors";
 import { Listeners, type Subscription } from "./listeners";
 import { loadAddon } from "./load-addon";
 import { type NativeAddon, SliceResult, StartResult } from "./native";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { isMainThread } from "node:worker_threads";
-import { EngineUsageError } from "./engine-errors";
+import { EngineUsageError } from "../errors";
 import type { NativeAddon } from "./native";
 import { getProjectFolder } from "../../config/folders";
 

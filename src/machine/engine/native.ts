@@ -4,6 +4,8 @@
  * Results that are numbers have the order of the C enumerations in native/qemu/qemu_glue.h.
  */
 
+import type { EventKind } from "./event-table";
+
 export const enum StartResult {
   Ok = 0,
   Exited = 1,
@@ -21,29 +23,6 @@ export const enum MemoryResult {
   Unmapped = 1,
   NotRam = 2,
   ReadOnly = 3,
-}
-
-/**
- * The events that the addon dispatches: in the order of rebox_event in native/qemu/qemu_glue.h, then those of the
- * guest's system, in the order of GuestEvent in native/addon/event_kind.h.
- */
-export const enum EventKind {
-  BlockBegin = 0,
-  BlockEnd = 1,
-  InsnBegin = 2,
-  InsnEnd = 3,
-  MemRead = 4,
-  MemWrite = 5,
-  OpcodeRange = 6,
-  TlbExec = 7,
-  ContextChange = 8,
-  Keystroke = 9,
-  NicRec = 10,
-  NicSend = 11,
-  CreateProcess = 12,
-  RemoveProcess = 13,
-  LoadModule = 14,
-  RemoveModule = 15,
 }
 
 /** Where a hook in the guest's kernel is that ProcessHook of the addon decides. */

@@ -1,4 +1,4 @@
-import { EngineUsageError } from "./engine-errors";
+import { EngineUsageError } from "../errors";
 
 const NEEDS_TCG =
   "callbacks need TCG, QEMU's own translator, because a guest under hardware virtualization executes " +

@@ -1,4 +1,4 @@
-import { EngineUsageError, QmpError } from "./engine-errors";
+import { EngineUsageError, QmpError } from "../errors";
 import type { NativeAddon } from "./native";
 
 interface QmpResponse {

@@ -1,14 +1,14 @@
 import { types } from "node:util";
 
-/** Longer chains are nobody's in good faith. */
+/** No honest prototype chain is longer. */
 const LONGEST_CHAIN = 1000;
 
 /**
- * Finds the end of a value's chain of prototypes, which tells the realm that it is from, without running any code: what is
- * not of rebox's own realm must not be looked at in any other way, nor be shown to another realm.
+ * Finds the end of a value's chain of prototypes, which identifies the realm that the value is from, without running any
+ * code: a value of another realm must not be looked at in any other way, nor be shown to a third realm.
  *
  * @param value any value
- * @returns undefined for what is no object, and where a proxy would have to be asked
+ * @returns undefined for a value that is no object, and where a proxy would have to be asked
  */
 export function findRealmRoot(value: unknown): object | undefined {
   let last: object | undefined;
@@ -22,7 +22,7 @@ export function findRealmRoot(value: unknown): object | undefined {
   return undefined;
 }
 
-/** Tells whether a value is an Error of rebox's own realm. */
+/** Returns whether a value is an Error of rebox's own realm. */
 export function isOwnError(value: unknown): value is Error {
   return findRealmRoot(value) === Object.prototype && value instanceof Error;
 }

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Engine } from "../engine/engine";
-import { QmpError } from "../engine/engine-errors";
+import { QmpError } from "../errors";
 
 /** The monitor's words end at white space and have its own quotes. */
 function quote(word: string): string {

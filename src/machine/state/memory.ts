@@ -1,7 +1,7 @@
 import { Engine } from "../engine/engine";
 import { MemoryResult, type NativeRamRegion } from "../engine/native";
 import { getMachine } from "./machine-access";
-import { MemoryError } from "./memory-error";
+import { MemoryError } from "../errors";
 
 const LARGEST_READ = 0x40000000;
 

@@ -1,6 +1,6 @@
 import { memoryAccess, viewPa } from "../../machine/state/memory";
 import { getMachine } from "../../machine/state/machine-access";
-import { MemoryError } from "../../machine/state/memory-error";
+import { MemoryError } from "../../machine/errors";
 import { listErrorDetails } from "./crossing-errors";
 import { decodeMessage, encodeMessage } from "./message-codec";
 import { perform } from "./operation";

@@ -1,6 +1,6 @@
 import { pathToFileURL } from "node:url";
 import type { ScriptPermissions } from "../../config/script-permissions";
-import { setErrorReader } from "../../machine/callbacks/callback-registry";
+import { callbackRegistry } from "../../machine/callbacks/callback-registry";
 import { findRealmRoot } from "../../machine/engine/realm-root";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import { TimeLimitError } from "../../config/errors";
@@ -71,7 +71,7 @@ export class SandboxedScript implements ScriptRuntime {
 
   /** Prepares what all sandboxes share; before the first constructor. */
   static prepare(): Promise<void> {
-    setErrorReader(readThrown);
+    callbackRegistry.setErrorReader(readThrown);
     return SandboxContext.prepare();
   }
 

@@ -9,8 +9,10 @@ const INTERNAL = join(BUILT, "src/machine/callbacks/guest-event-source.js");
 export const GUEST_EVENTS_PRELUDE = `
   import { CallbackManager, Engine, listCallbacks, readCpu } from "rebox";
   import { createRequire } from "node:module";
-  const { raiseModuleEvent, raiseProcessEvent, setGuestEventSource } =
-    createRequire("/")(${JSON.stringify(INTERNAL)});
+  const { guestEvents } = createRequire("/")(${JSON.stringify(INTERNAL)});
+  const raiseModuleEvent = guestEvents.raiseModule.bind(guestEvents);
+  const raiseProcessEvent = guestEvents.raiseProcess.bind(guestEvents);
+  const setGuestEventSource = guestEvents.setSource.bind(guestEvents);
   const SHELL = { pid: 100, pgd: 0xa000n, name: "sh" };
   const EDITOR = { pid: 200, pgd: 0xb000n, name: "vi" };
   const module = (pid: number, pgd: bigint, name: string, base = 0x400000n) =>

@@ -1,4 +1,4 @@
-import { EngineUsageError } from "../../../machine/engine/engine-errors";
+import { EngineUsageError } from "../../../machine/errors";
 import { ask, ignore, listen } from "./messages";
 import { defineClass, Remote } from "./remote";
 

@@ -1,5 +1,5 @@
 import { findPa, readPa, readVa, writePa, writeVa } from "../../../machine/state/memory";
-import { MemoryError } from "../../../machine/state/memory-error";
+import { MemoryError } from "../../../machine/errors";
 import { CommandError } from "../../errors";
 import { evaluate, type NameSource } from "./expression";
 

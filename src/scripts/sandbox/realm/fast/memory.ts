@@ -1,6 +1,6 @@
 import { Buffer } from "buffer/";
 import { MemoryResult } from "../../../../machine/engine/native";
-import { MemoryError } from "../../../../machine/state/memory-error";
+import { MemoryError } from "../../../../machine/errors";
 import { accessPhysical, accessVirtual, createViewReader, lastFault, type ViewReader } from "../host-access";
 
 const LARGEST_READ = 0x40000000;
