@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/errors";
-import { MachineryManagerError } from "../lab/machinery/errors";
+import { MachineryManagerError } from "../lab/errors";
 import { stopCompiler } from "../scripts/script-compiler";
 import { createAnalysesCommand } from "./analyze/analyses-command";
 import { createAnalyzeCommand } from "./analyze/analyze-command";

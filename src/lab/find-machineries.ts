@@ -1,8 +1,10 @@
-import { MachineryModuleError } from "./machinery/errors";
-import type { Machinery } from "./machinery/machinery";
+import { MachineryModuleError } from "./errors";
 import { listModuleFiles, loadMachineryModule } from "./machinery-modules";
-import { createShippedMachineries } from "./shipped-machineries";
 import type { Doors } from "../scripts/doors";
+import { KvmMachinery, LibVirtUriMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
+import { QemuMachinery } from "./machinery/drivers/qemu/qemu-machinery";
+import { ReboxMachinery } from "./machinery/drivers/rebox/rebox-machinery";
+import type { Machinery } from "./machinery/machinery";
 
 export interface FoundMachineries {
   /** By their names. */
@@ -37,4 +39,9 @@ export async function findMachineries(labFolder: string, api: Doors): Promise<Fo
     }
   }
   return { machineries, errors };
+}
+
+/** Makes one of each machinery that comes with rebox. */
+export function createShippedMachineries(): Machinery[] {
+  return [new ReboxMachinery(), new QemuMachinery(), new KvmMachinery(), new LibVirtUriMachinery()] as Machinery[];
 }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { MachineryManagerError } from "./machinery/errors";
+import { MachineryManagerError } from "./errors";
 import { findIniFiles, getYamlFile } from "./machinery/config/read-machinery-config";
 import { renderIniTemplate, renderSettings, renderYamlTemplate } from "./machinery/config/template";
 import { writeWhole } from "./machinery/records/machine-file";

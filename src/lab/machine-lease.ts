@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MachineryManagerError } from "./machinery/errors";
+import { MachineryManagerError } from "./errors";
 import { CancelledError } from "../config/errors";
 import type { LabMachine } from "./machinery/records/lab-machine";
-import type { MachineList } from "./machinery/records/machine-list";
-import type { MachineQuery } from "./machinery/records/machine-query";
+import type { MachineList, MachineQuery } from "./machinery/records/machine-list";
 import { takeLock } from "./process-lock";
 
 /** How often a machine that is in use elsewhere is asked for again. */

@@ -4,10 +4,9 @@ import type { Doors } from "../scripts/doors";
 import { ScriptError } from "../scripts/errors";
 import { describeThrown } from "../scripts/script-stack";
 import { loadTrustedFile } from "../scripts/trusted-file";
-import { CuckooAdapter } from "./machinery/cuckoo-adapter";
-import { CuckooMachinery } from "./machinery/cuckoo-machinery";
+import { CuckooAdapter, CuckooMachinery } from "./machinery/cuckoo-machinery";
 import { LibVirtMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
-import { MachineryModuleError } from "./machinery/errors";
+import { MachineryModuleError } from "./errors";
 import { Machinery } from "./machinery/machinery";
 
 /** Where users put their modules. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { CancelledError } from "../config/errors";
-import { MachineryManagerError } from "./machinery/errors";
+import { MachineryManagerError } from "./errors";
 
 export interface LockOptions {
   /** After which it is given up; 0 does not wait. */

@@ -3,7 +3,7 @@ import { chmodSync, readdirSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
 import { doors } from "../../src/doors/doors";
 import { readMachineryConfig } from "../../src/lab/machinery/config/read-machinery-config";
-import { listUsable } from "../../src/lab/machinery/config/find-duplicates";
+import { listUsable } from "../../src/lab/machinery/config/read-machine";
 import { checkLab } from "../../src/lab/check-lab";
 import { findMachineries } from "../../src/lab/find-machineries";
 import { initLab } from "../../src/lab/init-lab";

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
-import { CuckooMachineError, MachineryError } from "../../src/lab/machinery/errors";
+import { CuckooMachineError, MachineryError } from "../../src/lab/errors";
 import { Machinery } from "../../src/lab/machinery/machinery";
 import { MachineManager } from "../../src/lab/machinery/manager/machine-manager";
-import { LabMachine } from "../../src/lab/machinery/records/lab-machine";
+import { LabMachine, type MachineState } from "../../src/lab/machinery/records/lab-machine";
 import { MachineList } from "../../src/lab/machinery/records/machine-list";
-import type { MachineState } from "../../src/lab/machinery/records/machine-state";
 import { makeFacts, makeManager } from "../kit/lab/memory-machinery";
 
 /** The least that a machinery has to have. */

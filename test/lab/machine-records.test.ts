@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { MachineDoesNotExistError, MachineUnserviceableError } from "../../src/lab/machinery/errors";
+import { MachineDoesNotExistError, MachineUnserviceableError } from "../../src/lab/errors";
 import { takeLock } from "../../src/lab/process-lock";
 import { LabMachine, type MachineFacts } from "../../src/lab/machinery/records/lab-machine";
 import { restoreMachine, saveMachine } from "../../src/lab/machinery/records/machine-file";

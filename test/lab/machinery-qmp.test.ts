@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { getMemoryFormat, quoteForShell } from "../../src/lab/machinery/drivers/qemu/memory-snapshot";
-import type { QmpCommandError } from "../../src/lab/machinery/drivers/qemu/qmp-client";
+import type { QmpCommandError } from "../../src/lab/errors";
 import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
 import { withSocketPath } from "../../src/lab/machinery/drivers/qemu/socket-path";
 import {

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
 import { RUN_STATES } from "../../src/lab/machinery/drivers/qemu/run-states";
 import { parseVersion } from "../../src/lab/machinery/drivers/qemu/qmp-machinery";
-import { MACHINE_STATES } from "../../src/lab/machinery/records/machine-state";
+import { MACHINE_STATES } from "../../src/lab/machinery/records/lab-machine";
 import { findProcess } from "../../src/lab/machinery/processes/process-identity";
 import {
   findUnmapped,

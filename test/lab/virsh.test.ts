@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { describe, test } from "node:test";
 import { parseDomainState } from "../../src/lab/machinery/drivers/libvirt/domain-states";
-import { parseVirshVersion, supportsUri } from "../../src/lab/machinery/drivers/libvirt/virsh-version";
-import { KvmMachinery } from "../../src/lab/machinery/drivers/libvirt/kvm-machinery";
+import { parseVirshVersion, supportsUri } from "../../src/lab/machinery/drivers/libvirt/virsh";
+import { KvmMachinery } from "../../src/lab/machinery/drivers/libvirt/libvirt-machinery";
 import { LabMachine } from "../../src/lab/machinery/records/lab-machine";
 import { makeFacts } from "../kit/lab/memory-machinery";
 

@@ -36,8 +36,9 @@ export class AnalysisProgress {
   tell(id: number, message: WorkerMessage): void {
     const shown = this.#shown.get(id);
     if (shown === undefined) return;
-    if (message.kind === "events") shown.events = message.count;
-    else if (message.kind === "phase") {
+    if (message.kind === "events") {
+      shown.events = message.count;
+    } else if (message.kind === "phase") {
       shown.phase = message.phase;
       this.say(`analysis ${id}: ${message.phase}`);
     } else if (message.line.level === "warn" || message.line.level === "error") {

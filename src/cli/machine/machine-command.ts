@@ -1,12 +1,12 @@
-import { Command } from "commander";
 import { resolve } from "node:path";
+import { Command } from "commander";
 import type { Lab } from "../../lab/lab";
 import type { ActionName } from "../../lab/machinery/manager/action";
 import type { RequestOptions } from "../../lab/machinery/manager/machine-manager";
+import type { LabMachine } from "../../lab/machinery/records/lab-machine";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
-import { readRows, renderRows } from "./machine-rows";
 import { createMachineFileCommands } from "./machine-file-commands";
 
 interface LabOption {
@@ -26,15 +26,26 @@ export function createMachineCommand(environment: RunEnvironment, onStatus: (sta
     onStatus(await withLab(getLabFolder(options), environment, run));
   };
 
+  /** Has the manager carry out an action, and says how it ended; `failed` begins the sentence about a failure. */
+  const perform = async (
+    lab: Lab,
+    name: string,
+    action: ActionName,
+    options: RequestOptions,
+    failed = `${action} of ${name} failed`,
+  ) => {
+    const { success, reason, state } = await lab.manager.request(action, name, options);
+    const why = reason === undefined ? "" : `: ${reason}`;
+    if (success) stdout.write(`${name} is ${state}${why}\n`);
+    else stderr.write(`rebox: ${failed}${why}\n`);
+    return success ? ExitStatus.success : ExitStatus.failure;
+  };
+
   const act = (options: LabOption, name: string, action: ActionName, request: Omit<RequestOptions, "signal"> = {}) =>
     use(options, async (lab, signal) => {
       lab.checkHasMachines();
       lab.manager.machines.get(name);
-      const { success, reason, state } = await lab.manager.request(action, name, { ...request, signal });
-      const why = reason === undefined ? "" : `: ${reason}`;
-      if (success) stdout.write(`${name} is ${state}${why}\n`);
-      else stderr.write(`rebox: ${action} of ${name} failed${why}\n`);
-      return success ? ExitStatus.success : ExitStatus.failure;
+      return perform(lab, name, action, { ...request, signal });
     });
 
   const define = (name: string, summary: string, description = `${summary[0]!.toUpperCase()}${summary.slice(1)}.`) =>
@@ -61,18 +72,14 @@ export function createMachineCommand(environment: RunEnvironment, onStatus: (sta
         lab.checkHasMachines();
         lab.manager.machines.get(name);
         await lab.recheck(signal);
-        // Who types this is told, and the machine is as good as before; who asks the manager has lost track of it.
+        // A person at the prompt can simply be told; a program asking the manager would have lost track.
         const found = await lab.manager.readState(name, signal).catch(() => undefined);
         if (found !== undefined && found.state !== "poweroff") {
           stderr.write(`rebox: ${name} is ${found.state}; stop it first: rebox machine stop ${name}\n`);
           return ExitStatus.failure;
         }
         const action = options.restore ? "restoreStart" : "norestoreStart";
-        const { success, reason, state } = await lab.manager.request(action, name, { signal });
-        const why = reason === undefined ? "" : `: ${reason}`;
-        if (success) stdout.write(`${name} is ${state}${why}\n`);
-        else stderr.write(`rebox: ${name} could not be started${why}\n`);
-        return success ? ExitStatus.success : ExitStatus.failure;
+        return perform(lab, name, action, { signal }, `${name} could not be started`);
       }),
     );
   const stop = define("stop", "end a machine")
@@ -136,3 +143,59 @@ export function createMachineCommand(environment: RunEnvironment, onStatus: (sta
   for (const each of [...all, ...createMachineFileCommands(define, environment, onStatus)]) command.addCommand(each);
   return command;
 }
+
+/** One machine, as it is listed. */
+export interface MachineRow {
+  readonly name: string;
+  readonly machinery: string;
+  readonly label: string;
+  readonly platform: string;
+  readonly state: string;
+  /** What else is to be known. */
+  readonly note: string;
+}
+
+/** Asks all machines at once what they do. One that cannot be asked says why. */
+export function readRows(lab: Lab, names: readonly string[], signal: AbortSignal): Promise<MachineRow[]> {
+  const machines = [...lab.manager.machines].filter(({ name }) => names.length === 0 || names.includes(name));
+  return Promise.all(machines.map((machine) => readRow(lab, machine, signal)));
+}
+
+async function readRow(lab: Lab, machine: LabMachine, signal: AbortSignal): Promise<MachineRow> {
+  const { name, label, facts } = machine;
+  let state: string;
+  let reason: string | undefined;
+  try {
+    const status = await lab.manager.readState(name, signal);
+    state = status.state;
+    const held = status.pausedBy === undefined ? undefined : `held by ${status.pausedBy}`;
+    reason = held ?? (status.reason === state ? undefined : status.reason);
+  } catch (error) {
+    state = "unknown";
+    reason = error instanceof Error ? error.message : String(error);
+  }
+  const note = [machine.unavailableReason, reason].filter((part) => part !== undefined && part !== "").join("; ");
+  return { ...{ name, label, state, note }, machinery: facts.machineryName, platform: facts.platform };
+}
+
+/** Renders rows as a table. */
+export function renderRows(rows: readonly MachineRow[]): string {
+  const head: MachineRow = { ...HEAD };
+  const columns = ["name", "machinery", "label", "platform", "state", "note"] as const;
+  const widths = columns.map((column) => Math.max(...[head, ...rows].map((row) => row[column].split("\n")[0]!.length)));
+  const line = (row: MachineRow) =>
+    columns
+      .map((column, index) => row[column].split("\n")[0]!.padEnd(column === "note" ? 0 : widths[index]!))
+      .join("  ")
+      .trimEnd();
+  return [head, ...rows].map(line).join("\n");
+}
+
+const HEAD: MachineRow = {
+  name: "name",
+  machinery: "machinery",
+  label: "label",
+  platform: "platform",
+  state: "state",
+  note: "note",
+};

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { relative, resolve } from "node:path";
 import type { NewValues } from "../../lab/machinery/config/edit-machines";
-import { MachineryManagerError } from "../../lab/machinery/errors";
+import { MachineryManagerError } from "../../lab/errors";
 import { findNearestName } from "../../config/nearest-name";
 import type { Machinery } from "../../lab/machinery/machinery";
 import { ExitStatus } from "../exit-status";

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-places";
 import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
 import { Lab } from "../../lab/lab";
-import { CuckooMachineError, MachineryManagerError } from "../../lab/machinery/errors";
+import { CuckooMachineError, MachineryManagerError } from "../../lab/errors";
 import { CancelledError } from "../../config/errors";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "libsql";
+import { AnalysisError } from "../errors";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
 import { findProcess, isRunning, type ProcessIdentity } from "../machinery/processes/process-identity";
 
@@ -123,7 +124,8 @@ export class AnalysisDatabase {
    */
   takeOver(id: number): AnalysisEntry {
     const statement = this.database.prepare("UPDATE analyses SET owner = ? WHERE id = ? AND outcome IS NULL");
-    if (statement.run(getOwnIdentity(), id).changes !== 1) throw new Error(`there is no analysis ${id} that goes on`);
+    if (statement.run(getOwnIdentity(), id).changes !== 1)
+      throw new AnalysisError(`there is no analysis ${id} that goes on`);
     return this.find(id)!;
   }
 

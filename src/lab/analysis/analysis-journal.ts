@@ -1,7 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AnalysisLog } from "../auxiliary/analysis-log";
-import type { AuxiliaryStatus } from "../auxiliary/auxiliary-status";
+import type { AnalysisLog, AuxiliaryStatus } from "../auxiliary/auxiliary-run";
 import {
   type AnalysisOutcome,
   type AnalysisPhase,

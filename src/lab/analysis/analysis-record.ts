@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AuxiliaryStatus } from "../auxiliary/auxiliary-status";
+import { AnalysisError } from "../errors";
+import type { AuxiliaryStatus } from "../auxiliary/auxiliary-run";
 import { writeWhole } from "../machinery/records/machine-file";
 
 /** What an analysis does now. The last three are ends. */
@@ -88,7 +89,7 @@ export function readRecord(folder: string): AnalysisRecord {
   const file = join(folder, RECORD_FILE);
   const record = JSON.parse(readFileSync(file, "utf8")) as Partial<AnalysisRecord> | null;
   if (typeof record?.id !== "number" || !Array.isArray(record.phases)) {
-    throw new Error(`${file} is not the record of an analysis`);
+    throw new AnalysisError(`${file} is not the record of an analysis`);
   }
   return record as AnalysisRecord;
 }

@@ -5,7 +5,7 @@ import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import { type AnalysisRecord, readRecord, writeRecord } from "./analysis-record";
 import { killMarked } from "./marked-processes";
-import { writeReport } from "./write-report";
+import { writeReport } from "./report/report-page";
 import type { Doors } from "../../scripts/doors";
 
 /** What is needed to clean up in a lab. */

@@ -1,3 +1,4 @@
+import { AnalysisError } from "../errors";
 import type { GuestHandle, GuestObservation } from "../auxiliary/auxiliary-run";
 import type { ControlClient } from "../../shell/line/control-client";
 import type { RunEvent } from "../../shell/line/run-feed";
@@ -86,7 +87,7 @@ export class EngineGuest implements GuestHandle {
     const client = this.isOpen ? await this.open() : undefined;
     if (client === undefined || !this.isOpen) {
       client?.close();
-      throw new Error("the analysis looks into its guest no longer");
+      throw new AnalysisError("the analysis looks into its guest no longer");
     }
     this.clients.add(client);
     void client.ended.then(() => this.clients.delete(client));
@@ -106,7 +107,7 @@ export class EngineGuest implements GuestHandle {
 
 async function ask(client: ControlClient, line: string): Promise<unknown> {
   const answer = await client.run(line);
-  if (answer.error !== undefined) throw new Error(answer.error);
+  if (answer.error !== undefined) throw new AnalysisError(answer.error);
   return answer.data;
 }
 

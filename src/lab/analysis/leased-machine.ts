@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { AnalysisError } from "../errors";
 import { ReboxMachinery } from "../machinery/drivers/rebox/rebox-machinery";
 import { getMachineFolder, type Lab } from "../lab";
 import type { MachineLease } from "../machine-lease";
@@ -69,7 +70,9 @@ export class LeasedMachine implements AnalysisMachine {
     const { scripts, addEvent } = this.use;
     const machinery = this.#machinery;
     if (scripts.length > 0 && !(machinery instanceof ReboxMachinery)) {
-      throw new Error(`scripts need a machine of the machinery rebox; ${this.name} is one of ${this.machinery}`);
+      throw new AnalysisError(
+        `scripts need a machine of the machinery rebox; ${this.name} is one of ${this.machinery}`,
+      );
     }
     await this.#request("restoreStart", { signal });
     if (!(machinery instanceof ReboxMachinery)) return;
@@ -81,7 +84,7 @@ export class LeasedMachine implements AnalysisMachine {
   async execute(target: string | undefined, command: string | undefined, signal: AbortSignal): Promise<string> {
     const { platform, name, use } = this;
     if (platform !== "linux") {
-      throw new Error(`${name} is a machine with ${platform}: targets can be given to Linux guests only`);
+      throw new AnalysisError(`${name} is a machine with ${platform}: targets can be given to Linux guests only`);
     }
     const { console_user: user, console_password: password } = this.#machine.facts.settings as Record<string, string>;
     const consoleUser: ConsoleUser | undefined = user === undefined ? undefined : { name: user, password };
@@ -123,18 +126,19 @@ export class LeasedMachine implements AnalysisMachine {
     for (;;) {
       const { state } = await this.lab.manager.readState(this.name, signal);
       if (state === "poweroff") break;
-      if (performance.now() > endMs) throw new Error(`the console of ${this.name} broke, and the machine is ${state}`);
+      if (performance.now() > endMs)
+        throw new AnalysisError(`the console of ${this.name} broke, and the machine is ${state}`);
       await sleep(POLL_MS, undefined, { signal });
     }
     const failure = await this.#machinery.findFailure(this.#machine, signal);
-    if (failure !== undefined) throw new Error(`the machine is gone: ${failure}`);
-    if (!this.#hasBegun) throw new Error("the machine went off before the target ran");
+    if (failure !== undefined) throw new AnalysisError(`the machine is gone: ${failure}`);
+    if (!this.#hasBegun) throw new AnalysisError("the machine went off before the target ran");
     return "the machine went off by itself";
   }
 
   async #request(action: ActionName, options: { readonly signal: AbortSignal; readonly path?: string }): Promise<void> {
     const { success, reason } = await this.lab.manager.request(action, this.name, options);
-    if (!success) throw new Error(reason ?? `${action} of ${this.name} failed`);
+    if (!success) throw new AnalysisError(reason ?? `${action} of ${this.name} failed`);
   }
 }
 
@@ -152,7 +156,9 @@ export class LabMachinePool implements AnalysisMachinePool {
     if (name !== undefined) {
       const { quarantine } = lab.manager.machines.get(name);
       if (quarantine !== undefined) {
-        throw new Error(`${name} is quarantined: ${quarantine.reason}; mend it, then rebox machine enable ${name}`);
+        throw new AnalysisError(
+          `${name} is quarantined: ${quarantine.reason}; mend it, then rebox machine enable ${name}`,
+        );
       }
     }
     const lease = await lab.take(`analysis ${use.id}`, name === undefined ? {} : { name }, signal);
@@ -169,7 +175,7 @@ export class LabMachinePool implements AnalysisMachinePool {
   async #checkIsOff({ machine }: MachineLease, signal: AbortSignal): Promise<void> {
     const { state } = await this.lab.manager.readState(machine.name, signal);
     if (state === "poweroff") return;
-    throw new Error(`${machine.name} is ${state}; stop it first: rebox machine stop ${machine.name}`);
+    throw new AnalysisError(`${machine.name} is ${state}; stop it first: rebox machine stop ${machine.name}`);
   }
 }
 

@@ -16,7 +16,7 @@ import type { AnalysisPhase, AnalysisRecord, AnalysisTarget, LogLine } from "./a
 import { AnalysisRun } from "./analysis-run";
 import { LabMachinePool } from "./leased-machine";
 import { killMarked } from "./marked-processes";
-import { writeReport } from "./write-report";
+import { writeReport } from "./report/report-page";
 
 /** How often a machine that starts or stops is looked at, in milliseconds. */
 const POLL_MS = 100;

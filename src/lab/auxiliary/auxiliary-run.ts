@@ -93,3 +93,44 @@ export interface GuestObservation {
    */
   end(signal?: AbortSignal): Promise<unknown>;
 }
+
+/** How far an auxiliary module has come in an analysis. */
+export type AuxiliaryState =
+  /** conf/auxiliary.conf does not enable it, or it said itself that there is nothing to do. */
+  | "disabled"
+  /** Its constructor, or start(), failed. */
+  | "failed"
+  | "started"
+  /** stop() has ended, or there is none. */
+  | "stopped"
+  /** stop() failed or took too long. */
+  | "stop-failed";
+
+/** What the record of an analysis says of an auxiliary module. */
+export interface AuxiliaryStatus {
+  readonly name: string;
+  readonly state: AuxiliaryState;
+  /** Why it is disabled or failed. */
+  readonly reason?: string | undefined;
+  /** What went wrong meanwhile, in order; the failure of start() or stop() is among them. */
+  readonly errors: readonly string[];
+}
+
+/** Where the parts of an analysis say what they do. */
+export interface AnalysisLog {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** Returns a log whose lines begin with a name. */
+export function prefixLog(log: AnalysisLog, name: string): AnalysisLog {
+  const prefixed = (write: (message: string) => void) => (message: string) => write(`${name}: ${message}`);
+  return {
+    debug: prefixed((message) => log.debug(message)),
+    info: prefixed((message) => log.info(message)),
+    warn: prefixed((message) => log.warn(message)),
+    error: prefixed((message) => log.error(message)),
+  };
+}

@@ -1,7 +1,7 @@
 import type { SettingsOf, SettingsSchema } from "../../config/schema/settings-schema";
-import type { AnalysisLog } from "./analysis-log";
+import type { AnalysisLog, AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "./auxiliary-run";
 import { dirname, resolve } from "node:path";
-import type { AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "./auxiliary-run";
+import { AnalysisError } from "../errors";
 
 /** A value of conf/auxiliary.conf: `yes`, `7`, `any text`. */
 export type OptionValue = string | number | boolean;
@@ -71,7 +71,9 @@ export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema
   protected getGuest(): GuestHandle {
     const { name, guest } = this.machine;
     if (guest !== undefined) return guest;
-    throw new Error(`machine ${name} cannot be looked into, so ${this.name} has nothing to do; use one of rebox`);
+    throw new AnalysisError(
+      `machine ${name} cannot be looked into, so ${this.name} has nothing to do; use one of rebox`,
+    );
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { SettingsSchema } from "../../config/schema/settings-schema";
-import type { MachineFacts } from "./records/lab-machine";
-import type { MachineState } from "./records/machine-state";
+import { MachineStateReachedError, MachineUnexpectedStateError } from "../errors";
+import { Machinery, type MachineryCapabilities, type MachineryContext } from "./machinery";
+import type { LabMachine, MachineFacts, MachineState } from "./records/lab-machine";
 
 /** What a module in Cuckoo's style is given. */
 export interface CuckooContext {
@@ -44,4 +45,81 @@ export abstract class CuckooMachinery {
   screenshot?(label: string, path: string, signal: AbortSignal): Promise<void> | void;
 
   shutdown?(signal: AbortSignal): Promise<void> | void;
+}
+
+type Context = MachineryContext<Readonly<Record<string, unknown>>, Readonly<Record<string, unknown>>>;
+
+/** Makes a module in Cuckoo's style a machinery like the others. */
+export class CuckooAdapter extends Machinery {
+  override readonly settings;
+  override readonly machineSettings;
+  override readonly labelKey;
+  override readonly description;
+  readonly #known = new Map<string, MachineState>();
+
+  constructor(
+    override readonly name: string,
+    readonly module: CuckooMachinery,
+  ) {
+    super();
+    this.settings = module.settings;
+    this.machineSettings = module.machineSettings;
+    this.labelKey = module.labelKey;
+    this.description = module.description;
+  }
+
+  override attach(context: Context): void {
+    super.attach(context);
+    this.module.attach(context);
+  }
+
+  override async loadMachines(): Promise<readonly MachineFacts[]> {
+    return this.module.initialize();
+  }
+
+  async restoreStart(machine: LabMachine, signal: AbortSignal): Promise<void> {
+    const state = await this.state(machine, signal);
+    if (state !== "poweroff") {
+      throw new MachineUnexpectedStateError(
+        `${machine.name} is ${state}: trying to start a virtual machine that has not been turned off; stop it first`,
+      );
+    }
+    await this.module.start(machine.label, signal);
+    this.#known.set(machine.name, "running");
+  }
+
+  async stop(machine: LabMachine, signal: AbortSignal): Promise<void> {
+    if ((await this.state(machine, signal)) === "poweroff") {
+      throw new MachineStateReachedError(`${machine.name}: trying to stop an already stopped machine`);
+    }
+    await this.module.stop(machine.label, signal);
+    this.#known.set(machine.name, "poweroff");
+  }
+
+  async state(machine: LabMachine, signal: AbortSignal): Promise<MachineState> {
+    if (this.module.status !== undefined) return this.module.status(machine.label, signal);
+    const known = this.#known.get(machine.name);
+    if (known !== undefined) return known;
+    // A process before this one may have started it, and wrote it down.
+    return machine.state === "running" ? "running" : "poweroff";
+  }
+
+  override async dumpMemory(machine: LabMachine, path: string, signal: AbortSignal): Promise<void> {
+    if (this.module.dumpMemory === undefined) return super.dumpMemory(machine, path, signal);
+    await this.module.dumpMemory(machine.label, path, signal);
+  }
+
+  override async screenshot(machine: LabMachine, path: string, signal: AbortSignal): Promise<void> {
+    if (this.module.screenshot === undefined) return super.screenshot(machine, path, signal);
+    await this.module.screenshot(machine.label, path, signal);
+  }
+
+  override async shutdown(signal: AbortSignal): Promise<void> {
+    await this.module.shutdown?.(signal);
+  }
+
+  override get capabilities(): MachineryCapabilities {
+    const { dumpMemory, screenshot } = this.module;
+    return { ...super.capabilities, memoryDump: dumpMemory !== undefined, screenshot: screenshot !== undefined };
+  }
 }

@@ -1,9 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { SettingsOf, SettingsSchema } from "../../config/schema/settings-schema";
-import { NotSupportedError } from "./errors";
-import type { MachineryContext } from "./machinery-context";
-import type { LabMachine, MachineFacts } from "./records/lab-machine";
-import type { MachineState, MachineStatus } from "./records/machine-state";
+import { MachineryError, NotSupportedError } from "../errors";
+import type { LabMachine, MachineFacts, MachineState, MachineStatus } from "./records/lab-machine";
 
 /** What a machinery can do beyond starting and stopping. */
 export interface MachineryCapabilities {
@@ -61,7 +59,7 @@ export abstract class Machinery<
 
   /** Its configuration and its place in the lab. */
   protected get context(): MachineryContext<SettingsOf<Settings>, SettingsOf<MachineSettings>> {
-    if (this.#context === undefined) throw new Error(`machinery ${this.name} has no configuration yet`);
+    if (this.#context === undefined) throw new MachineryError(`machinery ${this.name} has no configuration yet`);
     return this.#context;
   }
 
@@ -173,4 +171,18 @@ export abstract class Machinery<
   #refuse(what: string): Promise<never> {
     return Promise.reject(new NotSupportedError(`machinery ${this.name} does not support ${what}`));
   }
+}
+
+/** What a machinery gets from the lab. */
+export interface MachineryContext<Settings, MachineSettings> {
+  /** The values of its main settings. */
+  readonly config: Settings;
+  /** The machines of its configuration file. */
+  readonly configured: readonly MachineFacts<MachineSettings>[];
+  /** The lab's folder: where relative paths start. */
+  readonly labFolder: string;
+  /** Returns a folder of the machine's own, which exists; what is in it outlives this process. */
+  getFolder(machine: LabMachine<MachineSettings>): string;
+  /** Tells something to whoever runs the lab. */
+  log(text: string): void;
 }

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Machinery } from "../../../src/lab/machinery/machinery";
 import { MachineManager, type ManagerOptions } from "../../../src/lab/machinery/manager/machine-manager";
-import { LabMachine, type MachineFacts } from "../../../src/lab/machinery/records/lab-machine";
+import { LabMachine, type MachineFacts, type MachineState } from "../../../src/lab/machinery/records/lab-machine";
 import { MachineList } from "../../../src/lab/machinery/records/machine-list";
-import type { MachineState } from "../../../src/lab/machinery/records/machine-state";
-import { MachineStateReachedError, MachineUnexpectedStateError } from "../../../src/lab/machinery/errors";
+import { MachineStateReachedError, MachineUnexpectedStateError } from "../../../src/lab/errors";
 
 /** Facts of a machine, for tests. */
 export function makeFacts(name: string, own: Partial<MachineFacts> = {}): MachineFacts {

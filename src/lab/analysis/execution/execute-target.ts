@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import type { Duplex } from "node:stream";
+import { AnalysisError } from "../../errors";
 import { GuestConsole } from "./guest-console";
-import { NO_DISC, writeCopyScript, writeRunScript } from "./guest-script";
 import { type ConsoleUser, GuestShell } from "./guest-shell";
 import { makeTargetDisc, type TargetDisc } from "./target-disc";
 
@@ -34,13 +34,13 @@ export interface Execution {
 export async function executeTarget(execution: Execution): Promise<string | undefined> {
   const { target, folder, signal } = execution;
   const disc = target === undefined ? undefined : await makeTargetDisc(target, folder, signal);
-  let console: GuestConsole | undefined;
+  let guestConsole: GuestConsole | undefined;
   try {
-    console = new GuestConsole(await execution.openConsole(signal));
-    const shell = await GuestShell.open(console, execution.user, SHELL_LIMIT_MS, signal);
+    guestConsole = new GuestConsole(await execution.openConsole(signal));
+    const shell = await GuestShell.open(guestConsole, execution.user, SHELL_LIMIT_MS, signal);
     if (disc !== undefined) {
       await execution.insertDisc(disc.path, signal);
-      await copyTarget(shell, console, disc, signal);
+      await copyTarget(shell, guestConsole, disc, signal);
     }
     execution.onBegin();
     const script = writeRunScript(disc, execution.command, `rebox-${randomBytes(8).toString("hex")}`);
@@ -49,26 +49,76 @@ export async function executeTarget(execution: Execution): Promise<string | unde
     return `the ${execution.command === undefined ? "target" : "command"} ended with status ${status}`;
   } catch (error) {
     // Whatever was typed into a machine that is gone failed for that reason.
-    if (console?.isOver && !signal.aborted) return undefined;
+    if (guestConsole?.isOver && !signal.aborted) return undefined;
     throw error;
   } finally {
-    console?.close();
+    guestConsole?.close();
     if (disc !== undefined) rmSync(disc.path, { force: true });
   }
 }
 
 async function copyTarget(
   shell: GuestShell,
-  console: GuestConsole,
+  guestConsole: GuestConsole,
   disc: TargetDisc,
   signal: AbortSignal,
 ): Promise<void> {
   const status = await shell.run(writeCopyScript(disc), signal);
   if (status === 0) return;
-  if (status === undefined) throw new Error("the machine went off before it had the target");
+  if (status === undefined) throw new AnalysisError("the machine went off before it had the target");
   const problem =
     status === NO_DISC
       ? "the guest does not see the disc with the target: it needs a driver for its CD drive (sr_mod) or for virtio_blk"
       : `the guest cannot copy the target from its disc to /tmp (status ${status})`;
-  throw new Error(`${problem}; its console shows ${console.shown}`);
+  throw new AnalysisError(`${problem}; its console shows ${guestConsole.shown}`);
+}
+
+/** What copying the target says when no drive has the disc. */
+export const NO_DISC = 3;
+
+/** So often, and a quarter of a second apart, the guest looks for the disc. */
+const LOOKS = 40;
+
+/** Writes the script that copies the target from its disc into a folder of its own in the guest's /tmp. */
+export function writeCopyScript({ folder, name }: TargetDisc): string {
+  // A drive takes its time to be noticed; what is wrong with one that is not ours is of no interest.
+  return `(
+looks=0
+found=
+while [ -z "$found" ]; do
+  for drive in /dev/sr[0-9]* /dev/vd[a-z] /dev/sd[a-z] /dev/xvd[a-z] /dev/hd[a-z] /dev/cdrom; do
+    [ -b "$drive" ] || continue
+    dd if="$drive" bs=2048 count=1 2>/dev/null | grep -q ${folder} && found=$drive && break
+  done
+  [ -n "$found" ] && break
+  looks=$((looks + 1))
+  [ $looks -gt ${LOOKS} ] && exit ${NO_DISC}
+  sleep 0.25 2>/dev/null || sleep 1
+done
+cd /tmp && tar xf "$found" && chmod 755 ${folder}/${name}
+)`;
+}
+
+/**
+ * Writes the script that runs the command, and waits until all that it has started has ended, too: those processes are known by what
+ * is in their environment. The command runs in the folder of the target, whose path is $TARGET, and reads nothing: what is typed is ours.
+ *
+ * @param disc that the target was copied from; undefined when there is only a command
+ * @param command for sh; undefined executes the target
+ * @param mark a word for the environment that nobody else uses
+ */
+export function writeRunScript(disc: TargetDisc | undefined, command: string | undefined, mark: string): string {
+  const place = disc === undefined ? "" : `cd /tmp/${disc.folder} && TARGET=$PWD/${disc.name} && export TARGET && `;
+  const line = command ?? `exec ./${disc?.name ?? "true"}`;
+  return `(
+${place}REBOX_RUN=${mark} exec sh -c ${quote(line)} </dev/null
+)
+rebox_end=$?
+while grep -qs ${mark} /proc/[0-9]*/environ; do sleep 1; done
+(exit $rebox_end)`;
+}
+
+/** Makes text one word of a POSIX shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { AnalysisError } from "../../errors";
 import type { GuestConsole } from "./guest-console";
-import { type TypedLine, typeScript } from "./typed-script";
 
 /** A prompt is followed by silence, in milliseconds. */
 const QUIET_MS = 150;
@@ -25,7 +25,7 @@ export interface ConsoleUser {
 
 /** A POSIX shell on the serial console of a guest. */
 export class GuestShell {
-  private constructor(private readonly console: GuestConsole) {}
+  private constructor(private readonly guestConsole: GuestConsole) {}
 
   /**
    * Waits until a shell answers on a console: of a guest that still boots, or of one that was restored and waits for a key.
@@ -35,39 +35,38 @@ export class GuestShell {
    * @throws Error that says what the console shows
    */
   static async open(
-    console: GuestConsole,
+    guestConsole: GuestConsole,
     user: ConsoleUser | undefined,
     limitMs: number,
     signal: AbortSignal,
   ): Promise<GuestShell> {
-    const shell = new GuestShell(console);
+    const shell = new GuestShell(guestConsole);
     const endMs = performance.now() + limitMs;
     let patienceMs = FIRST_PATIENCE_MS;
     let logins = 0;
-    for (let keys = 0; !console.isOver && performance.now() < endMs;) {
-      const waits = await console.until(patienceMs, signal, findQuestion);
-      if (waits !== undefined) await console.untilQuiet(QUIET_MS, patienceMs, signal);
-      const question = findQuestion(console.text);
+    let keys = 0;
+    while (!guestConsole.isOver && performance.now() < endMs) {
+      const waits = await guestConsole.until(patienceMs, signal, findQuestion);
+      if (waits !== undefined) await guestConsole.untilQuiet(QUIET_MS, patienceMs, signal);
+      const question = findQuestion(guestConsole.text);
       if (question === "login") {
-        if (user === undefined) throw new Error(`the console asks who logs in: set console_user of the machine`);
-        if (++logins > 2) throw new Error(`${user.name} cannot log in on the console; it shows ${console.shown}`);
-        console.forget();
-        console.type(user.name + ENTER);
+        logins++;
+        shell.#answer(getLogin(guestConsole, user, logins));
         continue;
       }
       if (question === "password" && logins > 0) {
-        console.forget();
-        console.type((user?.password ?? "") + ENTER);
+        shell.#answer(user?.password ?? "");
         continue;
       }
       // Not every prompt looks like one.
-      if ((question === "prompt" || keys > 3) && (await shell.#answers(signal))) return shell;
-      if (waits === undefined || question === "prompt") console.type(ENTER);
+      if ((question === "prompt" || keys > 3) && (await shell.#executes(signal))) return shell;
+      if (waits === undefined || question === "prompt") guestConsole.type(ENTER);
       keys++;
       patienceMs = Math.min(patienceMs * 2, LONGEST_PATIENCE_MS);
     }
-    if (console.isOver) throw new Error(`the machine went off before a shell answered on its console`);
-    throw new Error(`no shell answered on the console within ${limitMs / 1000} s; it shows ${console.shown}`);
+    if (guestConsole.isOver) throw new AnalysisError("the machine went off before a shell answered on its console");
+    const seconds = limitMs / 1000;
+    throw new AnalysisError(`no shell answered on the console within ${seconds} s; it shows ${guestConsole.shown}`);
   }
 
   /**
@@ -79,48 +78,63 @@ export class GuestShell {
    * @throws Error when the guest does not take what is typed
    */
   async run(script: string, signal: AbortSignal): Promise<number | undefined> {
-    const { console } = this;
+    const { guestConsole } = this;
     const marks = makeMarks();
     const { lines, run } = typeScript(script, marks);
     for (const line of lines) await this.#type(line, signal);
-    if (console.isOver) return undefined;
-    console.forget();
+    if (guestConsole.isOver) return undefined;
+    guestConsole.forget();
     const [first, second] = marks;
     const tell = `echo ${first}''${second}end$rebox_status.`;
     // Twice: a message of the kernel may come in between.
-    console.type(`${run};rebox_status=$?;${tell};${tell}${ENTER}`);
+    guestConsole.type(`${run};rebox_status=$?;${tell};${tell}${ENTER}`);
     const end = new RegExp(`${first}${second}end(\\d+)\\.`);
-    const found = await console.until(Infinity, signal, (text) => end.exec(text)?.[1]);
+    const found = await guestConsole.until(Infinity, signal, (text) => end.exec(text)?.[1]);
     return found === undefined ? undefined : Number(found);
   }
 
-  /** Tells whether a shell executes what is typed. */
-  async #answers(signal: AbortSignal): Promise<boolean> {
+  /** Types the answer to a question of the console. */
+  #answer(text: string): void {
+    this.guestConsole.forget();
+    this.guestConsole.type(text + ENTER);
+  }
+
+  /** Returns whether a shell executes what is typed. */
+  async #executes(signal: AbortSignal): Promise<boolean> {
     const [first, second] = makeMarks();
-    const { console } = this;
-    console.forget();
-    console.type(`echo ${first}''${second}${ENTER}`);
+    const { guestConsole } = this;
+    guestConsole.forget();
+    guestConsole.type(`echo ${first}''${second}${ENTER}`);
     const isThere = (text: string) => text.includes(first + second) || undefined;
-    if ((await console.until(LONGEST_PATIENCE_MS, signal, isThere)) !== undefined) return true;
-    console.type(CONTROL_C);
+    if ((await guestConsole.until(LONGEST_PATIENCE_MS, signal, isThere)) !== undefined) return true;
+    guestConsole.type(CONTROL_C);
     return false;
   }
 
   async #type({ line, answer }: TypedLine, signal: AbortSignal): Promise<void> {
-    const { console } = this;
+    const { guestConsole } = this;
     const whole = new RegExp(`${answer.replaceAll(".", "\\.")}(?!\\d)\\n`);
-    for (let tries = 0; tries < MOST_TRIES && !console.isOver; tries++) {
-      console.forget();
-      console.type(line + ENTER);
-      const found = await console.until(ANSWER_MS, signal, (text) => whole.exec(text) ?? undefined);
-      if (found !== undefined || console.isOver) return;
+    for (let tries = 0; tries < MOST_TRIES && !guestConsole.isOver; tries++) {
+      guestConsole.forget();
+      guestConsole.type(line + ENTER);
+      const found = await guestConsole.until(ANSWER_MS, signal, (text) => whole.exec(text) ?? undefined);
+      if (found !== undefined || guestConsole.isOver) return;
       // Half of it may wait for its end.
-      console.type(CONTROL_C);
-      await console.untilQuiet(QUIET_MS, ANSWER_MS, signal);
+      guestConsole.type(CONTROL_C);
+      await guestConsole.untilQuiet(QUIET_MS, ANSWER_MS, signal);
     }
-    if (console.isOver) return;
-    throw new Error(`the guest does not take what is typed on its console, which shows ${console.shown}`);
+    if (guestConsole.isOver) return;
+    throw new AnalysisError(`the guest does not take what is typed on its console, which shows ${guestConsole.shown}`);
   }
+}
+
+const MOST_LOGINS = 2;
+
+/** Gets the name to log in with. @throws AnalysisError when there is none, or it was refused before */
+function getLogin(guestConsole: GuestConsole, user: ConsoleUser | undefined, logins: number): string {
+  if (user === undefined) throw new AnalysisError("the console asks who logs in: set console_user of the machine");
+  if (logins <= MOST_LOGINS) return user.name;
+  throw new AnalysisError(`${user.name} cannot log in on the console; it shows ${guestConsole.shown}`);
 }
 
 /** Returns two words that nobody else writes together. */
@@ -133,4 +147,64 @@ function findQuestion(text: string): "login" | "password" | "prompt" | undefined
   if (LOGIN.test(line)) return "login";
   if (PASSWORD.test(line)) return "password";
   return PROMPT.test(line) ? "prompt" : undefined;
+}
+
+/** In characters: line editors keep no more than about a thousand, and terminals are narrow. */
+const CHUNK = 160;
+/** In characters; what is longer belongs into a file. */
+const LONGEST = 64 << 10;
+
+/** A line for a shell, and what it prints when it has arrived as it was typed. */
+export interface TypedLine {
+  readonly line: string;
+  readonly answer: string;
+}
+
+/** A script that is typed in lines, whose text is printable and without a quote. */
+export interface TypedScript {
+  /** They keep the script in variables of the shell; each may be typed again. */
+  readonly lines: readonly TypedLine[];
+  /** Runs it. */
+  readonly run: string;
+}
+
+/**
+ * Makes lines that can be typed at any POSIX shell out of a script: whatever is in it, no line is long, none has a character that
+ * a line editor treats in a way of its own, and each answers with the length that has arrived, so that a lost character is noticed.
+ *
+ * @param script for sh
+ * @param marks two words; what the lines print begins with both together, and the lines themselves never have them so
+ * @throws Error when the script is too long to be typed
+ */
+export function typeScript(script: string, [first, second]: readonly [string, string]): TypedScript {
+  const encoded = encode(script);
+  if (encoded.length > LONGEST) {
+    throw new AnalysisError(
+      `a command of ${Buffer.byteLength(script)} bytes is too long to be typed; put it into a file: --target`,
+    );
+  }
+  const name = (index: number) => `rebox_${index}`;
+  const lines: TypedLine[] = [];
+  for (let at = 0, index = 0; at < encoded.length; index++) {
+    // An escape may be cut in two: only the parts together are decoded.
+    const end = Math.min(at + CHUNK, encoded.length);
+    const before = index === 0 ? "" : `"$${name(index - 1)}"`;
+    const after = `${index}.\${#${name(index)}}`;
+    lines.push({
+      line: `${name(index)}=${before}'${encoded.slice(at, end)}';echo ${first}''${second}${after}`,
+      answer: `${first}${second}${index}.${end}`,
+    });
+    at = end;
+  }
+  return { lines, run: `eval "$(printf %b "$${name(lines.length - 1)}")"` };
+}
+
+/** Writes text with printf's %b escapes (POSIX, printf): what is left is letters, digits and harmless signs. */
+function encode(text: string): string {
+  let encoded = "";
+  for (const byte of Buffer.from(text)) {
+    const char = String.fromCharCode(byte);
+    encoded += /[\w ./:;=,@%+-]/.test(char) ? char : `\\0${byte.toString(8).padStart(3, "0")}`;
+  }
+  return encoded;
 }

@@ -1,4 +1,4 @@
-import type { AnalysisEvent } from "../analysis-event";
+import type { AnalysisEvent } from "../event-log";
 
 /** A process of an analysis and those that it started. */
 export interface ProcessNode {

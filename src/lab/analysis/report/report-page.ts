@@ -1,10 +1,12 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { AnalysisEvent } from "../analysis-event";
-import type { ProcessNode } from "./process-tree";
+import { writeWhole } from "../../machinery/records/machine-file";
+import type { AnalysisRecord } from "../analysis-record";
+import type { AnalysisEvent } from "../event-log";
 import { type Markup, markup } from "./markup";
 import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
-import { type AnalysisReport, TIMELINE_LIMIT } from "./report";
+import type { ProcessNode } from "./process-tree";
+import { type AnalysisReport, gatherReport, TIMELINE_LIMIT } from "./report";
 
 /** In bytes: what is larger stays a file. */
 const LARGEST_PICTURE = 2 << 20;
@@ -230,4 +232,11 @@ function textOf(value: unknown): string {
 /** Returns a time as seconds after the beginning. */
 function since(time: string, start: string): string {
   return `${((Date.parse(time) - Date.parse(start)) / 1000).toFixed(3)} s`;
+}
+
+/** Writes report.json and report.html of an analysis from what is in its folder. */
+export function writeReport(folder: string, record: AnalysisRecord): void {
+  const report = gatherReport(folder, record);
+  writeWhole(join(folder, "report.json"), `${JSON.stringify(report, undefined, 2)}\n`);
+  writeWhole(join(folder, "report.html"), renderReportPage(report, folder));
 }

@@ -1,8 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { AnalysisEvent } from "../analysis-event";
+import { type AnalysisEvent, readEvents } from "../event-log";
 import type { AnalysisRecord } from "../analysis-record";
-import { readEvents } from "../event-log";
 import { type ModuleResults, readModuleResults } from "./module-results";
 import { buildProcessTree, type ProcessNode } from "./process-tree";
 

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MachineryManagerError } from "../errors";
+import { MachineryManagerError } from "../../errors";
 import type { NewValues } from "./edit-machines";
 
 /** The file beside a machine's disk that describes it, as VMCloak writes it. */

@@ -1,10 +1,10 @@
 import type { ConfigMap, ConfigPlace } from "../../../config/schema/config-node";
 import { ConfigProblems } from "../../../config/schema/config-problems";
 import { readSettings } from "../../../config/schema/read-settings";
+import type { SettingsOf } from "../../../config/schema/settings-schema";
 import type { Machinery } from "../machinery";
 import type { MachineFacts } from "../records/lab-machine";
 import { getMachineSchema, MACHINE_NAME, type MACHINE_SETTINGS, normalizeArchitecture } from "./machine-settings";
-import type { SettingsOf } from "../../../config/schema/settings-schema";
 
 /** One machine of a configuration file. */
 export interface ConfiguredMachine {
@@ -65,4 +65,31 @@ export function readMachine(
       settings: Object.fromEntries(own),
     },
   };
+}
+
+/** Adds a mistake to every machine that has something of another's that must be its own. Nothing is no duplicate. */
+export function findDuplicates(machinery: Machinery, machines: ReadonlyMap<string, ConfiguredMachine>): void {
+  const kinds: readonly (readonly [string, (facts: MachineFacts) => unknown])[] = [
+    ["label", (facts) => facts.label],
+    ["ip", (facts) => facts.ip],
+    ["mac_address", (facts) => facts.macAddress],
+    ...machinery.uniqueSettings.map((name) => [name, (facts: MachineFacts) => facts.settings[name]] as const),
+  ];
+  for (const [kind, read] of kinds) {
+    const first = new Map<unknown, string>();
+    for (const [name, { facts, problems, place }] of machines) {
+      const value = facts && read(facts);
+      if (value === undefined || value === "") continue;
+      const other = first.get(value);
+      if (other === undefined) first.set(value, name);
+      else problems.error(place, `${name} and ${other} have the same ${kind} (${String(value)}); each needs its own`);
+    }
+  }
+}
+
+/** Returns the machines that can be used. */
+export function listUsable(machines: ReadonlyMap<string, ConfiguredMachine>): MachineFacts[] {
+  return [...machines.values()].flatMap(({ facts, problems }) =>
+    facts === undefined || problems.errors.length > 0 ? [] : [facts],
+  );
 }

@@ -10,8 +10,7 @@ import { config } from "../../../config/schema/settings";
 import { shortenPath } from "../../../config/schema/config-file";
 import { readYamlFile } from "../../../config/schema/yaml-file";
 import type { Machinery } from "../machinery";
-import { findDuplicates } from "./find-duplicates";
-import { type ConfiguredMachine, readMachine } from "./read-machine";
+import { type ConfiguredMachine, findDuplicates, readMachine } from "./read-machine";
 
 /** What the configuration files of one machinery say. */
 export interface MachineryConfig {

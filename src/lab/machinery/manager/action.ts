@@ -1,7 +1,6 @@
-import { MachineryManagerError } from "../errors";
+import { MachineryManagerError } from "../../errors";
 import type { Machinery } from "../machinery";
-import type { LabMachine } from "../records/lab-machine";
-import type { MachineState } from "../records/machine-state";
+import type { LabMachine, MachineState } from "../records/lab-machine";
 
 /** What can be asked of the manager. */
 export const ACTION_NAMES = [
@@ -82,4 +81,15 @@ function needPath(path: string | undefined): string {
   if (path === undefined || path === "")
     throw new MachineryManagerError("this action needs the path of a file to write");
   return path;
+}
+
+/** How an action ended. */
+export interface ActionResult {
+  readonly success: boolean;
+  /** Why it failed, or what is worth knowing about the success. */
+  readonly reason?: string | undefined;
+  /** What the machine did when it was last looked at. */
+  readonly state: MachineState | "unknown";
+  /** The machine was taken out of the pool. */
+  readonly isQuarantined: boolean;
 }

@@ -1,13 +1,11 @@
 import { EventEmitter } from "node:events";
-import { MachineryManagerError } from "../errors";
+import { CancelledError } from "../../../config/errors";
+import { MachineryManagerError } from "../../errors";
 import type { Machinery } from "../machinery";
-import type { LabMachine } from "../records/lab-machine";
+import type { LabMachine, MachineState, MachineStatus } from "../records/lab-machine";
 import type { MachineList } from "../records/machine-list";
-import type { MachineState, MachineStatus } from "../records/machine-state";
-import { type ActionLimits, type ActionName, DEFAULT_LIMITS_MS } from "./action";
-import type { ActionResult } from "./action-result";
-import { MachineQueue, Slots } from "./machine-queue";
-import { readStatus } from "./read-status";
+import { type ActionLimits, type ActionName, type ActionResult, DEFAULT_LIMITS_MS } from "./action";
+import { readStatus } from "./wait-for-state";
 import { runAction } from "./run-action";
 
 /** What happens to machines. */
@@ -246,4 +244,46 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
 function refuse(error: unknown, state: MachineState | "unknown"): ActionResult {
   const reason = error instanceof Error ? error.message : String(error);
   return { success: false, reason, state, isQuarantined: false };
+}
+
+/** Lets one task run at a time, in the order in which they came. */
+export class MachineQueue {
+  #last: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Runs a task when those before it are done, however they ended.
+   *
+   * @throws CancelledError when it is cancelled before its turn; whatever the task throws
+   */
+  run<Result>(what: string, signal: AbortSignal | undefined, task: () => Promise<Result>): Promise<Result> {
+    const turn = this.#last.then(() => {
+      if (signal?.aborted) throw new CancelledError(`${what} was cancelled while it waited for its turn`);
+      return task();
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+/** Lets so many tasks run at once; the others wait in their order. */
+export class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  /** @param count 0 is without limit */
+  constructor(count: number) {
+    this.#free = count === 0 ? Infinity : count;
+  }
+
+  async run<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await task();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free++;
+    }
+  }
 }

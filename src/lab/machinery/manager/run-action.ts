@@ -1,18 +1,17 @@
 import {
   CuckooMachineError,
+  HandlePausedError,
   MachineStateReachedError,
   MachineryManagerError,
   MachineUnexpectedStateError,
   NotSupportedError,
-} from "../errors";
+  StateTimeoutError,
+} from "../../errors";
 import type { Machinery } from "../machinery";
-import type { LabMachine } from "../records/lab-machine";
-import type { MachineStatus } from "../records/machine-state";
-import { type ActionLimits, type ActionName, ACTIONS } from "./action";
-import type { ActionResult } from "./action-result";
-import { callBounded } from "./bounded-call";
+import type { LabMachine, MachineStatus } from "../records/lab-machine";
+import { type ActionLimits, type ActionName, type ActionResult, ACTIONS } from "./action";
+import { callBounded, waitForState } from "./wait-for-state";
 import { CancelledError } from "../../../config/errors";
-import { HandlePausedError, StateTimeoutError, waitForState } from "./wait-for-state";
 
 export interface ActionRequest {
   readonly action: ActionName;

@@ -1,21 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { CuckooMachineError, MachineryError } from "../errors";
+import { CancelledError, TimeLimitError } from "../../../config/errors";
+import { callAsyncWithin } from "../../../config/limits";
+import {
+  HandlePausedError,
+  MachineryConnectionError,
+  MachineryError,
+  StateTimeoutError,
+  MachineryUnhandledStateError,
+} from "../../errors";
 import type { Machinery } from "../machinery";
-import type { LabMachine } from "../records/lab-machine";
-import type { MachineState, MachineStatus } from "../records/machine-state";
-import { callBounded } from "./bounded-call";
-import { CancelledError } from "../../../config/errors";
-import { readStatus, STATE_LIMIT_MS } from "./read-status";
-
-/** A machine did not get into a state in time. */
-export class StateTimeoutError extends CuckooMachineError {
-  override readonly name = "StateTimeoutError";
-}
-
-/** A machine that is paused cannot be let go; it is as good as before. */
-export class HandlePausedError extends CuckooMachineError {
-  override readonly name = "HandlePausedError";
-}
+import {
+  isMachineState,
+  type LabMachine,
+  MACHINE_STATES,
+  type MachineState,
+  type MachineStatus,
+} from "../records/lab-machine";
 
 export interface WaitOptions {
   /** Any of these ends the waiting. */
@@ -80,5 +80,54 @@ async function letGo(machinery: Machinery, machine: LabMachine, signal: AbortSig
     if (error instanceof CancelledError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new HandlePausedError(`${machine.name} is paused and cannot be let go: ${reason}`);
+  }
+}
+
+/** One look at a machine takes no longer. */
+export const STATE_LIMIT_MS = 20_000;
+
+/**
+ * Asks a machinery what a machine does, and remembers it.
+ *
+ * @throws MachineryUnhandledStateError when it answers something that is no state; whatever the machinery throws
+ */
+export async function readStatus(
+  machinery: Machinery,
+  machine: LabMachine,
+  signal: AbortSignal | undefined,
+): Promise<MachineStatus> {
+  const answer: unknown = await callBounded(`state of ${machine.name}`, STATE_LIMIT_MS, signal, (own) =>
+    machinery.state(machine, own),
+  );
+  const status = (typeof answer === "object" && answer !== null ? answer : { state: answer }) as MachineStatus;
+  if (!isMachineState(status.state)) {
+    const problem = `${machine.name}: its machinery ${machinery.name} tells of the state ${JSON.stringify(status.state)}`;
+    throw new MachineryUnhandledStateError(`${problem}, which is none of ${MACHINE_STATES.join(", ")}`);
+  }
+  machine.setState(status.state);
+  if (status.state === "paused") machine.pausedBy = status.pausedBy ?? machine.pausedBy;
+  return { ...status, ...(status.state === "paused" ? { pausedBy: machine.pausedBy } : {}) };
+}
+
+/**
+ * Calls something of a machinery that may hang, and waits no longer than it may take.
+ *
+ * @param what for the message: "state of win10"
+ * @param limitMs after which its signal is aborted, and nobody waits for it any more
+ * @param signal of who asked for it
+ * @param call gets a signal that covers both
+ * @throws MachineryConnectionError when it takes too long; CancelledError when the outer signal is aborted
+ */
+export async function callBounded<Result>(
+  what: string,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+  call: (signal: AbortSignal) => Promise<Result> | Result,
+): Promise<Result> {
+  try {
+    return await callAsyncWithin(what, limitMs, signal, call);
+  } catch (error) {
+    if (!(error instanceof TimeLimitError)) throw error;
+    throw new MachineryConnectionError(`${what}: no answer within ${limitMs / 1000} s`);
   }
 }

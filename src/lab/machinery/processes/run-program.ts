@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { MachineryConnectionError, MachineryDependencyError, MachineryError } from "../errors";
+import { MachineryConnectionError, MachineryDependencyError, ProgramError } from "../../errors";
 
 export interface ProgramOptions {
   readonly signal: AbortSignal;
@@ -8,19 +8,6 @@ export interface ProgramOptions {
   /** What to install when it is missing. */
   readonly packageName: string;
   readonly cwd?: string;
-}
-
-/** A program that ended with something else than 0. */
-export class ProgramError extends MachineryError {
-  override readonly name = "ProgramError";
-
-  constructor(
-    message: string,
-    /** What it wrote to standard error. */
-    readonly stderr: string,
-  ) {
-    super(message);
-  }
 }
 
 /**

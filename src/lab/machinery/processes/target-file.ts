@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { MachineryError } from "../errors";
+import { MachineryError } from "../../errors";
 
 /** Returns the absolute path of a file that is to be made. @throws MachineryError when it exists, or its folder does not */
 export function checkTarget(path: string): string {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, readlinkSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MachineryError } from "../errors";
+import { MachineryError } from "../../errors";
 import { findProcess, isRunning, type ProcessIdentity } from "./process-identity";
 import { writeWhole } from "../records/machine-file";
 

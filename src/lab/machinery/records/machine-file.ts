@@ -1,7 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { isMachineState } from "./machine-state";
-import type { LabMachine, MachineFault, Quarantine } from "./lab-machine";
+import { isMachineState, type LabMachine, type MachineFault, type Quarantine } from "./lab-machine";
 
 /** What of a machine outlives the process: everything but who uses it, which is a lock of the system. */
 interface MachineDump {

@@ -1,4 +1,4 @@
-import { MachineryError } from "../../errors";
+import { MachineryError } from "../../../errors";
 import type { Virsh } from "./virsh";
 
 /**

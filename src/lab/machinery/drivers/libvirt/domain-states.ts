@@ -1,4 +1,4 @@
-import type { MachineState } from "../../records/machine-state";
+import type { MachineState } from "../../records/lab-machine";
 
 /** What virsh's names of domain states are here: the table of `virsh domstate` in libvirt's tools/virsh-domain-monitor.c. */
 const STATES: Readonly<Record<string, MachineState>> = {

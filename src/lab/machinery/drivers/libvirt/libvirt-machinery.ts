@@ -1,4 +1,5 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { z } from "zod";
 import type { SettingsSchema } from "../../../../config/schema/settings-schema";
 import {
   MachineryDependencyError,
@@ -6,16 +7,14 @@ import {
   MachineryUnhandledStateError,
   MachineStateReachedError,
   MachineUnexpectedStateError,
-} from "../../errors";
+  ProgramError,
+} from "../../../errors";
 import { Machinery } from "../../machinery";
 import { checkTarget } from "../../processes/target-file";
-import { ProgramError } from "../../processes/run-program";
-import type { LabMachine } from "../../records/lab-machine";
-import type { MachineStatus } from "../../records/machine-state";
+import type { LabMachine, MachineStatus } from "../../records/lab-machine";
 import { chooseSnapshot } from "./choose-snapshot";
 import { type DomainState, parseDomainState } from "./domain-states";
-import { Virsh } from "./virsh";
-import { parseVirshVersion, supportsUri } from "./virsh-version";
+import { parseVirshVersion, supportsUri, Virsh } from "./virsh";
 
 /** libvirt 0.8.0 is the first with snapshots. */
 const OLDEST = [0, 8, 0];
@@ -163,4 +162,37 @@ function isOlder(version: string): boolean {
   const parts = version.split(".").map(Number);
   const at = OLDEST.findIndex((part, index) => (parts[index] ?? 0) !== part);
   return at !== -1 && (parts[at] ?? 0) < OLDEST[at]!;
+}
+
+const KVM_SETTINGS = {
+  dsn: z.string().default("qemu:///system").describe("libvirt's connection."),
+};
+
+/** QEMU and KVM under libvirt. */
+export class KvmMachinery extends LibVirtMachinery<typeof KVM_SETTINGS> {
+  override readonly name = "kvm";
+  override readonly description = "Machines of QEMU/KVM under libvirt, by virsh.";
+  override readonly settings = KVM_SETTINGS;
+
+  get dsn(): string {
+    return this.config.dsn;
+  }
+}
+
+const URI_SETTINGS = {
+  dsn: z.string().meta({
+    examples: ["qemu:///session"],
+    description: "libvirt's connection; virsh -V tells what it knows.",
+  }),
+};
+
+/** Whatever libvirt runs, on a connection of the user's choice. */
+export class LibVirtUriMachinery extends LibVirtMachinery<typeof URI_SETTINGS> {
+  override readonly name = "libvirt";
+  override readonly description = "Machines of any hypervisor that libvirt knows, by virsh.";
+  override readonly settings = URI_SETTINGS;
+
+  get dsn(): string {
+    return this.config.dsn;
+  }
 }

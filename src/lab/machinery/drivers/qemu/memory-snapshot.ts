@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { MachineryError } from "../../errors";
+import { MachineryError } from "../../../errors";
 
 const FORMATS = [
   // LZ4's frame format, the gzip format (RFC 1952), and QEMU_VM_FILE_MAGIC of QEMU's migration/savevm.h.

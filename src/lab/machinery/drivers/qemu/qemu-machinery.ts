@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { config } from "../../../../config/schema/settings";
-import { MachineryDependencyError, MachineryError } from "../../errors";
+import { MachineryDependencyError, MachineryError } from "../../../errors";
 import { runProgram } from "../../processes/run-program";
 import type { QemuMachine } from "./machine-arguments";
 import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "./qemu-settings";

@@ -1,20 +1,6 @@
 import { EventEmitter } from "node:events";
 import { connect, type Socket } from "node:net";
-import { MachineryConnectionError, MachineryError } from "../../errors";
-
-/** QEMU refused a command. */
-export class QmpCommandError extends MachineryError {
-  override readonly name = "QmpCommandError";
-
-  constructor(
-    command: string,
-    /** QEMU's class of the error: "GenericError", "CommandNotFound". */
-    readonly errorClass: string,
-    readonly description: string,
-  ) {
-    super(`QEMU refuses ${command}: ${description} (${errorClass})`);
-  }
-}
+import { MachineryConnectionError, QmpCommandError } from "../../../errors";
 
 interface QmpMessage {
   readonly QMP?: object;

@@ -12,14 +12,13 @@ import {
   MachineStateReachedError,
   MachineUnexpectedStateError,
   NotSupportedError,
-} from "../../errors";
+} from "../../../errors";
 import { Machinery } from "../../machinery";
 import { runProgram } from "../../processes/run-program";
 import { checkTarget } from "../../processes/target-file";
 import { VmProcess } from "../../processes/vm-process";
-import type { MachineStatus } from "../../records/machine-state";
-import { copyImage, makeOverlay, removeDisk } from "./disposable-disk";
-import { insertDisc } from "./insert-disc";
+import type { MachineStatus } from "../../records/lab-machine";
+import { copyImage, insertDisc, makeOverlay, removeDisk } from "./machine-disks";
 import { getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./machine-arguments";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";

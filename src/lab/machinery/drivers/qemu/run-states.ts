@@ -1,4 +1,4 @@
-import type { MachineState } from "../../records/machine-state";
+import type { MachineState } from "../../records/lab-machine";
 
 /** What QEMU's run states are here; the names are those of RunState in QEMU's qapi/run-state.json. */
 export const RUN_STATES: Readonly<Record<string, MachineState>> = {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { MachineryError } from "../../errors";
+import { MachineryError } from "../../../errors";
 
 /** Where the disk of one run comes in. */
 export const DISK_PLACEHOLDER = "%DISPOSABLE_DISK_PATH%";

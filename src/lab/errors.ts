@@ -1,0 +1,121 @@
+import { ReboxError } from "../config/rebox-error";
+
+/**
+ * Reports that a machinery could not do what it was asked for. Modules throw it, or one of its kinds; unless a kind says
+ * otherwise, the machine is quarantined. The name is Cuckoo's.
+ */
+export class CuckooMachineError extends ReboxError {
+  readonly code: string = "REBOX_MACHINE_FAILED";
+}
+
+/** The same for what rebox's own machineries throw. */
+export class MachineryError extends CuckooMachineError {
+  override readonly code: string = "REBOX_MACHINERY";
+}
+
+/** Reports that the hypervisor cannot be reached, or does not answer in time. */
+export class MachineryConnectionError extends MachineryError {
+  override readonly code = "REBOX_MACHINERY_CONNECTION";
+}
+
+/** Reports that the hypervisor names a state that has no counterpart here. */
+export class MachineryUnhandledStateError extends MachineryError {
+  override readonly code = "REBOX_MACHINERY_UNHANDLED_STATE";
+}
+
+/** Reports that a program or library that the machinery needs is missing. */
+export class MachineryDependencyError extends MachineryError {
+  override readonly code = "REBOX_MACHINERY_DEPENDENCY";
+}
+
+/** Reports that the hypervisor knows no machine of this label. */
+export class MachineNotFoundError extends MachineryError {
+  override readonly code = "REBOX_MACHINE_NOT_FOUND";
+}
+
+/** Reports that the machine is in a state in which the action makes no sense. */
+export class MachineUnexpectedStateError extends MachineryError {
+  override readonly code = "REBOX_MACHINE_UNEXPECTED_STATE";
+}
+
+/** Reports that the machine is already in the state that the action would bring it to: this counts as success. */
+export class MachineStateReachedError extends MachineryError {
+  override readonly code = "REBOX_MACHINE_STATE_REACHED";
+}
+
+/** Reports that a program of the host's ended with a status other than 0. */
+export class ProgramError extends MachineryError {
+  override readonly code = "REBOX_PROGRAM";
+
+  /** @param stderr the text that the program wrote to standard error */
+  constructor(
+    message: string,
+    readonly stderr: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Reports that QEMU refused a command of QMP. */
+export class QmpCommandError extends MachineryError {
+  override readonly code = "REBOX_QMP_COMMAND";
+
+  /** @param errorClass QEMU's class of the error: "GenericError", "CommandNotFound" */
+  constructor(
+    command: string,
+    readonly errorClass: string,
+    readonly description: string,
+  ) {
+    super(`QEMU refuses ${command}: ${description} (${errorClass})`);
+  }
+}
+
+/** Reports that a machine did not get into a state in time. */
+export class StateTimeoutError extends CuckooMachineError {
+  override readonly code = "REBOX_MACHINE_STATE_TIMEOUT";
+}
+
+/** Reports that a machine is paused and cannot be resumed; it is as good as before, and stays in the pool. */
+export class HandlePausedError extends CuckooMachineError {
+  override readonly code = "REBOX_MACHINE_STAYS_PAUSED";
+}
+
+/** Reports that the machinery cannot do this at all; the machine is as good as before, and stays in the pool. */
+export class NotSupportedError extends CuckooMachineError {
+  override readonly code = "REBOX_MACHINERY_NOT_SUPPORTED";
+}
+
+/** Reports that the lab or its manager was asked for something that it cannot do. */
+export class MachineryManagerError extends ReboxError {
+  readonly code: string = "REBOX_LAB";
+}
+
+/** Reports that no machine has this name. */
+export class MachineDoesNotExistError extends MachineryManagerError {
+  override readonly code = "REBOX_MACHINE_UNKNOWN";
+}
+
+/** Reports that no machine will ever fit what is asked for. */
+export class MachineUnserviceableError extends MachineryManagerError {
+  override readonly code = "REBOX_MACHINE_UNSERVICEABLE";
+}
+
+/** Reports a module of the user's that cannot be used. */
+export class MachineryModuleError extends ReboxError {
+  readonly code = "REBOX_MACHINERY_MODULE";
+}
+
+/** Thrown by an auxiliary module that has nothing to do in an analysis. Nothing has failed: the module is left out. */
+export class AuxiliaryDisabled extends ReboxError {
+  readonly code = "REBOX_AUXILIARY_DISABLED";
+
+  /** @param reason the reason, for the analysis' record */
+  constructor(reason = "nothing to do for this analysis") {
+    super(reason);
+  }
+}
+
+/** Reports that an analysis cannot be made, or cannot go on. */
+export class AnalysisError extends ReboxError {
+  readonly code = "REBOX_ANALYSIS";
+}
