@@ -1,7 +1,13 @@
 /** The door "rebox/lab": what modules of a lab (auxiliary modules and machinery) are made of. */
 
 export { Auxiliary, type OptionValue } from "../lab/auxiliary/auxiliary";
-export type { AnalysisLog, AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "../lab/auxiliary/auxiliary-run";
+export type {
+  AnalysisLog,
+  AuxiliaryMachine,
+  AuxiliaryRun,
+  GuestHandle,
+  GuestObservation,
+} from "../lab/auxiliary/auxiliary-run";
 export type { GuestObserver } from "../shell/commands/guest-observer";
 export { config } from "../config/schema/settings";
 export type { SettingsOf, SettingsSchema } from "../config/schema/settings-schema";
