@@ -50,7 +50,7 @@ for (const { what, kernelArgs } of [
   { what: "", kernelArgs: "" },
   { what: " under page-table isolation", kernelArgs: "pti=on" },
 ]) {
-  test(`case 9: two processes that wake each other${what} change the context as often as the kernel switched them`, async () => {
+  test(`two processes that wake each other${what} change the context as often as the kernel switched them`, async () => {
     const run = await runGuest({
       task: "switch",
       parameters: { rounds: 3000 },

@@ -8,7 +8,7 @@ import { checkTwins, FIRST, SECOND, watchTwins } from "../kit/guests/twin-run";
 
 // Defects of tools of this kind, by the number that the project's list gives them: none may be here.
 
-test("defect 2: a read or a write that meets an unmapped page is an error and never shorter, shifted or ignored", async () => {
+test("a read or a write that meets an unmapped page is an error and never shorter, shifted or ignored", async () => {
   const run = await watchTwins(
     "fork",
     1,
@@ -48,7 +48,7 @@ test("defect 2: a read or a write that meets an unmapped page is an error and ne
   ]);
 });
 
-test("defects 5 and 6: register names match exactly; a segment's base is its base; unknown names are errors", async () => {
+test("register names match exactly; a segment's base is its base; unknown names are errors", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-defects-"));
   try {
     const trigger = join(folder, "registers.c");
@@ -120,7 +120,7 @@ test("defects 5 and 6: register names match exactly; a segment's base is its bas
   }
 });
 
-test("defect 7: clean() removes every callback of its manager, whatever their number and order, and no other's", async () => {
+test("clean() removes every callback of its manager, whatever their number and order, and no other's", async () => {
   const run = await runGuest({
     task: "busy",
     script: () => `
@@ -159,7 +159,7 @@ test("defect 7: clean() removes every callback of its manager, whatever their nu
   assert.deepEqual(run.messages, ["calls 200,100,200 left 60", "left 0"]);
 });
 
-test("defects 11 and 12: one trigger on two processes at once tells them apart, and its integers come back as such", async () => {
+test("one trigger on two processes at once tells them apart, and its integers come back as such", async () => {
   const run = await watchTwins(
     "fork",
     1,
@@ -184,7 +184,7 @@ test("defects 11 and 12: one trigger on two processes at once tells them apart, 
   assert.deepEqual(run.messages, ["read back true", `${FIRST},${SECOND} foreign 0`]);
 });
 
-test("defect 15: text from a guest is neither a format nor a command for the terminal", async () => {
+test("text from a guest is neither a format nor a command for the terminal", async () => {
   const hostile = "%n%s%x %1000000d \u001b]0;title\u0007\u001b[2J\u001bc\u009b31m\b\b\r\u0000end";
   const run = await runGuest({
     task: "idle",
@@ -215,7 +215,7 @@ test("defect 15: text from a guest is neither a format nor a command for the ter
   }
 });
 
-test("defect 18: a process is one pgd, also when bits of CR3 differ that do not tell processes apart", async () => {
+test("a process is one pgd, also when bits of CR3 differ that do not tell processes apart", async () => {
   const run = await watchTwins(
     "fork",
     1,

@@ -42,7 +42,7 @@ function readFrames(run: GuestRun): Frame[] {
 const BOOT_FILE = Buffer.concat([Buffer.from("ba0406b80020eff4", "hex"), Buffer.alloc(5000, 0x6e)]);
 
 for (const card of ["ne2k_pci", "e1000", "virtio-net-pci"]) {
-  test(`case 7: frames of a boot from the network through ${card} are those that QEMU's own dump has`, () =>
+  test(`frames of a boot from the network through ${card} are those that QEMU's own dump has`, () =>
     inFolder(async (folder) => {
       const pcap = join(folder, "frames.pcap");
       writeFileSync(join(folder, "boot.bin"), BOOT_FILE);
@@ -125,7 +125,7 @@ const KEYS: Record<string, string> = {
   ret: "5a f05a",
 };
 
-test("case 6: a key pressed and let go is the codes of a PS/2 keyboard, and nothing after the callback's end", async () => {
+test("a key pressed and let go is the codes of a PS/2 keyboard, and nothing after the callback's end", async () => {
   const run = await runKeys(
     `
       print("before " + codes);
@@ -154,7 +154,7 @@ test("case 6: a key pressed and let go is the codes of a PS/2 keyboard, and noth
   assert.deepEqual(run.messages, ["before ", ...expected, "after "]);
 });
 
-test("case 9: pages are reported when they enter the TLB: those that a program touches, and no address that is not virtual", async () => {
+test("pages are reported when they enter the TLB: those that a program touches, and no address that is not virtual", async () => {
   const run = await runGuest({
     task: "exact",
     script: (serial) => `

@@ -16,7 +16,7 @@ function checkRun(run: GuestRun): void {
 const BEFORE_STOS = 9 + 1 + 200 + 14 + 3;
 const AFTER_STOS = 1 + 1 + 2 + 6;
 
-test("case 11: every instruction begins and ends once, in the order of the program", async () => {
+test("every instruction begins and ends once, in the order of the program", async () => {
   const run = await watchSequence(
     `
       const begun: bigint[] = [], ended: bigint[] = [];
@@ -92,7 +92,7 @@ test("memory is reported with address, size, value and the page behind it, once 
   ]);
 });
 
-test("case 10: the next address of a block is where the next block begins: jump, loop, call, return, indirect jump", async () => {
+test("the next address of a block is where the next block begins: jump, loop, call, return, indirect jump", async () => {
   const run = await watchSequence(
     `
       const ends: { cur: bigint; next: bigint }[] = [], begins: bigint[] = [];
@@ -125,7 +125,7 @@ test("case 10: the next address of a block is where the next block begins: jump,
   assert.equal(said.get("returns"), "1");
 });
 
-test("case 8: opcodes are counted by range, with prefixes skipped and two bytes understood", async () => {
+test("opcodes are counted by range, with prefixes skipped and two bytes understood", async () => {
   const run = await watchSequence(
     `
       const counts: Record<string, number> = {};

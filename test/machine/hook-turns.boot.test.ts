@@ -5,7 +5,7 @@ import { checkTwins, FIRST, SECOND, watchTwins } from "../kit/guests/twin-run";
 
 // What a hook and its removal have to keep to, counted by native/guest/programs/twin.c itself.
 
-test("case 1: a callback that ends the monitoring and removes itself is called for the monitored process only, and never again", async () => {
+test("a callback that ends the monitoring and removes itself is called for the monitored process only, and never again", async () => {
   const run = await watchTwins(
     "exec",
     1,
@@ -27,7 +27,7 @@ test("case 1: a callback that ends the monitoring and removes itself is called f
   assert.deepEqual(run.messages, ["calls 100 foreign 0 falsefalse"]);
 });
 
-test("case 2: a hook that a callback adds is called at its address and in its process only, monitored or not", async () => {
+test("a hook that a callback adds is called at its address and in its process only, monitored or not", async () => {
   const run = await watchTwins(
     "exec",
     1,
@@ -52,7 +52,7 @@ test("case 2: a hook that a callback adds is called at its address and in its pr
   assert.deepEqual(run.messages, ["true 0"]);
 });
 
-test("case 3: a hook that is added in a callback holds within the block that is being executed", async () => {
+test("a hook that is added in a callback holds within the block that is being executed", async () => {
   const run = await watchTwins(
     "fork",
     1,

@@ -67,7 +67,7 @@ const afterPusha = (farReturn: bigint): string[] => [
   ...["R2 79fa", "R2 79fc", "R2 79fe"],
 ];
 
-test("case 4, case 5, defect 17: every access of a boot sector is reported once, as the processor's manual says", () =>
+test("every access of a boot sector is reported once, as the processor's manual says", () =>
   withBootImage(MEMORY_ACCESS, async (image) => {
     const seen = await watch(image);
     const pusha = seen.splice(BEFORE_PUSHA.length, PUSHA.length);

@@ -113,7 +113,7 @@ function joinTurns({ labels }: BootImage, pcs: readonly string[]): string[] {
   return pcs.filter((pc, index) => !(repeated.includes(pc) && pcs[index - 1] === pc));
 }
 
-test("case 10, case 11: instructions begin where gdb stops when it steps, beside it and in a run of their own", () =>
+test("instructions begin where gdb stops when it steps, beside it and in a run of their own", () =>
   withBootImage(CONTROL_FLOW, async (image) => {
     const { stepped: steps, run } = await stepAndWatch(image);
     assert.deepEqual(readWatched(run).begun, steps);

@@ -6,6 +6,7 @@
 /** The columns of a batch of a stream. */
 export const STREAM_COLUMNS = ["cpu", "pc", "pgd", "address", "physical", "data", "number", "size"] as const;
 
+/** All columns that a stream can have. */
 export type StreamColumn = (typeof STREAM_COLUMNS)[number];
 
 /** The members of a filter, which narrows an event down before any script runs. */
@@ -180,12 +181,13 @@ export const EVENTS = {
   },
 } as const satisfies Record<string, EventFacts>;
 
+/** The types of events, by their names. */
 export type EventType = keyof typeof EVENTS;
 
 /** The addon's number of a type of event. */
 export type EventKind = (typeof EVENTS)[EventType]["kind"];
 
-/** The types whose events can be streamed. */
+/** The type of a callback whose events can be streamed. */
 export type StreamType = {
   [Type in EventType]: (typeof EVENTS)[Type] extends { readonly columns: unknown } ? Type : never;
 }[EventType];
