@@ -10,11 +10,11 @@
  * that one until it starts its program.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
-import { CallbackManager, getSystemCallEntries, getSystemCalls, type SystemCall } from "rebox";
-import type { ArgumentKind } from "./parts/system_call_arguments";
-import { chooseKind, createShow, hex, type Show } from "./parts/system_call_arguments";
-import { ProcessLabels } from "./parts/process_labels";
-import { type CallRecord, SystemCallRecorder, Wish } from "./parts/system_call_recorder";
+import { CallbackManager, listSystemCallEntries, listSystemCalls, type SystemCall } from "rebox";
+import type { ArgumentKind } from "./system_call_arguments";
+import { chooseKind, createShow, hex, type Show } from "./system_call_arguments";
+import { ProcessLabels } from "./process_labels";
+import { type CallRecord, SystemCallRecorder, Wish } from "./system_call_recorder";
 
 /** How long calls may lie with the recorders. */
 const FLUSH_MS = 200;
@@ -57,8 +57,8 @@ export function clean(): void {
 }
 
 function hook(): void {
-  for (const call of getSystemCalls()) tracers[call.bits].set(call.number, createTracer(call));
-  for (const entry of getSystemCallEntries()) {
+  for (const call of listSystemCalls()) tracers[call.bits].set(call.number, createTracer(call));
+  for (const entry of listSystemCallEntries()) {
     const kinds = new Map([...tracers[entry.bits]].map(([number, { kinds }]) => [number, kinds]));
     recorders.push({ bits: entry.bits, recorder: new SystemCallRecorder(callbacks, entry, kinds, take) });
   }

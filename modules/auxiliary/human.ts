@@ -2,8 +2,8 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Auxiliary, AuxiliaryDisabled, z } from "rebox/lab";
-import { type HumanAct, readInstructions } from "./parts/human-instructions";
-import { readPpm } from "./parts/screen-picture";
+import { type HumanAct, readInstructions } from "./_human-instructions";
+import { readPpm } from "./_screen-picture";
 
 const SETTINGS = {
   instructions: z

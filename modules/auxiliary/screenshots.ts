@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Auxiliary, z } from "rebox/lab";
-import { countDifferent, readPpm, type ScreenPicture, writePng } from "./parts/screen-picture";
+import { countDifferent, readPpm, type ScreenPicture, writePng } from "./_screen-picture";
 
 const SETTINGS = {
   interval_ms: z.int().min(100).max(3_600_000).default(1000).describe("How often the screen is looked at."),

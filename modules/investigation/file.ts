@@ -7,8 +7,8 @@ import {
   type InvestigationResult,
   parseFlags,
   type ParameterPrompt,
-  printMode,
-  printTime,
+  formatMode,
+  formatTime,
   registerInvestigation,
   UsageShown,
   z,
@@ -264,7 +264,7 @@ function makeSearch(label: string, search: SearchParameters, nowNs: bigint): Fil
 
 function describeHit({ place, sha256 }: FileHit, search: Partial<SearchParameters>): MatchedFile {
   const { size, mode, modifiedNs } = place.facts;
-  const fileinfo = { size, mode: printMode(mode), lastmodified: printTime(modifiedNs) };
+  const fileinfo = { size, mode: formatMode(mode), lastmodified: formatTime(modifiedNs) };
   return { file: place.path, search, fileinfo: sha256 === undefined ? fileinfo : { ...fileinfo, sha256 } };
 }
 

@@ -12,8 +12,8 @@ import {
   z,
 } from "rebox/investigation";
 import { FileSearch, GuestFiles, type GuestPlace, searchFiles } from "rebox/trusted";
-import { PrivateFolder } from "./parts/private-folder";
-import { type Piece, runYara, type YaraMatch } from "./parts/yara-program";
+import { PrivateFolder } from "./_private-folder";
+import { type Piece, runYara, type YaraMatch } from "./_yara-program";
 
 const LONGEST_MATCH_MS = 1000;
 const READ_SIZE = 1 << 20;

@@ -1,6 +1,6 @@
 /** The door "rebox/investigation": what modules of investigations are made of. */
 
-export { printMode, printTime } from "../guest/disks/search/go-text";
+export { formatMode, formatTime } from "../guest/disks/search/go-text";
 export { callWithin } from "../config/limits";
 export { compileExpression } from "../systems/memory/search/text-pattern";
 export { formatDuration, parseDuration } from "../investigation/go-duration";

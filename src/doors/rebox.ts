@@ -22,7 +22,7 @@ export { DiskError } from "../guest/disks/disk-error";
 export {
   getFilesystems,
   type GuestDirectoryEntry,
-  type GuestFileSystem,
+  type GuestFilesystem,
   openGuestPath,
   type OpenGuestPathOptions,
 } from "../guest/disks/file-systems";
@@ -82,7 +82,7 @@ export {
   stopMonitoringProcess,
 } from "../machine/state/processes";
 export type { SystemCallEntry } from "../guest/system-call-entry";
-export { getSystemCallEntries, getSystemCalls } from "../guest/system-calls";
+export { listSystemCallEntries, listSystemCalls } from "../guest/system-calls";
 export type { GuestSymbol, SymbolTable } from "../systems/symbols/symbol-table";
 export type { TypeSource } from "../systems/symbols/type-source";
 export type * from "../systems/symbols/guest-type";

@@ -2,7 +2,7 @@ import { type Cpu, getCpus, type RegisterName } from "../machine/state/cpu";
 import { getGuest } from "./guest";
 import type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
 import type { SystemCall } from "../systems/linux/system/system-call";
-import { listSystemCalls } from "../systems/linux/system/system-call-list";
+import { listSystemCalls as readSystemCalls } from "../systems/linux/system/system-call-list";
 import type { SystemCallEntry } from "./system-call-entry";
 
 const WIDE: readonly RegisterName[] = ["RDI", "RSI", "RDX", "R10", "R8", "R9"];
@@ -17,11 +17,11 @@ const lists = new WeakMap<LinuxKernel, SystemCall[]>();
  *
  * @throws AttachError when the guest runs no kernel that rebox knows
  */
-export function getSystemCalls(): readonly SystemCall[] {
+export function listSystemCalls(): readonly SystemCall[] {
   const { kernel } = getGuest();
   let list = lists.get(kernel);
   if (!list) {
-    list = listSystemCalls(kernel);
+    list = readSystemCalls(kernel);
     lists.set(kernel, list);
   }
   return list;
@@ -33,7 +33,7 @@ export function getSystemCalls(): readonly SystemCall[] {
  *
  * @throws AttachError when the guest runs no kernel that rebox knows
  */
-export function getSystemCallEntries(): SystemCallEntry[] {
+export function listSystemCallEntries(): SystemCallEntry[] {
   const { kernel } = getGuest();
   const cpu = getCpus().find(({ LSTAR, SYSENTER_EIP }) => LSTAR !== 0n || SYSENTER_EIP !== 0n) ?? (getCpus()[0] as Cpu);
   const isWide = kernel.bits === 64;

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join, parse, resolve } from "node:path";
 import { findNearestName } from "../config/nearest-name";
 import type { ModuleOwner } from "../machine/ownership/module-owner";
 import type { Doors } from "../scripts/doors";
+import { listModuleFiles } from "../scripts/module-files";
 import { loadTrustedFile } from "../scripts/trusted-file";
 import type { InvestigationFactory, InvestigationModule } from "./module";
 import { describeFailure } from "./result";
@@ -99,7 +100,9 @@ export interface RefusedFile {
 }
 
 interface LoadedFile {
-  /** Time of change and size of the file when it was loaded. */
+  /** The file and all that it imports. */
+  readonly files: readonly string[];
+  /** Times of change and sizes of the files when they were loaded. */
   readonly version: string;
   readonly message: string | undefined;
 }
@@ -183,14 +186,7 @@ export class InvestigationCatalog {
   }
 
   #listFiles(): string[] {
-    return this.#folders.flatMap((folder) =>
-      existsSync(folder)
-        ? readdirSync(folder)
-            .filter((name) => /\.(ts|js|mts|mjs)$/.test(name) && !/\.d\.m?ts$/.test(name) && !/^[._]/.test(name))
-            .sort()
-            .map((name) => join(folder, name))
-        : [],
-    );
+    return this.#folders.flatMap(listModuleFiles);
   }
 
   #load(files: readonly string[]): Promise<void> {
@@ -202,31 +198,48 @@ export class InvestigationCatalog {
   }
 
   async #loadFile(file: string): Promise<void> {
-    const { mtimeNs, size } = statSync(file, { bigint: true });
-    const version = `${mtimeNs} ${size}`;
-    if (this.#loaded.get(file)?.version === version) return;
+    const loaded = this.#loaded.get(file);
+    // A file that could not be used is tried again: the mistake may be in a file that it imports.
+    if (loaded && loaded.message === undefined && loaded.version === readVersion(loaded.files)) return;
     this.#registry.unregister(file);
     let message: string | undefined;
+    let files: readonly string[] = [];
     try {
-      await evaluate(file, this.#registry, this.getApi());
+      files = await evaluate(file, this.#registry, this.getApi());
     } catch (error) {
       // Modules that it registered before it failed are not complete.
       this.#registry.unregister(file);
       message = describeFailure(error);
       if (!message.includes(file)) message = `${file}: ${message}`;
     }
-    this.#loaded.set(file, { version, message });
+    this.#loaded.set(file, { files, version: readVersion(files), message });
   }
 }
 
-/** Runs a file that registers modules. */
-async function evaluate(file: string, registry: InvestigationRegistry, api: Doors, owner?: ModuleOwner): Promise<void> {
+/** Reads the times of change and the sizes of files; a file that is gone has none. */
+function readVersion(files: readonly string[]): string {
+  return files
+    .map((file) => {
+      const facts = statSync(file, { bigint: true, throwIfNoEntry: false });
+      return facts && `${facts.mtimeNs} ${facts.size}`;
+    })
+    .join();
+}
+
+/** Runs a file that registers modules, and returns it with all that it imports. */
+async function evaluate(
+  file: string,
+  registry: InvestigationRegistry,
+  api: Doors,
+  owner?: ModuleOwner,
+): Promise<readonly string[]> {
   let count = 0;
   const registerInvestigation = (name: string, module: never) => {
     registry.register(name, module, file);
     count++;
   };
   const door = { ...api["rebox/investigation"], registerInvestigation };
-  await loadTrustedFile(file, parse(file).name, { ...api, "rebox/investigation": door }, owner);
+  const { files } = await loadTrustedFile(file, parse(file).name, { ...api, "rebox/investigation": door }, owner);
   if (count === 0) throw new ModuleError(`${file}: it registers no module; call registerInvestigation(name, module)`);
+  return files;
 }

@@ -1,5 +1,7 @@
+import { join } from "node:path";
+import { listModuleFiles } from "../scripts/module-files";
 import { MachineryModuleError } from "./errors";
-import { listModuleFiles, loadMachineryModule } from "./machinery-modules";
+import { loadMachineryModule, MODULE_FOLDER } from "./machinery-modules";
 import type { Doors } from "../scripts/doors";
 import { KvmMachinery, LibVirtUriMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
 import { QemuMachinery } from "./machinery/drivers/qemu/qemu-machinery";
@@ -23,7 +25,7 @@ export async function findMachineries(labFolder: string, api: Doors): Promise<Fo
   const machineries = new Map(createShippedMachineries().map((machinery) => [machinery.name, machinery]));
   const errors: MachineryModuleError[] = [];
   const files = new Map<string, string>();
-  for (const file of listModuleFiles(labFolder)) {
+  for (const file of listModuleFiles(join(labFolder, MODULE_FOLDER))) {
     try {
       const machinery = await loadMachineryModule(file, api);
       const { name } = machinery;

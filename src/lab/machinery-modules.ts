@@ -1,5 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
-import { join, parse } from "node:path";
+import { parse } from "node:path";
 import type { Doors } from "../scripts/doors";
 import { ScriptError } from "../scripts/errors";
 import { describeThrown } from "../scripts/script-stack";
@@ -16,16 +15,6 @@ const CUCKOO_METHODS = ["start", "stop"] as const;
 const MACHINERY_METHODS = ["restoreStart", "stop", "state"] as const;
 
 type Constructor = new () => object;
-
-/** Lists the files of a lab's machinery modules. */
-export function listModuleFiles(labFolder: string): string[] {
-  const folder = join(labFolder, MODULE_FOLDER);
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => /\.(ts|js|mts|mjs)$/.test(name) && !/\.d\.m?ts$/.test(name) && !/^[._]/.test(name))
-    .toSorted()
-    .map((name) => join(folder, name));
-}
 
 /**
  * Loads one module: a TypeScript file that exports one class.
@@ -82,7 +71,7 @@ function create(file: string, name: string, type: Constructor): Machinery {
 
 async function evaluate(file: string, name: string, api: Doors): Promise<Readonly<Record<string, unknown>>> {
   try {
-    return await loadTrustedFile(file, name, api);
+    return (await loadTrustedFile(file, name, api)).exports;
   } catch (error) {
     if (error instanceof ScriptError) throw new MachineryModuleError(error.message);
     throw new MachineryModuleError(`${file}: its top level threw ${describeThrown(error)}`);

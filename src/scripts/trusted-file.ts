@@ -4,6 +4,13 @@ import { createScriptApi } from "./script-api";
 import { bundleScript } from "./script-bundle";
 import { ScriptModule } from "./script-module";
 
+/** A file that has run. */
+export interface TrustedFile {
+  readonly exports: Readonly<Record<string, unknown>>;
+  /** Absolute paths of the file and of all that it imports. */
+  readonly files: readonly string[];
+}
+
 /**
  * Compiles and runs a file that is no script and still the user's, such as a module of the lab: it can do all that Node
  * can. Nothing is kept: a file that has changed is the new one the next time.
@@ -12,7 +19,7 @@ import { ScriptModule } from "./script-module";
  * @param name its name in errors
  * @param api what it can import of rebox
  * @param owner disposes of its timers and of its monitoring; by default nobody does
- * @returns the file's exports
+ * @returns its exports, and the files that went into it
  * @throws ScriptError when it cannot be read or compiled, with the place; all that the file throws
  */
 export async function loadTrustedFile(
@@ -20,8 +27,9 @@ export async function loadTrustedFile(
   name: string,
   api: Doors,
   owner = new ModuleOwner(name),
-): Promise<Readonly<Record<string, unknown>>> {
+): Promise<TrustedFile> {
   const bundle = await bundleScript(file, name, api);
   const hot = { data: {} };
-  return new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console).run();
+  const exports = new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console).run();
+  return { exports, files: bundle.files };
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { FileSearch, type FileSearchQuery } from "../../src/guest/disks/search/file-search";
-import { printMode, printTime } from "../../src/guest/disks/search/go-text";
+import { formatMode, formatTime } from "../../src/guest/disks/search/go-text";
 import { searchFiles } from "../../src/guest/disks/search/search-files";
 import { type MemoryFile, MemoryFiles } from "../kit/systems/memory-files";
 
@@ -244,16 +244,16 @@ describe("a search of files", () => {
 });
 
 test("modes and times are printed as Go prints them", () => {
-  assert.equal(printMode(0o100644), "-rw-r--r--");
-  assert.equal(printMode(0o40755), "drwxr-xr-x");
-  assert.equal(printMode(0o120777), "Lrwxrwxrwx");
-  assert.equal(printMode(0o104755), "urwxr-xr-x");
-  assert.equal(printMode(0o41777), "dtrwxrwxrwx");
-  assert.equal(printMode(0o20600), "Dcrw-------");
-  assert.equal(printMode(0o60660), "Drw-rw----");
-  assert.equal(printMode(0o140755), "Srwxr-xr-x");
-  assert.equal(printMode(0o10644), "prw-r--r--");
-  assert.equal(printTime(1_700_000_000_123_000_000n), "2023-11-14 22:13:20.123 +0000 UTC");
-  assert.equal(printTime(0n), "1970-01-01 00:00:00 +0000 UTC");
-  assert.equal(printTime(-1n), "1969-12-31 23:59:59.999999999 +0000 UTC");
+  assert.equal(formatMode(0o100644), "-rw-r--r--");
+  assert.equal(formatMode(0o40755), "drwxr-xr-x");
+  assert.equal(formatMode(0o120777), "Lrwxrwxrwx");
+  assert.equal(formatMode(0o104755), "urwxr-xr-x");
+  assert.equal(formatMode(0o41777), "dtrwxrwxrwx");
+  assert.equal(formatMode(0o20600), "Dcrw-------");
+  assert.equal(formatMode(0o60660), "Drw-rw----");
+  assert.equal(formatMode(0o140755), "Srwxr-xr-x");
+  assert.equal(formatMode(0o10644), "prw-r--r--");
+  assert.equal(formatTime(1_700_000_000_123_000_000n), "2023-11-14 22:13:20.123 +0000 UTC");
+  assert.equal(formatTime(0n), "1970-01-01 00:00:00 +0000 UTC");
+  assert.equal(formatTime(-1n), "1969-12-31 23:59:59.999999999 +0000 UTC");
 });

@@ -90,6 +90,19 @@ test("a file that was saved is used as it is now", async () => {
   });
 });
 
+test("a file whose name begins with _ is shared: it is no module, and when it is saved the modules that import it are new", async () => {
+  const shared = 'export const word = "old";';
+  const module = `import { word } from "./_shared";\n${ECHO.replace("word: this.parameters.word }", "word }")}`;
+  await withModules({ "echo.ts": module, "_shared.ts": shared }, async (folder) => {
+    const { modules, refused } = await folder.catalog.list();
+    assert.deepEqual([modules.map(({ name }) => name), refused], [["echo"], []]);
+    const echo = async () => (await run(folder, { module: "echo", parameters: { word: "x" } })).elements;
+    assert.deepEqual(await echo(), { word: "old" });
+    folder.write("modules/investigation/_shared.ts", 'export const word = "another";');
+    assert.deepEqual(await echo(), { word: "another" });
+  });
+});
+
 test("a result has its members in MIG's order, and errors is null without one", async () => {
   await withModules({ "echo.ts": ECHO }, async (folder) => {
     const { module } = await folder.catalog.get("echo");

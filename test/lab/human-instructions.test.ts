@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readInstructions } from "../../modules/auxiliary/parts/human-instructions";
+import { readInstructions } from "../../modules/auxiliary/_human-instructions";
 
 test("instructions are read in CAPE's manner, word by word", () => {
   assert.deepEqual(readInstructions("(10:20) click 500ms doubleclick  rightclick (1:2) stop"), [

@@ -2,7 +2,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { CallbackManager } from "rebox";
 import { type GuestObserver } from "rebox/lab";
-import { findEnds } from "../parts/frame-ends";
+import { findEnds } from "./frame-ends";
 
 // The format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html, section 4 and 5.
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;

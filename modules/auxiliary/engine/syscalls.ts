@@ -6,22 +6,15 @@ import {
   findGuest,
   getProcessList,
   getRunningProcess,
-  getSystemCallEntries,
-  getSystemCalls,
+  listSystemCallEntries,
+  listSystemCalls,
   type SystemCall,
   type SystemCallEntry,
 } from "rebox";
 import { type GuestObserver } from "rebox/lab";
-import { readPieces, readSixth } from "../../../scripts/parts/read_pieces";
-import {
-  ArgumentKind,
-  chooseKind,
-  createShow,
-  escape,
-  hex,
-  type Show,
-} from "../../../scripts/parts/system_call_arguments";
-import { ActWatcher } from "./parts/act-watcher";
+import { readPieces, readSixth } from "../../../scripts/read_pieces";
+import { ArgumentKind, chooseKind, createShow, escape, hex, type Show } from "../../../scripts/system_call_arguments";
+import { ActWatcher } from "./act-watcher";
 
 /** In characters; what is written at once. */
 const CHUNK = 1 << 16;
@@ -152,8 +145,8 @@ class SyscallRecorder {
   private hook(): void {
     if (this.isHooked) return;
     this.isHooked = true;
-    for (const call of getSystemCalls()) this.tracers[call.bits].set(call.number, this.createTracer(call));
-    for (const entry of getSystemCallEntries()) {
+    for (const call of listSystemCalls()) this.tracers[call.bits].set(call.number, this.createTracer(call));
+    for (const entry of listSystemCallEntries()) {
       this.callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, this.createListener(entry), { addr: entry.address });
     }
   }

@@ -9,7 +9,7 @@ import { findMounts, isOnVolume, openVolume } from "./volume-session";
 import type { FileKind } from "../../systems/linux/files/file-mode";
 
 /** A file system on one of the guest's disks. */
-export interface GuestFileSystem {
+export interface GuestFilesystem {
   /** Which it is, for openGuestPath(). */
   readonly index: number;
   /** The name that blkid(8) has for it: "ext4", "vfat", "ntfs", "swap" ... */
@@ -48,7 +48,7 @@ export interface OpenGuestPathOptions {
  * @throws EngineUsageError when there is no machine
  * @throws DiskError when none of its disks can be read
  */
-export async function getFilesystems(): Promise<GuestFileSystem[]> {
+export async function getFilesystems(): Promise<GuestFilesystem[]> {
   const mounts = findMounts();
   return (await getVolumes()).map((volume, index) => ({
     index,

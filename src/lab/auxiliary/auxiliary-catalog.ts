@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { parse } from "node:path";
 import type { Doors } from "../../scripts/doors";
 import { ScriptError } from "../../scripts/errors";
+import { listModuleFiles } from "../../scripts/module-files";
 import { loadTrustedFile } from "../../scripts/trusted-file";
 import { Auxiliary } from "./auxiliary";
 
@@ -23,8 +23,6 @@ export interface RefusedAuxiliary {
   readonly error: Error;
 }
 
-const EXTENSION = /\.(ts|js)$/;
-
 /** The files of auxiliary modules in some folders. */
 export class AuxiliaryCatalog {
   /** Absolute paths by module name, in the order of the names. */
@@ -39,7 +37,7 @@ export class AuxiliaryCatalog {
   constructor(folders: readonly string[]) {
     const found = new Map<string, string>();
     for (const file of folders.flatMap(listModuleFiles)) {
-      const name = nameOf(file);
+      const name = parse(file).name;
       const other = found.get(name);
       if (other !== undefined) {
         throw new ScriptError(name, `an auxiliary module of this name is in ${other} too; rename one of them`, {
@@ -67,7 +65,8 @@ export class AuxiliaryCatalog {
     for (const [name, file] of this.files) {
       if (!names.includes(name)) continue;
       try {
-        const create = findClass(await loadTrustedFile(file, name, api), name, file);
+        const { exports } = await loadTrustedFile(file, name, api);
+        const create = findClass(exports, name, file);
         classes.push({ name, file, create });
       } catch (error) {
         refused.push({ name, file, error: error instanceof Error ? error : new Error(String(error)) });
@@ -75,17 +74,6 @@ export class AuxiliaryCatalog {
     }
     return { classes, refused };
   }
-}
-
-function listModuleFiles(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => EXTENSION.test(name) && !name.endsWith(".d.ts"))
-    .map((name) => join(folder, name));
-}
-
-function nameOf(file: string): string {
-  return file.replace(/^.*\//, "").replace(EXTENSION, "");
 }
 
 function findClass(exports: Readonly<Record<string, unknown>>, name: string, file: string): AuxiliaryConstructor {

@@ -44,7 +44,7 @@ export class GuestObservationFile {
     // The session may end while the file is compiled: then nothing can be registered any more.
     const owned = session.owner.own(() => void owner.close());
     try {
-      const { observe } = await loadTrustedFile(path, path, session.api, owner);
+      const { observe } = (await loadTrustedFile(path, path, session.api, owner)).exports;
       if (typeof observe !== "function") {
         throw new ScriptError(path, "exports no function observe(observer)", { file: path });
       }

@@ -1,6 +1,6 @@
 import type { GuestPlace } from "../guest-files";
 import { compileExpression } from "../../../systems/memory/search/text-pattern";
-import { printMode } from "./go-text";
+import { formatMode } from "./go-text";
 
 /** What a check looks at. */
 export type CheckKind = "content" | "name" | "size" | "mode" | "mtime" | "md5" | "sha1" | "sha2" | "sha3";
@@ -64,7 +64,7 @@ export function makeCheck(kind: CheckKind, value: string, isMismatch: boolean, n
     }
     case "mode": {
       const pattern = compile(value);
-      return { ...plain, pattern, fits: ({ facts: { mode } }) => pattern.test(printMode(mode)) };
+      return { ...plain, pattern, fits: ({ facts: { mode } }) => pattern.test(formatMode(mode)) };
     }
     case "name": {
       const [pattern, isInverse] = parseInverse(value);

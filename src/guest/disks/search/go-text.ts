@@ -17,7 +17,7 @@ const BITS = [
 const STICKY = 0o1000;
 
 /** Prints a mode as Go does: "-rw-r--r--", "urwxr-xr-x", "dtrwxrwxrwx". */
-export function printMode(mode: number): string {
+export function formatMode(mode: number): string {
   const kind = LETTERS[getFileFormat(mode)] ?? "";
   const special = BITS.map(([bit, letter]) => ((mode & bit) !== 0 ? letter : "")).join("");
   const sticky = (mode & STICKY) !== 0 ? "t" : "";
@@ -28,7 +28,7 @@ export function printMode(mode: number): string {
 }
 
 /** Prints a time as Go does, in UTC: "2026-01-02 03:04:05.678 +0000 UTC". */
-export function printTime(ns: bigint): string {
+export function formatTime(ns: bigint): string {
   const seconds = BigInt.asIntN(64, ns - (((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n)) / 1_000_000_000n;
   const date = new Date(Number(seconds) * 1000);
   if (Number.isNaN(date.getTime())) return `${seconds} s since 1970`;

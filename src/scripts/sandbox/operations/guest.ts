@@ -4,7 +4,7 @@ import { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } fr
 import { writeIsf } from "../../../guest/guest-isf";
 import { writeGuestTypes } from "../../../guest/guest-types";
 import * as system from "../../../guest/operating-system";
-import { getSystemCallEntries, getSystemCalls } from "../../../guest/system-calls";
+import { listSystemCallEntries, listSystemCalls } from "../../../guest/system-calls";
 import { listVolatilityPlugins, runVolatility } from "../../../guest/volatility/volatility";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { LinuxProcess } from "../../../systems/linux/linux-process";
@@ -27,8 +27,8 @@ export const SYSTEM_OPERATIONS: Operations = {
   getOsBits: operation([], () => system.getOsBits()),
   getProcessList: operation([], (session) => describeProcesses(session, getGuest()), OBJECT),
   getSymbolList: operation(["bigint", "string?"], (_, pgd, pattern) => system.getSymbolList(pgd, pattern), FROZEN),
-  getSystemCallEntries: operation([], () => getSystemCallEntries()),
-  getSystemCalls: operation([], () => getSystemCalls()),
+  listSystemCallEntries: operation([], () => listSystemCallEntries()),
+  listSystemCalls: operation([], () => listSystemCalls()),
   getSystemTime: operation([], () => system.getSystemTime()),
   symToVa: operation(["bigint", "string", "string"], (_, pgd, module, name) => system.symToVa(pgd, module, name)),
   vaToSym: operation(["bigint", "bigint"], (_, pgd, address) => system.vaToSym(pgd, address)),

@@ -1,7 +1,7 @@
 /** Tells what system calls have done, by what they returned. */
 import { CallbackManager, type Cpu, findGuest, getRunningProcess, type LinuxProcess } from "rebox";
 import { readAddress, readPath, resolvePath } from "./act-arguments";
-import type { Traced } from "../syscalls";
+import type { Traced } from "./syscalls";
 
 /** Calls that wait for their return at one moment. */
 const MOST_WAITING = 1000;
