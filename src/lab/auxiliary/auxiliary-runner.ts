@@ -273,7 +273,7 @@ export function findConfiguration(folder: string, name: string): string | undefi
  * @throws ScriptError when the file cannot be compiled or exports no function configure() with one parameter; what it throws
  */
 export async function configureAuxiliary(file: string, module: Auxiliary, api: Doors): Promise<void> {
-  const exports = await loadTrustedFile(file, `data/auxiliary/${module.name}`, api);
+  const { exports } = await loadTrustedFile(file, `data/auxiliary/${module.name}`, api);
   const configure = exports.configure ?? exports.default;
   if (typeof configure !== "function") {
     throw new ScriptError(module.name, "exports no function configure(auxiliary)", { file });
