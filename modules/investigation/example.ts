@@ -18,7 +18,7 @@ const HELP = `example: the guest's host name and addresses, and look-ups of host
  -resolver WHO       who looks up: "host", which is the machine that rebox runs on, or "hosts-file", the guest's /etc/hosts
 Without flags: the host name and the addresses.`;
 
-/** RFC 1123 2.1; seed 003, 2.2. */
+/** A host name of at least one label, by RFC 1123 2.1. */
 const FQDN =
   /^([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9])(\.([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]))*$/;
 const LONGEST_HOSTS_FILE = 1024 * 1024;

@@ -9,12 +9,12 @@ import { findMachineries } from "./find-machineries";
 import { readLabSettings } from "./lab-settings";
 import type { Doors } from "../scripts/doors";
 
-/** What a check of a lab's configuration has found. */
+/** The findings of a check of a lab's configuration. */
 export interface LabCheck {
   readonly problems: ConfigProblems;
   /** Modules that cannot be used. */
   readonly failures: readonly string[];
-  /** How many machines can be used, by their machineries. */
+  /** The number of machines that can be used, by their machineries. */
   readonly machines: ReadonlyMap<string, number>;
 }
 

@@ -115,7 +115,7 @@ export class AuxiliaryDisabled extends ReboxError {
   }
 }
 
-/** Reports that an analysis cannot be made, or cannot go on. */
+/** Reports that an analysis cannot be made, or cannot continue. */
 export class AnalysisError extends ReboxError {
   readonly code = "REBOX_ANALYSIS";
 }

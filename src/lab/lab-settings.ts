@@ -12,7 +12,7 @@ import { readYamlFile } from "../config/schema/yaml-file";
 const seconds = (fallback: number, description: string) =>
   z.int().min(1).max(86_400).default(fallback).describe(`${description}, in seconds.`);
 
-/** What a lab's own configuration can say: conf/lab.yaml, or [lab] of conf/lab.conf. */
+/** The settings of a lab's own configuration: conf/lab.yaml, or [lab] of conf/lab.conf. */
 export const LAB_SETTINGS = {
   machineries: z
     .array(z.string().toLowerCase())

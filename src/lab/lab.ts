@@ -22,7 +22,7 @@ const SET_UP_LIMIT_MS = 60_000;
 const LOCK_LIMIT_MS = 600_000;
 
 export interface LabOptions {
-  /** What modules can import of rebox. */
+  /** The parts of rebox that modules can import. */
   readonly api: Doors;
   readonly signal?: AbortSignal;
   readonly pollMs?: number;
@@ -41,7 +41,7 @@ export class Lab {
     readonly manager: MachineManager,
     /** All that is wrong with the configuration; what is not concerned works. */
     readonly problems: ConfigProblems,
-    /** Why a machinery or a module cannot be used, one sentence each. */
+    /** The reasons why machineries or modules cannot be used, one sentence each. */
     readonly failures: readonly string[],
     used: ReadonlyMap<string, Machinery>,
   ) {
@@ -159,7 +159,7 @@ export class Lab {
     return failed;
   }
 
-  /** Gives up what the machineries have set up. Machines go on. */
+  /** Gives up the resources of the machineries. Machines continue to run. */
   async close(): Promise<void> {
     clearInterval(this.#rechecks);
     for (const [name, machinery] of this.#used) {

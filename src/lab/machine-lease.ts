@@ -5,7 +5,7 @@ import type { LabMachine } from "./machinery/records/lab-machine";
 import type { MachineList, MachineQuery } from "./machinery/records/machine-list";
 import { takeLock } from "./process-lock";
 
-/** How often a machine that is in use elsewhere is asked for again. */
+/** The time between two attempts to get a machine that is in use elsewhere. */
 const POLL_MS = 500;
 
 /** A machine that is somebody's own until it is released, or this process ends. */
@@ -15,7 +15,7 @@ export interface MachineLease {
 }
 
 export interface LeaseOptions {
-  /** Who uses it, for messages: "run 12". */
+  /** The name of its user, for messages: "run 12". */
   readonly owner: string;
   readonly query: MachineQuery;
   readonly signal?: AbortSignal | undefined;

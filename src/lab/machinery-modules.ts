@@ -8,7 +8,7 @@ import { LibVirtMachinery } from "./machinery/drivers/libvirt/libvirt-machinery"
 import { MachineryModuleError } from "./errors";
 import { Machinery } from "./machinery/machinery";
 
-/** Where users put their modules. */
+/** The folder of the users' modules. */
 export const MODULE_FOLDER = "modules/machinery";
 
 const CUCKOO_METHODS = ["start", "stop"] as const;

@@ -9,7 +9,7 @@ export interface LockOptions {
   /** After which it is given up; 0 does not wait. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** What holds it, for the message of who waits in vain. */
+  /** The name of its holder, for the message of those that wait in vain. */
   readonly owner: string;
 }
 

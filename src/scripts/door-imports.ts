@@ -39,7 +39,7 @@ export function createDoorImports(doors: Doors, isTrusted: boolean): Plugin {
   };
 }
 
-/** Tells whether an input of a bundle is a door and no file. */
+/** Returns whether an input of a bundle is a door and no file. */
 export function isDoorInput(input: string): boolean {
   return input.startsWith(`${NAMESPACE}:`);
 }

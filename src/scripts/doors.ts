@@ -4,7 +4,7 @@ export const DOORS = ["rebox", "rebox/trusted", "rebox/investigation", "rebox/la
 /** The name of a door, as it stands in an import. */
 export type Door = (typeof DOORS)[number];
 
-/** What each door exports. A script in the sandbox has "rebox" alone. */
+/** The exports of each door. A script in the sandbox has "rebox" alone. */
 export type Doors = Readonly<Record<Door, object>>;
 
 /** Makes the doors of a process that offers nothing, or only some of the doors. */

@@ -19,7 +19,7 @@ import { waitAtMost } from "../config/limits";
 
 /** The surroundings of a script's code. */
 export interface ScriptSurroundings {
-  /** What scripts can import of rebox. */
+  /** The parts of rebox that scripts can import. */
   readonly api: Doors;
   readonly console: Console;
   /** Receives errors that arise outside of any call of rebox: in timers and promises. */

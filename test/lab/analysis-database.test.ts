@@ -84,7 +84,7 @@ test("an analysis whose process was killed is lost, says so, and holds nobody up
   assert.equal(database.find(own - 1)!.outcome, "lost");
 });
 
-test("an analysis is taken over by the process that makes it, and goes on when its first one is gone", async () => {
+test("an analysis is taken over by the process that makes it, and continues when its first one is gone", async () => {
   const add = "console.log(database.add(request)); setInterval(() => {}, 1000);";
   const other = spawn(process.execPath, program(add), { stdio: ["ignore", "pipe", "inherit"] });
   const id = Number(String((await once(other.stdout, "data"))[0]));

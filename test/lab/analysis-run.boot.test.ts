@@ -83,7 +83,7 @@ async function analyse(
 }
 
 describe("an analysis", () => {
-  test("A2, A3, A4: goes its way in the order of the seed, and its record says so", async () => {
+  test("goes its way in CAPE's order, and its record says so", async () => {
     const record = await analyse(machineWith());
     assert.deepEqual(lab.acts, ALL);
     assert.deepEqual([record.outcome, record.reason], ["finished", "the command ended with 0"]);
@@ -91,7 +91,7 @@ describe("an analysis", () => {
     assert.deepEqual(record.auxiliary.map(({ name, state }) => [name, state]), [["watch", "stopped"]]); // prettier-ignore
   });
 
-  test("A4: dumps memory when it is asked to, after the helpers have stopped and while the machine is on", async () => {
+  test("dumps memory when it is asked to, after the helpers have stopped and while the machine is on", async () => {
     await analyse(machineWith(), { options: { memory: "yes" } });
     const end = lab.acts.slice(lab.acts.indexOf("watch stop"));
     assert.deepEqual(end, ["watch stop", "dump", "machine stop", "watch finish", "release"]);
@@ -107,14 +107,14 @@ describe("an analysis", () => {
     ["the machine does not start", { start: async () => Promise.reject(new Error("no luck")) }],
     ["the target cannot be given to it", { execute: async () => Promise.reject(new Error("no luck")) }],
   ] as const) {
-    test(`A5: ends everything when ${where}`, async () => {
+    test(`ends everything when ${where}`, async () => {
       const record = await analyse(machineWith(faults));
       assert.deepEqual([record.outcome, record.reason], ["failed", "no luck"]);
       assert.deepEqual(lab.acts.slice(-4), ["watch stop", "machine stop", "watch finish", "release"]);
     });
   }
 
-  test("A5: ends everything when the machine's start takes too long, and its signal says so", async () => {
+  test("ends everything when the machine's start takes too long, and its signal says so", async () => {
     let told = false;
     const start = (signal: AbortSignal) => new Promise<never>(() => signal.addEventListener("abort", () => (told = true))); // prettier-ignore
     const record = await analyse(machineWith({ start }));
@@ -127,7 +127,7 @@ describe("an analysis", () => {
     ["starts its machine", "start"],
     ["runs", "execute"],
   ] as const) {
-    test(`A5: ends everything when it is cancelled while it ${where}`, async () => {
+    test(`ends everything when it is cancelled while it ${where}`, async () => {
       const controller = new AbortController();
       const cancel = () => {
         controller.abort(new Error("Ctrl-C"));
@@ -139,7 +139,7 @@ describe("an analysis", () => {
     });
   }
 
-  test("A5: starts no more helpers when it is cancelled while they start, and stops those that have started", async () => {
+  test("starts no more helpers when it is cancelled while they start, and stops those that have started", async () => {
     lab.module("a", 'start() { this.say("start"); }', 'stop() { this.say("stop"); }');
     lab.module(
       "b",
@@ -179,14 +179,14 @@ describe("an analysis", () => {
     );
   });
 
-  test("goes on when memory cannot be dumped, and says so", async () => {
+  test("continues when memory cannot be dumped, and says so", async () => {
     const faults = { dumpMemory: async () => Promise.reject(new Error("No space left on device")) };
     const record = await analyse(machineWith(faults), { options: { memory: "1" } });
     assert.equal(record.outcome, "finished");
     assert.match(record.log.map(({ text }) => text).join(), /dumping memory: No space left on device/);
   });
 
-  test("A40: has a folder of its own", async () => {
+  test("has a folder of its own", async () => {
     await analyse(machineWith());
     assert.ok(existsSync(join(lab.path, "run/analysis.json")));
   });

@@ -196,7 +196,7 @@ describe("a module that is broken", () => {
     ["a private configuration that throws", "data/auxiliary/helper.ts", "throw new Error('private');", /private/],
   ];
   for (const [what, file, text, message] of broken) {
-    test(`${what} is told in the record, and the analysis finishes`, async () => {
+    test(`${what} is reported in the record, and the analysis finishes`, async () => {
       await withQuickLab(async (lab) => {
         lab.write(file, text);
         const { status, stdout } = await analyze(lab, ...OPTIONS);
@@ -209,7 +209,7 @@ describe("a module that is broken", () => {
   }
 
   for (const what of ["restoreStart", "stop", "openConsole", "dumpMemory"] as const) {
-    test(`a machinery that fails in ${what} is told in the record`, async () => {
+    test(`a machinery that fails in ${what} is reported in the record`, async () => {
       await withQuickLab(async (lab) => {
         lab.write(`state/q/fail.${what}`, "");
         const { status } = await analyze(lab, ...OPTIONS);
@@ -238,7 +238,7 @@ test("fifty analyses in a row leave nothing but their results, and lose none", a
   });
 });
 
-test("a disk that is full is told in the record and by the exit status, and nothing is left", async (context) => {
+test("a disk that is full is reported in the record and by the exit status, and nothing is left", async (context) => {
   if (process.getuid!() !== 0) return context.skip("needs root, for a disk of its own");
   await withQuickLab(async (lab) => {
     mkdirSync(lab.path("analyses"));
@@ -273,7 +273,7 @@ test("a disk that is full is told in the record and by the exit status, and noth
   });
 });
 
-test("an engine of rebox that is killed while the target runs is told with its signal", async () => {
+test("an engine of rebox that is killed while the target runs is reported with its signal", async () => {
   await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
     const { ended } = startAnalyze(lab, "--machine", "g", "--command", "sleep 1000");
     await lab.until("analyses/1/events.jsonl", /"type":"target\.started"/);

@@ -100,7 +100,7 @@ describe("a target", () => {
     });
   });
 
-  test("is told of in the report by exactly what it did, with the modules that observe it", async () => {
+  test("is described in the report by exactly what it did, with the modules that observe it", async () => {
     const files = {
       "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine([NETWORK]) }),
       "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n",
@@ -149,7 +149,7 @@ describe("a target", () => {
     });
   });
 
-  test("is executed in a guest that goes on from a snapshot", { skip: NEEDS_QEMU }, async () => {
+  test("is executed in a guest that continues from a snapshot", { skip: NEEDS_QEMU }, async () => {
     const machine = consoleMachine(["snapshot_path: memory.snapshot"]);
     await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: machine }) }, async (lab) => {
       await makeSnapshot(lab, "g", "memory.snapshot");
@@ -180,7 +180,7 @@ describe("a command", () => {
     });
   });
 
-  test("that the shell cannot parse, that goes on behind, that takes too long, that ends the machine", async () => {
+  test("that the shell cannot parse, that continues behind, that takes too long, that ends the machine", async () => {
     await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
       const expected: readonly (readonly [string, number, string, string])[] = [
         ["echo 'open", 0, "finished", "the command ended with status 2"],
@@ -200,7 +200,7 @@ describe("a command", () => {
 });
 
 describe("several analyses", () => {
-  test("run at once on machines of their own, up to the limit, and each is told as JSON", async () => {
+  test("run at once on machines of their own, up to the limit, and each is reported as JSON", async () => {
     const machines = { one: consoleMachine(), two: consoleMachine() };
     await withTestLab({ "conf/machineries/rebox.yaml": yamlOf(machines) }, async (lab) => {
       const { status, stdout, stderr } = await analyze(
@@ -238,7 +238,7 @@ describe("several analyses", () => {
   });
 });
 
-test("what cannot be done is told, by the exit status and in the record", async () => {
+test("what cannot be done is reported, by the exit status and in the record", async () => {
   await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
     const refused = [
       [[], /there is nothing to analyse: name a file by --target/],

@@ -79,7 +79,7 @@ test("the check of a lab tells every mistake at once: of the file, of the module
   assert.deepEqual(enabled, ["console"]);
 });
 
-test("a file that is no INI file is told with its line", async () => {
+test("a file that is no INI file is reported with its line", async () => {
   lab.configure("enabled = yes");
   const { problems } = await checkAuxiliary(lab.path, doors);
   assert.match(problems.errors[0]!.message, /auxiliary\.conf:1: .*stands before any section/);

@@ -23,7 +23,7 @@ const stateOf = (runner: { status: readonly { name: string; state: string }[] })
   Object.fromEntries(runner.status.map(({ name, state }) => [name, state]));
 
 describe("an auxiliary module", () => {
-  test("A1, A2, A3: that lies in modules/auxiliary is called once in each phase of an analysis, in the seed's order", async () => {
+  test("that lies in modules/auxiliary is called once in each phase of an analysis, in CAPE's order", async () => {
     lab.module("mine", ...START_STOP, 'machineStarted() { this.say("sees"); } finish() { this.say("finishes"); }');
     enable("mine");
     const runner = await runAll();
@@ -31,14 +31,14 @@ describe("an auxiliary module", () => {
     assert.deepEqual(stateOf(runner), { mine: "stopped" });
   });
 
-  test("A6: has an instance for each analysis", async () => {
+  test("has an instance for each analysis", async () => {
     lab.module("counts", "n = 0;", "start() { this.say(String(++this.n)); }");
     enable("counts");
     await Promise.all([runAll(), runAll()]);
     assert.deepEqual(lab.acts, ["counts 1", "counts 1"]);
   });
 
-  test("A7: belongs to the section with exactly its file's name", async () => {
+  test("belongs to the section with exactly its file's name", async () => {
     lab.module("Sniff", ...START_STOP);
     lab.configure("[sniff]", "enabled = yes");
     const runner = await runAll();
@@ -47,7 +47,7 @@ describe("an auxiliary module", () => {
     assert.deepEqual(stateOf(runner), { Sniff: "disabled" });
   });
 
-  test("A8: is not even constructed when it is disabled or has no section", async () => {
+  test("is not even constructed when it is disabled or has no section", async () => {
     lab.module("off", 'constructor() { super(); throw new Error("constructed"); }');
     lab.module("unnamed", 'constructor() { super(); throw new Error("constructed"); }');
     lab.configure("[off]", "enabled = no");
@@ -56,17 +56,17 @@ describe("an auxiliary module", () => {
     assert.match(runner.status[1]!.reason!, /no section \[unnamed\]/);
   });
 
-  test("A9: is refused with file, line and key when `enabled` is no switch", () => {
+  test("is refused with file, line and key when `enabled` is no switch", () => {
     lab.configure("[mine]", "enabled = perhaps");
     assert.throws(() => lab.runner(), /auxiliary\.conf:2: .*enabled.*perhaps/);
   });
 
-  for (const [number, where, body] of [
-    ["A10", "start()", 'start() { throw new Error("no luck"); }'],
-    ["A11", "its constructor", 'constructor() { super(); throw new Error("no luck"); }'],
-    ["A10", "a promise of start()", 'async start() { throw new Error("no luck"); }'],
+  for (const [where, body] of [
+    ["start()", 'start() { throw new Error("no luck"); }'],
+    ["its constructor", 'constructor() { super(); throw new Error("no luck"); }'],
+    ["a promise of start()", 'async start() { throw new Error("no luck"); }'],
   ] as const) {
-    test(`${number}: that throws in ${where} keeps no other from starting, and is not stopped`, async () => {
+    test(`that throws in ${where} keeps no other from starting, and is not stopped`, async () => {
       lab.module("bad", body, 'stop() { this.say("stops"); }');
       lab.module("good", ...START_STOP);
       enable("bad", "good");
@@ -77,7 +77,7 @@ describe("an auxiliary module", () => {
     });
   }
 
-  test("A12: that throws in stop() keeps no other from stopping", async () => {
+  test("that throws in stop() keeps no other from stopping", async () => {
     lab.module("bad", 'stop() { throw new Error("stuck"); }');
     lab.module("good", ...START_STOP);
     enable("bad", "good");
@@ -86,7 +86,7 @@ describe("an auxiliary module", () => {
     assert.deepEqual(stateOf(runner), { bad: "stop-failed", good: "stopped" });
   });
 
-  test("A13: whose stop() never ends gets its time, and no more", async () => {
+  test("whose stop() never ends gets its time, and no more", async () => {
     lab.module("endless", "stop() { return new Promise(() => {}); }");
     lab.module("good", ...START_STOP);
     enable("endless", "good");
@@ -95,14 +95,14 @@ describe("an auxiliary module", () => {
     assert.match(runner.status[0]!.errors[0]!, /stop\(\) has not ended within 300 ms/);
   });
 
-  test("A14: needs no start()", async () => {
+  test("needs no start()", async () => {
     lab.module("passive", 'stop() { this.say("stops"); }');
     enable("passive");
     await runAll();
     assert.deepEqual([lab.acts, lab.log], [["passive stops"], []]);
   });
 
-  test("A15: is stopped once, however often and at once", async () => {
+  test("is stopped once, however often and at once", async () => {
     lab.module("mine", 'async stop() { await null; this.say("stops"); }');
     enable("mine");
     const runner = lab.runner();
@@ -112,7 +112,7 @@ describe("an auxiliary module", () => {
     assert.deepEqual(lab.acts, ["mine stops"]);
   });
 
-  test("A16, A17: that returns false from start(), or says that it has nothing to do, is left out without a warning", async () => {
+  test("that returns false from start(), or says that it has nothing to do, is left out without a warning", async () => {
     lab.module("false", "start() { return false; }", 'stop() { this.say("stops"); }');
     lab.module("says", 'start() { throw new AuxiliaryDisabled("no network"); }', 'stop() { this.say("stops"); }');
     lab.module("later", 'cb_guest() { throw new AuxiliaryDisabled("no use"); }', 'stop() { this.say("stops"); }');
@@ -132,7 +132,7 @@ describe("an auxiliary module", () => {
     );
   });
 
-  test("A18: gets callbacks that it has; one that throws stays", async () => {
+  test("gets callbacks that it has; one that throws stays", async () => {
     lab.module("a", 'cb_shot(n: number) { this.say("shot " + n); throw new Error("blurred"); }');
     lab.module("b");
     lab.module("c", 'cb_shot(n: number) { this.say("shot " + n); }');
@@ -145,14 +145,14 @@ describe("an auxiliary module", () => {
     assert.match(lab.log.join("\n"), /a: cb_shot\(\) failed: blurred/);
   });
 
-  test("A19: has its analysis, machine and options before start()", async () => {
+  test("has its analysis, machine and options before start()", async () => {
     lab.module("mine", "start() { this.say([this.run.options.free, this.machine.name, this.options.port, this.options.deep, this.options.text].join()); }"); // prettier-ignore
     lab.configure("[mine]", "enabled = yes", "port = 8001", "deep: on", "text = a b ; not this");
     await lab.runner({ run: { options: { free: "yes" } }, machine: { name: "win7" } }).start();
     assert.deepEqual(lab.acts, ["mine yes,win7,8001,true,a b"]);
   });
 
-  test("A20: starts and stops by its priorities, and those with the same in their order", async () => {
+  test("starts and stops by its priorities, and those with the same in their order", async () => {
     for (const [name, start, stop] of [
       ["a", 0, -20],
       ["b", 10, 0],
@@ -168,7 +168,7 @@ describe("an auxiliary module", () => {
     assert.deepEqual(lab.acts, wanted);
   });
 
-  test("A41: is refused when another has its name", () => {
+  test("is refused when another has its name", () => {
     lab.module("mine");
     lab.write("more/mine.js", "");
     const folders = ["modules/auxiliary", "more"].map((folder) => `${lab.path}/${folder}`);
@@ -178,7 +178,7 @@ describe("an auxiliary module", () => {
     );
   });
 
-  test("A42: that is changed is the new one in the next analysis", async () => {
+  test("that is changed is the new one in the next analysis", async () => {
     lab.module("mine", 'start() { this.say("old"); }', 'stop() { this.say("old"); }');
     enable("mine");
     const runner = lab.runner();
@@ -202,7 +202,7 @@ describe("an auxiliary module", () => {
 describe("a private configuration in data/auxiliary", () => {
   const SHOWS = 'start() { this.say("starts with " + this.options.extra); }';
 
-  test("A21, A22: is called before start() with the instance, and may add to its options", async () => {
+  test("is called before start() with the instance, and may add to its options", async () => {
     lab.module("mine", SHOWS);
     lab.configure("[mine]", "enabled = yes", "base = 4");
     lab.write(
@@ -214,21 +214,16 @@ describe("a private configuration in data/auxiliary", () => {
     assert.deepEqual(lab.acts, ["mine starts with 5"]);
   });
 
-  for (const [number, what, source, problem] of [
-    ["A23", "that is missing", undefined, undefined],
-    ["A24", "without a parameter", "export function configure() {}", /configure: expected 1 argument, got 0/],
-    [
-      "A24",
-      "with two",
-      "export function configure(a: unknown, b: unknown) {}",
-      /configure: expected 1 argument, got 2/,
-    ],
-    ["A25", "that throws", 'export function configure(a: unknown) { throw new Error("broken"); }', /broken/],
-    ["A26", "that cannot be compiled", "export function configure(a {", /data\/auxiliary\/mine\.ts:1:\d+: /],
-    ["A27", "that imports what is missing", 'import "no-such-package"; export function configure(a: unknown) {}', /no-such-package/], // prettier-ignore
-    ["A29", "whose program fails", 'import { execFileSync } from "node:child_process"; export function configure(a: unknown) { execFileSync("false"); }', /Command failed: false/], // prettier-ignore
+  for (const [what, source, problem] of [
+    ["that is missing", undefined, undefined],
+    ["without a parameter", "export function configure() {}", /configure: expected 1 argument, got 0/],
+    ["with two", "export function configure(a: unknown, b: unknown) {}", /configure: expected 1 argument, got 2/],
+    ["that throws", 'export function configure(a: unknown) { throw new Error("broken"); }', /broken/],
+    ["that cannot be compiled", "export function configure(a {", /data\/auxiliary\/mine\.ts:1:\d+: /],
+    ["that imports what is missing", 'import "no-such-package"; export function configure(a: unknown) {}', /no-such-package/], // prettier-ignore
+    ["whose program fails", 'import { execFileSync } from "node:child_process"; export function configure(a: unknown) { execFileSync("false"); }', /Command failed: false/], // prettier-ignore
   ] as const) {
-    test(`${number}: ${what} keeps the module from nothing`, async () => {
+    test(`${what} keeps the module from nothing`, async () => {
       lab.module("mine", SHOWS);
       enable("mine");
       if (source !== undefined) lab.write("data/auxiliary/mine.ts", source);
@@ -240,7 +235,7 @@ describe("a private configuration in data/auxiliary", () => {
     });
   }
 
-  test("A28: is called for a disabled module too, which can see that it is", async () => {
+  test("is called for a disabled module too, which can see that it is", async () => {
     lab.module("mine", ...START_STOP);
     lab.configure("[mine]", "enabled = no");
     lab.write("data/auxiliary/mine.ts", 'export function configure(aux: any) { aux.say("enabled " + aux.enabled); }');

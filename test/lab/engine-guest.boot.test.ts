@@ -57,7 +57,7 @@ test("a file observes the guest in its engine, tells what it sees, and goes with
   });
 });
 
-test("what is wrong with an observing file is told with its place, and a listener's failure is its observation's", async () => {
+test("what is wrong with an observing file is reported with its place, and a listener's failure is its observation's", async () => {
   await withGuest({ task: "idle" }, async ({ guest, lab, untilConsole }) => {
     await untilConsole(/rebox-guest: ready/);
     const observe = (name: string, text: string) =>

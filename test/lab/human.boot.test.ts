@@ -21,7 +21,7 @@ test("what is typed comes through the machine's keyboard", async () => {
   });
 });
 
-test("an analysis may have instructions of its own, or nobody at all; what is no instruction is told", async () => {
+test("an analysis may have instructions of its own, or nobody at all; what is no instruction is reported", async () => {
   await withGuest({}, async ({ lab, guest, execute }) => {
     await execute("true");
     const typing = execute("read -r typed < /dev/tty0; echo typed $typed");

@@ -13,7 +13,7 @@ const YAML = "machines:\n  m:\n    platform: linux\n    ip: 10.0.0.1\n    memory
 const rebox = (lab: TestLab, ...args: string[]) => runRebox([...args, "--lab", lab.folder], 120_000);
 
 describe("commands on machines", { skip: NEEDS_QEMU }, () => {
-  test("B36: of two commands that start one machine at once, one does and the other says why not", async () => {
+  test("of two commands that start one machine at once, one does and the other says why not", async () => {
     await withTestLab({ "conf/machineries/qemu.yaml": YAML }, async (lab) => {
       await makeCounterDisk(lab.path("disk.qcow2"));
       const both = await Promise.all([rebox(lab, "machine", "start", "m"), rebox(lab, "machine", "start", "m")]);
@@ -43,7 +43,7 @@ describe("commands on machines", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("C25: a machine that fails is quarantined for the next command too, and is enabled by hand", async () => {
+  test("a machine that fails is quarantined for the next command too, and is enabled by hand", async () => {
     await withTestLab({ "conf/machineries/qemu.yaml": `${YAML}    args: -device nonsense\n` }, async (lab) => {
       await makeCounterDisk(lab.path("disk.qcow2"));
       const failed = await rebox(lab, "machine", "start", "m");
@@ -64,7 +64,7 @@ describe("commands on machines", { skip: NEEDS_QEMU }, () => {
 describe("commands on the configuration", () => {
   const files = { "conf/machineries/qemu.yaml": "# the head\npath: /bin/true # the tool\n\nmachines:\n  # none yet\n" };
 
-  test("C32: add, and delete again, leave the comments; a value may have a =", async () => {
+  test("add, and delete again, leave the comments; a value may have a =", async () => {
     await withTestLab(files, async (lab) => {
       const add = (...args: string[]) => rebox(lab, "machine", "add", "qemu", ...args);
       const added = await add("a", "platform=linux", "ip=10.0.0.1", "append=root=/dev/vda x=y", "--tags", "x, y");
@@ -100,7 +100,7 @@ describe("commands on the configuration", () => {
     });
   });
 
-  test("C32: the same in an INI file", async () => {
+  test("the same in an INI file", async () => {
     const conf = "# the head\n[kvm]\nmachines = a # one\n\n[a]\n# of a\nlabel = A\nplatform = linux\nip = 10.0.0.1\n";
     await withTestLab({ "conf/kvm.conf": conf }, async (lab) => {
       const added = await rebox(lab, "machine", "add", "kvm", "b", "platform=windows", "ip=10.0.0.2", "--tags", "x,y");
@@ -118,7 +118,7 @@ describe("commands on the configuration", () => {
     });
   });
 
-  test("C32: machines are imported from a folder of folders", async () => {
+  test("machines are imported from a folder of folders", async () => {
     await withTestLab(files, async (lab) => {
       for (const name of ["one", "two"]) {
         mkdirSync(lab.path(`vms/${name}`), { recursive: true });
@@ -150,7 +150,7 @@ describe("commands on the configuration", () => {
     });
   });
 
-  test("a folder that is no lab, and a machine that is not there, are told in a sentence", async () => {
+  test("a folder that is no lab, and a machine that is not there, are reported in a sentence", async () => {
     const none = await runRebox(["machine", "list", "--lab", "/nonexistent"], 60_000);
     assert.deepEqual(
       [none.status, none.stderr],

@@ -47,7 +47,7 @@ const yaml = (more: string) => ({
 });
 
 describe("INI", () => {
-  test("B5: the example of Cuckoo's documentation loads as it is", async () => {
+  test("the example of Cuckoo's documentation loads as it is", async () => {
     await withFolder({ "conf/kvm.conf": SEED }, async (lab) => {
       assert.deepEqual(await lab.check(), { errors: [], warnings: [], failures: [] });
       const { label, platform, ip, architecture } = (await load(lab, "kvm")).get("cuckoo1")!;
@@ -55,7 +55,7 @@ describe("INI", () => {
     });
   });
 
-  test("B3, B9, B10: machines come in their order, with blanks stripped, and take the main part's interface", async () => {
+  test("machines come in their order, with blanks stripped, and take the main part's interface", async () => {
     const text = `[kvm]
 machines = b ,  a
 interface = lo
@@ -92,7 +92,7 @@ mac = 52:54:00:AA:BB:CC
     });
   });
 
-  test("B4: a machine that lacks something is left out with its line; the others load", async () => {
+  test("a machine that lacks something is left out with its line; the others load", async () => {
     for (const key of ["label", "platform", "ip"]) {
       const bad = ["label = B", "platform = linux", "ip = 10.0.0.2"].filter((line) => !line.startsWith(key)).join("\n");
       const text = `[kvm]\nmachines = a, b\n[b]\n${bad}\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n`;
@@ -105,14 +105,14 @@ mac = 52:54:00:AA:BB:CC
     }
   });
 
-  test("B4: without any machine that can be used, the lab says what is wrong", async () => {
+  test("without any machine that can be used, the lab says what is wrong", async () => {
     await withFolder({ "conf/kvm.conf": "[kvm]\nmachines = a\n[a]\nlabel = A\n" }, async (lab) => {
       const opened = await lab.open();
       assert.throws(() => opened.checkHasMachines(), /No machines available in .*"platform" is missing/s);
     });
   });
 
-  test("B6, B7: sections that are not there, machines that are named twice, and commas with nothing behind them are told", async () => {
+  test("sections that are not there, machines that are named twice, and commas with nothing behind them are reported", async () => {
     const text = "[kvm]\nmachines = a, a, gone,\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n[b]\nlabel = x\n";
     await withFolder({ "conf/kvm.conf": text }, async (lab) => {
       const { errors, warnings } = await lab.check();
@@ -125,7 +125,7 @@ mac = 52:54:00:AA:BB:CC
     });
   });
 
-  test("B8: wrong platforms and addresses, and labels and addresses of two machines, are told with their lines", async () => {
+  test("wrong platforms and addresses, and labels and addresses of two machines, are reported with their lines", async () => {
     const text = `[kvm]
 machines = a, b, c, d
 [a]
@@ -155,7 +155,7 @@ ip = 10.0.0.3
     });
   });
 
-  test("B11: a comment behind a value is none of it, quotes keep a #, and words for switches are as in Cuckoo", async () => {
+  test("a comment behind a value is none of it, quotes keep a #, and words for switches are as in Cuckoo", async () => {
     const more = 'snapshot = "clean # 1" ; the second\ntags = x # y\nreserved: on\nagent_port = 0x50\n';
     await withFolder(ini(more), async (lab) => {
       assert.match(
@@ -171,7 +171,7 @@ ip = 10.0.0.3
     });
   });
 
-  test("B11: later files lie over earlier ones, and variables of the environment are put in", async () => {
+  test("later files lie over earlier ones, and variables of the environment are put in", async () => {
     process.env.REBOX_TEST_SNAPSHOT = "from-env";
     await withFolder(
       {
@@ -193,7 +193,7 @@ ip = 10.0.0.3
     );
   });
 
-  test("B11: double sections, double keys, and files that are not UTF-8 are told with their lines; a BOM is no mistake", async () => {
+  test("double sections, double keys, and files that are not UTF-8 are reported with their lines; a BOM is no mistake", async () => {
     await withFolder({ "conf/kvm.conf": `\uFEFF${SEED}` }, async (lab) => {
       assert.deepEqual((await lab.check()).errors, []);
       lab.write("conf/kvm.conf", `${SEED}label = again\n[cuckoo1]\nip = 1.2.3.4\n`);
@@ -213,7 +213,7 @@ ip = 10.0.0.3
     });
   });
 
-  test("B13: a module may keep the label elsewhere", async () => {
+  test("a module may keep the label elsewhere", async () => {
     await withFolder(
       {
         "modules/machinery/mine.ts": MODULE.replace(
@@ -231,7 +231,7 @@ ip = 10.0.0.3
 });
 
 describe("YAML", () => {
-  test("C7: every kind of mistake is told with file and line", async () => {
+  test("every kind of mistake is reported with file and line", async () => {
     const cases: [string, RegExp][] = [
       ["    agent_port: 0\n", /:6: "agent_port" is "0"; it must be a whole number from 1 to 65535/],
       ["    agent_port: 65536\n", /:6: "agent_port" is "65536"/],
@@ -259,7 +259,7 @@ describe("YAML", () => {
     }
   });
 
-  test("C7: files are checked for what is asked of them, one right at a time", async () => {
+  test("files are checked for what is asked of them, one right at a time", async () => {
     const text = (settings: string) => ({
       "conf/machineries/qemu.yaml": `${settings}machines:\n  a:\n    platform: linux\n    ip: 10.0.0.1\n    qcow2_path: disk\n`,
     });
@@ -274,7 +274,7 @@ describe("YAML", () => {
     });
   });
 
-  test("C7, C8: unknown names are warned of with the nearest one, and values keep their spelling", async () => {
+  test("unknown names are warned of with the nearest one, and values keep their spelling", async () => {
     await withFolder(yaml("    plattform: x\n    os_version: 1.10\n    tags: a, b\nintreface: x\n"), async (lab) => {
       const { errors, warnings } = await lab.check();
       assert.deepEqual(errors, []);
@@ -287,7 +287,7 @@ describe("YAML", () => {
     });
   });
 
-  test("C8: a machine that is not enabled is left out and its files need not be there; what is secret is not shown", async () => {
+  test("a machine that is not enabled is left out and its files need not be there; what is secret is not shown", async () => {
     await withFolder(
       {
         "conf/machineries/qemu.yaml":
@@ -304,7 +304,7 @@ describe("YAML", () => {
     );
   });
 
-  test("C9: nothing is no duplicate, the same card, disk or address is", async () => {
+  test("nothing is no duplicate, the same card, disk or address is", async () => {
     const machine = (name: string, more: string) =>
       `  ${name}:\n    platform: linux\n    ip: 10.0.0.${name.charCodeAt(0)}\n${more}`;
     await withFolder(
@@ -325,7 +325,7 @@ describe("YAML", () => {
     );
   });
 
-  test("a machinery with two configurations, and a file of no machinery, are told", async () => {
+  test("a machinery with two configurations, and a file of no machinery, are reported", async () => {
     await withFolder({ ...yaml(""), "conf/kvm.conf": SEED, "conf/machineries/qmu.yaml": "" }, async (lab) => {
       const { errors, warnings } = await lab.check();
       assert.match(
@@ -338,7 +338,7 @@ describe("YAML", () => {
 });
 
 describe("templates", () => {
-  test("C5: init writes one for every machinery, modules of the user's included, and all of them load without a mistake", async () => {
+  test("init writes one for every machinery, modules of the user's included, and all of them load without a mistake", async () => {
     for (const format of ["yaml", "conf"] as const) {
       await withFolder({}, async (lab) => {
         const folder = lab.path("new");
@@ -359,7 +359,7 @@ describe("templates", () => {
     }
   });
 
-  test("C5: the example machine of each template loads when its marks are taken away", async () => {
+  test("the example machine of each template loads when its marks are taken away", async () => {
     await withFolder({ "modules/machinery/mine.ts": MODULE }, async (lab) => {
       const { machineries } = await findMachineries(lab.folder, doors);
       for (const [name, machinery] of machineries) {
@@ -379,7 +379,7 @@ describe("templates", () => {
     });
   });
 
-  test("C6: init refuses what exists; --regen makes what is missing and changes nothing", async () => {
+  test("init refuses what exists; --regen makes what is missing and changes nothing", async () => {
     await withFolder({ "conf/kvm.conf": SEED }, async (lab) => {
       const init = (folder: string, regen: boolean) => initLab(folder, { regen, format: "yaml", api: doors });
       await assert.rejects(init(lab.folder, false), /Path .* already exists and is a lab; --regen makes/);

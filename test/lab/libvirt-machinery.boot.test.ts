@@ -46,7 +46,7 @@ async function untilConsole(console: string, pattern: RegExp): Promise<void> {
 }
 
 describe("a domain of libvirt", { skip: NEEDS_LIBVIRT || NEEDS_QEMU }, () => {
-  test("B18, B14: is reverted to its snapshot, runs, is dumped, pictured, paused and stopped", async () => {
+  test("is reverted to its snapshot, runs, is dumped, pictured, paused and stopped", async () => {
     await withDomain("", async (lab, session, console) => {
       const { manager, failures } = await lab.open();
       assert.deepEqual(failures, []);
@@ -89,7 +89,7 @@ describe("a domain of libvirt", { skip: NEEDS_LIBVIRT || NEEDS_QEMU }, () => {
     });
   });
 
-  test("B18: the configured snapshot is taken, else the current one; one that is not there is an error", async () => {
+  test("the configured snapshot is taken, else the current one; one that is not there is an error", async () => {
     await withDomain("    snapshot: second\n", async (lab, session) => {
       const { manager } = await lab.open();
       await manager.request("norestoreStart", "win10");
@@ -107,7 +107,7 @@ describe("a domain of libvirt", { skip: NEEDS_LIBVIRT || NEEDS_QEMU }, () => {
     });
   });
 
-  test("B19: a snapshot of a machine that was off is refused with what to do", async () => {
+  test("a snapshot of a machine that was off is refused with what to do", async () => {
     await withDomain("", async (lab, session) => {
       session.virsh("snapshot-create-as", "domain1", "cold");
       const { manager } = await lab.open();
@@ -116,7 +116,7 @@ describe("a domain of libvirt", { skip: NEEDS_LIBVIRT || NEEDS_QEMU }, () => {
     });
   });
 
-  test("C18: a domain that ignores the power button is destroyed in the end", async () => {
+  test("a domain that ignores the power button is destroyed in the end", async () => {
     await withDomain("", async (lab, _, console) => {
       lab.write("conf/lab.yaml", "timeouts: {acpi_stop: 1}\n");
       const { manager } = await lab.open();
@@ -126,7 +126,7 @@ describe("a domain of libvirt", { skip: NEEDS_LIBVIRT || NEEDS_QEMU }, () => {
     });
   });
 
-  test("B27: an unknown domain and a daemon that is gone are told apart, with what to do", async () => {
+  test("an unknown domain and a daemon that is gone are told apart, with what to do", async () => {
     await withDomain("", async (lab, session) => {
       const yaml = lab.read("conf/machineries/kvm.yaml");
       lab.write("conf/machineries/kvm.yaml", yaml.replace("label: domain1", "label: domain9"));
@@ -144,7 +144,7 @@ describe("a domain of libvirt", { skip: NEEDS_LIBVIRT || NEEDS_QEMU }, () => {
     });
   });
 
-  test("B27, B33: a module with nothing but a dsn drives libvirt's test driver, beside kvm", async () => {
+  test("a module with nothing but a dsn drives libvirt's test driver, beside kvm", async () => {
     await withDomain("", async (lab, { testUri, holdTest }) => {
       lab.write(
         "modules/machinery/mine.ts",

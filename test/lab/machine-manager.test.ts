@@ -33,7 +33,7 @@ function manageLeast() {
 }
 
 describe("actions", () => {
-  test("C1: restoreStart, stop and state are all that a machinery needs", async () => {
+  test("restoreStart, stop and state are all that a machinery needs", async () => {
     const manager = manageLeast();
     assert.deepEqual(await manager.request("restoreStart", "m"), {
       ...{ success: true, reason: undefined, state: "running", isQuarantined: false },
@@ -41,7 +41,7 @@ describe("actions", () => {
     assert.equal((await manager.request("stop", "m")).state, "poweroff");
   });
 
-  test("C3: what a machinery does not support fails, and the machine stays in the pool", async () => {
+  test("what a machinery does not support fails, and the machine stays in the pool", async () => {
     const manager = manageLeast();
     for (const action of ["norestoreStart", "acpiStop", "dumpMemory", "pause"] as const) {
       const result = await manager.request(action, "m", { path: "/tmp/x" });
@@ -55,7 +55,7 @@ describe("actions", () => {
     });
   });
 
-  test("B15, B36: a start of a machine that is known to run is refused, and the machine is as good as before", async () => {
+  test("a start of a machine that is known to run is refused, and the machine is as good as before", async () => {
     const { manager, machinery } = makeManager(["m"]);
     await manager.request("restoreStart", "m");
     const result = await manager.request("restoreStart", "m");
@@ -65,7 +65,7 @@ describe("actions", () => {
     assert.equal((await manager.request("restoreStart", "m")).success, true, "it has gone off by itself");
   });
 
-  test("C12: a start of what is not off, unexpectedly, fails and quarantines with the reason; it is not stopped", async () => {
+  test("a start of what is not off, unexpectedly, fails and quarantines with the reason; it is not stopped", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").state = "suspended";
     const result = await manager.request("restoreStart", "m");
@@ -75,12 +75,12 @@ describe("actions", () => {
     assert.deepEqual(machinery.get("m").calls, ["restoreStart"]);
   });
 
-  test("C13: a stop of what is off succeeds", async () => {
+  test("a stop of what is off succeeds", async () => {
     const { manager } = makeManager(["m"]);
     assert.equal((await manager.request("stop", "m")).success, true);
   });
 
-  test("C14: a state that is none of the eight quarantines the machine and is among its errors", async () => {
+  test("a state that is none of the eight quarantines the machine and is among its errors", async () => {
     const { manager, machinery, machines } = makeManager(["m"]);
     machinery.get("m").afterStart = ["dreaming" as MachineState];
     const result = await manager.request("restoreStart", "m");
@@ -89,14 +89,14 @@ describe("actions", () => {
     assert.match(machines.get("m").errors[0]!.problem, /dreaming/);
   });
 
-  test("C16: a machine that is restored paused is let go once", async () => {
+  test("a machine that is restored paused is let go once", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").afterStart = ["starting", "paused"];
     assert.equal((await manager.request("restoreStart", "m")).state, "running");
     assert.deepEqual(machinery.get("m").calls, ["restoreStart", "handlePaused"]);
   });
 
-  test("C17: when letting go fails, so does the start, and the machine is stopped but not quarantined", async () => {
+  test("when letting go fails, so does the start, and the machine is stopped but not quarantined", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").afterStart = ["paused"];
     machinery.get("m").failures.set("handlePaused", new MachineryError("no"));
@@ -106,7 +106,7 @@ describe("actions", () => {
     assert.equal(machinery.get("m").state, "poweroff");
   });
 
-  test("C18, B20: a start that is not running in time says what it saw, is stopped and quarantined", async () => {
+  test("a start that is not running in time says what it saw, is stopped and quarantined", async () => {
     const { manager, machinery } = makeManager(["m"], { limits: { restoreStart: 60 } });
     machinery.get("m").afterStart = ["starting", ...Array.from({ length: 500 }, () => "starting" as const)];
     const result = await manager.request("restoreStart", "m");
@@ -116,7 +116,7 @@ describe("actions", () => {
     assert.equal(machinery.get("m").state, "poweroff");
   });
 
-  test("C18: a system that does not shut down is stopped, and that is a success", async () => {
+  test("a system that does not shut down is stopped, and that is a success", async () => {
     const { manager, machinery } = makeManager(["m"], { limits: { acpiStop: 40 } });
     machinery.get("m").state = "running";
     machinery.get("m").acpiWorks = false;
@@ -125,7 +125,7 @@ describe("actions", () => {
     assert.deepEqual(machinery.get("m").calls, ["acpiStop", "stop"]);
   });
 
-  test("B21: a machine that goes off while it starts fails at once, not at the time limit", async () => {
+  test("a machine that goes off while it starts fails at once, not at the time limit", async () => {
     const { manager, machinery } = makeManager(["m"], { limits: { restoreStart: 60_000 } });
     machinery.get("m").afterStart = ["starting", "poweroff"];
     const result = await manager.request("restoreStart", "m");
@@ -133,7 +133,7 @@ describe("actions", () => {
     assert.equal(result.isQuarantined, true);
   });
 
-  test("B22: a machinery that hangs is given up, in an action and in a look at the state", async () => {
+  test("a machinery that hangs is given up, in an action and in a look at the state", async () => {
     const { manager, machinery } = makeManager(["m", "n"], { limits: { stop: 50 } });
     machinery.get("m").hangs.add("stop");
     assert.match((await manager.request("stop", "m")).reason!, /stop of m: no answer within 0.05 s/);
@@ -144,7 +144,7 @@ describe("actions", () => {
     await assert.rejects(looking, /state of n was cancelled/);
   });
 
-  test("C20: an exception that is no CuckooMachineError is told with its stack, and the next action works", async () => {
+  test("an exception that is no CuckooMachineError is reported with its stack, and the next action works", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").failures.set("restoreStart", new TypeError("undefined is not a function"));
     const result = await manager.request("restoreStart", "m");
@@ -153,7 +153,7 @@ describe("actions", () => {
     assert.equal((await manager.request("restoreStart", "m")).success, true);
   });
 
-  test("B25: a dump that fails says nothing about the machine", async () => {
+  test("a dump that fails says nothing about the machine", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").failures.set("dumpMemory", new CuckooMachineError("the disk is full"));
     const result = await manager.request("dumpMemory", "m", { path: "/tmp/dump" });
@@ -161,7 +161,7 @@ describe("actions", () => {
     assert.match((await manager.request("dumpMemory", "m")).reason!, /needs the path of a file/);
   });
 
-  test("C21: unknown machines are refused with the nearest name, and after shutdown() all but stops", async () => {
+  test("unknown machines are refused with the nearest name, and after shutdown() all but stops", async () => {
     const { manager } = makeManager(["win10"]);
     assert.match((await manager.request("stop", "win1")).reason!, /win1 does not exist; did you mean win10/);
     await manager.shutdown();
@@ -171,7 +171,7 @@ describe("actions", () => {
 });
 
 describe("several at once", () => {
-  test("C19, B36: actions on one machine come one after the other, in their order", async () => {
+  test("actions on one machine come one after the other, in their order", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").delayMs = 5;
     const results = await Promise.all([
@@ -189,7 +189,7 @@ describe("several at once", () => {
     assert.deepEqual(machinery.overlaps, []);
   });
 
-  test("C19, B37: several machines start at once, and one that hangs keeps nobody waiting", async () => {
+  test("several machines start at once, and one that hangs keeps nobody waiting", async () => {
     const { manager, machinery } = makeManager(["a", "b", "c"]);
     machinery.get("a").hangs.add("restoreStart");
     const slow = manager.request("restoreStart", "a");
@@ -202,7 +202,7 @@ describe("several at once", () => {
     assert.equal((await slow).success, false);
   });
 
-  test("B31: no more machines are starting at once than may be", async () => {
+  test("no more machines are starting at once than may be", async () => {
     const names = ["a", "b", "c", "d", "e"];
     const { manager, machinery } = makeManager(names, { mostStarting: 2, limits: { restoreStart: 5000 } });
     for (const name of names) machinery.get(name).delayMs = 10;
@@ -234,7 +234,7 @@ describe("several at once", () => {
 });
 
 describe("quarantine", () => {
-  test("B32, C25: a quarantined machine is not started, is looked at again, and comes back when it is well", async () => {
+  test("a quarantined machine is not started, is looked at again, and comes back when it is well", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").failures.set("restoreStart", new CuckooMachineError("broken"));
     await manager.request("restoreStart", "m");
@@ -257,7 +257,7 @@ describe("quarantine", () => {
     assert.equal(manager.machines.get("m").isAvailable, true);
   });
 
-  test("B24: a shutdown stops all, goes on after a failure, and may be repeated", async () => {
+  test("a shutdown stops all, continues after a failure, and may be repeated", async () => {
     const { manager, machinery } = makeManager(["a", "b", "c"]);
     for (const name of ["a", "b", "c"]) machinery.get(name).state = "running";
     machinery.get("b").failures.set("stop", new CuckooMachineError("stuck"));
@@ -271,7 +271,7 @@ describe("quarantine", () => {
 });
 
 describe("a pause", () => {
-  test("of a script is not undone by a start that waits, and is told", async () => {
+  test("of a script is not undone by a start that waits, and is reported", async () => {
     const { manager, machinery } = makeManager(["m"]);
     machinery.get("m").afterStart = ["starting", "paused"];
     machinery.get("m").pausedBy = "script trace";

@@ -17,7 +17,7 @@ function list(machines: Readonly<Record<string, Partial<MachineFacts>>>, mostLoc
 }
 
 describe("choosing a machine", () => {
-  test("B30, C23: by platform, version and all of the tags; a machine that rested longest comes first", () => {
+  test("by platform, version and all of the tags; a machine that rested longest comes first", () => {
     const machines = list({
       a: { platform: "windows", osVersion: "10", tags: new Set(["office", "pdf"]) },
       b: { platform: "windows", osVersion: "10", tags: new Set(["office"]) },
@@ -34,7 +34,7 @@ describe("choosing a machine", () => {
     assert.throws(() => machines.find({ tags: ["office"] as unknown as Set<string> }), TypeError);
   });
 
-  test("B30: x86 takes x64, but x86 first; x64 never takes x86", () => {
+  test("x86 takes x64, but x86 first; x64 never takes x86", () => {
     const machines = list({ big: { architecture: "x64" }, small: { architecture: "x86" } });
     machines.get("small").changedMs = 5;
     assert.equal(machines.findAvailable({ architecture: "x86" })!.name, "small");
@@ -44,13 +44,13 @@ describe("choosing a machine", () => {
     assert.equal(machines.findAvailable({ architecture: "x64" }), undefined);
   });
 
-  test("B30: a reserved machine is taken by its name or label alone", () => {
+  test("a reserved machine is taken by its name or label alone", () => {
     const machines = list({ a: { isReserved: true, label: "A" } });
     assert.throws(() => machines.acquire("run", {}), MachineUnserviceableError);
     assert.equal(machines.acquire("run", { name: "A" })!.name, "a");
   });
 
-  test("B30: what can never be served says so, with the tags that there are", () => {
+  test("what can never be served says so, with the tags that there are", () => {
     const machines = list({ a: { tags: new Set(["pdf"]) }, b: { tags: new Set(["office"]) } });
     assert.throws(
       () => machines.acquire("run", { tags: new Set(["mac"]) }),
@@ -58,7 +58,7 @@ describe("choosing a machine", () => {
     );
   });
 
-  test("B31: no more machines are in use at once than may be", () => {
+  test("no more machines are in use at once than may be", () => {
     const machines = list({ a: {}, b: {} }, 1);
     const first = machines.acquire("run 1", {})!;
     assert.equal(machines.acquire("run 2", {}), undefined);
@@ -66,7 +66,7 @@ describe("choosing a machine", () => {
     assert.notEqual(machines.acquire("run 2", {}), undefined);
   });
 
-  test("C22: what is in use, reserved or quarantined is not available, and says why", () => {
+  test("what is in use, reserved or quarantined is not available, and says why", () => {
     const machines = list({ a: {} });
     const machine = machines.get("a");
     machine.lock("run 1");
@@ -85,7 +85,7 @@ describe("choosing a machine", () => {
     assert.equal(machine.state, "error");
   });
 
-  test("C10: two machines of one name are refused, and an unknown name gets the nearest", () => {
+  test("two machines of one name are refused, and an unknown name gets the nearest", () => {
     const machines = list({ win10: {} });
     const other = new LabMachine(makeFacts("win10", { machineryName: "kvm" }));
     assert.throws(() => machines.add(other), /two machines are named win10, of memory and kvm/);
@@ -112,7 +112,7 @@ async function withFile(use: (file: string) => Promise<void> | void): Promise<vo
 }
 
 describe("what is kept of a machine", () => {
-  test("C24, C25: reservation, quarantine, pause and faults survive; who uses it does not", () =>
+  test("reservation, quarantine, pause and faults survive; who uses it does not", () =>
     withFile((file) => {
       const machine = new LabMachine(makeFacts("a"));
       machine.reservedBy = "run 3";
@@ -134,7 +134,7 @@ describe("what is kept of a machine", () => {
       assert.match(again.unavailableReason!, /quarantined: it burns/);
     }));
 
-  test("C24: a damaged file is put aside and told, and one that is not there is nothing special", () =>
+  test("a damaged file is put aside and reported, and one that is not there is nothing special", () =>
     withFile((file) => {
       const machine = new LabMachine(makeFacts("a"));
       assert.equal(restoreMachine(file, machine), undefined);

@@ -14,7 +14,7 @@ async function findFailure(source: string): Promise<string> {
 }
 
 describe("a module of the user's", () => {
-  test("C1, C4: one file and one configuration make a machinery, with settings of its own", async () => {
+  test("one file and one configuration make a machinery, with settings of its own", async () => {
     await withFolder(
       { "modules/machinery/mine.ts": MODULE, "conf/mine.conf": `[mine]\npower = 9\n${CONF}` },
       async (lab) => {
@@ -33,7 +33,7 @@ describe("a module of the user's", () => {
     );
   });
 
-  test("B1: in Cuckoo's style it needs start() and stop(), and throws CuckooMachineError", async () => {
+  test("in Cuckoo's style it needs start() and stop(), and throws CuckooMachineError", async () => {
     const source = `
       import { CuckooMachineError, CuckooMachinery } from "rebox/lab";
       export class MyMachinery extends CuckooMachinery {
@@ -61,7 +61,7 @@ describe("a module of the user's", () => {
     assert.match(await findFailure(source.replace("async start(", "async begin(")), /MyMachinery has no start\(\)/);
   });
 
-  test("B12: initialize() may read another layout", async () => {
+  test("initialize() may read another layout", async () => {
     const source = `
       import { CuckooMachinery, type MachineFacts } from "rebox/lab";
       export class MyMachinery extends CuckooMachinery {
@@ -81,7 +81,7 @@ describe("a module of the user's", () => {
     });
   });
 
-  test("B2, C2: what is no machinery, has no name, or is missing something is told with its file", async () => {
+  test("what is no machinery, has no name, or is missing something is reported with its file", async () => {
     assert.match(
       await findFailure("export class Other {}"),
       /mine\.ts: it must export a class that extends Machinery.*only Other/,
@@ -114,7 +114,7 @@ describe("a module of the user's", () => {
     });
   });
 
-  test("C10, B33: machines of two machineries are in one lab, and their names must differ", async () => {
+  test("machines of two machineries are in one lab, and their names must differ", async () => {
     const second = MODULE.replace('"mine"', '"second"');
     const files = {
       "modules/machinery/mine.ts": MODULE,
@@ -142,7 +142,7 @@ describe("a module of the user's", () => {
     });
   });
 
-  test("C11, B28: what a machinery needs is checked when it has machines, and only then", async () => {
+  test("what a machinery needs is checked when it has machines, and only then", async () => {
     const yaml = "binaries: {qemu_img: /nonexistent/qemu-img}\n";
     await withFolder({ "conf/machineries/qemu.yaml": yaml }, async (lab) => {
       assert.deepEqual((await lab.open()).failures, []);
@@ -158,7 +158,7 @@ describe("a module of the user's", () => {
     });
   });
 
-  test("B23: machines that are found running are stopped when that is asked for", async () => {
+  test("machines that are found running are stopped when that is asked for", async () => {
     const source = MODULE.replace("new Set<string>()", 'new Set<string>(["A"])');
     await withFolder({ "modules/machinery/mine.ts": source, "conf/mine.conf": `[mine]\n${CONF}` }, async (lab) => {
       const opened = await lab.open();
@@ -173,7 +173,7 @@ describe("a module of the user's", () => {
     });
   });
 
-  test("B30, B32: a machine is one run's at a time, in whatever process, and a quarantined one is nobody's", async () => {
+  test("a machine is one run's at a time, in whatever process, and a quarantined one is nobody's", async () => {
     const two = `[mine]\nmachines = a, b\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n[b]\nlabel = B\nplatform = linux\nip = 10.0.0.2\n`;
     await withFolder({ "modules/machinery/mine.ts": MODULE, "conf/mine.conf": two }, async (lab) => {
       // Two labs opened on one folder know of each other by the locks alone, as two processes do.
@@ -196,7 +196,7 @@ describe("a module of the user's", () => {
     });
   });
 
-  test("B32: a quarantined machine is looked at again when its time has come", async () => {
+  test("a quarantined machine is looked at again when its time has come", async () => {
     const files = {
       "modules/machinery/mine.ts": MODULE,
       "conf/mine.conf": `[mine]\n${CONF}`,

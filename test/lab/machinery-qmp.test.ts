@@ -50,7 +50,7 @@ async function withServer(
 
 const idOf = (line: string) => (JSON.parse(line) as { id: number }).id;
 
-describe("C26: QMP", () => {
+describe("QMP", () => {
   test("an empty answer is an answer, and one in pieces with events between is one too", async () => {
     const serve = (socket: Socket, line: string) => {
       const answer = `{"event": "RESUME", "data": {"a": 1}}\r\n{"return": {}, "id": ${idOf(line)}}\r\n`;
@@ -118,7 +118,7 @@ describe("C26: QMP", () => {
     });
   });
 
-  test("who does not greet as QMP does, says nothing, or is not there at all, is told", async () => {
+  test("who does not greet as QMP does, says nothing, or is not there at all, is reported", async () => {
     const none = () => undefined;
     await withServer(
       none,
@@ -155,7 +155,7 @@ describe("C26: QMP", () => {
   });
 });
 
-describe("C27: start arguments", () => {
+describe("start arguments", () => {
   test("each that the machinery gives itself is refused, also with two dashes", () => {
     const disk = ["-drive", "file=%DISPOSABLE_DISK_PATH%"];
     assert.deepEqual(checkStartArguments(disk, "x", true), disk);
@@ -176,12 +176,12 @@ describe("C27: start arguments", () => {
     }
   });
 
-  test("B34: a placeholder without a value is an error that names those that have one", () => {
+  test("a placeholder without a value is an error that names those that have one", () => {
     assert.deepEqual(fillPlaceholders(["a=%X%,b=50%"], { X: "%Y%" }), ["a=%Y%,b=50%"], "values are not looked into");
     assert.throws(() => fillPlaceholders(["%NOPE%"], { X: "1" }), /%NOPE% has no value; known: %X%/);
   });
 
-  test("a machineinfo.json that is none is told with its file", () => {
+  test("a machineinfo.json that is none is reported with its file", () => {
     const folder = mkdtempSync(join(tmpdir(), "rebox-info-"));
     const file = join(folder, "machineinfo.json");
     writeFileSync(file, "{");
@@ -192,7 +192,7 @@ describe("C27: start arguments", () => {
   });
 });
 
-test("C28: how a memory snapshot is packed is seen by its first bytes", () => {
+test("how a memory snapshot is packed is seen by its first bytes", () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-memory-"));
   const file = join(folder, "memory");
   const formats = { "04224d18": "lz4", "1f8b0800": "gzip", "5145564d": "none" };

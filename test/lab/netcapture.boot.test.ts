@@ -26,7 +26,7 @@ async function capture(
   return analysis;
 }
 
-test("A38: the frames of the machine's card are recorded without tcpdump and root, the same that QEMU's own filter-dump has", async () => {
+test("the frames of the machine's card are recorded without tcpdump and root, the same that QEMU's own filter-dump has", async () => {
   await withGuest({ args: NETWORK }, async (machine) => {
     const analysis = await capture(machine, ENABLED);
     const output = await machine.execute(`${say("it-was-said", 80)}; ping -c 3 -i 0.1 10.0.2.2 | tail -2`);
@@ -42,7 +42,7 @@ test("A38: the frames of the machine's card are recorded without tcpdump and roo
   });
 });
 
-test("A37: frames to and from the agent and the result server are left out", async () => {
+test("frames to and from the agent and the result server are left out", async () => {
   await withGuest({ args: NETWORK }, async (machine) => {
     const facts = { ip: "10.0.2.15", resultServer: { ip: "10.0.2.100", port: 8000 } };
     const analysis = await capture(machine, ENABLED, { machine: facts });

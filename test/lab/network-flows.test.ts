@@ -47,7 +47,7 @@ const question = (...labels: readonly string[]) =>
     hex("00 0001 0001"),
   ]);
 
-test("frames of both directions are one conversation, begun by who sent the first; names that are asked for are told once", () => {
+test("frames of both directions are one conversation, begun by who sent the first; names that are asked for are reported once", () => {
   const asks = udp("10.0.2.15", 5000, "10.0.2.3", 53, question("example", "org"));
   const answers = udp("10.0.2.3", 53, "10.0.2.15", 5000, question("example", "org"));
   const file = pcap([asks, answers, udp("10.0.2.15", 6000, "192.0.2.1", 9, Buffer.from("x"))]);
@@ -68,7 +68,7 @@ test("frames of both directions are one conversation, begun by who sent the firs
   });
 });
 
-test("IPv6 is told, also behind a tag of a virtual network", () => {
+test("IPv6 is reported, also behind a tag of a virtual network", () => {
   const ends = `fe80${"0".repeat(27)}1 20010db8${"0".repeat(23)}2`;
   const tcp = hex(`${MACS} 8100 0007 86dd 60000000 0014 06 40 ${ends} 1f90 0050 ${"00".repeat(16)}`);
   const [flow] = readNetworkFlows(pcap([tcp]))!.flows;

@@ -19,7 +19,7 @@ function numberOf(output: string, name: string): number {
   return Number(new RegExp(`^${name} (\\d+)`, "m").exec(output)![1]);
 }
 
-test("processes are told with their parents, what they run and their ends, as the guest's shell says", async () => {
+test("processes are reported with their parents, what they run and their ends, as the guest's shell says", async () => {
   await withGuest({}, async ({ lab, guest, execute }) => {
     await execute("true");
     const analysis = await startModules(lab, ENABLED, guest);
@@ -84,7 +84,7 @@ test("a machine that cannot be looked into is said to be one", async () => {
   });
 });
 
-test("an engine that ends meanwhile is told, and what was seen until then is kept", async () => {
+test("an engine that ends in the meantime is reported, and what was seen until then is kept", async () => {
   await withGuest({}, async ({ lab, guest, manager, execute }) => {
     await execute("true");
     const analysis = await startModules(lab, ENABLED, guest);

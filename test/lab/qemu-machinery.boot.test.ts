@@ -78,7 +78,7 @@ async function checkGoesOn(lab: TestLab): Promise<void> {
 }
 
 describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
-  test("B14, B35, C29: each start has the disk as it was configured, whose bytes stay, and a disk of its own until its stop", async () => {
+  test("each start has the disk as it was configured, whose bytes stay, and a disk of its own until its stop", async () => {
     await withCounter("", async (lab) => {
       const before = hashFile(lab.path("disk.qcow2"));
       for (let round = 0; round < 2; round++) {
@@ -123,7 +123,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
   });
 
   for (const packer of ["lz4", "gzip", "cat"]) {
-    test(`C28: a memory snapshot packed by ${packer} goes on where it was made`, async () => {
+    test(`a memory snapshot packed by ${packer} continues where it was made`, async () => {
       await withCounter("snapshot_path: memory.snapshot", async (lab) => {
         // Not there yet: the machine is started without it first.
         writeFileSync(lab.path("memory.snapshot"), Buffer.from("5145564d", "hex"));
@@ -142,7 +142,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   }
 
-  test("C16: a snapshot of a machine that stood still is let go", async () => {
+  test("a snapshot of a machine that was paused is resumed", async () => {
     await withCounter("snapshot_path: memory.snapshot", async (lab) => {
       writeFileSync(lab.path("memory.snapshot"), Buffer.from("5145564d", "hex"));
       const { manager } = await lab.open();
@@ -156,7 +156,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("B18: a named snapshot in the image is loaded, and the image's bytes stay", async () => {
+  test("a named snapshot in the image is loaded, and the image's bytes stay", async () => {
     await withCounter("snapshot: clean", async (lab) => {
       const { manager } = await lab.open();
       const missing = await manager.request("restoreStart", "m");
@@ -180,7 +180,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("B21: QEMU that ends at once is told with what it says, and the machine is quarantined and off", async () => {
+  test("QEMU that ends at once is reported with what it says, and the machine is quarantined and off", async () => {
     await withCounter('args: "-device no-such-device"', async (lab) => {
       const { manager } = await lab.open();
       const result = await manager.request("restoreStart", "m");
@@ -192,7 +192,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("C29: an image that is none is told with what qemu-img says", async () => {
+  test("an image that is none is reported with what qemu-img says", async () => {
     await withCounter("", async (lab) => {
       lab.write("disk.qcow2", "this is no image");
       const { manager } = await lab.open();
@@ -201,7 +201,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("C30: a machine whose QEMU hangs is killed, and one whose QEMU was killed is off", async () => {
+  test("a machine whose QEMU hangs is killed, and one whose QEMU was killed is off", async () => {
     await withCounter("", async (lab) => {
       await start(lab);
       const { pid } = JSON.parse(lab.read("state/m/process.json")) as { pid: number };
@@ -239,7 +239,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("a machine whose QMP socket is gone is told, stopped, and can be started again", async () => {
+  test("a machine whose QMP socket is gone is reported, stopped, and can be started again", async () => {
     await withCounter("", async (lab) => {
       await start(lab);
       rmSync(lab.path("state/m/qmp.sock"));
@@ -250,7 +250,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("C18: a system that ignores the power button is stopped in the end", async () => {
+  test("a system that ignores the power button is stopped in the end", async () => {
     await withCounter("", async (lab) => {
       lab.write("conf/lab.yaml", "timeouts:\n  acpi_stop: 1\n");
       await start(lab);
@@ -260,7 +260,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("B25, B26: memory and screen are written while the machine goes on; what cannot be written leaves no file", async () => {
+  test("memory and screen are written while the machine continues; what cannot be written leaves no file", async () => {
     await withCounter("", async (lab) => {
       await start(lab);
       const { manager } = await lab.open();
@@ -285,7 +285,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
   });
 
   test(
-    "B25: a dump that fills its disk fails, leaves no file, and the machine goes on",
+    "a dump that fills its disk fails, leaves no file, and the machine continues",
     { skip: CANNOT_MOUNT },
     async () => {
       await withCounter("", async (lab) => {
@@ -317,7 +317,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("C9, B33: two machines of QEMU run at once, each by its name", async () => {
+  test("two machines of QEMU run at once, each by its name", async () => {
     const files = configure({ a: "qcow2_path: a.qcow2", b: "qcow2_path: b.qcow2" });
     await withTestLab(files, async (lab) => {
       await makeCounterDisk(lab.path("a.qcow2"));
@@ -330,7 +330,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("B34, C27: a machineinfo.json gives the start arguments, and a path with a quote and a comma reaches no shell", async () => {
+  test("a machineinfo.json gives the start arguments, and a path with a quote and a comma reaches no shell", async () => {
     await withTestLab({}, async (lab) => {
       const folder = "it's, $(touch pwned)";
       lab.write(
@@ -356,7 +356,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("C15: every run state that QEMU itself lists has its counterpart", async () => {
+  test("every run state that QEMU itself lists has its counterpart", async () => {
     await withCounter("", async (lab) => {
       await start(lab);
       const [schema] = await qmp(lab, ["query-qmp-schema", {}]);
@@ -365,7 +365,7 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
-  test("C33: the version is QEMU's own", async () => {
+  test("the version is QEMU's own", async () => {
     await withCounter("", async (lab) => {
       const { machineries } = await lab.open();
       const version = await machineries.get("qemu")!.version(SIGNAL);

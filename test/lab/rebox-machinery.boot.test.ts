@@ -81,7 +81,7 @@ test("an engine that was killed leaves a machine that is off and can be started 
   });
 });
 
-test("a script that does not load is told with its place, and no process is left", async () => {
+test("a script that does not load is reported with its place, and no process is left", async () => {
   await withKit("idle", "scripts: [broken.ts]", async (lab) => {
     lab.write("broken.ts", "export const clean = (;\n");
     const { manager } = await lab.open();
@@ -92,7 +92,7 @@ test("a script that does not load is told with its place, and no process is left
   });
 });
 
-test("C15: every run state of rebox's own QEMU has its counterpart", async () => {
+test("every run state of rebox's own QEMU has its counterpart", async () => {
   await withKit("idle", "", async (lab) => {
     const { manager } = await lab.open();
     await manager.request("restoreStart", "g");
@@ -111,7 +111,7 @@ test("a guest that shuts down by itself leaves a machine that is off", async () 
   });
 });
 
-test("C28: an engine of rebox goes on from a memory snapshot where it was made", { skip: NEEDS_QEMU }, async () => {
+test("an engine of rebox continues from a memory snapshot where it was made", { skip: NEEDS_QEMU }, async () => {
   const settings = "platform: linux\n    memory: 32M\n    qcow2_path: disk.qcow2\n    snapshot_path: memory.snapshot\n";
   await withTestLab({ "conf/machineries/rebox.yaml": `machines:\n  g:\n    ${settings}` }, async (lab) => {
     await makeCounterDisk(lab.path("disk.qcow2"));

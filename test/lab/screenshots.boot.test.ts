@@ -30,7 +30,7 @@ function litCells(pixels: Pixels): string[] {
   return lit;
 }
 
-test("A39: a picture is written for each screen that differs, numbered without a gap, and shows what the guest's console does", async () => {
+test("a picture is written for each screen that differs, numbered without a gap, and shows what the guest's console does", async () => {
   await withGuest({}, async ({ lab, guest, execute }) => {
     await execute(`${CLEAR}; ${block(2, 3, 2)}`);
     const analysis = await startModules(lab, ENABLED, guest);

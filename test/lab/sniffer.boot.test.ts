@@ -44,7 +44,7 @@ async function sniff(
   return runner.status[0]!;
 }
 
-test("A30, A31: the sniffer starts tcpdump for the machine's frames, without those of agent and result server", async () => {
+test("the sniffer starts tcpdump for the machine's frames, without those of agent and result server", async () => {
   const record = join(lab.path, "arguments");
   const tcpdump = program(
     `printf '%s\\n' "$@" > ${record}`,
@@ -77,7 +77,7 @@ for (const [what, machine, setting, problem] of [
   ["the machine has no address", { name: "one", interface: "lo" }, "", /machine one has no ip/],
   ["the interface does not exist", { ...MACHINE, interface: "no-such-0" }, "", /no-such-0/],
 ] as const) {
-  test(`A32: the analysis goes on when ${what}, and no capture is claimed`, async () => {
+  test(`the analysis continues when ${what}, and no capture is claimed`, async () => {
     const status = await sniff([setting], machine);
     assert.equal(status.state, "failed");
     assert.match(status.reason!, problem);
@@ -85,13 +85,13 @@ for (const [what, machine, setting, problem] of [
   });
 }
 
-test("A33: without a route and with enable_pcap off there is nothing to record", async () => {
+test("without a route and with enable_pcap off there is nothing to record", async () => {
   const status = await sniff(["enable_pcap = no"], MACHINE, { options: { route: "drop" } });
   assert.equal(status.state, "disabled");
   assert.match(status.reason!, /the route is "drop"/);
 });
 
-test("A34: a tcpdump that does not end when it is told to is killed", async () => {
+test("a tcpdump that does not end when it is told to is killed", async () => {
   const pid = join(lab.path, "pid");
   const tcpdump = program(`echo $$ > ${pid}`, EMPTY_PCAP, LISTENS, 'trap "" TERM; while :; do sleep 0.05; done');
   const status = await sniff([`tcpdump = ${tcpdump}`]);
@@ -99,7 +99,7 @@ test("A34: a tcpdump that does not end when it is told to is killed", async () =
   assert.ok(!existsSync(`/proc/${readFileSync(pid, "utf8").trim()}`));
 });
 
-test("A35: a tcpdump that is gone before the end is reported with what it said", async () => {
+test("a tcpdump that is gone before the end is reported with what it said", async () => {
   const gone = join(lab.path, "gone");
   const tcpdump = program(LISTENS, 'echo "tcpdump: pcap_loop: The interface disappeared" >&2', `: > ${gone}`, "exit 1");
   const status = await sniff([`tcpdump = ${tcpdump}`], MACHINE, {}, async () => {
@@ -109,7 +109,7 @@ test("A35: a tcpdump that is gone before the end is reported with what it said",
   assert.match(lab.log.join("\n"), /gone before the end: tcpdump: pcap_loop: The interface disappeared/);
 });
 
-test("A36: what tcpdump always says is no warning", async () => {
+test("what tcpdump always says is no warning", async () => {
   const remarks = ["dropped privs to root", "4 packets captured", "1 packet received by filter"];
   const more = ["0 packets dropped by kernel", "2 packets dropped by interface"];
   const says = [...remarks, ...more].map((line) => `echo "${line}" >&2`).join("; ");
@@ -118,7 +118,7 @@ test("A36: what tcpdump always says is no warning", async () => {
   assert.deepEqual(lab.log, []);
 });
 
-test("A37: the real tcpdump has the machine's frames, and none of those with agent and result server", async (context) => {
+test("the real tcpdump has the machine's frames, and none of those with agent and result server", async (context) => {
   if (process.getuid!() !== 0) return context.skip("needs root, for a network of its own");
   const network = `rebox-test-${process.pid}`;
   const ip = (...words: string[]) => execFileSync("ip", words, { encoding: "utf8" });

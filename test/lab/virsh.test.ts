@@ -53,7 +53,7 @@ const STATES: readonly (readonly [text: string, state: string, held?: boolean])[
 ];
 
 describe("virsh domstate", () => {
-  test("B27: every state and every reason of a pause has its counterpart", () => {
+  test("every state and every reason of a pause has its counterpart", () => {
     for (const [text, state, isHeld = false] of STATES) {
       const found = parseDomainState(`${text}\n\n`)!;
       assert.deepEqual([found.state, found.isHeld], [state, isHeld], text);
@@ -78,7 +78,7 @@ describe("virsh domstate", () => {
 });
 
 describe("virsh -V", () => {
-  test("B29: the hypervisors that it was compiled with are found, whatever their spelling", () => {
+  test("the hypervisors that it was compiled with are found, whatever their spelling", () => {
     const version = parseVirshVersion(OLD);
     assert.equal(version.version, "0.9.13");
     assert.deepEqual(version.hypervisors, ["QEmu/KVM", "LXC", "UML", "Xen", "OpenVZ", "VMWare", "Test"]);
@@ -96,7 +96,7 @@ describe("virsh -V", () => {
     assert.deepEqual(parseVirshVersion("nonsense"), { version: "", hypervisors: [] });
   });
 
-  test("B29: so are those of the virsh that is installed", { skip: !existsSync(VIRSH) && "there is no virsh" }, () => {
+  test("so are those of the virsh that is installed", { skip: !existsSync(VIRSH) && "there is no virsh" }, () => {
     const version = parseVirshVersion(execFileSync(VIRSH, ["-V"], { encoding: "utf8" }));
     assert.equal(version.version, execFileSync(VIRSH, ["--version"], { encoding: "utf8" }).trim());
     assert.ok(supportsUri(version, "test:///default"));
@@ -132,7 +132,7 @@ async function withVirsh(
 describe("a virsh that does not do what it should", () => {
   const machine = new LabMachine(makeFacts("m", { label: "-x; rm -rf /" }));
 
-  test("B28: one that is missing is told with the package to install", () =>
+  test("one that is missing is reported with the package to install", () =>
     withVirsh("", (machinery) =>
       assert.rejects(
         machinery.verifyDependencies(SIGNAL),
@@ -140,7 +140,7 @@ describe("a virsh that does not do what it should", () => {
       ),
     ));
 
-  test("B29: one without the hypervisor is told with those that it has", async () => {
+  test("one without the hypervisor is reported with those that it has", async () => {
     await withVirsh(
       `cat <<'EOF'\n${OLD}EOF`,
       (machinery) =>
@@ -152,14 +152,14 @@ describe("a virsh that does not do what it should", () => {
     );
   });
 
-  test("B27: an empty connection is told", () =>
+  test("an empty connection is reported", () =>
     withVirsh(
       "exit 0",
       (machinery) => assert.rejects(machinery.verifyDependencies(SIGNAL), /proper connection string/),
       "",
     ));
 
-  test("B17: a label is one argument, whatever is in it", () =>
+  test("a label is one argument, whatever is in it", () =>
     withVirsh(
       `for each in "$@"; do echo "$each" >> "$(dirname "$0")/seen"; done; echo "running (booted)"`,
       async (machinery) => {

@@ -16,7 +16,7 @@ interface Shown {
 type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
 /**
- * Shows how analyses go on: lines as things happen, and at a terminal below them one line for all that run, with the time that they
+ * Shows the progress of analyses: lines as things happen, and at a terminal below them one line for all that run, with the time that they
  * have taken and the number of their events.
  */
 export class AnalysisProgress {

@@ -5,7 +5,7 @@ import { type Cleaning, endAbandoned, endLostAnalyses } from "../../lab/analysis
 import type { AnalysisProgress } from "./analysis-progress";
 import { AnalysisWorker } from "./analysis-worker";
 
-/** How often the queue is asked, in milliseconds: others may use the lab. */
+/** The time between two looks at the queue, in milliseconds: others may use the lab. */
 const POLL_MS = 250;
 
 /** Has analyses made, each by a process of its own, and cleans up after one that is killed. */
@@ -18,7 +18,7 @@ export class AnalysisSupervisor {
   /**
    * @param cleaning the lab
    * @param limit how many analyses may run at once in the lab
-   * @param progress is told how they go on
+   * @param progress shows their progress
    */
   constructor(
     private readonly cleaning: Cleaning,
@@ -44,7 +44,7 @@ export class AnalysisSupervisor {
     try {
       while (waiting.length > 0 || this.#workers.size > 0) {
         if (signal.aborted) for (const id of waiting.splice(0)) this.#end(id, reasonOf(signal));
-        // Our own workers' ends are told to us, by and by.
+        // The ends of our own workers arrive as events, so those are left alone here.
         await endLostAnalyses(this.cleaning, new Set(this.#workers.keys()));
         while (waiting.length > 0 && this.#database.begin(waiting[0]!, this.limit)) this.#start(waiting.shift()!);
         await this.#untilChange();

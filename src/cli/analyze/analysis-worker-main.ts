@@ -7,12 +7,12 @@ import { ExitStatus } from "../exit-status";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages";
 
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-/** How often the number of events is told, in milliseconds. */
+/** The time between two reports of the number of events, in milliseconds. */
 const COUNT_MS = 500;
 
 /**
- * Makes one analysis. Only `rebox analyze` starts this program, with a channel: when that closes, whoever supervises the analysis is gone,
- * and it is cancelled as it would be by a signal.
+ * Makes one analysis. Only `rebox analyze` starts this program, with a channel: when that closes, the supervisor of the analysis is
+ * gone, and the analysis is cancelled as it would be by a signal.
  *
  * @returns the exit status
  */
@@ -23,7 +23,7 @@ async function work(labFolder: string, id: number): Promise<number> {
   const onStray = (error: unknown) => {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(`${text}\n`);
-    // A module's timer or promise: the analysis goes on.
+    // A module's timer or promise: the analysis continues.
     journal?.error(`an error that nobody has caught: ${text}`);
   };
   for (const signal of END_SIGNALS) process.on(signal, () => cancel(`ended by ${signal}`));

@@ -16,7 +16,7 @@ export class AnalysisWorker {
   readonly #child: ChildProcess;
   readonly #output: string;
 
-  /** Starts it. Its own session keeps Ctrl-C from it: it is told to cancel, and has the time to clean up. */
+  /** Starts it. Its own session keeps Ctrl-C from it: it gets a message to cancel, and has the time to clean up. */
   constructor(labFolder: string, id: number, onMessage: (message: WorkerMessage) => void) {
     const folder = getAnalysisFolder(labFolder, id);
     mkdirSync(folder, { recursive: true });

@@ -4,7 +4,7 @@ import type { AnalysisPhase, LogLine } from "../../lab/analysis/analysis-record"
 export type WorkerMessage =
   | { readonly kind: "phase"; readonly phase: AnalysisPhase }
   | { readonly kind: "line"; readonly line: LogLine }
-  /** How many events there are. */
+  /** The number of events so far. */
   | { readonly kind: "events"; readonly count: number };
 
 /** A message from the supervisor to the process of an analysis. */

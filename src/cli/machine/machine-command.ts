@@ -151,7 +151,7 @@ export interface MachineRow {
   readonly label: string;
   readonly platform: string;
   readonly state: string;
-  /** What else is to be known. */
+  /** Further facts: why it is out of the pool, who holds it paused. */
   readonly note: string;
 }
 

@@ -9,7 +9,7 @@ import { CancelledError } from "../../config/errors";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";
 
-/** What a killed analysis has left is ended first: its machine must not seem to be in use. */
+/** Ends the remains of killed analyses, so that their machines do not seem to be in use. */
 async function endLost(labFolder: string, environment: RunEnvironment, log: (text: string) => void): Promise<void> {
   if (!existsSync(getDatabaseFile(labFolder))) return;
   const database = openDatabase(labFolder);
@@ -23,7 +23,7 @@ async function endLost(labFolder: string, environment: RunEnvironment, log: (tex
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Opens a lab for one command. Ctrl-C cancels what goes on, and what was begun is cleaned up; a second one ends at once.
+ * Opens a lab for one command. Ctrl-C cancels the command and cleans up after it; a second one ends at once.
  *
  * @param use does what the command is for; returns the exit status
  * @returns the exit status

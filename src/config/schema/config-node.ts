@@ -1,4 +1,4 @@
-/** Where something stands in a configuration file. */
+/** The place of something in a configuration file. */
 export interface ConfigPlace {
   /** As the user named it. */
   readonly file: string;
@@ -27,5 +27,5 @@ export interface ConfigMap {
   readonly place: ConfigPlace;
 }
 
-/** What a configuration file says, the same for INI and YAML: settings read themselves from it. */
+/** The content of a configuration file, the same for INI and YAML: settings read themselves from it. */
 export type ConfigNode = ConfigText | ConfigList | ConfigMap;

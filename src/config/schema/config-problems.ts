@@ -2,7 +2,7 @@ import { ConfigError } from "../errors";
 import { ConfigWarning } from "../config-warning";
 import type { ConfigPlace } from "./config-node";
 
-/** Collects everything that is wrong with configuration files, so that all of it is told at once. */
+/** Collects everything that is wrong with configuration files, so that all of it is reported at once. */
 export class ConfigProblems {
   readonly errors: ConfigError[] = [];
   readonly warnings: ConfigWarning[] = [];

@@ -51,7 +51,7 @@ interface Member {
   readonly place: ConfigPlace;
 }
 
-/** Finds the value of each setting in a map, by its name or an alias. Tells what is there twice, and what nobody knows. */
+/** Finds the value of each setting in a map, by its name or an alias. Reports settings that are there twice, and unknown ones. */
 function findMembers(
   schema: SettingsSchema,
   map: ConfigMap,
@@ -86,7 +86,7 @@ type Path = readonly PropertyKey[];
 class SettingReader {
   /** The parts of the setting by their paths. */
   readonly #parts = new Map<string, Member>();
-  /** The paths of the parts whose mistakes are told already. */
+  /** The paths of the parts whose mistakes are reported already. */
   readonly #failed: string[] = [];
 
   constructor(private readonly scope: ReadScope) {}

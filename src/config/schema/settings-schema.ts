@@ -7,7 +7,7 @@ export type SettingsSchema = Readonly<Record<string, z.ZodType>>;
 /** The values of settings, by their names. */
 export type SettingsOf<Schema extends SettingsSchema> = { readonly [Name in keyof Schema]: z.output<Schema[Name]> };
 
-/** How a value is read. */
+/** The surroundings in which a value is read. */
 export interface ReadScope {
   readonly problems: ConfigProblems;
   /** The folder where relative paths start. */
@@ -66,7 +66,7 @@ interface NumberCheck {
   readonly inclusive: boolean;
 }
 
-/** What is known of a setting without its value. */
+/** The facts about a setting that do not depend on its value. */
 export interface SettingType {
   /** The type below default(), optional() and the like. */
   readonly inner: z.ZodType;

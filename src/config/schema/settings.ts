@@ -13,7 +13,7 @@ export interface PathRights {
   readonly executable?: boolean;
 }
 
-/** What a network interface has to be. */
+/** Requirements on a network interface. */
 export interface NetworkInterfaceNeeds {
   readonly mustExist?: boolean;
   /** Implies that it exists. */

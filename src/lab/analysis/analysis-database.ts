@@ -5,7 +5,7 @@ import { AnalysisError } from "../errors";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
 import { findProcess, isRunning, type ProcessIdentity } from "../machinery/processes/process-identity";
 
-/** What is asked for. */
+/** A request for an analysis. */
 export interface AnalysisRequest {
   /** Name of a machine; undefined takes any that fits. */
   readonly machine: string | undefined;
@@ -55,7 +55,7 @@ const SCHEMA = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS analyses_phase ON analyses (phase);`;
 
-/** How long another process' transaction is waited for, in milliseconds. */
+/** The longest wait for another process' transaction, in milliseconds. */
 const BUSY_MS = 30_000;
 
 /**

@@ -10,13 +10,13 @@ import {
 } from "./analysis-record";
 import { appendEvent } from "./event-log";
 
-/** The most lines that a record keeps; what a module says without end must not fill the disk. */
+/** The most lines that a record keeps; a module that writes without end must not fill the disk. */
 const MOST_LINES = 10_000;
 
 /** In bytes: room for the end of a record on a disk that is full by then. */
 const RESERVE = 256 << 10;
 
-/** Keeps the record of a running analysis: whatever happens to rebox, analysis.json tells how far it has come. */
+/** Keeps the record of a running analysis, so that analysis.json shows how far it has come even when rebox is killed. */
 export class AnalysisJournal implements AnalysisLog {
   private readonly lines: LogLine[] = [];
   private unwritable: string | undefined;
@@ -24,9 +24,9 @@ export class AnalysisJournal implements AnalysisLog {
 
   /**
    * @param folder the folder of the analysis
-   * @param record how it begins
-   * @param onLine is told every line of its log
-   * @param onEvent is told that there is one event more
+   * @param record the record at the beginning
+   * @param onLine receives every line of its log
+   * @param onEvent is called after each event that is added
    */
   constructor(
     readonly folder: string,
@@ -43,7 +43,7 @@ export class AnalysisJournal implements AnalysisLog {
     return { ...this.current, log: [...this.lines] };
   }
 
-  /** Why something could not be written, when it could not: the results have a gap then. */
+  /** The reason why something could not be written, and the results have a gap; undefined when they are whole. */
   get failure(): string | undefined {
     return this.unwritable;
   }
@@ -63,7 +63,7 @@ export class AnalysisJournal implements AnalysisLog {
     this.update({ outcome, reason, auxiliary, ended: new Date().toISOString() });
   }
 
-  /** Gives up the reserve, and says in the record when results are missing: what could not be written is no finished analysis. */
+  /** Gives up the reserve, and says in the record when results are missing: an analysis with a gap is not finished. */
   complete(): void {
     rmSync(this.reserve, { force: true });
     if (this.unwritable !== undefined) this.incomplete(this.unwritable);

@@ -17,7 +17,7 @@ export interface AnalysisMachine extends Omit<AuxiliaryMachine, "guest"> {
   release(failure: string | undefined): Promise<void>;
 }
 
-/** Where analyses get their machines from. */
+/** The source of machines for analyses. */
 export interface AnalysisMachinePool {
   /**
    * Waits until a machine is free, and takes it.

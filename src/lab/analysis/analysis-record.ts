@@ -4,7 +4,7 @@ import { AnalysisError } from "../errors";
 import type { AuxiliaryStatus } from "../auxiliary/auxiliary-run";
 import { writeWhole } from "../machinery/records/machine-file";
 
-/** What an analysis does now. The last three are ends. */
+/** The present phase of an analysis. The last three are ends. */
 export type AnalysisPhase =
   | "queued"
   | "waiting for a machine"
@@ -17,7 +17,7 @@ export type AnalysisPhase =
   | "reporting"
   | "ended";
 
-/** How an analysis ended. */
+/** The end of an analysis. */
 export type AnalysisOutcome =
   /** The target ended, or the time was over: both are what was asked for. */
   | "finished"
@@ -25,7 +25,7 @@ export type AnalysisOutcome =
   | "cancelled"
   /** It could not be done. */
   | "failed"
-  /** rebox itself was killed meanwhile; found out later. */
+  /** rebox itself was killed; the next command noticed it. */
   | "lost";
 
 /** The file that is analysed. */
@@ -37,7 +37,7 @@ export interface AnalysisTarget {
   readonly sha256: string;
 }
 
-/** When a phase began. */
+/** A phase and the time of its beginning. */
 export interface PhaseTime {
   readonly phase: AnalysisPhase;
   /** ISO 8601, UTC. */
@@ -52,12 +52,12 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** What analysis.json says of an analysis. Times are ISO 8601, UTC. */
+/** The content of analysis.json. Times are ISO 8601, UTC. */
 export interface AnalysisRecord {
   readonly id: number;
   readonly machine: { readonly name: string; readonly machinery: string; readonly platform: string } | undefined;
   readonly target: AnalysisTarget | undefined;
-  /** What is typed in the guest. */
+  /** The command that is typed in the guest. */
   readonly command: string | undefined;
   readonly options: Readonly<Record<string, string>>;
   /** In seconds. */
@@ -66,7 +66,7 @@ export interface AnalysisRecord {
   readonly ended: string | undefined;
   readonly phases: readonly PhaseTime[];
   readonly outcome: AnalysisOutcome | undefined;
-  /** Why it ended so. */
+  /** The reason for this end. */
   readonly reason: string | undefined;
   readonly auxiliary: readonly AuxiliaryStatus[];
   readonly log: readonly LogLine[];
@@ -75,7 +75,7 @@ export interface AnalysisRecord {
 /** The name of the record in the folder of an analysis. */
 export const RECORD_FILE = "analysis.json";
 
-/** Writes the record of an analysis; whoever reads it meanwhile sees the old one or the new one. */
+/** Writes the record of an analysis; readers see the old record or the new one, never half of it. */
 export function writeRecord(folder: string, record: AnalysisRecord): void {
   writeWhole(join(folder, RECORD_FILE), `${JSON.stringify(record, undefined, 2)}\n`);
 }

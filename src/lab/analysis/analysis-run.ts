@@ -6,7 +6,7 @@ import type { AnalysisMachinePool, AnalysisMachine } from "./analysis-machine";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
 import type { AnalysisRequest } from "./analysis-database";
 
-/** How long what belongs to an analysis may take, in milliseconds. */
+/** Time limits for the parts of an analysis, in milliseconds. */
 export interface AnalysisLimits {
   readonly startMs: number;
   readonly dumpMs: number;
@@ -15,27 +15,27 @@ export interface AnalysisLimits {
 
 const LIMITS: AnalysisLimits = { startMs: 180_000, dumpMs: 600_000, stopMs: 120_000 };
 
-/** What an analysis is made of. */
+/** The parts of an analysis. */
 export interface AnalysisParts {
   readonly request: AnalysisRequest;
   readonly machines: AnalysisMachinePool;
   readonly journal: AnalysisJournal;
   /** Makes the auxiliary modules for a machine. */
   makeAuxiliary(machine: AnalysisMachine, signal: AbortSignal): AuxiliaryRunner;
-  /** Is told each phase. */
+  /** Is called with each phase as it begins. */
   onPhase(phase: AnalysisPhase): void;
   readonly limits?: Partial<AnalysisLimits>;
 }
 
-/** How an analysis went. */
+/** The outcome of an analysis. */
 interface Ending {
   readonly outcome: AnalysisOutcome;
   readonly reason: string;
 }
 
 /**
- * One analysis from a machine to its end. Whatever fails or ends it, what was begun is ended in the seed's order: the auxiliary modules
- * stop, memory is dumped, the machine stops, the modules clean up, and the machine is given back.
+ * One analysis, from a leased machine to the machine's return. However it ends, the parts that were begun end in CAPE's order: the
+ * auxiliary modules stop, memory is dumped, the machine stops, the modules clean up, and the machine is given back.
  */
 export class AnalysisRun {
   private readonly limits: AnalysisLimits;
@@ -45,9 +45,9 @@ export class AnalysisRun {
   }
 
   /**
-   * Makes the analysis. It never throws: how it ended is in the record.
+   * Makes the analysis. It never throws: the record has its end.
    *
-   * @param signal ends it early; its reason is told
+   * @param signal ends it early; its reason is the recorded one
    */
   async execute(signal: AbortSignal): Promise<void> {
     const { machines, request, journal } = this.parts;
@@ -116,7 +116,7 @@ export class AnalysisRun {
     try {
       return { outcome: "finished", reason: await callAsyncWithin("the target", timeoutS * 1000, signal, execute) };
     } catch (error) {
-      // Whatever the machine says to the end of its time.
+      // The end of the time limit counts, not the errors that it causes in the machine.
       if (!limit?.aborted || signal.aborted) throw error;
       return { outcome: "finished", reason: `the time of ${timeoutS} s was over` };
     }
@@ -161,7 +161,7 @@ function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Waits for something, but no longer than until the signal; what does not end goes on unobserved. */
+/** Waits for a promise until the signal is aborted; after that the promise is no longer observed. */
 async function orAborted<Result>(result: Promise<Result>, signal: AbortSignal): Promise<Result> {
   result.catch(() => {});
   signal.throwIfAborted();

@@ -8,7 +8,7 @@ import { killMarked } from "./marked-processes";
 import { writeReport } from "./report/report-page";
 import type { Doors } from "../../scripts/doors";
 
-/** What is needed to clean up in a lab. */
+/** The parts of a lab that cleaning up needs. */
 export interface Cleaning {
   /** Absolute. */
   readonly labFolder: string;
@@ -45,7 +45,7 @@ export async function endAbandoned(cleaning: Cleaning, entry: AnalysisEntry, rea
 }
 
 /**
- * Ends the analyses whose processes are gone, by whatever has ended them.
+ * Ends the analyses whose processes are gone, for any reason.
  *
  * @param others numbers of analyses that are left alone
  * @returns how many there were
@@ -90,7 +90,7 @@ async function stopUnused(lab: Lab, name: string, owner: string): Promise<string
   }
 }
 
-/** A record that was ended already tells how. */
+/** Keeps the end that a record has already; ends it as lost otherwise. */
 function completeRecord(folder: string, entry: AnalysisEntry, reason: string): AnalysisRecord {
   const record = findRecord(folder);
   if (record?.outcome !== undefined) return record;

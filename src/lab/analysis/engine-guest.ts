@@ -77,7 +77,7 @@ export class EngineGuest implements GuestHandle {
     return () => client.close();
   }
 
-  /** Ends all that was begun here; what still waits fails. */
+  /** Ends all that was begun here; calls that still wait fail. */
   close(): void {
     this.isOpen = false;
     for (const client of this.clients) client.close();
@@ -111,7 +111,7 @@ async function ask(client: ControlClient, line: string): Promise<unknown> {
   return answer.data;
 }
 
-/** Closes the connection when the signal is aborted: what waits for its answers ends. */
+/** Closes the connection when the signal is aborted: calls that wait for its answers fail. */
 async function withSignal<Result>(
   client: ControlClient,
   signal: AbortSignal | undefined,

@@ -4,14 +4,14 @@ const POLL_MS = 250;
 const CHUNK = 1 << 16;
 /** In bytes; a longer line is left out. */
 const LONGEST_LINE = 1 << 20;
-/** What the engine tells that is no event of the analysis. */
+/** Types of the engine's lines that are no events of the analysis. */
 const SILENT = new Set(["start", "end", "loaded", "unloaded", "reloaded", "signal", "timeout"]);
 const TYPE = /^[a-z][\w-]*(\.[\w-]+)*$/i;
 
-/** Is told an event. */
+/** Receives an event. */
 type Tell = (type: string, facts: Readonly<Record<string, unknown>>) => void;
 
-/** Follows the JSON lines that an engine of rebox writes, and tells what of them belongs to an analysis. */
+/** Follows the JSON lines that an engine of rebox writes, and reports those that belong to an analysis. */
 export class EngineLog {
   #descriptor: number | undefined;
   #rest = Buffer.alloc(0);
@@ -19,7 +19,7 @@ export class EngineLog {
 
   /**
    * @param file that `rebox run --json` writes; it need not be there yet
-   * @param tell is told events, with the engine's own times
+   * @param tell receives the events, with the engine's own times
    */
   constructor(
     private readonly file: string,
@@ -51,14 +51,14 @@ export class EngineLog {
   }
 }
 
-/** Tells the event of one line of an engine's log. */
+/** Reports the event of one line of an engine's log. */
 function tellLine(line: string, tell: Tell): void {
   const entry = findObject(line);
   if (entry === undefined || typeof entry.type !== "string") return;
   const { type, time, ...facts } = entry;
   if (type === "message") {
     const { script, text } = facts;
-    // A script that prints an object with a type tells an event of its own.
+    // A script that prints an object with a type reports an event of its own.
     const own = typeof text === "string" && text.startsWith("{") ? findObject(text) : undefined;
     if (own !== undefined && typeof own.type === "string" && TYPE.test(own.type)) {
       const { type: ownType, ...ownFacts } = own;

@@ -22,8 +22,8 @@ export function appendEvent(folder: string, type: string, facts: Readonly<Record
 }
 
 /**
- * Reads the events of an analysis in their order, without holding the file in memory. What is no event is left out: the last line
- * of an analysis that was killed may be torn.
+ * Reads the events of an analysis in their order, without holding the file in memory. Lines that are no events are left out:
+ * the last line of an analysis that was killed may be torn.
  */
 export function* readEvents(folder: string): Generator<AnalysisEvent> {
   const file = join(folder, EVENTS_FILE);
@@ -61,7 +61,7 @@ function findEvent(line: string): AnalysisEvent | undefined {
 export interface AnalysisEvent {
   /** ISO 8601, UTC. */
   readonly time: string;
-  /** What happened, such as "process.created"; an auxiliary module's own types begin with its name and a point. */
+  /** The kind of event, such as "process.created"; an auxiliary module's own types begin with its name and a point. */
   readonly type: string;
   readonly [fact: string]: unknown;
 }

@@ -17,7 +17,7 @@ import type { ConsoleUser } from "./execution/guest-shell";
 const OFF_LIMIT_MS = 30_000;
 const POLL_MS = 200;
 
-/** What a machine is used for. */
+/** The use of a machine by an analysis. */
 export interface MachineUse {
   /** Of the analysis. */
   readonly id: number;

@@ -24,7 +24,7 @@ export function findMarked(mark: string): number[] {
 }
 
 /**
- * Kills the processes that have a mark, and what they start meanwhile.
+ * Kills the processes that have a mark, and those that they start before they die.
  *
  * @returns how many there were
  */

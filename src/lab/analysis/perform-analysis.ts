@@ -18,19 +18,19 @@ import { LabMachinePool } from "./leased-machine";
 import { killMarked } from "./marked-processes";
 import { writeReport } from "./report/report-page";
 
-/** How often a machine that starts or stops is looked at, in milliseconds. */
+/** The time between two looks at a machine that starts or stops, in milliseconds. */
 const POLL_MS = 100;
 
-/** What an analysis of a lab needs. */
+/** Everything that an analysis of a lab needs. */
 export interface LabAnalysis {
   /** Absolute. */
   readonly labFolder: string;
   readonly database: AnalysisDatabase;
-  /** What is analysed; it belongs to this process. */
+  /** The analysis in the database; it belongs to this process. */
   readonly entry: AnalysisEntry;
-  /** What modules can import of rebox. */
+  /** The parts of rebox that modules can import. */
   readonly api: Doors;
-  /** Ends it early; its reason is told. */
+  /** Ends it early; its reason is the recorded one. */
   readonly signal: AbortSignal;
   onPhase(phase: AnalysisPhase): void;
   onLine(line: LogLine): void;
@@ -40,7 +40,7 @@ export interface LabAnalysis {
 }
 
 /**
- * Makes one analysis on a machine of a lab, to its report. How it ended is in its record and in the database.
+ * Makes one analysis on a machine of a lab, to its report. Its record and the database have its end.
  *
  * @throws Error when not even a record can be written
  */
@@ -111,7 +111,7 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
         try {
           database.setPhase(id, phase);
         } catch (error) {
-          // A full disk, such as; what was begun has to be ended all the same.
+          // A full disk, for example; the analysis has to be ended all the same.
           journal.warn(`the database cannot be written: ${error instanceof Error ? error.message : String(error)}`);
         }
       },

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { getProjectFolder } from "../../config/folders";
 
-/** Where users put their auxiliary modules, below their lab's folder; rebox's own are there below rebox's. */
+/** The folder of users' auxiliary modules, below their lab's folder; rebox's own are in the same folder below rebox's. */
 const MODULE_FOLDER = "modules/auxiliary";
 
-/** Where everything that concerns auxiliary modules is; absolute paths. */
+/** The files and folders of auxiliary modules; absolute paths. */
 export interface AuxiliaryPlaces {
   /** Of modules: rebox's own, and the lab's. */
   readonly folders: readonly string[];

@@ -1,14 +1,14 @@
 import type { RunEvent } from "../../shell/line/run-feed";
 
-/** What an auxiliary module knows of its analysis. */
+/** The analysis, as an auxiliary module sees it. */
 export interface AuxiliaryRun {
   /** Unique within a lab. */
   readonly id: number;
-  /** The folder of this analysis alone, absolute; what a module leaves behind goes there. */
+  /** The folder of this analysis alone, absolute; a module writes its results there. */
   readonly folder: string;
   /** The file that is analysed, absolute; undefined when only a command is. */
   readonly target: string | undefined;
-  /** What --options said. */
+  /** The options that were given with --options. */
   readonly options: Readonly<Record<string, string>>;
   /** Aborted when the analysis ends early. */
   readonly signal: AbortSignal;
@@ -16,7 +16,7 @@ export interface AuxiliaryRun {
   addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
 }
 
-/** What an auxiliary module knows of its machine. */
+/** The machine, as an auxiliary module sees it. */
 export interface AuxiliaryMachine {
   readonly name: string;
   readonly label: string;
@@ -24,7 +24,7 @@ export interface AuxiliaryMachine {
   readonly ip: string | undefined;
   /** The network interface that its frames pass, when it has one of its own. */
   readonly interface: string | undefined;
-  /** Where the machine sends results to, when it does. */
+  /** The place that the machine sends results to; undefined when it sends none. */
   readonly resultServer?: { readonly ip: string; readonly port: number } | undefined;
   /** The guest, when the machine can be looked into and runs. */
   readonly guest?: GuestHandle | undefined;
@@ -56,8 +56,8 @@ export interface GuestHandle {
    * Loads a file into the engine, where its function observe() sees every event of the guest as a script does.
    *
    * @param file absolute path of a TypeScript or JavaScript file that exports observe(observer); see GuestObserver
-   * @param options what the file finds in observer.options; values that JSON has
-   * @param onEvent is called with each value that the file tells, as JSON has it: bigints are text ("0x1f")
+   * @param options the file's observer.options; values that JSON has
+   * @param onEvent is called with each value that the file reports, as JSON has it: bigints are text ("0x1f")
    * @param signal ends the observation
    * @returns the observation, once observe() has returned
    * @throws Error when the file cannot be loaded, with its place, or observe() throws, or the engine is gone
@@ -70,8 +70,8 @@ export interface GuestHandle {
   ): Promise<GuestObservation>;
 
   /**
-   * Listens to what goes on with the machine: its states, what its scripts print, and its serial console where that comes to the
-   * engine. The kept past is told first.
+   * Listens to the machine: its states, the lines that its scripts print, and its serial console where that comes to the engine.
+   * The kept past is reported first.
    *
    * @returns what ends it
    * @throws Error when the engine is gone
@@ -83,7 +83,7 @@ export interface GuestHandle {
 export interface GuestObservation {
   /** Settles when the observation is over, also when the engine is gone. */
   readonly ended: Promise<void>;
-  /** How many of its values were left out because they came faster than they were read. */
+  /** The number of its values that were left out because they came faster than they were read. */
   readonly lost: number;
   /**
    * Ends it: all that it has registered in the engine is removed.
@@ -94,7 +94,7 @@ export interface GuestObservation {
   end(signal?: AbortSignal): Promise<unknown>;
 }
 
-/** How far an auxiliary module has come in an analysis. */
+/** The progress of an auxiliary module in an analysis. */
 export type AuxiliaryState =
   /** conf/auxiliary.conf does not enable it, or it said itself that there is nothing to do. */
   | "disabled"
@@ -106,17 +106,17 @@ export type AuxiliaryState =
   /** stop() failed or took too long. */
   | "stop-failed";
 
-/** What the record of an analysis says of an auxiliary module. */
+/** The entry of an auxiliary module in the record of an analysis. */
 export interface AuxiliaryStatus {
   readonly name: string;
   readonly state: AuxiliaryState;
-  /** Why it is disabled or failed. */
+  /** The reason why it is disabled or failed. */
   readonly reason?: string | undefined;
-  /** What went wrong meanwhile, in order; the failure of start() or stop() is among them. */
+  /** Its errors, in order; the failure of start() or stop() is among them. */
   readonly errors: readonly string[];
 }
 
-/** Where the parts of an analysis say what they do. */
+/** The log of an analysis. */
 export interface AnalysisLog {
   debug(message: string): void;
   info(message: string): void;

@@ -18,7 +18,7 @@ import type { AuxiliaryConfig } from "./auxiliary-config";
 import { AnalysisError, AuxiliaryDisabled } from "../errors";
 import type { Doors } from "../../scripts/doors";
 
-/** How long a method of an auxiliary module may take, in milliseconds. */
+/** The time limits of an auxiliary module's methods, in milliseconds. */
 export interface AuxiliaryLimits {
   readonly configureMs: number;
   readonly startMs: number;
@@ -28,10 +28,10 @@ export interface AuxiliaryLimits {
 
 const LIMITS: AuxiliaryLimits = { configureMs: 60_000, startMs: 30_000, callbackMs: 10_000, stopMs: 10_000 };
 
-/** However long a module wants for its stop(). */
+/** The most time that a module can ask for its stop(), in milliseconds. */
 const LONGEST_STOP_MS = 600_000;
 
-/** What the auxiliary modules of one analysis are made from. */
+/** Everything that the auxiliary modules of one analysis are made from. */
 export interface AuxiliarySurroundings {
   readonly catalog: AuxiliaryCatalog;
   readonly config: AuxiliaryConfig;
@@ -40,7 +40,7 @@ export interface AuxiliarySurroundings {
   readonly run: AuxiliaryRun;
   readonly machine: AuxiliaryMachine;
   readonly log: AnalysisLog;
-  /** What modules can import of rebox. */
+  /** The parts of rebox that modules can import. */
   readonly api: Doors;
   readonly limits?: Partial<AuxiliaryLimits>;
 }
@@ -64,7 +64,7 @@ export class AuxiliaryRunner {
     this.log = surroundings.log;
   }
 
-  /** How far each module has come, those that are not enabled too, in the order of their names. */
+  /** The progress of each module, including those that are not enabled, in the order of their names. */
   get status(): AuxiliaryStatus[] {
     return this.entries.map(({ name, state, reason, errors }) => ({
       name,
@@ -75,8 +75,8 @@ export class AuxiliaryRunner {
   }
 
   /**
-   * Makes, configures and starts the modules that are enabled; before the machine starts. An analysis that ends meanwhile starts no
-   * more of them. It never throws.
+   * Makes, configures and starts the modules that are enabled; before the machine starts. Once the analysis ends, no further
+   * module is started. It never throws.
    */
   async start(): Promise<void> {
     await this.make();
@@ -84,7 +84,7 @@ export class AuxiliaryRunner {
     for (const entry of byPriority(made, (module) => module.startPriority)) await this.startOne(entry);
   }
 
-  /** Tells the started modules, in the order of their start, that the machine runs. It never throws. */
+  /** Notifies the started modules, in the order of their start, that the machine runs. It never throws. */
   async machineStarted(): Promise<void> {
     for (const entry of this.inStartOrder()) {
       await this.call(entry, "machineStarted", this.limits.startMs);
@@ -105,7 +105,7 @@ export class AuxiliaryRunner {
   /** Stops each started module once, by priority; each gets its time, and no more. It never throws. */
   async stop(): Promise<void> {
     for (const entry of byPriority(this.inStartOrder(), (module) => module.stopPriority)) {
-      // At once, so that a second stop() meanwhile does not stop it again.
+      // At once, so that a second stop() at the same time does not stop it again.
       entry.state = "stopped";
       const limitMs = Math.min(entry.module!.stopLimitMs ?? this.limits.stopMs, LONGEST_STOP_MS);
       if (!(await this.call(entry, "stop", limitMs))) entry.state = "stop-failed";
@@ -255,7 +255,7 @@ function byPriority(entries: readonly Entry[], priority: (module: Auxiliary) => 
 }
 
 /**
- * Finds the private configuration of an auxiliary module: data/auxiliary/<name>.ts or .js (seed 000).
+ * Finds the private configuration of an auxiliary module: data/auxiliary/<name>.ts or .js.
  *
  * @param folder absolute path of data/auxiliary
  * @returns its path, or undefined when there is none

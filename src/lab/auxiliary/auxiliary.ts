@@ -12,17 +12,17 @@ export type AuxiliaryOptions<Settings extends SettingsSchema> = string extends k
   : { -readonly [Name in keyof Settings]: SettingsOf<Settings>[Name] };
 
 /**
- * The base class of auxiliary modules: what is done beside an analysis, such as recording its network frames.
+ * The base class of auxiliary modules, which work beside an analysis: one records its network frames, for example.
  *
  * A module is one file in modules/auxiliary whose default export extends this class. Each analysis has an instance of its
- * own, so state belongs into members. All methods are optional and may return promises; one that fails or takes too long is
- * recorded in the analysis and disturbs nobody else (seed 000; the order is that of the seed).
+ * own, so state belongs in members. All methods are optional and may return promises; one that fails or takes too long is
+ * recorded in the analysis and does not disturb the others. The order of the calls is CAPE's.
  */
 export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema> {
   /** One sentence, for the template of its configuration. */
   static readonly description: string = "";
 
-  /** What its section of conf/auxiliary.conf may hold beside `enabled`; without it, anything. */
+  /** The settings that its section of conf/auxiliary.conf may hold beside `enabled`; without it, anything. */
   static readonly settings: SettingsSchema | undefined = undefined;
 
   /** Whether the configuration of a new lab enables it. */
@@ -37,7 +37,7 @@ export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema
   /** Higher stops first; the same stops in the order of the start. */
   stopPriority = 0;
 
-  /** How long stop() may take, in milliseconds, 10 minutes at most; 10 seconds when it is undefined. */
+  /** The time limit of stop(), in milliseconds, 10 minutes at most; 10 seconds when it is undefined. */
   get stopLimitMs(): number | undefined {
     return undefined;
   }

@@ -6,7 +6,7 @@ import { AuxiliaryConfig } from "./auxiliary-config";
 import { getAuxiliaryPlaces } from "./auxiliary-places";
 import type { Doors } from "../../scripts/doors";
 
-/** What a check of the auxiliary modules of a lab has found. */
+/** The findings of a check of a lab's auxiliary modules. */
 export interface AuxiliaryCheck {
   readonly problems: ConfigProblems;
   /** Modules that cannot be used. */
@@ -18,7 +18,7 @@ export interface AuxiliaryCheck {
 /**
  * Reads the configuration of a lab's auxiliary modules and collects every mistake. No module is made.
  *
- * @param api what modules can import of rebox
+ * @param api the parts of rebox that modules can import
  */
 export async function checkAuxiliary(labFolder: string, api: Doors): Promise<AuxiliaryCheck> {
   const places = getAuxiliaryPlaces(resolve(labFolder));

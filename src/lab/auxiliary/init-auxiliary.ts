@@ -7,9 +7,9 @@ import { AuxiliaryConfig } from "./auxiliary-config";
 import { getAuxiliaryPlaces } from "./auxiliary-places";
 import type { Doors } from "../../scripts/doors";
 
-/** What the configuration of auxiliary modules has become. */
+/** The outcome of writing the configuration of auxiliary modules. */
 export interface AuxiliaryInit {
-  /** What was written: the file, or the sections that were added to it. */
+  /** The file that was written, or the sections that were added to it. */
   readonly written: readonly string[];
   /** Modules that cannot be used, and so have no section. */
   readonly failures: readonly string[];

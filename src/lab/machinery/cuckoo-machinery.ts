@@ -3,7 +3,7 @@ import { MachineStateReachedError, MachineUnexpectedStateError } from "../errors
 import { Machinery, type MachineryCapabilities, type MachineryContext } from "./machinery";
 import type { LabMachine, MachineFacts, MachineState } from "./records/lab-machine";
 
-/** What a module in Cuckoo's style is given. */
+/** The surroundings of a module in Cuckoo's style. */
 export interface CuckooContext {
   readonly config: Readonly<Record<string, unknown>>;
   readonly configured: readonly MachineFacts[];
@@ -37,7 +37,7 @@ export abstract class CuckooMachinery {
   /** Ends the machine. */
   abstract stop(label: string, signal: AbortSignal): Promise<void> | void;
 
-  /** Tells what the machine does. Without it, a machine is what the last start() or stop() has made it. */
+  /** Returns the machine's state. Without it, the state is what the last start() or stop() has made it. */
   status?(label: string, signal: AbortSignal): Promise<MachineState> | MachineState;
 
   dumpMemory?(label: string, path: string, signal: AbortSignal): Promise<void> | void;

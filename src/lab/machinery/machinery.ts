@@ -3,7 +3,7 @@ import type { SettingsOf, SettingsSchema } from "../../config/schema/settings-sc
 import { MachineryError, NotSupportedError } from "../errors";
 import type { LabMachine, MachineFacts, MachineState, MachineStatus } from "./records/lab-machine";
 
-/** What a machinery can do beyond starting and stopping. */
+/** The abilities of a machinery beyond starting and stopping. */
 export interface MachineryCapabilities {
   readonly norestoreStart: boolean;
   readonly acpiStop: boolean;
@@ -24,10 +24,10 @@ const OPTIONAL = {
 } as const;
 
 /**
- * How machines of one kind are started, stopped and looked at. A module extends it and implements at least
+ * Starts, stops and looks at machines of one kind. A module extends it and implements at least
  * restoreStart(), stop() and state(); `name` makes it loadable, and is the name of its configuration file.
  *
- * Every function may take its time, but has to end when the signal says so: it is not waited for any longer then.
+ * Every function may take its time. It has to end when its signal is aborted: nothing waits for it any longer then.
  */
 export abstract class Machinery<
   Settings extends SettingsSchema = SettingsSchema,
@@ -45,7 +45,7 @@ export abstract class Machinery<
   readonly labelKey: string | undefined = "label";
   /** Machines without an `ip` are refused. */
   readonly needsAddress: boolean = true;
-  /** When a start has returned, the machine has been on: poweroff after that is a failure, not the time before. */
+  /** Whether a machine is on as soon as its start has returned, so that poweroff after that is a failure. */
   readonly startsAtOnce: boolean = false;
   /** Settings in which no two machines may be the same, beside label, ip and mac_address. */
   readonly uniqueSettings: readonly string[] = [];
@@ -74,7 +74,7 @@ export abstract class Machinery<
   /** Ends the machine at once, as pulling the plug does. Throws MachineStateReachedError when it is off already. */
   abstract stop(machine: LabMachine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void>;
 
-  /** Tells what the machine does. Throws MachineryUnhandledStateError for what none of the names fits. */
+  /** Returns the machine's state. Throws MachineryUnhandledStateError for a state that none of the names fits. */
   abstract state(
     machine: LabMachine<SettingsOf<MachineSettings>>,
     signal: AbortSignal,
@@ -90,7 +90,7 @@ export abstract class Machinery<
     return this.#refuse("acpiStop");
   }
 
-  /** Writes the machine's memory to a file that does not exist yet. The machine goes on. */
+  /** Writes the machine's memory to a file that does not exist yet. The machine continues. */
   dumpMemory(_machine: LabMachine<SettingsOf<MachineSettings>>, _path: string, _signal: AbortSignal): Promise<void> {
     return this.#refuse("dumpMemory");
   }
@@ -100,7 +100,7 @@ export abstract class Machinery<
     return this.#refuse("screenshot");
   }
 
-  /** Lets a machine go on that its snapshot has left paused. */
+  /** Resumes a machine that its snapshot has left paused. */
   handlePaused(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
     return this.#refuse("handlePaused");
   }
@@ -110,14 +110,14 @@ export abstract class Machinery<
     return this.#refuse("pause");
   }
 
-  /** Lets the machine go on. */
+  /** Resumes the machine. */
   resume(machine: LabMachine<SettingsOf<MachineSettings>>, signal: AbortSignal): Promise<void> {
     return this.handlePaused(machine, signal);
   }
 
   /**
-   * Opens the machine's serial console: what is written is typed there, what is read the machine has written. A machine has one
-   * reader at a time, and what was written before is not told. The stream ends with the machine.
+   * Opens the machine's serial console: text written to the stream is typed there, and the stream reads the machine's output. A
+   * machine has one reader at a time, and earlier output is not repeated. The stream ends with the machine.
    */
   openConsole(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<Duplex> {
     return this.#refuse("openConsole");
@@ -128,7 +128,7 @@ export abstract class Machinery<
     return this.#refuse("insertDisc");
   }
 
-  /** Tells how a machine that has gone off has ended: undefined when by itself, or when it cannot be told. */
+  /** Returns the failure that ended a machine which has gone off; undefined when it ended by itself, or nothing is known. */
   async findFailure(
     _machine: LabMachine<SettingsOf<MachineSettings>>,
     _signal: AbortSignal,
@@ -150,12 +150,12 @@ export abstract class Machinery<
   /** Gives up what init() has set up. The manager has stopped the machines. */
   async shutdown(_signal: AbortSignal): Promise<void> {}
 
-  /** Tells the hypervisor's version; "" when it cannot be told. */
+  /** Returns the hypervisor's version; "" when it is not known. */
   async version(_signal: AbortSignal): Promise<string> {
     return "";
   }
 
-  /** Tells what it can do: what it overrides. */
+  /** The abilities of the machinery: the methods that it overrides. */
   get capabilities(): MachineryCapabilities {
     const has = (method: (typeof OPTIONAL)[keyof typeof OPTIONAL]) => this[method] !== Machinery.prototype[method];
     return {
@@ -173,7 +173,7 @@ export abstract class Machinery<
   }
 }
 
-/** What a machinery gets from the lab. */
+/** The lab, as a machinery sees it. */
 export interface MachineryContext<Settings, MachineSettings> {
   /** The values of its main settings. */
   readonly config: Settings;
@@ -181,8 +181,8 @@ export interface MachineryContext<Settings, MachineSettings> {
   readonly configured: readonly MachineFacts<MachineSettings>[];
   /** The lab's folder: where relative paths start. */
   readonly labFolder: string;
-  /** Returns a folder of the machine's own, which exists; what is in it outlives this process. */
+  /** Returns a folder of the machine's own, which exists; its content outlives this process. */
   getFolder(machine: LabMachine<MachineSettings>): string;
-  /** Tells something to whoever runs the lab. */
+  /** Reports something to the user of the lab. */
   log(text: string): void;
 }

@@ -9,7 +9,7 @@ import { makeTargetDisc, type TargetDisc } from "./target-disc";
 /** A machine may boot that long until its shell answers, in milliseconds. */
 const SHELL_LIMIT_MS = 300_000;
 
-/** What a target is executed with. */
+/** Everything that the execution of a target needs. */
 export interface Execution {
   /** Absolute path. */
   readonly target: string | undefined;
@@ -25,11 +25,11 @@ export interface Execution {
 }
 
 /**
- * Gives a Linux guest a target on a disc and types on its console what executes it. Nothing is installed in the guest: it needs a
- * POSIX shell on the console, with the tools that busybox has.
+ * Gives a Linux guest a target on a disc and types the script that executes it on the guest's console. Nothing is installed in
+ * the guest: it needs a POSIX shell on the console, with the tools that busybox has.
  *
- * @returns why the target has ended; undefined when the machine went off meanwhile
- * @throws Error that says what the guest does not do
+ * @returns why the target has ended; undefined when the machine went off before
+ * @throws Error that says where the guest did not answer as expected
  */
 export async function executeTarget(execution: Execution): Promise<string | undefined> {
   const { target, folder, signal } = execution;
@@ -48,7 +48,7 @@ export async function executeTarget(execution: Execution): Promise<string | unde
     if (status === undefined) return undefined;
     return `the ${execution.command === undefined ? "target" : "command"} ended with status ${status}`;
   } catch (error) {
-    // Whatever was typed into a machine that is gone failed for that reason.
+    // The machine is gone, and that is why typing failed.
     if (guestConsole?.isOver && !signal.aborted) return undefined;
     throw error;
   } finally {
@@ -73,15 +73,15 @@ async function copyTarget(
   throw new AnalysisError(`${problem}; its console shows ${guestConsole.shown}`);
 }
 
-/** What copying the target says when no drive has the disc. */
+/** The exit status of the copying script when no drive has the disc. */
 export const NO_DISC = 3;
 
-/** So often, and a quarter of a second apart, the guest looks for the disc. */
+/** The number of times that the guest looks for the disc, a quarter of a second apart. */
 const LOOKS = 40;
 
 /** Writes the script that copies the target from its disc into a folder of its own in the guest's /tmp. */
 export function writeCopyScript({ folder, name }: TargetDisc): string {
-  // A drive takes its time to be noticed; what is wrong with one that is not ours is of no interest.
+  // A drive takes its time to be noticed; errors of drives that are not ours are of no interest.
   return `(
 looks=0
 found=
@@ -100,8 +100,9 @@ cd /tmp && tar xf "$found" && chmod 755 ${folder}/${name}
 }
 
 /**
- * Writes the script that runs the command, and waits until all that it has started has ended, too: those processes are known by what
- * is in their environment. The command runs in the folder of the target, whose path is $TARGET, and reads nothing: what is typed is ours.
+ * Writes the script that runs the command, and waits until all that it has started has ended, too: those processes are known by a
+ * mark in their environment. The command runs in the folder of the target, whose path is $TARGET. Its input is empty, because the
+ * console's input belongs to rebox.
  *
  * @param disc that the target was copied from; undefined when there is only a command
  * @param command for sh; undefined executes the target

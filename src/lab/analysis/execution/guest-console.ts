@@ -1,11 +1,11 @@
 import type { Duplex } from "node:stream";
 
-/** What of the guest's output is kept, in characters: it may write without end. */
+/** The most of the guest's output that is kept, in characters: it may write without end. */
 const MOST_TEXT = 1 << 20;
-/** What is shown of it in messages, in characters. */
+/** The most of it that messages show, in characters. */
 const SHOWN = 300;
 
-/** The serial console of a guest: what it writes, as text, and what is typed there. */
+/** The serial console of a guest: its output as text, and typing. */
 export class GuestConsole {
   #text = "";
   #isOver = false;
@@ -33,7 +33,7 @@ export class GuestConsole {
     return this.#isOver;
   }
 
-  /** What has been written since the last forget(), without the sequences that steer terminals. */
+  /** The output since the last forget(), without the sequences that steer terminals. */
   get text(): string {
     return stripSequences(this.#text);
   }

@@ -7,7 +7,7 @@ const QUIET_MS = 150;
 /** After so long a silence a key is pressed, in milliseconds: a restored machine says nothing by itself. Each time longer. */
 const FIRST_PATIENCE_MS = 300;
 const LONGEST_PATIENCE_MS = 5_000;
-/** How long a line may take to be answered, in milliseconds: a busy guest is slow. */
+/** The longest wait for the answer to a line, in milliseconds: a busy guest is slow. */
 const ANSWER_MS = 15_000;
 const MOST_TRIES = 5;
 
@@ -17,7 +17,7 @@ const PROMPT = /[#$%>] ?$/;
 const LOGIN = /login: ?$/i;
 const PASSWORD = /password: ?$/i;
 
-/** Who logs in where the console asks for it. */
+/** The user that logs in when the console asks for it. */
 export interface ConsoleUser {
   readonly name: string;
   readonly password: string | undefined;
@@ -74,8 +74,8 @@ export class GuestShell {
    *
    * @param script for sh; it does not end the shell
    * @param signal ends the wait
-   * @returns its exit status; undefined when the machine went off meanwhile
-   * @throws Error when the guest does not take what is typed
+   * @returns its exit status; undefined when the machine went off before
+   * @throws Error when the guest does not answer the typed lines
    */
   async run(script: string, signal: AbortSignal): Promise<number | undefined> {
     const { guestConsole } = this;
@@ -137,7 +137,7 @@ function getLogin(guestConsole: GuestConsole, user: ConsoleUser | undefined, log
   throw new AnalysisError(`${user.name} cannot log in on the console; it shows ${guestConsole.shown}`);
 }
 
-/** Returns two words that nobody else writes together. */
+/** Returns two random words that no other output has together. */
 function makeMarks(): [string, string] {
   return [`r${randomBytes(6).toString("hex")}`, `b${randomBytes(6).toString("hex")}x`];
 }
@@ -151,7 +151,7 @@ function findQuestion(text: string): "login" | "password" | "prompt" | undefined
 
 /** In characters: line editors keep no more than about a thousand, and terminals are narrow. */
 const CHUNK = 160;
-/** In characters; what is longer belongs into a file. */
+/** In characters; a longer script belongs in a file. */
 const LONGEST = 64 << 10;
 
 /** A line for a shell, and what it prints when it has arrived as it was typed. */
@@ -169,11 +169,11 @@ export interface TypedScript {
 }
 
 /**
- * Makes lines that can be typed at any POSIX shell out of a script: whatever is in it, no line is long, none has a character that
- * a line editor treats in a way of its own, and each answers with the length that has arrived, so that a lost character is noticed.
+ * Turns any script into lines that can be typed at any POSIX shell: no line is long, none has a character that a line editor
+ * treats in a way of its own, and each answers with the length that has arrived, so that a lost character is noticed.
  *
  * @param script for sh
- * @param marks two words; what the lines print begins with both together, and the lines themselves never have them so
+ * @param marks two words; the output of the lines begins with both together, and the lines themselves never have them so
  * @throws Error when the script is too long to be typed
  */
 export function typeScript(script: string, [first, second]: readonly [string, string]): TypedScript {
@@ -199,7 +199,7 @@ export function typeScript(script: string, [first, second]: readonly [string, st
   return { lines, run: `eval "$(printf %b "$${name(lines.length - 1)}")"` };
 }
 
-/** Writes text with printf's %b escapes (POSIX, printf): what is left is letters, digits and harmless signs. */
+/** Writes text with printf's %b escapes (POSIX, printf): the result has only letters, digits and harmless signs. */
 function encode(text: string): string {
   let encoded = "";
   for (const byte of Buffer.from(text)) {

@@ -5,7 +5,7 @@ import { type NetworkSummary, readNetworkFlows } from "./network-flows";
 /** In bytes: a larger file of a module was not written by it. */
 const LARGEST_JSON = 64 << 20;
 
-/** What a process has called, by the module syscalls. */
+/** The system calls of a process, as the module syscalls has recorded them. */
 export interface CalledProcess {
   readonly pid: number;
   readonly name: string;
@@ -19,7 +19,7 @@ export interface UsageRow {
   readonly [fact: string]: unknown;
 }
 
-/** What auxiliary modules have left that a report shows in a way of its own. */
+/** Results of auxiliary modules that a report shows in a way of its own. */
 export interface ModuleResults {
   /** By the file. */
   readonly captures: readonly (NetworkSummary & { readonly file: string })[];
@@ -27,7 +27,7 @@ export interface ModuleResults {
   readonly usage: readonly UsageRow[];
 }
 
-/** Reads what the shipped auxiliary modules have left in the folder of an analysis; what is damaged is left out. */
+/** Reads the results of the shipped auxiliary modules in the folder of an analysis; damaged ones are left out. */
 export function readModuleResults(folder: string): ModuleResults {
   return {
     captures: ["network.pcap", "dump.pcap"].flatMap((file) => {

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 /** Frames of one conversation. */
 export interface NetworkFlow {
   readonly protocol: "tcp" | "udp" | "icmp";
-  /** Who sent the first frame. */
+  /** The sender of the first frame. */
   readonly source: string;
   readonly sourcePort: number;
   readonly destination: string;
@@ -16,12 +16,12 @@ export interface NetworkFlow {
   ended: string;
 }
 
-/** What is in a file of frames. */
+/** The content of a file of frames. */
 export interface NetworkSummary {
   readonly frames: number;
   /** The first ones. */
   readonly flows: readonly NetworkFlow[];
-  /** How many flows more there are. */
+  /** The number of flows that are not listed. */
   readonly more: number;
   /** The names that were asked for (DNS), each once. */
   readonly names: readonly string[];

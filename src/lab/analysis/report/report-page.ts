@@ -8,13 +8,13 @@ import { renderCaptures, renderSystemCalls, renderUsage } from "./module-section
 import type { ProcessNode } from "./process-tree";
 import { type AnalysisReport, gatherReport, TIMELINE_LIMIT } from "./report";
 
-/** In bytes: what is larger stays a file. */
+/** In bytes; a larger picture stays a file. */
 const LARGEST_PICTURE = 2 << 20;
 const MOST_PICTURES = 200;
-/** How deep processes are shown below each other. */
+/** The depth to which processes are shown below each other. */
 const DEEPEST = 100;
 
-/** No script runs in the page, and nothing is loaded: what it shows comes from the target, which is hostile. */
+/** No script runs in the page, and nothing is loaded: its content comes from the target, which is hostile. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 const STYLE = `

@@ -13,26 +13,26 @@ export interface ReportFile {
   readonly size: number;
 }
 
-/** What report.json says of an analysis. */
+/** The content of report.json. */
 export interface AnalysisReport {
   readonly analysis: Omit<AnalysisRecord, "log">;
   readonly processes: readonly ProcessNode[];
-  /** What was connected to, written, removed and renamed, each act once, in order. */
+  /** Connections, and files written, removed and renamed; each act once, in order. */
   readonly network: readonly AnalysisEvent[];
   readonly files: readonly AnalysisEvent[];
-  /** What auxiliary modules have left. */
+  /** The results of auxiliary modules. */
   readonly modules: ModuleResults;
   /** Paths of pictures, relative to the folder. */
   readonly screenshots: readonly string[];
   /** Every event in its order, up to a bound. */
   readonly timeline: readonly AnalysisEvent[];
-  /** How many events there are of each type, those that the timeline leaves out too. */
+  /** The number of events of each type, including those that the timeline leaves out. */
   readonly counts: Readonly<Record<string, number>>;
   readonly log: AnalysisRecord["log"];
   readonly left: readonly ReportFile[];
 }
 
-/** How many events a report shows; events.jsonl has them all. */
+/** The most events that a report shows; events.jsonl has them all. */
 export const TIMELINE_LIMIT = 5_000;
 
 /**

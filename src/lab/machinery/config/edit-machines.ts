@@ -191,7 +191,7 @@ function getMachines(document: Document): YAMLMap {
   const known = document.get("machines", true);
   if (isMap(known)) return known;
   const machines = new YAMLMap(document.schema);
-  // What stands below "machines:" while there are none is comment only.
+  // Below "machines:" there are only comments as long as there are no machines.
   if (isScalar(known)) machines.commentBefore = known.commentBefore ?? known.comment ?? null;
   document.set("machines", machines);
   return machines;

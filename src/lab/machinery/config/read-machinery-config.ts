@@ -12,7 +12,7 @@ import { readYamlFile } from "../../../config/schema/yaml-file";
 import type { Machinery } from "../machinery";
 import { type ConfiguredMachine, findDuplicates, readMachine } from "./read-machine";
 
-/** What the configuration files of one machinery say. */
+/** The content of the configuration files of one machinery. */
 export interface MachineryConfig {
   /** From the lowest layer up. */
   readonly files: readonly string[];

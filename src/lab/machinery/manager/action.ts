@@ -2,7 +2,7 @@ import { MachineryManagerError } from "../../errors";
 import type { Machinery } from "../machinery";
 import type { LabMachine, MachineState } from "../records/lab-machine";
 
-/** What can be asked of the manager. */
+/** The actions that the manager carries out. */
 export const ACTION_NAMES = [
   "restoreStart",
   "norestoreStart",
@@ -16,7 +16,7 @@ export const ACTION_NAMES = [
 
 export type ActionName = (typeof ACTION_NAMES)[number];
 
-/** How long actions may take, in milliseconds. */
+/** The time limits of actions, in milliseconds. */
 export type ActionLimits = Readonly<Record<ActionName, number>>;
 
 /** Those of Cuckoo3's manager, where it has them. */
@@ -32,13 +32,13 @@ export const DEFAULT_LIMITS_MS: ActionLimits = {
   resume: 30_000,
 };
 
-/** What an action does, and what is to come of it. */
+/** The call that an action makes, and the states that it leads to. */
 export interface ActionPlan {
   /** The state that ends the waiting; undefined when the action is done when its function returns. */
   readonly expected: MachineState | undefined;
-  /** What is tried when the state is not reached in time. */
+  /** The action that is tried when the state is not reached in time. */
   readonly fallback?: ActionName;
-  /** What cleans up when the action fails. */
+  /** The action that cleans up when this one fails. */
   readonly cancel?: ActionName;
   /** A failure says nothing about the machine: it stays in the pool. */
   readonly isHarmless?: boolean;
@@ -83,12 +83,12 @@ function needPath(path: string | undefined): string {
   return path;
 }
 
-/** How an action ended. */
+/** The end of an action. */
 export interface ActionResult {
   readonly success: boolean;
-  /** Why it failed, or what is worth knowing about the success. */
+  /** The reason for the failure, or a remark on the success. */
   readonly reason?: string | undefined;
-  /** What the machine did when it was last looked at. */
+  /** The machine's state at the last look. */
   readonly state: MachineState | "unknown";
   /** The machine was taken out of the pool. */
   readonly isQuarantined: boolean;

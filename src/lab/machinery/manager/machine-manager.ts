@@ -8,7 +8,7 @@ import { type ActionLimits, type ActionName, type ActionResult, DEFAULT_LIMITS_M
 import { readStatus } from "./wait-for-state";
 import { runAction } from "./run-action";
 
-/** What happens to machines. */
+/** The events of machines. */
 export interface ManagerEvents {
   begin: [machine: LabMachine, action: ActionName];
   end: [machine: LabMachine, action: ActionName, result: ActionResult];
@@ -19,9 +19,9 @@ export interface ManagerEvents {
 
 export interface ManagerOptions {
   readonly limits?: Partial<ActionLimits>;
-  /** How often a machine is looked at while it is waited for, in milliseconds. */
+  /** The time between two looks at a machine that is waited for, in milliseconds. */
   readonly pollMs?: number;
-  /** So many machines may be starting at once; 0 is without limit. */
+  /** The most machines that may be starting at once; 0 is without limit. */
   readonly mostStarting?: number;
   /** Keeps other processes from acting on a machine; returns what ends that. */
   lock?(machine: LabMachine, signal: AbortSignal | undefined): Promise<() => void | Promise<void>>;
@@ -35,7 +35,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** The file that dumpMemory and screenshot write. */
   readonly path?: string | undefined;
-  /** Who asks; only who has paused a machine may let it go on. */
+  /** The name of the requester; only the one that has paused a machine may resume it. */
   readonly owner?: string | undefined;
 }
 
@@ -97,7 +97,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     }
   }
 
-  /** Asks what a machine does, and remembers it. @throws whatever the machinery throws */
+  /** Reads a machine's state, and remembers it. @throws the errors of the machinery */
   async readState(name: string, signal?: AbortSignal): Promise<MachineStatus> {
     const machine = this.machines.get(name);
     const before = machine.state;
@@ -174,7 +174,7 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     machinery: Machinery,
     options: RequestOptions,
   ): Promise<ActionResult> {
-    // What is known may be old: it has gone off by itself, or somebody has paused it without us.
+    // The known state may be old: the machine may have gone off by itself, or been paused by somebody else.
     const isOn = machine.state !== "poweroff" && machine.state !== "unknown" && !machine.isDisabled;
     if (action === "resume" || (isOn && STARTS.includes(action))) await readStatus(machinery, machine, options.signal);
     const refusal = this.#findRefusal(action, machine, options.owner);
@@ -251,9 +251,9 @@ export class MachineQueue {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * Runs a task when those before it are done, however they ended.
+   * Runs a task after the end of those before it.
    *
-   * @throws CancelledError when it is cancelled before its turn; whatever the task throws
+   * @throws CancelledError when it is cancelled before its turn; the errors of the task
    */
   run<Result>(what: string, signal: AbortSignal | undefined, task: () => Promise<Result>): Promise<Result> {
     const turn = this.#last.then(() => {
@@ -265,7 +265,7 @@ export class MachineQueue {
   }
 }
 
-/** Lets so many tasks run at once; the others wait in their order. */
+/** Lets a limited number of tasks run at once; the others wait in their order. */
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -25,8 +25,8 @@ export interface ActionRequest {
 }
 
 /**
- * Carries out one action on a machine, and waits for what is to come of it. Whatever goes wrong is a result: with a
- * fallback where there is one, cleaned up after, and with the machine quarantined where it is the machine's failure.
+ * Carries out one action on a machine, and waits for the state that it leads to. Every failure is a result: after the
+ * fallback where there is one, cleaned up, and with the machine quarantined where it is the machine's failure.
  */
 export async function runAction(request: ActionRequest): Promise<ActionResult> {
   const { machine, action } = request;
@@ -84,7 +84,7 @@ async function fail(request: ActionRequest, error: unknown): Promise<ActionResul
   return result(machine, false, reason);
 }
 
-/** Cleans up after a failed start, whoever has cancelled it. Returns what is left when that fails too. */
+/** Cleans up after a failed or cancelled start. Returns the remaining problem when that fails too. */
 async function cancel(request: ActionRequest, action: ActionName): Promise<string | undefined> {
   try {
     await performAction({ ...request, signal: undefined }, action);

@@ -87,9 +87,9 @@ async function letGo(machinery: Machinery, machine: LabMachine, signal: AbortSig
 export const STATE_LIMIT_MS = 20_000;
 
 /**
- * Asks a machinery what a machine does, and remembers it.
+ * Asks a machinery for a machine's state, and remembers it.
  *
- * @throws MachineryUnhandledStateError when it answers something that is no state; whatever the machinery throws
+ * @throws MachineryUnhandledStateError when it answers something that is no state; the errors of the machinery
  */
 export async function readStatus(
   machinery: Machinery,
@@ -113,7 +113,7 @@ export async function readStatus(
  * Calls something of a machinery that may hang, and waits no longer than it may take.
  *
  * @param what for the message: "state of win10"
- * @param limitMs after which its signal is aborted, and nobody waits for it any more
+ * @param limitMs after which its signal is aborted, and the wait ends
  * @param signal of who asked for it
  * @param call gets a signal that covers both
  * @throws MachineryConnectionError when it takes too long; CancelledError when the outer signal is aborted

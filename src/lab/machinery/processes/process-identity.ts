@@ -5,7 +5,7 @@ export interface ProcessIdentity {
   readonly pid: number;
   /** In clock ticks since this host has booted: field 22 of /proc/PID/stat, proc(5). */
   readonly startTicks: number;
-  /** Which boot: start times begin anew with each. */
+  /** The boot of the host: start times begin anew with each. */
   readonly bootId: string;
 }
 
@@ -23,7 +23,7 @@ export function findProcess(pid: number): ProcessIdentity | undefined {
   }
 }
 
-/** Tells whether a process still runs. */
+/** Returns whether a process still runs. */
 export function isRunning(identity: ProcessIdentity): boolean {
   const now = findProcess(identity.pid);
   return now !== undefined && now.startTicks === identity.startTicks && now.bootId === identity.bootId;

@@ -5,18 +5,18 @@ export interface ProgramOptions {
   readonly signal: AbortSignal;
   /** After which it is killed. */
   readonly timeoutMs: number;
-  /** What to install when it is missing. */
+  /** The package to install when the program is missing. */
   readonly packageName: string;
   readonly cwd?: string;
 }
 
 /**
- * Runs a program to its end; no shell is involved. Its messages are in English, whatever the user's language.
+ * Runs a program to its end; no shell is involved. Its messages are in English, in every language of the user.
  *
  * @returns what it wrote to standard output
  * @throws MachineryDependencyError when there is no such program
  * @throws MachineryConnectionError when it takes too long; it is killed then
- * @throws ProgramError with what it said
+ * @throws ProgramError with its standard error
  */
 export function runProgram(program: string, args: readonly string[], options: ProgramOptions): Promise<string> {
   const { signal, timeoutMs, packageName, cwd } = options;

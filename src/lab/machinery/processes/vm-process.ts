@@ -10,30 +10,30 @@ import { writeWhole } from "../records/machine-file";
 const MOST_OUTPUT = 4000;
 const KILL_LIMIT_MS = 60_000;
 const POLL_MS = 20;
-/** How the processes ended that this process has started, by their folders; undefined for those that run. */
+/** The ends of the processes that this process has started, by their folders; undefined for those that run. */
 const lastEnds = new Map<string, string | undefined>();
 
-/** The process of one machine. It outlives us; what is needed to find it again is written down in the machine's folder. */
+/** The process of one machine. It outlives rebox, and the machine's folder records how to find it again. */
 export class VmProcess {
   /** @param folder the machine's own */
   constructor(readonly folder: string) {}
 
-  /** Where QMP listens. */
+  /** The socket on which QMP listens. */
   get qmpSocket(): string {
     return join(this.folder, "qmp.sock");
   }
 
-  /** Where QEMU itself writes its process id, once it runs. */
+  /** The file that QEMU itself writes its process id to, once it runs. */
   get pidFile(): string {
     return join(this.folder, "vm.pid");
   }
 
-  /** Where the first serial port is, of a machine that has it there. */
+  /** The socket of the first serial port, of a machine that has one there. */
   get consoleSocket(): string {
     return join(this.folder, "console.sock");
   }
 
-  /** How the last process ended, its status or its signal; undefined when only another process of ours knows. */
+  /** The end of the last process, its status or its signal; undefined when only another process of rebox knows. */
   get lastEnd(): string | undefined {
     return lastEnds.get(this.folder);
   }
@@ -93,7 +93,7 @@ export class VmProcess {
     }
   }
 
-  /** What it has said: the end of it. */
+  /** The end of its output. */
   get output(): string {
     try {
       return readFileSync(this.#output, "utf8").trim().slice(-MOST_OUTPUT);
@@ -123,8 +123,8 @@ export class VmProcess {
   }
 
   /**
-   * Tells whether a process has ended whose remains nobody has removed yet; only one of several that ask is told so. While
-   * a process is being started there is none: what is in the folder belongs to the one that comes.
+   * Returns whether a process has ended whose remains are to be removed; true for only one of several callers. While a process
+   * is being started there is none: the files in the folder belong to the new process.
    */
   claimEnd(): boolean {
     const claimed = `${this.#file}.${process.pid}`;

@@ -1,10 +1,10 @@
 import { MachineryManagerError } from "../../errors";
 
-/** What the configuration says about one machine; `settings` is what only its machinery knows. */
+/** The configuration of one machine; only its machinery understands `settings`. */
 export interface MachineFacts<Settings = Readonly<Record<string, unknown>>> {
   /** Unique in the whole lab. */
   readonly name: string;
-  /** What the hypervisor calls it. */
+  /** The hypervisor's name for it. */
   readonly label: string;
   readonly ip: string | undefined;
   readonly platform: string;
@@ -24,12 +24,12 @@ export interface MachineFacts<Settings = Readonly<Record<string, unknown>>> {
   readonly settings: Settings;
 }
 
-/** Why and since when a machine is out of the pool. */
+/** The reason why a machine is out of the pool, and since when. */
 export interface Quarantine {
   readonly reason: string;
   /** Milliseconds since 1970. */
   readonly sinceMs: number;
-  /** How often it has been looked at again since. */
+  /** The number of looks at it since then. */
   readonly checks: number;
   /** Somebody took it out on purpose: it is not looked at again. */
   readonly isManual: boolean;
@@ -41,18 +41,18 @@ export interface MachineFault {
   readonly problem: string;
 }
 
-/** Faults are forgotten beyond so many. */
+/** The most faults that are kept; older ones are forgotten. */
 const MOST_FAULTS = 20;
 
 /** One machine of the lab: its facts, and what is going on with it. */
 export class LabMachine<Settings = Readonly<Record<string, unknown>>> {
   state: MachineState | "unknown" = "unknown";
-  /** What holds it paused; the manager does not resume it. */
+  /** The name of the holder that keeps it paused; the manager does not resume it. */
   pausedBy: string | undefined;
   lockedBy: string | undefined;
   reservedBy: string | undefined;
   quarantine: Quarantine | undefined;
-  /** When its lock or state changed, in milliseconds since 1970; the one that rested longest is taken first. */
+  /** The last change of its lock or state, in milliseconds since 1970; the machine that rested longest is taken first. */
   changedMs = 0;
   readonly errors: MachineFault[] = [];
 
@@ -130,7 +130,7 @@ export class LabMachine<Settings = Readonly<Record<string, unknown>>> {
   }
 }
 
-/** The states that a machinery may tell of a machine. */
+/** The states that a machinery may report of a machine. */
 export const MACHINE_STATES = [
   "starting",
   "running",
@@ -142,7 +142,7 @@ export const MACHINE_STATES = [
   "error",
 ] as const;
 
-/** What a machine does, as far as its machinery knows. */
+/** The state of a machine, as far as its machinery knows. */
 export type MachineState = (typeof MACHINE_STATES)[number];
 
 /** A state with what is known about why. */
@@ -150,11 +150,11 @@ export interface MachineStatus {
   readonly state: MachineState;
   /** For people: "crashed", "guest-panicked", "destroyed". */
   readonly reason?: string | undefined;
-  /** Who holds it paused; the manager never resumes it then. */
+  /** The name of the holder that keeps it paused; the manager never resumes it then. */
   readonly pausedBy?: string | undefined;
 }
 
-/** Tells whether a value is the name of a state. */
+/** Returns whether a value is the name of a state. */
 export function isMachineState(value: unknown): value is MachineState {
   return (MACHINE_STATES as readonly unknown[]).includes(value);
 }

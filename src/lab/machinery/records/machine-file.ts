@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { dirname } from "node:path";
 import { isMachineState, type LabMachine, type MachineFault, type Quarantine } from "./lab-machine";
 
-/** What of a machine outlives the process: everything but who uses it, which is a lock of the system. */
+/** The facts about a machine that outlive the process: everything except its user, which is a lock of the system. */
 interface MachineDump {
   readonly state?: string;
   readonly pausedBy?: string;

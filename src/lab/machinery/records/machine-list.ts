@@ -6,7 +6,7 @@ import type { LabMachine } from "./lab-machine";
 export class MachineList implements Iterable<LabMachine> {
   readonly #machines = new Map<string, LabMachine>();
 
-  /** @param mostLocked so many may be in use at once; 0 is without limit */
+  /** @param mostLocked the most machines that may be in use at once; 0 is without limit */
   constructor(private readonly mostLocked = 0) {}
 
   [Symbol.iterator](): Iterator<LabMachine> {
@@ -92,20 +92,20 @@ export class MachineList implements Iterable<LabMachine> {
   }
 }
 
-/** What a machine has to be. */
+/** Requirements on a machine. */
 export interface MachineQuery {
   /** Exactly this one, reserved or not. */
   readonly name?: string;
   readonly platform?: string;
   readonly osVersion?: string;
-  /** x86 is content with x64, but takes x86 where there is one. */
+  /** x86 prefers x86 and is content with x64. */
   readonly architecture?: string;
   /** All of them. */
   readonly tags?: ReadonlySet<string>;
 }
 
 /**
- * Tells whether a machine is what is asked for, whatever goes on with it.
+ * Returns whether a machine fits a query, regardless of its present use.
  *
  * @throws TypeError when the tags are no Set
  */

@@ -154,7 +154,7 @@ export function mark(): void {
   host.flags[0] = 1;
 }
 
-/** What is returned to the engine, and to nobody else, for a callback whose promise has not settled. */
+/** Returns the value that the engine alone gets for a callback whose promise has not settled. */
 export function holdForEngine(id: number): unknown {
   try {
     return host.hold(id);

@@ -1,8 +1,11 @@
 import type { MachineState } from "../../records/lab-machine";
 
-/** What virsh's names of domain states are here: the table of `virsh domstate` in libvirt's tools/virsh-domain-monitor.c. */
+/**
+ * The states that virsh's names of domain states stand for: the table of `virsh domstate` in libvirt's
+ * tools/virsh-domain-monitor.c.
+ */
 const STATES: Readonly<Record<string, MachineState>> = {
-  // VIR_DOMAIN_NOSTATE: the hypervisor cannot tell yet.
+  // VIR_DOMAIN_NOSTATE: the hypervisor does not know yet.
   "no state": "starting",
   running: "running",
   // Xen: blocked on a resource, which is a way of running.
@@ -20,10 +23,10 @@ const STATES: Readonly<Record<string, MachineState>> = {
 const FAILED_PAUSES = ["I/O error", "watchdog", "crashed", "api error", "post-copy failed"];
 /** Paused for a moment, by libvirt itself. */
 const OWN_PAUSES = ["saving", "dumping", "migrating", "creating snapshot", "starting up", "shutting down", "post-copy"];
-/** Paused because that is what a snapshot holds: the manager lets it go on. */
+/** Paused because the snapshot holds a paused machine: the manager resumes it. */
 const RESTORED_PAUSES = ["from snapshot", "unknown"];
 
-/** What a domain does, by `virsh domstate --reason`. */
+/** The state of a domain, by `virsh domstate --reason`. */
 export interface DomainState {
   readonly state: MachineState;
   readonly reason: string | undefined;

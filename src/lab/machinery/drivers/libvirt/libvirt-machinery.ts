@@ -186,7 +186,7 @@ const URI_SETTINGS = {
   }),
 };
 
-/** Whatever libvirt runs, on a connection of the user's choice. */
+/** Machines that libvirt runs, on a connection of the user's choice. */
 export class LibVirtUriMachinery extends LibVirtMachinery<typeof URI_SETTINGS> {
   override readonly name = "libvirt";
   override readonly description = "Machines of any hypervisor that libvirt knows, by virsh.";

@@ -45,7 +45,7 @@ export class Virsh {
   }
 }
 
-/** What `virsh -V` tells. */
+/** The output of `virsh -V`. */
 export interface VirshVersion {
   /** "9.0.0". */
   readonly version: string;
@@ -72,7 +72,7 @@ export function parseVirshVersion(text: string): VirshVersion {
   return { version, hypervisors: hypervisors.split(/\s+/).filter((name) => name !== "") };
 }
 
-/** Tells whether a virsh can reach the hypervisor of a connection's URI. */
+/** Returns whether a virsh can reach the hypervisor of a connection's URI. */
 export function supportsUri({ hypervisors }: VirshVersion, uri: string): boolean {
   const scheme = (/^([a-z]+)(?:\+[a-z0-9]+)?:/.exec(uri)?.[1] ?? "").toLowerCase();
   const names = NAMES[scheme] ?? [scheme];

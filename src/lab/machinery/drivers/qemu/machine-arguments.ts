@@ -12,7 +12,7 @@ import {
   readMachineInfo,
 } from "./start-arguments";
 
-/** Where a machine's first serial port is. */
+/** The places of a machine's first serial port. */
 export interface SerialPlaces {
   /** As QEMU is to find it. */
   readonly socket: string;

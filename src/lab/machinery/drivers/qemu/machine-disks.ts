@@ -32,7 +32,7 @@ export function removeDisk(path: string): void {
 /** Executes a QMP command. */
 type Execute = (command: string, args: object) => Promise<unknown>;
 
-/** What query-block tells of a drive: BlockInfo of QEMU's qapi/block-core.json. */
+/** A drive in the answer to query-block: BlockInfo of QEMU's qapi/block-core.json. */
 interface Drive {
   /** The device's name, or its path among QEMU's objects. */
   readonly qdev?: string;

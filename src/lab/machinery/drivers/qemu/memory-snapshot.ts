@@ -8,7 +8,7 @@ const FORMATS = [
   { name: "none", magic: "5145564d", reader: ["cat"], packageName: "coreutils" },
 ] as const;
 
-/** How a snapshot of a machine's memory is packed. */
+/** The packing of a snapshot of a machine's memory. */
 export type MemoryFormat = (typeof FORMATS)[number];
 
 /**
@@ -38,7 +38,7 @@ export function getIncomingArguments(format: MemoryFormat, file: string): string
   return ["-incoming", `exec:${format.reader.join(" ")} < ${quoteForShell(file)}`];
 }
 
-/** Quotes text for a POSIX shell so that it is one word, whatever is in it. */
+/** Quotes any text for a POSIX shell so that it is one word. */
 export function quoteForShell(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -28,7 +28,7 @@ const MACHINE_SETTINGS = {
   enable_kvm: z.boolean().default(false).describe("Let this host's processor run the guest."),
 };
 
-/** What binaries.qemu_system_x86_64 can run. */
+/** The architectures that binaries.qemu_system_x86_64 can run. */
 const X86 = ["x64", "x86", undefined];
 const VERSION_LIMIT_MS = 15_000;
 

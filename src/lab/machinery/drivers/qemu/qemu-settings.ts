@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { config } from "../../../../config/schema/settings";
 
-/** The settings of a machine that QEMU runs, by whatever program. */
+/** The settings of a machine that QEMU runs, of every machinery based on QEMU. */
 export const QEMU_MACHINE_SETTINGS = {
   qcow2_path: config
     .filePath({ readable: true })

@@ -40,7 +40,7 @@ export class QmpClient extends EventEmitter<{ event: [name: string, data: object
    *
    * @param path of the socket
    * @param limitMs for all of it: QEMU serves one connection at a time, so another one may have to end first
-   * @throws MachineryConnectionError when nobody listens, or who listens does not speak QMP, or not in time
+   * @throws MachineryConnectionError when nothing listens there, or the listener does not speak QMP, or not in time
    */
   static async connect(path: string, limitMs: number, signal: AbortSignal): Promise<QmpClient> {
     signal.throwIfAborted();
@@ -73,7 +73,7 @@ export class QmpClient extends EventEmitter<{ event: [name: string, data: object
     return this.#bound(answer, command, limitMs, signal);
   }
 
-  /** Ends the connection; what still waits fails. */
+  /** Ends the connection; calls that still wait fail. */
   close(): void {
     this.#fail(new MachineryConnectionError("QMP's connection was closed"));
   }

@@ -31,7 +31,7 @@ import { escapeOption } from "./start-arguments";
 const ANSWER_LIMIT_MS = 15_000;
 /** From the start of the process to QMP's greeting. */
 const BOOT_LIMIT_MS = 60_000;
-/** What QEMU gets for closing its disks before it is killed. */
+/** The time that QEMU gets for closing its disks before it is killed. */
 const QUIT_LIMIT_MS = 2_000;
 /** From the end of QMP's connection to that of the process, when a machine goes off by itself. */
 const END_LIMIT_MS = 10_000;
@@ -40,7 +40,7 @@ const DUMP_LIMIT_MS = 600_000;
 const PROGRAM_LIMIT_MS = 15_000;
 const POLL_MS = 50;
 
-/** What runs a machine. */
+/** The program that runs a machine, and its arguments. */
 export interface VmCommand {
   readonly program: string;
   readonly args: readonly string[];
@@ -267,11 +267,11 @@ export abstract class QmpMachinery<
     return join(folder ?? this.context.getFolder(machine as never), `${machine.name}_disposable.qcow2`);
   }
 
-  /** A machine may go off by itself: what its run has used is removed by whoever sees it first. */
+  /** A machine may go off by itself: the first to see it removes the files of its run. */
   #whenOff(machine: QemuMachine): MachineStatus {
     const vm = this.process(machine);
     const { output } = vm;
-    // Somebody else may be starting it now: what is there belongs to that start then.
+    // Somebody else may be starting it now: the files there belong to that start then.
     if (vm.claimEnd()) this.#clean(machine);
     return { state: "poweroff", reason: output === "" ? undefined : output };
   }

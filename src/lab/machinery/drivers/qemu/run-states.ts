@@ -1,13 +1,13 @@
 import type { MachineState } from "../../records/lab-machine";
 
-/** What QEMU's run states are here; the names are those of RunState in QEMU's qapi/run-state.json. */
+/** The states that QEMU's run states stand for; the names are those of RunState in QEMU's qapi/run-state.json. */
 export const RUN_STATES: Readonly<Record<string, MachineState>> = {
   // Being built, or waiting for the first "cont".
   preconfig: "starting",
   prelaunch: "paused",
   inmigrate: "starting",
   running: "running",
-  // "stop", a debugger, a migration that has gone through: the guest stands still and can go on.
+  // "stop", a debugger, a migration that has gone through: the guest is paused and can continue.
   paused: "paused",
   debug: "paused",
   postmigrate: "paused",

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { MachineryError } from "../../../errors";
 
-/** Where the disk of one run comes in. */
+/** The placeholder for the disk of one run. */
 export const DISK_PLACEHOLDER = "%DISPOSABLE_DISK_PATH%";
 
 /** Arguments that the machinery gives itself, or that would undo what it does. */

@@ -24,7 +24,7 @@ const MACHINE_SETTINGS = {
   config: config.filePath({ readable: true }).optional().describe("A pyrebox.conf for the machine."),
 };
 
-/** Whoever has paused an engine of rebox did it from inside: there it is undone, too. */
+/** An engine of rebox is paused only from inside, and can only be resumed from there. */
 const INSIDE = "a script or shell in its engine";
 
 /** Machines in engines of rebox: a process for each, with scripts in it and a shell on its control socket. */
@@ -41,7 +41,7 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
   }
 
   /**
-   * Opens a shell that looks into the guest. Whoever opens it closes it.
+   * Opens a shell that looks into the guest. The caller closes it.
    *
    * @throws MachineryConnectionError when the machine is not running
    */
