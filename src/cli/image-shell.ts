@@ -1,5 +1,5 @@
 import type { Doors } from "../scripts/doors";
-import { useProfile, getGuest } from "../guest/guest";
+import { configureGuest, getSystem } from "../guest/guest";
 import { openImage } from "../guest/images/open-image";
 import { CommandSession } from "../shell/commands/command-session";
 import { runLineShell, showAnswer } from "../shell/line/line-shell";
@@ -39,7 +39,7 @@ export async function runImageShell(
   { image, profile, json = false }: ImageShellOptions,
   { input, stdout, stderr, api }: ImageShellStreams,
 ): Promise<number> {
-  if (profile !== undefined) useProfile(profile);
+  configureGuest({ profile });
   const isTerminal = (stdout as Partial<NodeJS.WriteStream>).isTTY === true;
   const what = await open(image, stderr);
   if (isTerminal && lines.length === 0 && !json) stdout.write(`${what}\n${describeGuest()}\n`);
@@ -77,7 +77,7 @@ async function open(path: string, stderr: NodeJS.WritableStream): Promise<string
 
 function describeGuest(): string {
   try {
-    return getGuest().kernel.banner;
+    return getSystem().version;
   } catch (error) {
     if (error instanceof AttachError) return error.message;
     throw error;

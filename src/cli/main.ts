@@ -31,8 +31,7 @@ async function main(): Promise<number> {
     // None of these loads the addon before a machine is built: `rebox doctor` has to work without the addon.
     createEngine: (argv) => loadRebox().Engine.create(argv),
     getApi: loadDoors,
-    useProfile: (path) => loadGuest().useProfile(path),
-    watchAttaching: (listener) => loadGuest().watchAttaching(listener),
+    configureGuest: (options) => loadGuest().configureGuest(options),
     nameModule: (handle, name) => loadRegistry().callbackRegistry.nameModule(handle, name),
     replaceModule: (handle) => loadRegistry().callbackRegistry.lendNames(handle),
     disposeModule: (handle) => loadRegistry().callbackRegistry.unregisterModule(handle),

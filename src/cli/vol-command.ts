@@ -19,7 +19,7 @@ export function createVolCommand(stdout: NodeJS.WritableStream, onStatus: (statu
     .argument("<what>", "install, or which")
     .helpOption("-h, --help", "show this help")
     .action(async (what: string) => {
-      const { VolatilityError } = await import("../guest/volatility/volatility-error.js");
+      const { VolatilityError } = await import("../guest/errors.js");
       try {
         if (what === "install") {
           const { installVolatility } = await import("../guest/volatility/install-volatility.js");

@@ -18,7 +18,7 @@ export { type CallbackStatistics, listCallbacks } from "../machine/callbacks/lis
 export { TranslationBlock } from "../machine/callbacks/translation-block";
 export { TriggerError } from "../machine/errors";
 export type { TriggerValue } from "../machine/callbacks/triggers";
-export { DiskError } from "../guest/disks/disk-error";
+export { DiskError } from "../guest/errors";
 export {
   getFilesystems,
   type GuestDirectoryEntry,
@@ -33,12 +33,10 @@ export { EngineStartError, EngineUsageError, QmpError } from "../machine/errors"
 export type { Subscription } from "../machine/engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "../machine/state/cpu";
 export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "../guest/guest";
-export { writeIsf } from "../guest/guest-isf";
-export { writeGuestTypes } from "../guest/guest-types";
+export { writeGuestTypes, writeIsf } from "../guest/kernel-types";
 export type { Credentials } from "../systems/linux/processes/credentials";
 export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../systems/linux/guest-diagnosis";
-export type { GuestModule } from "../systems/linux/modules/guest-module";
-export type { ModuleSymbol } from "../systems/linux/guest-symbols";
+export type { GuestModule, ModuleSymbol } from "../systems/guest-system";
 export type { LogRecord } from "../systems/linux/system/kernel-log";
 export type { LinuxGuest } from "../systems/linux/linux-guest";
 export type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
@@ -81,7 +79,7 @@ export {
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "../machine/state/processes";
-export type { SystemCallEntry } from "../guest/system-call-entry";
+export type { SystemCallEntry } from "../guest/system-calls";
 export { listSystemCallEntries, listSystemCalls } from "../guest/system-calls";
 export type { GuestSymbol, SymbolTable } from "../systems/symbols/symbol-table";
 export type { TypeSource } from "../systems/symbols/type-source";
@@ -98,9 +96,9 @@ export {
   unloadModule,
 } from "../scripts/module-control";
 export { ScriptError } from "../scripts/errors";
-export { volatility } from "../guest/volatility/volatility-api";
+export { volatility } from "../guest/volatility/volatility";
 export type { VolatilityOptions, VolatilityResult } from "../guest/volatility/volatility";
-export { VolatilityError, type VolatilityFailure } from "../guest/volatility/volatility-error";
+export { VolatilityError, type VolatilityFailure } from "../guest/errors";
 export type { VolatilityPlugin } from "../guest/volatility/volatility-program";
 export type { VolatilityRow, VolatilityValue } from "../guest/volatility/volatility-rows";
 export { getBlockCount, setBlockCounting } from "../machine/callbacks/block-counter";

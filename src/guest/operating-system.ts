@@ -1,7 +1,6 @@
-import { getGuest } from "./guest";
-import type { GuestModule } from "../systems/linux/modules/guest-module";
-import type { ModuleSymbol } from "../systems/linux/guest-symbols";
+import type { GuestModule, ModuleSymbol } from "../systems/guest-system";
 import type { LinuxProcess } from "../systems/linux/linux-process";
+import { getGuest, getSystem } from "./guest";
 
 /**
  * Lists the guest's processes, kernel threads included.
@@ -14,13 +13,13 @@ export function getProcessList(): LinuxProcess[] {
 }
 
 /**
- * Lists what is loaded in an address space: programs and libraries of a process; for 0, the kernel and its modules.
+ * Lists the modules of an address space: programs and libraries of a process; for 0, the kernel and its modules.
  *
  * @param pgd the address space of a process, or 0
  * @throws RangeError when no process has this address space
  */
 export function getModuleList(pgd: bigint): GuestModule[] {
-  return getGuest().symbols.getModules(pgd);
+  return getSystem().symbols.getModules(pgd);
 }
 
 /**
@@ -31,7 +30,7 @@ export function getModuleList(pgd: bigint): GuestModule[] {
  * @throws RangeError when no process has this address space
  */
 export function getSymbolList(pgd: bigint, pattern = "*"): ModuleSymbol[] {
-  return [...getGuest().symbols.search(pgd, pattern)];
+  return [...getSystem().symbols.search(pgd, pattern)];
 }
 
 /**
@@ -42,7 +41,7 @@ export function getSymbolList(pgd: bigint, pattern = "*"): ModuleSymbol[] {
  * @returns undefined when there is no such module or symbol
  */
 export function symToVa(pgd: bigint, module: string, name: string): bigint | undefined {
-  return getGuest().symbols.findAddress(pgd, module, name);
+  return getSystem().symbols.findAddress(pgd, module, name);
 }
 
 /**
@@ -51,15 +50,15 @@ export function symToVa(pgd: bigint, module: string, name: string): bigint | und
  * @param pgd the address space of a process; of no matter for addresses of the kernel
  */
 export function vaToSym(pgd: bigint, address: bigint): ModuleSymbol | undefined {
-  return getGuest().symbols.findSymbol(pgd, BigInt.asUintN(64, address));
+  return getSystem().symbols.findSymbol(pgd, BigInt.asUintN(64, address));
 }
 
-/** Tells whether the guest's kernel is one of 32 or of 64 bits. */
+/** Reports whether the guest's kernel is one of 32 or of 64 bits. */
 export function getOsBits(): 32 | 64 {
-  return getGuest().kernel.bits;
+  return getSystem().bits;
 }
 
 /** Gets the time of day of the guest's own clock, as of its kernel's last tick. */
 export function getSystemTime(): Date {
-  return new Date(Number(getGuest().clock.realTimeNs / 1_000_000n));
+  return new Date(Number(getSystem().clock.realTimeNs / 1_000_000n));
 }

@@ -19,7 +19,7 @@ export interface ProcessSearchOptions extends Omit<MemorySearchOptions, "findByt
   readonly atOneMoment?: <Result>(look: () => Result) => Result;
 }
 
-/** What was found in the memory of a process. */
+/** The findings of a search of a process' memory. */
 export interface ProcessSearch {
   /** For each pattern the first address at which it stands. */
   readonly hits: readonly (bigint | undefined)[];
@@ -27,16 +27,16 @@ export interface ProcessSearch {
   readonly searched: number;
   /** Pages that are not in RAM: those side by side as one, the first thousand only. */
   readonly unreadable: readonly AddressRange[];
-  /** How many bytes of such pages there are. */
+  /** The size of these pages, in bytes. */
   readonly unreadableSize: number;
   /** Whether the process ended before all was searched. */
   readonly hasEnded: boolean;
-  /** How long the guest stood still for it, in milliseconds. */
+  /** The time for which the guest was paused, in milliseconds. */
   readonly stoodStillMs: number;
 }
 
 /**
- * Searches the memory of a process for several patterns at once. The guest stands still for a few milliseconds at a time, and runs
+ * Searches the memory of a process for several patterns at once. The guest is paused for a few milliseconds at a time, and runs
  * in between: a page is searched as it is at its turn.
  *
  * @throws KernelDataError when the process is gone, or its mappings are damaged

@@ -1,9 +1,8 @@
 import { type Cpu, getCpus, type RegisterName } from "../machine/state/cpu";
-import { getGuest } from "./guest";
 import type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
 import type { SystemCall } from "../systems/linux/system/system-call";
 import { listSystemCalls as readSystemCalls } from "../systems/linux/system/system-call-list";
-import type { SystemCallEntry } from "./system-call-entry";
+import { getGuest } from "./guest";
 
 const WIDE: readonly RegisterName[] = ["RDI", "RSI", "RDX", "R10", "R8", "R9"];
 const NARROW: readonly RegisterName[] = ["EBX", "ECX", "EDX", "ESI", "EDI"];
@@ -63,4 +62,16 @@ function findGate({ memory, bits }: LinuxKernel, cpu: Cpu): bigint {
   if (gate.length < size || ((gate[5] as number) & 0xe0) !== 0xe0) return 0n;
   const low = BigInt(gate.readUInt16LE(0)) | (BigInt(gate.readUInt16LE(6)) << 16n);
   return bits === 64 ? (BigInt(gate.readUInt32LE(8)) << 32n) | low : low;
+}
+
+/** A place where programs enter the kernel with a system call, with the registers that then hold its number and arguments. */
+export interface SystemCallEntry {
+  readonly instruction: "syscall" | "sysenter" | "int 0x80";
+  readonly bits: 32 | 64;
+  /** Of the kernel's first instruction. */
+  readonly address: bigint;
+  readonly number: RegisterName;
+  readonly arguments: readonly RegisterName[];
+  /** The register whose value is the address of the sixth argument, when that is in memory. */
+  readonly sixthAt?: RegisterName;
 }

@@ -115,7 +115,7 @@ export class KernelDataError extends ReboxError {
   }
 }
 
-/** The steps of finding a Linux kernel, in order. */
+/** The steps of finding a guest's kernel, in order. Not every system needs all of them. */
 export type AttachStep = "cpu" | "image" | "page-tables" | "symbols" | "banner" | "types" | "processes";
 
 /** The content of an AttachError as plain data. */
@@ -126,11 +126,11 @@ export interface AttachRefusal {
   readonly evidence: string;
   /** Advice on what to try. */
   readonly advice: string;
-  /** Whether nothing speaks against Linux: the guest has not come far enough, and a later attempt may succeed. */
+  /** Whether nothing speaks against a system that rebox knows: the guest has not come far enough, a later attempt may succeed. */
   readonly isEarly: boolean;
 }
 
-/** Reports that no Linux kernel was found. */
+/** Reports that no kernel that rebox knows was found: the refusal to attach, of every system alike. */
 export class AttachError extends ReboxError implements AttachRefusal {
   override readonly code = "REBOX_ATTACH";
 

@@ -49,8 +49,7 @@ async function rebox(argv: string[], scenario: FakeEngineScenario = SHUTDOWN, ch
       return engine;
     },
     getApi: () => createDoors({ rebox: api }),
-    useProfile: () => undefined,
-    watchAttaching: () => undefined,
+    configureGuest: () => undefined,
     nameModule: (handle, name) => void named.push([handle, name]),
     replaceModule: () => () => undefined,
     disposeModule: (handle) => void disposed.push(handle),

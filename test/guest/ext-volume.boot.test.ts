@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { BlockSource } from "../../src/guest/disks/block-source";
-import { DiskError } from "../../src/guest/disks/disk-error";
+import { DiskError } from "../../src/guest/errors";
 import { ExtVolume, ROOT_INODE } from "../../src/guest/disks/ext/ext-volume";
 import { readPartitions } from "../../src/guest/disks/partition-table";
 import { findVolumeType } from "../../src/guest/disks/volume-type";

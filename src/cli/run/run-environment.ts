@@ -1,8 +1,8 @@
 import type { EventEmitter } from "node:events";
+import type { GuestOptions } from "../../guest/guest-attachment";
 import type { CallbackFailure, EngineEnd } from "../../machine/engine/engine";
 import type { Doors } from "../../scripts/doors";
 import type { ScriptHost } from "../../scripts/script-host";
-import type { AttachRefusal } from "../../systems/errors";
 
 export type { CallbackFailure, EngineEnd };
 
@@ -25,10 +25,8 @@ export interface RunEnvironment {
   createEngine(argv: readonly string[]): EnginePort;
   /** Returns what scripts and modules can import of rebox. */
   getApi(): Doors;
-  /** Sets the profile for a guest's kernel that says too little about itself. */
-  useProfile(path: string): void;
-  /** Reports the end of each attempt to find the guest's system; undefined stands for one that found it. */
-  watchAttaching(listener: (refusal: AttachRefusal | undefined) => void): void;
+  /** Sets how the guest's system is looked for, before the first script asks for it. */
+  configureGuest(options: GuestOptions): void;
   /** Names a module handle, before the script registers anything under it. */
   nameModule(handle: number, name: string): void;
   /** Lets a module's new version use the names of the old one's callbacks; the returned function takes them back. */

@@ -117,8 +117,7 @@ export class RunSession {
     this.watchEngine(this.engine);
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
     setVolatilityCommand(plan.volatilityCommand);
-    if (plan.profile !== undefined) environment.useProfile(plan.profile);
-    environment.watchAttaching((refusal) => this.guestWatch.note(refusal));
+    environment.configureGuest({ profile: plan.profile, onAttempt: (refusal) => this.guestWatch.note(refusal) });
     this.watchScripts();
     setScriptHost(this.scripts);
     this.endMonitors = environment.serveMonitors(this.scripts);

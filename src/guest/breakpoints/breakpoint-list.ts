@@ -1,20 +1,25 @@
 import type { BP } from "./breakpoint";
 
-const byNumber = new Map<number, BP>();
-let last = 0;
+/** All breakpoints of scripts and shells, by the numbers under which shells know them. */
+class BreakpointList {
+  readonly #byNumber = new Map<number, BP>();
+  #last = 0;
 
-/** Gives a breakpoint a number, under which shells know it. */
-export function numberBreakpoint(breakpoint: BP): number {
-  byNumber.set(++last, breakpoint);
-  return last;
+  /** Gives a breakpoint the next number, counted from 1. */
+  add(breakpoint: BP): number {
+    this.#byNumber.set(++this.#last, breakpoint);
+    return this.#last;
+  }
+
+  /** Forgets a breakpoint that was deleted; its number is not used again. */
+  delete(number: number): void {
+    this.#byNumber.delete(number);
+  }
+
+  /** Lists the breakpoints in the order of their numbers. */
+  list(): BP[] {
+    return [...this.#byNumber.values()];
+  }
 }
 
-/** Forgets a breakpoint that is no more. */
-export function forgetBreakpoint(number: number): void {
-  byNumber.delete(number);
-}
-
-/** Lists all breakpoints, of scripts and shells, in the order of their numbers. */
-export function listBreakpoints(): BP[] {
-  return [...byNumber.values()];
-}
+export const breakpoints = new BreakpointList();

@@ -1,7 +1,7 @@
 import type { Cpu } from "../../machine/state/cpu";
 import type { BP } from "./breakpoint";
 
-/** What a breakpoint is about; physical ones concern an address of the machine's memory, whoever accesses it. */
+/** The events that a breakpoint can be about; physical ones concern an address of the machine's memory, from any process. */
 export const BREAKPOINT_TYPES = [
   "execution",
   "memory-read",
@@ -13,7 +13,7 @@ export const BREAKPOINT_TYPES = [
 /** What a breakpoint waits for: execution, reading, writing ... */
 export type BreakpointType = (typeof BREAKPOINT_TYPES)[number];
 
-/** What a breakpoint's function is told. */
+/** The facts that a breakpoint's function gets. */
 export interface BreakpointHit {
   readonly breakpoint: BP;
   readonly cpuIndex: number;
@@ -22,17 +22,17 @@ export interface BreakpointHit {
   readonly address: bigint;
   /** Of the access, in bytes; 0 for an instruction. */
   readonly size: number;
-  /** What is written, at most its low 64 bits. */
+  /** The value that is written, at most its low 64 bits. */
   readonly value?: bigint;
 }
 
-/** How a breakpoint is made. */
+/** The properties of a breakpoint, besides its place. */
 export interface BreakpointOptions {
   /** Of the range, in bytes; 1 by default. */
   readonly size?: number;
   /** "execution" by default. */
   readonly type?: BreakpointType;
-  /** Called at each hit, before the guest goes on; a promise that it returns holds the guest. */
+  /** Called at each hit, before the guest continues; a promise that it returns holds the guest. */
   readonly func?: (hit: BreakpointHit) => void | Promise<void>;
   /** Only where this returns true, it is a hit. */
   readonly condition?: (hit: BreakpointHit) => boolean;

@@ -1,8 +1,8 @@
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
-import { findGuest } from "../guest";
+import { findSystem } from "../guest";
 import { ALL_PROCESSES } from "../../machine/state/processes";
 import { ModuleOwner, type Owned } from "../../machine/ownership/module-owner";
-import { forgetBreakpoint, numberBreakpoint } from "./breakpoint-list";
+import { breakpoints } from "./breakpoint-list";
 import { BREAKPOINT_TYPES, type BreakpointHit, type BreakpointOptions, type BreakpointType } from "./breakpoint-types";
 import { watchPlace } from "./code-hooks";
 
@@ -71,7 +71,7 @@ export class BP {
     this.#callbacks = new CallbackManager(0, new ModuleOwner(owner.name));
     if (typeof place === "bigint") this.#address = BigInt.asUintN(64, place);
     if (!options.isDisabled) this.enable();
-    this.number = numberBreakpoint(this);
+    this.number = breakpoints.add(this);
     this.#owned = owner.own(() => this.delete());
   }
 
@@ -89,7 +89,7 @@ export class BP {
     return this.#isEnabled && this.#watch === undefined;
   }
 
-  /** How often it was hit, with its condition true. */
+  /** The number of hits at which its condition was true. */
   get hits(): number {
     return this.#hits;
   }
@@ -121,7 +121,7 @@ export class BP {
     this.disable();
     this.#isDeleted = true;
     this.#owned.release();
-    forgetBreakpoint(this.number);
+    breakpoints.delete(this.number);
   }
 
   /** @returns whether its address is known, and watched now */
@@ -136,11 +136,11 @@ export class BP {
   }
 
   #resolve(): bigint | undefined {
-    const guest = findGuest();
-    if (!guest) return undefined;
+    const system = findSystem();
+    if (!system) return undefined;
     const [name, module] = String(this.place).split("!").reverse() as [string, string?];
-    const space = this.pgd === ALL_PROCESSES ? undefined : guest.findProcess(this.pgd);
-    return guest.symbols.resolve(space?.pgd ?? 0n, module, name);
+    const space = this.pgd === ALL_PROCESSES ? undefined : system.findProcess(this.pgd);
+    return system.symbols.resolve(space?.pgd ?? 0n, module, name);
   }
 
   /** Looks again at every change that can bring the symbol: a module is loaded, a process begins. */

@@ -3,10 +3,10 @@ import { ALL_PROCESSES, startMonitoringProcess, stopMonitoringProcess } from "..
 import type { BreakpointHit, BreakpointType } from "./breakpoint-types";
 import { readCpu } from "../../machine/state/cpu";
 
-/** A memory access is at most so long, in bytes: one that begins below a range may reach into it. */
+/** The longest memory access, in bytes: one that begins below a range may reach into it. */
 const LONGEST_ACCESS = 64n;
 
-/** Where a breakpoint is set. */
+/** The place at which a breakpoint is set. */
 export interface BreakpointPlace {
   readonly type: BreakpointType;
   readonly address: bigint;
@@ -19,7 +19,7 @@ type Hit = Omit<BreakpointHit, "breakpoint">;
 /**
  * Watches one place.
  *
- * @param onHit is told every event there
+ * @param onHit called with every event there
  * @returns what ends it
  */
 export function watchPlace(

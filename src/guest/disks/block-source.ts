@@ -1,4 +1,4 @@
-import { DiskError } from "./disk-error";
+import { DiskError } from "../errors";
 
 /** Something with bytes at offsets: a disk of the guest, or a part of one. */
 export interface BlockSource {

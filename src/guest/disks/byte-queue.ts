@@ -12,14 +12,14 @@ export class ByteQueue {
     this.#size += piece.length;
   }
 
-  /** Looks at the first bytes without taking them; undefined when there are not so many yet. */
+  /** Looks at the first bytes without taking them; undefined when there are fewer. */
   peek(size: number): Buffer | undefined {
     if (this.#size < size) return undefined;
     if ((this.#pieces[0]?.length ?? 0) < size) this.#pieces = [Buffer.concat(this.#pieces)];
     return this.#pieces[0]?.subarray(0, size) ?? Buffer.alloc(0);
   }
 
-  /** Takes the first bytes; undefined when there are not so many yet. */
+  /** Takes the first bytes; undefined when there are fewer. */
   take(size: number): Buffer | undefined {
     const taken = this.peek(size);
     if (!taken) return undefined;

@@ -3,7 +3,7 @@ import { type InodeFacts, listCachedEntries, readInode } from "../../systems/lin
 import { AddressError, KernelDataError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { MountedVolume } from "../../systems/linux/mounted-volume";
-import { DiskError } from "./disk-error";
+import { DiskError } from "../errors";
 import { type FileNode, type FileSource, type FileTree, kindOf, type NamedNode, type NodeList } from "./file-tree";
 import { Turn } from "./turn";
 

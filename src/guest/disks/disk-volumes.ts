@@ -26,7 +26,7 @@ export interface DiskVolume {
   readonly label: string;
 }
 
-/** Tells whether a file system can be read. */
+/** Reports whether rebox can read a file system. */
 export function isReadable({ type }: DiskVolume): boolean {
   return EXT_TYPES.includes(type);
 }
@@ -34,7 +34,7 @@ export function isReadable({ type }: DiskVolume): boolean {
 /**
  * Lists the file systems on the machine's disks, in the order of disks and partitions.
  *
- * @param onProblem is told of a disk that cannot be read
+ * @param onProblem called for a disk that cannot be read
  */
 export async function listDiskVolumes(engine: Engine, onProblem: (text: string) => void): Promise<DiskVolume[]> {
   const volumes: DiskVolume[] = [];

@@ -1,10 +1,9 @@
 import { Engine } from "../../machine/engine/engine";
-import { DiskError } from "./disk-error";
+import { DiskError } from "../errors";
 import { type DiskVolume, isReadable, listDiskVolumes } from "./disk-volumes";
-import { kindOf, nameToText } from "./file-tree";
-import type { FileTree } from "./file-tree";
+import { type FileTree, kindOf, nameToText } from "./file-tree";
 import { GuestFile } from "./guest-file";
-import { findPath } from "./guest-path";
+import { resolvePath } from "./guest-path";
 import { findMounts, isOnVolume, openVolume } from "./volume-session";
 import type { FileKind } from "../../systems/linux/files/file-mode";
 
@@ -16,13 +15,13 @@ export interface GuestFilesystem {
   readonly type: string;
   /** In bytes. */
   readonly size: number;
-  /** What QEMU calls the disk. */
+  /** QEMU's name for the disk. */
   readonly disk: string;
   /** From 1; undefined when the file system has the whole disk. */
   readonly partition: number | undefined;
   readonly label: string;
   readonly uuid: string;
-  /** Where the guest has it mounted; undefined when it has not, or its system is not known. */
+  /** The path at which the guest has it mounted; undefined when it has not, or its system is not known. */
   readonly mountedAt: string | undefined;
   /** Whether openGuestPath() can read it. */
   readonly isReadable: boolean;
@@ -36,7 +35,7 @@ export interface GuestDirectoryEntry {
   readonly size: number;
 }
 
-/** How a path is opened. */
+/** The way in which a path is opened. */
 export interface OpenGuestPathOptions {
   /** "disk" leaves out what the guest has not written yet; by default both are seen together. */
   readonly source?: "disk" | "disk+memory";
@@ -83,7 +82,11 @@ export async function openGuestPath(
   const withTree = <Result>(act: (tree: FileTree) => Promise<Result>): Promise<Result> =>
     readVolume(volume, options.source !== "disk", act);
   return withTree(async (tree) => {
-    const node = await findPath(tree, path);
+    const node = await resolvePath(tree.root, Buffer.from(path), {
+      kindOf: ({ facts }) => kindOf(facts),
+      find: (directory, name) => tree.find(directory, name),
+      readLink: (link) => tree.readLink(link),
+    });
     if (!node) return undefined;
     if (kindOf(node.facts) !== "directory") return new GuestFile(path, node, withTree);
     const { entries, problem } = await tree.list(node);

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { type FileKind, getFileKind } from "../../systems/linux/files/file-mode";
 
-/** What is known of a file without its content. */
+/** The facts of a file, without its content. */
 export interface NodeFacts {
   readonly inode: number;
   /** As stat(2) has it, with the kind of file. */
@@ -18,7 +18,7 @@ export interface NodeFacts {
 /** A file of a file system. */
 export interface FileNode {
   readonly facts: NodeFacts;
-  /** What its file system knows it by. */
+  /** The number or address by which its file system knows it. */
   readonly handle: bigint;
 }
 
@@ -28,7 +28,7 @@ export interface NamedNode {
   readonly node: FileNode | undefined;
 }
 
-/** What is in a directory, and why there is not all of it: undefined when there is. */
+/** The files in a directory, and the reason why some are missing; undefined when none is. */
 export interface NodeList {
   readonly entries: readonly NamedNode[];
   readonly problem: string | undefined;
@@ -36,7 +36,7 @@ export interface NodeList {
 
 /** A file system of the guest that can be read, whatever it is read from. */
 export interface FileTree {
-  /** Where its answers come from. */
+  /** The source of its answers. */
   readonly source: FileSource;
   readonly root: FileNode;
   list(node: FileNode): Promise<NodeList>;

@@ -44,12 +44,12 @@ export class GuestFile {
     return this.node.facts.gid;
   }
 
-  /** When its content was changed last. */
+  /** The time at which its content was changed last. */
   get modified(): Date {
     return new Date(Number(this.node.facts.modifiedNs / 1_000_000n));
   }
 
-  /** Where the next read() begins. */
+  /** The offset at which the next read() begins, in bytes. */
   get offset(): number {
     return this.#offset;
   }

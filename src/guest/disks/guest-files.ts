@@ -2,16 +2,13 @@ import { Engine } from "../../machine/engine/engine";
 import { findGuest } from "../guest";
 import type { MountedVolume } from "../../systems/linux/mounted-volume";
 import { CacheTree } from "./cache-tree";
-import { DiskError } from "./disk-error";
+import { DiskError } from "../errors";
 import { type DiskVolume, isReadable, listDiskVolumes } from "./disk-volumes";
 import { type FileNode, type FileSource, type FileTree, kindOf, nameToText } from "./file-tree";
 import type { NodeFacts } from "./file-tree";
+import { type PathSteps, resolvePath } from "./guest-path";
 import { findMounts, isOnVolume, openVolume, type VolumeSession } from "./volume-session";
 import type { FileKind } from "../../systems/linux/files/file-mode";
-
-/** As the kernel has it (MAXSYMLINKS). */
-const MOST_LINKS = 40;
-const MOST_NAMES = 4096;
 
 /** A file as the guest's first process would find it. */
 export interface GuestPlace {
@@ -19,13 +16,13 @@ export interface GuestPlace {
   readonly path: string;
   readonly kind: FileKind;
   readonly facts: NodeFacts;
-  /** What its file system is read from. */
+  /** The source that its file system is read from. */
   readonly source: FileSource;
-  /** What no other file of the same mount has, whatever it is called. */
+  /** A key that no other file of the same mount has, by whichever name it is reached. */
   readonly identity: string;
 }
 
-/** What is in a directory, and why there is not all of it. */
+/** The files in a directory, and the reason why some are missing. */
 export interface PlaceList {
   readonly places: readonly GuestPlace[];
   readonly problems: readonly string[];
@@ -59,7 +56,7 @@ export class GuestFiles {
     private readonly mounts: ReadonlyMap<string, MountedVolume>,
     private readonly volumes: readonly DiskVolume[],
     private readonly root: DiskVolume | undefined,
-    /** What could not be looked at, so far. */
+    /** The places that could not be looked at so far. */
     readonly problems: string[],
   ) {}
 
@@ -74,7 +71,7 @@ export class GuestFiles {
     const engine = source === "memory" ? undefined : Engine.find();
     const volumes = engine ? await listDiskVolumes(engine, (problem) => problems.push(problem)) : [];
     if (source !== "disk" && findGuest()) {
-      // What was mounted last over a path is seen.
+      // The file system that was mounted last over a path is the one that shows.
       const byPath = new Map(mounts.map((mounted) => [mounted.mount.path, mounted]));
       return new GuestFiles(byPath, volumes, undefined, problems);
     }
@@ -82,7 +79,7 @@ export class GuestFiles {
       throw new DiskError("no kernel is known in the guest, so nothing of its memory can be read as files");
     if (source === "guest") problems.push("no kernel is known in the guest: only its disk is read");
     const files = new GuestFiles(new Map(), volumes, chooseRoot(volumes, mounts, filesystem, problems), problems);
-    // There is nothing else to read: that it cannot be read is told at once.
+    // There is nothing else to read, so a failure is reported at once.
     await files.find("/").catch(async (error: unknown) => {
       await files.close();
       throw error;
@@ -90,7 +87,7 @@ export class GuestFiles {
     return files;
   }
 
-  /** Where what was looked at came from. */
+  /** The sources of all that was looked at. */
   get sources(): FileSource[] {
     return [...this.#sources].sort();
   }
@@ -102,7 +99,7 @@ export class GuestFiles {
    * @throws DiskError when links lead around in circles, or something on the way is damaged
    */
   async find(path: string, followsLast = true): Promise<GuestPlace | undefined> {
-    return this.#walk(await this.#openRoot(), Buffer.from(path).toString("latin1"), followsLast);
+    return this.#walk(Buffer.from(path).toString("latin1"), followsLast);
   }
 
   /**
@@ -113,7 +110,7 @@ export class GuestFiles {
    */
   async follow(link: GuestPlace): Promise<GuestPlace | undefined> {
     const { way } = link as Found;
-    return this.#walk(await this.#openRoot(), way, true);
+    return this.#walk(way, true);
   }
 
   /** Lists a directory as far as it can be read. */
@@ -141,36 +138,20 @@ export class GuestFiles {
     this.#sessions.clear();
   }
 
-  async #walk(root: Found, path: string, followsLast: boolean): Promise<Found | undefined> {
-    const way: Found[] = [root];
-    let left = split(path);
-    for (let links = 0; left.length > 0;) {
-      const name = left.shift() as string;
-      const here = way[way.length - 1] as Found;
-      if (name === "..") {
-        if (way.length > 1) way.pop();
-        continue;
-      }
-      if (name === ".") continue;
-      if (here.kind !== "directory") return undefined;
-      const node = await here.tree.find(here.node, Buffer.from(name, "latin1"));
-      if (!node) return undefined;
-      const next = await this.#enter(here, name, node);
-      if (next.kind !== "link" || (left.length === 0 && !followsLast)) {
-        way.push(next);
-        continue;
-      }
-      if (++links > MOST_LINKS)
-        throw new DiskError(`${root.path}: more than ${MOST_LINKS} symbolic links follow each other`);
-      const target = (await next.tree.readLink(next.node)).toString("latin1");
-      if (target.startsWith("/")) way.length = 1;
-      left = [...split(target), ...left];
-      if (left.length > MOST_NAMES) throw new DiskError(`${next.path}: the path that links make of it does not end`);
-    }
-    return way[way.length - 1];
+  /** @param path bytes, in latin1 */
+  async #walk(path: string, followsLast: boolean): Promise<Found | undefined> {
+    const steps: PathSteps<Found> = {
+      kindOf: ({ kind }) => kind,
+      find: async (directory, name) => {
+        const node = await directory.tree.find(directory.node, name);
+        return node && this.#enter(directory, name.toString("latin1"), node);
+      },
+      readLink: ({ tree, node }) => tree.readLink(node),
+    };
+    return resolvePath(await this.#openRoot(), Buffer.from(path, "latin1"), steps, followsLast);
   }
 
-  /** What is mounted on a directory takes its place. */
+  /** Replaces a directory by the file system that is mounted on it. */
   async #enter(parent: Found, name: string, node: FileNode): Promise<Found> {
     const way = parent.way === "/" ? `/${name}` : `${parent.way}/${name}`;
     const path = nameToText(Buffer.from(way, "latin1"));
@@ -233,10 +214,6 @@ export class GuestFiles {
 function makeFound(way: string, path: string, node: FileNode, tree: FileTree, mount: string): Found {
   const { facts, handle } = node;
   return { way, path, node, tree, kind: kindOf(facts), facts, source: tree.source, identity: `${mount} ${handle}` };
-}
-
-function split(path: string): string[] {
-  return path.split("/").filter((name) => name !== "");
 }
 
 function chooseRoot(

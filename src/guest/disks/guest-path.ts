@@ -1,43 +1,75 @@
-import { DiskError } from "./disk-error";
-import { type FileNode, type FileTree, kindOf } from "./file-tree";
+import type { FileKind } from "../../systems/linux/files/file-mode";
+import { DiskError } from "../errors";
 
 /** As the kernel has it (MAXSYMLINKS). */
 const MOST_LINKS = 40;
-const LONGEST_PATH = 4096;
+/** Names that may be left to resolve: links that contain links multiply them. */
+const MOST_NAMES = 4096;
+
+/** The steps that resolving a path takes in some tree of files. */
+export interface PathSteps<Place> {
+  kindOf(place: Place): FileKind;
+  /** Finds what a name in a directory stands for, whatever kind it is of; undefined when there is no such name. */
+  find(directory: Place, name: Buffer): Promise<Place | undefined>;
+  /** Reads what a symbolic link says. @throws DiskError */
+  readLink(link: Place): Promise<Buffer>;
+}
 
 /**
- * Finds a file of a file system by its path from the file system's root. Symbolic links are followed within it.
+ * Resolves a path as the kernel does: name by name, through symbolic links, where ".." is the directory above (above the root
+ * it is the root itself).
  *
+ * @param root where absolute paths begin, those of links too
+ * @param path from the root, as bytes, with or without a slash in front
+ * @param followsLast whether a symbolic link at the path's end is followed
+ * @returns undefined when there is nothing of this name
  * @throws DiskError when links lead around in circles, or something on the way is damaged
  */
-export async function findPath(tree: FileTree, path: string): Promise<FileNode | undefined> {
-  let left = split(Buffer.from(path));
-  const way: FileNode[] = [tree.root];
+export async function resolvePath<Place>(
+  root: Place,
+  path: Buffer,
+  steps: PathSteps<Place>,
+  followsLast = true,
+): Promise<Place | undefined> {
+  const way: Place[] = [root];
+  let left = split(path);
   for (let links = 0; left.length > 0;) {
     const name = left.shift() as Buffer;
-    const directory = way[way.length - 1] as FileNode;
-    if (name.equals(Buffer.from("..")) && way.length > 1) way.pop();
-    if (name.equals(Buffer.from("..")) || name.equals(Buffer.from("."))) continue;
-    if (kindOf(directory.facts) !== "directory") return undefined;
-    const node = await tree.find(directory, name);
-    if (!node) return undefined;
-    if (kindOf(node.facts) !== "link") {
-      way.push(node);
+    const here = way[way.length - 1] as Place;
+    if (steps.kindOf(here) !== "directory") return undefined;
+    if (isName(name, "..") && way.length > 1) way.pop();
+    if (isName(name, "..") || isName(name, ".")) continue;
+    const next = await steps.find(here, name);
+    if (next === undefined) return undefined;
+    if (steps.kindOf(next) !== "link" || (left.length === 0 && !followsLast)) {
+      way.push(next);
       continue;
     }
-    if (++links > MOST_LINKS) throw new DiskError(`${path}: more than ${MOST_LINKS} symbolic links follow each other`);
-    const target = await tree.readLink(node);
-    if (target[0] === 0x2f) way.length = 1;
+    if (++links > MOST_LINKS) {
+      throw new DiskError(`${path.toString()}: more than ${MOST_LINKS} symbolic links follow each other`);
+    }
+    const target = await steps.readLink(next);
+    if (target[0] === SLASH) way.length = 1;
     left = [...split(target), ...left];
-    if (left.length > LONGEST_PATH) throw new DiskError(`${path}: the path that links make of it does not end`);
+    if (left.length > MOST_NAMES) {
+      throw new DiskError(`${path.toString()}: the path that links make of it does not end`);
+    }
   }
   return way[way.length - 1];
 }
 
+const SLASH = 0x2f;
+
+function isName(name: Buffer, text: string): boolean {
+  return name.equals(Buffer.from(text));
+}
+
+/** Splits at slashes and leaves out empty names. Names are bytes, which may be no text. */
 function split(path: Buffer): Buffer[] {
   const names: Buffer[] = [];
   for (let at = 0; at <= path.length;) {
-    const end = path.indexOf(0x2f, at) < 0 ? path.length : path.indexOf(0x2f, at);
+    const slash = path.indexOf(SLASH, at);
+    const end = slash < 0 ? path.length : slash;
     if (end > at) names.push(path.subarray(at, end));
     at = end + 1;
   }

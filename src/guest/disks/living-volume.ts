@@ -5,7 +5,7 @@ import type { MountedVolume } from "../../systems/linux/mounted-volume";
 import { AddressError, KernelDataError } from "../../systems/errors";
 import type { BlockSource } from "./block-source";
 
-/** What the guest's kernel has in memory of a file system that it has mounted: it is newer than the disk. */
+/** The part of a mounted file system that the guest's kernel has in memory: it is newer than the disk. */
 export class LivingVolume {
   readonly #content: CachedContent;
 

@@ -1,7 +1,7 @@
-/** So long one turn of a search takes before others, and the guest, get theirs. */
+/** How long a search may run before it yields to other work, and to the guest. */
 const TURN_MS = 4;
 
-/** Lets others have their turn: the thread that reads the guest also executes it. */
+/** Yields now and then: the thread that reads the guest also executes it. */
 export class Turn {
   #began = performance.now();
 

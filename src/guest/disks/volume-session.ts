@@ -4,7 +4,7 @@ import { listMountedVolumes, type MountedVolume } from "../../systems/linux/moun
 import { DiskPart } from "./block-source";
 import type { DiskVolume } from "./disk-volumes";
 import { isReadable } from "./disk-volumes";
-import { DiskError } from "./disk-error";
+import { DiskError } from "../errors";
 import { ExtTree } from "./ext/ext-tree";
 import { ExtVolume, ROOT_INODE } from "./ext/ext-volume";
 import { LivingVolume } from "./living-volume";
@@ -57,7 +57,7 @@ export function findMounts(): MountedVolume[] {
 }
 
 /**
- * Tells whether a mounted file system is the one on a disk: by what both say of it, and by where it begins. A copy on another disk
+ * Compares a mounted file system with the one on a disk: by their ids, and by the place where it begins. A copy on another disk
  * with the same id and place cannot be told apart.
  */
 export function isOnVolume(mounted: MountedVolume, { uuid, start }: DiskVolume): boolean {

@@ -1,6 +1,6 @@
 import type { BlockSource } from "./block-source";
 
-/** What stands where on a volume of a type; of several, the first that fits. */
+/** The bytes that mark a volume of each type, with their offsets; the first entry that fits counts. */
 const MARKS: readonly (readonly [type: string, offset: number, mark: Buffer])[] = [
   // fs/ext4/ext4.h: s_magic of the super block, which begins at 1024.
   ["ext4", 1080, Buffer.from([0x53, 0xef])],

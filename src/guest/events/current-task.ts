@@ -36,7 +36,7 @@ export class CurrentTask {
     try {
       return this.#guest.tasks.read(memory.pointer(BigInt.asUintN(bits, base + this.place)));
     } catch {
-      // What stands there is no task.
+      // There is no task at that address.
       return undefined;
     }
   }

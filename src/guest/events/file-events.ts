@@ -14,9 +14,9 @@ export interface FileEvent {
   readonly kind: FileEventKind;
   /** As the guest's first process sees it. */
   readonly path: string;
-  /** What it is called now, for "rename". */
+  /** Its new path, for "rename". */
   readonly newPath: string | undefined;
-  /** Who does it; undefined for the kernel itself, or when it does not say. */
+  /** The process that does it; undefined for the kernel itself, or when the kernel does not say. */
   readonly pid: number | undefined;
   readonly process: string | undefined;
 }
@@ -27,7 +27,7 @@ const LONGEST_NAME = 255;
 const MOST_NAMES = 1024;
 
 /**
- * Where the kernel notes in its directory entries that something was done (fs/dcache.c), whichever file system it was on: the names of
+ * The functions by which the kernel notes a change in its directory entries (fs/dcache.c), on any file system: the names of
  * functions, of which a kernel may lack some. Each has the entry as its first parameter.
  */
 const CREATED = ["d_instantiate", "d_instantiate_new", "d_make_persistent"];
@@ -37,7 +37,7 @@ const RENAMED = ["d_move", "d_exchange"];
 /** Asked before each read and write, in whatever way except through a mapping: (file, mask). */
 const PERMISSION = ["security_file_permission"];
 
-/** Tells what the guest's processes do to files, from hooks in its kernel. */
+/** Reports what the guest's processes do to files, from hooks in its kernel. */
 export class FileEvents {
   readonly #guest: LinuxGuest;
   readonly #current: CurrentTask;
@@ -49,7 +49,7 @@ export class FileEvents {
   #init: bigint | undefined;
 
   /**
-   * @param onProblem is told of each event whose file could not be read out of the kernel
+   * @param onProblem called for each event whose file could not be read out of the kernel
    * @throws MissingTypeError
    */
   constructor(guest: LinuxGuest, listener: (event: FileEvent) => void, onProblem: (text: string) => void) {
@@ -153,7 +153,7 @@ export class FileEvents {
     }
   }
 
-  /** What is damaged is told apart; the hook stays. */
+  /** Reports damaged data apart; the hook stays. */
   #attempt(act: () => unknown): void {
     try {
       act();

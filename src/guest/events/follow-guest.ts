@@ -1,11 +1,11 @@
 import { findGuest } from "../guest";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 
-/** How often it is looked whether another kernel runs. */
+/** The time between two looks for another kernel. */
 const STEP_MS = 200;
 
 /**
- * Tells of the guest's kernel as soon as there is one, and of each that takes its place after a reset or loadVm().
+ * Reports the guest's kernel as soon as there is one, and each that takes its place after a reset or loadVm().
  *
  * @param onGuest what it throws is handed to onError, and it is not called for the same kernel again
  * @returns the function that ends it

@@ -6,14 +6,14 @@ import type { NativeTaskLayout, ProcessPlace } from "../../machine/engine/native
 import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxKernel } from "../../systems/linux/structs/linux-kernel";
 
-/** What the hooks belong to in lists of callbacks: no script has this number. */
+/** The owner of the hooks in lists of callbacks: no script has this number. */
 const MODULE_HANDLE = 0;
-/** What they are called where callbacks that failed are told. */
+/** The name of the hooks in reports of callbacks that failed. */
 export const HOOKS_NAME = "process and module events";
-/** What GCC may have made of a function of which it saw every call; its first argument stays. */
+/** The names that GCC may have made of a function of which it saw every call; its first argument stays. */
 const SUFFIXES = ["", ".isra.0", ".constprop.0"];
 
-/** What the addon decides of a hook, without calling its function. */
+/** The part of a hook that the addon decides, without calling its function. */
 export interface NativeDecision {
   readonly place: ProcessPlace;
   readonly layout: NativeTaskLayout;
@@ -30,7 +30,7 @@ export class KernelHooks {
     callbackRegistry.nameModule(MODULE_HANDLE, HOOKS_NAME);
   }
 
-  /** Tells whether the kernel has a function. */
+  /** Reports whether the kernel has a function. */
   has(name: string): boolean {
     return this.#find(name) !== undefined;
   }
@@ -54,7 +54,7 @@ export class KernelHooks {
       if (callbackRegistry.has(callback)) callbackRegistry.unregister(callback);
   }
 
-  /** Tells the engine's listeners that something could not be found out, and how often by now. */
+  /** Reports to the engine's listeners that something could not be found out, and how often by now. */
   fail(what: string, error: unknown): void {
     const count = (this.#failures.get(what) ?? 0) + 1;
     this.#failures.set(what, count);
@@ -87,4 +87,16 @@ export class KernelHooks {
       for (const type of ["CREATEPROC_CB", "REMOVEPROC_CB"] as const) guestEvents.update(type);
     });
   }
+}
+
+/**
+ * Reads an argument of the function of the kernel that a vCPU is about to execute.
+ *
+ * The System V ABI for x86-64; on 32 bits the kernel is compiled with -mregparm=3 (arch/x86/Makefile).
+ *
+ * @param index from 0
+ */
+export function readArgument(cpu: Cpu, index: 0 | 1, bits: 32 | 64): bigint {
+  if (bits === 64) return index === 0 ? cpu.RDI : cpu.RSI;
+  return index === 0 ? cpu.EAX : cpu.EDX;
 }

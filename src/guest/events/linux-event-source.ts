@@ -1,29 +1,28 @@
-import type {
-  GuestEventSource,
-  GuestEventType,
-  ModuleFacts,
-  ProcessFacts,
+import {
+  guestEvents,
+  type GuestEventType,
+  type ModuleFacts,
+  type ProcessFacts,
 } from "../../machine/callbacks/guest-event-source";
-import { KERNEL, kernelAsModule } from "../../systems/linux/modules/guest-module";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
-import type { AddressSpace } from "./address-space";
-import type { AddressSpaceTable } from "./address-space-table";
-import { hookKernelModules, kernelModuleFacts } from "./kernel-module-events";
-import { KernelHooks } from "./kernel-hooks";
-import { NativeSpaceTable } from "./native-space-table";
+import { KERNEL, kernelAsModule } from "../../systems/linux/modules/guest-module";
+import { type KernelModule, readKernelModule } from "../../systems/linux/modules/kernel-module";
+import { type AddressSpace, type AddressSpaceTable, NativeSpaceTable } from "./address-spaces";
+import type { SystemEventSource } from "./system-events";
+import { KernelHooks, readArgument } from "./kernel-hooks";
 import { ProcessEvents } from "./process-events";
 import { UserModuleEvents } from "./user-module-events";
 
 /** Raises the events of a Linux guest. Its hooks are there while somebody listens. */
-export class LinuxEventSource implements GuestEventSource {
+export class LinuxEventSource implements SystemEventSource {
   readonly #hooks: KernelHooks;
   #spaces: AddressSpaceTable = new Map<bigint, AddressSpace>();
   #modules: UserModuleEvents;
   readonly #watched = new Set<GuestEventType>();
 
-  constructor(readonly guest: LinuxGuest) {
-    this.#hooks = new KernelHooks(guest.kernel);
-    this.#modules = new UserModuleEvents(guest, this.#spaces);
+  constructor(readonly system: LinuxGuest) {
+    this.#hooks = new KernelHooks(system.kernel);
+    this.#modules = new UserModuleEvents(system, this.#spaces);
   }
 
   watch(type: GuestEventType, on: boolean): void {
@@ -38,13 +37,13 @@ export class LinuxEventSource implements GuestEventSource {
     this.close();
     if (this.#watched.size === 0) return;
     this.#spaces = this.#watchesModules ? new Map<bigint, AddressSpace>() : new NativeSpaceTable();
-    this.#modules = new UserModuleEvents(this.guest, this.#spaces);
+    this.#modules = new UserModuleEvents(this.system, this.#spaces);
     try {
       this.#noteProcesses();
-      new ProcessEvents(this.guest, this.#spaces, this.#modules).hook(this.#hooks, this.#watchesModules);
+      new ProcessEvents(this.system, this.#spaces, this.#modules).hook(this.#hooks, this.#watchesModules);
       if (this.#watchesModules) {
         this.#modules.hook(this.#hooks);
-        hookKernelModules(this.guest, this.#hooks);
+        hookKernelModules(this.system, this.#hooks);
       }
     } catch (error) {
       this.#hooks.fail("hooks", error);
@@ -59,7 +58,7 @@ export class LinuxEventSource implements GuestEventSource {
   }
 
   *listProcesses(): Iterable<ProcessFacts> {
-    const names = new Map(this.guest.getProcessList().map(({ pid, name }) => [pid, name]));
+    const names = new Map(this.system.getProcessList().map(({ pid, name }) => [pid, name]));
     for (const { pid, pgd, name } of this.#spaces.values()) yield { pid, pgd, name: names.get(pid) ?? name };
   }
 
@@ -68,9 +67,9 @@ export class LinuxEventSource implements GuestEventSource {
       if (pgd === undefined || pgd === space.pgd) yield* space.modules?.values() ?? [];
     }
     if (pgd !== undefined && pgd !== 0n) return;
-    const { base, size } = kernelAsModule(this.guest.kernel);
+    const { base, size } = kernelAsModule(this.system.kernel);
     yield { pid: 0, pgd: 0n, base, size, name: KERNEL, fullname: "" };
-    for (const module of this.guest.getKernelModules()) yield kernelModuleFacts(module);
+    for (const module of this.system.getKernelModules()) yield kernelModuleFacts(module);
   }
 
   get #watchesModules(): boolean {
@@ -78,10 +77,35 @@ export class LinuxEventSource implements GuestEventSource {
   }
 
   #noteProcesses(): void {
-    for (const { mm, tgid, pgd, name, isKernelThread } of this.guest.tasks.list()) {
+    for (const { mm, tgid, pgd, name, isKernelThread } of this.system.tasks.list()) {
       // The first that has it made it: those that share it came later.
       if (mm === 0n || isKernelThread || this.#spaces.has(mm)) continue;
       this.#spaces.set(mm, { mm, pid: tgid, pgd, name, isLoading: false, code: [] });
     }
   }
+}
+
+/** Hooks the functions of the kernel through which its modules come and go (kernel/module.c, kernel/module/main.c). */
+function hookKernelModules(guest: LinuxGuest, hooks: KernelHooks): void {
+  const { bits } = guest.kernel;
+  for (const [type, names] of [
+    // (module), complete, before its first instruction.
+    ["LOADMODULE_CB", ["do_init_module"]],
+    // (module), after its last instruction, while all of it is still there.
+    ["REMOVEMODULE_CB", ["free_module", "module_arch_cleanup"]],
+  ] as const) {
+    const isThere = hooks.addFirst(names, (cpu) => {
+      if (!guestEvents.isWatched(type)) return;
+      const module = readKernelModule(guest.kernel, readArgument(cpu, 0, bits));
+      if (module) guestEvents.raiseModule(type, kernelModuleFacts(module));
+    });
+    if (!isThere) {
+      hooks.fail("kernel modules", new Error(`the guest's kernel has none of the functions ${names.join(", ")}`));
+    }
+  }
+}
+
+/** Describes a kernel module, which does not know its path. */
+function kernelModuleFacts({ name, base, lastingSize }: KernelModule): ModuleFacts {
+  return { pid: 0, pgd: 0n, base, size: lastingSize, name, fullname: "" };
 }

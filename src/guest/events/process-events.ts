@@ -4,18 +4,16 @@ import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { TaskFacts } from "../../systems/linux/processes/task-reader";
 import { getRunningProcess } from "../../machine/state/processes";
-import type { AddressSpace } from "./address-space";
-import type { AddressSpaceTable } from "./address-space-table";
-import { readArgument } from "./call-arguments";
+import type { AddressSpace, AddressSpaceTable } from "./address-spaces";
+import { type KernelHooks, type NativeDecision, readArgument } from "./kernel-hooks";
 import { CurrentTask } from "./current-task";
-import type { KernelHooks, NativeDecision } from "./kernel-hooks";
 import { SharedMemory } from "./shared-memory";
 import type { UserModuleEvents } from "./user-module-events";
 
 /** More address spaces than a kernel can have processes (PID_MAX_LIMIT) are none. */
 const MOST_SPACES = 4 * 1024 * 1024;
 
-/** Where a task leaves its address space, and where it is about to. */
+/** The functions where a task leaves its address space, each with the one where it is about to. */
 const LEAVES = [
   ["exit_mm_release", "do_exit"],
   ["exec_mm_release", "begin_new_exec"],
@@ -75,7 +73,7 @@ export class ProcessEvents {
     const loads = hooks.has("begin_new_exec") ? ["setup_new_exec"] : [];
     const ends = ["finalize_exec", "proc_exec_connector"];
     const isTwofold = hooks.addFirst(loads, (cpu) => this.#onExec(cpu, true), decide(ProcessPlace.NewProgram));
-    // When all of a program is mapped matters to its modules only.
+    // Only modules need the moment at which all of a program is mapped.
     const isEndWanted = withModules || !isTwofold;
     const isEndKnown = isEndWanted && hooks.addFirst(ends, (cpu) => this.#onExecEnd(cpu));
     if (!isTwofold && !isEndKnown) missing("new programs", [...loads, ...ends]);
@@ -109,7 +107,7 @@ export class ProcessEvents {
     const task = this.#current.getUser(cpu);
     const space = this.#spaces.get(task.mm);
     if (!space?.isLoading) {
-      // Not told before: a kernel in which the name comes late.
+      // Not reported before: a kernel in which the name comes late.
       if (!space) this.#onExec(cpu, false);
       return;
     }
@@ -136,11 +134,11 @@ export class ProcessEvents {
     const { mm, tgid, pgd } = task;
     if (mm === 0n || task.isKernelThread || !this.#shared.leave(task)) return;
     const space = this.#spaces.get(mm);
-    // What has not begun does not end: its program could not be loaded.
+    // A process that has not begun does not end: its program could not be loaded.
     if (!space || !this.#spaces.delete(mm)) return;
     this.#modules.removeAll(space);
     if (!guestEvents.isWatched("REMOVEPROC_CB")) return;
-    // When the process that it was made for has gone before, its last name is lost.
+    // If the process that it was made for has ended before, its last name is lost.
     const name = space.pid === tgid ? this.#readName(task) : space.name;
     guestEvents.raiseProcess("REMOVEPROC_CB", { pid: space.pid, pgd, name });
   }

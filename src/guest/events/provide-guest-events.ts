@@ -1,106 +1,119 @@
 import { guestEvents } from "../../machine/callbacks/guest-event-source";
 import { Engine } from "../../machine/engine/engine";
 import { getCpus } from "../../machine/state/cpu";
-import { getGuest } from "../guest";
 import { AttachError } from "../../systems/errors";
+import type { GuestSystem } from "../../systems/guest-system";
+import { LinuxGuest } from "../../systems/linux/linux-guest";
+import { getSystem } from "../guest";
 import { HOOKS_NAME } from "./kernel-hooks";
 import { LinuxEventSource } from "./linux-event-source";
+import type { SystemEventSource } from "./system-events";
 
-/** How often it is tried while no kernel runs yet. */
+/** How often the guest is looked at while no kernel runs yet. */
 const WAIT_STEP_MS = 20;
-
-let source: LinuxEventSource | undefined;
-let waiting: NodeJS.Timeout | undefined;
-let engine: Engine | undefined;
-/** What tells whether the guest goes on where it was paused, or another moment was loaded. */
-let momentOfPause: string | undefined;
 
 /** Raises events of processes and modules from now on, whenever somebody listens and the guest runs a kernel. */
 export function provideGuestEvents(): void {
-  guestEvents.setFirstWatchListener(attach);
+  const provider = new GuestEventProvider();
+  guestEvents.setFirstWatchListener(() => provider.attach());
 }
 
-/** Attaches to the guest's kernel as soon as it runs. */
-function attach(): void {
-  clearTimeout(waiting);
-  waiting = undefined;
-  if (source || !guestEvents.isAnyWatched()) return;
-  followEngine();
-  try {
-    source = new LinuxEventSource(getGuest());
-  } catch (error) {
-    if (error instanceof AttachError && error.isEarly) {
-      waiting = setTimeout(attach, WAIT_STEP_MS).unref();
+/** Keeps the source of events that fits the kernel which the guest runs. */
+class GuestEventProvider {
+  #source: SystemEventSource | undefined;
+  #waiting: NodeJS.Timeout | undefined;
+  #engine: Engine | undefined;
+  /** Where the guest was paused: it shows whether it continues there, or another moment was loaded. */
+  #momentOfPause: string | undefined;
+
+  /** Attaches to the guest's kernel as soon as it runs. */
+  attach(): void {
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
+    if (this.#source || !guestEvents.isAnyWatched()) return;
+    this.#followEngine();
+    try {
+      this.#source = createSource(getSystem());
+    } catch (error) {
+      if (error instanceof AttachError && error.isEarly) {
+        this.#waiting = setTimeout(() => this.attach(), WAIT_STEP_MS).unref();
+      } else {
+        reportFailure(error);
+      }
       return;
     }
-    explain(error);
-    return;
+    guestEvents.setSource(this.#source);
   }
-  guestEvents.setSource(source);
+
+  /** Another kernel may run after a reset, and after loadVm(), which resumes the guest. */
+  #followEngine(): void {
+    if (this.#engine) return;
+    const engine = Engine.get();
+    this.#engine = engine;
+    engine.on("reset", () => this.#reattach());
+    engine.on("paused", () => {
+      this.#momentOfPause = this.#source && findMoment(this.#source.system);
+    });
+    engine.on("running", () => this.#onRunning());
+    // The callback that did not return is gone; the hook that it was called from has to come back.
+    engine.on("callbackError", ({ script, removed }) => {
+      if (removed && script === HOOKS_NAME) this.#source?.renew();
+    });
+    for (const end of ["shutdown", "crashed"] as const) {
+      engine.on(end, () => {
+        clearTimeout(this.#waiting);
+        this.#source = undefined;
+        guestEvents.setSource(undefined);
+      });
+    }
+  }
+
+  #onRunning(): void {
+    if (!this.#source) {
+      this.attach();
+    } else if (runsAnother(this.#source.system)) {
+      this.#reattach();
+    } else if (this.#momentOfPause === undefined || this.#momentOfPause !== findMoment(this.#source.system)) {
+      // The same kernel at another time: other processes.
+      this.#source.renew();
+    }
+    // After a plain pause nothing is new, and new hooks would report the place where a callback holds the guest once more.
+    this.#momentOfPause = undefined;
+  }
+
+  #reattach(): void {
+    this.#source?.close();
+    this.#source = undefined;
+    guestEvents.setSource(undefined);
+    this.attach();
+  }
 }
 
-function explain(thrown: unknown): void {
+/** Makes the source of events for a system, by its kind. */
+function createSource(system: GuestSystem): SystemEventSource {
+  if (system instanceof LinuxGuest) return new LinuxEventSource(system);
+  throw new Error(`rebox sees no processes begin and end in ${system.version}`);
+}
+
+function reportFailure(thrown: unknown): void {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   Engine.get().emit("callbackError", { callback: "attach", script: HOOKS_NAME, error, count: 1, removed: false });
 }
 
-/** Another kernel may run after a reset, and after loadVm(), which resumes the guest. */
-function followEngine(): void {
-  if (engine) return;
-  engine = Engine.get();
-  engine.on("reset", () => {
-    detach();
-    attach();
-  });
-  engine.on("paused", () => {
-    momentOfPause = source && findMoment(source);
-  });
-  engine.on("running", () => {
-    if (!source) {
-      attach();
-    } else if (runsAnother(source)) {
-      detach();
-      attach();
-    } else if (momentOfPause === undefined || momentOfPause !== findMoment(source)) {
-      // The same kernel at another time: other processes.
-      source.renew();
-    }
-    // After a plain pause nothing is new, and new hooks would tell of the place where a callback holds the guest once more.
-    momentOfPause = undefined;
-  });
-  // The callback that did not return is gone; the hook that it was called from has to come back.
-  engine.on("callbackError", ({ script, removed }) => {
-    if (removed && script === HOOKS_NAME) source?.renew();
-  });
-  for (const end of ["shutdown", "crashed"] as const) {
-    engine.on(end, () => {
-      clearTimeout(waiting);
-      source = undefined;
-      guestEvents.setSource(undefined);
-    });
-  }
-}
-
-function runsAnother({ guest }: LinuxEventSource): boolean {
+function runsAnother(system: GuestSystem): boolean {
   try {
-    return getGuest() !== guest;
+    return getSystem() !== system;
   } catch {
     return true;
   }
 }
 
-/** Where all vCPUs are, and the kernel's clock; undefined when it cannot be read. */
-function findMoment({ guest }: LinuxEventSource): string | undefined {
+/** Describes where all vCPUs are, with the kernel's clock; undefined when it cannot be read. */
+function findMoment(system: GuestSystem): string | undefined {
   try {
     const places = getCpus().map(({ RIP, RSP, CR3 }) => `${RIP} ${RSP} ${CR3}`);
-    return `${places.join()} ${guest.clock.realTimeNs}`;
+    return `${places.join()} ${system.clock.realTimeNs}`;
   } catch {
     return undefined;
   }
-}
-
-function detach(): void {
-  source?.close();
-  source = undefined;
-  guestEvents.setSource(undefined);
 }

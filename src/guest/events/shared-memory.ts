@@ -33,7 +33,7 @@ export class SharedMemory {
     this.#suspend();
   }
 
-  /** Tells whether more than one may use an address space: tasks that have it, and whoever merely looks at it. */
+  /** Reports whether an address space may have several users: tasks that have it, and readers such as /proc. */
   mayBeShared(mm: bigint): boolean {
     return this.#guest.kernel.memory.u32(mm + this.#users) > 1;
   }
@@ -46,7 +46,7 @@ export class SharedMemory {
    */
   leave(task: TaskFacts): boolean {
     const { mm, kaddr } = task;
-    // Who merely looks at the memory, as /proc does, counts as a user too: more than one may still be one.
+    // A reader of the memory, such as /proc, counts as a user too, so a count above one may still mean one task.
     if (this.mayBeShared(mm) && this.#hasOthers(task)) {
       if (this.#left.size >= MOST_LEAVING) this.#prune();
       this.#left.set(kaddr, mm);
@@ -89,7 +89,7 @@ export class SharedMemory {
     }
   }
 
-  /** What has been left long ago shows, unless the task_struct is gone. */
+  /** Forgets tasks that have left long ago, and those whose task_struct is gone. */
   #prune(): void {
     for (const [task, mm] of this.#left) {
       try {

@@ -1,17 +1,15 @@
 import { guestEvents, type ModuleFacts } from "../../machine/callbacks/guest-event-source";
 import { findUserModules } from "../../systems/linux/modules/guest-module";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
-import type { AddressSpace } from "./address-space";
-import type { AddressSpaceTable } from "./address-space-table";
-import { readArgument } from "./call-arguments";
-import type { KernelHooks } from "./kernel-hooks";
+import type { AddressSpace, AddressSpaceTable } from "./address-spaces";
+import { type KernelHooks, readArgument } from "./kernel-hooks";
 
 /** include/linux/mm.h */
 const VM_EXEC = 4n;
 
 /** Raises the events of programs and libraries: files of which a process maps something as code. */
 export class UserModuleEvents {
-  /** It is not known when a program is loaded completely: what is mapped is told at once. */
+  /** Set when the end of a program's loading is not seen: mappings are then reported at once. */
   tellsAtOnce = false;
   readonly #guest: LinuxGuest;
   readonly #spaces: AddressSpaceTable;
@@ -57,13 +55,13 @@ export class UserModuleEvents {
     }
   }
 
-  /** Begins with an address space of which no module has been told. */
+  /** Begins with an address space of which no module has been reported. */
   prepare(space: AddressSpace): void {
     if (this.#isOn) space.modules = new Map();
     if (this.tellsAtOnce) space.isLoading = false;
   }
 
-  /** Compares what is mapped with what has been told, and tells the difference. */
+  /** Compares the mappings with the modules that have been reported, and reports the difference. */
   refresh(space: AddressSpace): void {
     if (!this.#isOn) return;
     const before = space.modules ?? new Map<bigint, ModuleFacts>();
@@ -72,7 +70,7 @@ export class UserModuleEvents {
     for (const [base, module] of now) if (!isSame(module, before.get(base))) raise("LOADMODULE_CB", module);
   }
 
-  /** Tells that an address space ends, with all of its modules. */
+  /** Reports that an address space ends, with all of its modules. */
   removeAll(space: AddressSpace): void {
     for (const module of space.modules?.values() ?? []) raise("REMOVEMODULE_CB", module);
   }

@@ -12,7 +12,7 @@ import type { SavedCpu } from "../../systems/memory/images/saved-cpu";
 import { FileJob } from "./file-job";
 import { describeSystemError, isCancelled } from "./system-error";
 
-/** How an image is made. */
+/** The way in which an image is made. */
 export interface DumpMemoryOptions {
   /** "elf" by default: with the vCPUs' registers. */
   readonly format?: ImageFormat;
@@ -20,9 +20,9 @@ export interface DumpMemoryOptions {
   readonly isCompressed?: boolean;
   /** Replaces a file that is there. */
   readonly replaces?: boolean;
-  /** Lets the guest run meanwhile: what it changes is in the image as it was found. */
+  /** Lets the guest run in the meantime: memory that it changes is in the image as it was found. */
   readonly isLive?: boolean;
-  /** Is told now and then how many bytes of memory are done. */
+  /** Called now and then with the number of bytes of memory that are done. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Stops it. */
   readonly signal?: AbortSignal;
@@ -41,7 +41,7 @@ export interface MemoryDump {
 const ONE_MIB = 0x100000;
 
 /**
- * Writes the machine's memory into a file, which only its owner may read. The guest stands still meanwhile and then goes on as
+ * Writes the machine's memory into a file, which only its owner may read. The guest is paused for it and then continues as
  * before. The file is there under its name when it is whole, or not at all.
  *
  * @throws ImageError when the file exists, cannot be written, or the dump was stopped
@@ -104,7 +104,7 @@ async function withPartialFile<Result>(
   }
 }
 
-/** Unlike a renamed file, a linked one replaces nothing that has come meanwhile. */
+/** Unlike a renamed file, a linked one replaces nothing that has come in the meantime. */
 function claimName(partial: string, file: string): void {
   try {
     linkSync(partial, file);

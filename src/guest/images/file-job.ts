@@ -5,12 +5,12 @@ const PROGRESS_MS = 200;
 
 /** A native job on a file, which takes its time on another thread. */
 export class FileJob {
-  /** How far it is, and whether to stop: what the addon is given. */
+  /** Shared with the addon: how far the job is, and whether to stop. */
   readonly #control = new BigUint64Array(2);
 
   /**
    * @param signal stops it
-   * @param onProgress is told now and then how far it is, in bytes
+   * @param onProgress called now and then with how far it is, in bytes
    */
   constructor(
     private readonly signal: AbortSignal | undefined,

@@ -13,35 +13,35 @@ import { describeSystemError } from "./system-error";
 import { FileJob } from "./file-job";
 import { ImageMachine } from "./image-machine";
 
-/** What an ArrayBuffer holds in every version of V8. */
+/** The size that an ArrayBuffer may have in every version of V8. */
 const LARGEST_REGION = 0x40000000;
-/** Holes of files are looked for so often; what is behind is taken for data. */
+/** The number of holes that are looked for in a file; the rest of it is taken for data. */
 const MOST_SPANS = 1_000_000;
 /** No x86 machine that a compressed image can come from has more: what claims more is made to fill the disk. */
 const LARGEST_EXPANDED = 2 ** 40;
 const ZSTD_MAGIC = 0xfd2fb528;
 
-/** What is told about an image while it is opened, and how to stop that. */
+/** Reports on an image while it is opened, and a way to stop that. */
 export interface OpenImageOptions {
-  /** Is told now and then how far a compressed file is. */
+  /** Called now and then with how far the expansion of a compressed file is. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** What was opened. */
+/** The facts of an image that was opened. */
 export interface OpenedImage {
   readonly path: string;
   readonly format: "raw" | "elf" | "lime";
   /** Of physical memory, in bytes. */
   readonly memorySize: number;
-  /** How many vCPUs' registers the image holds. */
+  /** The number of vCPUs whose registers the image holds. */
   readonly cpuCount: number;
 }
 
 /**
  * Opens a memory image in the place of a running machine: everything that reads the guest reads the image from then on. It is an
  * ELF core (of QEMU, rebox, kdump), a LiME image or raw memory, each also compressed by zstd. The file must not change
- * meanwhile. One for each process, and none beside a machine.
+ * as long as it is open. One for each process, and none beside a machine.
  *
  * @throws ImageError when the file cannot be read, is none of these, is damaged or cut off
  */
@@ -63,7 +63,7 @@ export async function openImage(path: string, options: OpenImageOptions = {}): P
     if (error instanceof ImageError) throw new ImageError(`${path}: ${error.message}`);
     throw new ImageError(`${path}: ${describeSystemError(error)}`);
   } finally {
-    // What is mapped stays.
+    // Mapped memory stays.
     if (fd !== undefined) closeSync(fd);
   }
 }

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { getSystemErrorName } from "node:util";
 
-/** What people are told instead of the system's short names. */
+/** Sentences for people in place of the system's short names. */
 const SENTENCES: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder",
   EACCES: "permission denied",

@@ -5,7 +5,7 @@ import { OrcUnwinder } from "./orc-unwinder";
 import type { FrameMethod, FrameRegisters, StackFrame } from "./stack-frame";
 
 const MOST_FRAMES = 64;
-/** How far the stack is searched for what could be return addresses, in bytes: THREAD_SIZE without KASAN. */
+/** The part of the stack that is searched for possible return addresses, in bytes: THREAD_SIZE without KASAN. */
 const STACK_SIZE = 0x4000n;
 const KERNEL_HALF = 1n << 63n;
 

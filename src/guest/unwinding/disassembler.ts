@@ -16,7 +16,7 @@ export interface DecodedInstruction {
   readonly bytes: Buffer;
   /** In Intel's syntax; "(bad)" for what is no instruction. */
   readonly text: string;
-  /** Where a direct branch or call goes, or what an operand relative to the program counter addresses. */
+  /** The target of a direct branch or call, or the address of an operand relative to the program counter. */
   readonly target: bigint | undefined;
   readonly isCall: boolean;
   readonly isReturn: boolean;

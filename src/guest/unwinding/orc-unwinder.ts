@@ -32,7 +32,7 @@ interface OrcTable {
   readonly count: number;
 }
 
-/** Where one step of unwinding has led: to a caller, or to where user mode was left. */
+/** The place that one step of unwinding has led to: to a caller, or to where user mode was left. */
 export interface OrcStep {
   readonly registers: FrameRegisters;
   readonly isUser: boolean;

@@ -1,4 +1,4 @@
-/** How a frame was found: "heuristic" is a value on the stack that could be a return address, and need not be one. */
+/** The way in which a frame was found: "heuristic" is a value on the stack that could be a return address, and need not be one. */
 export type FrameMethod = "registers" | "saved" | "orc" | "frame pointer" | "heuristic";
 
 /** One function that is being executed. */
@@ -9,7 +9,7 @@ export interface StackFrame {
   readonly method: FrameMethod;
 }
 
-/** What unwinding starts with. */
+/** The registers that unwinding starts with. */
 export interface FrameRegisters {
   readonly ip: bigint;
   readonly sp: bigint;

@@ -4,11 +4,11 @@ import { readVa } from "../../machine/state/memory";
 import { getRunningProcess } from "../../machine/state/processes";
 
 const WORD = 8;
-/** What the processor pushes in 64-bit mode: ip, cs, flags, sp, ss (Intel SDM volume 3, 6.14.2). */
+/** The words that the processor pushes in 64-bit mode: ip, cs, flags, sp, ss (Intel SDM volume 3, 6.14.2). */
 const FRAME_WORDS = 5;
 const LONGEST_INSTRUCTION = 15n;
 
-/** Where the instruction that is stepped over stands. */
+/** The address of the instruction that is stepped over. */
 interface Origin {
   readonly ip: bigint;
   readonly sp: bigint;
@@ -21,9 +21,9 @@ interface Origin {
  */
 export class StepCounter {
   #origin: Origin;
-  /** The instruction at which the guest stands may begin once more, when it goes on. */
+  /** The instruction at which the guest is paused may begin once more when it continues. */
   #isBegun = false;
-  /** Where the interrupt that is passed over returns to. */
+  /** The address that the interrupt which is passed over returns to. */
   #back: { readonly ip: bigint; readonly sp: bigint } | undefined;
 
   /** @param left how many instructions are to begin behind the present one */
@@ -35,7 +35,7 @@ export class StepCounter {
     this.#origin = originOf(cpu);
   }
 
-  /** Is told that an instruction begins. @returns whether the wanted one does */
+  /** Notes that an instruction begins. @returns whether it is the wanted one */
   begin(): boolean {
     const { RIP, RSP } = this.cpu;
     if (this.#back) {
@@ -59,7 +59,7 @@ export class StepCounter {
     return this.left <= 0n;
   }
 
-  /** Where an interrupt or fault that has just begun will return to: it has pushed that, maybe below an error code. */
+  /** Finds the address that an interrupt or fault which has just begun will return to: it has pushed it, maybe below an error code. */
   #findInterrupted(): { ip: bigint; sp: bigint } | undefined {
     if (this.bits !== 64 || this.cpu.CPL !== 0n) return undefined;
     const { ip, cs, sp } = this.#origin;

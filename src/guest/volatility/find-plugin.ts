@@ -1,5 +1,5 @@
 import { findNearestName } from "../../config/nearest-name";
-import { VolatilityError } from "./volatility-error";
+import { VolatilityError } from "../errors";
 import type { VolatilityPlugin } from "./volatility-program";
 
 /**
@@ -31,7 +31,7 @@ export function findPlugin(name: string, plugins: readonly VolatilityPlugin[]): 
   throw new VolatilityError("plugin", `Volatility has no plugin "${name}"; ${hint}`);
 }
 
-/** Tells whether the parts stand one after the other, and what is left out is the first or the last. */
+/** Reports whether the parts follow each other, with nothing left out except at the beginning, or one part at the end. */
 function hasParts(parts: readonly string[], wanted: readonly string[]): boolean {
   for (let start = 0; start + wanted.length <= parts.length; start++) {
     const isThere = wanted.every((part, index) => parts[start + index] === part);

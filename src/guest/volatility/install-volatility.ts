@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { VolatilityError } from "./volatility-error";
+import { VolatilityError } from "../errors";
 import { environmentFolder, requirementsFile } from "./volatility-places";
 
 /** The system's comes first: another one on the PATH may be a build of its own without venv. */

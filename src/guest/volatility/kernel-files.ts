@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { writeIsf } from "../guest-isf";
+import { writeIsf } from "../kernel-types";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { cacheFolder } from "./volatility-places";
 
@@ -9,11 +9,11 @@ import { cacheFolder } from "./volatility-places";
 const REVISION = 1;
 /** Symbol files of one kernel, with other modules each; those that were used last are kept. */
 const MOST_FILES = 4;
-/** What somebody may be reading is not removed. */
+/** Files that were used within this time may be read by somebody, and are not removed. */
 const YOUNG_MS = 3_600_000;
 const FILE = /^symbols-[0-9a-f]{16}\.json$/;
 
-/** What is kept of a kernel between runs. */
+/** The files of a kernel that are kept between runs. */
 export interface KernelFiles {
   /** The symbol file, for the kernel with the modules that it has loaded now. */
   readonly isf: string;

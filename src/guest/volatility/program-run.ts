@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
-import { VolatilityError } from "./volatility-error";
+import { VolatilityError } from "../errors";
 
 /** Longer output ends the program, in characters. */
 const LONGEST_OUTPUT = 256 * 1024 * 1024;
-/** How much of standard error is kept, in characters: its end says what went wrong. */
+/** The part of standard error that is kept, in characters: its end says what went wrong. */
 const KEPT_ERRORS = 64 * 1024;
 
 export interface ProgramOptions {
@@ -27,8 +27,23 @@ export interface ProgramEnd {
   readonly stderr: string;
 }
 
-const running = new Set<ChildProcess>();
-let isWatching = false;
+/** The programs that run now, which end with this process. */
+class RunningPrograms {
+  readonly #programs = new Set<ChildProcess>();
+  #isWatching = false;
+
+  add(child: ChildProcess): void {
+    this.#programs.add(child);
+    if (!this.#isWatching) process.on("exit", () => this.#programs.forEach(endGroup));
+    this.#isWatching = true;
+  }
+
+  delete(child: ChildProcess): void {
+    this.#programs.delete(child);
+  }
+}
+
+const running = new RunningPrograms();
 
 /**
  * Runs a program to its end. It is in a process group of its own, which is ended with it: what it has started goes too, also
@@ -74,8 +89,6 @@ function start([program, ...args]: readonly string[], { env, descriptor }: Progr
   const stdio: StdioOptions = ["ignore", "pipe", "pipe", ...(descriptor === undefined ? [] : [descriptor])];
   const child = spawn(program as string, args, { env: { ...process.env, ...env }, stdio, detached: true });
   running.add(child);
-  if (!isWatching) process.on("exit", endAll);
-  isWatching = true;
   return child;
 }
 
@@ -110,8 +123,4 @@ function endGroup({ pid }: ChildProcess): void {
   } catch {
     // All of it has ended.
   }
-}
-
-function endAll(): void {
-  for (const child of running) endGroup(child);
 }

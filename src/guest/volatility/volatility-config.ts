@@ -1,11 +1,11 @@
 import { pathToFileURL } from "node:url";
-import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { Engine } from "../../machine/engine/engine";
 import { findKaslrOffset } from "../../systems/linux/attach/kaslr-offset";
-import { listMemoryPieces } from "./memory-pieces";
-import { VolatilityError } from "./volatility-error";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { VolatilityError } from "../errors";
 
 /** The descriptor at which Volatility finds the memory of this process. */
-export const MEMORY_DESCRIPTOR = 3;
+const MEMORY_DESCRIPTOR = 3;
 
 const LAYERS = "volatility3.plugins.rebox_memory";
 const INTEL = "volatility3.framework.layers.intel";
@@ -14,7 +14,7 @@ const INTEL_LAYERS: Readonly<Record<string, string>> = {
   pae: `${INTEL}.LinuxIntelPAE`,
   "4-level": `${INTEL}.LinuxIntel32e`,
 };
-/** What of an address counts: Volatility leaves out the copies of the highest bit (48 bits, Intel SDM volume 3, 4.5). */
+/** The bits of an address that count: Volatility leaves out the copies of the highest bit (48 bits, Intel SDM volume 3, 4.5). */
 const MASKS = { 64: 0xffffffffffff, 32: 0xffffffff } as const;
 
 /**
@@ -59,4 +59,31 @@ function hex(number: bigint): string {
 
 function maskShift(shift: bigint, bits: 32 | 64): number {
   return Number(BigInt.asUintN(bits === 64 ? 48 : 32, shift));
+}
+
+/** A piece of the guest's RAM. */
+interface MemoryPiece {
+  /** Guest-physical. */
+  readonly address: bigint;
+  /** In bytes. */
+  size: bigint;
+  /** Its address in this process. */
+  readonly place: bigint;
+}
+
+/**
+ * Lists the guest's RAM and where each piece of it lies in this process, as QEMU has laid it out now: with the hole below 4 GiB,
+ * and what lies above.
+ */
+function listMemoryPieces(): readonly Readonly<MemoryPiece>[] {
+  const pieces: MemoryPiece[] = [];
+  const regions = Engine.get().native.ramRegions();
+  for (const { address, buffer, hostAddress } of regions.toSorted((a, b) => Number(a.address - b.address))) {
+    const size = BigInt(buffer.byteLength);
+    const last = pieces.at(-1);
+    const follows = last && last.address + last.size === address && last.place + last.size === hostAddress;
+    if (follows) last.size += size;
+    else pieces.push({ address, size, place: hostAddress });
+  }
+  return pieces;
 }

@@ -12,7 +12,7 @@ import {
 import { delimiter, isAbsolute, join } from "node:path";
 import { splitQuotedWords } from "../../config/quoted-words";
 import { runProgram } from "./program-run";
-import { VolatilityError } from "./volatility-error";
+import { VolatilityError } from "../errors";
 import { cacheFolder, environmentFolder } from "./volatility-places";
 
 /** The oldest version that takes what rebox gives it: the layers of Linux on x86, and a whole configuration. */
@@ -38,8 +38,11 @@ export interface VolatilityProgram {
 type Command = VolatilityProgram["command"];
 type Probe = Omit<VolatilityProgram, "command">;
 
-let configured: string | undefined;
-const probed = new Map<string, Promise<Probe>>();
+/** The Volatility of this process: the command that was set, and what programs answered so far. */
+const state: { command: string | undefined; readonly probes: Map<string, Promise<Probe>> } = {
+  command: undefined,
+  probes: new Map(),
+};
 
 /**
  * Sets the command that starts Volatility ([VOL] command); undefined looks for it.
@@ -47,7 +50,7 @@ const probed = new Map<string, Promise<Probe>>();
  * @param command words as a shell splits them
  */
 export function setVolatilityCommand(command: string | undefined): void {
-  configured = command;
+  state.command = command;
 }
 
 /**
@@ -58,11 +61,11 @@ export function setVolatilityCommand(command: string | undefined): void {
 export async function getVolatilityProgram(): Promise<VolatilityProgram> {
   const command = findCommand();
   const identity = identify(command);
-  let probe = probed.get(identity);
+  let probe = state.probes.get(identity);
   if (!probe) {
     probe = findRemembered(identity) ?? probeProgram(command, identity);
-    probed.set(identity, probe);
-    probe.catch(() => probed.delete(identity));
+    state.probes.set(identity, probe);
+    probe.catch(() => state.probes.delete(identity));
   }
   const { version, plugins } = await probe;
   if (compareVersions(version, OLDEST) < 0) {
@@ -74,7 +77,7 @@ export async function getVolatilityProgram(): Promise<VolatilityProgram> {
 
 function findCommand(): Command {
   for (const [text, where] of [
-    [configured, "[VOL] command"],
+    [state.command, "[VOL] command"],
     [process.env["REBOX_VOLATILITY"], "REBOX_VOLATILITY"],
   ] as const) {
     if (text === undefined || text.trim() === "") continue;
@@ -121,7 +124,7 @@ function rememberedFile(identity: string): string {
   return join(cacheFolder(), "programs", `${identity}.json`);
 }
 
-/** What a program said when it was asked the last time: asking takes it a second. */
+/** Finds the answer that a program gave the last time: asking takes it a second. */
 function findRemembered(identity: string): Promise<Probe> | undefined {
   try {
     const probe = JSON.parse(readFileSync(rememberedFile(identity), "utf8")) as Probe;
@@ -143,7 +146,7 @@ function remember(identity: string, probe: Probe): void {
 }
 
 async function probeProgram(command: Command, identity: string): Promise<Probe> {
-  // So wide that no line of its help is broken.
+  // Wide enough that no line of its help is broken.
   const env = { COLUMNS: "4000" };
   const name = command.join(" ");
   const { status, stdout, stderr } = await runProgram([...command, "-h"], { env, timeoutMs: PROBE_TIMEOUT_MS }).catch(

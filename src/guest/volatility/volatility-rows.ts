@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { VolatilityError } from "./volatility-error";
+import { VolatilityError } from "../errors";
 
 /** An address is a bigint, in the kernel's half of the address space with all its bits; what a plugin does not know is null. */
 export type VolatilityValue = string | number | bigint | boolean | null;

@@ -1,17 +1,16 @@
 import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
 import { Engine } from "../../machine/engine/engine";
-import { getGuest } from "../guest";
 import { holdGuestPaused } from "../../machine/state/guest-pause";
 import { AttachError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { VolatilityError } from "../errors";
+import { getGuest } from "../guest";
 import { findPlugin } from "./find-plugin";
 import { provideKernelFiles } from "./kernel-files";
 import { type ProgramEnd, runProgram } from "./program-run";
-import { RunFolder } from "./run-folder";
 import { createVolatilityConfig } from "./volatility-config";
-import { VolatilityError } from "./volatility-error";
-import { layerFolder } from "./volatility-places";
+import { layerFolder, RunFolder } from "./volatility-places";
 import { getVolatilityProgram, type VolatilityPlugin, type VolatilityProgram } from "./volatility-program";
 import { parseVolatilityRows, type VolatilityRow } from "./volatility-rows";
 
@@ -28,20 +27,20 @@ export interface VolatilityOptions {
   readonly timeoutMs?: number;
   /** Ends Volatility when it is aborted. */
   readonly signal?: AbortSignal;
-  /** Where plugins put files that they extract; the current folder by default. Null drops them. */
+  /** The folder for files that plugins extract; the current folder by default. Null drops them. */
   readonly outputFolder?: string | null;
   /** Called with how far Volatility is, in percent, and what it is doing. */
   readonly onProgress?: (percent: number, what: string) => void;
 }
 
-/** What a plugin of Volatility has found. */
+/** The findings of a plugin of Volatility. */
 export interface VolatilityResult {
   /** Its whole name. */
   readonly plugin: string;
   readonly rows: readonly VolatilityRow[];
-  /** What Volatility warned of. */
+  /** Volatility's warnings. */
   readonly warnings: readonly string[];
-  /** Where the time went, in milliseconds: Volatility's own, and rebox's before and after. */
+  /** The time that it took, in milliseconds: Volatility's own, and rebox's before and after. */
   readonly volatilityMs: number;
   readonly ownMs: number;
 }
@@ -49,7 +48,7 @@ export interface VolatilityResult {
 /**
  * Runs a plugin of Volatility 3 on the running guest: without a profile, an image or a copy of its memory.
  *
- * The guest stands still meanwhile and goes on afterwards, whatever happens, unless it was paused before.
+ * The guest is paused for it and continues afterwards, also after a failure, unless it was paused before.
  *
  * @param plugin its name, or enough of it: linux.pslist.PsList, linux.pslist, pslist
  * @param args of the plugin, as on Volatility's command line
@@ -228,3 +227,6 @@ function checkTimeout(timeoutMs: number): number {
   if (Number.isInteger(timeoutMs) && timeoutMs >= 0 && timeoutMs <= LONGEST_TIMEOUT_MS) return timeoutMs;
   throw new RangeError(`timeoutMs is ${timeoutMs}: whole milliseconds up to ${LONGEST_TIMEOUT_MS}, 0 for no limit`);
 }
+
+/** Volatility 3 on the running guest: docs/guides/volatility.md. */
+export const volatility = { run: runVolatility, list: listVolatilityPlugins } as const;

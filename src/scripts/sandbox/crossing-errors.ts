@@ -1,9 +1,6 @@
 // The errors of rebox that a script in the sandbox can catch by their class. This file is compiled into both sides.
-import { DiskError } from "../../guest/disks/disk-error";
-import { VolatilityError } from "../../guest/volatility/volatility-error";
-import { TriggerError } from "../../machine/errors";
-import { EngineStartError, EngineUsageError, QmpError } from "../../machine/errors";
-import { MemoryError } from "../../machine/errors";
+import { DiskError, VolatilityError } from "../../guest/errors";
+import { EngineStartError, EngineUsageError, MemoryError, QmpError, TriggerError } from "../../machine/errors";
 import {
   AddressError,
   AttachError,

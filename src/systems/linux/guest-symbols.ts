@@ -1,7 +1,8 @@
+import type { GuestModule, ModuleSymbol, SystemSymbols } from "../guest-system";
 import { Elf } from "../symbols/elf";
 import { ElfError, KernelDataError } from "../errors";
 import { type GuestSymbol, ShiftedSymbols, type SymbolTable } from "../symbols/symbol-table";
-import { asModule, findUserModules, type GuestModule, KERNEL, kernelAsModule } from "./modules/guest-module";
+import { asModule, findUserModules, KERNEL, kernelAsModule } from "./modules/guest-module";
 import { listKernelModules } from "./modules/kernel-module";
 import type { PageCache } from "./files/page-cache";
 import type { LinuxKernel } from "./structs/linux-kernel";
@@ -19,11 +20,6 @@ const MOST_FILES = 256;
 /** The number of times that a file without symbols is looked at again. */
 const MOST_TRIES = 16;
 
-/** A symbol with the module that it is of. */
-export interface ModuleSymbol extends GuestSymbol {
-  readonly module: string;
-}
-
 /** A module with its symbols, which are read when they are first asked for. */
 interface Loaded {
   readonly module: GuestModule;
@@ -39,7 +35,7 @@ export interface SymbolReaders {
 }
 
 /** The names of addresses in all modules of a guest: the kernel, its modules, and what processes have mapped. */
-export class GuestSymbols {
+export class GuestSymbols implements SystemSymbols {
   readonly #guest: SymbolReaders;
   readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
 

@@ -1,7 +1,8 @@
+import type { GuestClock, GuestSystem } from "../guest-system";
 import type { CompoundType } from "../symbols/guest-type";
 import type { TypeSource } from "../symbols/type-source";
 import { KernelDataError, MissingTypeError } from "../errors";
-import { type GuestClock, readClock } from "./system/clock";
+import { readClock } from "./system/clock";
 import { GuestSymbols } from "./guest-symbols";
 import { type LogRecord, readKernelLog } from "./system/kernel-log";
 import { type KernelModule, listKernelModules } from "./modules/kernel-module";
@@ -25,7 +26,8 @@ import { TaskReader } from "./processes/task-reader";
 const LONGEST_HOST_NAME = 65;
 
 /** A Linux guest: its processes, files, sockets and structs, read from its memory. */
-export class LinuxGuest {
+export class LinuxGuest implements GuestSystem {
+  readonly kind = "linux";
   /** Reads single tasks, by the address of their task_struct. */
   readonly tasks: TaskReader;
   /** The names of addresses, of the kernel and of what processes have mapped. */
@@ -37,6 +39,15 @@ export class LinuxGuest {
   constructor(readonly kernel: LinuxKernel) {
     this.tasks = new TaskReader(kernel);
     this.symbols = new GuestSymbols(this);
+  }
+
+  /** The kernel's banner, as /proc/version has it. */
+  get version(): string {
+    return this.kernel.banner;
+  }
+
+  get bits(): 32 | 64 {
+    return this.kernel.bits;
   }
 
   get paths(): PathReader {

@@ -1,10 +1,10 @@
+import type { GuestClock, GuestProcess } from "../guest-system";
 import { type PageRun, ResidentPages } from "../memory/resident-pages";
 import { MemorySearch, type MemorySearchOptions } from "../memory/search/memory-search";
 import type { SearchPattern } from "../memory/search/search-pattern";
 import { type Credentials, readCredentials } from "./processes/credentials";
 import { KernelDataError } from "../errors";
 import { walkList } from "./structs/kernel-list";
-import type { GuestClock } from "./system/clock";
 import type { LinuxKernel } from "./structs/linux-kernel";
 import type { PathReader } from "./files/path-reader";
 import type { Mapping, MemoryMapReader } from "./processes/memory-map";
@@ -30,7 +30,7 @@ export interface ProcessReaders {
  * A process of the guest. The plain members are as they were when the list was made; getters and methods read memory when
  * they are asked, and throw a KernelDataError when the process is gone by then.
  */
-export class LinuxProcess {
+export class LinuxProcess implements GuestProcess {
   readonly pid: number;
   /** The parent's pid; 0 for the first processes. */
   readonly ppid: number;

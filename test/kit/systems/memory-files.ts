@@ -1,4 +1,4 @@
-import { DiskError } from "../../../src/guest/disks/disk-error";
+import { DiskError } from "../../../src/guest/errors";
 import type { GuestPlace } from "../../../src/guest/disks/guest-files";
 import type { SearchableFiles } from "../../../src/guest/disks/search/read-content";
 

@@ -1,4 +1,4 @@
-import { DiskError } from "../disk-error";
+import { DiskError } from "../../errors";
 
 /** Bytes of the facts of an inode in a message of native/ext4/ext4_reader.c. */
 export const FACTS_SIZE = 52;
@@ -6,7 +6,7 @@ export const FACTS_SIZE = 52;
 /** EXT4_ENCRYPT_FL: names and content are not readable without a key. */
 const ENCRYPTED = 0x800;
 
-/** What an inode says of a file. */
+/** The facts of a file that its inode holds. */
 export interface FileFacts {
   readonly inode: number;
   /** As stat(2) has it, with the kind of file. */
@@ -28,7 +28,7 @@ export interface DirectoryEntry {
   readonly facts: FileFacts | undefined;
 }
 
-/** What the file system says of itself. */
+/** The facts of a file system that its super block holds. */
 export interface VolumeFacts {
   readonly blockSize: number;
   readonly blockCount: number;

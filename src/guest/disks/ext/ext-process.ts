@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { getProjectFolder } from "../../../config/folders";
 import type { BlockSource } from "../block-source";
 import { ByteQueue } from "../byte-queue";
-import { DiskError } from "../disk-error";
+import { DiskError } from "../../errors";
 
 /** One command may make the program ask for so much of the disk; a file system that needs more leads around in circles. */
 const MOST_BYTES = 512 * 1024 * 1024;
-/** The program works between two messages at most so long; it is stopped then. */
+/** The longest that the program may work between two messages; it is stopped then. */
 const SILENCE_LIMIT_MS = 30_000;
 const LARGEST_MESSAGE = 4 * 1024 * 1024;
 const HEADER = 5;
@@ -44,7 +44,7 @@ export class ExtProcess {
     this.#child = spawn(program, [], { stdio: ["pipe", "pipe", "ignore"], env: {}, cwd: "/" });
     this.#child.on("error", (error) => this.#fail(`it cannot be started: ${error.message}`));
     this.#child.on("close", (status, signal) => this.#fail(`it has ended with ${signal ?? `status ${status}`}`));
-    // What is written to a program that has ended fails; that it has ended is told by "close".
+    // Writing to a program that has ended fails; "close" reports its end.
     this.#child.stdin?.on("error", () => undefined);
     this.#child.stdout?.on("data", (piece: Buffer) => {
       this.#received.push(piece);

@@ -1,4 +1,4 @@
-import { DiskError } from "../disk-error";
+import { DiskError } from "../../errors";
 import { type FileNode, type FileSource, type FileTree, kindOf, type NodeFacts, type NodeList } from "../file-tree";
 import type { LivingVolume } from "../living-volume";
 import { Turn } from "../turn";
@@ -48,7 +48,7 @@ export class ExtTree implements FileTree {
 
   async read({ handle, facts }: FileNode, offset: number, size: number): Promise<Buffer> {
     if ("isEncrypted" in facts && facts.isEncrypted === true) throw new DiskError("it is encrypted");
-    // What stands in a device's inode are no blocks.
+    // A device's inode holds no blocks.
     if (kindOf(facts) !== "file") throw new DiskError(`it is a ${kindOf(facts)}, no file with content`);
     if (facts.size > this.volume.sizeBytes) {
       throw new DiskError(`it says that it has ${facts.size} bytes, and its disk has ${this.volume.sizeBytes}`);
@@ -57,10 +57,10 @@ export class ExtTree implements FileTree {
     if (wanted <= 0) return Buffer.alloc(0);
     const known = this.living?.findInode(Number(handle));
     if (!known) return this.volume.read(Number(handle), offset, wanted);
-    // What memory has all of need not be asked of the disk.
+    // A file that is in memory as a whole needs no reading of the disk.
     const bytes = Buffer.alloc(wanted);
     if (this.living?.overlay(known.mapping, offset, bytes) === wanted) return bytes;
-    // What was written last may not have its place on the disk yet: there the file ends earlier.
+    // The last writes may not have a place on the disk yet: there the file ends earlier.
     (await this.volume.read(Number(handle), offset, wanted)).copy(bytes);
     this.living?.overlay(known.mapping, offset, bytes);
     return bytes;

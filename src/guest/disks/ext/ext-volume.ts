@@ -1,20 +1,20 @@
 import type { BlockSource } from "../block-source";
-import { DiskError } from "../disk-error";
+import { DiskError } from "../../errors";
 import { type DirectoryEntry, FACTS_SIZE, type FileFacts, parseEntries, parseFacts, parseVolume } from "./ext-messages";
 import type { VolumeFacts } from "./ext-messages";
 import { ExtProcess } from "./ext-process";
 
 /** EXT4_ROOT_INO. */
 export const ROOT_INODE = 2;
-/** A directory with more names is told in part. */
+/** Of a directory with more names, only a part is returned. */
 const MOST_ENTRIES = 1_000_000;
 const LARGEST_READ = 512 * 1024;
 const LONGEST_NAME = 255;
 
-/** What is in a directory. */
+/** The names in a directory. */
 export interface DirectoryListing {
   readonly entries: readonly DirectoryEntry[];
-  /** Why there are not all of them; undefined when there are. */
+  /** The reason why some are missing; undefined when none is. */
   readonly problem: string | undefined;
 }
 

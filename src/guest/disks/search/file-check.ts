@@ -2,7 +2,7 @@ import type { GuestPlace } from "../guest-files";
 import { compileExpression } from "../../../systems/memory/search/text-pattern";
 import { formatMode } from "./go-text";
 
-/** What a check looks at. */
+/** The property of a file that a check looks at. */
 export type CheckKind = "content" | "name" | "size" | "mode" | "mtime" | "md5" | "sha1" | "sha2" | "sha3";
 
 export const CHECK_KINDS: readonly CheckKind[] = [
@@ -35,7 +35,7 @@ export interface FileCheck {
   readonly pattern?: RegExp;
   /** Node's name of the hash, for hashes. */
   readonly algorithm?: string;
-  /** Tells whether what is known of a file without its content fits; undefined for contents and hashes. */
+  /** Checks the facts of a file without its content; undefined for checks of contents and hashes. */
   readonly fits?: (place: GuestPlace) => boolean;
 }
 

@@ -3,7 +3,7 @@ import { CHECK_KINDS, type CheckKind, type FileCheck, makeCheck } from "./file-c
 const DEFAULT_DEPTH = 1000;
 const DEFAULT_LIMIT = 1000;
 
-/** What is looked for, and where. */
+/** The properties of the files that are looked for, and the places to look. */
 export interface FileSearchQuery {
   /** Absolute. */
   readonly paths: readonly string[];
@@ -17,9 +17,9 @@ export interface FileSearchQuery {
   readonly sha2?: readonly string[];
   readonly sha3?: readonly string[];
   readonly options?: {
-    /** How many directories deep; 0 for the default, 1000. */
+    /** The depth in directories; 0 for the default, 1000. */
     readonly maxdepth?: number;
-    /** How many hits are told; 0 for all, 1000 by default. */
+    /** The most hits that are reported; 0 for all, 1000 by default. */
     readonly matchlimit?: number;
     /** All checks have to fit the same file; otherwise each is looked for apart. */
     readonly matchall?: boolean;
@@ -42,11 +42,11 @@ const PARAMETERS: Readonly<Record<CheckKind, keyof FileSearchQuery>> = {
 export class FileSearch {
   /** Absolute, without "." and "..", sorted. */
   readonly roots: readonly string[];
-  /** Where the roots really are, when links lead there. */
+  /** The real paths of the roots, when links lead there. */
   readonly #places = new Set<string>();
   readonly checks: readonly FileCheck[];
   readonly maxDepth: number;
-  /** How many more hits are wanted. */
+  /** The number of hits that are still wanted. */
   #left: number;
 
   /**
@@ -92,17 +92,17 @@ export class FileSearch {
     return this.#left-- > 0;
   }
 
-  /** Tells where a root is, without links on the way. */
+  /** Notes the real path of a root, without links on the way. */
   locate(root: string, place: string): void {
     if (this.roots.includes(root)) this.#places.add(place);
   }
 
-  /** Tells whether files in a directory are searched. */
+  /** Reports whether files in a directory are searched. */
   covers(directory: string): boolean {
     return !this.isFull && [...this.#places].some((root) => depthBelow(root, directory) < this.maxDepth);
   }
 
-  /** Tells whether a path that is no directory was named itself. */
+  /** Reports whether a path that is no directory was named itself. */
   names(path: string): boolean {
     return !this.isFull && this.#places.has(path);
   }

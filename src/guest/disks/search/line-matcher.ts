@@ -23,7 +23,7 @@ export class LineMatcher {
     this.#isMacroal = isMacroal;
   }
 
-  /** Tells whether the rest of the file cannot change the answer. */
+  /** Reports whether the answer is final, whatever the rest of the file holds. */
   get isDecided(): boolean {
     return this.#checks.every(({ check, any, all }) => any && (!this.#isMacroal || check.isInverse || !all));
   }
@@ -39,7 +39,7 @@ export class LineMatcher {
     this.#rest = "";
   }
 
-  /** Tells of each check whether the file matches, before it is turned around. */
+  /** Reports for each check whether the file matches, before the answer is inverted. */
   get matches(): ReadonlyMap<FileCheck, boolean> {
     return new Map(
       this.#checks.map(({ check, any, all }) => {

@@ -1,13 +1,13 @@
 import { createGunzip, type Gunzip } from "node:zlib";
-import { DiskError } from "../disk-error";
+import { DiskError } from "../../errors";
 import type { GuestFiles, GuestPlace } from "../guest-files";
 import { Turn } from "../turn";
 
 const CHUNK = 256 * 1024;
-/** What a packed file may become: a small one can be made to fill any disk. */
+/** The size to which a packed file may grow: a small one can be made to fill any disk. */
 const LARGEST_UNPACKED = 4 * 2 ** 30;
 
-/** What a search needs of the guest's files. */
+/** The part of the guest's files that a search needs. */
 export type SearchableFiles = Pick<GuestFiles, "find" | "follow" | "list" | "read">;
 
 /**
@@ -47,7 +47,7 @@ async function* readOn(
 async function* unpack(raw: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: CHUNK });
   const feeding = feed(raw, gunzip);
-  // What went wrong in the source is told instead of what that did to the unpacking.
+  // The failure of the source is reported, rather than what it did to the unpacking.
   feeding.catch((error: unknown) => gunzip.destroy(error as Error));
   let size = 0;
   try {

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { AddressError, KernelDataError } from "../../../systems/errors";
-import { DiskError } from "../disk-error";
+import { DiskError } from "../../errors";
 import type { GuestPlace } from "../guest-files";
 import { Turn } from "../turn";
 import { type FileCheck, isWanted } from "./file-check";
@@ -20,12 +20,12 @@ export interface FileHit {
   readonly sha256: string | undefined;
 }
 
-/** What searches have found. */
+/** The findings of searches. */
 export interface FileFindings {
   readonly hits: ReadonlyMap<FileSearch, readonly FileHit[]>;
-  /** How many files were looked at. */
+  /** The number of files that were looked at. */
   readonly filesCount: number;
-  /** How many could not be read. */
+  /** The number of files that could not be read. */
   readonly openFailed: number;
   readonly errors: readonly string[];
 }
@@ -156,7 +156,7 @@ class Walk {
     return inner;
   }
 
-  /** What a link leads to is told by the link's path. */
+  /** Reports the file that a link leads to by the link's path. */
   async #evaluateLink(link: GuestPlace, searches: readonly FileSearch[]): Promise<void> {
     const target = await this.files.follow(link);
     if (!target) {
@@ -232,7 +232,7 @@ class Walk {
     }
   }
 
-  /** What the guest's data causes is told; anything else is a mistake of rebox, or the end of the search. */
+  /** Reports failures that the guest's data causes; any other is a mistake of rebox, or the end of the search. */
   #fail(path: string, error: unknown): void {
     this.signal?.throwIfAborted();
     const isGuests = error instanceof DiskError || error instanceof KernelDataError || error instanceof AddressError;
@@ -242,7 +242,7 @@ class Walk {
   }
 }
 
-/** What is known of a file on behalf of one search. */
+/** The facts of a file that one search has asked for so far. */
 class FileState {
   readonly matcher: LineMatcher | undefined;
   readonly algorithms: readonly string[];

@@ -1,14 +1,13 @@
 import { getFilesystems, openGuestPath } from "../../../guest/disks/file-systems";
 import { GuestFile } from "../../../guest/disks/guest-file";
 import { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "../../../guest/guest";
-import { writeIsf } from "../../../guest/guest-isf";
-import { writeGuestTypes } from "../../../guest/guest-types";
+import { writeGuestTypes, writeIsf } from "../../../guest/kernel-types";
 import * as system from "../../../guest/operating-system";
 import { listSystemCallEntries, listSystemCalls } from "../../../guest/system-calls";
 import { listVolatilityPlugins, runVolatility } from "../../../guest/volatility/volatility";
+import type { GuestModule } from "../../../systems/guest-system";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { LinuxProcess } from "../../../systems/linux/linux-process";
-import type { GuestModule } from "../../../systems/linux/modules/guest-module";
 import type { VirtualMemory } from "../../../systems/memory/virtual-memory";
 import { type DescribedObject, describeObject, getter, member, operation, type Operations } from "../operation";
 import type { ScriptSession } from "../script-session";
@@ -126,6 +125,7 @@ function describe(session: ScriptSession, guest: LinuxGuest | undefined): Descri
   const memory = describeObject("GuestMemory", [id, 0n]);
   const facts = { banner, release, bits, image: { start: image.start, size: image.size }, directMap, memory };
   return describeObject("Guest", [id], {
+    ...{ kind: guest.kind, version: guest.version, bits: guest.bits },
     kernel: describeObject("GuestKernel", [id], facts),
     tasks: describeObject("GuestTasks", [id]),
     symbols: describeObject("GuestSymbols", [id]),

@@ -1,5 +1,5 @@
 import type { BP } from "../../../guest/breakpoints/breakpoint";
-import { listBreakpoints } from "../../../guest/breakpoints/breakpoint-list";
+import { breakpoints } from "../../../guest/breakpoints/breakpoint-list";
 import type { BreakpointHit, BreakpointType } from "../../../guest/breakpoints/breakpoint-types";
 import { ALL_PROCESSES } from "../../../machine/state/processes";
 import { type Command, defineCommand, type CommandInput } from "../command";
@@ -79,7 +79,7 @@ function describe(breakpoint: BP): DataResult {
 
 function getBreakpoints(input: CommandInput): BP[] {
   const text = input.get("the number of a breakpoint, or *");
-  const all = listBreakpoints();
+  const all = breakpoints.list();
   const found = all.filter(({ number }) => text === "*" || String(number) === text);
   if (found.length === 0 && text !== "*") throw new CommandError(`there is no breakpoint ${text}; all of them: bl`);
   return found;
@@ -114,14 +114,14 @@ export const BREAKPOINT_COMMANDS: readonly Command[] = [
     help: "Lists the breakpoints of all shells and scripts.",
     parse: (input) => input.end(),
     run: () => {
-      const rows = listBreakpoints().map(
-        ({ number, type, size, address, place, pgd, hits, owner, isEnabled, isPending }) => ({
+      const rows = breakpoints
+        .list()
+        .map(({ number, type, size, address, place, pgd, hits, owner, isEnabled, isPending }) => ({
           ...{ number, type, address, size, hits, owner },
           symbol: typeof place === "string" ? place : undefined,
           pgd: pgd === ALL_PROCESSES ? "any" : pgd,
           state: isPending ? "pending" : isEnabled ? "enabled" : "disabled",
-        }),
-      );
+        }));
       const note = rows.length === 0 ? "there is no breakpoint" : undefined;
       return {
         kind: "rows",

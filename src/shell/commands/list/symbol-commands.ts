@@ -1,5 +1,5 @@
 import { getGuest } from "../../../guest/guest";
-import type { ModuleSymbol } from "../../../systems/linux/guest-symbols";
+import type { ModuleSymbol } from "../../../systems/guest-system";
 import { namePattern } from "../../../systems/linux/structs/name-pattern";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { QuotingError } from "../../../config/errors";
 import { splitQuotedWords } from "../../../config/quoted-words";
-import { writeIsf } from "../../../guest/guest-isf";
+import { writeIsf } from "../../../guest/kernel-types";
 import { listVolatilityPlugins, runVolatility } from "../../../guest/volatility/volatility";
 import type { VolatilityRow } from "../../../guest/volatility/volatility-rows";
 import { type Command, defineCommand, type CommandInput } from "../command";

@@ -1,6 +1,5 @@
-import type { ModuleSymbol } from "../../../systems/linux/guest-symbols";
+import type { GuestModule, ModuleSymbol } from "../../../systems/guest-system";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
-import type { GuestModule } from "../../../systems/linux/modules/guest-module";
 import { KernelDataError } from "../../../systems/errors";
 
 /** Names addresses during one command: it reads once which modules are loaded. */

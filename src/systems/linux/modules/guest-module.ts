@@ -1,24 +1,10 @@
+import type { GuestModule } from "../../guest-system";
 import type { KernelModule, ModuleMemory } from "./kernel-module";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { Mapping } from "../processes/memory-map";
 
 /** The name of the kernel itself among the modules. */
 export const KERNEL = "kernel";
-
-/** A piece of code that has been loaded as one: the kernel, a kernel module, a program or a library of a process. */
-export interface GuestModule {
-  /** "kernel", the kernel module's name, or the last part of the path. */
-  readonly name: string;
-  /** Empty for the kernel and its modules, which do not know where they came from. */
-  readonly path: string;
-  readonly base: bigint;
-  /** In bytes, from base to the end of what belongs to it. */
-  readonly size: number;
-  /** The pieces that belong to it, in the order of their addresses for a program or library. */
-  readonly memory: readonly ModuleMemory[];
-  /** Returns whether an address belongs to it. */
-  contains(address: bigint): boolean;
-}
 
 /** Makes the kernel itself a module. A 32-bit image was found with the memory around it, and its symbols say what is its. */
 export function kernelAsModule(kernel: LinuxKernel): GuestModule {

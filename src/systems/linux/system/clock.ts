@@ -1,18 +1,11 @@
 import { AddressError, KernelDataError, MissingSymbolError } from "../../errors";
+import type { GuestClock } from "../../guest-system";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { StructCursor } from "../structs/struct-cursor";
 
 const SECOND_NS = 1_000_000_000n;
 /** The sequence counter before the timekeeper, where the struct has no name: up to the alignment of 64-bit numbers, 4 on i386. */
 const ALIGNED_COUNTER = { 64: 8n, 32: 4n } as const;
-
-/** The guest's own clock. */
-export interface GuestClock {
-  /** The time of day in nanoseconds since 1970, as of the kernel's last tick. */
-  readonly realTimeNs: bigint;
-  /** The time of day at which the kernel started, in nanoseconds since 1970. */
-  readonly bootTimeNs: bigint;
-}
 
 /**
  * Reads the kernel's clock. It is as old as the kernel's last tick: up to a few milliseconds, and longer while a guest

@@ -1,4 +1,0 @@
-/** A disk, a file system or a file of the guest cannot be read. */
-export class DiskError extends Error {
-  override readonly name = "DiskError";
-}
