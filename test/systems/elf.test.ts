@@ -4,9 +4,9 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, r
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Elf } from "../../src/systems/symbols/elf";
+import { Elf } from "../../src/systems/symbols/elf/elf";
 import { ElfError } from "../../src/systems/errors";
-import { elfSourceOf } from "../../src/systems/symbols/elf-source";
+import { elfSourceOf } from "../../src/systems/symbols/elf/elf-source";
 
 const LIBC = execFileSync("gcc", ["-print-file-name=libc.so.6"], { encoding: "utf8" }).trim();
 const LIBRARY = `

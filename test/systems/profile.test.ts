@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { makeProfile } from "../../src/cli/profile/make-profile";
 import { UsageError } from "../../src/cli/errors";
-import { parseIsfProfile } from "../../src/systems/symbols/isf";
+import { parseIsfProfile } from "../../src/systems/symbols/isf/isf";
 import { getPlace } from "../../src/systems/symbols/member-path";
 import { ProfileError } from "../../src/systems/errors";
 import { parseProfile } from "../../src/systems/symbols/profile-file";

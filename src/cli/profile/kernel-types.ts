@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Elf } from "../../systems/symbols/elf";
+import type { Elf } from "../../systems/symbols/elf/elf";
 import { UsageError } from "../errors";
 
 /**

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Elf } from "../../systems/symbols/elf";
+import { Elf } from "../../systems/symbols/elf/elf";
 import { ElfError } from "../../systems/errors";
 import { packProfile } from "../../systems/symbols/profile-file";
 import { UsageError } from "../errors";

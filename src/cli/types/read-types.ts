@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Btf } from "../../systems/symbols/btf";
 import { BtfError, ElfError, ProfileError } from "../../systems/errors";
-import { Elf } from "../../systems/symbols/elf";
+import { Elf } from "../../systems/symbols/elf/elf";
 import { readProfile } from "../../systems/symbols/profile-store";
 import type { TypeSource } from "../../systems/symbols/type-source";
 import { getKernelTypes } from "../profile/kernel-types";

@@ -1,5 +1,5 @@
 import type { GuestModule, ModuleSymbol, SystemSymbols } from "../guest-system";
-import { Elf } from "../symbols/elf";
+import { Elf } from "../symbols/elf/elf";
 import { ElfError, KernelDataError } from "../errors";
 import { type GuestSymbol, ShiftedSymbols, type SymbolTable } from "../symbols/symbol-table";
 import { asModule, findUserModules, KERNEL, kernelAsModule } from "./modules/guest-module";

@@ -1,4 +1,4 @@
-import { type IsfContent, type IsfSymbolEntry, writeIsf } from "../symbols/isf-writer";
+import { type IsfContent, type IsfSymbolEntry, writeIsf } from "../symbols/isf/isf-writer";
 import { BtfError, KernelDataError } from "../errors";
 import { type GuestSymbol, LayeredSymbols, type SymbolTable } from "../symbols/symbol-table";
 import type { TypeSource } from "../symbols/type-source";

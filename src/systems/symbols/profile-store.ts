@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { getProfileFolder } from "../../config/folders";
-import { parseIsfProfile } from "./isf";
+import { parseIsfProfile } from "./isf/isf";
 import type { KernelIdentity, Profile } from "./profile";
 import { ProfileError } from "../errors";
 import { findProfileHeader, parseProfile } from "./profile-file";

@@ -1,8 +1,8 @@
 import type { CpuFacts } from "../../memory/guest-source";
 import { findPagingMode } from "../../memory/page-tables";
 import type { LinearRange } from "../../memory/virtual-memory";
-import type { Kallsyms } from "../../symbols/kallsyms";
-import type { KallsymsLocation } from "../../symbols/kallsyms-location";
+import type { Kallsyms } from "../../symbols/kallsyms/kallsyms";
+import type { KallsymsLocation } from "../../symbols/kallsyms/kallsyms-location";
 import type { KernelIdentity, KernelProfile } from "../../symbols/profile";
 import type { TypeSource } from "../../symbols/type-source";
 import type { AttachStep } from "../../errors";

@@ -1,4 +1,4 @@
-import type { Kallsyms } from "../../symbols/kallsyms";
+import type { Kallsyms } from "../../symbols/kallsyms/kallsyms";
 import type { KernelImage } from "../structs/linux-kernel";
 
 const MAGIC = 0xeb9f;

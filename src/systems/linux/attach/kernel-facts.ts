@@ -1,4 +1,4 @@
-import type { KallsymsLocation } from "../../symbols/kallsyms-location";
+import type { KallsymsLocation } from "../../symbols/kallsyms/kallsyms-location";
 
 /** The version of this record: another one is not read. */
 const FORMAT = 1;

@@ -1,7 +1,7 @@
 import { Btf } from "../../symbols/btf";
-import { findBuildId } from "../../symbols/elf";
-import { Kallsyms } from "../../symbols/kallsyms";
-import type { KallsymsLocation } from "../../symbols/kallsyms-location";
+import { findBuildId } from "../../symbols/elf/elf";
+import { Kallsyms } from "../../symbols/kallsyms/kallsyms";
+import type { KallsymsLocation } from "../../symbols/kallsyms/kallsyms-location";
 import { LazySymbols } from "../../symbols/symbol-table";
 import { LazyTypes } from "../../symbols/type-source";
 import type { BtfSection } from "./btf-section";

@@ -1,8 +1,8 @@
 import { type IsfDocument, parseIsf } from "./isf-document";
 import { IsfTypes } from "./isf-types";
-import type { Profile } from "./profile";
-import { ProfileError } from "../errors";
-import { type RawSymbol, SortedSymbols } from "./sorted-symbols";
+import type { Profile } from "../profile";
+import { ProfileError } from "../../errors";
+import { type RawSymbol, SortedSymbols } from "../sorted-symbols";
 
 /**
  * Reads an ISF file, Volatility 3's JSON with the types and symbols of one kernel, as a profile.

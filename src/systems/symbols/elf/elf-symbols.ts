@@ -1,6 +1,6 @@
 import type { ElfBytes } from "./elf-bytes";
 import { PF_W, PF_X } from "./elf-header";
-import { type RawSymbol, SortedSymbols } from "./sorted-symbols";
+import { type RawSymbol, SortedSymbols } from "../sorted-symbols";
 
 const SHN_UNDEF = 0;
 const SHN_ABS = 0xfff1;

@@ -3,7 +3,7 @@ import { elfText, readElfDynamic } from "./elf-dynamic";
 import { ELF_LAYOUT, PT_NOTE, readElfWord } from "./elf-header";
 import type { ElfSource } from "./elf-source";
 import { type ElfSymbolBytes, readElfSymbols } from "./elf-symbols";
-import type { SortedSymbols } from "./sorted-symbols";
+import type { SortedSymbols } from "../sorted-symbols";
 
 const SHT_SYMTAB = 2;
 const SHT_NOTE = 7;

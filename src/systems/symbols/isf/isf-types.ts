@@ -1,6 +1,6 @@
-import type { CompoundType, EnumType, GuestType, Member } from "./guest-type";
+import type { CompoundType, EnumType, GuestType, Member } from "../guest-type";
 import type { IsfDocument, IsfField, IsfReference, IsfUserType } from "./isf-document";
-import type { TypeSource } from "./type-source";
+import type { TypeSource } from "../type-source";
 
 const DEEPEST_ARRAY = 32;
 

@@ -1,8 +1,8 @@
-import type { GuestType } from "./guest-type";
+import type { GuestType } from "../guest-type";
 import type { IsfReference } from "./isf-document";
 import { IsfTypeWriter } from "./isf-type-writer";
 import { SYMBOL_TYPES } from "./isf-symbol-types";
-import type { TypeSource } from "./type-source";
+import type { TypeSource } from "../type-source";
 
 /** The version of Volatility 3's schema that is written: the first in which structs without a name are flattened. */
 const FORMAT = "6.2.0";

@@ -1,7 +1,7 @@
 import { KallsymsAddresses } from "./kallsyms-addresses";
 import type { KallsymsLocation } from "./kallsyms-location";
-import { NameIndex } from "./name-index";
-import type { GuestSymbol, SymbolTable } from "./symbol-table";
+import { NameIndex } from "../name-index";
+import type { GuestSymbol, SymbolTable } from "../symbol-table";
 
 const TOKENS = 256;
 /** KSYM_NAME_LEN of the kernel with the longest names (6.1 and newer), with some room. */

@@ -1,4 +1,4 @@
-import { ElfError } from "../errors";
+import { ElfError } from "../../errors";
 import {
   ELF_HEADER_SIZE,
   type ElfHeader,

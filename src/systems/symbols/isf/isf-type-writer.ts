@@ -1,6 +1,6 @@
-import type { CompoundType, EnumType, GuestType, Member } from "./guest-type";
+import type { CompoundType, EnumType, GuestType, Member } from "../guest-type";
 import type { IsfReference } from "./isf-document";
-import type { TypeSource } from "./type-source";
+import type { TypeSource } from "../type-source";
 
 /** Pointers to pointers and arrays of arrays; what is deeper is damaged. */
 const DEEPEST = 16;

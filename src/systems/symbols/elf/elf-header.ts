@@ -1,4 +1,4 @@
-import { ElfError } from "../errors";
+import { ElfError } from "../../errors";
 
 /** A part of an ELF file that is mapped when it is loaded (elf(5): Elf64_Phdr). */
 export interface ElfSegment {
