@@ -149,8 +149,8 @@ export function makeManager(names: readonly string[], options: ManagerOptions = 
   const machines = new MachineList();
   for (const name of names) machines.add(new LabMachine(makeFacts(name)));
   const limits = {
-    restoreStart: 20_000,
-    norestoreStart: 20_000,
+    restoreStart: 3_000,
+    norestoreStart: 3_000,
     stop: 400,
     acpiStop: 300,
     dumpMemory: 400,
