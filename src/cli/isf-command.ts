@@ -1,4 +1,4 @@
-import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { createReadStream, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { finished } from "node:stream/promises";
@@ -40,16 +40,21 @@ async function ask(socket: string, file: string): Promise<void> {
   }
 }
 
-/** Prints the symbol file. The engine writes files only, so it writes a temporary one that is copied from here. */
+/**
+ * Prints the symbol file. The engine writes files only, so it writes a temporary one, which has no name any more when it is printed:
+ * nothing is left of it when the reader of the output goes away.
+ */
 async function print(socket: string, stdout: NodeJS.WritableStream): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "rebox-isf-"));
+  let descriptor: number;
   try {
     const file = join(folder, "symbols.json");
     await ask(socket, file);
-    const source = createReadStream(file);
-    source.pipe(stdout, { end: false });
-    await finished(source);
+    descriptor = openSync(file, "r");
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  const source = createReadStream("", { fd: descriptor });
+  source.pipe(stdout, { end: false });
+  await finished(source);
 }

@@ -8,6 +8,7 @@ import type * as registry from "../machine/callbacks/callback-registry";
 import type * as commandLines from "../shell/commands/run-command-line";
 import type * as monitor from "../shell/monitor/monitor-service";
 import { ExitStatus } from "./exit-status";
+import { endWithOutput, flushOutput } from "./output-end";
 import { runProgram } from "./program";
 import { getOldestNode, isNewEnough } from "./versions";
 
@@ -50,9 +51,13 @@ async function main(): Promise<number> {
   });
 }
 
+endWithOutput(process);
 main().then(
   // Scripts may have left timers and sockets open; everything of ours is disposed of by now.
-  (status) => process.exit(status),
+  async (status) => {
+    await flushOutput(process);
+    process.exit(status);
+  },
   (error: unknown) => {
     process.stderr.write(`rebox: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
     process.exit(ExitStatus.engineFault);

@@ -40,7 +40,7 @@ export async function withLab(
   const onSignal = (signal: NodeJS.Signals) => {
     if (cancelledBy !== undefined) exitNow(getSignalStatus(signal));
     cancelledBy = signal;
-    stderr.write("rebox: cancelling; once more ends at once\n");
+    if (signal !== "SIGPIPE") stderr.write("rebox: cancelling; once more ends at once\n");
     controller.abort();
   };
   for (const signal of END_SIGNALS) processEvents.on(signal, onSignal);
