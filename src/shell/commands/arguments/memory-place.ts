@@ -2,6 +2,7 @@ import { findPa, readPa, readVa, writePa, writeVa } from "../../../machine/state
 import { MemoryError } from "../../../machine/errors";
 import { CommandError } from "../../errors";
 import { evaluate, type NameSource } from "./expression";
+import { readSymbolName } from "./symbol-name";
 
 /** An address in virtual or guest-physical memory. */
 export interface MemoryPlace {
@@ -20,15 +21,25 @@ const PHYSICAL = /^p(?=(?:0x)?[0-9a-f]+(?![\w!.])|\\d\d|[$@])/i;
 
 /** Reads an address: "p" in front of it makes it guest-physical. @throws CommandError */
 export function parsePlace(text: string, names: NameSource): MemoryPlace {
-  const isPhysical = PHYSICAL.test(text);
+  const isPhysical = PHYSICAL.test(text) && !readSymbolName(text);
   return { isPhysical, address: evaluate(isPhysical ? text.slice(1) : text, names) };
 }
 
 /** Reads "ADDRESS" or "ADDRESS:SIZE". @throws CommandError */
 export function parseRange(text: string, names: NameSource): MemoryRange {
-  const [place, size, ...more] = text.split(":") as [string, string?, ...string[]];
+  const [place, size, ...more] = splitAtColons(text) as [string, string?, ...string[]];
   if (more.length > 0) throw new CommandError(`"${text}" has too many colons: it is ADDRESS or ADDRESS:SIZE`);
   return { ...parsePlace(place, names), size: size === undefined ? undefined : evaluate(size, names) };
+}
+
+/** Splits at the colons that are not in quotes. */
+export function splitAtColons(text: string): string[] {
+  const parts = [""];
+  for (const [piece] of text.matchAll(/"(?:[^"\\]|\\[^])*"|[^]/g)) {
+    if (piece === ":") parts.push("");
+    else parts.push(`${parts.pop()}${piece}`);
+  }
+  return parts;
 }
 
 /**

@@ -8,6 +8,8 @@ import { type DataResult, textResult } from "../command-result";
 import type { CommandSession } from "../command-session";
 import { compileCondition } from "../arguments/script-expression";
 import { evaluate } from "../arguments/expression";
+import { splitAtColons } from "../arguments/memory-place";
+import { readSymbolName } from "../arguments/symbol-name";
 import { setPausingBreakpoint } from "./pausing-breakpoint";
 
 const KINDS: readonly { readonly name: string; readonly type: BreakpointType; readonly what: string }[] = [
@@ -17,7 +19,6 @@ const KINDS: readonly { readonly name: string; readonly type: BreakpointType; re
   { name: "bprh", type: "physical-read", what: "this guest-physical memory is read, by whatever address" },
   { name: "bpwh", type: "physical-write", what: "this guest-physical memory is written, by whatever address" },
 ];
-const SYMBOL = /^([^\s!:]+!)?[A-Za-z_.][\w.$@]*$/;
 
 interface Wanted {
   readonly place: bigint | string;
@@ -27,7 +28,7 @@ interface Wanted {
 }
 
 function parseWanted(input: CommandInput, session: CommandSession): Wanted {
-  const [place = "", size, ...more] = input.get("an address or a symbol").split(":");
+  const [place = "", size, ...more] = splitAtColons(input.get("an address or a symbol"));
   if (more.length > 0) throw new CommandError(`${input.command}: it is ADDRESS or ADDRESS:SIZE`);
   let word = input.find();
   const isOneShot = word === "once";
@@ -46,7 +47,8 @@ function readPlace(text: string, session: CommandSession): bigint | string {
   try {
     return evaluate(text, session);
   } catch (error) {
-    if (error instanceof CommandError && text.includes("!") && SYMBOL.test(text)) return text;
+    const symbol = readSymbolName(text);
+    if (error instanceof CommandError && symbol?.length === text.length) return `${symbol.module}!${symbol.name}`;
     throw error;
   }
 }

@@ -6,6 +6,7 @@ const VALUES = `Values in commands:
   \\d31           decimal
   rip, @rip      a register of the chosen vCPU
   kernel!schedule, schedule    a symbol, with or without its module
+  "my tool!main" a symbol whose name or module has blanks or other signs, as it is printed
   $name          a variable; set it: $name = VALUE
   $name+10-rax   sums and differences
   p1000          a guest-physical address

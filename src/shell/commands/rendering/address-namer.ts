@@ -1,6 +1,7 @@
 import type { GuestModule, ModuleSymbol } from "../../../systems/guest-system";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { KernelDataError } from "../../../systems/errors";
+import { writeSymbolName } from "../arguments/symbol-name";
 
 /** Names addresses during one command: it reads once which modules are loaded. */
 export class AddressNamer {
@@ -14,7 +15,7 @@ export class AddressNamer {
   ) {}
 
   /**
-   * Names an address: "module!symbol", with "+0x10" when it lies behind the symbol.
+   * Names an address: "module!symbol", with "+0x10" when it lies behind the symbol. Commands read it as it stands.
    *
    * @returns undefined when it is in no module, or the module has no symbols
    */
@@ -22,7 +23,7 @@ export class AddressNamer {
     const symbol = this.#findSymbol(address);
     if (!symbol) return undefined;
     const offset = address - symbol.address;
-    return `${symbol.module}!${symbol.name}${offset === 0n ? "" : `+0x${offset.toString(16)}`}`;
+    return `${writeSymbolName(symbol)}${offset === 0n ? "" : `+0x${offset.toString(16)}`}`;
   }
 
   /** Finds how far an address lies behind its symbol, in bytes; undefined when it has none. */
