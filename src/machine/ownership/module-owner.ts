@@ -65,7 +65,8 @@ export class ModuleOwner {
   dispose(): Error[] {
     const failures: Error[] = [];
     for (const dispose of [...this.#disposers].reverse()) {
-      this.#disposers.delete(dispose);
+      // Another one may have released it since.
+      if (!this.#disposers.delete(dispose)) continue;
       try {
         dispose();
       } catch (error) {

@@ -8,6 +8,7 @@ import { findStillMachine, getMachine } from "../../machine/state/machine-access
 import { getRunningProcess } from "../../machine/state/processes";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { AddressNamer } from "./rendering/address-namer";
+import { explainMissingSymbols } from "./rendering/missing-symbols";
 import { CommandError } from "../errors";
 import type { CommandValue } from "./command-result";
 import { createDoors, type Doors } from "../../scripts/doors";
@@ -109,6 +110,19 @@ export class CommandSession implements NameSource {
   findSymbol(module: string | undefined, name: string): bigint | undefined {
     const guest = findGuest();
     return guest?.symbols.resolve(this.userPgd(guest), module, name);
+  }
+
+  explainMissing(module: string): string | undefined {
+    const guest = findGuest();
+    return (
+      guest &&
+      explainMissingSymbols(
+        guest.symbols,
+        this.userPgd(guest),
+        module,
+        (name, path) => module === name || module === path,
+      )
+    );
   }
 
   findVariable(name: string): string | undefined {

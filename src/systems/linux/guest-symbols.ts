@@ -114,6 +114,23 @@ export class GuestSymbols implements SystemSymbols {
   }
 
   /**
+   * Says why a module has no symbols.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules
+   * @returns undefined when it has some, or is not there
+   */
+  explainEmpty(pgd: bigint, { name, base }: GuestModule): string | undefined {
+    const symbols = this.#load(pgd)
+      .find(({ module }) => module.name === name && module.base === base)
+      ?.symbols();
+    if (!symbols || symbols.count > 0) return undefined;
+    if (symbols instanceof UnreadableSymbols) return symbols.reason;
+    return pgd === 0n
+      ? "the kernel keeps none of this module"
+      : "its file has none, or what the guest has of it in memory is not the part that holds them";
+  }
+
+  /**
    * Lists symbols whose name matches.
    *
    * @param pgd of a process; 0 for the kernel and its modules
@@ -181,7 +198,7 @@ export class GuestSymbols implements SystemSymbols {
       return new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
-      return NO_SYMBOLS;
+      return new UnreadableSymbols(error.message);
     }
   }
 
@@ -205,10 +222,25 @@ function withModule({ name, address, size, type }: GuestSymbol, module: string):
   return { name, address, size, type, module };
 }
 
-const NO_SYMBOLS: SymbolTable = {
-  count: 0,
-  findAddress: () => undefined,
-  findSymbol: () => undefined,
-  symbols: () => [][Symbol.iterator](),
-  symbolsWith: () => [][Symbol.iterator](),
-};
+/** The symbols of a file that cannot be read. */
+class UnreadableSymbols implements SymbolTable {
+  readonly count = 0;
+
+  constructor(readonly reason: string) {}
+
+  findAddress(): undefined {
+    return undefined;
+  }
+
+  findSymbol(): undefined {
+    return undefined;
+  }
+
+  symbols(): IterableIterator<GuestSymbol> {
+    return [][Symbol.iterator]();
+  }
+
+  symbolsWith(): IterableIterator<GuestSymbol> {
+    return [][Symbol.iterator]();
+  }
+}

@@ -32,7 +32,8 @@ export const PROCESS_COMMANDS: readonly Command[] = [
         ...{ pid, ppid, pgd, name, task: kaddr },
         kind: isKernelThread ? "kernel" : pgd === 0n ? "ended" : isMonitoredProcess(pgd) ? "monitored" : "user",
       }));
-      return { kind: "rows", columns: PS_COLUMNS, rows };
+      const note = rows.length === 0 && text !== undefined ? `no process ${text}; the processes: ps` : undefined;
+      return { kind: "rows", columns: PS_COLUMNS, rows, note };
     },
   }),
   defineCommand({

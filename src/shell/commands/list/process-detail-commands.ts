@@ -12,6 +12,8 @@ interface Listing {
   readonly aliases?: readonly string[];
   readonly help: string;
   readonly columns: readonly string[];
+  /** Those that it lists, for the answer that there are none. */
+  readonly what: string;
   list(process: LinuxProcess): { readonly [column: string]: CommandValue }[];
 }
 
@@ -35,6 +37,7 @@ const LISTINGS: readonly Listing[] = [
     aliases: ["maps"],
     help: "Lists the mappings of a process' memory, as /proc/PID/maps does.",
     columns: ["start", "end", "permissions", "offset", "path"],
+    what: "mappings",
     list: (process) =>
       process.memoryMap.map(({ start, end, permissions, offset, path }) => ({ start, end, permissions, offset, path })),
   },
@@ -42,6 +45,7 @@ const LISTINGS: readonly Listing[] = [
     name: "threads",
     help: "Lists the threads of a process.",
     columns: ["tid", "name", "task"],
+    what: "threads",
     list: (process) => process.threads.map(({ tid, name, kaddr }) => ({ tid, name, task: kaddr })),
   },
   {
@@ -49,6 +53,7 @@ const LISTINGS: readonly Listing[] = [
     aliases: ["lsof"],
     help: "Lists the open files of a process.",
     columns: ["fd", "type", "position", "flags", "path"],
+    what: "open files",
     list: (process) =>
       process.openFiles.map(({ descriptor, type, position, flags, path, kaddr }) => ({
         ...{ fd: descriptor, type, path, file: kaddr },
@@ -61,6 +66,7 @@ const LISTINGS: readonly Listing[] = [
     aliases: ["netstat"],
     help: "Lists the sockets of a process.",
     columns: ["fd", "family", "type", "state", "local", "remote", "inode"],
+    what: "sockets",
     list: (process) => process.sockets.map((socket) => ({ fd: socket.descriptor, ...describeSocket(socket) })),
   },
 ];
@@ -71,17 +77,34 @@ const ALL_SOCKETS = defineCommand({
     "Lists all sockets of the guest, in all network namespaces.\n" +
     "Also those that no process has, whose inode is 0: not accepted yet, being opened, or in TIME_WAIT.",
   parse: (input) => input.end(),
-  run: () => ({ kind: "rows", columns: SOCKET_COLUMNS, rows: getGuest().getSockets().map(describeSocket) }),
+  run: () => {
+    const rows = getGuest().getSockets().map(describeSocket);
+    return {
+      kind: "rows",
+      columns: SOCKET_COLUMNS,
+      rows,
+      note: rows.length === 0 ? "the guest has no sockets" : undefined,
+    };
+  },
 });
 
-const PROCESS_LISTINGS = LISTINGS.map(({ name, aliases, help, columns, list }) =>
+function explainNone({ name, pid, pgd, isKernelThread }: LinuxProcess, what: string): string {
+  const reason = isKernelThread ? ": it is a thread of the kernel" : pgd === 0n ? ": it has ended" : "";
+  return `${name} (${pid}) has no ${what}${reason}`;
+}
+
+const PROCESS_LISTINGS = LISTINGS.map(({ name, aliases, help, columns, what, list }) =>
   defineCommand({
     name,
     ...(aliases === undefined ? {} : { aliases }),
     usage: "[PROCESS]",
     help: `${help} Without PROCESS: of the chosen one, or the one that the vCPU runs.`,
     parse: (input) => input.find(),
-    run: (text, session) => ({ kind: "rows", columns, rows: list(getProcess(text, session)) }),
+    run: (text, session) => {
+      const process = getProcess(text, session);
+      const rows = list(process);
+      return { kind: "rows", columns, rows, note: rows.length === 0 ? explainNone(process, what) : undefined };
+    },
   }),
 );
 

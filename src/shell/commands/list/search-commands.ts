@@ -93,7 +93,7 @@ export const SEARCH_COMMANDS: readonly Command[] = [
     usage: '[p]ADDRESS:SIZE:HEX | "text" | u"text"',
     help: `Searches memory for bytes, text, or UTF-16 text, and tells the address of every hit, at most ${MOST_HITS}.\nPages that cannot be read are passed over.`,
     parse: (input, session) => {
-      const [, place, size, pattern] = /^([^:"]+):([^:"]+):(.+)$/s.exec(input.rest()) ?? [];
+      const [, place, size, pattern] = /^((?:"(?:[^"\\]|\\[^])*"|[^:"])+):([^:"]+):(.+)$/s.exec(input.rest()) ?? [];
       if (pattern === undefined) throw new CommandError("s needs ADDRESS:SIZE:PATTERN; see: help s");
       return { range: parseRange(`${place}:${size}`, session), pattern: parseBytes(pattern) };
     },
@@ -133,7 +133,9 @@ export const SEARCH_COMMANDS: readonly Command[] = [
         }
         return true;
       });
-      const note = isComplete ? undefined : `more than ${MOST_HITS}: look at less at a time`;
+      const none = `no run of ${SHORTEST_TEXT} printable characters in the 0x${size.toString(16)} bytes, as far as they can be read`;
+      const whole = rows.length === 0 ? none : undefined;
+      const note = isComplete ? whole : `more than ${MOST_HITS}: look at less at a time`;
       return { kind: "rows", columns: ["address", "text"], rows, note };
     },
   }),

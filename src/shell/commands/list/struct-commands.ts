@@ -21,7 +21,8 @@ function listTypes(guest: LinuxGuest, pattern: string): CommandResult {
     }
     rows.push({ name, size: guest.kernel.types.findCompound(name)?.size ?? 0 });
   }
-  return { kind: "rows", columns: ["name", "size"], rows };
+  const note = rows.length === 0 ? `the kernel has no struct ${pattern}` : undefined;
+  return { kind: "rows", columns: ["name", "size"], rows, note };
 }
 
 /** Follows a path of members, through pointers too; ends at a struct or at a value. */

@@ -5,6 +5,7 @@ import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";
 import { evaluate } from "../arguments/expression";
 import { getProcess } from "../arguments/process-choice";
+import { explainMissingSymbols } from "../rendering/missing-symbols";
 
 const MOST_SYMBOLS = 1000;
 const KERNEL_NAMES = ["0", "kernel", "System"];
@@ -46,7 +47,10 @@ export const SYMBOL_COMMANDS: readonly Command[] = [
           found.push(symbol);
         }
       }
-      return symbolRows(found);
+      if (found.length > 0) return symbolRows(found);
+      const reason = explainMissingSymbols(guest.symbols, pgd, module, matches);
+      const where = module === "*" ? `the kernel, its modules${pgd === 0n ? "" : " and the process"}` : module;
+      return symbolRows(found, reason ?? `no symbol ${name} in ${where}`);
     },
   }),
   defineCommand({

@@ -75,9 +75,10 @@ async function runPlugin({ words, isLive, timeoutMs }: Choice, session: CommandS
   session.cancel = () => abort.abort();
   try {
     const options = { pause: !isLive, signal: abort.signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-    const { rows, warnings } = await runVolatility(plugin, args, options);
+    const { plugin: name, rows, warnings } = await runVolatility(plugin, args, options);
     const result = flatten(rows);
-    return warnings.length === 0 ? result : { ...result, note: warnings.join("\n") };
+    const none = rows.length === 0 ? [`${name} has no rows for this guest`] : [];
+    return { ...result, note: [...warnings, ...none].join("\n") || undefined };
   } finally {
     session.cancel = undefined;
     owned.release();
@@ -99,11 +100,12 @@ export const VOLATILITY_COMMANDS: readonly Command[] = [
     usage: "[FILTER]",
     help: "Lists the plugins of Volatility 3 whose name has FILTER in it.",
     parse: (input) => input.find() ?? "",
-    run: async (filter) => ({
-      kind: "rows",
-      columns: ["name", "description"],
-      rows: (await listVolatilityPlugins(filter)).map(({ name, description }) => ({ name, description })),
-    }),
+    run: async (filter) => {
+      const rows = (await listVolatilityPlugins(filter)).map(({ name, description }) => ({ name, description }));
+      const note =
+        rows.length === 0 ? `no plugin has ${filter} in its name; all of them: list_vol_commands` : undefined;
+      return { kind: "rows", columns: ["name", "description"], rows, note };
+    },
   }),
   defineCommand({
     name: "isf",
