@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { divideScreen, PANE_NAMES } from "../../src/shell/ui/layout";
-import { renderLine, renderEnd } from "../../src/shell/ui/styled-line";
+import { renderLine, renderEnd, wrapLine, wrapLines } from "../../src/shell/ui/styled-line";
+import { ConsolePane } from "../../src/shell/ui/panes/console-pane";
 import { ConsoleText } from "../../src/shell/ui/console-text";
 
 test("no text of the guest becomes a code of the terminal, or takes more cells than it has", () => {
@@ -62,7 +63,34 @@ test("the console obeys what edits a line, and drops every other sequence, howev
 
 test("long lines are continued in the next row, and the end is shown", () => {
   const size = { width: 4, height: 3 };
-  assert.deepEqual(renderEnd(["a", "abcdefghij"], size, 0), ["abcd", "efgh", "ij"]);
-  assert.deepEqual(renderEnd(["a", "abcdefghij"], size, 1), ["a", "abcd", "efgh"]);
+  assert.deepEqual(renderEnd(["a", "abcdefghij"], size, 0), ["abc\u00bb", "def\u00bb", "ghij"]);
+  assert.deepEqual(renderEnd(["a", "abcdefghij"], size, 1), ["a", "abc\u00bb", "def\u00bb"]);
   assert.deepEqual(renderEnd([], size, 0), []);
+});
+
+test("lines break between words, and a word stays whole where it fits", () => {
+  const row = "0xffffffff81234560  0x1f  T  kernel  security_file_permission";
+  assert.deepEqual(wrapLines([row], 50), ["0xffffffff81234560  0x1f  T  kernel", "security_file_permission"]);
+  assert.deepEqual(wrapLines(["one two", "", "    deeper"], 8), ["one two", "", "deeper"]);
+  // A longer word is cut with a mark, and nothing of it is lost.
+  assert.deepEqual(wrapLines(["a abcdefghij b"], 5), ["a", "abcd\u00bb", "efgh\u00bb", "ij b"]);
+  assert.deepEqual(wrapLines(["abc"], 1), ["a", "b", "c"]);
+  for (let width = 1; width < 40; width++) {
+    for (const line of [row, " ".repeat(100), "x".repeat(100), `  ${"ab ".repeat(30)}`, ""]) {
+      const rows = wrapLine(line, width);
+      assert.ok(rows.length > 0 && rows.every(({ text }) => text.length <= width), `${width}: ${line}`);
+      const letters = rows.map(({ text }) => text.replace(/[ \u00bb]/g, "")).join("");
+      assert.equal(letters, line.replaceAll(" ", ""));
+    }
+  }
+});
+
+test("the cursor of the console is where the guest has it, in a line that is continued", () => {
+  const pane = new ConsolePane();
+  pane.isConnected = true;
+  pane.add("login as root");
+  assert.deepEqual(pane.findCursor({ width: 10, height: 5 }), { row: 1, column: 4 });
+  assert.deepEqual(pane.findCursor({ width: 13, height: 5 }), { row: 0, column: 12 });
+  pane.add("\b\b\b\b\b\b");
+  assert.deepEqual(pane.findCursor({ width: 10, height: 5 }), { row: 0, column: 7 });
 });

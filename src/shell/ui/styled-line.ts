@@ -18,6 +18,9 @@ const CODES: Readonly<Record<Style, string>> = { bold: "1", dim: "2", reverse: "
  */
 const WIDE = /[^\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f]/gu;
 
+/** Ends a row in which a word is cut. */
+const CUT = "\u00bb";
+
 /** Returns text in which each UTF-16 unit takes one cell: control characters become \xNN, what may be wider becomes "?". */
 export function toCells(text: string): string {
   return toPlainLine(text).replace(WIDE, "?");
@@ -46,12 +49,53 @@ export function renderEnd(lines: readonly string[], { width, height }: PaneSize,
   return rows.slice(Math.max(0, rows.length - below - height), rows.length - below);
 }
 
-/** Returns lines as rows: a line longer than the width, in cells, is continued in the next row. */
+/** Returns lines as rows: a line longer than the width, in cells, is continued in the next row, between words. */
 export function wrapLines(lines: readonly string[], width: number): string[] {
-  return lines.flatMap((line) => {
-    const cells = toCells(line.replace(/\t/g, "    "));
-    const rows = [cells.slice(0, width)];
-    for (let at = width; at < cells.length; at += width) rows.push(cells.slice(at, at + width));
-    return rows;
-  });
+  return lines.flatMap((line) => wrapLine(line, width).map(({ text }) => text));
+}
+
+/** A row of a line that is continued. */
+export interface WrappedRow {
+  readonly text: string;
+  /** The cell of the line with which it begins. */
+  readonly start: number;
+}
+
+/**
+ * Divides a line into rows between words, so that a symbol stays whole. A word longer than a row is cut, with a mark at the end of
+ * each row that it fills.
+ *
+ * @param width in cells
+ * @returns one row at least
+ */
+export function wrapLine(line: string, width: number): WrappedRow[] {
+  const cells = toCells(line.replace(/\t/g, "    "));
+  const rows: WrappedRow[] = [];
+  const add = (start: number, end: number, mark = ""): void => {
+    rows.push({ text: `${cells.slice(start, end)}${mark}`, start });
+  };
+  let start = 0;
+  while (cells.length - start > width) {
+    const blank = cells.lastIndexOf(" ", start + width);
+    const next = skipBlanks(cells, blank);
+    if (blank >= start && cells.slice(start, blank).trim() !== "") {
+      add(start, cells.slice(0, blank).trimEnd().length);
+      start = next;
+    } else if (cells[start] === " ") {
+      // A word that would be cut behind its indentation stands without it.
+      start = skipBlanks(cells, start);
+    } else {
+      const end = start + Math.max(1, width - 1);
+      add(start, end, width > 1 ? CUT : "");
+      start = end;
+    }
+  }
+  if (start < cells.length || rows.length === 0) add(start, cells.length);
+  return rows;
+}
+
+function skipBlanks(cells: string, from: number): number {
+  let at = from;
+  while (cells[at] === " ") at++;
+  return at;
 }

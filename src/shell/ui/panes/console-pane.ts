@@ -1,5 +1,5 @@
 import type { Pane, PaneSize } from "../pane";
-import { type StyledLine, renderEnd, wrapLines } from "../styled-line";
+import { type StyledLine, renderEnd, wrapLine, wrapLines } from "../styled-line";
 import { ConsoleText } from "../console-text";
 
 /** The guest's serial line: its output, and with the focus the receiver of typed text. */
@@ -43,9 +43,13 @@ export class ConsolePane implements Pane {
     if (this.#above > 0) return undefined;
     const { lines, column } = this.#text;
     const shown = renderEnd(lines, { width, height }, 0).length;
-    const ofLast = wrapLines(lines.slice(-1), width).length;
-    // Behind the last column the cursor waits in that column.
-    const row = Math.min(Math.floor(column / width), ofLast - 1);
-    return { row: Math.max(0, shown - ofLast + row), column: Math.min(width - 1, column - row * width) };
+    const rows = wrapLine(lines.at(-1) ?? "", width);
+    const row = Math.max(
+      0,
+      rows.findLastIndex(({ start }) => start <= column),
+    );
+    // Behind the last column the cursor waits in that column, and before the first one in the first.
+    const inRow = Math.min(width - 1, Math.max(0, column - (rows[row]?.start ?? 0)));
+    return { row: Math.max(0, shown - rows.length + row), column: inRow };
   }
 }
