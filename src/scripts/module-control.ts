@@ -36,6 +36,11 @@ export function setScriptHost(host: ScriptHost | undefined): void {
   current = host;
 }
 
+/** Finds the host whose scripts these functions are about; undefined when there is no run. */
+export function findScriptHost(): ScriptHost | undefined {
+  return current;
+}
+
 function getHost(): ScriptHost {
   if (current === undefined)
     throw new ScriptError("scripts", "there is no run whose scripts could be loaded: rebox run");

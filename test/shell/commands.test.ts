@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setScriptHost } from "../../src/scripts/module-control";
+import type { ScriptHost } from "../../src/scripts/script-host";
 import { createDoors } from "../../src/scripts/doors";
 import { parseBytes } from "../../src/shell/commands/arguments/typed-values";
 import { CommandError } from "../../src/shell/errors";
@@ -179,4 +181,23 @@ test("help knows every command, by its name and aliases", async () => {
   for (const name of listCommandNames()) assert.notEqual((await runCommandLine(`help ${name}`)).text, "");
   const listed = (await runCommandLine("help")).data as readonly { command: string }[];
   assert.equal(listed.length, listCommandGroups().flatMap(([, commands]) => commands).length);
+});
+
+test("help shows the whole comment of a script's command, and the list has it", async () => {
+  const help = "Greets somebody.\n\nThe second paragraph says more.";
+  setScriptHost({ listCommands: () => [{ name: "greet", help, script: "scripts.hello" }] } as unknown as ScriptHost);
+  try {
+    const { text, data } = await runCommandLine("help greet");
+    assert.equal(text, `custom greet\n${help}\nIt is a command of the script scripts.hello.`);
+    assert.equal((data as { name: string }).name, "custom greet");
+    const listed = (await runCommandLine("list_commands")).data;
+    assert.deepEqual((listed as readonly object[]).at(-1), {
+      ...{ group: "scripts.hello", command: "custom greet", arguments: "", help: "Greets somebody." },
+    });
+    // The shell's own command of a name is the one that runs.
+    assert.match((await runCommandLine("help ps")).text, /^ps /);
+    await assert.rejects(runCommandLine("help gret"), /there is no command gret/);
+  } finally {
+    setScriptHost(undefined);
+  }
 });

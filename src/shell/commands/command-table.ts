@@ -32,7 +32,10 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   volatility: VOLATILITY_COMMANDS,
   investigations: INVESTIGATE_COMMANDS,
   scripts: [...SCRIPT_COMMANDS, ...OBSERVER_COMMANDS],
-  shell: [...SESSION_COMMANDS, createHelpCommand({ get: getCommand, groups: listCommandGroups })],
+  shell: [
+    ...SESSION_COMMANDS,
+    createHelpCommand({ find: (name) => byName.get(name), get: getCommand, groups: listCommandGroups }),
+  ],
 };
 
 const byName = new Map<string, Command>();

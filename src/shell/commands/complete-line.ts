@@ -10,6 +10,8 @@ const MOST_COMPLETIONS = 200;
 const HELP = new Set(["help", "h", "?", "list_commands"]);
 /** The last name of a line, which may begin within a word. */
 const WORD = /[^\s+\-:="]*$/;
+/** A symbol with its module, whose name may look like arithmetic: af-alg!main. */
+const SYMBOL = /[^\s!:"']+![\w.$@]*$/;
 
 /** The completions of the last word of a line. */
 export interface LineCompletion {
@@ -25,7 +27,14 @@ export interface LineCompletion {
  * @param line up to the cursor
  */
 export function completeLine(line: string, session: CommandSession): LineCompletion {
-  const word = WORD.exec(line)?.[0] ?? "";
+  const symbol = SYMBOL.exec(line)?.[0];
+  const whole = symbol === undefined ? undefined : completeWord(line, symbol, session);
+  return whole !== undefined && whole.words.length > 0
+    ? whole
+    : completeWord(line, WORD.exec(line)?.[0] ?? "", session);
+}
+
+function completeWord(line: string, word: string, session: CommandSession): LineCompletion {
   const before = line.slice(0, line.length - word.length).trim();
   const words = listCandidates(word, before, session).filter(
     // A name that cannot be written as one word of a line is no completion: names of the guest may hold anything.

@@ -1,5 +1,6 @@
 import { type Command, defineCommand } from "../command";
 import { type CommandResult, textResult } from "../command-result";
+import { type CustomCommand, findScriptHost, listCommands } from "../../../scripts/module-control";
 
 const VALUES = `Values in commands:
   1f, 0x1f       hexadecimal, as every number without a mark
@@ -12,7 +13,9 @@ const VALUES = `Values in commands:
   p1000          a guest-physical address
   ADDRESS:SIZE   a range; without :SIZE 512 bytes`;
 
-function showCommand({ name, aliases = [], usage = "", help }: Command): CommandResult {
+type ShownCommand = Pick<Command, "name" | "aliases" | "usage" | "help">;
+
+function showCommand({ name, aliases = [], usage = "", help }: ShownCommand): CommandResult {
   const also = aliases.length === 0 ? "" : `\nalso: ${aliases.join(", ")}`;
   return {
     kind: "data",
@@ -21,8 +24,18 @@ function showCommand({ name, aliases = [], usage = "", help }: Command): Command
   };
 }
 
+/** Finds a command that a script defines: its help is the whole comment of its function. */
+function findCustom(name: string, commands: readonly CustomCommand[]): ShownCommand | undefined {
+  const command = commands.find((one) => one.name === name);
+  if (!command) return undefined;
+  const help = command.help === "" ? "Its function has no comment." : command.help;
+  return { name: `custom ${name}`, usage: "", help: `${help}\nIt is a command of the script ${command.script}.` };
+}
+
 /** The commands that the help describes. */
 export interface CommandCatalog {
+  /** Finds a command by its name or alias. */
+  find(name: string): Command | undefined;
   /** @throws CommandError when there is none of that name or alias */
   get(name: string): Command;
   groups(): readonly (readonly [group: string, commands: readonly Command[]])[];
@@ -34,13 +47,14 @@ export function createHelpCommand(catalog: CommandCatalog): Command {
     name: "help",
     aliases: ["h", "?", "list_commands"],
     usage: "[COMMAND | values]",
-    help: "Lists the commands, or tells what one does; help values tells how addresses and values are written.",
+    help: "Lists the commands, those of scripts included, or tells what one does; help values tells how addresses and values are written.",
     parse: (input) => input.find(),
     run: (name, session) => {
       if (name === "values") return textResult(VALUES);
       const alias = name === undefined ? undefined : session.aliases.get(name);
       if (alias !== undefined) return textResult(`${name} is an alias: ${alias}`);
-      if (name !== undefined) return showCommand(catalog.get(name));
+      const custom = findScriptHost() ? listCommands() : [];
+      if (name !== undefined) return showCommand(catalog.find(name) ?? findCustom(name, custom) ?? catalog.get(name));
       const rows = catalog.groups().flatMap(([group, commands]) =>
         commands.map((command) => ({
           group,
@@ -49,7 +63,10 @@ export function createHelpCommand(catalog: CommandCatalog): Command {
           help: command.help.split("\n")[0],
         })),
       );
-      return { kind: "rows", columns: ["group", "command", "arguments", "help"], rows };
+      const ofScripts = custom.map(({ name: word, script, help }) => ({
+        ...{ group: script, command: `custom ${word}`, arguments: "", help: help.split("\n")[0] },
+      }));
+      return { kind: "rows", columns: ["group", "command", "arguments", "help"], rows: [...rows, ...ofScripts] };
     },
   });
 }
