@@ -110,6 +110,13 @@ test(
           const alone = spawnSync(join(venv, "bin/python3"), args, { encoding: "utf8", maxBuffer: 1 << 26 });
           assert.equal(alone.status, 0, alone.stderr);
           const rows = JSON.parse(alone.stdout) as { PID: number; COMM: string }[];
+          const seen = await runRebox(["shell", "--image", image, "--json", "vol pslist"], 240_000);
+          assert.equal(seen.status, 0, seen.stderr);
+          const { data } = JSON.parse(seen.stdout) as { data: typeof rows };
+          assert.deepEqual(
+            data.map(({ PID, COMM }) => `${PID} ${COMM}`),
+            rows.map(({ PID, COMM }) => `${PID} ${COMM}`),
+          );
           const own = await run.data<{ pid: number; name: string }[]>("ps");
           assert.deepEqual(
             rows.map(({ PID, COMM }) => `${PID} ${COMM}`).sort(),

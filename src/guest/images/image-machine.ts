@@ -26,12 +26,14 @@ export class ImageMachine implements StillMachine {
    * @param path of the file
    * @param memory with ArrayBuffers that begin where the regions do
    * @param spans the memory that is not known to be zero
+   * @param file the memory's file, which stays open, and where in it each piece of memory is
    */
   constructor(
     readonly path: string,
     private readonly memory: readonly RamRegion[],
     saved: readonly SavedCpu[],
     private readonly spans: readonly RamRange[],
+    readonly file: StillMachine["file"],
   ) {
     this.#ram = new Ram(this);
     this.#saved = saved.map(({ registers }) => addPrivilege(registers));

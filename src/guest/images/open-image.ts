@@ -58,12 +58,14 @@ export async function openImage(path: string, options: OpenImageOptions = {}): P
       fd = undefined;
       fd = await expand(compressed, options).finally(() => closeSync(compressed));
     }
-    return useFile(fd, resolve(path));
+    const opened = useFile(fd, resolve(path));
+    // It stays open: other programs read the image through it.
+    fd = undefined;
+    return opened;
   } catch (error) {
     if (error instanceof ImageError) throw new ImageError(`${path}: ${error.message}`);
     throw new ImageError(`${path}: ${describeSystemError(error)}`);
   } finally {
-    // Mapped memory stays.
     if (fd !== undefined) closeSync(fd);
   }
 }
@@ -122,7 +124,7 @@ function useFile(fd: number, path: string): OpenedImage {
     address,
     bytes: new Uint8Array(mapped[index] as ArrayBuffer),
   }));
-  setStillMachine(new ImageMachine(path, regions, cpus, findSpans(fd, parts)));
+  setStillMachine(new ImageMachine(path, regions, cpus, findSpans(fd, parts), { descriptor: fd, parts }));
   const memorySize = parts.reduce((sum, part) => sum + part.size, 0);
   return { path, format, memorySize, cpuCount: cpus.length };
 }

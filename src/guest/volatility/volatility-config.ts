@@ -1,10 +1,11 @@
 import { pathToFileURL } from "node:url";
 import { Engine } from "../../machine/engine/engine";
+import { findStillMachine } from "../../machine/state/machine-access";
 import { findKaslrOffset } from "../../systems/linux/attach/kaslr-offset";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { VolatilityError } from "../errors";
 
-/** The descriptor at which Volatility finds the memory of this process. */
+/** The descriptor at which Volatility finds the file that findMemoryFile() names. */
 const MEMORY_DESCRIPTOR = 3;
 
 const LAYERS = "volatility3.plugins.rebox_memory";
@@ -67,15 +68,27 @@ interface MemoryPiece {
   readonly address: bigint;
   /** In bytes. */
   size: bigint;
-  /** Its address in this process. */
+  /** Its offset in the file that findMemoryFile() names: in this process, or in the image. */
   readonly place: bigint;
 }
 
+/** Finds the path of the file in which the guest's RAM is read: the memory of this process, or the image that is opened. */
+export function findMemoryFile(): string {
+  const image = findStillMachine();
+  return image ? `/proc/self/fd/${image.file.descriptor}` : "/proc/self/mem";
+}
+
 /**
- * Lists the guest's RAM and where each piece of it lies in this process, as QEMU has laid it out now: with the hole below 4 GiB,
- * and what lies above.
+ * Lists the guest's RAM and where each piece of it lies: of a machine as QEMU has laid it out now, with the hole below 4 GiB and what
+ * lies above.
  */
 function listMemoryPieces(): readonly Readonly<MemoryPiece>[] {
+  const image = findStillMachine();
+  if (image) {
+    return image.file.parts
+      .map(({ address, size, offset }) => ({ address: BigInt(address), size: BigInt(size), place: BigInt(offset) }))
+      .toSorted((a, b) => Number(a.address - b.address));
+  }
   const pieces: MemoryPiece[] = [];
   const regions = Engine.get().native.ramRegions();
   for (const { address, buffer, hostAddress } of regions.toSorted((a, b) => Number(a.address - b.address))) {

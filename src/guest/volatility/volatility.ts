@@ -1,5 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { resolve } from "node:path";
+import { findStillMachine } from "../../machine/state/machine-access";
 import { Engine } from "../../machine/engine/engine";
 import { holdGuestPaused } from "../../machine/state/guest-pause";
 import { AttachError } from "../../systems/errors";
@@ -9,7 +10,7 @@ import { getGuest } from "../guest";
 import { findPlugin } from "./find-plugin";
 import { provideKernelFiles } from "./kernel-files";
 import { type ProgramEnd, runProgram } from "./program-run";
-import { createVolatilityConfig } from "./volatility-config";
+import { createVolatilityConfig, findMemoryFile } from "./volatility-config";
 import { layerFolder, RunFolder } from "./volatility-places";
 import { getVolatilityProgram, type VolatilityPlugin, type VolatilityProgram } from "./volatility-program";
 import { parseVolatilityRows, type VolatilityRow } from "./volatility-rows";
@@ -46,7 +47,7 @@ export interface VolatilityResult {
 }
 
 /**
- * Runs a plugin of Volatility 3 on the running guest: without a profile, an image or a copy of its memory.
+ * Runs a plugin of Volatility 3 on the running guest, without a copy of its memory, or on the image that is opened; without a profile.
  *
  * The guest is paused for it and continues afterwards, also after a failure, unless it was paused before.
  *
@@ -59,7 +60,8 @@ export async function runVolatility(
   args: readonly string[] = [],
   options: VolatilityOptions = {},
 ): Promise<VolatilityResult> {
-  const engine = Engine.get();
+  // An image always stands still.
+  const engine = findStillMachine() ? undefined : Engine.get();
   checkGuest(engine);
   const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const program = await getVolatilityProgram();
@@ -69,11 +71,8 @@ export async function runVolatility(
   const onAbort = (): void => abort.abort(new VolatilityError("cancelled", `${name} was cancelled`));
   if (options.signal?.aborted === true) onAbort();
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  const ended = [
-    engine.on("shutdown", () => abort.abort(guestEnded())),
-    engine.on("crashed", () => abort.abort(guestEnded())),
-  ];
-  const resume = options.pause === false ? undefined : await pauseGuest(engine);
+  const ended = (["shutdown", "crashed"] as const).map((event) => engine?.on(event, () => abort.abort(guestEnded())));
+  const resume = options.pause === false || !engine ? undefined : await pauseGuest(engine);
   try {
     checkGuest(engine);
     const run: Run = { name, args, options: { ...options, timeoutMs, signal: abort.signal }, guest: getGuest() };
@@ -84,7 +83,7 @@ export async function runVolatility(
   } catch (error) {
     throw explain(error, name);
   } finally {
-    for (const subscription of ended) subscription.dispose();
+    for (const subscription of ended) subscription?.dispose();
     options.signal?.removeEventListener("abort", onAbort);
     await resume?.();
   }
@@ -137,7 +136,7 @@ async function execute(program: VolatilityProgram, run: Run): Promise<{ end: Pro
     ];
     const env = { TMPDIR: folder.path, PYTHONDONTWRITEBYTECODE: "1", PYTHONIOENCODING: "utf-8" };
     const onErrorText = onProgress && ((text: string): void => tellProgress(text, onProgress));
-    const descriptor = openSync("/proc/self/mem", "r");
+    const descriptor = openSync(findMemoryFile(), "r");
     const started = performance.now();
     try {
       const options = { env, timeoutMs, signal, descriptor, ...(onErrorText ? { onErrorText } : {}) };
@@ -215,8 +214,8 @@ function explain(error: unknown, name: string): unknown {
   );
 }
 
-function checkGuest({ state }: Engine): void {
-  if (state === "shutdown" || state === "crashed") throw guestEnded();
+function checkGuest(engine: Engine | undefined): void {
+  if (engine?.state === "shutdown" || engine?.state === "crashed") throw guestEnded();
 }
 
 function guestEnded(): VolatilityError {

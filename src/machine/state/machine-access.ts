@@ -1,6 +1,7 @@
 import { Engine } from "../engine/engine";
 import type { NativeAddon } from "../engine/native";
 import type { CpuFacts, GuestSource } from "../../systems/memory/guest-source";
+import type { ImagePart } from "../../systems/memory/images/image-layout";
 
 /** What this layer asks of a machine, whether it runs or is an image. Numbers and results are the addon's. */
 export type MachineAccess = Pick<
@@ -26,6 +27,8 @@ export type MachineAccess = Pick<
 export interface StillMachine extends MachineAccess, GuestSource {
   /** The file that it was opened from. */
   readonly path: string;
+  /** The memory's file, expanded where it was compressed, and where in it each piece of memory is. */
+  readonly file: { readonly descriptor: number; readonly parts: readonly ImagePart[] };
   /** Finds in memory alone what a vCPU's registers were; empty when there is no kernel. */
   scan(): readonly CpuFacts[];
   /** Has cpus() return what scan() finds: with the registers that the image holds, no kernel was found. */

@@ -1,7 +1,7 @@
-"""Lets Volatility 3 read the memory of a guest that runs in rebox, where it is.
+"""Lets Volatility 3 read the memory of a guest that runs in rebox, or of an image that rebox has opened, where it is.
 
-rebox starts Volatility with its own memory open for reading, as a file descriptor (/proc/self/mem). Two layers lead there: the
-guest's physical memory, in pieces that leave out what is no RAM, and below it the memory of the process.
+rebox starts Volatility with its own memory (/proc/self/mem) or the image open for reading, as a file descriptor. Two layers lead there: the
+guest's physical memory, in pieces that leave out what is no RAM, and below it the memory of the process, or the image.
 """
 
 import os
@@ -13,7 +13,7 @@ from volatility3.framework.layers import segmented
 
 
 class ReboxProcessLayer(interfaces.layers.DataLayerInterface):
-    """The memory of the process that rebox runs in."""
+    """The memory of the process that rebox runs in, or the image that it has opened."""
 
     @property
     def minimum_address(self) -> int:

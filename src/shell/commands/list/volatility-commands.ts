@@ -90,8 +90,8 @@ export const VOLATILITY_COMMANDS: readonly Command[] = [
     name: "vol",
     usage: "[--live] [--timeout SECONDS] PLUGIN [ARGUMENTS]",
     help:
-      "Runs a plugin of Volatility 3 on the guest, which stands still meanwhile: vol linux.pslist --pid 1\n" +
-      "The name may be shortened: pslist. --live lets the guest go on. Ctrl-C ends the plugin.",
+      "Runs a plugin of Volatility 3 on the guest, which is paused in the meantime, or on an image: vol linux.pslist --pid 1\n" +
+      "The name may be shortened: pslist. --live lets the guest continue. Ctrl-C ends the plugin.",
     parse: parseChoice,
     run: runPlugin,
   }),
