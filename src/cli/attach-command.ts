@@ -39,11 +39,19 @@ export function createAttachCommand(
         }
         const { runLineShell, showAnswer } = await import("../shell/line/line-shell.js");
         if (lines.length === 0) return await runLineShell(client, { input, output: stdout, json });
+        let heldBefore = 0;
         for (const line of lines) {
+          heldBefore = client.holds;
           const answer = await client.run(line);
           if (answer.error === undefined || json) stdout.write(showAnswer(answer, json));
           else stderr.write(showAnswer(answer, false));
           if (answer.error !== undefined) return onStatus(ExitStatus.failure);
+        }
+        if (client.holds > heldBefore) {
+          const shell = `rebox attach ${socket}`;
+          stderr.write(
+            `rebox: what "${lines.at(-1)}" has set in the guest ends now, with this command; to keep it, give the line in a shell: ${shell}\n`,
+          );
         }
       } finally {
         client.close();

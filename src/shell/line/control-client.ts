@@ -13,6 +13,8 @@ const GONE = "the engine has ended the connection";
 export class ControlClient implements SessionTarget {
   prompt = "rebox> ";
   isOver = false;
+  /** The number of things, such as breakpoints, that this shell has set in the guest, and that go with it. */
+  holds = 0;
   readonly isGuestGone = false;
   /** The number of notices that were left out because they came faster than they were read. */
   lost = 0;
@@ -101,8 +103,9 @@ export class ControlClient implements SessionTarget {
       return this.onNotice?.({ text: received.notice, data: received.data });
     }
     if ("event" in received) return this.onEvent?.(received);
-    const { id = 0, prompt, isOver, ...answer } = received;
+    const { id = 0, prompt, isOver, holds = 0, ...answer } = received;
     this.prompt = prompt;
+    this.holds = holds;
     this.isOver = isOver;
     this.#waiting.get(id)?.(answer);
     this.#waiting.delete(id);

@@ -32,8 +32,13 @@ export interface ControlRequest {
   readonly watch?: true;
 }
 
-/** The answer to each request, one line of JSON. */
-export type ControlAnswer = Reply & { readonly id?: number; readonly prompt: string; readonly isOver: boolean };
+/** The answer to each request, one line of JSON. `holds` counts what the shell has set in the guest, which goes with it. */
+export type ControlAnswer = Reply & {
+  readonly id?: number;
+  readonly prompt: string;
+  readonly isOver: boolean;
+  readonly holds?: number;
+};
 /** To look the answers of its lines, to complete what the word may become. */
 type Reply = LineAnswer | { readonly answers: readonly LineAnswer[] } | LineCompletion;
 
@@ -144,7 +149,7 @@ export class ControlServer {
       const request = parse(text);
       void answer(request, target).then((result) => {
         const { prompt, isOver } = target;
-        tell({ id: request?.id, ...result, prompt, isOver });
+        tell({ id: request?.id, ...result, prompt, isOver, holds: session.owner.size });
         if (isOver) socket.end();
       });
     });
