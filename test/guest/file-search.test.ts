@@ -161,6 +161,15 @@ describe("a search of files", () => {
     assert.deepEqual(direct.errors, ["warning: /todir is a link to /real and was not followed"]);
   });
 
+  test("takes a link to what the kernel makes for no error, and says so where it was asked for by name", async () => {
+    const root = folder({ mtab: { target: "/proc/self/mounts" }, f: text("here") });
+    const found = await search(root, { contents: ["here"] });
+    assert.deepEqual([found.paths, found.errors, found.openFailed], [["/f"], [], 0]);
+    const direct = await search(root, { paths: ["/mtab"], contents: ["here"] });
+    assert.equal(direct.openFailed, 0);
+    assert.match(direct.errors.join("\n"), /^warning: \/mtab is a link to what the guest's kernel makes/);
+  });
+
   test("tells of a path that is not there, and goes on", async () => {
     const found = await search(folder({ f: text("") }), { paths: ["/nothing", "/"], names: ["f"] });
     assert.deepEqual(found.paths, ["/f"]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findPlugin } from "../../src/guest/volatility/find-plugin";
+import { parseUnloaded } from "../../src/guest/volatility/volatility-program";
 import { parseVolatilityRows } from "../../src/guest/volatility/volatility-rows";
 
 test("whole numbers of columns of addresses are addresses with all bits of the kernel's half, and long ones keep their digits", () => {
@@ -59,4 +60,24 @@ test("a plugin is found by as much of its name as is clear, those for Linux firs
   assert.throws(() => find("hooks"), /may be linux\.malware\.hooks\.One or linux\.malware\.hooks\.Two/);
   assert.throws(() => find("linux.pslisst"), /no plugin "linux\.pslisst"; did you mean linux\.pslist\?/);
   assert.throws(() => find("-h"), /no plugin "-h"/);
+  assert.throws(() => find("pslisst"), /no plugin "pslisst"; did you mean linux\.pslist\?/);
+});
+
+test("Volatility's help says which plugins it cannot load, however its lines are broken", () => {
+  const head = "Plugins:\n    linux.pslist.PsList\n\nThe following plugins could not be loaded (use -vv to see why):";
+  const [first, second] = ["volatility3.plugins.linux.vmayarascan,", "volatility3.plugins.yarascan"];
+  for (const help of [`${head} ${first} ${second}`, `${head}\n${first}\n${second}\n`]) {
+    assert.deepEqual(parseUnloaded(help), ["linux.vmayarascan", "yarascan"]);
+  }
+  assert.deepEqual(parseUnloaded("Plugins:\n    linux.pslist.PsList\n"), []);
+});
+
+test("a plugin that Volatility cannot load is named as that, and nothing far away is proposed", () => {
+  const plugins = ["linux.psscan.PsScan", "linux.pslist.PsList"].map((name) => ({ name, description: "" }));
+  const unloaded = ["linux.vmayarascan", "yarascan"];
+  for (const name of ["yarascan", "yarascan.YaraScan"]) {
+    assert.throws(() => findPlugin(name, plugins, unloaded), /cannot load its plugin yarascan: it needs a package/);
+  }
+  assert.throws(() => findPlugin("vmayarascan", plugins, unloaded), /cannot load its plugin linux\.vmayarascan/);
+  assert.throws(() => findPlugin("yarascan", plugins), /no plugin "yarascan"; list_vol_commands lists them$/);
 });

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { Engine } from "../../machine/engine/engine";
 import { findGuest } from "../guest";
 import type { MountedVolume } from "../../systems/linux/mounted-volume";
@@ -9,6 +10,9 @@ import type { NodeFacts } from "./file-tree";
 import { type PathSteps, resolvePath } from "./guest-path";
 import { findMounts, isOnVolume, openVolume, type VolumeSession } from "./volume-session";
 import type { FileKind } from "../../systems/linux/files/file-mode";
+
+/** File systems whose files have no content of their own. */
+const MADE_BY_KERNEL = /^(proc|sysfs)$/;
 
 /** A file as the guest's first process would find it. */
 export interface GuestPlace {
@@ -111,6 +115,15 @@ export class GuestFiles {
   async follow(link: GuestPlace): Promise<GuestPlace | undefined> {
     const { way } = link as Found;
     return this.#walk(way, true);
+  }
+
+  /** Tells whether a symbolic link leads to files that the guest's kernel makes when they are read: /proc/self/mounts. */
+  async leadsIntoKernel(link: GuestPlace): Promise<boolean> {
+    const { way, tree, node } = link as Found;
+    const target = posix.resolve(posix.dirname(way), (await tree.readLink(node)).toString("latin1"));
+    const above = [...this.mounts.keys()].filter((path) => target === path || target.startsWith(`${path}/`));
+    const mount = this.mounts.get(above.toSorted((a, b) => b.length - a.length)[0] ?? "");
+    return MADE_BY_KERNEL.test(mount?.mount.fileSystem ?? "") || /^\/(proc|sys)\//.test(target);
   }
 
   /** Lists a directory as far as it can be read. */

@@ -33,6 +33,8 @@ export interface VolatilityProgram {
   readonly command: readonly [string, ...string[]];
   readonly version: string;
   readonly plugins: readonly VolatilityPlugin[];
+  /** The modules of plugins that it has and cannot load: yarascan, linux.vmayarascan. */
+  readonly unloaded: readonly string[];
 }
 
 type Command = VolatilityProgram["command"];
@@ -67,12 +69,12 @@ export async function getVolatilityProgram(): Promise<VolatilityProgram> {
     state.probes.set(identity, probe);
     probe.catch(() => state.probes.delete(identity));
   }
-  const { version, plugins } = await probe;
+  const { version, plugins, unloaded } = await probe;
   if (compareVersions(version, OLDEST) < 0) {
     const problem = `${command.join(" ")} is Volatility ${version}, and rebox needs ${OLDEST.join(".")} or newer`;
     throw new VolatilityError("old", `${problem}; ${INSTALL}`);
   }
-  return { command, version, plugins };
+  return { command, version, plugins, unloaded };
 }
 
 function findCommand(): Command {
@@ -128,7 +130,9 @@ function rememberedFile(identity: string): string {
 function findRemembered(identity: string): Promise<Probe> | undefined {
   try {
     const probe = JSON.parse(readFileSync(rememberedFile(identity), "utf8")) as Probe;
-    return typeof probe.version === "string" && Array.isArray(probe.plugins) ? Promise.resolve(probe) : undefined;
+    return typeof probe.version === "string" && Array.isArray(probe.plugins) && Array.isArray(probe.unloaded)
+      ? Promise.resolve(probe)
+      : undefined;
   } catch {
     return undefined;
   }
@@ -161,7 +165,7 @@ async function probeProgram(command: Command, identity: string): Promise<Probe> 
     const reason = status === 0 ? "it does not say that it is Volatility 3" : `it ended with status ${status}: ${last}`;
     throw new VolatilityError("broken", `${name} does not work: ${reason}; ${INSTALL}`, stderr);
   }
-  const probe: Probe = { version, plugins: parsePlugins(stdout) };
+  const probe: Probe = { version, plugins: parsePlugins(stdout), unloaded: parseUnloaded(stdout) };
   remember(identity, probe);
   return probe;
 }
@@ -172,6 +176,16 @@ function parsePlugins(help: string): VolatilityPlugin[] {
   return [...section.matchAll(/^ {4}([A-Za-z_][\w.]*\.\w+)(?:\s*\n?\s{4,}|\s+)(\S[^\n]*)?$/gm)].map(
     ([, name, description = ""]) => ({ name: name as string, description: description.trim() }),
   );
+}
+
+/**
+ * Reads which plugins could not be loaded: Volatility's help names their modules at its end, in lines that are broken anywhere.
+ *
+ * @param help the whole help
+ */
+export function parseUnloaded(help: string): string[] {
+  const [, list = ""] = /The following plugins could not be loaded[^\n:]*:\s*((?:[^\n]+\n?)*)/.exec(help) ?? [];
+  return [...list.matchAll(/volatility3\.plugins\.([\w.]+)/g)].map(([, name]) => name as string);
 }
 
 function compareVersions(version: string, other: readonly number[]): number {

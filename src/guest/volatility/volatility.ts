@@ -65,7 +65,7 @@ export async function runVolatility(
   checkGuest(engine);
   const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const program = await getVolatilityProgram();
-  const { name } = findPlugin(plugin, program.plugins);
+  const { name } = findPlugin(plugin, program.plugins, program.unloaded);
   const started = performance.now();
   const abort = new AbortController();
   const onAbort = (): void => abort.abort(new VolatilityError("cancelled", `${name} was cancelled`));

@@ -36,6 +36,11 @@ export class MemoryFiles implements SearchableFiles {
     return this.find(path);
   }
 
+  leadsIntoKernel(link: GuestPlace): Promise<boolean> {
+    const { file } = link as MemoryPlace;
+    return Promise.resolve("target" in file && file.target.startsWith("/proc/"));
+  }
+
   list(directory: GuestPlace): Promise<{ places: GuestPlace[]; problems: string[] }> {
     const { path, file } = directory as MemoryPlace;
     const entries = "entries" in file ? file.entries : {};

@@ -8,7 +8,7 @@ const CHUNK = 256 * 1024;
 const LARGEST_UNPACKED = 4 * 2 ** 30;
 
 /** The part of the guest's files that a search needs. */
-export type SearchableFiles = Pick<GuestFiles, "find" | "follow" | "list" | "read">;
+export type SearchableFiles = Pick<GuestFiles, "find" | "follow" | "leadsIntoKernel" | "list" | "read">;
 
 /**
  * Reads a file from its begin to its end.
