@@ -35,8 +35,14 @@ function findScripts(document: string): DocumentedScript[] {
     .filter(({ code }) => code.includes("initialize_callbacks("));
 }
 
-/** Their scripts are run as they say themselves: by guide.boot.test.ts, and by test/lab/analyses-document.boot.test.ts. */
-const WITH_TESTS_OF_THEIR_OWN = ["docs/guides/first-hour.md", "docs/guides/analyses.md"];
+/**
+ * Their scripts are run as they say themselves: by guide.boot.test.ts, test/lab/analyses-document.boot.test.ts and
+ * files-you-can-write.boot.test.ts.
+ */
+const WITH_TESTS_OF_THEIR_OWN = [
+  ...["docs/guides/first-hour.md", "docs/guides/analyses.md"],
+  "docs/reference/files-you-can-write.md",
+];
 
 for (const document of DOCUMENTS.filter((name) => name.endsWith(".md") && !WITH_TESTS_OF_THEIR_OWN.includes(name))) {
   findScripts(document).forEach(({ code, task, qemuArgs, needs }, index) => {
