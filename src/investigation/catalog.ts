@@ -185,8 +185,15 @@ export class InvestigationCatalog {
     return (await this.list()).modules.map(({ name }) => name);
   }
 
+  /** Lists the files that there are now, and forgets the modules of those that are gone. */
   #listFiles(): string[] {
-    return this.#folders.flatMap(listModuleFiles);
+    const files = this.#folders.flatMap(listModuleFiles);
+    for (const file of this.#loaded.keys()) {
+      if (files.includes(file)) continue;
+      this.#registry.unregister(file);
+      this.#loaded.delete(file);
+    }
+    return files;
   }
 
   #load(files: readonly string[]): Promise<void> {

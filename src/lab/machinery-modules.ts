@@ -74,7 +74,7 @@ async function evaluate(file: string, name: string, api: Doors): Promise<Readonl
     return (await loadTrustedFile(file, name, api)).exports;
   } catch (error) {
     if (error instanceof ScriptError) throw new MachineryModuleError(error.message);
-    throw new MachineryModuleError(`${file}: its top level threw ${describeThrown(error)}`);
+    throw new MachineryModuleError(`${file}: ${describeThrown(error)}`);
   }
 }
 

@@ -14,7 +14,7 @@ import { ScriptError } from "./errors";
 import type { ScriptLimits } from "./script-host-options";
 import { ScriptModule } from "./script-module";
 import type { ScriptRuntime } from "./script-runtime";
-import { describeThrown, findScriptPlace, getScriptStack } from "./script-stack";
+import { describeThrown, wrapThrown } from "./script-stack";
 import { waitAtMost } from "../config/limits";
 
 /** The surroundings of a script's code. */
@@ -211,12 +211,7 @@ export class ScriptProgram {
     if (thrown instanceof TimeLimitError) {
       return new ScriptError(this.name, `${what} ${thrown.message}`, { file: this.file });
     }
-    const error = this.findError(thrown) ?? thrown;
-    const place = findScriptPlace(error, this.files) ?? { file: this.file };
-    return new ScriptError(this.name, `${what} threw ${describeThrown(error)}`, place, {
-      cause: error,
-      stack: getScriptStack(error, this.files),
-    });
+    return wrapThrown(this.findError(thrown) ?? thrown, what, this);
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { ScriptPlace } from "./errors";
+import { ScriptError, type ScriptPlace } from "./errors";
 
 /** "at name (/path/file.ts:1:2)" or "at /path/file.ts:1:2", with or without "async". */
 const FRAME = /^\s*at (?:async )?(?:.*?\()?((?:file:\/\/)?\/.*):(\d+):(\d+)\)?$/;
@@ -32,6 +32,25 @@ export function getScriptStack(thrown: unknown, files: readonly string[]): strin
   if (lines.length === 0) return describeThrown(thrown);
   const last = lines.findLastIndex((text) => files.includes(findFrame(text)?.file ?? ""));
   return (last === -1 ? lines : lines.slice(0, last + 1)).join("\n");
+}
+
+/**
+ * Makes an error of what a user's file has thrown.
+ *
+ * @param thrown the thrown value
+ * @param what the part of the file that threw it: "its top level", "clean()"
+ * @param source its name in errors, its absolute path, and the absolute paths of all files that went into it
+ * @returns an error with the place in these files, or with the file alone when the stack names none of them
+ */
+export function wrapThrown(
+  thrown: unknown,
+  what: string,
+  source: { readonly name: string; readonly file: string; readonly files: readonly string[] },
+): ScriptError {
+  const { name, file, files } = source;
+  const place = findScriptPlace(thrown, files) ?? { file };
+  const stack = getScriptStack(thrown, files);
+  return new ScriptError(name, `${what} threw ${describeThrown(thrown)}`, place, { cause: thrown, stack });
 }
 
 /**

@@ -1,8 +1,10 @@
+import { ReboxError } from "../config/rebox-error";
 import { ModuleOwner } from "../machine/ownership/module-owner";
 import type { Doors } from "./doors";
 import { createScriptApi } from "./script-api";
 import { bundleScript } from "./script-bundle";
 import { ScriptModule } from "./script-module";
+import { wrapThrown } from "./script-stack";
 
 /** A file that has run. */
 export interface TrustedFile {
@@ -20,7 +22,8 @@ export interface TrustedFile {
  * @param api what it can import of rebox
  * @param owner disposes of its timers and of its monitoring; by default nobody does
  * @returns its exports, and the files that went into it
- * @throws ScriptError when it cannot be read or compiled, with the place; all that the file throws
+ * @throws ScriptError when it cannot be read or compiled, or its top level throws, with the place; errors of rebox that its top level
+ *   throws stay what they are
  */
 export async function loadTrustedFile(
   file: string,
@@ -30,6 +33,10 @@ export async function loadTrustedFile(
 ): Promise<TrustedFile> {
   const bundle = await bundleScript(file, name, api);
   const hot = { data: {} };
-  const exports = new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console).run();
-  return { exports, files: bundle.files };
+  try {
+    const exports = new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console).run();
+    return { exports, files: bundle.files };
+  } catch (error) {
+    throw error instanceof ReboxError ? error : wrapThrown(error, "its top level", { name, file, files: bundle.files });
+  }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { utimesSync } from "node:fs";
+import { rmSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import * as door from "../../src/doors/investigation";
@@ -75,6 +76,22 @@ test("files register modules, several in one; a broken file disturbs no other, a
     folder.write("modules/investigation/other.ts", moduleSource("echo", "return null"));
     const doubled = (await folder.catalog.list()).refused.find(({ file }) => file.endsWith("other.ts"));
     assert.match(doubled!.message, /other\.ts: a module named echo has already been registered, by .*echo\.ts/);
+  });
+});
+
+test("a file that was deleted is no module any more, whether it could be used or not", async () => {
+  await withModules({ "echo.ts": ECHO, "broken.ts": "this is no TypeScript" }, async (folder) => {
+    assert.equal((await folder.catalog.list()).refused.length, 1);
+    for (const name of ["echo.ts", "broken.ts"]) rmSync(join(folder.folder, "modules/investigation", name));
+    assert.match((await run(folder, { module: "echo" })).errors![0]!, /module 'echo' is not available/);
+    assert.deepEqual(await folder.catalog.list(), { modules: [], refused: [] });
+  });
+});
+
+test("an error of a file's top level is reported with its line", async () => {
+  await withModules({ "echo.ts": "const x: any = null;\nx.y;" }, async (folder) => {
+    const [refused] = (await folder.catalog.list()).refused;
+    assert.match(refused!.message, /echo\.ts:2:3: its top level threw TypeError: Cannot read properties of null/);
   });
 });
 

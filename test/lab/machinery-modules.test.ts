@@ -97,7 +97,7 @@ describe("a module of the user's", () => {
       /exports Mine and Two; one is wanted/,
     );
     assert.match(await findFailure("export class {"), /mine\.ts:1:\d+: Expected identifier/);
-    assert.match(await findFailure("throw new Error('at once');"), /mine\.ts: its top level threw Error: at once/);
+    assert.match(await findFailure("throw new Error('at once');"), /mine\.ts:1:7: its top level threw Error: at once/);
     assert.match(await findFailure(MODULE.replace('"mine"', '"kvm"')), /the name kvm is taken by rebox itself/);
   });
 
