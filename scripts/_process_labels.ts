@@ -1,7 +1,7 @@
 /** The names of processes by address space, as of the moment that is looked at; for syscall_trace. */
 import { CallbackManager } from "rebox";
-import { readText, readTriggerBytes } from "./system_call_recorder";
-import { escape, hex } from "./system_call_arguments";
+import { readText, readTriggerBytes } from "./_system_call_recorder";
+import { escape, hex } from "./_system_call_arguments";
 
 const NAME = "traced_begins";
 

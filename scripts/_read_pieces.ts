@@ -1,6 +1,6 @@
 /** Reads at once what the arguments of a system call point to, where nothing has written it down. */
 import { readVa } from "rebox";
-import { ArgumentKind, escape, hex, type Piece } from "./system_call_arguments";
+import { ArgumentKind, escape, hex, type Piece } from "./_system_call_arguments";
 
 const LONGEST_TEXT = 200;
 const MOST_BYTES = 32;

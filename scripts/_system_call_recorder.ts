@@ -1,6 +1,6 @@
 /** Takes what triggers/trigger_system_call_record.cc writes down at one entry for system calls; for syscall_trace. */
 import { CallbackManager, type RegisterName, type SystemCallEntry } from "rebox";
-import { escape, hex, type Piece } from "./system_call_arguments";
+import { escape, hex, type Piece } from "./_system_call_arguments";
 
 /** By their numbers in qemu_glue.h (register_num_t); those of 32 bits are the lower half. */
 const REGISTERS: readonly RegisterName[] = [

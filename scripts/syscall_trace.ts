@@ -11,10 +11,10 @@
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { CallbackManager, listSystemCallEntries, listSystemCalls, type SystemCall } from "rebox";
-import type { ArgumentKind } from "./system_call_arguments";
-import { chooseKind, createShow, hex, type Show } from "./system_call_arguments";
-import { ProcessLabels } from "./process_labels";
-import { type CallRecord, SystemCallRecorder, Wish } from "./system_call_recorder";
+import type { ArgumentKind } from "./_system_call_arguments";
+import { chooseKind, createShow, hex, type Show } from "./_system_call_arguments";
+import { ProcessLabels } from "./_process_labels";
+import { type CallRecord, SystemCallRecorder, Wish } from "./_system_call_recorder";
 
 /** How long calls may lie with the recorders. */
 const FLUSH_MS = 200;

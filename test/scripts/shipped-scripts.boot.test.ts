@@ -288,7 +288,7 @@ test("every script that ships has a test here", () => {
   const tests = readFileSync(join(SCRIPTS, "../test/scripts/shipped-scripts.boot.test.ts"), "utf8");
   // The demonstration has its own: test/machine/life.boot.test.ts.
   const untested = readdirSync(SCRIPTS)
-    .filter((file) => file.endsWith(".ts"))
+    .filter((file) => file.endsWith(".ts") && !file.startsWith("_"))
     .map((file) => file.replace(/\.ts$/, ""))
     .filter((name) => name !== "live_view" && !tests.includes(`ship("${name}"`));
   assert.deepEqual(untested, []);

@@ -12,8 +12,8 @@ import {
   type SystemCallEntry,
 } from "rebox";
 import { type GuestObserver } from "rebox/lab";
-import { readPieces, readSixth } from "../../../scripts/read_pieces";
-import { ArgumentKind, chooseKind, createShow, escape, hex, type Show } from "../../../scripts/system_call_arguments";
+import { readPieces, readSixth } from "../../../scripts/_read_pieces";
+import { ArgumentKind, chooseKind, createShow, escape, hex, type Show } from "../../../scripts/_system_call_arguments";
 import { ActWatcher } from "./act-watcher";
 
 /** In characters; what is written at once. */
