@@ -34,6 +34,20 @@ export const SANDBOXED: ScriptPermissions = {
   ...{ childProcess: false, triggers: false, monitor: false, modules: false, volatility: false },
 };
 
+/**
+ * Checks that a script may do all that another one may.
+ *
+ * @param own what it may do
+ * @param other what the other may do
+ */
+export function mayDoAllOf(own: ScriptPermissions, other: ScriptPermissions): boolean {
+  if (own.isTrusted) return true;
+  if (other.isTrusted || !other.folders.every((folder) => own.folders.includes(folder))) return false;
+  return Object.values(WORDS).every((granted) =>
+    (Object.keys(granted) as (keyof typeof granted)[]).every((key) => own[key] || !other[key]),
+  );
+}
+
 const WORDS = {
   net: { net: true },
   child_process: { childProcess: true },

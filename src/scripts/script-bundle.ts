@@ -5,6 +5,7 @@ import type { BuildFailure, Message, Plugin } from "esbuild";
 import { createDoorImports, findMissingName, isDoorInput } from "./door-imports";
 import type { Doors } from "./doors";
 import { createPackageImports } from "./package-imports";
+import { createRequiredImports } from "./required-imports";
 import { compile } from "./script-compiler";
 import { ScriptError, type ScriptPlace } from "./errors";
 
@@ -33,10 +34,17 @@ export const BUNDLE_PARAMETERS = [
  * @param name the script's module name, for errors
  * @param doors what the script can import of rebox
  * @param isTrusted false: npm packages are compiled in, and nothing outside the script's folder is
+ * @param required absolute paths of the scripts that it requires: an import of one of them stays an import
  * @returns the code and a source map that names the original files
  * @throws ScriptError for an unreadable file, a syntax error or an import of something that is not there for it, with its place
  */
-export async function bundleScript(file: string, name: string, doors: Doors, isTrusted = true): Promise<ScriptBundle> {
+export async function bundleScript(
+  file: string,
+  name: string,
+  doors: Doors,
+  isTrusted = true,
+  required: readonly string[] = [],
+): Promise<ScriptBundle> {
   checkReadable(file, name);
   // Sources in the map are relative to the output's folder, so the (never written) output lies beside the script.
   const folder = dirname(file);
@@ -55,6 +63,7 @@ export async function bundleScript(file: string, name: string, doors: Doors, isT
     logLevel: "silent",
     plugins: [
       createDoorImports(doors, isTrusted),
+      createRequiredImports(required),
       ...(isTrusted ? [createPackageImports()] : [createPackageImports(true), createImportLimits(file)]),
     ],
     define: { "import.meta.url": "__scriptUrl" },

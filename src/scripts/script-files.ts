@@ -41,6 +41,16 @@ export class ScriptFiles {
     throw new ScriptError(pathOrName, `there is no such script; looked for ${tried.join(" and ")} (or .js)`);
   }
 
+  /** Finds the file that a path or a name in module notation stands for; undefined where getFile() throws. */
+  findFile(pathOrName: string): string | undefined {
+    try {
+      return this.getFile(pathOrName);
+    } catch (error) {
+      if (error instanceof ScriptError) return undefined;
+      throw error;
+    }
+  }
+
   /**
    * Returns the module notation of a script's file: its path below the first folder that holds it, or its bare name.
    *

@@ -4,6 +4,7 @@ import type { LoadedScript } from "./script-registry";
 import { OperationQueue } from "./operation-queue";
 import { type ScriptCommand, ScriptCommands } from "./script-commands";
 import { ScriptError } from "./errors";
+import { findDeclaration, listRequiredFiles } from "./script-declarations";
 import { ScriptFiles } from "./script-files";
 import type { ScriptHostOptions } from "./script-host-options";
 import { DEFAULT_SCRIPT_LIMITS, type ScriptLimits } from "./script-host-options";
@@ -163,12 +164,11 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
 
   private async start(pending: StartingScript): Promise<ScriptEntry> {
     const handleBefore = this.lastHandle;
-    const program = await this.prepare(pending);
     try {
-      await this.loadRequirements(program.required, pending);
-      return await this.initialize(program.program, pending.requirements);
+      const program = await this.prepare(pending);
+      return await this.initialize(program, pending.requirements);
     } catch (error) {
-      program.program.owner.close();
+      pending.program?.owner.close();
       pending.requirements = [];
       await this.unloadUnneeded(handleBefore);
       throw error;
@@ -179,10 +179,16 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     const { handle, file } = old;
     const pending = this.createPending(file);
     const handleBefore = this.lastHandle;
-    const { program, required } = await this.prepare(pending, old.program);
+    let program: ScriptProgram;
+    try {
+      program = await this.prepare(pending, old.program);
+    } catch (error) {
+      pending.program?.owner.close();
+      await this.unloadUnneeded(handleBefore);
+      throw error;
+    }
     const undo = this.options.onReplace?.(handle);
     try {
-      await this.loadRequirements(required, pending);
       this.registry.checkCircle(old, pending.requirements);
       setModuleOwner(handle, program.owner);
       await program.initialize(handle, this.createPrinter(handle, old.name));
@@ -209,15 +215,15 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     return entry;
   }
 
-  /** Compiles a script and runs its top level. */
-  private async prepare(
-    pending: StartingScript,
-    predecessor?: ScriptProgram,
-  ): Promise<{ program: ScriptProgram; required: readonly string[] }> {
+  /** Loads what a script requires, compiles it and runs its top level. */
+  private async prepare(pending: StartingScript, predecessor?: ScriptProgram): Promise<ScriptProgram> {
     const { name, file } = pending;
+    const declared = findDeclaration(file, "requirements") ?? [];
+    await this.loadRequirements(declared, pending);
+    const requiredFiles = listRequiredFiles(file, this.files);
     const permissions = this.options.getPermissions(name, file);
     const api = this.options.getApi();
-    const program = await ScriptProgram.compile(name, file, permissions, this.limits, api);
+    const program = await ScriptProgram.compile(name, file, permissions, this.limits, api, requiredFiles);
     pending.files = program.files;
     pending.program = program;
     for (const warning of program.warnings) this.emit("warning", warning);
@@ -225,15 +231,16 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
       api,
       console: this.options.console ?? console,
       hotData: predecessor?.copyHotData(),
+      findRequired: (path) => (requiredFiles.includes(path) ? this.registry.findFile(path)?.program : undefined),
       onStrayError: (error) => this.emit("strayError", name, error),
     });
-    try {
-      this.commands.check(program.commandNames, name, file, predecessor?.owner);
-    } catch (error) {
-      program.owner.close();
-      throw error;
-    }
-    return { program, required };
+    this.commands.check(program.commandNames, name, file, predecessor?.owner);
+    // A list that the script computes is known only now.
+    await this.loadRequirements(
+      required.filter((requirement) => !declared.includes(requirement)),
+      pending,
+    );
+    return program;
   }
 
   private async initialize(program: ScriptProgram, requirements: readonly number[]): Promise<ScriptEntry> {

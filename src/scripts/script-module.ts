@@ -7,6 +7,7 @@ import type { Door, Doors } from "./doors";
 import type { Hot } from "./script-api";
 import { createOwnedTimers } from "./owned-timers";
 import { getBundleName, type ScriptBundle } from "./script-bundle";
+import { createRequiredModule, type FindRequired } from "./required-imports";
 import type { ScriptRuntime } from "./script-runtime";
 
 type BundleFactory = (module: { exports: unknown }, exports: unknown, ...rest: unknown[]) => void;
@@ -22,6 +23,7 @@ let versions = 0;
 export class ScriptModule implements ScriptRuntime {
   // Node keeps a source map only as long as the module it belongs to; the script's callbacks live as long as this does.
   private readonly module: CompilingModule;
+  private exported: Readonly<Record<string, unknown>> = {};
 
   /**
    * Compiles a bundle without running any of the script's code.
@@ -32,6 +34,7 @@ export class ScriptModule implements ScriptRuntime {
    * @param api the doors of the script, in any folder in which it may lie
    * @param hot the script's part of it
    * @param console the script's `console`
+   * @param findRequired finds the scripts that it requires
    * @throws SyntaxError when the engine refuses code that the compiler let through
    */
   constructor(
@@ -41,6 +44,7 @@ export class ScriptModule implements ScriptRuntime {
     private readonly api: Doors,
     private readonly hot: Hot,
     private readonly console: Console,
+    private readonly findRequired: FindRequired = () => undefined,
   ) {
     process.setSourceMapsEnabled(true);
     const name = getBundleName(file, ++versions);
@@ -54,10 +58,10 @@ export class ScriptModule implements ScriptRuntime {
   run(): Readonly<Record<string, unknown>> {
     const factory = this.module.exports as BundleFactory;
     const requireFromScript = createRequire(this.file);
-    const require = Object.assign(
-      (id: string) => (Object.hasOwn(this.api, id) ? this.api[id as Door] : requireFromScript(id)),
-      requireFromScript,
-    );
+    const require = Object.assign((id: string) => {
+      if (Object.hasOwn(this.api, id)) return this.api[id as Door];
+      return createRequiredModule(() => this.findRequired(id)) ?? (requireFromScript(id) as unknown);
+    }, requireFromScript);
     const module = { exports: {} as unknown, filename: this.file, path: dirname(this.file), require };
     const timers = createOwnedTimers(this.owner);
     const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
@@ -65,7 +69,16 @@ export class ScriptModule implements ScriptRuntime {
       ...([module, module.exports as object, require, this.console, pathToFileURL(this.file).href] as const),
       ...[setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate],
     );
-    return (module.exports ?? {}) as Record<string, unknown>;
+    this.exported = (module.exports ?? {}) as Record<string, unknown>;
+    return this.exported;
+  }
+
+  listExports(): string[] {
+    return Object.keys(this.exported);
+  }
+
+  readExport(name: string): unknown {
+    return Object.hasOwn(this.exported, name) ? this.exported[name] : undefined;
   }
 
   start(): void {

@@ -9,6 +9,7 @@ import { SandboxedScript } from "./sandbox/sandboxed-script";
 import { createScriptApi } from "./script-api";
 import { bundleScript, type ScriptBundle } from "./script-bundle";
 import type { ScriptCommand } from "./script-commands";
+import type { FindRequired, RequiredScript } from "./required-imports";
 import { getContract, type ScriptContract } from "./script-contract";
 import { ScriptError } from "./errors";
 import type { ScriptLimits } from "./script-host-options";
@@ -22,6 +23,8 @@ export interface ScriptSurroundings {
   /** The parts of rebox that scripts can import. */
   readonly api: Doors;
   readonly console: Console;
+  /** Finds the scripts that this one requires. */
+  readonly findRequired: FindRequired;
   /** Receives errors that arise outside of any call of rebox: in timers and promises. */
   onStrayError(error: Error): void;
   /** The hot.data of the version before; undefined when there was none. */
@@ -29,7 +32,7 @@ export interface ScriptSurroundings {
 }
 
 /** The life of one version of a script: compile, evaluate, initialize, clean. Its errors become ScriptErrors. */
-export class ScriptProgram {
+export class ScriptProgram implements RequiredScript {
   /** Owns all that this version registers. */
   readonly owner: ModuleOwner;
   private runtime: ScriptRuntime | undefined;
@@ -52,6 +55,7 @@ export class ScriptProgram {
    * @param name the script's module name
    * @param file the script's absolute path
    * @param api what scripts can import of rebox
+   * @param required absolute paths of the scripts that it requires, with those that they require
    * @throws ScriptError with the place of a syntax error or a missing import
    */
   static async compile(
@@ -60,10 +64,11 @@ export class ScriptProgram {
     permissions: ScriptPermissions,
     limits: ScriptLimits,
     api: Doors,
+    required: readonly string[],
   ): Promise<ScriptProgram> {
     const { isTrusted } = permissions;
     const [bundle] = await Promise.all([
-      bundleScript(file, name, api, isTrusted),
+      bundleScript(file, name, api, isTrusted, required),
       isTrusted ? undefined : SandboxedScript.prepare(),
     ]);
     return new ScriptProgram(name, file, bundle, permissions, limits);
@@ -171,16 +176,24 @@ export class ScriptProgram {
     return this.runtime?.findError(thrown);
   }
 
-  private createRuntime({ api, console, hotData, onStrayError }: ScriptSurroundings): ScriptRuntime {
+  listExports(): string[] {
+    return this.runtime?.listExports() ?? [];
+  }
+
+  readExport(name: string): unknown {
+    return this.runtime?.readExport(name);
+  }
+
+  private createRuntime({ api, console, hotData, findRequired, onStrayError }: ScriptSurroundings): ScriptRuntime {
     const { name, file, bundle, owner, permissions, limits } = this;
     if (!permissions.isTrusted) {
       return new SandboxedScript(
         { name, file, bundle, owner, permissions, limits },
-        { api: api.rebox, console, hotData, onStrayError },
+        { api: api.rebox, console, hotData, findRequired, onStrayError },
       );
     }
     const hot: Hot = { data: (hotData ?? {}) as Record<string, unknown> };
-    return new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console);
+    return new ScriptModule(file, bundle, owner, createScriptApi(api, owner, hot), hot, console, findRequired);
   }
 
   /** Calls one of the script's functions and waits for its promise, both within limits. */

@@ -1,5 +1,7 @@
+import type { ExportReader } from "./required-imports";
+
 /** Runs a script's code: in the sandbox, or, trusted, beside rebox itself. */
-export interface ScriptRuntime {
+export interface ScriptRuntime extends ExportReader {
   /**
    * Runs the script's top level.
    *

@@ -4,6 +4,7 @@ import { loadConfig } from "../../config/rebox-config";
 import type { ScriptPermissions } from "../../config/script-permissions";
 import type { Doors } from "../../scripts/doors";
 import { bundleScript } from "../../scripts/script-bundle";
+import { listRequiredFiles } from "../../scripts/script-declarations";
 import { describeMissing } from "../../scripts/script-contract";
 import { ScriptError } from "../../scripts/errors";
 import { findMissingExports } from "../../scripts/script-contract";
@@ -53,7 +54,8 @@ export async function checkScript(name: string, check: ScriptCheck): Promise<str
   let missing: Problem[];
   try {
     file = files.getFile(name);
-    await bundleScript(file, name, doors, check.getPermissions(name, file).isTrusted);
+    const required = listRequiredFiles(file, files);
+    await bundleScript(file, name, doors, check.getPermissions(name, file).isTrusted, required);
     const names = await findMissingExports(file, doors);
     missing = names.map((wanted) => ({ file, line: 1, column: 1, text: describeMissing(wanted) }));
   } catch (error) {

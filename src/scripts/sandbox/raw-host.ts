@@ -43,6 +43,10 @@ export interface RealmControl {
   load(factory: unknown, message: string): string;
   /** Calls an exported function. ticket is what settled() is told when it has returned a promise. */
   invoke(name: string, message: string, ticket: number): string;
+  /** Reads an export, for a script that requires this one: ["function"], or ["value", a copy]. */
+  readExport(name: string): string;
+  /** Calls an exported function for such a script, which is given all that it returns. */
+  callExport(name: string, message: string, ticket: number): string;
   /** A timer has run out. */
   fire(timer: number): string;
   /** An operation that had been answered with a ticket is over. */

@@ -1,6 +1,7 @@
 import { memoryAccess, viewPa } from "../../machine/state/memory";
 import { getMachine } from "../../machine/state/machine-access";
 import { MemoryError } from "../../machine/errors";
+import type { FindRequired } from "../required-imports";
 import { listErrorDetails } from "./crossing-errors";
 import { decodeMessage, encodeMessage } from "./message-codec";
 import { perform } from "./operation";
@@ -8,7 +9,7 @@ import { OPERATIONS } from "./operations";
 import { register } from "./operations/callbacks";
 import type { RawHost, RealmControl } from "./raw-host";
 import type { SandboxedSource } from "./sandboxed-script";
-import { ScriptSession } from "./script-session";
+import { type ScriptLink, ScriptSession } from "./script-session";
 
 /** The script as its host uses it. */
 export interface SandboxCallbacks {
@@ -33,15 +34,17 @@ export class SandboxHost {
   constructor(
     { name, owner, permissions }: SandboxedSource,
     console: Console,
+    findRequired: FindRequired,
     private readonly callbacks: SandboxCallbacks,
   ) {
-    this.session = new ScriptSession(name, owner, permissions, console, {
+    const link: ScriptLink = {
       print: (text) => callbacks.print(text),
       emit: (id, value) => callbacks.enter(() => this.control?.emit(id, encodeMessage(value)) ?? ""),
       fire: (timer) => callbacks.enter(() => this.control?.fire(timer) ?? ""),
       settle: (ticket, outcome) => callbacks.settled(ticket, outcome),
       releaseHold: (id, thrown) => this.releaseHold(id, thrown),
-    });
+    };
+    this.session = new ScriptSession(name, owner, permissions, console, link, findRequired);
     this.raw = this.createRaw();
   }
 

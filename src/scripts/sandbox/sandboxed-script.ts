@@ -5,6 +5,7 @@ import { findRealmRoot } from "../../machine/engine/realm-root";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import { TimeLimitError } from "../../config/errors";
 import { callWithin } from "../../config/limits";
+import type { FindRequired } from "../required-imports";
 import type { ScriptBundle } from "../script-bundle";
 import type { ScriptLimits } from "../script-host-options";
 import type { ScriptRuntime } from "../script-runtime";
@@ -32,6 +33,7 @@ export interface SandboxedSurroundings {
   readonly api: object;
   readonly console: Console;
   readonly hotData: unknown;
+  readonly findRequired: FindRequired;
   onStrayError(error: Error): void;
 }
 
@@ -46,6 +48,7 @@ export class SandboxedScript implements ScriptRuntime {
   private readonly bundleName: string;
   private readonly positions: BundlePositions;
   private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  private exportNames: readonly string[] = [];
   private lastTicket = 0;
   private drainTimer: NodeJS.Timeout | undefined;
   private print: (text: string) => void = () => undefined;
@@ -58,7 +61,7 @@ export class SandboxedScript implements ScriptRuntime {
     this.bundleName = `rebox-script-${++versions}.js`;
     this.positions = BundlePositions.add(this.bundleName, source.bundle.sourceMap);
     source.owner.own(() => this.positions.forget());
-    this.host = new SandboxHost(source, surroundings.console, {
+    this.host = new SandboxHost(source, surroundings.console, surroundings.findRequired, {
       enter: (call) => this.enter(call),
       print: (text) => this.print(text),
       registered: () => this.watchPromises(),
@@ -84,8 +87,24 @@ export class SandboxedScript implements ScriptRuntime {
       kinds: [string, string][];
       requirements: unknown;
     };
+    this.exportNames = kinds.map(([key]) => key);
     const exported = kinds.map(([key, kind]) => [key, kind === "function" ? this.createFunction(key) : EXAMPLES[kind]]);
     return { ...(Object.fromEntries(exported) as object), requirements };
+  }
+
+  listExports(): string[] {
+    return [...this.exportNames];
+  }
+
+  readExport(name: string): unknown {
+    const { callMs } = this.source.limits;
+    const kind = this.open(this.call(() => this.context.control.readExport(name), callMs)) as readonly unknown[];
+    if (kind[0] === "value") return kind[1];
+    return (...args: unknown[]) =>
+      this.call(
+        () => this.invoke((message, ticket) => this.context.control.callExport(name, message, ticket), args),
+        callMs,
+      );
   }
 
   start(moduleHandle: number): void {
@@ -119,22 +138,25 @@ export class SandboxedScript implements ScriptRuntime {
   }
 
   private createFunction(name: string): (...args: unknown[]) => unknown {
+    const invoke = (args: unknown[]) =>
+      this.invoke((message, ticket) => this.context.control.invoke(name, message, ticket), args);
     return (...args) => {
       if (name === "initialize_callbacks") {
         const [handle, printer] = args as [number, (text: string) => void];
         this.print = printer;
-        return this.invoke(name, [handle]);
+        return invoke([handle]);
       }
-      return this.invoke(name, args);
+      return invoke(args);
     };
   }
 
-  private invoke(name: string, args: unknown[]): unknown {
+  private invoke(call: (message: string, ticket: number) => string, args: unknown[]): unknown {
+    const message = encodeMessage(args);
     const ticket = ++this.lastTicket;
     const promise = new Promise((resolve, reject) => this.waiting.set(ticket, { resolve, reject }));
     // It is awaited by who called, if it is awaited at all.
     promise.catch(() => undefined);
-    const answer = this.context.control.invoke(name, encodeMessage(args), ticket);
+    const answer = call(message, ticket);
     const outcome = decodeFromRealm(answer) as Outcome;
     if (outcome[0] === "pending") return promise;
     this.waiting.delete(ticket);

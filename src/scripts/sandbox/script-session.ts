@@ -1,10 +1,11 @@
 import type { Server, Socket } from "node:net";
-import type { ScriptPermissions } from "../../config/script-permissions";
+import { mayDoAllOf, type ScriptPermissions } from "../../config/script-permissions";
 import type { GuestFile } from "../../guest/disks/guest-file";
 import type { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { startMonitoringProcess, stopMonitoringProcess } from "../../machine/state/processes";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import type { FindRequired, RequiredScript } from "../required-imports";
 import { createOwnMonitoring } from "../script-api";
 import { FileAccess } from "./file-access";
 import type { Permission } from "./operation";
@@ -65,6 +66,7 @@ export class ScriptSession {
     readonly permissions: ScriptPermissions,
     readonly console: Console,
     readonly script: ScriptLink,
+    readonly findRequired: FindRequired,
   ) {
     this.files = new FileAccess(name, permissions.folders);
     this.monitoring = createOwnMonitoring({ startMonitoringProcess, stopMonitoringProcess }, owner);
@@ -78,6 +80,21 @@ export class ScriptSession {
   /** Sends an event of something that the script has opened, unless the script is gone. */
   emit(id: number, value: unknown): void {
     if (this.owner.isOpen) this.script.emit(id, value);
+  }
+
+  /**
+   * Gets a script that this one requires, to use its exports.
+   *
+   * @param file the path by which it is imported
+   * @throws Error when it may do more than this script, which has no permission for that
+   */
+  getRequired(file: string): RequiredScript {
+    const required = this.findRequired(file);
+    if (required === undefined) throw new Error(`${this.name} requires no script ${file}`);
+    if (!mayDoAllOf(this.permissions, required.permissions)) {
+      this.demand("modules", `the exports of ${required.name}, which may do more than it`);
+    }
+    return required;
   }
 
   /** Refuses what is not permitted. @throws Error that says how to permit it */

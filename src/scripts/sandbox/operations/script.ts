@@ -16,6 +16,17 @@ export const SCRIPT_OPERATIONS: Operations = {
   runCommand: operation(["string"], (_session, line) => runCommand(line), MODULES),
   unloadModule: operation(["number"], (_session, handle) => unloadModule(handle), MODULES),
 
+  "script.listRequired": operation(["string"], (session, file) => session.getRequired(file).listExports()),
+  "script.readRequired": operation(["string", "string"], (session, file, name) => {
+    const value = session.getRequired(file).readExport(name);
+    return typeof value === "function" ? ["function"] : ["value", value];
+  }),
+  "script.callRequired": operation(["string", "string", "any"], (session, file, name, args) => {
+    const called = session.getRequired(file).readExport(name);
+    if (typeof called !== "function") throw new TypeError(`${name} is no function any more`);
+    return (called as (...args: unknown[]) => unknown)(...(args as unknown[]));
+  }),
+
   "script.print": operation(["text"], (session, text) => session.script.print(text)),
   "script.settle": operation(["number", "any..."], (session, ticket, ...outcome) =>
     session.script.settle(ticket, outcome),

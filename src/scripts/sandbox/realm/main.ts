@@ -9,6 +9,7 @@ import { callHost, connect } from "./host-access";
 import { inspect } from "./inspect";
 import { ask, decode, emit, settle } from "./messages";
 import { createModules } from "./node-modules";
+import { createRequired } from "./required";
 import { fire, timers } from "./timers";
 
 interface LoadMessage {
@@ -32,7 +33,10 @@ function load(factory: unknown, message: string): string {
   const operations = JSON.parse(json) as OperationDescription[];
   const api = { ...createApi(constants, types, operations), hot };
   const getModule = createModules(operations, name);
-  const require = (id: string) => (id === "rebox" ? api : getModule(id));
+  const require = (id: string) => {
+    if (id === "rebox") return api;
+    return id.startsWith("/") ? createRequired(id) : getModule(id);
+  };
   const module = { exports: {} as unknown };
   const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
   (factory as Factory)(
@@ -47,24 +51,43 @@ function load(factory: unknown, message: string): string {
   return encodeMessage(["value", { kinds, requirements: isList ? requirements : requirements === undefined ? [] : 0 }]);
 }
 
-async function report(promise: Promise<unknown>, ticket: number): Promise<void> {
+/** Returns the part of a result that its receiver is given. */
+type Choice = (result: unknown) => unknown;
+
+const chooseText: Choice = (result) => (typeof result === "string" ? result : undefined);
+
+async function report(promise: Promise<unknown>, ticket: number, choose: Choice): Promise<void> {
   try {
-    const value = await promise;
-    callHost("script.settle", encodeMessage([ticket, "value", typeof value === "string" ? value : undefined]));
+    const value = choose(await promise);
+    callHost("script.settle", encodeMessage([ticket, "value", value]));
   } catch (error) {
     callHost("script.settle", encodeMessage([ticket, "thrown", describeThrown(error)]));
   }
 }
 
+function readExport(name: string): string {
+  const value = Object.hasOwn(exported, name) ? exported[name] : undefined;
+  return encodeMessage(["value", typeof value === "function" ? ["function"] : ["value", value]]);
+}
+
+function callExport(name: string, message: string, ticket: number): string {
+  return answer((exported[name] as Callable)(...(decode(message) as unknown[])), ticket, (result) => result);
+}
+
+type Callable = (...args: unknown[]) => unknown;
+
 function invoke(name: string, message: string, ticket: number): string {
   const args = decode(message) as unknown[];
   if (name === "initialize_callbacks") args.push((text: unknown) => void ask("script.print", inspect(text)));
-  const result = (exported[name] as (...args: unknown[]) => unknown)(...args);
+  return answer((exported[name] as Callable)(...args), ticket, chooseText);
+}
+
+function answer(result: unknown, ticket: number, choose: Choice): string {
   if (result instanceof Promise) {
-    void report(result, ticket);
+    void report(result, ticket, choose);
     return encodeMessage(["pending"]);
   }
-  return encodeMessage(["value", typeof result === "string" ? result : undefined]);
+  return encodeMessage(["value", choose(result)]);
 }
 
 /** Has an error of the script become text too. */
@@ -91,6 +114,8 @@ export function start(host: RawHost, proxy: ProxyConstructor): RealmControl {
     root: Object.prototype,
     load: guard(load),
     invoke: guard(invoke),
+    readExport: guard(readExport),
+    callExport: guard(callExport),
     fire: guard(fire),
     settle: guard(settle),
     emit: guard(emit),
