@@ -288,11 +288,12 @@ test("an engine of rebox that is killed while the target runs is reported with i
 
 test("a machine whose QMP socket is gone is ended all the same", async () => {
   await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
-    const { ended } = startAnalyze(lab, "--machine", "g", "--command", "sleep 1000", "--timeout", "5");
+    // Long enough for a busy host to get to the command.
+    const { ended } = startAnalyze(lab, "--machine", "g", "--command", "sleep 1000", "--timeout", "30");
     await lab.until("analyses/1/events.jsonl", /"type":"target\.started"/);
     rmSync(lab.path("state/g/qmp.sock"));
     const { end, output } = await ended;
-    assert.deepEqual([end, recordOf(lab).reason], [0, "the time of 5 s was over"], output);
+    assert.deepEqual([end, recordOf(lab).reason], [0, "the time of 30 s was over"], output);
     assert.deepEqual(findLeft(lab), []);
   });
 });
