@@ -49,7 +49,7 @@ async function checkCommandLine(guest: InvestigatedGuest): Promise<void> {
   const elements = expectedElements(guest);
   const stufffound = 1 + elements.addresses.length;
 
-  // The seed's command line: one line of JSON.
+  // MIG's command line: one line of JSON.
   const seed = await investigate(["-t", socket, "-m", "example"], [QUESTION]);
   assert.equal(seed.status, 0, seed.stderr);
   assert.equal(seed.stdout.split("\n").length, 2);
