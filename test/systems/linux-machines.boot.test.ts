@@ -13,6 +13,17 @@ compareGuest({
   kernelArgs: "pti=on",
   qemuArgs: ["-cpu", "max", "-m", "512"],
 });
+// The image begins at 16 MiB and is larger than that: it lies in the memory of both nodes.
+compareGuest({
+  name: "a kernel across the border of two NUMA nodes' memory",
+  kit: defaultKit(),
+  kernelArgs: "nokaslr",
+  qemuArgs: [
+    ...["-m", "512"],
+    ...["-object", "memory-backend-ram,id=low,size=32M", "-object", "memory-backend-ram,id=high,size=480M"],
+    ...["-numa", "node,nodeid=0,memdev=low", "-numa", "node,nodeid=1,memdev=high"],
+  ],
+});
 
 // More memory than a 32-bit kernel maps at once: the rest of it is reached by page tables only.
 const narrow = listKits().find(({ architecture }) => architecture === "i386");

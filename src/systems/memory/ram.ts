@@ -36,6 +36,26 @@ export class Ram {
     return region?.bytes.subarray(address - region.start, address - region.start + size);
   }
 
+  /**
+   * Copies RAM, also where it lies in several regions that touch: QEMU cuts memory by its backends, and at every GiB.
+   *
+   * @param address guest-physical
+   * @param size in bytes
+   * @returns undefined when a part of it is no RAM
+   */
+  copyBytes(address: number, size: number): Uint8Array | undefined {
+    const copy = new Uint8Array(size);
+    for (let done = 0; done < size;) {
+      const region = this.#find(address + done, 1);
+      if (!region) return undefined;
+      const from = address + done - region.start;
+      const part = region.bytes.subarray(from, from + size - done);
+      copy.set(part, done);
+      done += part.length;
+    }
+    return copy;
+  }
+
   /** Finds a little-endian 32-bit word; -1 when there is no RAM. */
   findWord32(address: number): number {
     const region = this.#find(address, 4);

@@ -73,12 +73,14 @@ function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory, trac
   const image = findKernelImage(ram, cpus);
   trace?.("cpu", describeCpus(cpus, image));
   trace?.("image", describeImage(image));
-  const bytes = ram.findBytes(image.physical, image.size);
+  // Only what the kernel does not change is read of these bytes, so a copy serves as well.
+  const bytes = ram.findBytes(image.physical, image.size) ?? ram.copyBytes(image.physical, image.size);
   if (!bytes) {
     throw new AttachError(
       "image",
-      `the kernel's image at physical 0x${image.physical.toString(16)} is not within one piece of RAM`,
-      "this machine's memory layout is not known to rebox: please report it",
+      `the kernel's image at physical 0x${image.physical.toString(16)}, ${image.size} bytes, is not wholly in RAM`,
+      "try again when the kernel has started",
+      true,
     );
   }
   const directMap = findDirectMap(ram, image);
