@@ -25,9 +25,12 @@ export interface TestLab {
   read(name: string): string;
   /** Opens it anew, as another process would. */
   open(): Promise<Lab>;
-  /** Waits until a file of the lab holds something. */
+  /** Waits until a file of the lab holds something, and fails after five minutes. */
   until(name: string, pattern: RegExp): Promise<RegExpExecArray>;
 }
+
+/** A guest boots in seconds, on a busy machine in minutes. */
+const UNTIL_LIMIT_MS = 300_000;
 
 /** Makes a lab with the given files, and stops its machines and removes it when the test is done. */
 export async function withTestLab(
@@ -48,9 +51,12 @@ export async function withTestLab(
     ...{ folder, path, write, open },
     read: (name) => readFileSync(path(name), "utf8"),
     until: async (name, pattern) => {
+      const endMs = performance.now() + UNTIL_LIMIT_MS;
       for (;;) {
-        const found = existsSync(path(name)) ? pattern.exec(readFileSync(path(name), "latin1")) : null;
+        const text = existsSync(path(name)) ? readFileSync(path(name), "latin1") : undefined;
+        const found = text === undefined ? null : pattern.exec(text);
         if (found) return found;
+        if (performance.now() > endMs) assert.fail(`${name} has no ${pattern}: ${text?.slice(-2000) ?? "no such file"}`);
         await sleep(20);
       }
     },
