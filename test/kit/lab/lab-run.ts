@@ -56,7 +56,8 @@ export async function withTestLab(
         const text = existsSync(path(name)) ? readFileSync(path(name), "latin1") : undefined;
         const found = text === undefined ? null : pattern.exec(text);
         if (found) return found;
-        if (performance.now() > endMs) assert.fail(`${name} has no ${pattern}: ${text?.slice(-2000) ?? "no such file"}`);
+        if (performance.now() > endMs)
+          assert.fail(`${name} has no ${pattern}: ${text?.slice(-2000) ?? "no such file"}`);
         await sleep(20);
       }
     },
