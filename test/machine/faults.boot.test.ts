@@ -100,6 +100,10 @@ test("wrong arguments of the machine's functions are errors that name them", asy
         () => cm.addCallback("BLOCK" as "BLOCK_BEGIN_CB", () => {}),
         () => cm.addCallback("BLOCK_BEGIN_CB", () => {}, { addr: 5 as unknown as bigint }),
         () => cm.addCallback("BLOCK_BEGIN_CB", () => {}, { pgd: 5n }),
+        () => cm.addCallback("BLOCK_BEGIN_CB", () => {}, { fliter: {} } as never),
+        () => cm.addCallback("BLOCK_BEGIN_CB", () => {}, "text" as never),
+        () => cm.addStream("BLOCK_BEGIN_CB", () => {}, { capacty: 5 } as never),
+        () => cm.addStream("BLOCK_BEGIN_CB", () => {}, 5 as never),
         () => cm.rmCallback("none"),
       ];
       for (const attempt of attempts) {
@@ -120,9 +124,10 @@ test("wrong arguments of the machine's functions are errors that name them", asy
     "CS cannot be written; segments are written by writeSegmentRegister()",
     "there is no register NONE",
     "this process has its engine already, and QEMU can be started only once in a process",
-    "there is no callback type BLOCK",
+    "there is no callback type 'BLOCK'",
     "addr is a number",
     "pgd narrows an addr down",
+    ...Array(4).fill("the options of BLOCK_BEGIN_CB"),
     "there is no callback none here",
   ]);
 });

@@ -43,3 +43,6 @@ export interface BreakpointOptions {
   /** Of a symbol that is not there yet: waits until a module brings it. On by default; otherwise it is an error. */
   readonly mayWait?: boolean;
 }
+
+/** The names of the properties of a breakpoint. */
+export const BREAKPOINT_OPTIONS = ["size", "type", "func", "condition", "isOneShot", "isDisabled", "mayWait"] as const;

@@ -2,8 +2,9 @@ import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { findSystem } from "../guest";
 import { ALL_PROCESSES } from "../../machine/state/processes";
 import { ModuleOwner, type Owned } from "../../machine/ownership/module-owner";
+import { checkFlag, checkMembers, showValue, toAddress } from "../../machine/callbacks/option-checks";
 import { breakpoints } from "./breakpoint-list";
-import { BREAKPOINT_TYPES, type BreakpointHit, type BreakpointOptions, type BreakpointType } from "./breakpoint-types";
+import { BREAKPOINT_OPTIONS, BREAKPOINT_TYPES, type BreakpointHit, type BreakpointOptions, type BreakpointType } from "./breakpoint-types";
 import { watchPlace } from "./code-hooks";
 
 const LARGEST_SIZE = 1 << 30;
@@ -20,6 +21,8 @@ export class BP {
   /** Under which shells know it. */
   readonly number: number;
   readonly type: BreakpointType;
+  /** The address space, as callbacks give it; ALL_PROCESSES for any. */
+  readonly pgd: bigint;
   /** In bytes. */
   readonly size: number;
   /** The script that it belongs to. */
@@ -48,23 +51,30 @@ export class BP {
    */
   constructor(
     readonly place: bigint | string,
-    readonly pgd: bigint = ALL_PROCESSES,
+    pgd: bigint = ALL_PROCESSES,
     options: BreakpointOptions = {},
     owner: ModuleOwner = common,
   ) {
+    checkMembers("the options of a breakpoint", options, BREAKPOINT_OPTIONS);
     const { type = "execution", size = 1 } = options;
+    for (const name of ["isOneShot", "isDisabled", "mayWait"] as const) checkFlag(name, options[name]);
+    for (const name of ["func", "condition"] as const) {
+      if (options[name] !== undefined && typeof options[name] !== "function") {
+        throw new TypeError(`${name} is ${showValue(options[name])}: it must be a function`);
+      }
+    }
     if (typeof place !== "bigint" && typeof place !== "string") {
       throw new TypeError(`the place is a ${typeof place}: an address is bigint, such as 0x401000n, a symbol is text`);
     }
-    if (typeof pgd !== "bigint") throw new TypeError(`pgd is a ${typeof pgd}: address spaces are bigint`);
     if (!BREAKPOINT_TYPES.includes(type)) {
-      throw new TypeError(`there is no type ${String(type)}: it is one of ${BREAKPOINT_TYPES.join(", ")}`);
+      throw new TypeError(`there is no type ${showValue(type)}: it is one of ${BREAKPOINT_TYPES.join(", ")}`);
     }
     if (!Number.isInteger(size) || size < 1 || size > LARGEST_SIZE) {
-      throw new RangeError(`size is ${size}: a whole number of bytes from 1 to ${LARGEST_SIZE}`);
+      throw new RangeError(`size is ${showValue(size)}: a whole number of bytes from 1 to ${LARGEST_SIZE}`);
     }
     owner.check();
     this.type = type;
+    this.pgd = toAddress("pgd", pgd);
     this.size = size;
     this.owner = owner.name;
     this.#options = options;

@@ -1,4 +1,6 @@
-import { FILTER_KEYS } from "../engine/event-table";
+import { type EventFacts, EVENTS, type EventType, FILTER_KEYS } from "../engine/event-table";
+import { ALL_PROCESSES } from "../state/processes";
+import { checkFlag, checkMembers, showValue, toAddress, toList } from "./option-checks";
 
 /** From an address up to, and without, another one. */
 export interface AddressRange {
@@ -34,7 +36,7 @@ export interface CallbackFilter {
   readonly value?: ValueFilter;
   /** The vCPU executes at privilege level 0 ("kernel") or not. */
   readonly mode?: "user" | "kernel";
-  /** The address space is one of these. */
+  /** The address space is one of these; ALL_PROCESSES among them: it may be any. */
   readonly pgd?: bigint | readonly bigint[];
   /** Only the first event in each page of 4 KiB, by its address. */
   readonly firstPerPage?: boolean;
@@ -62,66 +64,79 @@ export interface NativeFilter {
   hits?: number;
 }
 
-function toRanges(name: string, value: AddressRange | readonly AddressRange[]): BigUint64Array {
-  const ranges = Array.isArray(value) ? (value as readonly AddressRange[]) : [value as AddressRange];
-  for (const range of ranges) {
-    if (typeof range.from !== "bigint" || typeof range.to !== "bigint" || range.from >= range.to || range.from < 0n) {
-      throw new RangeError(`filter.${name}: {from: ${range.from}, to: ${range.to}} must be bigint, from below to`);
-    }
+/** One past the last address that a range may have: the addon keeps both ends in 64 bits. */
+const LARGEST_END = (1n << 64n) - 1n;
+
+function toRange(what: string, value: unknown): [from: bigint, to: bigint] {
+  checkMembers(what, value, ["from", "to"]);
+  const { from, to } = value as AddressRange;
+  if (typeof from !== "bigint" || typeof to !== "bigint") {
+    throw new TypeError(`${what} is ${showValue(value)}: from and to are bigint`);
   }
-  return BigUint64Array.from(ranges.flatMap(({ from, to }) => [from, to]));
+  if (from < 0n || from >= to || to > LARGEST_END) {
+    throw new RangeError(`${what} is ${showValue(value)}: from lies below to, and to is at most 0xffffffffffffffffn`);
+  }
+  return [from, to];
 }
 
-function toCount(name: string, value: number): number {
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw new RangeError(`filter.${name} is ${value}: a whole number from 1`);
-  }
+function toCount(what: string, value: unknown): number {
+  if (typeof value !== "number") throw new TypeError(`${what} is ${showValue(value)}: a whole number from 1`);
+  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${what} is ${value}: a whole number from 1`);
   return value;
 }
 
-function toComparison(value: ValueFilter): Pick<NativeFilter, "comparison" | "value" | "mask"> {
-  const given = COMPARISONS.filter((name) => value[name] !== undefined);
-  const [name] = given;
-  if (given.length !== 1 || name === undefined) {
+function toComparison(value: unknown): Pick<NativeFilter, "comparison" | "value" | "mask"> {
+  checkMembers("filter.value", value, [...COMPARISONS, "mask"]);
+  const { mask, ...compared } = value as ValueFilter;
+  const [name, ...others] = COMPARISONS.filter((candidate) => compared[candidate] !== undefined);
+  if (name === undefined || others.length > 0) {
     throw new TypeError(`filter.value needs exactly one of ${COMPARISONS.join(", ")}`);
-  }
-  const compared = value[name];
-  if (typeof compared !== "bigint" || (value.mask !== undefined && typeof value.mask !== "bigint")) {
-    throw new TypeError("filter.value compares bigint");
   }
   return {
     comparison: COMPARISONS.indexOf(name) + 1,
-    value: BigInt.asUintN(64, compared),
-    ...(value.mask === undefined ? {} : { mask: BigInt.asUintN(64, value.mask) }),
+    value: toAddress(`filter.value.${name}`, compared[name]),
+    ...(mask === undefined ? {} : { mask: toAddress("filter.value.mask", mask) }),
   };
+}
+
+/** Every process is no restriction. */
+function toPgds(value: unknown): Pick<NativeFilter, "pgd"> {
+  const pgds = toList("filter.pgd", value, toAddress);
+  return pgds.includes(ALL_PROCESSES) ? {} : { pgd: BigUint64Array.from(pgds) };
+}
+
+function checkNames(type: EventType, filter: unknown): void {
+  const fitting = (EVENTS[type] as EventFacts).filter;
+  if (fitting.length === 0) throw new TypeError(`${type} takes no filter`);
+  checkMembers("filter", filter, FILTER_KEYS);
+  const unfit = Object.keys(filter as object).find((key) => !fitting.includes(key));
+  if (unfit !== undefined) throw new TypeError(`${type} takes no filter.${unfit}: it takes ${fitting.join(", ")}`);
 }
 
 /**
  * Checks a filter and makes what the addon reads.
  *
+ * @param filter as a script gave it: anything
  * @throws TypeError or RangeError that names the member
  */
-export function compileFilter(filter: CallbackFilter): NativeFilter {
-  for (const key of Object.keys(filter)) {
-    if (!(FILTER_KEYS as readonly string[]).includes(key)) {
-      throw new TypeError(`filter.${key} is unknown: a filter has ${FILTER_KEYS.join(", ")}`);
-    }
-  }
+export function compileFilter(type: EventType, filter: CallbackFilter): NativeFilter {
+  checkNames(type, filter);
   if (filter.mode !== undefined && filter.mode !== "user" && filter.mode !== "kernel") {
-    throw new TypeError(`filter.mode is ${String(filter.mode)}: "user" or "kernel"`);
+    throw new TypeError(`filter.mode is ${showValue(filter.mode)}: "user" or "kernel"`);
   }
+  checkFlag("filter.firstPerPage", filter.firstPerPage);
   const compiled: NativeFilter = filter.value === undefined ? {} : toComparison(filter.value);
   for (const name of ["pc", "address", "physical"] as const) {
     const ranges = filter[name];
-    if (ranges !== undefined) compiled[name] = toRanges(name, ranges);
+    if (ranges !== undefined) compiled[name] = BigUint64Array.from(toList(`filter.${name}`, ranges, toRange).flat());
   }
   if (filter.size !== undefined) {
-    compiled.size = BigUint64Array.from([filter.size].flat().map((size) => BigInt(toCount("size", size))));
+    compiled.size = BigUint64Array.from(toList("filter.size", filter.size, toCount).map((size) => BigInt(size)));
   }
-  if (filter.pgd !== undefined) compiled.pgd = BigUint64Array.from([filter.pgd].flat());
+  if (filter.pgd !== undefined) Object.assign(compiled, toPgds(filter.pgd));
   if (filter.mode !== undefined) compiled.mode = filter.mode === "kernel" ? 2 : 1;
   if (filter.firstPerPage) compiled.firstPerPage = 1;
-  if (filter.every !== undefined) compiled.every = toCount("every", filter.every);
-  if (filter.hits !== undefined) compiled.hits = toCount("hits", filter.hits);
+  if (filter.every !== undefined) compiled.every = toCount("filter.every", filter.every);
+  if (filter.hits !== undefined) compiled.hits = toCount("filter.hits", filter.hits);
   return compiled;
 }

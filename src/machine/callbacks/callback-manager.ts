@@ -1,9 +1,9 @@
 import { type ModuleOwner, type Owned } from "../ownership/module-owner";
 import { getModuleOwner } from "../ownership/module-owners";
-import { compileOptions } from "./callback-options";
+import { compileOptions, compileStreamOptions } from "./callback-options";
 import { callbackRegistry, type RegisteredCallback } from "./callback-registry";
 import type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callback-types";
-import { EventBatch, STREAM_TYPES, type StreamType } from "./event-batch";
+import { EventBatch, type StreamType } from "./event-batch";
 import { guestEvents, isGuestEventType } from "./guest-event-source";
 import {
   addTrigger,
@@ -71,7 +71,8 @@ export class CallbackManager {
    * exists before this returns.
    *
    * @returns the callback's name
-   * @throws TypeError for options that the type does not take; EngineUsageError when there is no machine
+   * @throws TypeError for options that the type does not take, and for names that no option has; EngineUsageError when
+   *   there is no machine
    */
   addCallback<Type extends CallbackType>(
     type: Type,
@@ -101,16 +102,10 @@ export class CallbackManager {
    * @throws TypeError or RangeError for options that the type does not take; EngineUsageError without a machine
    */
   addStream(type: StreamType, handler: (batch: EventBatch) => void, options: StreamOptions = {}): string {
-    if (!STREAM_TYPES.includes(type)) {
-      throw new TypeError(`${String(type)} cannot be streamed: it is one of ${STREAM_TYPES.join(", ")}`);
-    }
-    if (options.onFull !== undefined && options.onFull !== "wait" && options.onFull !== "drop") {
-      throw new TypeError(`onFull is ${String(options.onFull)}: "wait" or "drop"`);
-    }
+    const to = compileStreamOptions(type, options);
     const batch = new EventBatch(type, options.capacity, options.columns);
     const stream = { batch, drop: options.onFull === "drop" };
     this.#owner.check();
-    const to = compileOptions(type, options);
     return this.#keep(callbackRegistry.register(this.#moduleHandle, () => handler(batch), to, options.name, stream));
   }
 

@@ -56,6 +56,8 @@ export interface CallbackOptions {
    * is monitored or not.
    */
   readonly addr?: bigint;
+  /** The same as addr. */
+  readonly address?: bigint;
   /**
    * With addr: only in this address space; in any when left out. LOADMODULE_CB, REMOVEMODULE_CB: only modules of this
    * process, 0n for the kernel's; of all when left out.
@@ -78,7 +80,7 @@ export interface CallbackOptions {
 }
 
 /** The options of a stream. */
-export interface StreamOptions extends Omit<CallbackOptions, "addr" | "replay"> {
+export interface StreamOptions extends Omit<CallbackOptions, "addr" | "address" | "pgd" | "replay"> {
   /** The number of records that a batch holds; 4096 by default. */
   readonly capacity?: number;
   /** The columns to fill; by default those of the type except `physical`, which costs a look-up for each access. */

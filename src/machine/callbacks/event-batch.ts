@@ -1,4 +1,5 @@
 import { EVENTS, listEventTypes, STREAM_COLUMNS, type StreamColumn, type StreamType } from "../engine/event-table";
+import { showValue } from "./option-checks";
 
 /** A batch of this many records stays in the processor's cache between the addon, which writes it, and its reader. */
 const DEFAULT_CAPACITY = 4096;
@@ -54,11 +55,14 @@ export class EventBatch {
     wanted: readonly StreamColumn[] = EVENTS[type].columns,
   ) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1 << 24) {
-      throw new RangeError(`capacity is ${capacity}: a whole number of records from 1 to ${1 << 24}`);
+      throw new RangeError(`capacity is ${showValue(capacity)}: a whole number of records from 1 to ${1 << 24}`);
     }
-    const unknown = wanted.find((column) => !STREAM_COLUMNS.includes(column));
-    if (unknown !== undefined) {
-      throw new TypeError(`there is no column ${String(unknown)}: a batch has ${STREAM_COLUMNS.join(", ")}`);
+    if (!Array.isArray(wanted)) {
+      throw new TypeError(`columns is ${showValue(wanted)}: a list of ${STREAM_COLUMNS.join(", ")}`);
+    }
+    const unknown = wanted.findIndex((column) => !STREAM_COLUMNS.includes(column));
+    if (unknown >= 0) {
+      throw new TypeError(`there is no column ${showValue(wanted[unknown])}: a batch has ${STREAM_COLUMNS.join(", ")}`);
     }
     const sizeOf = (column: StreamColumn) => (wanted.includes(column) ? capacity : 0);
     this.cpu = new Uint32Array(sizeOf("cpu"));

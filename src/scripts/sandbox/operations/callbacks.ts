@@ -1,5 +1,6 @@
 import { relative, resolve, sep } from "node:path";
 import { CallbackManager } from "../../../machine/callbacks/callback-manager";
+import { compileStreamOptions } from "../../../machine/callbacks/callback-options";
 import type { CallbackOptions, StreamOptions } from "../../../machine/callbacks/callback-types";
 import { EventBatch, type StreamType } from "../../../machine/callbacks/event-batch";
 import { findTriggerFile } from "../../../machine/callbacks/trigger-file";
@@ -16,6 +17,8 @@ const MANAGER = ["number"] as const;
 export const CALLBACK_OPERATIONS: Operations = {
   "callbacks.create": operation(["any"], createManager),
   "callbacks.describeBatch": operation(["any", "any"], (_session, type, options) => {
+    // Checked before a batch is made of them, and again when the stream is registered.
+    compileStreamOptions(type as StreamType, options as StreamOptions);
     const { capacity, columns } = options as StreamOptions;
     return describeBatch(new EventBatch(type as StreamType, capacity, columns));
   }),
