@@ -4,7 +4,13 @@ import { ALL_PROCESSES } from "../../machine/state/processes";
 import { ModuleOwner, type Owned } from "../../machine/ownership/module-owner";
 import { checkFlag, checkMembers, showValue, toAddress } from "../../machine/callbacks/option-checks";
 import { breakpoints } from "./breakpoint-list";
-import { BREAKPOINT_OPTIONS, BREAKPOINT_TYPES, type BreakpointHit, type BreakpointOptions, type BreakpointType } from "./breakpoint-types";
+import {
+  BREAKPOINT_OPTIONS,
+  BREAKPOINT_TYPES,
+  type BreakpointHit,
+  type BreakpointOptions,
+  type BreakpointType,
+} from "./breakpoint-types";
 import { watchPlace } from "./code-hooks";
 
 const LARGEST_SIZE = 1 << 30;

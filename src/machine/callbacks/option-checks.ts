@@ -40,7 +40,8 @@ export function toAddress(what: string, value: unknown): bigint {
   if (typeof value !== "bigint") {
     throw new TypeError(`${what} is a ${typeof value}: addresses are bigint, such as 0xffffffff81000000n`);
   }
-  if (value < FIRST_SIGNED || value > LAST_ADDRESS) throw new RangeError(`${what} is ${value}: it has more than 64 bits`);
+  if (value < FIRST_SIGNED || value > LAST_ADDRESS)
+    throw new RangeError(`${what} is ${value}: it has more than 64 bits`);
   return BigInt.asUintN(64, value);
 }
 
