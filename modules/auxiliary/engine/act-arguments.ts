@@ -51,7 +51,7 @@ export function resolvePath(
   return base?.startsWith("/") ? posix.join(base, path) : path;
 }
 
-function readFolder({ kaddr }: LinuxProcess): string | undefined {
+function readFolder({ livingThread: { kaddr } }: LinuxProcess): string | undefined {
   const guest = findGuest();
   const fs = guest?.kernel.at("task_struct", kaddr).follow("fs");
   return fs && guest?.paths.readPath(guest.kernel.at("path", fs.addressOf("pwd")));

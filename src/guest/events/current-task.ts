@@ -24,7 +24,10 @@ export class CurrentTask {
     const pgd = getRunningProcess(cpu.index);
     const found = this.find(cpu);
     if (found?.pgd === pgd) return found;
-    for (const task of this.#guest.tasks.list()) if (task.pgd === pgd) return task;
+    for (const leader of this.#guest.tasks.list()) {
+      const task = this.#guest.tasks.findLiving(leader);
+      if (task.pgd === pgd) return task;
+    }
     throw new KernelDataError("the current task", this.place ?? 0n, `none runs in 0x${pgd.toString(16)}`);
   }
 

@@ -77,7 +77,9 @@ export class LinuxEventSource implements SystemEventSource {
   }
 
   #noteProcesses(): void {
-    for (const { mm, tgid, pgd, name, isKernelThread } of this.system.tasks.list()) {
+    for (const leader of this.system.tasks.list()) {
+      const { tgid, name, isKernelThread } = leader;
+      const { mm, pgd } = this.system.tasks.findLiving(leader);
       // The first that has it made it: those that share it came later.
       if (mm === 0n || isKernelThread || this.#spaces.has(mm)) continue;
       this.#spaces.set(mm, { mm, pid: tgid, pgd, name, isLoading: false, code: [] });

@@ -1,5 +1,4 @@
 import { Engine } from "../../machine/engine/engine";
-import { walkList } from "../../systems/linux/structs/kernel-list";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { TaskFacts } from "../../systems/linux/processes/task-reader";
 
@@ -9,20 +8,13 @@ const MOST_LEAVING = 10_000;
 export class SharedMemory {
   readonly #guest: LinuxGuest;
   readonly #users: bigint;
-  readonly #signal: bigint;
-  readonly #threads: bigint;
-  readonly #threadNode: number;
   /** Tasks that have left an address space for good, although they may still be seen to have it. */
   readonly #left = new Map<bigint, bigint>();
 
   /** @throws MissingTypeError */
   constructor(guest: LinuxGuest) {
     this.#guest = guest;
-    const { kernel } = guest;
-    this.#users = BigInt(kernel.offset("mm_struct", "mm_users"));
-    this.#signal = BigInt(kernel.offset("task_struct", "signal"));
-    this.#threads = BigInt(kernel.offset("signal_struct", "thread_head"));
-    this.#threadNode = kernel.offset("task_struct", "thread_node");
+    this.#users = BigInt(guest.kernel.offset("mm_struct", "mm_users"));
     this.#suspend();
   }
 
@@ -69,24 +61,15 @@ export class SharedMemory {
     const isUser = (other: TaskFacts): boolean =>
       other.mm === mm && other.kaddr !== kaddr && !other.isKernelThread && this.#left.get(other.kaddr) !== mm;
     // Most often it is a thread of the same process.
-    for (const thread of this.#listThreads(kaddr)) if (isUser(thread)) return true;
+    for (const thread of this.#guest.tasks.listThreads(kaddr)) if (isUser(thread)) return true;
     for (const leader of this.#guest.tasks.list()) {
       if (isUser(leader)) return true;
       // A first thread that has ended stays until the others have.
       if (leader.mm === 0n && !leader.isKernelThread) {
-        for (const thread of this.#listThreads(leader.kaddr)) if (isUser(thread)) return true;
+        for (const thread of this.#guest.tasks.listThreads(leader.kaddr)) if (isUser(thread)) return true;
       }
     }
     return false;
-  }
-
-  *#listThreads(task: bigint): Iterable<TaskFacts> {
-    const { memory } = this.#guest.kernel;
-    const signal = memory.pointer(task + this.#signal);
-    if (signal === 0n) return;
-    for (const thread of walkList(memory, signal + this.#threads, "the threads of a process", this.#threadNode)) {
-      yield this.#guest.tasks.read(thread);
-    }
   }
 
   /** Forgets tasks that have left long ago, and those whose task_struct is gone. */

@@ -4,9 +4,9 @@ import { MemorySearch, type MemorySearchOptions } from "../memory/search/memory-
 import type { SearchPattern } from "../memory/search/search-pattern";
 import { type Credentials, readCredentials } from "./processes/credentials";
 import { KernelDataError } from "../errors";
-import { walkList } from "./structs/kernel-list";
 import type { LinuxKernel } from "./structs/linux-kernel";
 import type { PathReader } from "./files/path-reader";
+import { readCommandLine, readEnvironment, splitWords } from "./processes/command-line";
 import type { Mapping, MemoryMapReader } from "./processes/memory-map";
 import { listMounts, type Mount } from "./files/mount";
 import { listOpenFiles, type OpenFile } from "./files/open-file";
@@ -14,8 +14,6 @@ import { findSocket, type GuestSocket } from "./network/socket";
 import type { StructCursor } from "./structs/struct-cursor";
 import type { TaskFacts, TaskReader } from "./processes/task-reader";
 
-const LONGEST_COMMAND_LINE = 0x20000;
-const MOST_THREADS = 1 << 20;
 
 /** Everything that reading a process needs. A LinuxGuest has all of it. */
 export interface ProcessReaders {
@@ -27,7 +25,10 @@ export interface ProcessReaders {
 }
 
 /**
- * A process of the guest. The plain members are as they were when the list was made; getters and methods read memory when
+ * A process of the guest: all of its threads. A first thread that has ended has no memory, files or folders any more, while
+ * others live on with them; these are read through the first thread that lives.
+ *
+ * The plain members are as they were when the list was made; getters and methods read memory when
  * they are asked, and throw a KernelDataError when the process is gone by then.
  */
 export class LinuxProcess implements GuestProcess {
@@ -38,7 +39,7 @@ export class LinuxProcess implements GuestProcess {
   readonly pgd: bigint;
   /** The kernel's name of it: at most 15 bytes, which the process chooses. */
   readonly name: string;
-  /** The address of its task_struct. */
+  /** The address of the task_struct of its first thread, which is there until all threads have ended. */
   readonly kaddr: bigint;
   readonly isKernelThread: boolean;
   readonly #guest: ProcessReaders;
@@ -47,7 +48,7 @@ export class LinuxProcess implements GuestProcess {
     this.#guest = guest;
     this.pid = facts.tgid;
     this.ppid = ppid;
-    this.pgd = facts.pgd;
+    this.pgd = findPgd(guest.tasks, facts);
     this.name = facts.name;
     this.kaddr = facts.kaddr;
     this.isKernelThread = facts.isKernelThread;
@@ -55,7 +56,7 @@ export class LinuxProcess implements GuestProcess {
 
   /** The number of the thread group: what user space calls the process' number. */
   get tgid(): number {
-    return this.#task().number("tgid");
+    return this.#leader().number("tgid");
   }
 
   /** The real user's number. */
@@ -67,31 +68,43 @@ export class LinuxProcess implements GuestProcess {
     return readCredentials(this.#guest.kernel, this.#task().address);
   }
 
-  /** The threads, the first one included. */
+  /** The threads, the first one included, also when that has ended. */
   get threads(): TaskFacts[] {
-    const { kernel, tasks } = this.#guest;
-    const signal = this.#task().follow("signal");
-    if (!signal) return [];
-    const threads: TaskFacts[] = [];
-    const what = `the threads of process ${this.pid}`;
-    const offset = kernel.offset("task_struct", "thread_node");
-    for (const thread of walkList(kernel.memory, signal.addressOf("thread_head"), what, offset)) {
-      if (threads.length >= MOST_THREADS) throw new KernelDataError(what, thread, "there are too many");
-      threads.push(tasks.read(thread));
-    }
-    return threads;
+    return [...this.#guest.tasks.listThreads(this.#leader().address)];
   }
 
-  /** The words of the command line, which the process can change; empty for a kernel thread. */
+  /**
+   * The first thread that has not ended, through which memory, files and folders are read; the first thread itself for a kernel
+   * thread and for a process that has ended (a zombie).
+   */
+  get livingThread(): TaskFacts {
+    const { tasks } = this.#guest;
+    const leader = tasks.read(this.kaddr);
+    if (leader.tgid !== this.pid) throw new KernelDataError("a task_struct", this.kaddr, `process ${this.pid} is gone`);
+    return tasks.findLiving(leader);
+  }
+
+  /**
+   * The words of the command line, which the process can change at any time; none for a kernel thread. A callback of EXEC_CB has
+   * those with which the program was started.
+   */
   get commandLine(): string[] {
+    return splitWords(this.commandLineBytes);
+  }
+
+  /** The command line as /proc/PID/cmdline has it, byte for byte: each word ends with a zero. */
+  get commandLineBytes(): Uint8Array {
     const space = this.#space();
-    if (!space) return [];
-    const start = space.value("arg_start");
-    const size = Number(space.value("arg_end") - start);
-    if (!(size > 0)) return [];
-    const bytes = this.#guest.kernel.space(this.pgd).readSome(start, Math.min(size, LONGEST_COMMAND_LINE));
-    const text = bytes.toString("utf8").replace(/\0+$/, "");
-    return text === "" ? [] : text.split("\0");
+    return space ? readCommandLine(space, this.#guest.kernel.space(this.pgd)) : new Uint8Array();
+  }
+
+  /**
+   * The words NAME=VALUE of the environment that the program was started with, as /proc/PID/environ has them: the process can
+   * overwrite them, but what it sets later is elsewhere. None for a kernel thread.
+   */
+  get environment(): string[] {
+    const space = this.#space();
+    return space ? splitWords(readEnvironment(space, this.#guest.kernel.space(this.pgd))) : [];
   }
 
   /** The path of the program; empty for a kernel thread. */
@@ -102,13 +115,12 @@ export class LinuxProcess implements GuestProcess {
 
   /** The time at which it was started, by the guest's clock. */
   get startTime(): Date {
-    const sinceBootNs = this.#task().value("start_boottime", "real_start_time");
-    return new Date(Number((this.#guest.clock.bootTimeNs + sinceBootNs) / 1_000_000n));
+    return new Date(Number((this.#guest.clock.bootTimeNs + this.startTimeNs) / 1_000_000n));
   }
 
   /** The time at which it was started, in nanoseconds since the kernel started. */
   get startTimeNs(): bigint {
-    return this.#task().value("start_boottime", "real_start_time");
+    return this.#leader().value("start_boottime", "real_start_time");
   }
 
   /** The mappings of its memory; none for a kernel thread. */
@@ -133,8 +145,7 @@ export class LinuxProcess implements GuestProcess {
   /** Whether it is still there, with the address space that it had when the list was made. */
   get isAlive(): boolean {
     try {
-      const { tgid, pgd } = this.#guest.tasks.read(this.kaddr);
-      return tgid === this.pid && pgd === this.pgd;
+      return this.livingThread.pgd === this.pgd;
     } catch (error) {
       if (error instanceof KernelDataError) return false;
       throw error;
@@ -168,11 +179,27 @@ export class LinuxProcess implements GuestProcess {
     return this.#task().follow("mm");
   }
 
-  #task(): StructCursor {
+  /** The first thread, which has the process' number and the time of its start. */
+  #leader(): StructCursor {
     const { kernel, tasks } = this.#guest;
     if (tasks.read(this.kaddr).tgid !== this.pid) {
       throw new KernelDataError("a task_struct", this.kaddr, `process ${this.pid} is gone`);
     }
     return kernel.at("task_struct", this.kaddr);
+  }
+
+  /** The thread through which all is read that a process has as long as one of its threads lives. */
+  #task(): StructCursor {
+    return this.#guest.kernel.at("task_struct", this.livingThread.kaddr);
+  }
+}
+
+/** A damaged list of one process' threads does not keep the others from being listed. */
+function findPgd(tasks: TaskReader, leader: TaskFacts): bigint {
+  try {
+    return tasks.findLiving(leader).pgd;
+  } catch (error) {
+    if (error instanceof KernelDataError) return 0n;
+    throw error;
   }
 }

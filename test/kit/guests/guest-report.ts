@@ -10,9 +10,12 @@ export class GuestReport {
   }
 
   find(path: string): string | undefined {
-    const plain = this.entries.get(path);
+    return this.findBytes(path)?.toString("utf8");
+  }
+
+  findBytes(path: string): Buffer | undefined {
     const packed = this.entries.get(`${path}.gz`);
-    return (plain ?? (packed && gunzipSync(packed)))?.toString("utf8");
+    return this.entries.get(path) ?? (packed && gunzipSync(packed));
   }
 
   lines(path: string): string[] {

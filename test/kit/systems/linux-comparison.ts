@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import type { GuestKit } from "../guests/guest-kits";
 import type { GuestReport } from "../guests/guest-report";
 import { type GuestRun, runGuest, scriptPrelude } from "../guests/guest-run";
-import { readMaps, readOpenFiles, readProcess, readSockets, unescapeOctal, networkFolders } from "./linux-truth";
+import { findLivingPath, readMaps, readOpenFiles, readProcess, readSockets, unescapeOctal, networkFolders } from "./linux-truth";
 
 /** Something that was found, or the error instead. */
 type Found<T> = T | { readonly error: string };
@@ -73,7 +73,8 @@ const LOOK = (serial: string, file: string): string => `
         return {
           pid: one.pid, tgid: one.tgid, ppid: one.ppid, name: one.name, isKernelThread: one.isKernelThread,
           uid, euid, suid, gid, egid, sgid,
-          commandLine: one.commandLine, executable: one.executable,
+          commandLine: Buffer.from(one.commandLineBytes).toString("hex"), words: one.commandLine,
+          environment: one.environment, executable: one.executable,
           startTime: Number(one.startTimeNs / 10_000_000n),
           threads: one.threads.map(({ tid, name }) => tid + " " + name).sort(),
         };
@@ -188,7 +189,7 @@ export function compareGuest(variant: Variant): void {
         const expected = report
           .list("/proc")
           .map(Number)
-          .filter((pid) => (report.find(`/proc/${pid}/maps`) ?? "") !== "");
+          .filter((pid) => (report.find(`${findLivingPath(report, pid)}/maps`) ?? "") !== "");
         assert.deepEqual(owners.sort(ascending), expected.sort(ascending));
         assert.equal(new Set(found.processes.map(({ pgd }) => pgd)).size, owners.length + 1);
       });

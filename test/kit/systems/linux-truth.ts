@@ -5,6 +5,17 @@ export function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }
 
+/**
+ * Where /proc has what a process has as long as one of its threads lives: at the process itself, or, when its first thread has
+ * ended, at the first thread that has not.
+ */
+export function findLivingPath(report: GuestReport, pid: number): string {
+  const path = `/proc/${pid}`;
+  const tids = report.list(`${path}/task`).sort((a, b) => Number(a) - Number(b));
+  const paths = [path, ...tids.map((tid) => `${path}/task/${tid}`)];
+  return paths.find((one) => (report.find(`${one}/maps`) ?? "") !== "") ?? path;
+}
+
 /** What /proc says about a process, in the words of rebox. */
 export function readProcess(report: GuestReport, pid: number) {
   const path = `/proc/${pid}`;
@@ -12,7 +23,7 @@ export function readProcess(report: GuestReport, pid: number) {
   const status = new Map(report.lines(`${path}/status`).map((line) => line.split(":\t") as [string, string]));
   const [uid, euid, suid] = status.get("Uid")!.split("\t").map(Number);
   const [gid, egid, sgid] = status.get("Gid")!.split("\t").map(Number);
-  const commandLine = report.text(`${path}/cmdline`);
+  const living = findLivingPath(report, pid);
   const isKernelThread = (BigInt(stat[6]!) & 0x200000n) !== 0n;
   // /proc shows a kernel thread's whole name, which is kept apart from its task_struct; "comm" holds 15 bytes of it.
   const readName = (file: string): string => {
@@ -31,8 +42,10 @@ export function readProcess(report: GuestReport, pid: number) {
     gid,
     egid,
     sgid,
-    commandLine: commandLine === "" ? [] : commandLine.replace(/\0+$/, "").split("\0"),
-    executable: report.find(`${path}/exe`) ?? "",
+    commandLine: report.findBytes(`${living}/cmdline`)!.toString("hex"),
+    words: readWords(report.text(`${living}/cmdline`)),
+    environment: readWords(report.find(`${living}/environ`) ?? ""),
+    executable: report.find(`${living}/exe`) ?? "",
     /** In hundredths of a second since boot. */
     startTime: Number(stat[19]),
     threads: report
@@ -40,6 +53,11 @@ export function readProcess(report: GuestReport, pid: number) {
       .map((tid) => `${tid} ${readName(`${path}/task/${tid}/comm`)}`)
       .sort(),
   };
+}
+
+/** Words that each end with a zero, but perhaps the last. */
+function readWords(text: string): string[] {
+  return text === "" ? [] : text.replace(/\0$/, "").split("\0");
 }
 
 /** Splits what follows the name in /proc/PID/stat; the state comes first, at index 0. */
@@ -52,7 +70,7 @@ function readStat(text: string): string[] {
 
 /** The lines of /proc/PID/maps without the columns of the device and the inode. */
 export function readMaps(report: GuestReport, pid: number): string[] {
-  return (report.find(`/proc/${pid}/maps`) ?? "")
+  return (report.find(`${findLivingPath(report, pid)}/maps`) ?? "")
     .split("\n")
     .slice(0, -1)
     .map((line) => {
@@ -64,12 +82,13 @@ export function readMaps(report: GuestReport, pid: number): string[] {
 
 /** Open files: descriptor, what it leads to, position and flags. */
 export function readOpenFiles(report: GuestReport, pid: number): string[] {
-  return report.list(`/proc/${pid}/fd`).map((descriptor) => {
-    const facts = report.find(`/proc/${pid}/fdinfo/${descriptor}`) ?? "";
+  const living = findLivingPath(report, pid);
+  return report.list(`${living}/fd`).map((descriptor) => {
+    const facts = report.find(`${living}/fdinfo/${descriptor}`) ?? "";
     const position = /^pos:\t(\d+)$/m.exec(facts)?.[1];
     // O_CLOEXEC (02000000) is a property of the descriptor, not of the file, and is shown with the others.
     const flags = (parseInt(/^flags:\t(\d+)$/m.exec(facts)?.[1] ?? "", 8) & ~0o2000000).toString(8);
-    return `${descriptor} ${report.text(`/proc/${pid}/fd/${descriptor}`)} ${position} ${flags}`;
+    return `${descriptor} ${report.text(`${living}/fd/${descriptor}`)} ${position} ${flags}`;
   });
 }
 

@@ -117,12 +117,6 @@ static void report_below(const char *path, const char *name, void (*report)(cons
     report(below);
 }
 
-static void report_thread(const char *path)
-{
-    report_below(path, "stat", report_file);
-    report_below(path, "comm", report_file);
-}
-
 static void report_descriptors(const char *path)
 {
     each_number(path, report_link);
@@ -131,6 +125,19 @@ static void report_descriptors(const char *path)
 static void report_descriptor_facts(const char *path)
 {
     each_number(path, report_file);
+}
+
+/* A thread, with what its process has no more once the first thread has ended. */
+static void report_thread(const char *path)
+{
+    report_below(path, "stat", report_file);
+    report_below(path, "comm", report_file);
+    report_below(path, "cmdline", report_file);
+    report_below(path, "environ", report_file);
+    report_below(path, "maps", report_file);
+    report_below(path, "exe", report_link);
+    report_below(path, "fd", report_descriptors);
+    report_below(path, "fdinfo", report_descriptor_facts);
 }
 
 static void report_threads(const char *path)

@@ -121,6 +121,7 @@ static void be_threaded(const char *name)
 static void be_leaderless(const char *name)
 {
     name_process(name);
+    check(open("/tmp/leaderless file", O_RDWR | O_CREAT | O_TRUNC, 0600), "leaderless file");
     start_threads();
     check((int)write(ready[1], "r", 1), "ready");
     pthread_exit(NULL);
@@ -205,6 +206,55 @@ static void be_deleted(const char *name)
     snprintf(number, sizeof(number), "%d", ready[1]);
     execl(copy, name, "--hold", number, "", "two\nlines", "\033[31mred", "%s%n", NULL);
     fail(copy);
+}
+
+/* This program again, which writes over its own command line: be_titled(). */
+static void become_titled(const char *how)
+{
+    static char padding[6000] = "PADDING=";
+    char number[16];
+    char *environment[] = { "FIRST=1", "SECOND=\xff two", strcmp(how, "long") == 0 ? padding : NULL, NULL };
+
+    memset(padding + strlen(padding), 'p', sizeof(padding) - strlen(padding) - 1);
+    snprintf(number, sizeof(number), "%d", ready[1]);
+    execle("/proc/self/exe", "zoo", "--title", how, number, "a word", "\xff\xfe", "", "", NULL, environment);
+    fail("/proc/self/exe");
+}
+
+/*
+ * Writes over the command line as programs do that set their title: the kernel prints it in other ways then (fs/proc/base.c:
+ * get_mm_cmdline()).
+ */
+static void be_titled(const char *how, char **words, int count)
+{
+    char *begin = words[0];
+    char *end = words[count - 1] + strlen(words[count - 1]) + 1;
+    char *last = environ[0];
+
+    for (int i = 0; environ[i] != NULL; i++) {
+        last = environ[i] + strlen(environ[i]) + 1;
+    }
+    name_process("titled");
+    if (strcmp(how, "over") == 0) {
+        /* Beyond its end, into the environment. */
+        memset(begin, 'A', (size_t)(end - begin) + 5);
+        end[5] = 0;
+    } else if (strcmp(how, "inside") == 0) {
+        memset(begin, 0, (size_t)(end - begin));
+        memcpy(begin, "zoo: a title", 12);
+    } else if (strcmp(how, "joined") == 0) {
+        /* An end that is no zero, behind words that end with one. */
+        end[-1] = 'J';
+    } else if (strcmp(how, "long") == 0) {
+        memset(begin, 'L', 5000);
+    } else if (strcmp(how, "whole") == 0) {
+        memset(begin, 'W', (size_t)(last - begin));
+    } else if (strcmp(how, "apart") == 0) {
+        /* Where the environment begins elsewhere, the title ends with the words. */
+        check(prctl(PR_SET_MM, PR_SET_MM_ENV_START, end + 1, 0, 0), "PR_SET_MM");
+        memset(begin, 'S', (size_t)(end - begin) + 5);
+    }
+    hold();
 }
 
 static void be_mapped(const char *name)
@@ -389,6 +439,10 @@ int main(int argc, char **argv)
         ready[1] = atoi(argv[2]);
         hold();
     }
+    if (argc > 3 && strcmp(argv[1], "--title") == 0) {
+        ready[1] = atoi(argv[3]);
+        be_titled(strdup(argv[2]), argv, argc);
+    }
     if (argc != 2) {
         fprintf(stderr, "usage: zoo FILE\n");
         return 2;
@@ -409,6 +463,13 @@ int main(int argc, char **argv)
     start("outside", be_namespaced, "inside");
     start("user", be_user, "user");
     start("deleted", be_deleted, "de leted");
+    start("title_none", become_titled, "none");
+    start("title_over", become_titled, "over");
+    start("title_inside", become_titled, "inside");
+    start("title_joined", become_titled, "joined");
+    start("title_long", become_titled, "long");
+    start("title_whole", become_titled, "whole");
+    start("title_apart", become_titled, "apart");
     start("mapped", be_mapped, "mapped");
     start("opener", be_opener, "opener");
     start("networked", be_networked, "networked");

@@ -45,7 +45,8 @@ const MEMORY = ["number", "bigint"] as const;
 
 /** The members of a process that are read when they are asked for. */
 const PROCESS_PARTS = [
-  ...(["tgid", "uid", "credentials", "threads", "commandLine", "executable", "startTime", "startTimeNs"] as const),
+  ...(["tgid", "uid", "credentials", "threads", "livingThread", "executable", "startTime", "startTimeNs"] as const),
+  ...(["commandLine", "commandLineBytes", "environment", "isAlive"] as const),
   ...(["memoryMap", "openFiles", "sockets", "mounts"] as const),
 ];
 

@@ -128,7 +128,7 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
     name: "bt",
     aliases: ["k", "backtrace"],
     usage: "[PROCESS]",
-    help: "Lists the functions that are being executed: by the vCPU, or by the first thread of a process that does not run now.\nThe column says how a frame was found: a heuristic one need not be one. In user mode callers are found in programs that keep a frame pointer.",
+    help: "Lists the functions that are being executed: by the vCPU, or by a process that does not run now, in its first thread that has not ended.\nThe column says how a frame was found: a heuristic one need not be one. In user mode callers are found in programs that keep a frame pointer.",
     parse: (input) => input.find(),
     run: (text, session) => {
       const guest = getGuest();
@@ -136,10 +136,10 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
       // Without a process it is about the vCPU, whatever process the session looks at.
       const pgd = process ? process.pgd : (guest.findProcess(getRunningProcess(session.cpu.index))?.pgd ?? 0n);
       const user = pgd === 0n ? guest.kernel.memory : guest.kernel.space(pgd);
-      const isRunning = process !== undefined && isOnCpu(guest, process.kaddr);
-      if (process && isRunning)
+      const task = process?.livingThread.kaddr;
+      if (process && task !== undefined && isOnCpu(guest, task))
         throw new CommandError(`process ${process.pid} runs on a vCPU now: choose that by setcpu, then bt`);
-      const start = process ? readSaved(guest, process.kaddr) : readRunning(session);
+      const start = task === undefined ? readRunning(session) : readSaved(guest, task);
       const frames = new Backtrace(guest, user).unwind(start, process ? "saved" : "registers");
       const namer = new AddressNamer(guest, pgd);
       const rows = frames.map(({ address, stackPointer, method }, frame) => ({

@@ -7,11 +7,11 @@ import type { LinuxKernel } from "../structs/linux-kernel";
  * Finds which processes have which sockets open. A socket that a process was given, or that it had when it was made, belongs to
  * several.
  *
- * @param processes anything that has the address of a task_struct
+ * @param processes anything that has the thread through which its files are read
  * @returns by the address of the socket's struct sock, the kaddr of SocketFacts; sockets that no process has are not in it
  * @throws KernelDataError when a table of open files is damaged
  */
-export function findSocketOwners<Process extends { readonly kaddr: bigint }>(
+export function findSocketOwners<Process extends { readonly livingThread: { readonly kaddr: bigint } }>(
   kernel: LinuxKernel,
   processes: readonly Process[],
 ): Map<bigint, readonly Process[]> {
@@ -19,7 +19,7 @@ export function findSocketOwners<Process extends { readonly kaddr: bigint }>(
   // A file that several processes have is looked at once.
   const known = new Map<bigint, bigint>();
   for (const process of processes) {
-    for (const { file } of listDescriptors(kernel, process.kaddr)) {
+    for (const { file } of listDescriptors(kernel, process.livingThread.kaddr)) {
       let sock = known.get(file);
       if (sock === undefined) known.set(file, (sock = findSock(kernel, file)));
       if (sock === 0n) continue;

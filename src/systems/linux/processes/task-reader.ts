@@ -6,6 +6,7 @@ import type { LinuxKernel } from "../structs/linux-kernel";
 /** TASK_COMM_LEN */
 const NAME_SIZE = 16;
 const PF_KTHREAD = 0x00200000;
+const MOST_THREADS = 1 << 20;
 
 /** The content of a task_struct at the moment at which it is read. */
 export interface TaskFacts {
@@ -89,6 +90,44 @@ export class TaskReader {
   *list(): Iterable<TaskFacts> {
     const head = this.#kernel.symbol("init_task") + BigInt(this.#tasks);
     for (const task of walkList(this.#memory, head, "the list of tasks", this.#tasks)) yield this.read(task);
+  }
+
+  /**
+   * Lists the threads of a process that the kernel still has, in the order in which they were made.
+   *
+   * @param task the address of the task_struct of any of them
+   * @throws KernelDataError when the list is damaged
+   */
+  *listThreads(task: bigint): Iterable<TaskFacts> {
+    const what = "the threads of a process";
+    const offset = (struct: string, member: string): number => this.#kernel.offset(struct, member);
+    let head: bigint;
+    try {
+      const signal = this.#memory.pointer(task + BigInt(offset("task_struct", "signal")));
+      if (signal === 0n) return;
+      head = signal + BigInt(offset("signal_struct", "thread_head"));
+    } catch (error) {
+      throw KernelDataError.from(error, what, task);
+    }
+    let left = MOST_THREADS;
+    for (const thread of walkList(this.#memory, head, what, offset("task_struct", "thread_node"))) {
+      if (left-- === 0) throw new KernelDataError(what, thread, "there are too many");
+      yield this.read(thread);
+    }
+  }
+
+  /**
+   * Finds the thread of a process through which its memory, files and paths are read. A first thread that has ended stays until
+   * the others have, without any of these (pthread_exit() in main(); kernel/exit.c: do_exit()).
+   *
+   * @param leader the first thread
+   * @returns the first thread that has memory; the leader itself for a kernel thread and a process that has ended
+   * @throws KernelDataError when the list of threads is damaged
+   */
+  findLiving(leader: TaskFacts): TaskFacts {
+    if (leader.mm !== 0n || leader.isKernelThread) return leader;
+    for (const thread of this.listThreads(leader.kaddr)) if (thread.mm !== 0n) return thread;
+    return leader;
   }
 
   #place(task: bigint): MemoryPlace {
