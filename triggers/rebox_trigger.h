@@ -44,7 +44,8 @@ typedef enum callback_type_t {
     CONTEXTCHANGE_CB = 15,
     LOADMODULE_CB = 16,
     REMOVEMODULE_CB = 17,
-    LAST_CB = 18,
+    EXEC_CB = 18,
+    LAST_CB = 19,
 } callback_type_t;
 
 typedef struct block_begin_params {
@@ -164,6 +165,16 @@ typedef struct vmi_remove_module_params {
     char *fullname;
 } vmi_remove_module_params_t;
 
+/* A program that a process begins. The words end with a null pointer; they and the path are valid during the call. */
+typedef struct vmi_exec_params {
+    pyrebox_target_ulong pid;
+    pyrebox_target_ulong pgd;
+    char *name;
+    char *path;
+    char **argv;
+    char **envp;
+} vmi_exec_params_t;
+
 /* Only the member of the trigger's own type is filled in. */
 typedef struct callback_params {
     union {
@@ -183,6 +194,7 @@ typedef struct callback_params {
         vmi_context_change_params_t vmi_context_change_params;
         vmi_load_module_params_t vmi_load_module_params;
         vmi_remove_module_params_t vmi_remove_module_params;
+        vmi_exec_params_t vmi_exec_params;
     };
 } callback_params_t;
 

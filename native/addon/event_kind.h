@@ -8,8 +8,9 @@ enum GuestEvent {
   kRemoveProcess,
   kLoadModule,
   kRemoveModule,
+  kExecute,
 };
 
-constexpr int kEventKinds = kRemoveModule + 1;
+constexpr int kEventKinds = kExecute + 1;
 
 static_assert(REBOX_EVENT_COUNT == 12, "EventKind in src/machine/engine/event-table.ts counts on from here");

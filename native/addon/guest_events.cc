@@ -1,6 +1,7 @@
 #include "guest_events.h"
 
 #include <string>
+#include <vector>
 
 #include "dispatch.h"
 #include "uint64_value.h"
@@ -105,6 +106,53 @@ Napi::Value RaiseModuleEvent(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), subscriptions.by_kind[kind].AnyAlive());
 }
 
+// The words of an array of JavaScript's as C has them: text that ends with a zero each, and a null pointer behind them.
+class Words {
+ public:
+  void Take(const Napi::Value& array) {
+    auto words = array.As<Napi::Array>();
+    for (uint32_t i = 0; i < words.Length(); i++) {
+      texts_.push_back(words.Get(i).As<Napi::String>());
+    }
+    for (std::string& text : texts_) {
+      pointers_.push_back(text.data());
+    }
+    pointers_.push_back(nullptr);
+  }
+  char** data() { return pointers_.data(); }
+
+ private:
+  std::vector<std::string> texts_;
+  std::vector<char*> pointers_;
+};
+
+// raiseExecEvent(kind, pid, pgd, name, path, argv, envp, listenerId?): boolean, isListenedTo(kind) afterwards
+Napi::Value RaiseExecEvent(const Napi::CallbackInfo& info) {
+  uint64_t pgd = ToUint64(info[2]);
+  napi_value arguments[] = {info[1], info[2], info[3], info[4], info[5], info[6]};
+  int kind = info[0].As<Napi::Number>().Int32Value();
+  auto give = [&](napi_value*, size_t* count) {
+    *count = 6;
+    return arguments;
+  };
+  std::string name, path;
+  Words argv, envp;
+  bool taken = false;
+  RaiseGuestEvent(kind, pgd, OnlyId(info[7]), give, [&] {
+    // Only triggers need them, each the same.
+    if (!taken) {
+      name = info[3].As<Napi::String>();
+      path = info[4].As<Napi::String>();
+      argv.Take(info[5]);
+      envp.Take(info[6]);
+      taken = true;
+    }
+    return TriggerParams{
+        {NumberWord(info[1]), pgd, ToWord(name.data()), ToWord(path.data()), ToWord(argv.data()), ToWord(envp.data())}};
+  });
+  return Napi::Boolean::New(info.Env(), subscriptions.by_kind[kind].AnyAlive());
+}
+
 // isListenedTo(kind): boolean
 Napi::Value IsListenedTo(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), subscriptions.by_kind[info[0].As<Napi::Number>().Int32Value()].AnyAlive());
@@ -131,6 +179,7 @@ Napi::Object InitGuestEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("addGuestListener", Napi::Function::New(env, AddGuestListener));
   exports.Set("raiseProcessEvent", Napi::Function::New(env, RaiseProcessEvent));
   exports.Set("raiseModuleEvent", Napi::Function::New(env, RaiseModuleEvent));
+  exports.Set("raiseExecEvent", Napi::Function::New(env, RaiseExecEvent));
   exports.Set("isListenedTo", Napi::Function::New(env, IsListenedTo));
   return exports;
 }

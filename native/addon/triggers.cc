@@ -45,6 +45,7 @@ const char* TriggerTypeName(int type) {
       "CONTEXTCHANGE_CB",
       "LOADMODULE_CB",
       "REMOVEMODULE_CB",
+      "EXEC_CB",
   };
   return type >= 0 && type < LAST_CB ? names[type] : "a type that does not exist";
 }

@@ -122,7 +122,7 @@ static_assert(offsetof(block_end_params_t, tb) == 16 && offsetof(block_end_param
                   offsetof(mem_write_params_t, haddr) == 16 && offsetof(mem_write_params_t, data) == 40 &&
                   offsetof(opcode_range_params_t, opcode) == 32 && offsetof(opcode_range_params_t, insn_size) == 34 &&
                   offsetof(vmi_create_proc_params_t, name) == 16 && offsetof(vmi_load_module_params_t, base) == 16 &&
-                  offsetof(vmi_load_module_params_t, fullname) == 40,
+                  offsetof(vmi_load_module_params_t, fullname) == 40 && offsetof(vmi_exec_params_t, envp) == 40,
               "the words are the members");
 
 Napi::Object InitTriggers(Napi::Env env, Napi::Object exports);

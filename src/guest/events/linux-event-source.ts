@@ -26,10 +26,10 @@ export class LinuxEventSource implements SystemEventSource {
   }
 
   watch(type: GuestEventType, on: boolean): void {
-    const [hadAny, hadModules] = [this.#watched.size > 0, this.#watchesModules];
+    const before = this.#wanted;
     if (on) this.#watched.add(type);
     else this.#watched.delete(type);
-    if (hadAny !== this.#watched.size > 0 || hadModules !== this.#watchesModules) this.renew();
+    if (before !== this.#wanted) this.renew();
   }
 
   /** Hooks anew, and notes what exists now: the guest may be another than before. */
@@ -40,7 +40,8 @@ export class LinuxEventSource implements SystemEventSource {
     this.#modules = new UserModuleEvents(this.system, this.#spaces);
     try {
       this.#noteProcesses();
-      new ProcessEvents(this.system, this.#spaces, this.#modules).hook(this.#hooks, this.#watchesModules);
+      const events = new ProcessEvents(this.system, this.#spaces, this.#modules);
+      events.hook(this.#hooks, { withModules: this.#watchesModules, withPrograms: this.#watchesPrograms });
       if (this.#watchesModules) {
         this.#modules.hook(this.#hooks);
         hookKernelModules(this.system, this.#hooks);
@@ -74,6 +75,15 @@ export class LinuxEventSource implements SystemEventSource {
 
   get #watchesModules(): boolean {
     return this.#watched.has("LOADMODULE_CB") || this.#watched.has("REMOVEMODULE_CB");
+  }
+
+  get #watchesPrograms(): boolean {
+    return this.#watched.has("EXEC_CB");
+  }
+
+  /** The hooks that the watched types need: they stay when only the types change. */
+  get #wanted(): string {
+    return [this.#watched.size > 0, this.#watchesModules, this.#watchesPrograms].join();
   }
 
   #noteProcesses(): void {

@@ -4,6 +4,7 @@ import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { TaskFacts } from "../../systems/linux/processes/task-reader";
 import { getRunningProcess } from "../../machine/state/processes";
+import { readExecution } from "../../systems/linux/processes/execution";
 import type { AddressSpace, AddressSpaceTable } from "./address-spaces";
 import { type KernelHooks, type NativeDecision, readArgument } from "./kernel-hooks";
 import { CurrentTask } from "./current-task";
@@ -18,6 +19,12 @@ const LEAVES = [
   ["exit_mm_release", "do_exit"],
   ["exec_mm_release", "begin_new_exec"],
 ] as const;
+
+/** The events that somebody listens to, beside those of processes. */
+export interface WantedEvents {
+  readonly withModules: boolean;
+  readonly withPrograms: boolean;
+}
 
 /** Raises the events of processes: one for each address space that begins, and one when its last task leaves it. */
 export class ProcessEvents {
@@ -42,9 +49,10 @@ export class ProcessEvents {
   /**
    * Hooks the functions of the kernel where processes begin and end.
    *
-   * @param withModules somebody wants to know of modules too, of which the addon knows nothing
+   * @param wanted.withModules somebody wants to know of modules too, of which the addon knows nothing
+   * @param wanted.withPrograms somebody wants to know of programs that begin
    */
-  hook(hooks: KernelHooks, withModules: boolean): void {
+  hook(hooks: KernelHooks, { withModules, withPrograms }: WantedEvents): void {
     const { bits } = this.#guest.kernel;
     const missing = (what: string, names: readonly string[]): void =>
       hooks.fail(what, new Error(`the guest's kernel has none of the functions ${names.join(", ")}`));
@@ -73,10 +81,10 @@ export class ProcessEvents {
     const loads = hooks.has("begin_new_exec") ? ["setup_new_exec"] : [];
     const ends = ["finalize_exec", "proc_exec_connector"];
     const isTwofold = hooks.addFirst(loads, (cpu) => this.#onExec(cpu, true), decide(ProcessPlace.NewProgram));
-    // Only modules need the moment at which all of a program is mapped.
-    const isEndWanted = withModules || !isTwofold;
+    // Modules and command lines need the moment at which all of a program is mapped.
+    const isEndWanted = withModules || withPrograms || !isTwofold;
     const isEndKnown = isEndWanted && hooks.addFirst(ends, (cpu) => this.#onExecEnd(cpu));
-    if (!isTwofold && !isEndKnown) missing("new programs", [...loads, ...ends]);
+    if (!isEndKnown && (withPrograms || !isTwofold)) missing("new programs", [...(isTwofold ? [] : loads), ...ends]);
     this.#modules.tellsAtOnce = !isEndKnown;
   }
 
@@ -106,13 +114,14 @@ export class ProcessEvents {
   #onExecEnd(cpu: Cpu): void {
     const task = this.#current.getUser(cpu);
     const space = this.#spaces.get(task.mm);
-    if (!space?.isLoading) {
+    if (space?.isLoading) {
+      space.isLoading = false;
+      this.#modules.refresh(space);
+    } else if (!space) {
       // Not reported before: a kernel in which the name comes late.
-      if (!space) this.#onExec(cpu, false);
-      return;
+      this.#onExec(cpu, false);
     }
-    space.isLoading = false;
-    this.#modules.refresh(space);
+    if (guestEvents.isWatched("EXEC_CB")) guestEvents.raiseExecution(readExecution(this.#guest, task));
   }
 
   #begin({ mm, tgid, pgd, name }: TaskFacts, isLoading: boolean): void {

@@ -32,6 +32,7 @@ export class CallbackManager {
   static readonly REMOVEPROC_CB = "REMOVEPROC_CB";
   static readonly LOADMODULE_CB = "LOADMODULE_CB";
   static readonly REMOVEMODULE_CB = "REMOVEMODULE_CB";
+  static readonly EXEC_CB = "EXEC_CB";
 
   readonly #moduleHandle: number;
   readonly #owner: ModuleOwner;

@@ -42,6 +42,14 @@ export interface CallbackFunctions {
     name: string,
     fullname: string,
   ) => CallbackResult;
+  EXEC_CB: (
+    pid: number,
+    pgd: bigint,
+    name: string,
+    path: string,
+    argv: readonly string[],
+    envp: readonly string[],
+  ) => CallbackResult;
 }
 
 /** The types of callbacks, by their names: "BLOCK_BEGIN_CB" ... */

@@ -22,6 +22,17 @@ export interface ModuleFacts {
   readonly fullname: string;
 }
 
+/** A program that a process begins, as EXEC_CB reports it. */
+export interface ExecutionFacts {
+  readonly pid: number;
+  readonly pgd: bigint;
+  readonly name: string;
+  /** Of the program that runs, which for a script is its interpreter. */
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly envp: readonly string[];
+}
+
 /** Code that knows the guest's system, and raises its events. */
 export interface GuestEventSource {
   /**
@@ -130,6 +141,14 @@ class GuestEvents {
     const { native } = Engine.get();
     const { kind } = EVENTS[type];
     this.#setWatched(type, native.raiseModuleEvent(kind, pid, pgd, base, size, name, fullname, listenerId));
+  }
+
+  /** Calls the callbacks of a program that a process begins, as raiseProcess() does. */
+  raiseExecution({ pid, pgd, name, path, argv, envp }: ExecutionFacts): void {
+    const { native } = Engine.get();
+    const { kind } = EVENTS.EXEC_CB;
+    const words = [Object.freeze([...argv]), Object.freeze([...envp])] as const;
+    this.#setWatched("EXEC_CB", native.raiseExecEvent(kind, pid, pgd, name, path, ...words));
   }
 
   #setWatched(type: GuestEventType, on: boolean): void {

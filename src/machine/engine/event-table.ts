@@ -179,6 +179,15 @@ export const EVENTS = {
     filter: GUEST_FILTER,
     ofGuest: true,
   },
+  EXEC_CB: {
+    kind: 16,
+    native: "kExecute",
+    page: "exec",
+    arguments: ["pid", "pgd", "name", "path", "argv", "envp"],
+    options: [],
+    filter: GUEST_FILTER,
+    ofGuest: true,
+  },
 } as const satisfies Record<string, EventFacts>;
 
 /** The types of events, by their names. */

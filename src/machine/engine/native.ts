@@ -227,6 +227,17 @@ export interface NativeAddon {
     fullname: string,
     listenerId?: number,
   ): boolean;
+  /** The same for Execute. The words are handed on as they are: nobody may change them. */
+  raiseExecEvent(
+    kind: EventKind,
+    pid: number,
+    pgd: bigint,
+    name: string,
+    path: string,
+    argv: readonly string[],
+    envp: readonly string[],
+    listenerId?: number,
+  ): boolean;
   /** Whether an event has a listener that may still be called. */
   isListenedTo(kind: EventKind): boolean;
   /**

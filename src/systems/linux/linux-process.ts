@@ -14,7 +14,6 @@ import { findSocket, type GuestSocket } from "./network/socket";
 import type { StructCursor } from "./structs/struct-cursor";
 import type { TaskFacts, TaskReader } from "./processes/task-reader";
 
-
 /** Everything that reading a process needs. A LinuxGuest has all of it. */
 export interface ProcessReaders {
   readonly kernel: LinuxKernel;

@@ -6,7 +6,15 @@ import { describe, test } from "node:test";
 import type { GuestKit } from "../guests/guest-kits";
 import type { GuestReport } from "../guests/guest-report";
 import { type GuestRun, runGuest, scriptPrelude } from "../guests/guest-run";
-import { findLivingPath, readMaps, readOpenFiles, readProcess, readSockets, unescapeOctal, networkFolders } from "./linux-truth";
+import {
+  findLivingPath,
+  readMaps,
+  readOpenFiles,
+  readProcess,
+  readSockets,
+  unescapeOctal,
+  networkFolders,
+} from "./linux-truth";
 
 /** Something that was found, or the error instead. */
 type Found<T> = T | { readonly error: string };

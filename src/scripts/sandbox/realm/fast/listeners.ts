@@ -112,6 +112,9 @@ export function createListener(type: string, callback: Callback): (...args: neve
     case "NIC_REC_CB":
       return (foreignBuffer: Uint8Array, size: number, curPos: bigint, start: bigint, stop: bigint) =>
         callWith(callback, toBuffer(foreignBuffer), size, curPos, start, stop);
+    case "EXEC_CB":
+      return (pid: number, pgd: bigint, name: string, path: string, foreignArgv: string[], foreignEnvp: string[]) =>
+        callWith(callback, pid, pgd, name, path, copyWords(foreignArgv), copyWords(foreignEnvp));
     default:
       return (a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown, g: unknown, h: unknown) =>
         callWith(callback, plain(a), plain(b), plain(c), plain(d), plain(e), plain(f), plain(g), plain(h));
@@ -132,6 +135,15 @@ function callWith(callback: Callback, ...args: [unknown, ...unknown[]]): unknown
 function toBuffer(foreign: Uint8Array): Buffer {
   const copy = copyBytes(foreign);
   return Buffer.from(copy.buffer as ArrayBuffer, 0, copy.byteLength);
+}
+
+/** Copies a list of text, without a call of anything. */
+function copyWords(foreign: readonly string[]): readonly unknown[] {
+  const words: unknown[] = [];
+  const { length } = foreign;
+  // Not push(), which a script may have exchanged.
+  for (let index = 0; index < length; index++) words[index] = plain(foreign[index]);
+  return words;
 }
 
 /** Only primitives pass. */

@@ -1,0 +1,37 @@
+import { KernelDataError } from "../../errors";
+import type { LinuxGuest } from "../linux-guest";
+import { readCommandLine, readEnvironment, splitWords } from "./command-line";
+import type { TaskFacts } from "./task-reader";
+
+/** A program at the moment at which a task is about to execute its first instruction. */
+export interface Execution {
+  readonly pid: number;
+  readonly pgd: bigint;
+  readonly name: string;
+  /** As /proc/PID/exe shows it; of a script the interpreter. */
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly envp: readonly string[];
+}
+
+/**
+ * Reads what a task executes, out of the memory that the kernel has just filled: no instruction of the program has run, so
+ * nothing of it can have been changed.
+ *
+ * @throws KernelDataError when the address space is damaged
+ */
+export function readExecution({ kernel, paths }: LinuxGuest, { mm, pgd, tgid, name }: TaskFacts): Execution {
+  try {
+    const space = kernel.at("mm_struct", mm);
+    const memory = kernel.space(pgd);
+    const file = space.value("exe_file");
+    return {
+      ...{ pid: tgid, pgd, name },
+      path: file === 0n ? "" : paths.readFile(file),
+      argv: splitWords(readCommandLine(space, memory)),
+      envp: splitWords(readEnvironment(space, memory)),
+    };
+  } catch (error) {
+    throw KernelDataError.from(error, "an mm_struct", mm);
+  }
+}
