@@ -2,7 +2,7 @@
  * Writes which blocks were executed, as a file that Lighthouse, lightkeeper, Cartographer and others read (drcov).
  *
  *   custom coverage_begin <pgd>      one process, in hexadecimal; "all" for whatever the machine runs
- *   custom coverage_write <file>     the file's folder has to be permitted (fs:) in pyrebox.conf
+ *   custom coverage_write <file>     such as results/coverage.drcov: pyrebox.conf permits this folder
  *
  * drcov keeps 32-bit offsets in modules. Which modules there are is not asked here: a "module" is a window of 2 GiB of
  * the address space in which something was executed.
@@ -13,6 +13,9 @@ import { ALL_PROCESSES, CallbackManager, type EventBatch, startMonitoringProcess
 const WINDOW_BITS = 31n;
 const RECORD_SIZE = 8;
 const LARGEST_BLOCK = 0xffff;
+
+/** Files go into the folder "results" beside pyrebox.conf, which grants this. */
+export const permissions = ["fs:results"];
 
 let callbacks: CallbackManager;
 let watched: bigint | undefined;

@@ -1,7 +1,7 @@
 /**
  * Shows live what the guest does: processes as they appear, context switches, executed blocks, and the addresses that are
  * executed most. In a Linux guest they have names. When it is unloaded it leaves a picture of the guest's screen in
- * live_view.png.
+ * results/live_view.png.
  *
  *   rebox run --script scripts/live_view.ts -- QEMU-ARGS...
  *
@@ -26,7 +26,10 @@ const INTERVAL_MS = 1000;
 /** Out of each interval: how long every block is looked at. */
 const SAMPLE_MS = 20;
 const BUSIEST = 5;
-const PICTURE = "live_view.png";
+const PICTURE = "results/live_view.png";
+
+/** Files go into the folder "results" beside pyrebox.conf, which grants this. */
+export const permissions = ["fs:results"];
 
 let callbacks: CallbackManager;
 let timer: NodeJS.Timeout;

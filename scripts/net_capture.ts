@@ -1,7 +1,7 @@
 /**
  * Writes the guest's network frames into a file that Wireshark and tcpdump read (pcap).
  *
- *   custom capture <file>     begins; the file's folder has to be permitted (fs:) in pyrebox.conf
+ *   custom capture <file>     begins; such as results/net.pcap: pyrebox.conf permits this folder
  *   custom capture_end
  */
 import { appendFileSync, writeFileSync } from "node:fs";
@@ -11,6 +11,9 @@ import { CallbackManager } from "rebox";
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const LARGEST_FRAME = 262144;
 const LINKTYPE_ETHERNET = 1;
+
+/** Files go into the folder "results" beside pyrebox.conf, which grants this. */
+export const permissions = ["fs:results"];
 
 let callbacks: CallbackManager;
 let file: string | undefined;

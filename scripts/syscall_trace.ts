@@ -2,7 +2,7 @@
  * Traces the system calls of all processes, by the names that the guest's own kernel has for them, with their arguments:
  *
  *   custom trace_syscalls [name or number ...]     prints these as they are made; all when none is named
- *   custom trace_syscalls_to <file>                writes all of them into a file; its folder has to be permitted (fs:)
+ *   custom trace_syscalls_to <file>                writes all of them into a file, such as results/calls.log
  *   custom trace_syscalls_end                      ends both
  *   custom syscall_counts
  *
@@ -32,6 +32,9 @@ interface Tracer {
   readonly kinds: number;
   isPrinted: boolean;
 }
+
+/** Files go into the folder "results" beside pyrebox.conf, which grants this. */
+export const permissions = ["fs:results"];
 
 let callbacks: CallbackManager;
 let print: (text: string) => void;

@@ -4,10 +4,13 @@
  *
  *   rebox run --script scripts/volatility_example.ts -- QEMU-ARGS...
  *
- * It needs the permission volatility (pyrebox.conf: [PERMISSIONS] scripts.volatility_example: volatility), or --trust; and
+ * It needs the permission volatility, which the pyrebox.conf that ships grants, and
  * Volatility 3: rebox vol install.
  */
 import { CallbackManager, volatility } from "rebox";
+
+/** The pyrebox.conf that ships grants this. */
+export const permissions = ["volatility"];
 
 let callbacks: CallbackManager;
 let print: (text: string) => void;

@@ -1,4 +1,6 @@
 import { EventEmitter } from "node:events";
+import { ReboxError } from "../config/rebox-error";
+import type { ScriptPermissions } from "../config/script-permissions";
 import { setModuleOwner } from "../machine/ownership/module-owners";
 import type { LoadedScript } from "./script-registry";
 import { OperationQueue } from "./operation-queue";
@@ -221,7 +223,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     const declared = findDeclaration(file, "requirements") ?? [];
     await this.loadRequirements(declared, pending);
     const requiredFiles = listRequiredFiles(file, this.files);
-    const permissions = this.options.getPermissions(name, file);
+    const permissions = this.findPermissions(name, file);
     const api = this.options.getApi();
     const program = await ScriptProgram.compile(name, file, permissions, this.limits, api, requiredFiles);
     pending.files = program.files;
@@ -241,6 +243,16 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
       pending,
     );
     return program;
+  }
+
+  private findPermissions(name: string, file: string): ScriptPermissions {
+    try {
+      return this.options.getPermissions(name, file);
+    } catch (error) {
+      // The configuration is read anew, and may have become wrong.
+      if (error instanceof ReboxError) throw new ScriptError(name, error.message, { file });
+      throw error;
+    }
   }
 
   private async initialize(program: ScriptProgram, requirements: readonly number[]): Promise<ScriptEntry> {

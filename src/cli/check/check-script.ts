@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { loadConfig } from "../../config/rebox-config";
 import type { ScriptPermissions } from "../../config/script-permissions";
 import type { Doors } from "../../scripts/doors";
@@ -37,8 +37,7 @@ export function createScriptCheck(
   const path = configFile ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
   const config = path === undefined ? undefined : loadConfig(path);
   const scriptFolders = [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder];
-  const permissions = config?.permissions ?? [];
-  const getPermissions = createPermissionLookup({ scriptFolders, trustedScripts, permissions });
+  const getPermissions = createPermissionLookup({ scriptFolders, trustedScripts, configFile: resolve(path ?? DEFAULT_CONFIG) });
   return { files: new ScriptFiles(scriptFolders), doors, projectFolder, getPermissions };
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { dirname } from "node:path";
-import { loadConfig, type PermissionSetting } from "../../config/rebox-config";
+import { dirname, resolve } from "node:path";
+import { loadConfig } from "../../config/rebox-config";
 import { resolveProfile } from "../../systems/symbols/profile-store";
 import { UsageError } from "../errors";
 import { getMonitorArgs, type MonitorOption, checkSocketPath } from "./sockets";
@@ -43,7 +43,8 @@ export interface RunPlan {
   readonly scripts: readonly string[];
   /** Those of them that are trusted by the command line. */
   readonly trustedScripts: readonly string[];
-  readonly permissions: readonly PermissionSetting[];
+  /** The configuration, whose permissions are read anew for each script that is loaded; absolute. It need not exist. */
+  readonly configFile: string;
   readonly watch: boolean;
   /** The folders in which module notation is looked up. */
   readonly scriptFolders: readonly string[];
@@ -102,7 +103,7 @@ export function createRunPlan(
     qemuArgs: [...(monitor === undefined ? [] : getMonitorArgs(monitor)), ...args],
     scripts: [...modules, ...(options.script ?? [])],
     trustedScripts: options.trust === true ? (options.script ?? []) : [],
-    permissions: config?.permissions ?? [],
+    configFile: resolve(configFile ?? DEFAULT_CONFIG),
     watch: options.watch ?? false,
     scriptFolders: [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder],
     monitorSocket: typeof monitor === "object" ? monitor.socket : undefined,

@@ -1,17 +1,20 @@
+import { existsSync } from "node:fs";
 import { resolve, join } from "node:path";
+import { loadConfig } from "../../config/rebox-config";
 import { SANDBOXED, type ScriptPermissions, TRUSTED } from "../../config/script-permissions";
 import { ScriptFiles } from "../../scripts/script-files";
 import type { ScriptHost } from "../../scripts/script-host";
 import type { RunPlan } from "./run-plan";
 
 /** The reasons to trust a script: the command line, and the permissions of pyrebox.conf. */
-export type ScriptTrust = Pick<RunPlan, "scriptFolders" | "trustedScripts" | "permissions">;
+export type ScriptTrust = Pick<RunPlan, "scriptFolders" | "trustedScripts" | "configFile">;
 
 /**
  * Creates the look-up of permissions. It goes by the script's file, since a name alone could be another file's.
  *
- * @param plan has the permissions of pyrebox.conf, and the scripts that the command line trusts
- * @returns the permissions of a script by its name and absolute path; none for one that nobody mentions
+ * @param plan names the configuration, and the scripts that the command line trusts
+ * @returns the permissions of a script by its name and absolute path, as the configuration is at that moment; none for
+ *   one that nobody mentions. It throws ConfigError for a configuration that has become wrong.
  */
 export function createPermissionLookup(plan: ScriptTrust): (name: string, file: string) => ScriptPermissions {
   const files = new ScriptFiles(plan.scriptFolders);
@@ -25,7 +28,8 @@ export function createPermissionLookup(plan: ScriptTrust): (name: string, file: 
   };
   return (_name, file) => {
     if (plan.trustedScripts.some((script) => findFile(script) === resolve(file))) return TRUSTED;
-    return plan.permissions.findLast(({ name }) => findFile(name) === file)?.permissions ?? SANDBOXED;
+    const permissions = existsSync(plan.configFile) ? loadConfig(plan.configFile).permissions : [];
+    return permissions.findLast(({ name }) => findFile(name) === file)?.permissions ?? SANDBOXED;
   };
 }
 

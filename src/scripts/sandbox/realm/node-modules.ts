@@ -133,7 +133,7 @@ export function createModules(operations: readonly OperationDescription[], scrip
     const [module, permission] = entry;
     if (permission !== undefined && ask("script.mayUse", name) !== true) {
       throw new Error(
-        `${script} may not use "${name}"; to permit it: [PERMISSIONS] ${script}: ${permission} in pyrebox.conf`,
+        `${script} may not use "${name}"; to permit it: [PERMISSIONS] ${script}: ${permission} in pyrebox.conf, and load it anew`,
       );
     }
     return module;
