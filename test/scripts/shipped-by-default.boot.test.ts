@@ -13,18 +13,25 @@ const SCRIPTS = readdirSync(join(PROJECT, "scripts"))
 
 test("every shipped script loads with the shipped pyrebox.conf: by configuration, at the monitor and in the shell", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-shipped-"));
-  const config = join(folder, "shipped.conf");
+  const config = join(folder, "pyrebox.conf");
+  // The run's current folder is the one of the configuration, as it is for a user.
+  process.env.TMPDIR = folder;
   const modules = `[MODULES]\n${SCRIPTS.map((name) => `${name}: True\n`).join("")}`;
   writeFileSync(config, `${readFileSync(join(PROJECT, "pyrebox.conf"), "utf8")}\n${modules}`);
   try {
     const run = await withMonitors(
       async ({ first }) => {
         await first.until("list_modules", (answer) => SCRIPTS.every((name) => answer.includes(name)));
-        for (const [index, name] of SCRIPTS.entries()) {
-          assert.equal(await first.command(`unload_module ${index + 1}`), "", name);
-          assert.match(await first.command(`import_module ${name}`), new RegExp(`${name} is loaded`));
-          assert.doesNotMatch(await first.command(`sh unload ${name}`), /no script|threw/, name);
-          assert.match(await first.command(`sh import ${name}`), new RegExp(`${name} is loaded`));
+        for (let handle = SCRIPTS.length; handle > 0; handle--) {
+          assert.equal(await first.command(`unload_module ${handle}`), "");
+        }
+        for (const name of SCRIPTS) {
+          for (const load of [`import_module ${name}`, `sh import ${name}`]) {
+            const answer = await first.command(load);
+            const handle = /scripts\.\w+ is loaded\W+handle (\d+)/.exec(answer)?.[1];
+            assert.ok(handle !== undefined, answer);
+            assert.equal(await first.command(`unload_module ${handle}`), "", name);
+          }
         }
       },
       { reboxArgs: ["-c", config] },
