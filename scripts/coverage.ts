@@ -9,6 +9,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { ALL_PROCESSES, CallbackManager, type EventBatch, startMonitoringProcess, stopMonitoringProcess } from "rebox";
+import { readNewFile } from "./_new_file";
+import { readNumber } from "./_numbers";
 
 const WINDOW_BITS = 31n;
 const RECORD_SIZE = 8;
@@ -38,10 +40,11 @@ function onBlocks({ pc, size, length }: EventBatch): void {
  * @param line the pgd in hexadecimal, or "all"
  */
 export function do_coverage_begin(line: string): string {
+  const pgd = line === "all" ? ALL_PROCESSES : readNumber(line || undefined, "the pgd");
   callbacks.clean();
   if (watched !== undefined) stopMonitoringProcess(watched);
   blocks.clear();
-  watched = line === "all" ? ALL_PROCESSES : BigInt(line);
+  watched = pgd;
   const columns = ["pc", "size"] as const;
   callbacks.addStream(CallbackManager.BLOCK_BEGIN_CB, onBlocks, { name: "coverage", columns });
   startMonitoringProcess(watched);
@@ -77,6 +80,6 @@ export function do_coverage_write(line: string): string {
     table.writeUInt16LE(idOf.get(pc >> WINDOW_BITS)!, at + 6);
     at += RECORD_SIZE;
   }
-  writeFileSync(line, Buffer.concat([Buffer.from(`${head.join("\n")}\n`), table]));
+  writeFileSync(readNewFile(line), Buffer.concat([Buffer.from(`${head.join("\n")}\n`), table]));
   return `${blocks.size} blocks in ${windows.length} windows`;
 }

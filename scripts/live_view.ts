@@ -173,7 +173,9 @@ export async function clean(): Promise<void> {
   setBlockCounting(false);
   stopMonitoringProcess(ALL_PROCESSES, true);
   if (Engine.get().state === "running") {
-    await screenshot(PICTURE);
-    console.log(`The guest's screen is in ${PICTURE}.`);
+    await screenshot(PICTURE).then(
+      () => console.log(`The guest's screen is in ${PICTURE}.`),
+      (error: Error) => console.log(`There is no picture of the guest's screen: ${error.message}`),
+    );
   }
 }

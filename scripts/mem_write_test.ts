@@ -4,6 +4,7 @@
  *   custom watch_writes <begin> <end> [pgd]     addresses in hexadecimal
  */
 import { CallbackManager, readCpu } from "rebox";
+import { readNumber, readRange, splitWords } from "./_numbers";
 
 const MOST = 5;
 const ANY_PROCESS = 0xffffffffffffffffn;
@@ -26,7 +27,9 @@ const hex = (value: bigint): string => `0x${value.toString(16)}`;
  * @param line the first address, the one behind the last, and, to watch one process only, its pgd
  */
 export function do_watch_writes(line: string): string {
-  const [begin, end, pgd = ANY_PROCESS] = line.split(/\s+/).map((word) => BigInt(word)) as [bigint, bigint, bigint?];
+  const words = splitWords(line);
+  const [begin, end] = readRange(words);
+  const pgd = words[2] === undefined ? ANY_PROCESS : readNumber(words[2], "the pgd");
   let count = 0;
   const name = callbacks.addCallback(
     CallbackManager.MEM_WRITE_CB,

@@ -6,6 +6,7 @@
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { CallbackManager } from "rebox";
+import { readNewFile } from "./_new_file";
 
 // The format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html, section 4 and 5.
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
@@ -53,13 +54,14 @@ function write(frame: Buffer): void {
  * @param line the file; one that exists is written anew
  */
 export function do_capture(line: string): string {
+  const path = readNewFile(line);
   callbacks.clean();
-  writeFileSync(line, createHeader());
-  file = line;
+  writeFileSync(path, createHeader());
+  file = path;
   frames = 0;
   callbacks.addCallback(CallbackManager.NIC_SEND_CB, (_addr, _size, buf) => write(buf), { name: "capture_sent" });
   callbacks.addCallback(CallbackManager.NIC_REC_CB, (buf) => write(buf), { name: "capture_received" });
-  return `capturing into ${line}`;
+  return `capturing into ${path}`;
 }
 
 /** Ends the capture. */

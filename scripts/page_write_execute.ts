@@ -6,6 +6,7 @@
  * A page is reported once, when its first block after a write begins.
  */
 import { ALL_PROCESSES, CallbackManager, readCpu, startMonitoringProcess, stopMonitoringProcess } from "rebox";
+import { readNumber } from "./_numbers";
 
 const PAGE_BITS = 12n;
 
@@ -43,11 +44,12 @@ function onBlock(pc: bigint): void {
  * @param line its pgd in hexadecimal, or "all"
  */
 export function do_watch_wx(line: string): string {
+  const pgd = line === "all" ? ALL_PROCESSES : readNumber(line || undefined, "the pgd");
   if (watched !== undefined) stopMonitoringProcess(watched);
   callbacks.clean();
   writers.clear();
   reported.clear();
-  watched = line === "all" ? ALL_PROCESSES : BigInt(line);
+  watched = pgd;
   // Of writes only the first in each page matters, which the filter finds; of blocks each, since the order does.
   callbacks.addCallback(CallbackManager.MEM_WRITE_CB, onWrite, { name: "wx_writes", filter: { firstPerPage: true } });
   callbacks.addCallback(CallbackManager.BLOCK_BEGIN_CB, (_cpuIndex, _cpu, tb) => onBlock(tb.pc), { name: "wx_blocks" });

@@ -6,6 +6,7 @@
  *   custom range_counts
  */
 import { ALL_PROCESSES, CallbackManager, startMonitoringProcess } from "rebox";
+import { readRange, splitWords } from "./_numbers";
 
 const CALL = 0xe8;
 
@@ -26,7 +27,7 @@ export const clean = (): void => callbacks.clean();
  * @param line the first address, and the one behind the last
  */
 export function do_watch_range(line: string): string {
-  const [from, to] = line.split(/\s+/).map((word) => BigInt(word)) as [bigint, bigint];
+  const [from, to] = readRange(splitWords(line));
   const filter = { pc: { from, to } };
   callbacks.addCallback(CallbackManager.BLOCK_BEGIN_CB, () => void blocks++, { name: "range_blocks", filter });
   callbacks.addCallback(

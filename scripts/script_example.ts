@@ -5,6 +5,7 @@
  *   rebox run --script scripts/script_example.ts -- QEMU-ARGS...
  */
 import { CallbackManager, type EventBatch, hot, readCpu, startMonitoringProcess, stopMonitoringProcess } from "rebox";
+import { readNumber } from "./_numbers";
 
 /** Scripts that have to be loaded before this one, in module notation: scripts/script_example_min.ts. */
 export const requirements = ["scripts.script_example_min"];
@@ -89,7 +90,7 @@ function report(): void {
  * @param line its pgd in hexadecimal
  */
 export function do_follow(line: string): string {
-  const pgd = BigInt(line.startsWith("0x") ? line : `0x${line}`);
+  const pgd = readNumber(line || undefined, "the pgd");
   follow(pgd);
   return `following 0x${pgd.toString(16)}`;
 }

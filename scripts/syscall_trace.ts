@@ -11,6 +11,7 @@
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { CallbackManager, listSystemCallEntries, listSystemCalls, type SystemCall } from "rebox";
+import { readNewFile } from "./_new_file";
 import type { ArgumentKind } from "./_system_call_arguments";
 import { chooseKind, createShow, hex, type Show } from "./_system_call_arguments";
 import { ProcessLabels } from "./_process_labels";
@@ -154,7 +155,7 @@ function choose(names: readonly string[] | undefined): void {
 /**
  * Prints system calls as they come.
  *
- * @param line names or numbers with blanks between them; all of them when there is none
+ * @param line names or decimal numbers with blanks between them; all of them when there is none
  */
 export function do_trace_syscalls(line: string): string {
   choose(line.split(/\s+/).filter((word) => word !== ""));
@@ -168,10 +169,11 @@ export function do_trace_syscalls(line: string): string {
  */
 export function do_trace_syscalls_to(line: string): string {
   take();
-  writeFileSync(line, "");
-  file = line;
+  const path = readNewFile(line);
+  writeFileSync(path, "");
+  file = path;
   tellRecorders();
-  return `tracing into ${line}`;
+  return `tracing into ${path}`;
 }
 
 /** Prints and writes no more. */

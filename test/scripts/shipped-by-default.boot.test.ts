@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inFolder } from "../kit/in-folder";
 import { PROJECT } from "../kit/project";
 import { withMonitors } from "../kit/terminal/monitor-run";
 
@@ -14,8 +15,6 @@ const SCRIPTS = readdirSync(join(PROJECT, "scripts"))
 test("every shipped script loads with the shipped pyrebox.conf: by configuration, at the monitor and in the shell", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-shipped-"));
   const config = join(folder, "pyrebox.conf");
-  // The run's current folder is the one of the configuration, as it is for a user.
-  process.env.TMPDIR = folder;
   const modules = `[MODULES]\n${SCRIPTS.map((name) => `${name}: True\n`).join("")}`;
   writeFileSync(config, `${readFileSync(join(PROJECT, "pyrebox.conf"), "utf8")}\n${modules}`);
   try {
@@ -27,17 +26,60 @@ test("every shipped script loads with the shipped pyrebox.conf: by configuration
         }
         for (const name of SCRIPTS) {
           for (const load of [`import_module ${name}`, `sh import ${name}`]) {
-            const answer = await first.command(load);
-            const handle = /scripts\.\w+ is loaded\W+handle (\d+)/.exec(answer)?.[1];
-            assert.ok(handle !== undefined, answer);
-            assert.equal(await first.command(`unload_module ${handle}`), "", name);
+            assert.match(await first.command(load), new RegExp(`^${name} is loaded\\W`));
+            assert.equal(await first.command(`unload_module ${name}`), "", name);
           }
         }
       },
-      { reboxArgs: ["-c", config] },
+      { reboxArgs: ["-c", config], cwd: folder },
     );
     assert.doesNotMatch(run.stderr, /may not use|threw/);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+const COMMANDS_WITH_NUMBERS = {
+  "scripts.range_test": ["watch_range 1056000 1057000", "watching 0x1056000 to 0x1057000"],
+  "scripts.mem_write_test": ["watch_writes ffffffff81000000 ffffffff82000000", "watching"],
+  "scripts.page_write_execute": ["watch_wx ab000", "watching ab000"],
+  "scripts.coverage": ["coverage_begin ab000", "collecting from ab000"],
+  "scripts.script_example": ["follow ab000", "following 0xab000"],
+} as const;
+
+test("every command of a shipped script takes a number in hexadecimal without 0x, as the shell does", async () => {
+  await withMonitors(
+    async ({ first }) => {
+      for (const [name, [command, answer]] of Object.entries(COMMANDS_WITH_NUMBERS)) {
+        await first.command(`import_module ${name}`);
+        assert.ok((await first.command(`custom ${command}`)).startsWith(answer), command);
+        const refusal = await first.command(`custom ${command.replace(/\b[\da-f]+$/, "xyz")}`);
+        assert.match(refusal, /is a number, in hexadecimal or as \\d31 in decimal, not "xyz"/, command);
+      }
+    },
+    { reboxArgs: ["-c", join(PROJECT, "pyrebox.conf")] },
+  );
+});
+
+test("live_view without its permission shows all but the picture, and says why that is missing", async () => {
+  const run = await withMonitors(async ({ first }) => {
+    assert.match(await first.command("import_module scripts.live_view"), /is loaded/);
+    assert.equal(await first.command("unload_module scripts.live_view"), "");
+  });
+  assert.match(
+    run.stdout,
+    /There is no picture of the guest's screen: .*scripts\.live_view may not use results\/live_view\.png; .*: fs:FOLDER in/,
+  );
+});
+
+test("live_view that is trusted makes the folder of its picture", () =>
+  inFolder(async (folder) => {
+    const script = join(PROJECT, "scripts/live_view.ts");
+    await withMonitors(
+      async ({ first }) => {
+        assert.equal(await first.command("unload_module scripts.live_view"), "");
+        assert.equal(readFileSync(join(folder, "results/live_view.png")).subarray(1, 4).toString(), "PNG");
+      },
+      { reboxArgs: ["--trust", "--script", script], cwd: folder },
+    );
+  }));

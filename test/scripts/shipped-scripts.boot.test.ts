@@ -93,7 +93,7 @@ test("script_example follows an address space, and another on command", async ()
     drive: `await untilTruth("busy");
       // The shell of the task is in its loop most of the time, and then in user mode.
       while (readCpu().CPL !== 3n) await sleep(5);
-      say(await run("follow 0x" + getRunningProcess().toString(16)));
+      say(await run("follow " + getRunningProcess().toString(16)));
       await sleep(3000);
       await run("unfollow");
       await Engine.get().quit();`,
@@ -125,10 +125,12 @@ test("range_test counts the blocks and calls of a kernel function, and calls go 
     parameters: { symbols: "__x64_sys_geteuid" },
     drive: `const truth = await untilTruth("identity.ready");
       const at = BigInt(truth.get("symbol.__x64_sys_geteuid")!);
-      say(await run("watch_range 0x" + at.toString(16) + " 0x" + (at + 16n).toString(16)));
+      say(await run("watch_range " + at.toString(16) + " 0x" + (at + 16n).toString(16)));
       await untilTruth("identity.uid"); say(await run("range_counts"));`,
   });
   assertFine(run);
+  const at = BigInt(run.truth.get("symbol.__x64_sys_geteuid")!);
+  assert.equal(run.said[0], `watching 0x${at.toString(16)} to 0x${(at + 16n).toString(16)}`);
   const [blocks] = /^\d+/.exec(run.said[1] ?? "") ?? [];
   // \`id -u\` asks once or more.
   assert.ok(Number(blocks) >= 1 && Number(blocks) < 1000, run.said[1]);
@@ -275,7 +277,7 @@ test("mem_write_test reports the writes to a range, with their values", () =>
       folder,
       task: null,
       qemuArgs: createBootDisk(folder),
-      drive: `atBootSector(() => void run("watch_writes 0x20000 0x20003")); await sleep(6000); await Engine.get().quit();`,
+      drive: `atBootSector(() => void run("watch_writes 20000 20003")); await sleep(6000); await Engine.get().quit();`,
     });
     assertFine(run);
     assert.deepEqual(run.printed, [
@@ -286,7 +288,7 @@ test("mem_write_test reports the writes to a range, with their values", () =>
 
 test("every script that ships has a test here", () => {
   const tests = readFileSync(join(SCRIPTS, "../test/scripts/shipped-scripts.boot.test.ts"), "utf8");
-  // The demonstration has its own: test/machine/life.boot.test.ts.
+  // The demonstration has its own: test/project/guide.boot.test.ts.
   const untested = readdirSync(SCRIPTS)
     .filter((file) => file.endsWith(".ts") && !file.startsWith("_"))
     .map((file) => file.replace(/\.ts$/, ""))

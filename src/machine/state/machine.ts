@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { Engine } from "../engine/engine";
 import { QmpError } from "../errors";
 
@@ -64,9 +65,12 @@ export async function mouseButton(buttonState: number): Promise<void> {
 /**
  * Writes a picture of the guest's screen.
  *
- * @param filename a PNG file, relative to the current folder
+ * @param filename a PNG file, relative to the current folder; its folder is made when it is missing
  * @throws QmpError when the machine has no display or the file cannot be written
  */
 export async function screenshot(filename: string): Promise<void> {
-  await Engine.get().qmp("screendump", { filename: resolve(filename), format: "png" });
+  const path = resolve(filename);
+  // QEMU says what is wrong when it cannot be made either.
+  await mkdir(dirname(path)).catch(() => undefined);
+  await Engine.get().qmp("screendump", { filename: path, format: "png" });
 }

@@ -21,10 +21,11 @@ export class FileAccess {
   getPath(path: string): string {
     const real = resolveLinks(resolve(path));
     if (real !== undefined && this.getFolders().some((folder) => isWithin(folder, real))) return real;
-    const where = this.folders.join(", ") || "no folder";
-    throw new Error(
-      `${this.script} may not use ${path}: it may use what is in ${where}, and links out of there do not count`,
-    );
+    const others = this.folders.length === 0 ? "" : `fs:${this.folders.join(", fs:")}, `;
+    const permit = `to permit it: [PERMISSIONS] ${this.script}: ${others}fs:FOLDER in pyrebox.conf, and reload it`;
+    if (this.folders.length === 0) throw new Error(`${this.script} may not use ${path}; ${permit}`);
+    const where = this.folders.join(", ");
+    throw new Error(`${this.script} may not use ${path}: it may use what is in ${where}, links resolved; ${permit}`);
   }
 
   private getFolders(): string[] {

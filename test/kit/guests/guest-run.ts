@@ -50,6 +50,8 @@ export interface GuestRunOptions {
   readonly reports?: boolean;
   /** Added to the environment of rebox. */
   readonly env?: NodeJS.ProcessEnv;
+  /** The current folder of rebox; by default that of temporary files. */
+  readonly cwd?: string;
   /** After which the test fails. */
   readonly timeoutMs?: number;
 }
@@ -158,6 +160,7 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       (options.timeoutMs ?? 60_000) * SLOWNESS,
       undefined,
       options.env,
+      options.cwd,
     );
     const events = readFileSync(log, "utf8")
       .split("\n")
