@@ -64,7 +64,7 @@ Napi::Value AnswerCommand(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// setCommandWords(handles: string, names: string): void
+// setCommandWords(modules: string, names: string): void
 Napi::Value SetCommandWords(const Napi::CallbackInfo& info) {
   rebox_command_words(info[0].As<Napi::String>().Utf8Value().c_str(), info[1].As<Napi::String>().Utf8Value().c_str());
   return info.Env().Undefined();

@@ -58,7 +58,7 @@ void hmp_reload_module(Monitor *monitor, const QDict *arguments);
 void hmp_list_modules(Monitor *monitor, const QDict *arguments);
 void hmp_custom(Monitor *monitor, const QDict *arguments);
 void hmp_sh(Monitor *monitor, const QDict *arguments);
-void rebox_complete_handle(struct ReadLineState *line, int argument_count, const char *begun);
+void rebox_complete_module(struct ReadLineState *line, int argument_count, const char *begun);
 void rebox_complete_custom(struct ReadLineState *line, int argument_count, const char *begun);
 
 #endif

@@ -122,8 +122,8 @@ REBOX_API void rebox_commands_serve(const rebox_command_server *server, int time
 /* Any thread. text is the answer or, with failed, what went wrong. Nothing when it was answered before. */
 REBOX_API void rebox_command_answer(uint64_t id, bool failed, const char *text);
 
-/* Any thread. What a monitor completes arguments with: module handles and names of commands, a line each. */
-REBOX_API void rebox_command_words(const char *handles, const char *names);
+/* Any thread. What a monitor completes arguments with: handles and names of scripts, and names of commands, a line each. */
+REBOX_API void rebox_command_words(const char *modules, const char *names);
 
 /* ---- vCPUs and registers (vcpu/registers.c) ---- */
 

@@ -70,6 +70,27 @@ export async function importModule(name: string): Promise<ModuleInfo> {
 }
 
 /**
+ * Loads a script for a person, who wants to know whether it was loaded before.
+ *
+ * @param name module notation, or a file's path
+ * @throws ScriptError as importModule() does
+ */
+export async function importModuleOnce(name: string): Promise<{ module: ModuleInfo; wasLoaded: boolean }> {
+  const wasLoaded = getHost().findLoaded(name) !== undefined;
+  return { module: await importModule(name), wasLoaded };
+}
+
+/**
+ * Gets a loaded script.
+ *
+ * @param reference its handle, its name in module notation, or its file
+ * @throws ScriptError that names those that are loaded
+ */
+export function getModule(reference: string): ModuleInfo {
+  return describe(getHost().getLoaded(reference));
+}
+
+/**
  * Unloads a script: calls its clean() and removes all that it has registered.
  *
  * @param handle its module handle

@@ -63,6 +63,22 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   }
 
   /**
+   * Gets the loaded script that a person means.
+   *
+   * @param reference its handle, its name in module notation, or its file
+   * @throws ScriptError that names those that are loaded
+   */
+  getLoaded(reference: string): LoadedScript {
+    return this.registry.getMeant(reference, (pathOrName) => this.files.findFile(pathOrName));
+  }
+
+  /** Finds a loaded script by a file's path or a name in module notation; undefined when it is not loaded. */
+  findLoaded(pathOrName: string): LoadedScript | undefined {
+    const file = this.files.findFile(pathOrName);
+    return file === undefined ? undefined : this.registry.findFile(file);
+  }
+
+  /**
    * Loads a script, after the scripts it requires. A script that is loaded already stays as it is.
    *
    * @param pathOrName a file's path, or a name in module notation

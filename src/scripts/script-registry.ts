@@ -1,3 +1,4 @@
+import { findNearestName } from "../config/nearest-name";
 import type { ScriptPermissions } from "../config/script-permissions";
 import { findRealmRoot, isOwnError } from "../machine/engine/realm-root";
 import { ScriptError } from "./errors";
@@ -56,6 +57,36 @@ export class ScriptRegistry {
     if (entry !== undefined) return entry;
     const handles = [...this.entries.keys()].join(", ") || "none";
     throw new ScriptError(`module ${handle}`, `no script has this handle; loaded are: ${handles}`);
+  }
+
+  /**
+   * Gets the loaded script that a person means.
+   *
+   * @param reference its handle, its name in module notation, or its file
+   * @param findFile finds the file that a path or a name stands for
+   * @throws ScriptError that names those that are loaded, or the handles of those that have this name
+   */
+  getMeant(reference: string, findFile: (pathOrName: string) => string | undefined): ScriptEntry {
+    if (/^\d+$/.test(reference)) return this.get(Number(reference));
+    const named = this.list().filter(({ name }) => name === reference);
+    const [only, another] = named;
+    if (only !== undefined && another === undefined) return only;
+    if (only !== undefined) {
+      const choice = named.map(({ handle, file }) => `${handle} (${file})`).join(", ");
+      throw new ScriptError(reference, `several scripts have this name; say which by its handle: ${choice}`);
+    }
+    const byFile = this.findFile(findFile(reference) ?? "");
+    if (byFile !== undefined) return byFile;
+    const nearest = findNearestName(
+      reference,
+      this.list().map(({ name }) => name),
+    );
+    const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+    const loaded =
+      this.list()
+        .map(({ handle, name }) => `${name} (${handle})`)
+        .join(", ") || "none";
+    throw new ScriptError(reference, `no script of this name is loaded${hint}; loaded are: ${loaded}`);
   }
 
   /** Finds a loaded script by its file. */

@@ -101,6 +101,36 @@ describe("QEMU's monitor", () => {
     assertCleanEnd(run);
   });
 
+  test("takes a script's name or file where it takes its handle, and says when it is loaded already", async () => {
+    const run = await withMonitors(async ({ first, write }) => {
+      const file = write("counter.ts", COUNTER("one"));
+      const already = (version: number) =>
+        `counter is loaded already: handle 1, version ${version}; for the present version of its files: reload_module counter`;
+      await first.command(`import_module ${file}`);
+      assert.equal(await first.command(`import_module ${file}`), `${already(1)}\n`);
+      assert.equal(await first.command("reload_module counter"), "counter is loaded: handle 1, version 2\n");
+      assert.equal(await first.command("sh reload counter"), "counter is reloaded: version 3\n");
+      assert.equal(await first.command("sh import counter"), `${already(3)}\n`);
+      const none =
+        /^Error: countr: no script of this name is loaded; did you mean counter\?; loaded are: counter \(1\)\n$/;
+      for (const word of ["", "sh "]) {
+        for (const command of ["unload_module", "reload_module"]) {
+          assert.match(await first.command(`${word}${command} countr`), none);
+        }
+      }
+      assert.equal(await first.command(`unload_module ${file}`), "");
+      assert.match(await first.command("list_modules"), /^no script is loaded/);
+    });
+    assertCleanEnd(run);
+  });
+
+  test("says for a bare sh where there is a shell with a prompt", async () => {
+    const run = await withMonitors(async ({ first }) => {
+      assert.match(await first.command("sh"), /^sh runs one command.*rebox attach SOCKET/s);
+    });
+    assertCleanEnd(run);
+  });
+
   test("helps as with its own commands", async () => {
     const run = await withMonitors(async ({ first }) => {
       assert.equal(
@@ -117,7 +147,7 @@ describe("QEMU's monitor", () => {
     assertCleanEnd(run);
   });
 
-  test("completes its commands, files, the handles of loaded scripts and the names of their commands", async () => {
+  test("completes its commands, files, the handles and names of loaded scripts and the names of their commands", async () => {
     const run = await withMonitors(async ({ first, write }) => {
       const file = write("counter.ts", COUNTER("one"));
       assert.equal(await first.complete("import_m"), "import_module ");
@@ -125,7 +155,8 @@ describe("QEMU's monitor", () => {
       await first.command(`import_module ${file}`);
       await first.command(`import_module ${write("patient.ts", PATIENT)}`);
       await first.command("unload_module 1");
-      assert.equal(await first.complete("reload_module "), "reload_module 2 ");
+      assert.equal(await first.complete("reload_module p"), "reload_module patient ");
+      assert.equal(await first.complete("unload_module 2"), "unload_module 2 ");
       assert.equal(await first.complete("custom rel"), "custom release ");
     });
     assertCleanEnd(run);
@@ -255,7 +286,11 @@ describe("QMP", () => {
           /^\{"text":"CPL=[03]","data":\{"CPL":"0x[03]"\}\}$/,
         );
         await assert.rejects(qmp.execute("sh", { command: "no_such" }), /there is no command no_such/);
-        assert.deepEqual(await qmp.execute("unload-module", { handle: 1 }), {});
+        assert.deepEqual(await qmp.execute("reload-module", { name: "counter" }), { ...module, version: 3 });
+        for (const args of [{}, { handle: 1, name: "counter" }]) {
+          await assert.rejects(qmp.execute("unload-module", args), /give either "handle" or "name"/);
+        }
+        assert.deepEqual(await qmp.execute("unload-module", { name: "counter" }), {});
         assert.deepEqual(await qmp.execute("list-modules"), []);
       },
       { task: "busy" },
@@ -289,8 +324,8 @@ describe("QMP", () => {
       const [, module] = describeCommand("import-module").split(" -> ") as [string, string];
       assert.match(module, members);
       assert.equal(describeCommand("import-module"), `file: str -> ${module}`);
-      assert.equal(describeCommand("reload-module"), `handle: int -> ${module}`);
-      assert.equal(describeCommand("unload-module"), "handle: int -> ");
+      assert.equal(describeCommand("reload-module"), `handle: int,name: str -> ${module}`);
+      assert.equal(describeCommand("unload-module"), "handle: int,name: str -> ");
       assert.equal(describeCommand("list-modules"), ` -> [${module}]`);
       assert.equal(describeCommand("custom"), "name: str,arguments: str -> text: str");
       assert.equal(describeCommand("sh"), "command: str -> text: str,data: any");

@@ -76,14 +76,14 @@ static void complete(ReadLineState *line, int argument_count, const char *begun,
     }
 }
 
-void rebox_complete_handle(ReadLineState *line, int argument_count, const char *begun)
+void rebox_complete_module(ReadLineState *line, int argument_count, const char *begun)
 {
-    complete(line, argument_count, begun, rebox_handle_words);
+    complete(line, argument_count, begun, rebox_module_words);
 }
 
 void rebox_complete_custom(ReadLineState *line, int argument_count, const char *begun)
 {
-    complete(line, argument_count, begun, rebox_name_words);
+    complete(line, argument_count, begun, rebox_command_names);
 }
 
 /* ---- HMP by QMP: QEMU's human-monitor-command is no coroutine, because most of HMP must not run in one ---- */

@@ -33,11 +33,17 @@ static Visitor *coroutine_fn execute_for_program(const char *command, QDict *arg
     return visitor;
 }
 
-static QDict *handle_argument(int64_t handle)
+/* The arguments of a command on a script, of which one is there; Node refuses another number. */
+static QDict *module_arguments(bool has_handle, int64_t handle, const char *name)
 {
     QDict *arguments = qdict_new();
 
-    qdict_put_int(arguments, "handle", handle);
+    if (has_handle) {
+        qdict_put_int(arguments, "handle", handle);
+    }
+    if (name) {
+        qdict_put_str(arguments, "name", name);
+    }
     return arguments;
 }
 
@@ -61,14 +67,14 @@ ScriptModule *coroutine_fn qmp_import_module(const char *file, Error **errp)
     return execute_for_module("import-module", arguments, errp);
 }
 
-ScriptModule *coroutine_fn qmp_reload_module(int64_t handle, Error **errp)
+ScriptModule *coroutine_fn qmp_reload_module(bool has_handle, int64_t handle, const char *name, Error **errp)
 {
-    return execute_for_module("reload-module", handle_argument(handle), errp);
+    return execute_for_module("reload-module", module_arguments(has_handle, handle, name), errp);
 }
 
-void coroutine_fn qmp_unload_module(int64_t handle, Error **errp)
+void coroutine_fn qmp_unload_module(bool has_handle, int64_t handle, const char *name, Error **errp)
 {
-    visit_free(execute_for_program("unload-module", handle_argument(handle), errp));
+    visit_free(execute_for_program("unload-module", module_arguments(has_handle, handle, name), errp));
 }
 
 ScriptModuleList *coroutine_fn qmp_list_modules(Error **errp)

@@ -22,7 +22,7 @@ static uint64_t last_id;
 static rebox_command_server server;
 static int timeout_ms;
 static bool was_served, is_closed;
-char **rebox_handle_words, **rebox_name_words;
+char **rebox_module_words, **rebox_command_names;
 
 void rebox_print_answer(Monitor *monitor, const rebox_command_request *request)
 {
@@ -211,21 +211,21 @@ void rebox_commands_serve(const rebox_command_server *wanted, int wanted_timeout
 }
 
 typedef struct command_words {
-    char **handles, **names;
+    char **modules, **names;
 } command_words;
 
 static void set_words(void *opaque)
 {
     command_words *words = opaque;
 
-    g_strfreev(rebox_handle_words);
-    g_strfreev(rebox_name_words);
-    rebox_handle_words = words->handles;
-    rebox_name_words = words->names;
+    g_strfreev(rebox_module_words);
+    g_strfreev(rebox_command_names);
+    rebox_module_words = words->modules;
+    rebox_command_names = words->names;
     g_free(words);
 }
 
-void rebox_command_words(const char *handles, const char *names)
+void rebox_command_words(const char *modules, const char *names)
 {
     command_words *words;
 
@@ -233,7 +233,7 @@ void rebox_command_words(const char *handles, const char *names)
         return;
     }
     words = g_new(command_words, 1);
-    *words = (command_words){ .handles = g_strsplit(handles, "\n", -1), .names = g_strsplit(names, "\n", -1) };
+    *words = (command_words){ .modules = g_strsplit(modules, "\n", -1), .names = g_strsplit(names, "\n", -1) };
     aio_bh_schedule_oneshot(qemu_get_aio_context(), set_words, words);
 }
 

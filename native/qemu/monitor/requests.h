@@ -26,8 +26,8 @@ typedef struct rebox_command_request {
     QTAILQ_ENTRY(rebox_command_request) entry;
 } rebox_command_request;
 
-/* The words that a monitor completes for a person: handles of scripts, names of their commands. */
-extern char **rebox_handle_words, **rebox_name_words;
+/* The words that a monitor completes for a person: handles and names of scripts, names of their commands. */
+extern char **rebox_module_words, **rebox_command_names;
 
 /* Has a command executed. Without a monitor the caller waits, and frees the request. command is a literal. */
 rebox_command_request *rebox_ask(Monitor *monitor, bool is_for_person, const char *command, const QDict *arguments);

@@ -119,8 +119,8 @@ export interface NativeAddon {
   endCommands(): void;
   /** text is for a person, or JSON for a program; with isFailed what went wrong. */
   answerCommand(id: number, isFailed: boolean, text: string): void;
-  /** What monitors complete with: module handles and names of commands, a line each. */
-  setCommandWords(handles: string, names: string): void;
+  /** What monitors complete with: handles and names of scripts, and names of commands, a line each. */
+  setCommandWords(modules: string, names: string): void;
 
   cpuCount(): number;
   registers(): NativeRegister[];

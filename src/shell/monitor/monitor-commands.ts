@@ -1,8 +1,10 @@
+import { formatImported } from "../commands/rendering/script-answers";
 import { MonitorCommandError } from "../errors";
 import {
   type CustomCommand,
   type ModuleInfo,
-  importModule,
+  getModule,
+  importModuleOnce,
   listCommands,
   listModules,
   reloadModule,
@@ -59,6 +61,9 @@ function alignColumns(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
+const HOW_TO_SHELL = `sh runs one command of rebox's shell: sh ps. A shell of its own, with a prompt, history and completion:
+rebox attach SOCKET, for a guest that was started by rebox run --control SOCKET; rebox run --shell has one in its terminal`;
+
 /** The answer to one command of the monitor. */
 export interface MonitorAnswer {
   /** For a person. */
@@ -70,7 +75,10 @@ export interface MonitorAnswer {
 /** A command's arguments as QMP has them. */
 export interface MonitorArguments {
   readonly file?: string;
+  /** A person's word for a script: its handle or name. */
+  readonly module?: string;
   readonly handle?: number;
+  /** A command's name, or that of a script in place of its handle. */
   readonly name?: string;
   readonly arguments?: string;
   readonly command?: string;
@@ -79,10 +87,16 @@ export interface MonitorArguments {
 /** Executes the monitor's commands of rebox. The message of any error is for the user of the monitor. */
 export class MonitorCommands {
   private readonly commands: Record<string, (args: MonitorArguments) => Promise<MonitorAnswer> | MonitorAnswer> = {
-    "import-module": async ({ file }) => describeLoaded(await importModule(file!)),
-    "reload-module": async ({ handle }) => describeLoaded(await reloadModule(handle!)),
-    "unload-module": async ({ handle }) => {
-      await unloadModule(handle!);
+    "import-module": async ({ file }) => {
+      const { module, wasLoaded } = await importModuleOnce(file!);
+      return { text: formatImported(module, wasLoaded), value: toSchema(module) };
+    },
+    "reload-module": async (args) => {
+      const module = await reloadModule(getMeant(args).handle);
+      return { text: formatImported(module, false), value: toSchema(module) };
+    },
+    "unload-module": async (args) => {
+      await unloadModule(getMeant(args).handle);
       return { text: "", value: {} };
     },
     "list-modules": () => {
@@ -95,7 +109,8 @@ export class MonitorCommands {
       return { text, value: { text } };
     },
     sh: async ({ command }) => {
-      const { text, data } = await this.runCommandLine(command!);
+      if (command === undefined || command.trim() === "") return { text: HOW_TO_SHELL, value: { text: HOW_TO_SHELL } };
+      const { text, data } = await this.runCommandLine(command);
       return { text, value: data === undefined ? { text } : { text, data } };
     },
   };
@@ -117,9 +132,11 @@ export class MonitorCommands {
   }
 }
 
-function describeLoaded(module: ModuleInfo): MonitorAnswer {
-  const { handle, name, version } = module;
-  return { text: `${name} is loaded: handle ${handle}, version ${version}`, value: toSchema(module) };
+/** Gets the script that a command is about. @throws MonitorCommandError unless it is named in one way */
+function getMeant({ module, handle, name }: MonitorArguments): ModuleInfo {
+  const references = [module, handle, name].filter((reference) => reference !== undefined);
+  if (references.length !== 1) throw new MonitorCommandError('give either "handle" or "name"');
+  return getModule(String(references[0]));
 }
 
 function toSchema({ isTrusted, ...module }: ModuleInfo): object {

@@ -22,7 +22,7 @@ export class MonitorService {
    * Begins to answer. The scripts must be those that module-control.ts is about.
    *
    * @param port the addon of the running engine
-   * @param scripts whose changes are followed, so that a monitor completes handles and names of commands
+   * @param scripts whose changes are followed, so that a monitor completes handles and names of scripts, and names of commands
    * @param runCommandLine the shell behind `sh`
    * @param timeoutMs after which a command without an answer fails, in milliseconds
    */
@@ -57,9 +57,9 @@ export class MonitorService {
   }
 
   private publishWords(): void {
-    const handles = listModules().map(({ handle }) => handle);
+    const modules = listModules().flatMap(({ handle, name }) => [String(handle), name]);
     const names = listCommands().map(({ name }) => name);
-    this.port.setCommandWords(handles.join("\n"), names.join("\n"));
+    this.port.setCommandWords(modules.join("\n"), names.join("\n"));
   }
 }
 

@@ -1,6 +1,7 @@
 import { splitQuotedWords } from "../../../config/quoted-words";
 import {
-  importModule,
+  getModule,
+  importModuleOnce,
   listCommands,
   listModules,
   reloadModule,
@@ -8,15 +9,12 @@ import {
   unloadModule,
 } from "../../../scripts/module-control";
 import { type Command, defineCommand, type CommandInput } from "../command";
-import { CommandError } from "../../errors";
 import { textResult } from "../command-result";
+import { formatImported } from "../rendering/script-answers";
 
-/** Reads the handle of a script, given by its handle or its name. */
+/** Reads the handle of a script, given by its handle, its name or its file. */
 function readHandle(input: CommandInput): number {
-  const text = input.get("the handle or name of a script");
-  const found = listModules().find(({ handle, name }) => String(handle) === text || name === text);
-  if (!found) throw new CommandError(`no script ${text} is loaded; those that are: list_modules`);
-  return found.handle;
+  return getModule(input.get("the handle or name of a script")).handle;
 }
 
 export const SCRIPT_COMMANDS: readonly Command[] = [
@@ -28,8 +26,9 @@ export const SCRIPT_COMMANDS: readonly Command[] = [
     help: "Loads a script by its module name (scripts.my_script) or file; quotes keep blanks.",
     parse: (input) => splitQuotedWords(input.get("the name of a script")).join(""),
     run: async (text) => {
-      const { handle, name } = await importModule(text);
-      return { kind: "data", text: `${name} is loaded, handle ${handle}`, data: { handle, name } };
+      const { module, wasLoaded } = await importModuleOnce(text);
+      const { handle, name, version } = module;
+      return { kind: "data", text: formatImported(module, wasLoaded), data: { handle, name, version, wasLoaded } };
     },
   }),
   defineCommand({
@@ -40,8 +39,9 @@ export const SCRIPT_COMMANDS: readonly Command[] = [
     help: "Unloads a script and all that it has registered.",
     parse: readHandle,
     run: async (handle) => {
+      const { name } = getModule(String(handle));
       await unloadModule(handle);
-      return textResult(`script ${handle} is unloaded`);
+      return textResult(`${name} is unloaded`);
     },
   }),
   defineCommand({
