@@ -37,7 +37,11 @@ export function createScriptCheck(
   const path = configFile ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
   const config = path === undefined ? undefined : loadConfig(path);
   const scriptFolders = [...(config === undefined ? [] : [dirname(config.file)]), ".", projectFolder];
-  const getPermissions = createPermissionLookup({ scriptFolders, trustedScripts, configFile: resolve(path ?? DEFAULT_CONFIG) });
+  const getPermissions = createPermissionLookup({
+    scriptFolders,
+    trustedScripts,
+    configFile: resolve(path ?? DEFAULT_CONFIG),
+  });
   return { files: new ScriptFiles(scriptFolders), doors, projectFolder, getPermissions };
 }
 

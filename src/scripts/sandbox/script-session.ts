@@ -105,7 +105,9 @@ export class ScriptSession {
   /** @throws Error that says how to permit it */
   refuse(what: string, permission: string): never {
     const { name } = this;
-    throw new Error(`${name} may not use ${what}; to permit it: [PERMISSIONS] ${name}: ${permission} in pyrebox.conf, and reload it`);
+    throw new Error(
+      `${name} may not use ${what}; to permit it: [PERMISSIONS] ${name}: ${permission} in pyrebox.conf, and reload it`,
+    );
   }
 }
 
