@@ -45,7 +45,7 @@ static inline int is_in_process(callback_handle_t handle, qemu_cpu_opaque_t cpu)
 {
     uint64_t pgd;
 
-    return get_var_uint64(handle, "pgd", &pgd) && (pgd == ANY_PROCESS || pgd == get_pgd(cpu));
+    return get_var_uint64(handle, "pgd", &pgd) && (pgd == ANY_PROCESS || rebox_normal_pgd(pgd) == get_pgd(cpu));
 }
 
 #endif

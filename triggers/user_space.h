@@ -27,7 +27,7 @@ static inline int runs_process_of(callback_handle_t handle, const char *variable
 {
     uint64_t pgd;
 
-    return get_var_uint64(handle, variable, &pgd) && pgd == get_pgd(cpu);
+    return get_var_uint64(handle, variable, &pgd) && rebox_normal_pgd(pgd) == get_pgd(cpu);
 }
 
 #endif

@@ -65,7 +65,8 @@ bool Filter::AcceptsRest(const EventFacts& facts) {
   if (!sizes_.empty() && std::find(sizes_.begin(), sizes_.end(), facts.size) == sizes_.end()) {
     return false;
   }
-  if (!pgds_.empty() && std::find(pgds_.begin(), pgds_.end(), facts.pgd) == pgds_.end()) {
+  auto stands_for = [&](uint64_t pgd) { return pgd == facts.pgd || rebox_normal_pgd(pgd) == facts.pgd; };
+  if (!pgds_.empty() && std::none_of(pgds_.begin(), pgds_.end(), stands_for)) {
     return false;
   }
   uint64_t data = facts.data & mask_;

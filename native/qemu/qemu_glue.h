@@ -212,8 +212,23 @@ REBOX_API void rebox_port_write(uint16_t port, int size, uint32_t value);
 
 #define REBOX_ALL_PROCESSES UINT64_MAX
 
-/* The identity of the address space that vCPU cpu_index runs in: CR3 without PCID and KPTI bits. */
+/*
+ * The identity of the address space that vCPU cpu_index runs in: CR3 without the bits that do not distinguish processes,
+ * which are the PCID and, where the guest isolates page tables, the bit of the process' own tables.
+ */
 REBOX_API uint64_t rebox_current_pgd(int cpu_index);
+
+/*
+ * The identity that any value of CR3 stands for. Wherever a pgd is taken, such a value works too. Two may be found to be
+ * the same later, so keep what was given and compare identities.
+ */
+REBOX_API uint64_t rebox_normal_pgd(uint64_t pgd);
+
+/*
+ * Says which bits of CR3 differ between the page tables of one process; 0: none. Told by somebody who knows the guest.
+ * Until then, and with known false, rebox watches for the way in which Linux does it.
+ */
+REBOX_API void rebox_tell_isolation(bool known, uint64_t bits);
 
 /* The same for every vCPU, by index, as it was when the vCPU last entered an address space; for the engine's life. */
 REBOX_API const uint64_t *rebox_current_pgds(void);

@@ -184,7 +184,7 @@ int get_qemu_cpu_index_with_pgd(pyrebox_target_ulong pgd)
     CPUState *cpu;
 
     CPU_FOREACH(cpu) {
-        if (rebox_pgd_identity(cpu_env(cpu)) == pgd || cpu_env(cpu)->cr[3] == pgd) {
+        if (rebox_is_pgd(pgd, rebox_pgd_identity(cpu_env(cpu)))) {
             return cpu->cpu_index;
         }
     }

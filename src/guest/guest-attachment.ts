@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { getCacheFolder } from "../config/folders";
+import { ReboxError } from "../config/rebox-error";
 import { Engine } from "../machine/engine/engine";
 import { type Cpu, getCpus } from "../machine/state/cpu";
 import { findStillMachine, type StillMachine } from "../machine/state/machine-access";
@@ -65,6 +66,7 @@ export class GuestAttachment {
     const source = new EngineSource();
     const cpus = source.cpus();
     if (this.#refused && cpus.map(identify).join() === this.#refused.identity) throw this.#refused.error;
+    if (this.#attached) Engine.get().native.tellIsolation();
     this.#attached = undefined;
     this.#refused = undefined;
     try {
@@ -80,6 +82,7 @@ export class GuestAttachment {
       }
       throw error;
     }
+    Engine.get().native.tellIsolation(findIsolationBits(this.#attached.guest));
     this.#options.onAttempt?.(undefined);
     return this.#attached.guest;
   }
@@ -124,6 +127,16 @@ export class GuestAttachment {
 /** Names the places where the kernel is entered, which stay the same while it runs, on every vCPU that it has started. */
 function identify(cpu: CpuFacts): string {
   return `${cpu.lstar} ${cpu.sysenterEip} ${cpu.idtBase}`;
+}
+
+/** A guest whose list of processes is damaged shows nothing. */
+function findIsolationBits(guest: LinuxGuest): bigint | undefined {
+  try {
+    return guest.isolationBits;
+  } catch (error) {
+    if (error instanceof ReboxError) return undefined;
+    throw error;
+  }
 }
 
 /** Reports whether the same kernel runs. Each look-up of a symbol asks this, so no object is made. */

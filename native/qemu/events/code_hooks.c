@@ -89,7 +89,7 @@ static uint32_t find_hook(bool is_block, uint64_t pc, uint64_t pgd, uint32_t pre
         const code_hook *hook = &g_array_index(here, code_hook, i);
 
         if (hook->id > previous && hook->is_block == is_block && hook->subscription > rebox_reported.subscribed_after &&
-            (hook->pgd == pgd || hook->pgd == REBOX_ALL_PROCESSES)) {
+            rebox_is_pgd(hook->pgd, pgd)) {
             return hook->id;
         }
     }

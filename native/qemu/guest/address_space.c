@@ -7,7 +7,8 @@
 #include "exec/exec-all.h"
 
 static uint64_t current_pgd[REBOX_MAX_CPUS];
-static GHashTable *monitored; /* pgd -> count */
+static uint64_t last_cr3[REBOX_MAX_CPUS];
+static GHashTable *monitored; /* pgd as it was given -> count */
 static unsigned int monitor_all;
 static const rebox_space_follower *follower;
 
@@ -16,9 +17,31 @@ void rebox_follow_spaces(const rebox_space_follower *given)
     follower = given;
 }
 
+/*
+ * Finds the entry of an address space, whichever of the values of CR3 that stand for it was given. What is the same address
+ * space may be learnt later, so the values are compared each time; few are ever monitored.
+ */
+static const uint64_t *find_monitored(uint64_t pgd)
+{
+    uint64_t identity = rebox_normal_pgd(pgd);
+    GHashTableIter entries;
+    gpointer given;
+
+    if (!monitored) {
+        return NULL;
+    }
+    g_hash_table_iter_init(&entries, monitored);
+    while (g_hash_table_iter_next(&entries, &given, NULL)) {
+        if (rebox_is_pgd(*(uint64_t *)given, identity)) {
+            return given;
+        }
+    }
+    return NULL;
+}
+
 static bool is_monitored(uint64_t pgd)
 {
-    return monitor_all || (monitored && g_hash_table_contains(monitored, &pgd));
+    return monitor_all || (monitored && g_hash_table_contains(monitored, &pgd)) || find_monitored(pgd);
 }
 
 /* Has a vCPU execute with the events of monitored processes, or without. */
@@ -53,11 +76,13 @@ void rebox_monitor(uint64_t pgd)
     if (pgd == REBOX_ALL_PROCESSES) {
         monitor_all++;
     } else {
+        const uint64_t *known = find_monitored(pgd);
         gpointer count;
 
         if (!monitored) {
             monitored = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
         }
+        pgd = known ? *known : pgd;
         count = g_hash_table_lookup(monitored, &pgd);
         g_hash_table_replace(monitored, g_memdup2(&pgd, sizeof(pgd)), GUINT_TO_POINTER(GPOINTER_TO_UINT(count) + 1));
     }
@@ -72,11 +97,14 @@ bool rebox_unmonitor(uint64_t pgd, bool force)
         }
         monitor_all = force ? 0 : monitor_all - 1;
     } else {
-        unsigned int count = monitored ? GPOINTER_TO_UINT(g_hash_table_lookup(monitored, &pgd)) : 0;
+        const uint64_t *known = find_monitored(pgd);
+        unsigned int count;
 
-        if (!count) {
+        if (!known) {
             return false;
         }
+        pgd = *known;
+        count = GPOINTER_TO_UINT(g_hash_table_lookup(monitored, &pgd));
         if (force || count == 1) {
             g_hash_table_remove(monitored, &pgd);
         } else {
@@ -92,26 +120,40 @@ bool rebox_is_monitored(uint64_t pgd)
     return pgd == REBOX_ALL_PROCESSES ? monitor_all != 0 : is_monitored(pgd);
 }
 
+/* Says anew in which address spaces the vCPUs are, after what distinguishes these has changed. */
+static void renew_identities(void)
+{
+    CPUState *cpu;
+
+    CPU_FOREACH(cpu) {
+        current_pgd[cpu->cpu_index] = rebox_normal_pgd(last_cr3[cpu->cpu_index]);
+    }
+    refresh_all();
+}
+
+void rebox_tell_isolation(bool known, uint64_t bits)
+{
+    rebox_set_isolation(known, bits);
+    renew_identities();
+}
+
 static void enter_address_space(CPUState *cpu, CPUX86State *env)
 {
-    uint64_t old = current_pgd[cpu->cpu_index];
-    uint64_t new = rebox_pgd_identity(env);
-    bool same_process;
+    uint64_t old, new;
 
+    /* Two tables of one process have one identity from now on, so the change that shows them is none. */
+    if (rebox_learn_isolation(env, last_cr3[cpu->cpu_index], env->cr[3])) {
+        renew_identities();
+    }
+    old = current_pgd[cpu->cpu_index];
+    new = rebox_pgd_identity(env);
+    last_cr3[cpu->cpu_index] = env->cr[3];
     if (old == new) {
         return;
     }
-    same_process = !rebox_kpti() && (old ^ new) == REBOX_CR3_KPTI_USER_BIT && rebox_same_user_half(env, old, new);
-    if (same_process) {
-        /* Two tables, one process: from now on they have one identity, which the change just seen does not alter. */
-        rebox_set_kpti();
-        new = rebox_pgd_identity(env);
-    }
     current_pgd[cpu->cpu_index] = new;
     select_translations(cpu);
-    if (!same_process) {
-        follower->enter(cpu, old, new);
-    }
+    follower->enter(cpu, old, new);
 }
 
 void rebox_hook_cr3(CPUX86State *env)
@@ -133,6 +175,8 @@ void rebox_hook_cr3(CPUX86State *env)
 
 void rebox_sync_address_space(CPUState *cpu)
 {
+    /* A debugger or a snapshot has written CR3: nothing can be learnt from that. */
+    last_cr3[cpu->cpu_index] = cpu_env(cpu)->cr[3];
     enter_address_space(cpu, cpu_env(cpu));
     select_translations(cpu);
     /* The vCPU has not entered generated code: anything a listener wrote is simply there. */

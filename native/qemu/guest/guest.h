@@ -10,14 +10,17 @@
 
 /* paging.c: the identity of an address space; see rebox_current_pgd(). */
 uint64_t rebox_pgd_identity(CPUX86State *env);
-/* The bit of CR3 that differs between the two page tables of one process under page-table isolation. */
-#define REBOX_CR3_KPTI_USER_BIT 0x1000ULL
-/* Says that the guest isolates page tables, so that this bit does not distinguish processes. */
-void rebox_set_kpti(void);
-bool rebox_kpti(void);
+/*
+ * Learns whether the guest isolates page tables, from a vCPU's change of CR3, as long as nobody who knows the guest has
+ * told it. Returns whether the identities of address spaces have changed by that.
+ */
+bool rebox_learn_isolation(CPUX86State *env, uint64_t old_cr3, uint64_t new_cr3);
+/* What rebox_tell_isolation() says. */
+void rebox_set_isolation(bool known, uint64_t bits);
+/* Returns whether given, as a user has it, stands for the address space with this identity, or for all. */
+bool rebox_is_pgd(uint64_t given, uint64_t identity);
 /* The entry of the page tables that maps address: of its page, whatever its size. */
 bool rebox_page_entry(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *entry);
-bool rebox_same_user_half(CPUX86State *env, uint64_t pgd_a, uint64_t pgd_b);
 
 /* address_space.c: who follows the vCPUs through address spaces. */
 typedef struct rebox_space_follower {

@@ -11,17 +11,16 @@
 #define ENTRY_ADDRESS_MASK 0x000ffffffffff000ULL
 #define USER_HALF_ENTRIES 256
 
-static bool kpti;
+/*
+ * The bit of CR3 by which Linux distinguishes the two page tables of one process (PTI_USER_PGTABLE_BIT in
+ * arch/x86/include/asm/pgtable.h). Other systems isolate page tables too, but not by a bit.
+ */
+#define LINUX_USER_TABLES_BIT 0x1000ULL
 
-void rebox_set_kpti(void)
-{
-    kpti = true;
-}
-
-bool rebox_kpti(void)
-{
-    return kpti;
-}
+/* The bits of CR3, beside those that the processor ignores, that do not distinguish processes. */
+static uint64_t isolation_bits;
+static bool isolation_is_told;    /* by somebody who knows the guest */
+static bool isolation_is_refuted; /* the guest does what Linux never does */
 
 static bool is_pae(CPUX86State *env)
 {
@@ -33,16 +32,30 @@ static bool is_long_mode(CPUX86State *env)
     return (env->hflags & HF_LMA_MASK) != 0;
 }
 
-uint64_t rebox_pgd_identity(CPUX86State *env)
+static uint64_t identity_of(CPUX86State *env, uint64_t cr3)
 {
-    uint64_t cr3 = env->cr[3];
-
     if (is_long_mode(env)) {
         /* Bits 0-11: PCID or cache control. Bits 52-63: LAM and the "no flush" bit. */
-        cr3 &= ENTRY_ADDRESS_MASK;
-        return kpti ? cr3 & ~REBOX_CR3_KPTI_USER_BIT : cr3;
+        return cr3 & ENTRY_ADDRESS_MASK & ~isolation_bits;
     }
     return cr3 & (is_pae(env) ? 0xffffffe0ULL : 0xfffff000ULL);
+}
+
+uint64_t rebox_pgd_identity(CPUX86State *env)
+{
+    return identity_of(env, env->cr[3]);
+}
+
+uint64_t rebox_normal_pgd(uint64_t pgd)
+{
+    CPUState *cpu = current_cpu ? current_cpu : first_cpu;
+
+    return pgd == REBOX_ALL_PROCESSES || !cpu ? pgd : identity_of(cpu_env(cpu), pgd);
+}
+
+bool rebox_is_pgd(uint64_t given, uint64_t identity)
+{
+    return given == identity || given == REBOX_ALL_PROCESSES || rebox_normal_pgd(given) == identity;
 }
 
 static bool read_entry(uint64_t address, int size, uint64_t *entry)
@@ -78,7 +91,7 @@ static bool walk_long(CPUX86State *env, uint64_t pgd, uint64_t address, mapping 
 {
     int levels = (env->cr[4] & CR4_LA57_MASK) ? 5 : 4;
     int canonical_bits = levels == 5 ? 57 : 48;
-    uint64_t table = pgd & ENTRY_ADDRESS_MASK;
+    uint64_t table = identity_of(env, pgd);
     int64_t extension = (int64_t)address >> (canonical_bits - 1);
 
     if (extension != 0 && extension != -1) {
@@ -174,19 +187,18 @@ bool rebox_page_entry(int cpu_index, uint64_t pgd, uint64_t address, uint64_t *e
 }
 
 /*
- * Distinguishes the two page tables of one process under page-table isolation from those of two processes that happen
- * to lie side by side. Linux's kernel copy has the user half of the user copy with NX added to each entry
- * (arch/x86/mm/pti.c, __pti_set_user_pgtbl).
+ * Returns whether two page tables map the same below the kernel's half, as the two of one process do, and two processes
+ * whose tables happen to lie side by side do not. Linux's kernel copy has the user half of the user copy with NX added to
+ * each entry (arch/x86/mm/pti.c, __pti_set_user_pgtbl).
  */
-bool rebox_same_user_half(CPUX86State *env, uint64_t pgd_a, uint64_t pgd_b)
+static bool have_same_user_half(uint64_t pgd_a, uint64_t pgd_b)
 {
     const uint64_t ignored = PG_NX_MASK | PG_ACCESSED_MASK | PG_DIRTY_MASK;
     uint64_t a[USER_HALF_ENTRIES], b[USER_HALF_ENTRIES], fault;
     bool any = false;
 
-    if (!is_long_mode(env) ||
-        rebox_read_physical(pgd_a & ENTRY_ADDRESS_MASK, a, sizeof(a), &fault) != REBOX_MEMORY_OK ||
-        rebox_read_physical(pgd_b & ENTRY_ADDRESS_MASK, b, sizeof(b), &fault) != REBOX_MEMORY_OK) {
+    if (rebox_read_physical(pgd_a, a, sizeof(a), &fault) != REBOX_MEMORY_OK ||
+        rebox_read_physical(pgd_b, b, sizeof(b), &fault) != REBOX_MEMORY_OK) {
         return false;
     }
     for (int i = 0; i < USER_HALF_ENTRIES; i++) {
@@ -196,4 +208,31 @@ bool rebox_same_user_half(CPUX86State *env, uint64_t pgd_a, uint64_t pgd_b)
         any |= a[i] != 0;
     }
     return any;
+}
+
+bool rebox_learn_isolation(CPUX86State *env, uint64_t old_cr3, uint64_t new_cr3)
+{
+    uint64_t old = old_cr3 & ENTRY_ADDRESS_MASK;
+    uint64_t new = new_cr3 &ENTRY_ADDRESS_MASK;
+
+    if (isolation_is_told || isolation_is_refuted || old == new || !is_long_mode(env)) {
+        return false;
+    }
+    if (isolation_bits) {
+        /* Linux switches processes in the kernel alone: from user tables it always gets to the kernel's. */
+        isolation_is_refuted = old & new &LINUX_USER_TABLES_BIT;
+        isolation_bits = isolation_is_refuted ? 0 : isolation_bits;
+        return isolation_is_refuted;
+    }
+    if ((old ^ new) == LINUX_USER_TABLES_BIT && have_same_user_half(old, new)) {
+        isolation_bits = LINUX_USER_TABLES_BIT;
+    }
+    return isolation_bits != 0;
+}
+
+void rebox_set_isolation(bool known, uint64_t bits)
+{
+    isolation_is_told = known;
+    isolation_is_refuted = false;
+    isolation_bits = known ? bits & ENTRY_ADDRESS_MASK : 0;
 }

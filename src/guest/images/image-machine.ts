@@ -2,16 +2,14 @@ import { MemoryResult, type NativeRamRegion, type NativeRegister } from "../../m
 import type { CpuFacts, RamRegion } from "../../systems/memory/guest-source";
 import { ImageError } from "../../systems/errors";
 import { findCpuFacts, type SavedCpu } from "../../systems/memory/images/saved-cpu";
-import { findPagingMode, PageTables, pageTableRoot } from "../../systems/memory/page-tables";
+import { findPagingMode, PageTables } from "../../systems/memory/page-tables";
+import { kernelTablesOf } from "../../systems/linux/processes/isolated-tables";
 import { scanForKernel } from "../../systems/linux/attach/kernel-scan";
 import { Ram, type RamRange } from "../../systems/memory/ram";
 import type { StillMachine } from "../../machine/state/machine-access";
 
 const PAGE = 0x1000;
 const SLOT_SIZE = 16;
-/** Under page-table isolation the tables of user code lie behind the kernel's. */
-const USER_TABLES = 0x1000;
-const USER_ENTRIES = 256;
 
 /** A memory image in the place of a running machine: it is read as that is, and cannot be written. */
 export class ImageMachine implements StillMachine {
@@ -122,7 +120,7 @@ export class ImageMachine implements StillMachine {
   translate(_cpuIndex: number, pgd: bigint, address: bigint): bigint | undefined {
     const tables = this.#findTables();
     if (!tables) return undefined;
-    const physical = tables.translate(pageTableRoot(pgd, tables.mode), address);
+    const physical = tables.translate(kernelTablesOf(tables, pgd), address);
     return physical < 0 ? undefined : BigInt(physical);
   }
 
@@ -147,20 +145,7 @@ export class ImageMachine implements StillMachine {
     const cpu = facts.find(({ index }) => index === cpuIndex) ?? facts[0];
     const tables = this.#findTables();
     if (!cpu || !tables) return 0n;
-    const root = pageTableRoot(cpu.cr3, tables.mode);
-    return BigInt(this.#isUserHalf(tables, root) ? root - USER_TABLES : root);
-  }
-
-  /** Whether these are the tables that run while user code does: the ones before map the same below the kernel's half. */
-  #isUserHalf(tables: PageTables, root: number): boolean {
-    if (tables.pointerSize !== 8 || (root & USER_TABLES) === 0) return false;
-    let mapped = 0;
-    for (let index = 0; index < USER_ENTRIES; index++) {
-      const here = tables.findEntry(root, index, 4)?.address;
-      if (here !== tables.findEntry(root - USER_TABLES, index, 4)?.address) return false;
-      if (here !== undefined) mapped++;
-    }
-    return mapped > 0;
+    return BigInt(kernelTablesOf(tables, cpu.cr3));
   }
 
   isMonitored(): boolean {

@@ -164,7 +164,8 @@ class GuestEvents {
     if (type === "CREATEPROC_CB") {
       for (const facts of [...source.listProcesses()]) this.raiseProcess(type, facts, listenerId);
     } else if (type === "LOADMODULE_CB") {
-      for (const facts of [...source.listModules(pgd)]) this.raiseModule(type, facts, listenerId);
+      const space = pgd === undefined ? undefined : Engine.get().native.normalPgd(pgd);
+      for (const facts of [...source.listModules(space)]) this.raiseModule(type, facts, listenerId);
     }
   }
 }

@@ -293,6 +293,10 @@ export interface NativeAddon {
   unmonitor(pgd: bigint, force: boolean): boolean;
   isMonitored(pgd: bigint): boolean;
   currentPgd(cpuIndex: number): bigint;
+  /** The identity of the address space that a value of CR3 stands for. */
+  normalPgd(pgd: bigint): bigint;
+  /** Says which bits of CR3 differ between the page tables of one process; undefined: nobody knows. */
+  tellIsolation(bits?: bigint): void;
   countBlocks(on: boolean): void;
   blockCount(): number;
 }

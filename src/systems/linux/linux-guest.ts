@@ -20,6 +20,7 @@ import type { SocketFacts } from "./network/socket";
 import { findSocketOwners } from "./network/socket-owners";
 import { listSockets } from "./network/socket-tables";
 import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./structs/struct-view";
+import { findIsolationBits, kernelTablesOf } from "./processes/isolated-tables";
 import { TaskReader } from "./processes/task-reader";
 
 /** __NEW_UTS_LEN and the NUL, include/uapi/linux/utsname.h */
@@ -83,9 +84,28 @@ export class LinuxGuest implements GuestSystem {
     return facts.map((task) => new LinuxProcess(this, task, findPid(task.parent)));
   }
 
-  /** Finds the process that has an address space. */
+  /**
+   * Finds the process that has an address space.
+   *
+   * @param pgd as callbacks give it, or any value of CR3 while the process runs
+   */
   findProcess(pgd: bigint): LinuxProcess | undefined {
-    return pgd === 0n ? undefined : this.getProcessList().find((process) => process.pgd === pgd);
+    if (pgd === 0n) return undefined;
+    const processes = this.getProcessList();
+    const found = processes.find((process) => process.pgd === pgd);
+    if (found) return found;
+    const root = BigInt(kernelTablesOf(this.kernel.image.tables, pgd));
+    return root === 0n ? undefined : processes.find((process) => process.pgd === root);
+  }
+
+  /**
+   * The bits of CR3 that differ between the two page tables of one process, when this kernel isolates page tables; 0n when it
+   * does not, and undefined when there are too few processes to tell. One may be in the middle of changing both of its tables.
+   */
+  get isolationBits(): bigint | undefined {
+    const roots = new Set(this.getProcessList().map(({ pgd }) => Number(pgd)));
+    roots.delete(0);
+    return findIsolationBits(this.kernel.image.tables, [...roots]);
   }
 
   /** Lists the kernel modules, the one that was loaded last first. @throws KernelDataError */

@@ -18,7 +18,8 @@ export function findProcesses(text: string, session: CommandSession): LinuxProce
   }
   if (/^(0x|\\d|\$)/i.test(text)) {
     const value = evaluate(text, session);
-    return processes.filter(({ pgd, pid }) => pgd === value || (/^\\d/.test(text) && BigInt(pid) === value));
+    const named = getGuest().findProcess(value)?.pgd;
+    return processes.filter(({ pgd, pid }) => pgd === (named ?? value) || (/^\\d/.test(text) && BigInt(pid) === value));
   }
   const matches = namePattern(text);
   return processes.filter(({ name }) => matches(name));
