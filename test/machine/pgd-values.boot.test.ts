@@ -80,7 +80,10 @@ function readCounts(run: GuestRun): Record<string, Record<string, unknown>> {
 }
 
 test("cpu.CR3 of a program under page-table isolation is its pgd wherever one is taken", async () => {
-  const run = await useValues("{ cr3, pgd, withPcid: cr3 | 0x5n }", { qemuArgs: ["-cpu", "Skylake-Client"], kernelArgs: "pti=on" });
+  const run = await useValues("{ cr3, pgd, withPcid: cr3 | 0x5n }", {
+    qemuArgs: ["-cpu", "Skylake-Client"],
+    kernelArgs: "pti=on",
+  });
   const counts = readCounts(run);
   const difference = BigInt(run.messages.find((message) => message.startsWith("cr3 ^ pgd"))!.split("= ")[1]!);
   // QEMU executes no PCID, so it is only added.
