@@ -31,7 +31,7 @@ interface OpenSection extends IniSection {
 /**
  * Parses the text of an INI file in the dialect of PyREBox's pyrebox.conf: `key: value` or `key = value`, the case of
  * keys kept, `#` and `;` starting a comment at the start of a line or behind a blank outside quotes, and indented lines
- * continuing the value above.
+ * continuing the value above. The files of a lab are read as CAPE reads its own instead: see schema/ini-syntax.ts.
  *
  * @param text the file's contents
  * @param file the name to use in errors

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { PermissionError } from "./errors";
 import { findNearestName } from "./nearest-name";
+import { splitList } from "./schema/setting-list";
 
 /** The permissions of a script, beside calling rebox. */
 export interface ScriptPermissions {
@@ -60,12 +61,13 @@ const WORDS = {
 /**
  * Reads a list of permissions: "fs:results, net", "*", "none".
  *
- * @param text words with commas between them
+ * @param text words with commas between them; `\\,` is one in a folder's name
  * @param folder where a relative folder of fs: begins; an absolute path
  * @throws PermissionError with the word that is wrong and what there is
  */
 export function parsePermissions(text: string, folder: string): ScriptPermissions {
-  const words = text.split(",").map((word) => word.trim());
+  const { items, hasEmpty } = splitList(text);
+  const words = hasEmpty || items.length === 0 ? [...items, ""] : items;
   if (words.length === 1 && words[0] === "*") return TRUSTED;
   if (words.length === 1 && words[0] === "none") return SANDBOXED;
   return words.reduce<ScriptPermissions>((permissions, word) => addWord(permissions, word, folder), SANDBOXED);

@@ -70,13 +70,31 @@ test("the check of a lab tells every mistake at once: of the file, of the module
   const errors = problems.errors.map(({ message }) => message.replace(/^.*(?=auxiliary\.conf)/, ""));
   assert.deepEqual(errors.toSorted(), [
     'auxiliary.conf:3: "every" is "often"; it must be a whole number from 1 to 60',
-    "auxiliary.conf:4: [ticks] is there already, in line 1; put both into one",
+    "auxiliary.conf:4: [ticks] stands in line 1 already; put its settings there",
+    'auxiliary.conf:5: "enabled" is set twice in [ticks]',
     'auxiliary.conf:7: "enabled" is "perhaps"; it must be one of true, yes, on, 1, false, no, off, 0',
   ]);
   assert.match(problems.warnings.join("\n"), /auxiliary\.conf:8: warning: .*\[tikcs\]; did you mean \[ticks\]\?/);
   assert.equal(failures.length, 1);
   assert.match(failures[0]!, /broken\.ts:2:\d+: /);
   assert.deepEqual(enabled, ["console"]);
+});
+
+test("what only data/auxiliary knows of a section is there for its configure(), and is no mistake", async () => {
+  lab.write(
+    "data/auxiliary/ticks.ts",
+    'import type { Auxiliary } from "rebox/lab";',
+    "export function configure(auxiliary: Auxiliary) {",
+    "  const options = auxiliary.options as Record<string, unknown>;",
+    "  auxiliary.run.addEvent(JSON.stringify([options.every, options.example_msi, options.count]), {});",
+    "}",
+  );
+  lab.configure("[ticks]", "enabled = yes", "every = 10", "Example_MSI = tool.msi", "count = 7");
+  await lab.runner().start();
+  assert.equal(lab.acts[0], '[10,"tool.msi",7]');
+  assert.deepEqual(lab.log, []);
+  const { problems } = await checkAuxiliary(lab.path, doors);
+  assert.deepEqual(problems.warnings.map(String), []);
 });
 
 test("a file that is no INI file is reported with its line", async () => {

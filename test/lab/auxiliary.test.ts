@@ -147,7 +147,7 @@ describe("an auxiliary module", () => {
 
   test("has its analysis, machine and options before start()", async () => {
     lab.module("mine", "start() { this.say([this.run.options.free, this.machine.name, this.options.port, this.options.deep, this.options.text].join()); }"); // prettier-ignore
-    lab.configure("[mine]", "enabled = yes", "port = 8001", "deep: on", "text = a b ; not this");
+    lab.configure("[mine]", "enabled = yes", "port = 8001", "deep: on", "; not this", "text = a b");
     await lab.runner({ run: { options: { free: "yes" } }, machine: { name: "win7" } }).start();
     assert.deepEqual(lab.acts, ["mine yes,win7,8001,true,a b"]);
   });

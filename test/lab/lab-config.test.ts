@@ -155,8 +155,8 @@ ip = 10.0.0.3
     });
   });
 
-  test("a comment behind a value is none of it, quotes keep a #, and words for switches are as in Cuckoo", async () => {
-    const more = 'snapshot = "clean # 1" ; the second\ntags = x # y\nreserved: on\nagent_port = 0x50\n';
+  test("a value goes to the end of its line, as in CAPE, with a warning where that looks unmeant; switches are as in Cuckoo", async () => {
+    const more = 'snapshot = "clean # 1"\ntags = x # y\nreserved: on\nagent_port = 0x50\n';
     await withFolder(ini(more), async (lab) => {
       assert.match(
         (await lab.check()).errors.join(),
@@ -166,8 +166,12 @@ ip = 10.0.0.3
       const machine = (await load(lab, "kvm")).get("a")!;
       assert.deepEqual(
         [machine.snapshot, [...machine.tags], machine.isReserved, machine.agentPort],
-        ["clean # 1", ["x"], true, 1],
+        ['"clean # 1"', ["x # y"], true, 1],
       );
+      assert.deepEqual((await lab.check()).warnings, [
+        'conf/kvm.conf:7: warning: the quotes are part of "snapshot", as in CAPE; leave them out',
+        'conf/kvm.conf:8: warning: the "#" behind a blank is part of "tags", as in CAPE; put a comment on a line of its own',
+      ]);
     });
   });
 
@@ -202,15 +206,32 @@ ip = 10.0.0.3
         [
           'conf/kvm.conf:20: "label" is set twice in [cuckoo1]',
           "conf/kvm.conf:21: [cuckoo1] stands in line 7 already; put its settings there",
+          'conf/kvm.conf:22: "ip" is set twice in [cuckoo1]',
         ].toSorted(),
       );
       lab.write("conf/kvm.conf", Buffer.concat([Buffer.from("[kvm]\n# "), Buffer.from([0xe4, 0x0a])]));
       assert.match((await lab.check()).errors.join(), /conf\/kvm.conf:2: this is not UTF-8/);
-      lab.write("conf/kvm.conf", "[win10] ]\nlabel = x\n");
-      assert.match((await lab.check()).errors.join(), /conf\/kvm.conf:1: "\[win10\] \]" is not a section header/);
+      lab.write("conf/kvm.conf", "[win10\nlabel = x\n");
+      assert.match((await lab.check()).errors.join(), /conf\/kvm.conf:1: "\[win10" stands before any section/);
       lab.write("conf/kvm.conf", "[kvn]\nmachines =\n");
       assert.match((await lab.check()).errors.join(), /Missing configuration section: \[kvm\]/);
     });
+  });
+
+  test("[DEFAULT] gives every section what it does not have, and a name of it that means nothing anywhere is a warning", async () => {
+    const text = `[DEFAULT]\ninterface = lo\nplatform = linux\nsnapshto = x\n${ini("")["conf/kvm.conf"].replace("linux", "windows")}`;
+    await withFolder(
+      { "conf/kvm.conf": text.replace("= a", "= a, b") + "[b]\nlabel = B\nip = 10.0.0.2\n" },
+      async (lab) => {
+        const { errors, warnings } = await lab.check();
+        assert.deepEqual(errors, []);
+        assert.deepEqual(warnings, [
+          'conf/kvm.conf:4: warning: "snapshto" of [DEFAULT] is no setting of any section; did you mean "snapshot"?',
+        ]);
+        const machines = [...(await load(lab, "kvm")).values()];
+        assert.deepEqual(machines.map((each) => [each.name, each.platform, each.interface]), [["a", "windows", "lo"], ["b", "linux", "lo"]]); // prettier-ignore
+      },
+    );
   });
 
   test("a module may keep the label elsewhere", async () => {

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
+import { parseNamedValues } from "../../config/named-values";
 import type { AnalysisRequest } from "../../lab/analysis/analysis-database";
 import { UsageError } from "../errors";
 
@@ -45,17 +46,18 @@ function findFile(file: string, option: string): string {
   return path;
 }
 
-/** Parses `k=v,k2=v2`; further ones are added. */
+/** Parses `k=v,k2='v,w'`; further ones are added. */
 export function parseOptions(
   text: string,
   before: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string>> {
-  const pairs = text.split(",").map((pair) => {
-    const [, key, value] = /^([\w.-]+)=(.*)$/s.exec(pair.trim()) ?? [];
-    if (key === undefined || value === undefined) throw new InvalidArgumentError("It must be NAME=VALUE,NAME=VALUE...");
-    return [key, value] as const;
-  });
-  return { ...before, ...Object.fromEntries(pairs) };
+  const pairs = parseNamedValues(text);
+  if ("wrong" in pairs) {
+    throw new InvalidArgumentError(
+      `It must be NAME=VALUE,NAME=VALUE...; a comma in a value is \\, or within quotes. No such pair: "${pairs.wrong}".`,
+    );
+  }
+  return { ...before, ...Object.fromEntries(pairs.map(({ name, value }) => [name, value])) };
 }
 
 /** Parses seconds. */

@@ -3,6 +3,7 @@ import { relative, resolve } from "node:path";
 import type { NewValues } from "../../lab/machinery/config/edit-machines";
 import { MachineryManagerError } from "../../lab/errors";
 import { findNearestName } from "../../config/nearest-name";
+import { splitList } from "../../config/schema/setting-list";
 import type { Machinery } from "../../lab/machinery/machinery";
 import { ExitStatus } from "../exit-status";
 import { getLabFolder } from "../lab/lab-folder";
@@ -38,7 +39,7 @@ export function createMachineFileCommands(
     .argument("<machinery>")
     .argument("<name>")
     .argument("<settings...>", "each as key=value")
-    .option("--tags <tags>", "with commas between them")
+    .option("--tags <tags>", "with commas between them; \\, is one in a tag")
     .action((machinery: string, name: string, pairs: string[], options: LabOption & { tags?: string }) =>
       edit(options, machinery, async (found, lab) => {
         const { addMachine } = await import("../../lab/machinery/config/edit-machines.js");
@@ -85,7 +86,7 @@ function parseSettings(pairs: readonly string[], tags: string | undefined): NewV
     if (values[key] !== undefined) throw new UsageError(`${key} is given twice`);
     values[key] = value;
   }
-  if (tags !== undefined) values.tags = tags.split(",").map((tag) => tag.trim());
+  if (tags !== undefined) values.tags = splitList(tags).items;
   return values;
 }
 

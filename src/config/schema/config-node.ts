@@ -11,6 +11,8 @@ export interface ConfigText {
   readonly kind: "text";
   readonly text: string;
   readonly place: ConfigPlace;
+  /** It comes from [DEFAULT] of an INI file, so it need not mean anything where it is. */
+  readonly isInherited?: true;
 }
 
 /** A list of values. */

@@ -2,17 +2,17 @@ import type { z } from "zod";
 import { SettingError } from "../errors";
 import { findNearestName } from "../nearest-name";
 import type { ConfigMap, ConfigNode, ConfigPlace } from "./config-node";
+import { splitList } from "./setting-list";
 import {
+  convertSwitch,
   describeAccepted,
   examineSetting,
-  FALSE_WORDS,
   getInputType,
   isToldByAccepted,
   type ReadScope,
   SETTING_WORDS,
   type SettingsOf,
   type SettingsSchema,
-  TRUE_WORDS,
 } from "./settings-schema";
 
 /**
@@ -72,7 +72,7 @@ function findMembers(
     return { name, schema: type, subject: `"${present[0] ?? name}"`, node, place: node?.place ?? map.place };
   });
   for (const [name, node] of map.entries) {
-    if (used.has(name)) continue;
+    if (used.has(name) || (node.kind === "text" && node.isInherited === true)) continue;
     const nearest = findNearestName(name, known);
     const hint = nearest === undefined ? `known are ${known.join(", ")}` : `did you mean "${nearest}"?`;
     problems.warn(node.place, `"${name}" is no known setting here and is ignored; ${hint}`);
@@ -145,10 +145,9 @@ class SettingReader {
   }
 
   #split(text: string, place: ConfigPlace): ConfigNode[] {
-    if (text === "") return [];
-    const parts = text.split(/[,\n]/).map((part) => part.trim());
-    if (parts.includes("")) this.scope.problems.warn(place, "a comma has nothing behind or before it; it is ignored");
-    return parts.filter((part) => part !== "").map((part) => ({ kind: "text", text: part, place }));
+    const { items, hasEmpty } = splitList(text);
+    if (hasEmpty) this.scope.problems.warn(place, "a comma has nothing behind or before it; it is ignored");
+    return items.map((item) => ({ kind: "text", text: item, place }));
   }
 
   #fail({ subject, place }: Member, path: Path, problem: string): undefined {
@@ -198,12 +197,6 @@ function convertText(schema: z.ZodType, text: string, scope: ReadScope): unknown
     }
   }
   throw new SettingError();
-}
-
-function convertSwitch(text: string): boolean | undefined {
-  const word = text.toLowerCase();
-  if (TRUE_WORDS.includes(word)) return true;
-  return FALSE_WORDS.includes(word) ? false : undefined;
 }
 
 function show({ node, schema }: Member): string {

@@ -103,6 +103,13 @@ export function getInputType(schema: z.ZodType): SettingType {
 export const TRUE_WORDS: readonly string[] = ["true", "yes", "on", "1"];
 export const FALSE_WORDS: readonly string[] = ["false", "no", "off", "0"];
 
+/** Returns what a word of a switch means, in any case; undefined for every other text. */
+export function convertSwitch(text: string): boolean | undefined {
+  const word = text.toLowerCase();
+  if (TRUE_WORDS.includes(word)) return true;
+  return FALSE_WORDS.includes(word) ? false : undefined;
+}
+
 /** The formats of text that people know by an example. */
 const FORMATS: Readonly<Record<string, string>> = {
   url: "a URL such as https://host/path",

@@ -2,27 +2,25 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ConfigError } from "../../config/errors";
 import { ConfigWarning } from "../../config/config-warning";
-import { type IniEntry, type IniSection, parseIni } from "../../config/ini-document";
 import { findNearestName } from "../../config/nearest-name";
-import { readConfigText } from "../../config/schema/config-file";
+import type { ConfigMap, ConfigNode } from "../../config/schema/config-node";
 import { ConfigProblems } from "../../config/schema/config-problems";
-import { readIniSection } from "../../config/schema/ini-file";
+import { readIniFiles } from "../../config/schema/ini-file";
 import { readSettings } from "../../config/schema/read-settings";
-import type { SettingsSchema } from "../../config/schema/settings-schema";
-import { SettingValues } from "../../config/setting-values";
+import { convertSwitch, FALSE_WORDS, type SettingsSchema, TRUE_WORDS } from "../../config/schema/settings-schema";
 import type { OptionValue } from "./auxiliary";
 
 /** One section of conf/auxiliary.conf. */
 export interface AuxiliarySection {
   readonly enabled: boolean;
-  /** As they stand in the file, without `enabled`. */
+  /** As they stand in the file, by their names in lower case, without `enabled`. */
   readonly options: Readonly<Record<string, OptionValue>>;
   /** 1-based. */
   readonly line: number;
 }
 
 interface ReadSection extends AuxiliarySection {
-  readonly source: IniSection;
+  readonly map: ConfigMap;
 }
 
 /** conf/auxiliary.conf: which auxiliary modules are used, and with what options. */
@@ -58,14 +56,21 @@ export class AuxiliaryConfig {
    * @param name of a section that there is
    * @param settings the module's
    * @param problems receives every mistake, and a warning for each name that the module does not know
-   * @returns the values; undefined where there is a mistake
+   * @param hasConfiguration whether data/auxiliary has a file for it: every name may mean something there
+   * @returns the values, undefined where there is a mistake; with those that only a file in data/auxiliary knows
    */
-  readOptions(name: string, settings: SettingsSchema, problems: ConfigProblems): Record<string, unknown> {
-    const { source, enabled } = this.sections.get(name)!;
-    const map = readIniSection(source, this.file, problems);
+  readOptions(
+    name: string,
+    settings: SettingsSchema,
+    problems: ConfigProblems,
+    hasConfiguration: boolean,
+  ): Record<string, unknown> {
+    const { map, enabled, options } = this.sections.get(name)!;
     // The file is in the folder conf of the lab.
     const folder = dirname(dirname(resolve(this.file)));
-    return { ...readSettings(settings, map, { problems, folder, checksSystem: enabled }, ["enabled"]) };
+    const others = hasConfiguration ? [...map.entries.keys()] : ["enabled"];
+    const own = readSettings(settings, map, { problems, folder, checksSystem: enabled }, others);
+    return { ...(hasConfiguration && options), ...own };
   }
 
   /** Returns a warning for each section that no module has, with the module that was probably meant. */
@@ -81,47 +86,44 @@ export class AuxiliaryConfig {
 
   private read(problems: ConfigProblems): void {
     if (!existsSync(this.file)) return;
-    let sections: IniSection[];
-    try {
-      sections = parseIni(readConfigText(this.file), this.file);
-    } catch (error) {
-      return problems.add(error);
-    }
-    for (const section of sections) {
+    for (const [name, map] of readIniFiles([this.file], problems).entries) {
       try {
-        this.add(section);
+        if (map.kind === "map") this.add(name, map);
       } catch (error) {
         problems.add(error);
       }
     }
   }
 
-  private add(source: IniSection): void {
-    const { name, line, entries } = source;
-    const earlier = this.sections.get(name);
-    if (earlier !== undefined) {
-      const problem = `[${name}] is there already, in line ${earlier.line}; put both into one`;
-      throw new ConfigError(this.file, line, problem);
-    }
-    const enabled = entries.find((entry) => entry.key === "enabled");
-    this.sections.set(name, {
-      enabled: enabled !== undefined && new SettingValues(this.file).getBoolean(enabled),
-      options: typeOptions(entries.filter((entry) => entry !== enabled)),
-      line,
-      source,
-    });
+  private add(name: string, map: ConfigMap): void {
+    const { line } = map.place;
+    this.sections.set(name, { enabled: this.readEnabled(map), options: typeOptions(map), line, map });
+  }
+
+  private readEnabled({ entries }: ConfigMap): boolean {
+    const node = entries.get("enabled");
+    if (node === undefined) return false;
+    const enabled = node.kind === "text" ? convertSwitch(node.text) : undefined;
+    if (enabled !== undefined) return enabled;
+    const shown = node.kind === "text" ? JSON.stringify(node.text) : "a group of values";
+    const accepted = `it must be one of ${[...TRUE_WORDS, ...FALSE_WORDS].join(", ")}`;
+    throw new ConfigError(this.file, node.place.line, `"enabled" is ${shown}; ${accepted}`);
   }
 }
 
-/** Types the values as the ancestors did: 0 and 1 are numbers, the other words of a switch are booleans (CAPE's Config). */
-function typeOptions(entries: readonly IniEntry[]): Record<string, OptionValue> {
-  return Object.fromEntries(
-    entries.map(({ key, value }) => {
-      const text = value.map((line) => line.text).join("\n");
-      if (/^-?\d+$/.test(text) && Number.isSafeInteger(Number(text))) return [key, Number(text)];
-      if (/^(yes|on|true)$/i.test(text)) return [key, true];
-      if (/^(no|off|false)$/i.test(text)) return [key, false];
-      return [key, text];
-    }),
-  );
+/** Types the values as CAPE's Config does: 0 and 1 are numbers, the other words of a switch are booleans. */
+function typeOptions(map: ConfigMap, prefix = ""): Record<string, OptionValue> {
+  const entries = [...map.entries].flatMap(([name, node]): (readonly [string, OptionValue])[] => {
+    if (node.kind === "map") return Object.entries(typeOptions(node, `${prefix}${name}.`));
+    return name === "enabled" && prefix === "" ? [] : [[`${prefix}${name}`, typeOption(node)]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function typeOption(node: ConfigNode): OptionValue {
+  const text = node.kind === "text" ? node.text : "";
+  // What Python's int() takes; a number that is no exact one in JavaScript stays text.
+  const number = /^[-+]?\d+(_\d+)*$/.test(text) ? Number(text.replaceAll("_", "")) : undefined;
+  if (Number.isSafeInteger(number)) return number!;
+  return convertSwitch(text) ?? text;
 }

@@ -1,9 +1,5 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { callAsyncWithin } from "../../config/limits";
 import { ConfigProblems } from "../../config/schema/config-problems";
-import { ScriptError } from "../../scripts/errors";
-import { loadTrustedFile } from "../../scripts/trusted-file";
 import {
   type AnalysisLog,
   type AuxiliaryMachine,
@@ -15,6 +11,7 @@ import {
 import type { Auxiliary } from "./auxiliary";
 import type { AuxiliaryCatalog, AuxiliaryClass, AuxiliaryConstructor } from "./auxiliary-catalog";
 import type { AuxiliaryConfig } from "./auxiliary-config";
+import { configureAuxiliary, findConfiguration } from "./private-configuration";
 import { AnalysisError, AuxiliaryDisabled } from "../errors";
 import type { Doors } from "../../scripts/doors";
 
@@ -182,7 +179,8 @@ export class AuxiliaryRunner {
   private readOptions(name: string, { settings }: AuxiliaryConstructor, config: AuxiliaryConfig) {
     if (settings === undefined) return { ...config.find(name)!.options };
     const problems = new ConfigProblems();
-    const options = config.readOptions(name, settings, problems);
+    const hasConfiguration = findConfiguration(this.surroundings.configurations, name) !== undefined;
+    const options = config.readOptions(name, settings, problems, hasConfiguration);
     for (const warning of problems.warnings) this.log.warn(warning.toString());
     if (problems.errors.length > 0) throw new AnalysisError(problems.errors.map(({ message }) => message).join("; "));
     return options;
@@ -252,34 +250,4 @@ export class AuxiliaryRunner {
 /** Sorts by a priority, the higher first; the same keep their order. */
 function byPriority(entries: readonly Entry[], priority: (module: Auxiliary) => number): Entry[] {
   return [...entries].sort((one, other) => priority(other.module!) - priority(one.module!));
-}
-
-/**
- * Finds the private configuration of an auxiliary module: data/auxiliary/<name>.ts or .js.
- *
- * @param folder absolute path of data/auxiliary
- * @returns its path, or undefined when there is none
- */
-export function findConfiguration(folder: string, name: string): string | undefined {
-  return [".ts", ".js"].map((extension) => join(folder, name + extension)).find((file) => existsSync(file));
-}
-
-/**
- * Calls a private configuration's configure() with an instance of the module.
- *
- * @param file what findConfiguration() found
- * @param module the instance, before it is started; its options may be added to
- * @param api what it can import of rebox
- * @throws ScriptError when the file cannot be compiled or exports no function configure() with one parameter; what it throws
- */
-export async function configureAuxiliary(file: string, module: Auxiliary, api: Doors): Promise<void> {
-  const { exports } = await loadTrustedFile(file, `data/auxiliary/${module.name}`, api);
-  const configure = exports.configure ?? exports.default;
-  if (typeof configure !== "function") {
-    throw new ScriptError(module.name, "exports no function configure(auxiliary)", { file });
-  }
-  if (configure.length !== 1) {
-    throw new ScriptError(module.name, `configure: expected 1 argument, got ${configure.length}`, { file });
-  }
-  await (configure as (module: Auxiliary) => unknown)(module);
 }

@@ -3,6 +3,7 @@ import { ConfigProblems } from "../../config/schema/config-problems";
 import { shortenPath } from "../../config/schema/config-file";
 import { AuxiliaryCatalog } from "./auxiliary-catalog";
 import { AuxiliaryConfig } from "./auxiliary-config";
+import { findConfiguration } from "./private-configuration";
 import { getAuxiliaryPlaces } from "./auxiliary-places";
 import type { Doors } from "../../scripts/doors";
 
@@ -38,7 +39,8 @@ export async function checkAuxiliary(labFolder: string, api: Doors): Promise<Aux
     const section = config.find(name);
     if (section === undefined) continue;
     const before = problems.errors.length;
-    if (create.settings !== undefined) config.readOptions(name, create.settings, problems);
+    const hasConfiguration = findConfiguration(places.configurations, name) !== undefined;
+    if (create.settings !== undefined) config.readOptions(name, create.settings, problems, hasConfiguration);
     if (section.enabled && problems.errors.length === before) enabled.push(name);
   }
   return { problems, failures: refused.map(({ error }) => error.message), enabled };

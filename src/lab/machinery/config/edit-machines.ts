@@ -1,10 +1,11 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Document, isMap, isScalar, parseDocument, type Scalar, YAMLMap } from "yaml";
 import { examineSetting } from "../../../config/schema/settings-schema";
 import { MachineryManagerError } from "../../errors";
 import type { Machinery } from "../machinery";
 import { writeWhole } from "../records/machine-file";
+import { addToIni, deleteFromIni } from "./edit-ini";
+import { addToYaml, deleteFromYaml, type NewSetting } from "./edit-yaml";
 import { getMachineSchema, MACHINE_NAME } from "./machine-settings";
 import { findIniFiles, getYamlFile, readMachineryConfig } from "./read-machinery-config";
 import { describeSetting, renderYamlTemplate } from "./template";
@@ -74,125 +75,4 @@ function readText(file: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-}
-
-/** Adds a machine to the text of an INI file: its name to `machines`, and a section at the end. */
-export function addToIni(text: string, main: string, machine: string, settings: readonly NewSetting[]): string {
-  if (findSection(text.split("\n"), machine) !== undefined) {
-    throw new MachineryManagerError(`a section [${machine}] already exists in the file`);
-  }
-  const names = [...readNames(text, main), machine];
-  const section = settings.flatMap(({ name, value, comment }) => {
-    const shown = typeof value === "string" ? value : value.join(", ");
-    return [`# ${comment}`, `${name} = ${/[#;]/.test(shown) ? JSON.stringify(shown) : shown}`];
-  });
-  return `${writeNames(text, main, names).trimEnd()}\n\n[${machine}]\n${section.join("\n")}\n`;
-}
-
-/** Removes machines with their sections. */
-export function deleteFromIni(text: string, main: string, names: readonly string[]): string {
-  let result = text;
-  for (const name of names) {
-    const lines = result.split("\n");
-    const known = readNames(result, main);
-    const section = findSection(lines, name);
-    if (section === undefined || !known.includes(name)) {
-      throw new MachineryManagerError(`there is no machine ${name} in the file`);
-    }
-    lines.splice(section.start, section.end - section.start);
-    result = writeNames(
-      lines.join("\n"),
-      main,
-      known.filter((each) => each !== name),
-    );
-  }
-  return result;
-}
-
-function findSection(
-  lines: readonly string[],
-  name: string,
-): { readonly start: number; readonly end: number } | undefined {
-  const start = lines.findIndex((line) => line.trim() === `[${name}]`);
-  if (start === -1) return undefined;
-  const next = lines.findIndex((line, index) => index > start && /^\s*\[/.test(line));
-  return { start, end: next === -1 ? lines.length : next };
-}
-
-/** Finds the line with the machines' names; it must be one line. */
-function findNames(lines: readonly string[], main: string): number {
-  const section = findSection(lines, main);
-  const isNames = (line: string | undefined) => /^machines\s*[:=]/i.test(line ?? "");
-  for (let at = section?.start ?? 0; at < (section?.end ?? 0); at++) {
-    if (!isNames(lines[at])) continue;
-    if (/^\s+\S/.test(lines[at + 1] ?? "")) {
-      throw new MachineryManagerError(`"machines" of [${main}] goes over several lines; put it into one line first`);
-    }
-    return at;
-  }
-  throw new MachineryManagerError(`[${main}] has no line "machines = "; add one first`);
-}
-
-function readNames(text: string, main: string): string[] {
-  const lines = text.split("\n");
-  const line = lines[findNames(lines, main)]!.replace(/\s[#;].*$/, "");
-  return line
-    .slice(line.search(/[:=]/) + 1)
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
-}
-
-function writeNames(text: string, main: string, names: readonly string[]): string {
-  const lines = text.split("\n");
-  lines[findNames(lines, main)] = `machines = ${names.join(", ")}`;
-  return lines.join("\n");
-}
-
-/** A value of one setting, with the comment above it. */
-export interface NewSetting {
-  readonly name: string;
-  readonly value: string | readonly string[];
-  readonly comment: string;
-}
-
-/** Adds a machine to the text of a YAML file; comments stay. @throws MachineryManagerError when its name is taken */
-export function addToYaml(text: string, machine: string, settings: readonly NewSetting[]): string {
-  const document = parse(text);
-  const machines = getMachines(document);
-  if (machines.has(machine)) throw new MachineryManagerError(`a machine named ${machine} already exists in the file`);
-  const values = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
-  const node = document.createNode(values) as YAMLMap;
-  settings.forEach(({ comment }, index) => {
-    (node.items[index]!.key as Scalar).commentBefore = ` ${comment}`;
-  });
-  machines.set(document.createNode(machine), node);
-  return document.toString({ lineWidth: 0 });
-}
-
-/** Removes machines. @throws MachineryManagerError when one is not there */
-export function deleteFromYaml(text: string, names: readonly string[]): string {
-  const document = parse(text);
-  const machines = getMachines(document);
-  for (const name of names) {
-    if (!machines.delete(name)) throw new MachineryManagerError(`there is no machine ${name} in the file`);
-  }
-  return document.toString({ lineWidth: 0 });
-}
-
-function parse(text: string): Document {
-  const document = parseDocument(text);
-  const error = document.errors[0];
-  if (error) throw new MachineryManagerError(`the file is no YAML; mend it first: ${error.message}`);
-  return document;
-}
-
-function getMachines(document: Document): YAMLMap {
-  const known = document.get("machines", true);
-  if (isMap(known)) return known;
-  const machines = new YAMLMap(document.schema);
-  // Below "machines:" there are only comments as long as there are no machines.
-  if (isScalar(known)) machines.commentBefore = known.commentBefore ?? known.comment ?? null;
-  document.set("machines", machines);
-  return machines;
 }

@@ -3,13 +3,15 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { ConfigMap, ConfigNode } from "../../../config/schema/config-node";
 import { ConfigProblems } from "../../../config/schema/config-problems";
-import { readIniFiles } from "../../../config/schema/ini-file";
+import { findNearestName } from "../../../config/nearest-name";
+import { type IniFiles, readIniFiles } from "../../../config/schema/ini-file";
 import { readSettings } from "../../../config/schema/read-settings";
-import type { SettingsSchema } from "../../../config/schema/settings-schema";
+import { examineSetting, type SettingsSchema } from "../../../config/schema/settings-schema";
 import { config } from "../../../config/schema/settings";
 import { shortenPath } from "../../../config/schema/config-file";
 import { readYamlFile } from "../../../config/schema/yaml-file";
 import type { Machinery } from "../machinery";
+import { getMachineSchema } from "./machine-settings";
 import { type ConfiguredMachine, findDuplicates, readMachine } from "./read-machine";
 
 /** The content of the configuration files of one machinery. */
@@ -81,7 +83,7 @@ class MachineryReader {
     return this.#read(root, maps, files, ["machines"], false);
   }
 
-  readIni(root: ConfigMap, files: readonly string[]): MachineryConfig {
+  readIni(root: IniFiles, files: readonly string[]): MachineryConfig {
     const { name } = this.machinery;
     const main = root.entries.get(name);
     if (main?.kind !== "map") {
@@ -90,8 +92,26 @@ class MachineryReader {
       }
       return { files, values: {}, machines: new Map(), problems: this.problems };
     }
+    this.#warnUnusedDefaults(root);
     const maps = this.#findSections(root, main);
     return this.#read(main, maps, files, ["machines"], true);
+  }
+
+  /** Warns of options of [DEFAULT] that mean nothing in any section. */
+  #warnUnusedDefaults({ defaults }: IniFiles): void {
+    const { machinery } = this;
+    const schema = { ...withInterface(machinery.settings), ...getMachineSchema(machinery, true) };
+    const settings = Object.entries(schema).flatMap(([name, type]) => [
+      name,
+      ...(examineSetting(type).meta.aliases ?? []),
+    ]);
+    const known = ["machines", ...settings];
+    for (const [name, place] of defaults) {
+      if (known.includes(name.replace(/\..*/, ""))) continue;
+      const nearest = findNearestName(name, known);
+      const hint = nearest === undefined ? "only other values can name it" : `did you mean "${nearest}"?`;
+      this.problems.warn(place, `"${name}" of [DEFAULT] is no setting of any section; ${hint}`);
+    }
   }
 
   /** Gets the sections of the machines that the main section lists, in its order. */
