@@ -78,6 +78,9 @@ Napi::Value Release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// eventCpu(): number
+Napi::Value EventCpu(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), rebox_event_cpu()); }
+
 // setScriptObjects(cpus: object[], blockFactory, onFailure, onPromise)
 Napi::Value SetScriptObjects(const Napi::CallbackInfo& info) {
   static rebox_listener listener = {};
@@ -105,6 +108,7 @@ void HandOverStreams() {
 Napi::Object InitEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("addListener", Napi::Function::New(env, Add));
   exports.Set("releaseGuest", Napi::Function::New(env, Release));
+  exports.Set("eventCpu", Napi::Function::New(env, EventCpu));
   exports.Set("statistics", Napi::Function::New(env, Statistics));
   exports.Set("addHook", Napi::Function::New(env, AddHook));
   exports.Set("addOpcodes", Napi::Function::New(env, AddOpcodes));

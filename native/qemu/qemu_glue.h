@@ -78,6 +78,9 @@ REBOX_API void rebox_engine_interrupt(void);
 REBOX_API void rebox_hold(void);
 REBOX_API void rebox_release(void);
 
+/* The vCPU of the event that a listener is called for now, or that holds the guest; -1 when there is none. */
+REBOX_API int rebox_event_cpu(void);
+
 /* Any thread. Whether somebody has stopped the machine before it was let go for the first time. */
 REBOX_API bool rebox_engine_stays_stopped(void);
 

@@ -40,6 +40,7 @@ static bool in_guest_code;
 static bool interrupt_requested; /* any thread: the slice has to end */
 static bool asleep;              /* the event loop waits for wake() */
 static unsigned int holds;       /* callbacks that are waited for */
+static int held_cpu = -1;        /* whose event the last of them is about; -1: a device's */
 
 static void kick_executing_cpu(void)
 {
@@ -183,8 +184,17 @@ void rebox_engine_interrupt(void)
     }
 }
 
+int rebox_event_cpu(void)
+{
+    if (in_guest_code && current_cpu) {
+        return current_cpu->cpu_index;
+    }
+    return holds ? held_cpu : -1;
+}
+
 void rebox_hold(void)
 {
+    held_cpu = rebox_event_cpu();
     holds++;
     if (current_cpu) {
         rebox_disturb(current_cpu, REBOX_STATE_CHANGED);

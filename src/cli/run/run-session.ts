@@ -1,10 +1,11 @@
 import { Console } from "node:console";
+import { setBreakpointStop } from "../../guest/breakpoints/breakpoint-list";
 import { CommandSession } from "../../shell/commands/command-session";
 import { setCommonSession } from "../../shell/commands/run-command-line";
 import { ControlServer } from "../../shell/line/control-server";
 import { RunFeed } from "../../shell/line/run-feed";
 import { SerialConsole } from "../../shell/line/serial-console";
-import { openShell, setShellApi, setShellHold } from "../../shell/line/start-shell";
+import { openShell, setShellApi, setShellHold, startShell } from "../../shell/line/start-shell";
 import { closeInvestigations, openInvestigations } from "../../investigation/open-investigations";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
@@ -146,6 +147,7 @@ export class RunSession {
       this.control = await ControlServer.listen(plan.controlSocket, api, this.feed);
       if (plan.isBehindUi) this.tellUi(this.control);
     }
+    if (plan.hasShell || plan.isBehindUi) setBreakpointStop(({ cpuIndex }) => startShell(cpuIndex));
     if (plan.hasShell) {
       openShell(new CommandSession(api), { output: this.people }).catch((error: unknown) =>
         reporter.say(`the shell has ended: ${describeThrown(error)}`),
@@ -173,7 +175,7 @@ export class RunSession {
 
   /** Lets the process in front connect. A shell in a callback uses the attached shells: this process has no standard input. */
   private tellUi(control: ControlServer): void {
-    setShellHold(() => control.hold());
+    setShellHold((cpuIndex) => control.hold(cpuIndex));
     process.send?.("control");
   }
 

@@ -1,3 +1,4 @@
+import type { BreakpointHit } from "./breakpoint-types";
 import type { BP } from "./breakpoint";
 
 /** All breakpoints of scripts and shells, by the numbers under which shells know them. */
@@ -20,6 +21,19 @@ class BreakpointList {
   list(): BP[] {
     return [...this.#byNumber.values()];
   }
+}
+
+/** Is called at the hits of breakpoints that have no function; undefined: they only count. */
+let stop: ((hit: BreakpointHit) => Promise<void>) | undefined;
+
+/** Has breakpoints without a function stop the guest, while somebody is there to look at it. */
+export function setBreakpointStop(wanted: ((hit: BreakpointHit) => Promise<void>) | undefined): void {
+  stop = wanted;
+}
+
+/** Finds what breakpoints without a function do. */
+export function findBreakpointStop(): ((hit: BreakpointHit) => Promise<void>) | undefined {
+  return stop;
 }
 
 export const breakpoints = new BreakpointList();

@@ -32,7 +32,10 @@ export interface BreakpointOptions {
   readonly size?: number;
   /** "execution" by default. */
   readonly type?: BreakpointType;
-  /** Called at each hit, before the guest continues; a promise that it returns holds the guest. */
+  /**
+   * Called at each hit, before the guest continues; a promise that it returns holds the guest. Without it, the shell of
+   * `rebox run --shell` or the terminal UI holds the guest at each hit.
+   */
   readonly func?: (hit: BreakpointHit) => void | Promise<void>;
   /** Only where this returns true, it is a hit. */
   readonly condition?: (hit: BreakpointHit) => boolean;

@@ -3,7 +3,7 @@ import { findSystem } from "../guest";
 import { ALL_PROCESSES } from "../../machine/state/processes";
 import { ModuleOwner, type Owned } from "../../machine/ownership/module-owner";
 import { checkFlag, checkMembers, showValue, toAddress } from "../../machine/callbacks/option-checks";
-import { breakpoints } from "./breakpoint-list";
+import { breakpoints, findBreakpointStop } from "./breakpoint-list";
 import {
   BREAKPOINT_OPTIONS,
   BREAKPOINT_TYPES,
@@ -51,7 +51,8 @@ export class BP {
    *   "libc.so.6!malloc"; one that is not there yet is waited for until a module brings it
    * @param pgd the address space, as callbacks give it; ALL_PROCESSES (default) for any. A symbol of a program or library
    *   needs the address space of its process
-   * @param options what it is about and what it calls
+   * @param options what it is about and what it calls; without a function it counts its hits, and in a run with a shell
+   *   the shell holds the guest there
    * @param owner what it goes with; for a script this is the script
    * @throws TypeError or RangeError for what makes no breakpoint; EngineUsageError without a machine
    */
@@ -181,7 +182,7 @@ export class BP {
     if (this.#isSpent || (condition && !condition(hit))) return;
     this.#hits++;
     this.#isSpent = isOneShot === true;
-    const result = func?.(hit);
+    const result = (func ?? findBreakpointStop())?.(hit);
     if (!isOneShot) return result;
     if (!(result instanceof Promise)) return this.delete();
     // Removed at once, it would hold the guest no longer.

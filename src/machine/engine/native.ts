@@ -289,6 +289,8 @@ export interface NativeAddon {
   ): void;
   /** Ends the hold of the guest that a returned promise began. */
   releaseGuest(): void;
+  /** The vCPU of the event whose callback is being called, or that holds the guest; -1 when there is none. */
+  eventCpu(): number;
   monitor(pgd: bigint): void;
   unmonitor(pgd: bigint, force: boolean): boolean;
   isMonitored(pgd: bigint): boolean;

@@ -1,3 +1,4 @@
+import { Engine } from "../engine/engine";
 import type { NativeRegister } from "../engine/native";
 import { getMachine, type MachineAccess } from "./machine-access";
 
@@ -161,6 +162,12 @@ export function getCpus(): readonly Cpu[] {
 /** Counts the machine's vCPUs. */
 export function getNumCpus(): number {
   return getCpus().length;
+}
+
+/** Finds the vCPU of the event whose callback is being called, or that holds the guest; undefined when there is none. */
+export function findEventCpu(): number | undefined {
+  const cpuIndex = Engine.find()?.native.eventCpu() ?? -1;
+  return cpuIndex < 0 ? undefined : cpuIndex;
 }
 
 /**

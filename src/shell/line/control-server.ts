@@ -5,6 +5,7 @@ import { CommandSession } from "../commands/command-session";
 import type { LineCompletion } from "../commands/complete-line";
 import type { LineAnswer } from "./line-runner";
 import type { RunFeed } from "./run-feed";
+import { ShellHold } from "./shell-hold";
 import { createLocalTarget, type SessionTarget } from "./session-target";
 import type { Doors } from "../../scripts/doors";
 
@@ -46,8 +47,8 @@ type Reply = LineAnswer | { readonly answers: readonly LineAnswer[] } | LineComp
 export class ControlServer {
   readonly #server: Server;
   readonly #sessions = new Map<Socket, CommandSession>();
-  /** Ends the hold of a callback, while there is one. */
-  #release: (() => void) | undefined;
+  /** Of callbacks that wait for an attached shell. */
+  readonly #hold = new ShellHold((release, cpuIndex) => this.#setRelease(release, cpuIndex));
 
   private constructor(
     private readonly path: string,
@@ -85,28 +86,25 @@ export class ControlServer {
   /**
    * Holds a callback, and the guest with it, until an attached shell lets it go by cont or a step, or the last one has left.
    * Without any, it waits for one.
+   *
+   * @param cpuIndex the vCPU of the event, which the shells then look at
    */
-  hold(): Promise<void> {
-    return new Promise((resolve) => {
-      const previous = this.#release;
-      this.#setRelease(() => {
-        this.#setRelease(undefined);
-        previous?.();
-        resolve();
-      });
-    });
+  hold(cpuIndex: number): Promise<void> {
+    return this.#hold.hold(cpuIndex);
   }
 
-  #setRelease(release: (() => void) | undefined): void {
-    this.#release = release;
-    for (const session of this.#sessions.values()) session.release = release;
+  #setRelease(release: (() => void) | undefined, cpuIndex: number): void {
+    for (const session of this.#sessions.values()) {
+      session.release = release;
+      if (release) session.cpuIndex = cpuIndex;
+    }
     this.feed?.setHeld(release !== undefined);
   }
 
   /** Ends all connections and removes the socket. */
   close(): void {
     this.#server.close();
-    this.#release?.();
+    this.#hold.release?.();
     for (const socket of this.#sessions.keys()) socket.end();
     rmSync(this.path, { force: true });
   }
@@ -129,13 +127,14 @@ export class ControlServer {
     };
     let pending = 0;
     this.#sessions.set(socket, session);
-    session.release = this.#release;
+    session.release = this.#hold.release;
+    if (session.release) session.cpuIndex = this.#hold.cpuIndex;
     // The other side may go at any time.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
       this.#sessions.delete(socket);
       target.close();
-      if (this.#sessions.size === 0) this.#release?.();
+      if (this.#sessions.size === 0) this.#hold.release?.();
     });
     socket.on("data", (bytes: Buffer) => {
       const at = bytes.lastIndexOf(10);
