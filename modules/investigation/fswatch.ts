@@ -19,7 +19,7 @@ const DEFAULT_PATHS = [
 const DEFAULT_SUPPRESS_S = 15 * 60;
 /** Objects whose last alert is remembered; the oldest go first. */
 const MOST_OBJECTS = 10_000;
-const LEVELS: Readonly<Record<FileEventKind, string>> = {
+const LEVELS: Readonly<Record<Exclude<FileEventKind, "open">, string>> = {
   write: "critical",
   create: "high",
   rename: "medium",
@@ -118,6 +118,8 @@ class FileWatch extends PersistentInvestigation<
     this.counts.events++;
     const who = pid === undefined ? "the kernel" : `${process} (${pid})`;
     const isWatched = this.isWatched(path);
+    // Nothing else was asked for.
+    if (kind === "open") return;
     if (kind === "write") {
       if (isWatched) this.tell(kind, path, `${path} changed: written by ${who}`);
     } else if (kind === "create") {
@@ -142,7 +144,7 @@ class FileWatch extends PersistentInvestigation<
     });
   }
 
-  private tell(kind: FileEventKind, path: string, text: string): void {
+  private tell(kind: keyof typeof LEVELS, path: string, text: string): void {
     const key = `${kind} ${path}`;
     const nowMs = performance.now();
     const lastMs = this.told.get(key);

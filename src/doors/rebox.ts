@@ -36,7 +36,7 @@ export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } fr
 export { writeGuestTypes, writeIsf } from "../guest/kernel-types";
 export type { Credentials } from "../systems/linux/processes/credentials";
 export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../systems/linux/guest-diagnosis";
-export type { GuestModule, ModuleSymbol } from "../systems/guest-system";
+export type { AddressName, GuestModule, ModuleSymbol } from "../systems/guest-system";
 export type { LogRecord } from "../systems/linux/system/kernel-log";
 export type { LinuxGuest } from "../systems/linux/linux-guest";
 export type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
@@ -54,6 +54,7 @@ export {
   findPa,
   readIoPort,
   readPa,
+  readText,
   readVa,
   vaToPa,
   viewPa,
@@ -63,6 +64,7 @@ export {
 } from "../machine/state/memory";
 export { MemoryError } from "../machine/errors";
 export {
+  findProcess,
   getModuleList,
   getOsBits,
   getProcessList,

@@ -5,7 +5,7 @@ export type { BreakpointHit, BreakpointOptions, BreakpointType } from "../guest/
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "../guest/disks/guest-files";
 export type { GuestPackage } from "../guest/disks/packages/guest-package";
 export { listPackages, type PackageList } from "../guest/disks/packages/list-packages";
-export { type FileEvent, type FileEventKind, FileEvents } from "../guest/events/file-events";
+export { FILE_CHANGES, type FileEvent, type FileEventKind, FileEvents } from "../guest/events/file-events";
 export { followGuest } from "../guest/events/follow-guest";
 export { FileSearch, type FileSearchQuery } from "../guest/disks/search/file-search";
 export { type FileFindings, type FileHit, searchFiles } from "../guest/disks/search/search-files";

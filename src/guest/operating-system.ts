@@ -1,4 +1,4 @@
-import type { GuestModule, ModuleSymbol } from "../systems/guest-system";
+import type { AddressName, GuestModule, ModuleSymbol } from "../systems/guest-system";
 import type { LinuxProcess } from "../systems/linux/linux-process";
 import { getGuest, getSystem } from "./guest";
 
@@ -10,6 +10,18 @@ import { getGuest, getSystem } from "./guest";
  */
 export function getProcessList(): LinuxProcess[] {
   return getGuest().getProcessList();
+}
+
+/**
+ * Finds a process of the guest.
+ *
+ * @param which its number in the guest (a number), or its address space (a bigint: the pgd that callbacks give)
+ * @returns undefined when there is none
+ * @throws AttachError when the guest runs no kernel that rebox knows
+ * @throws KernelDataError when the kernel's own list is damaged
+ */
+export function findProcess(which: number | bigint): LinuxProcess | undefined {
+  return getGuest().findProcess(which);
 }
 
 /**
@@ -45,12 +57,21 @@ export function symToVa(pgd: bigint, module: string, name: string): bigint | und
 }
 
 /**
- * Finds the symbol that an address is in: the one at or before it, in the same module.
+ * Finds the name of an address: the symbol at or before it in the same module, and how far behind that it lies. Where a module
+ * has no symbol, as a stripped program, it is the module and the offset in it, and the name is empty.
  *
  * @param pgd the address space of a process; of no matter for addresses of the kernel
+ * @returns undefined when the address is in no module
  */
-export function vaToSym(pgd: bigint, address: bigint): ModuleSymbol | undefined {
-  return getSystem().symbols.findSymbol(pgd, BigInt.asUintN(64, address));
+export function vaToSym(pgd: bigint, address: bigint): AddressName | undefined {
+  const { symbols } = getSystem();
+  const at = BigInt.asUintN(64, address);
+  const symbol = symbols.findSymbol(pgd, at);
+  if (symbol) return { ...symbol, offset: Number(at - symbol.address) };
+  const module = symbols.findModule(pgd, at);
+  if (!module) return undefined;
+  const { base, size } = module;
+  return { name: "", address: base, size, type: "", module: module.name, offset: Number(at - base) };
 }
 
 /** Reports whether the guest's kernel is one of 32 or of 64 bits. */

@@ -26,8 +26,8 @@ export interface GuestSystem {
   readonly symbols: SystemSymbols;
   /** Lists the processes in the order in which they were started. @throws KernelDataError when the list is damaged */
   getProcessList(): GuestProcess[];
-  /** Finds the process that has an address space. */
-  findProcess(pgd: bigint): GuestProcess | undefined;
+  /** Finds a process: by its number (a number), or by its address space (a bigint, the pgd). */
+  findProcess(which: number | bigint): GuestProcess | undefined;
 }
 
 /**
@@ -79,6 +79,14 @@ export interface ModuleSymbol extends GuestSymbol {
   readonly module: string;
 }
 
+/** An address by its name: the symbol at or before it in its module, or, where the module has none there, the module alone. */
+export interface AddressName extends ModuleSymbol {
+  /** Empty where the module has no symbol: `address` is the module's base then. */
+  readonly name: string;
+  /** How far the address lies behind `address`, in bytes. */
+  readonly offset: number;
+}
+
 /**
  * The names of addresses in all modules of a guest. An address space is given by its pgd, 0 for the kernel and its modules;
  * one that no process has is a RangeError.
@@ -96,6 +104,8 @@ export interface SystemSymbols {
   resolve(pgd: bigint, module: string | undefined, name: string): bigint | undefined;
   /** Finds the symbol at or before an address, in the module that the address belongs to. */
   findSymbol(pgd: bigint, address: bigint): ModuleSymbol | undefined;
+  /** Finds the module that an address belongs to. */
+  findModule(pgd: bigint, address: bigint): GuestModule | undefined;
   /** Lists the symbols whose name matches a pattern, in which * stands for any characters and ? for one. */
   search(pgd: bigint, pattern: string): IterableIterator<ModuleSymbol>;
 }

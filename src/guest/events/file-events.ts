@@ -7,15 +7,22 @@ import { listMountedVolumes, type MountedVolume } from "../../systems/linux/moun
 import { CurrentTask } from "./current-task";
 
 /** Kinds of changes to a file. */
-export type FileEventKind = "write" | "create" | "remove" | "rename";
+export type FileEventKind = "open" | "write" | "create" | "remove" | "rename";
+
+/** The kinds that change files. Opened files are many: they are reported when they are asked for. */
+export const FILE_CHANGES = ["write", "create", "remove", "rename"] as const satisfies readonly FileEventKind[];
 
 /** Something that a process of the guest has done to a file, or is about to write. */
 export interface FileEvent {
+  /** "write" comes before each write, the others when it is done; "open" for each descriptor of a file or directory. */
   readonly kind: FileEventKind;
-  /** As the guest's first process sees it. */
+  /** As the guest's first process sees it; for "open" and "write" by the mount through which the file was opened. */
   readonly path: string;
   /** Its new path, for "rename". */
   readonly newPath: string | undefined;
+  /** For "open" the descriptor that the process gets, and the flags of open(2). */
+  readonly descriptor: number | undefined;
+  readonly flags: number | undefined;
   /** The process that does it; undefined for the kernel itself, or when the kernel does not say. */
   readonly pid: number | undefined;
   readonly process: string | undefined;
@@ -34,6 +41,8 @@ const CREATED = ["d_instantiate", "d_instantiate_new", "d_make_persistent"];
 const REMOVED = ["d_delete"];
 /** The second parameter is the entry whose place the first takes, or changes with. */
 const RENAMED = ["d_move", "d_exchange"];
+/** Called when a process gets a descriptor: (descriptor, file). */
+const OPENED = ["fd_install"];
 /** Asked before each read and write, in whatever way except through a mapping: (file, mask). */
 const PERMISSION = ["security_file_permission"];
 
@@ -62,26 +71,40 @@ export class FileEvents {
   /**
    * Hooks the kernel. What is added goes with the callbacks.
    *
+   * @param kinds those that are reported: all changes by default
    * @returns the functions that this kernel does not have, without which something is not seen
    * @throws Error for a 32-bit kernel
    */
-  hook(callbacks: Pick<CallbackManager, "addCallback">): string[] {
+  hook(callbacks: Pick<CallbackManager, "addCallback">, kinds: readonly FileEventKind[] = FILE_CHANGES): string[] {
     if (this.#guest.kernel.bits !== 64) throw new Error("files are watched in 64-bit guests only");
     const missing: string[] = [];
-    const add = (names: readonly string[], act: (cpu: Cpu) => void): void => {
+    const add = (kind: FileEventKind, names: readonly string[], act: (cpu: Cpu) => void): void => {
+      if (!kinds.includes(kind)) return;
       const places = names.flatMap((name) => this.#guest.kernel.findSymbol(name) ?? []);
       if (places.length === 0) missing.push(...names);
       for (const addr of places) {
         callbacks.addCallback("BLOCK_BEGIN_CB", (_index, cpu) => this.#attempt(() => act(cpu)), { addr });
       }
     };
-    add(CREATED, (cpu) => this.#tell("create", cpu, cpu.RDI));
-    add(REMOVED, (cpu) => this.#tell("remove", cpu, cpu.RDI));
-    add(RENAMED, (cpu) => this.#tell("rename", cpu, cpu.RDI, cpu.RSI));
-    add(PERMISSION, (cpu) => {
+    add("open", OPENED, (cpu) => this.#tellOpened(cpu));
+    add("create", CREATED, (cpu) => this.#tell("create", cpu, cpu.RDI));
+    add("remove", REMOVED, (cpu) => this.#tell("remove", cpu, cpu.RDI));
+    add("rename", RENAMED, (cpu) => this.#tell("rename", cpu, cpu.RDI, cpu.RSI));
+    add("write", PERMISSION, (cpu) => {
       if ((cpu.RSI & MAY_WRITE) !== 0n) this.#tellWrite(cpu);
     });
     return missing;
+  }
+
+  #tellOpened(cpu: Cpu): void {
+    const file = this.#guest.kernel.at("file", cpu.RSI);
+    const format = getFileFormat(file.follow("f_inode")?.number("i_mode") ?? 0);
+    // Sockets, pipes and what has no place in a tree of files get descriptors too.
+    if (format === FileFormat.socket || format === FileFormat.pipe) return;
+    const path = this.#guest.paths.readFile(file.address);
+    if (!path.startsWith("/")) return;
+    const opened = { descriptor: Number(BigInt.asIntN(32, cpu.RDI)), flags: file.number("f_flags") };
+    this.#report("open", path, undefined, cpu, opened);
   }
 
   #tellWrite(cpu: Cpu): void {
@@ -98,9 +121,16 @@ export class FileEvents {
     if (path !== undefined) this.#report(kind, path, newPath, cpu);
   }
 
-  #report(kind: FileEventKind, path: string, newPath: string | undefined, cpu: Cpu): void {
+  #report(
+    kind: FileEventKind,
+    path: string,
+    newPath: string | undefined,
+    cpu: Cpu,
+    opened?: Pick<FileEvent, "descriptor" | "flags">,
+  ): void {
     const task = this.#current.find(cpu);
-    this.#listener({ kind, path, newPath, pid: task?.tgid, process: task?.name });
+    const { descriptor, flags } = opened ?? {};
+    this.#listener({ kind, path, newPath, descriptor, flags, pid: task?.tgid, process: task?.name });
   }
 
   /** Which mount a path is taken by is not said: of several, the first that has the entry. */

@@ -76,6 +76,35 @@ export function readVa(pgd: bigint, address: bigint, size: number): Buffer {
   return bytes;
 }
 
+const PAGE = 4096;
+const LONGEST_TEXT = 1 << 20;
+
+/**
+ * Reads text as C has it, which ends with a zero byte.
+ *
+ * @param pgd the address space: a value of CR3, as callbacks give it
+ * @param address virtual
+ * @param maxBytes at most so many bytes are read, up to 1 MiB; text that is longer is cut off
+ * @returns the text, as UTF-8
+ * @throws MemoryError that names the first address that is not mapped, or not RAM, when no zero comes before it
+ */
+export function readText(pgd: bigint, address: bigint, maxBytes = PAGE): string {
+  if (!Number.isInteger(maxBytes) || maxBytes < 0 || maxBytes > LONGEST_TEXT) {
+    throw new RangeError(`maxBytes is ${maxBytes}: a whole number of bytes from 0 to ${LONGEST_TEXT}`);
+  }
+  const pieces: Buffer[] = [];
+  // Page by page: the next one need not be there.
+  for (let size = 0; size < maxBytes;) {
+    const at = BigInt.asUintN(64, address + BigInt(size));
+    const piece = readVa(pgd, at, Math.min(maxBytes - size, PAGE - Number(at & 0xfffn)));
+    const end = piece.indexOf(0);
+    pieces.push(end < 0 ? piece : piece.subarray(0, end));
+    if (end >= 0) break;
+    size += piece.length;
+  }
+  return Buffer.concat(pieces).toString("utf8");
+}
+
 /**
  * Writes memory of an address space, whatever its page permissions are.
  *

@@ -105,12 +105,18 @@ export class GuestSymbols implements SystemSymbols {
       const symbol = this.#guest.kernel.symbols.findSymbol(address);
       return symbol && withModule(symbol, KERNEL);
     }
-    const { bits, directMap } = this.#guest.kernel;
-    // A 32-bit kernel begins where its map of physical memory does: processes have the addresses up to there.
-    const isKernel = address >= (bits === 64 ? 1n << 63n : directMap.start);
-    const loaded = this.#load(isKernel ? 0n : pgd).find(({ module }) => module.contains(address));
+    const loaded = this.#find(pgd, address);
     const symbol = loaded?.symbols().findSymbol(address);
     return loaded && symbol && withModule(symbol, loaded.module.name);
+  }
+
+  /**
+   * Finds the module that an address belongs to.
+   *
+   * @param pgd of a process; of no matter for addresses of the kernel
+   */
+  findModule(pgd: bigint, address: bigint): GuestModule | undefined {
+    return this.#find(pgd, address)?.module;
   }
 
   /**
@@ -147,6 +153,13 @@ export class GuestSymbols implements SystemSymbols {
         if (matches(symbol.name)) yield withModule(symbol, module.name);
       }
     }
+  }
+
+  #find(pgd: bigint, address: bigint): Loaded | undefined {
+    const { bits, directMap } = this.#guest.kernel;
+    // A 32-bit kernel begins where its map of physical memory does: processes have the addresses up to there.
+    const isKernel = address >= (bits === 64 ? 1n << 63n : directMap.start);
+    return this.#load(isKernel ? 0n : pgd).find(({ module }) => module.contains(address));
   }
 
   #load(pgd: bigint): Loaded[] {

@@ -85,17 +85,37 @@ export class LinuxGuest implements GuestSystem {
   }
 
   /**
-   * Finds the process that has an address space.
+   * Finds a process: by its number (a number), or by its address space (a bigint).
    *
-   * @param pgd as callbacks give it, or any value of CR3 while the process runs
+   * @param which a pid; or a pgd as callbacks give it, or any value of CR3 while the process runs
+   * @throws TypeError for anything else
    */
-  findProcess(pgd: bigint): LinuxProcess | undefined {
-    if (pgd === 0n) return undefined;
+  findProcess(which: number | bigint): LinuxProcess | undefined {
+    if (typeof which !== "number" && typeof which !== "bigint") {
+      throw new TypeError(`a process is found by its pid, a number, or its pgd, a bigint; this is a ${typeof which}`);
+    }
+    if (which === 0n) return undefined;
     const processes = this.getProcessList();
-    const found = processes.find((process) => process.pgd === pgd);
+    if (typeof which === "number") return processes.find(({ pid }) => pid === which);
+    const found = processes.find(({ pgd }) => pgd === which);
     if (found) return found;
-    const root = BigInt(kernelTablesOf(this.kernel.image.tables, pgd));
-    return root === 0n ? undefined : processes.find((process) => process.pgd === root);
+    const root = BigInt(kernelTablesOf(this.kernel.image.tables, which));
+    return root === 0n ? undefined : processes.find(({ pgd }) => pgd === root);
+  }
+
+  /**
+   * Reads the path of an open file, as /proc/PID/fd shows it; for hooks on functions of the kernel that are given one.
+   *
+   * @param file the address of a struct file, or the struct itself
+   * @throws KernelDataError when there is none
+   */
+  pathOf(file: bigint | GuestStruct): string {
+    const address = typeof file === "bigint" ? file : addressOfStruct(file);
+    try {
+      return this.paths.readFile(address);
+    } catch (error) {
+      throw KernelDataError.from(error, "a struct file", address);
+    }
   }
 
   /**

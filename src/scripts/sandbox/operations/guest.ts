@@ -19,6 +19,11 @@ const OBJECT = { result: "object" } as const;
 /** The guest's system, as functions of "rebox". */
 export const SYSTEM_OPERATIONS: Operations = {
   diagnoseGuest: operation([], () => diagnoseGuest()),
+  findProcess: operation(
+    ["any"],
+    (session, which) => findProcess(session, session.guests.add(getGuest()), which),
+    OBJECT,
+  ),
   findGuest: operation([], (session) => describe(session, findGuest()), OBJECT),
   findGuestRefusal: operation([], () => findGuestRefusal()),
   getGuest: operation([], (session) => describe(session, getGuest()), OBJECT),
@@ -57,7 +62,9 @@ const MEMORY_CALLS = [
 /** The objects that getGuest() leads to. Structs are apart: structs.ts. */
 export const GUEST_OPERATIONS: Operations = {
   "Guest.clock": getter(GUEST, ({ guests }, id) => guests.get(id).clock, FROZEN),
-  "Guest.findProcess": member(GUEST, ["bigint"], findProcess, OBJECT),
+  "Guest.findProcess": member(GUEST, ["any"], findProcess, OBJECT),
+  // realm/guest.ts takes structs too.
+  "guest.pathOf": operation(["number", "bigint"], ({ guests }, id, file) => guests.get(id).pathOf(file)),
   "Guest.getKernelLog": member(GUEST, [], ({ guests }, id) => guests.get(id).getKernelLog(), FROZEN),
   "Guest.getKernelModules": member(GUEST, [], ({ guests }, id) => guests.get(id).getKernelModules(), FROZEN),
   "Guest.getProcessList": member(
@@ -147,8 +154,8 @@ function describeProcess(guest: number, process: LinuxProcess): DescribedObject 
   return describeObject("GuestProcess", [guest, kaddr, pid, ppid], { pid, ppid, pgd, name, kaddr, isKernelThread });
 }
 
-function findProcess({ guests }: ScriptSession, id: number, pgd: bigint): DescribedObject | undefined {
-  const process = guests.get(id).findProcess(pgd);
+function findProcess({ guests }: ScriptSession, id: number, which: unknown): DescribedObject | undefined {
+  const process = guests.get(id).findProcess(which as number);
   return process && describeProcess(id, process);
 }
 

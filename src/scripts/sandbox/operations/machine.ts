@@ -4,7 +4,7 @@ import { Engine, type EngineEvents } from "../../../machine/engine/engine";
 import { getCpus, REGISTER_ALIASES, type RegisterName, writeRegister } from "../../../machine/state/cpu";
 import { writeSegmentRegister } from "../../../machine/state/cpu";
 import { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "../../../machine/state/machine";
-import { findPa, readIoPort, vaToPa, writeIoPort } from "../../../machine/state/memory";
+import { findPa, readIoPort, readText, vaToPa, writeIoPort } from "../../../machine/state/memory";
 import { getRunningProcess, isMonitoredProcess } from "../../../machine/state/processes";
 import { operation, type Operations } from "../operation";
 
@@ -21,6 +21,7 @@ export const MACHINE_OPERATIONS: Operations = {
   isMonitoredProcess: operation(["bigint"], (_session, pgd) => isMonitoredProcess(pgd)),
   listCallbacks: operation([], () => listCallbacks()),
   readIoPort: operation(["number", "number"], (_session, port, size) => readIoPort(port, size)),
+  readText: operation(["bigint", "bigint", "number?"], (_session, pgd, address, size) => readText(pgd, address, size)),
   setBlockCounting: operation(["boolean"], (_session, isOn) => setBlockCounting(isOn)),
   startMonitoringProcess: operation(["bigint"], (session, pgd) => session.monitoring.startMonitoringProcess(pgd)),
   stopMonitoringProcess: operation(["bigint", "boolean?"], (session, pgd, force) =>

@@ -1,4 +1,5 @@
 import { addressOf, askStruct, createStruct, findTarget, type GuestStruct, walkEntries } from "./fast/structs";
+import { ask } from "./messages";
 import { defineClass, Remote } from "./remote";
 
 interface ModuleFacts {
@@ -42,6 +43,10 @@ class Guest extends Remote {
 
   *tree(root: unknown, name: string, member: string): IterableIterator<GuestStruct> {
     yield* walkEntries("walkTree", this.#id, root, name, member);
+  }
+
+  pathOf(file: unknown): string {
+    return ask("guest.pathOf", this.#id, addressOf(file)) as string;
   }
 
   addressOf(struct: unknown): bigint {
