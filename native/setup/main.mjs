@@ -16,6 +16,7 @@ import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
 import { volatilityStep } from "./steps/volatility.mjs";
+import { systemStep } from "./steps/system.mjs";
 import { Task } from "./task.mjs";
 
 const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
@@ -37,6 +38,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     ...profileSteps(others),
     optional(labStep()),
     optional(browserStep()),
+    optional(systemStep("trixie")),
   ];
   const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), ext4Step(), typescriptStep(), ...guests];
   const plans = {

@@ -56,6 +56,11 @@ export class ProgramError extends MachineryError {
   }
 }
 
+/** A golden state that cannot be used: damaged, or made with something that is another by now. */
+export class GoldenStateError extends MachineryError {
+  override readonly code = "REBOX_GOLDEN_STATE";
+}
+
 /** Reports that QEMU refused a command of QMP. */
 export class QmpCommandError extends MachineryError {
   override readonly code = "REBOX_QMP_COMMAND";

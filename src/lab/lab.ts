@@ -7,6 +7,7 @@ import { MachineryManagerError } from "./errors";
 import type { Machinery } from "./machinery/machinery";
 import { callBounded } from "./machinery/manager/wait-for-state";
 import { MachineManager } from "./machinery/manager/machine-manager";
+import { describeClones } from "./machinery/golden/clones";
 import { LabMachine } from "./machinery/records/lab-machine";
 import { restoreMachine, saveMachine } from "./machinery/records/machine-file";
 import { MachineList, type MachineQuery } from "./machinery/records/machine-list";
@@ -254,10 +255,12 @@ class LabBuilder {
     await call("verifyDependencies", (own) => machinery.verifyDependencies(own));
     await call("init", (own) => machinery.init(own));
     for (const facts of await call("loadMachines", (own) => machinery.loadMachines(own))) {
-      const machine = new LabMachine(facts);
-      const damage = restoreMachine(getMachineFile(folder, machine.name), machine);
-      if (damage !== undefined) options.log(damage);
-      this.machines.add(machine);
+      for (const each of [facts, ...describeClones(facts)]) {
+        const machine = new LabMachine(each);
+        const damage = restoreMachine(getMachineFile(folder, machine.name), machine);
+        if (damage !== undefined) options.log(damage);
+        this.machines.add(machine);
+      }
     }
   }
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { AnalysisJournal } from "../../src/lab/analysis/analysis-journal";
 import type { AnalysisMachinePool, AnalysisMachine } from "../../src/lab/analysis/analysis-machine";
 import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
@@ -21,10 +22,13 @@ beforeEach(() => {
 });
 afterEach(() => lab.remove());
 
-const ALL = ["watch start", "machine start", "watch machineStarted", "execute", "watch stop", "machine stop", "watch finish", "release"]; // prettier-ignore
+const ALL = ["watch start", "machine start", "watch machineStarted", "deliver", "execute", "close", "watch stop", "machine stop", "watch finish", "release"]; // prettier-ignore
+
+/** Functions of a machine that are to do something else; `execute` is that of its target. */
+type MachineFaults = Partial<AnalysisMachine> & { readonly execute?: () => Promise<string> };
 
 /** A machine that records what is done with it, refuses what its state does not allow, and fails where a test says so. */
-function machineWith(faults: Partial<AnalysisMachine> = {}): AnalysisMachine {
+function machineWith({ execute, ...faults }: MachineFaults = {}): AnalysisMachine {
   let on = false;
   const act = (what: string) => void lab.acts.push(what);
   return {
@@ -40,10 +44,14 @@ function machineWith(faults: Partial<AnalysisMachine> = {}): AnalysisMachine {
       assert.equal(on, false);
       on = true;
     },
-    execute: async () => {
-      act("execute");
+    deliver: async () => {
+      act("deliver");
       assert.equal(on, true);
-      return "the command ended with 0";
+      const end = async () => {
+        act("execute");
+        return "the command ended with 0";
+      };
+      return { execute: execute ?? end, close: () => act("close") };
     },
     dumpMemory: async () => act("dump"),
     stop: async () => {
@@ -87,7 +95,7 @@ describe("an analysis", () => {
     const record = await analyse(machineWith());
     assert.deepEqual(lab.acts, ALL);
     assert.deepEqual([record.outcome, record.reason], ["finished", "the command ended with 0"]);
-    assert.deepEqual(record.phases.map(({ phase }) => phase), ["waiting for a machine", "starting helpers", "starting machine", "running", "stopping helpers", "stopping machine"]); // prettier-ignore
+    assert.deepEqual(record.phases.map(({ phase }) => phase), ["waiting for a machine", "starting helpers", "starting machine", "delivering target", "running", "stopping helpers", "stopping machine"]); // prettier-ignore
     assert.deepEqual(record.auxiliary.map(({ name, state }) => [name, state]), [["watch", "stopped"]]); // prettier-ignore
   });
 
@@ -103,9 +111,25 @@ describe("an analysis", () => {
     assert.deepEqual(lab.acts.slice(-4), ["watch stop", "machine stop", "watch finish", "release"]);
   });
 
+  test("has failed when the guest did not get the target in time, and says so", async () => {
+    const record = await analyse(machineWith({ deliver: never }), { timeoutS: 0.01, limits: { deliverMs: 50 } });
+    const reason = "giving the guest the target has not ended within 50 ms";
+    assert.deepEqual([record.outcome, record.reason], ["failed", reason]);
+    assert.ok(!lab.acts.includes("execute"));
+  });
+
+  test("counts the target's time from its beginning, not from the machine's", async () => {
+    const deliver = async () => {
+      await sleep(100);
+      return { execute: async () => "done", close: () => {} };
+    };
+    const record = await analyse(machineWith({ deliver }), { timeoutS: 0.05 });
+    assert.deepEqual([record.outcome, record.reason], ["finished", "done"]);
+  });
+
   for (const [where, faults] of [
     ["the machine does not start", { start: async () => Promise.reject(new Error("no luck")) }],
-    ["the target cannot be given to it", { execute: async () => Promise.reject(new Error("no luck")) }],
+    ["the target cannot be given to it", { deliver: async () => Promise.reject(new Error("no luck")) }],
   ] as const) {
     test(`ends everything when ${where}`, async () => {
       const record = await analyse(machineWith(faults));

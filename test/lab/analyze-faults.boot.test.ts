@@ -48,7 +48,7 @@ const HOLDS = [
   ["hold.start", "starting helpers", "held.start"],
   ["state/q/hold.restoreStart", "starting machine", "state/q/held.restoreStart"],
   ["hold.machineStarted", "starting machine", "held.machineStarted"],
-  ["state/q/hold.openConsole", "running", "state/q/held.openConsole"],
+  ["state/q/hold.openConsole", "delivering target", "state/q/held.openConsole"],
   ["hold.stop", "stopping helpers", "held.stop"],
   ["state/q/hold.dumpMemory", "dumping memory", "state/q/held.dumpMemory"],
   ["state/q/hold.stop", "stopping machine", "state/q/held.stop"],

@@ -20,6 +20,8 @@ const PACKAGES = [
 
 // What tests of the lab's machineries drive: an ordinary QEMU, libvirt with its daemon, and packers of snapshots.
 const LAB_PACKAGES = [
+  // It installs the real system that analyses run on.
+  "mmdebstrap",
   ...["qemu-system-x86", "qemu-utils", "lz4", "gzip"],
   ...["libvirt-clients", "libvirt-daemon", "libvirt-daemon-driver-qemu"],
 ];

@@ -7,6 +7,7 @@ import type { LabMachine } from "../../lab/machinery/records/lab-machine";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
+import { createGoldenCommands } from "./golden-commands";
 import { createMachineFileCommands } from "./machine-file-commands";
 
 interface LabOption {
@@ -139,7 +140,8 @@ export function createMachineCommand(environment: RunEnvironment, onStatus: (sta
     .summary("start, stop and configure the machines of a lab")
     .description("Works on the machines of a lab.")
     .helpOption("-h, --help", "show this help");
-  const all = [list, start, stop, state, dump, screenshot, pause, resume, enable, disable];
+  const golden = createGoldenCommands(define, use, environment);
+  const all = [list, start, ...golden, stop, state, dump, screenshot, pause, resume, enable, disable];
   for (const each of [...all, ...createMachineFileCommands(define, environment, onStatus)]) command.addCommand(each);
   return command;
 }

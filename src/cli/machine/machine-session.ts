@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { getDatabaseFile, openDatabase } from "../../lab/analysis/analysis-places";
 import { endLostAnalyses } from "../../lab/analysis/end-abandoned";
 import { Lab } from "../../lab/lab";
-import { CuckooMachineError, MachineryManagerError } from "../../lab/errors";
+import { AnalysisError, CuckooMachineError, MachineryManagerError } from "../../lab/errors";
 import { CancelledError } from "../../config/errors";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";
@@ -60,9 +60,8 @@ export async function withLab(
     }
   } catch (error) {
     if (cancelledBy !== undefined && error instanceof CancelledError) return getSignalStatus(cancelledBy);
-    if (error instanceof CuckooMachineError || error instanceof MachineryManagerError) {
-      throw new UsageError(error.message);
-    }
+    const isSentence = [AnalysisError, CuckooMachineError, MachineryManagerError].some((kind) => error instanceof kind);
+    if (isSentence) throw new UsageError((error as Error).message);
     throw error;
   } finally {
     for (const signal of END_SIGNALS) processEvents.off(signal, onSignal);

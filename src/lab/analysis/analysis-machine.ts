@@ -7,14 +7,31 @@ export interface AnalysisMachine extends Omit<AuxiliaryMachine, "guest"> {
   start(signal: AbortSignal): Promise<void>;
   /** The guest, once it runs, of a machine that can be looked into. */
   readonly guest: GuestHandle | undefined;
-  /** Gives the guest the target and has it execute the command. Resolves with why the target has ended, once it has. */
-  execute(target: string | undefined, command: string | undefined, signal: AbortSignal): Promise<string>;
+  /** Waits until the guest can be used, and gives it the target. The caller closes what it gets. */
+  deliver(request: TargetRequest, signal: AbortSignal): Promise<DeliveredTarget>;
   /** Writes the guest's memory to a file. */
   dumpMemory(path: string, signal: AbortSignal): Promise<void>;
   /** Stops the machine; one that is off already is no error. */
   stop(signal: AbortSignal): Promise<void>;
   /** Gives the machine to the next. One that could not be stopped goes into quarantine with the reason. */
   release(failure: string | undefined): Promise<void>;
+}
+
+/** The target of an analysis. */
+export interface TargetRequest {
+  /** Absolute path; undefined when there is only a command. */
+  readonly target: string | undefined;
+  /** For the guest's sh; undefined executes the target. */
+  readonly command: string | undefined;
+  /** The time that the guest's clock is set to, in milliseconds since 1970; undefined is now. */
+  readonly clockMs: number | undefined;
+}
+
+/** A target that the guest has. */
+export interface DeliveredTarget {
+  /** Has the guest execute it. Resolves with why the target has ended, once it has. */
+  execute(signal: AbortSignal): Promise<string>;
+  close(): void;
 }
 
 /** The source of machines for analyses. */

@@ -10,6 +10,7 @@ export type AnalysisPhase =
   | "waiting for a machine"
   | "starting helpers"
   | "starting machine"
+  | "delivering target"
   | "running"
   | "stopping helpers"
   | "dumping memory"

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
+import { TimeLimitError } from "../../config/errors";
 import { callAsyncWithin } from "../../config/limits";
+import { AnalysisError } from "../errors";
 import type { AnalysisJournal } from "./analysis-journal";
 import type { AnalysisMachinePool, AnalysisMachine } from "./analysis-machine";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
@@ -9,11 +11,13 @@ import type { AnalysisRequest } from "./analysis-database";
 /** Time limits for the parts of an analysis, in milliseconds. */
 export interface AnalysisLimits {
   readonly startMs: number;
+  /** From a machine that runs to a target that can be executed: a guest may boot in it. */
+  readonly deliverMs: number;
   readonly dumpMs: number;
   readonly stopMs: number;
 }
 
-const LIMITS: AnalysisLimits = { startMs: 180_000, dumpMs: 600_000, stopMs: 120_000 };
+const LIMITS: AnalysisLimits = { startMs: 180_000, deliverMs: 360_000, dumpMs: 600_000, stopMs: 120_000 };
 
 /** The parts of an analysis. */
 export interface AnalysisParts {
@@ -106,19 +110,22 @@ export class AnalysisRun {
 
   private async run(machine: AnalysisMachine, signal: AbortSignal): Promise<Ending> {
     const { request } = this.parts;
-    this.begin("running");
-    const { target, command, timeoutS } = request;
-    let limit: AbortSignal | undefined;
-    const execute = (own: AbortSignal) => {
-      limit = own;
-      return machine.execute(target, command, own);
-    };
+    const { target, command, timeoutS, options } = request;
+    const clockMs = parseClock(options.clock);
+    this.begin("delivering target");
+    const delivered = await callAsyncWithin("giving the guest the target", this.limits.deliverMs, signal, (own) =>
+      machine.deliver({ target, command, clockMs }, own),
+    );
     try {
+      this.begin("running");
+      const execute = (own: AbortSignal) => delivered.execute(own);
       return { outcome: "finished", reason: await callAsyncWithin("the target", timeoutS * 1000, signal, execute) };
     } catch (error) {
       // The end of the time limit counts, not the errors that it causes in the machine.
-      if (!limit?.aborted || signal.aborted) throw error;
+      if (!(error instanceof TimeLimitError)) throw error;
       return { outcome: "finished", reason: `the time of ${timeoutS} s was over` };
+    } finally {
+      delivered.close();
     }
   }
 
@@ -150,6 +157,15 @@ export class AnalysisRun {
     this.parts.journal.begin(phase);
     this.parts.onPhase(phase);
   }
+}
+
+/** Parses CAPE's option `clock`, in UTC. @throws AnalysisError for what is no time */
+export function parseClock(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const [, month, day, year, time] = /^(\d\d)-(\d\d)-(\d{4}) (\d\d:\d\d:\d\d)$/.exec(text.trim()) ?? [];
+  const clockMs = Date.parse(`${year}-${month}-${day}T${time}Z`);
+  if (Number.isNaN(clockMs)) throw new AnalysisError(`clock=${text}: it must be MM-DD-YYYY HH:MM:SS, in UTC`);
+  return clockMs;
 }
 
 function endingOf(error: unknown, signal: AbortSignal): Ending {

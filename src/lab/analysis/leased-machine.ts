@@ -7,11 +7,11 @@ import type { MachineLease } from "../machine-lease";
 import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
 import type { LabMachine } from "../machinery/records/lab-machine";
-import type { AnalysisMachine, AnalysisMachinePool } from "./analysis-machine";
+import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
-import { executeTarget } from "./execution/execute-target";
-import type { ConsoleUser } from "./execution/guest-shell";
+import { GuestTarget } from "./execute-target";
+import type { ConsoleUser } from "../ways/guest-shell";
 
 /** Between the end of a console and that of its machine, in milliseconds. */
 const OFF_LIMIT_MS = 30_000;
@@ -81,23 +81,33 @@ export class LeasedMachine implements AnalysisMachine {
     for (const script of scripts) await this.#guest.command(`import ${quote(script)}`, signal);
   }
 
-  async execute(target: string | undefined, command: string | undefined, signal: AbortSignal): Promise<string> {
+  async deliver(request: TargetRequest, signal: AbortSignal): Promise<DeliveredTarget> {
     const { platform, name, use } = this;
     if (platform !== "linux") {
       throw new AnalysisError(`${name} is a machine with ${platform}: targets can be given to Linux guests only`);
     }
+    const { target, command, clockMs } = request;
     const { console_user: user, console_password: password } = this.#machine.facts.settings as Record<string, string>;
     const consoleUser: ConsoleUser | undefined = user === undefined ? undefined : { name: user, password };
-    const ended = await executeTarget({
-      ...{ target, command, folder: use.folder, user: consoleUser, signal },
-      openConsole: (own) => this.#machinery.openConsole(this.#machine, own),
-      insertDisc: (path, own) => this.#machinery.insertDisc(this.#machine, path, own),
-      onBegin: () => {
-        this.#hasBegun = true;
-        use.addEvent("target.started", { target, command });
+    const given = await GuestTarget.deliver(
+      {
+        ...{ target, command, folder: use.folder, user: consoleUser },
+        getClockMs: () => clockMs ?? Date.now(),
+        openConsole: (own) => this.#machinery.openConsole(this.#machine, own),
+        insertDisc: (path, own) => this.#machinery.insertDisc(this.#machine, path, own),
       },
-    });
-    return ended ?? (await this.#explainEnd(signal));
+      signal,
+    );
+    return {
+      execute: async (own) => {
+        if (!given.isLost) {
+          this.#hasBegun = true;
+          use.addEvent("target.started", { target, command });
+        }
+        return (await given.execute(own)) ?? (await this.#explainEnd(own));
+      },
+      close: () => given.close(),
+    };
   }
 
   async dumpMemory(path: string, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { SettingsOf, SettingsSchema } from "../../config/schema/settings-schema";
 import { MachineryError, NotSupportedError } from "../errors";
+import type { GoldenOrigin } from "./golden/golden-state";
 import type { LabMachine, MachineFacts, MachineState, MachineStatus } from "./records/lab-machine";
 
 /** The abilities of a machinery beyond starting and stopping. */
@@ -11,6 +12,8 @@ export interface MachineryCapabilities {
   readonly screenshot: boolean;
   /** Pausing and going on. */
   readonly pause: boolean;
+  /** Freezing RAM, devices and disk, and starting any number of machines from them. */
+  readonly goldenStates: boolean;
   /** A shell of rebox looks into the guest. */
   readonly introspection: boolean;
 }
@@ -21,6 +24,7 @@ const OPTIONAL = {
   memoryDump: "dumpMemory",
   screenshot: "screenshot",
   pause: "pause",
+  goldenStates: "freeze",
 } as const;
 
 /**
@@ -128,12 +132,48 @@ export abstract class Machinery<
     return this.#refuse("insertDisc");
   }
 
+  /** Takes the disc of insertDisc() out again. */
+  removeDisc(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("removeDisc");
+  }
+
+  /** Returns the processor time of this host that a running machine has used, in milliseconds; undefined when it is not known. */
+  async getProcessorTimeMs(
+    _machine: LabMachine<SettingsOf<MachineSettings>>,
+    _signal: AbortSignal,
+  ): Promise<number | undefined> {
+    return undefined;
+  }
+
   /** Returns the failure that ended a machine which has gone off; undefined when it ended by itself, or nothing is known. */
   async findFailure(
     _machine: LabMachine<SettingsOf<MachineSettings>>,
     _signal: AbortSignal,
   ): Promise<string | undefined> {
     return undefined;
+  }
+
+  /**
+   * Starts the machine fresh, in a way that it can be frozen into files of a folder.
+   *
+   * @param folder of a golden state that is being made
+   */
+  startToFreeze(
+    _machine: LabMachine<SettingsOf<MachineSettings>>,
+    _folder: string,
+    _signal: AbortSignal,
+  ): Promise<void> {
+    return this.#refuse("golden states");
+  }
+
+  /** Freezes RAM, devices and disk of a machine that was started by startToFreeze(), and ends it. */
+  freeze(_machine: LabMachine<SettingsOf<MachineSettings>>, _folder: string, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("golden states");
+  }
+
+  /** Returns everything that must be the same when a golden state of the machine is used. */
+  getGoldenOrigin(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<GoldenOrigin> {
+    return this.#refuse("golden states");
   }
 
   /** Checks that the programs it needs are there. Throws MachineryDependencyError that says what to install. */
@@ -164,6 +204,7 @@ export abstract class Machinery<
       memoryDump: has(OPTIONAL.memoryDump),
       screenshot: has(OPTIONAL.screenshot),
       pause: has(OPTIONAL.pause),
+      goldenStates: has(OPTIONAL.goldenStates),
       introspection: false,
     };
   }

@@ -6,6 +6,8 @@ import type { LabMachine, MachineState } from "../records/lab-machine";
 export const ACTION_NAMES = [
   "restoreStart",
   "norestoreStart",
+  "startToFreeze",
+  "freeze",
   "stop",
   "acpiStop",
   "dumpMemory",
@@ -23,6 +25,9 @@ export type ActionLimits = Readonly<Record<ActionName, number>>;
 export const DEFAULT_LIMITS_MS: ActionLimits = {
   restoreStart: 180_000,
   norestoreStart: 60_000,
+  // Reserving the disk's space for RAM.
+  startToFreeze: 180_000,
+  freeze: 300_000,
   stop: 60_000,
   acpiStop: 120_000,
   // Copying some gigabytes to a disk.
@@ -53,6 +58,14 @@ export const ACTIONS: Readonly<Record<ActionName, ActionPlan>> = {
   norestoreStart: {
     ...{ expected: "running", cancel: "stop" },
     perform: (machinery, machine, signal) => machinery.norestoreStart(machine, signal),
+  },
+  startToFreeze: {
+    ...{ expected: "running", cancel: "stop" },
+    perform: (machinery, machine, signal, path) => machinery.startToFreeze(machine, needPath(path), signal),
+  },
+  freeze: {
+    ...{ expected: "poweroff", cancel: "stop" },
+    perform: (machinery, machine, signal, path) => machinery.freeze(machine, needPath(path), signal),
   },
   stop: { expected: "poweroff", perform: (machinery, machine, signal) => machinery.stop(machine, signal) },
   acpiStop: {

@@ -33,13 +33,13 @@ export interface ManagerOptions {
 
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
-  /** The file that dumpMemory and screenshot write. */
+  /** The file that dumpMemory and screenshot write, or the folder of a golden state that is being made. */
   readonly path?: string | undefined;
   /** The name of the requester; only the one that has paused a machine may resume it. */
   readonly owner?: string | undefined;
 }
 
-const STARTS: readonly ActionName[] = ["restoreStart", "norestoreStart"];
+const STARTS: readonly ActionName[] = ["restoreStart", "norestoreStart", "startToFreeze"];
 /** A machine that is known to be in one of these is in somebody's use. */
 const ON: readonly string[] = ["starting", "running", "paused", "stopping", "suspended", "restored"];
 

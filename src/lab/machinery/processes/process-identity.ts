@@ -28,3 +28,17 @@ export function isRunning(identity: ProcessIdentity): boolean {
   const now = findProcess(identity.pid);
   return now !== undefined && now.startTicks === identity.startTicks && now.bootId === identity.bootId;
 }
+
+/** A clock tick of /proc, in milliseconds: USER_HZ of Linux is 100 everywhere. */
+const TICK_MS = 10;
+
+/** Returns the processor time that a process has used, fields 14 and 15 of proc(5); undefined when it is gone. */
+export function readProcessorTimeMs(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  } catch {
+    return undefined;
+  }
+}

@@ -4,6 +4,8 @@ import { MachineryManagerError } from "../../errors";
 export interface MachineFacts<Settings = Readonly<Record<string, unknown>>> {
   /** Unique in the whole lab. */
   readonly name: string;
+  /** The machine of the configuration whose golden state this one starts from; undefined when it is one itself. */
+  readonly cloneOf?: string;
   /** The hypervisor's name for it. */
   readonly label: string;
   readonly ip: string | undefined;

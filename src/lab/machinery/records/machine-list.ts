@@ -1,5 +1,6 @@
 import { findNearestName } from "../../../config/nearest-name";
 import { MachineDoesNotExistError, MachineryManagerError, MachineUnserviceableError } from "../../errors";
+import { hasClones } from "../golden/clones";
 import type { LabMachine } from "./lab-machine";
 
 /** The machines of the lab, of all its machineries. */
@@ -94,7 +95,7 @@ export class MachineList implements Iterable<LabMachine> {
 
 /** Requirements on a machine. */
 export interface MachineQuery {
-  /** Exactly this one, reserved or not. */
+  /** Exactly this one, or a clone of it, reserved or not. A machine with clones is never taken itself. */
   readonly name?: string;
   readonly platform?: string;
   readonly osVersion?: string;
@@ -113,7 +114,8 @@ export function matchesQuery(machine: LabMachine, query: MachineQuery): boolean 
   const { name, platform, osVersion, architecture, tags } = query;
   if (tags !== undefined && !(tags instanceof Set)) throw new TypeError("tags must be a Set of texts");
   const { facts } = machine;
-  if (name !== undefined && name !== facts.name && name !== facts.label) return false;
+  if (hasClones(facts)) return false;
+  if (name !== undefined && ![facts.name, facts.label, facts.cloneOf].includes(name)) return false;
   if (name === undefined && facts.isReserved) return false;
   if (platform !== undefined && platform !== facts.platform) return false;
   if (osVersion !== undefined && osVersion !== facts.osVersion) return false;

@@ -1,4 +1,5 @@
 import { constants, copyFileSync, existsSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryError } from "../../../errors";
 import { runProgram } from "../../processes/run-program";
 
@@ -69,4 +70,35 @@ export async function insertDisc(execute: Execute, path: string): Promise<void> 
       `a disc cannot be inserted: the machine has no CD drive, and plugging one in failed: ${reason}`,
     );
   }
+}
+
+/** A guest that is asked to give up a drive does so when its kernel answers, in milliseconds. */
+const UNPLUG_LIMIT_MS = 30_000;
+const POLL_MS = 50;
+
+/**
+ * Takes the disc of insertDisc() out again; a drive that was plugged in for it is unplugged.
+ *
+ * @param execute sends a command to the machine's QEMU
+ * @throws MachineryError when the guest keeps the drive
+ */
+export async function removeDisc(execute: Execute, signal: AbortSignal): Promise<void> {
+  const isOurs = ({ qdev }: Drive) => qdev !== undefined && qdev.split("/").includes(NODE);
+  const listDrives = async () => (await execute("query-block", {})) as readonly Drive[];
+  if (!(await listDrives()).some(isOurs)) {
+    for (const { qdev, removable } of await listDrives()) {
+      if (!removable || qdev === undefined) continue;
+      await execute("eject", { id: qdev, force: true });
+    }
+    return;
+  }
+  await execute("device_del", { id: NODE });
+  const endMs = performance.now() + UNPLUG_LIMIT_MS;
+  while ((await listDrives()).some(isOurs)) {
+    if (performance.now() > endMs) {
+      throw new MachineryError(`the guest does not give its drive ${NODE} back within ${UNPLUG_LIMIT_MS / 1000} s`);
+    }
+    await sleep(POLL_MS, undefined, { signal });
+  }
+  await execute("blockdev-del", { "node-name": NODE });
 }

@@ -49,6 +49,11 @@ export class QemuMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE_
     return parseVersion(await this.#run(this.config.path ?? this.config.binaries.qemu_system_x86_64, signal));
   }
 
+  protected override async identifyQemu({ facts }: QemuMachine, signal: AbortSignal): Promise<string> {
+    const program = this.#getProgram(facts.architecture, facts.name);
+    return `${program}, ${(await this.#run(program, signal)).split("\n")[0]!}`;
+  }
+
   protected override getQemuImg(): string {
     return this.config.binaries.qemu_img;
   }

@@ -17,6 +17,16 @@ export const QEMU_MACHINE_SETTINGS = {
       examples: ["/srv/vms/office/memory.snapshot"],
       description: "A memory snapshot (a migration stream; plain, lz4 or gzip) that a start goes on from.",
     }),
+  golden: z
+    .string()
+    .optional()
+    .describe('The golden state that a start goes on from: the newest without it, "none" for a start without any.'),
+  max: z
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe("How many clones of its golden state may run at the same time, as machines NAME#1, NAME#2 ..."),
   machineinfo_path: config
     .filePath({ readable: true })
     .optional()

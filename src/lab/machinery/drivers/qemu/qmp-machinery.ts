@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SettingsOf, SettingsSchema } from "../../../../config/schema/settings-schema";
 import {
+  GoldenStateError,
   MachineryConnectionError,
   MachineryError,
   MachineryUnhandledStateError,
@@ -14,11 +15,30 @@ import {
   NotSupportedError,
 } from "../../../errors";
 import { Machinery } from "../../machinery";
+import { readProcessorTimeMs } from "../../processes/process-identity";
 import { runProgram } from "../../processes/run-program";
 import { checkTarget } from "../../processes/target-file";
 import { VmProcess } from "../../processes/vm-process";
 import type { MachineStatus } from "../../records/lab-machine";
-import { copyImage, insertDisc, makeOverlay, removeDisk } from "./machine-disks";
+import {
+  compareOrigins,
+  findIdentity,
+  GoldenFiles,
+  type GoldenOrigin,
+  type GoldenState,
+} from "../../golden/golden-state";
+import { findGoldenState } from "../../golden/choose-golden-state";
+import {
+  freeze,
+  getCloneDevices,
+  getRamArguments,
+  getRamSize,
+  thaw,
+  THAW_ARGUMENTS,
+  punchHoles,
+  reserveRam,
+} from "./golden-start";
+import { copyImage, insertDisc, makeOverlay, removeDisc, removeDisk } from "./machine-disks";
 import { getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./machine-arguments";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
@@ -46,6 +66,12 @@ export interface VmCommand {
   readonly args: readonly string[];
 }
 
+/** The state that a machine starts from. */
+type Start =
+  | { readonly kind: "fresh" | "snapshot" }
+  /** `making`: fresh, and to be frozen into these files; `golden`: from these files, which are only read. */
+  | { readonly kind: "making" | "golden"; readonly files: GoldenFiles };
+
 /** Machines that are each a process of QEMU of their own, which is driven by QMP. */
 export abstract class QmpMachinery<
   Settings extends SettingsSchema & typeof QEMU_SETTINGS,
@@ -60,6 +86,9 @@ export abstract class QmpMachinery<
   /** Returns the path of qemu-img. */
   protected abstract getQemuImg(): string;
 
+  /** Returns what tells one QEMU from another: a golden state can be used by the one alone that has made it. */
+  protected abstract identifyQemu(machine: QemuMachine, signal: AbortSignal): Promise<string>;
+
   override async verifyDependencies(signal: AbortSignal): Promise<void> {
     const options = { signal, timeoutMs: PROGRAM_LIMIT_MS, packageName: "qemu-utils" };
     await runProgram(this.getQemuImg(), ["--version"], options);
@@ -71,17 +100,47 @@ export abstract class QmpMachinery<
   }
 
   async restoreStart(machine: QemuMachine, signal: AbortSignal): Promise<void> {
-    await this.#start(machine, true, signal);
+    const golden = findGoldenState(this.context.labFolder, machine.facts);
+    if (golden === undefined) return this.#start(machine, { kind: "snapshot" }, signal);
+    await this.#checkGolden(machine, golden, signal);
+    await this.#start(machine, { kind: "golden", files: golden.files }, signal);
   }
 
   override async norestoreStart(machine: QemuMachine, signal: AbortSignal): Promise<void> {
-    await this.#start(machine, false, signal);
+    await this.#start(machine, { kind: "fresh" }, signal);
+  }
+
+  override async startToFreeze(machine: QemuMachine, folder: string, signal: AbortSignal): Promise<void> {
+    await this.#start(machine, { kind: "making", files: new GoldenFiles(folder) }, signal);
+  }
+
+  override async freeze(machine: QemuMachine, folder: string, signal: AbortSignal): Promise<void> {
+    const files = new GoldenFiles(folder);
+    const execute = (command: string, args = {}) => this.qmp(machine, command, args, signal);
+    await freeze(execute, files, signal);
+    await this.#end(machine, signal);
+    await punchHoles(files, signal);
+  }
+
+  override async getGoldenOrigin(machine: QemuMachine, signal: AbortSignal): Promise<GoldenOrigin> {
+    const { qcow2_path: disk, kernel, initrd, machineinfo_path: info } = machine.facts.settings;
+    const files = [disk, kernel, initrd, info].filter((path) => path !== undefined);
+    return {
+      qemu: await this.identifyQemu(machine, signal),
+      args: this.#getArguments(machine, disk && "<DISK>", "<SOCKET>", "<LOG>"),
+      inputs: files.flatMap((path) => findIdentity(path) ?? []),
+    };
   }
 
   async stop(machine: QemuMachine, signal: AbortSignal): Promise<void> {
+    const isOff = this.process(machine).find() === undefined;
+    await this.#end(machine, signal);
+    if (isOff) throw new MachineStateReachedError(`${machine.name} is off already`);
+  }
+
+  async #end(machine: QemuMachine, signal: AbortSignal): Promise<void> {
     const vm = this.process(machine);
-    const isOff = vm.find() === undefined;
-    if (!isOff) {
+    if (vm.find() !== undefined) {
       try {
         await this.qmp(machine, "quit", {}, signal, QUIT_LIMIT_MS, QUIT_LIMIT_MS);
       } catch {
@@ -90,7 +149,6 @@ export abstract class QmpMachinery<
       if (!(await vm.waitForEnd(QUIT_LIMIT_MS))) await vm.kill();
     }
     this.#clean(machine);
-    if (isOff) throw new MachineStateReachedError(`${machine.name} is off already`);
   }
 
   override async acpiStop(machine: QemuMachine, signal: AbortSignal): Promise<void> {
@@ -166,6 +224,15 @@ export abstract class QmpMachinery<
     await insertDisc((command, args) => this.qmp(machine, command, args, signal), path);
   }
 
+  override async removeDisc(machine: QemuMachine, signal: AbortSignal): Promise<void> {
+    await removeDisc((command, args) => this.qmp(machine, command, args, signal), signal);
+  }
+
+  override async getProcessorTimeMs(machine: QemuMachine): Promise<number | undefined> {
+    const identity = this.process(machine).find();
+    return identity && readProcessorTimeMs(identity.pid);
+  }
+
   override async findFailure(machine: QemuMachine): Promise<string | undefined> {
     const vm = this.process(machine);
     await vm.waitForExit(END_LIMIT_MS);
@@ -203,7 +270,7 @@ export abstract class QmpMachinery<
     }
   }
 
-  async #start(machine: QemuMachine, restores: boolean, signal: AbortSignal): Promise<void> {
+  async #start(machine: QemuMachine, start: Start, signal: AbortSignal): Promise<void> {
     const vm = this.process(machine);
     if (vm.find() !== undefined) {
       throw new MachineUnexpectedStateError(
@@ -212,23 +279,80 @@ export abstract class QmpMachinery<
     }
     this.#clean(machine);
     const { labFolder } = this.context;
-    const { snapshot_path: memory } = machine.facts.settings;
-    const { snapshot } = machine.facts;
-    const disk = await this.#makeDisk(machine, restores && snapshot !== undefined, signal);
+    const disk = await this.#makeDisk(machine, start, signal);
+    const own = this.#getArguments(
+      machine,
+      disk,
+      shortenSocketPath(vm.consoleSocket, labFolder),
+      join(vm.folder, "console.log"),
+    );
     const socket = escapeOption(shortenSocketPath(vm.qmpSocket, labFolder));
     const qemuArgs = [
       ...["-qmp", `unix:${socket},server=on,wait=off`, "-monitor", "none"],
       ...["-pidfile", shortenSocketPath(vm.pidFile, labFolder)],
-      ...(restores && memory !== undefined ? getIncomingArguments(getMemoryFormat(memory), memory) : []),
-      ...(restores && memory === undefined && snapshot !== undefined ? ["-loadvm", snapshot] : []),
-      ...getMachineArguments(machine, disk, {
-        socket: shortenSocketPath(vm.consoleSocket, labFolder),
-        log: join(vm.folder, "console.log"),
-      }),
+      ...(await this.#getStartArguments(machine, start, own, signal)),
+      ...own,
     ];
     const { program, args } = this.getCommand(machine, qemuArgs);
     await vm.start(program, args, labFolder);
     await this.#waitForQmp(machine, vm, signal);
+    if (start.kind === "golden") {
+      await thaw((command, values = {}) => this.qmp(machine, command, values, signal), start.files, signal);
+    }
+    if (start.kind === "golden" || start.kind === "snapshot") await this.#letGo(machine, vm, signal);
+  }
+
+  /** Resumes a machine whose state was saved while it was paused: nobody holds it. */
+  async #letGo(machine: QemuMachine, vm: VmProcess, signal: AbortSignal): Promise<void> {
+    const endMs = performance.now() + BOOT_LIMIT_MS;
+    for (;;) {
+      signal.throwIfAborted();
+      // The caller finds out why it is gone.
+      if (vm.find() === undefined) return;
+      const { status } = (await this.qmp(machine, "query-status", {}, signal)) as { readonly status: string };
+      if (status === "paused") return void (await this.qmp(machine, "cont", {}, signal));
+      const comesUp = status === "inmigrate" || status === "restore-vm" || status === "prelaunch";
+      if (!comesUp || performance.now() > endMs) return;
+      await sleep(POLL_MS);
+    }
+  }
+
+  #getArguments(machine: QemuMachine, disk: string | undefined, socket: string, log: string): string[] {
+    return getMachineArguments(machine, disk, { socket, log });
+  }
+
+  /** Returns the arguments that say from which state the machine starts. */
+  async #getStartArguments(machine: QemuMachine, start: Start, own: readonly string[], signal: AbortSignal) {
+    const { snapshot, settings } = machine.facts;
+    const { snapshot_path: memory } = settings;
+    switch (start.kind) {
+      case "fresh":
+        return [];
+      case "snapshot":
+        if (memory !== undefined) return getIncomingArguments(getMemoryFormat(memory), memory);
+        return snapshot === undefined ? [] : ["-loadvm", snapshot];
+      case "making":
+        await reserveRam(start.files, getRamSize(own), signal);
+        return [...getRamArguments(start.files, getRamSize(own), true), ...getCloneDevices(own)];
+      case "golden":
+        return [
+          ...getRamArguments(start.files, getRamSize(own), false),
+          ...[...getCloneDevices(own), ...THAW_ARGUMENTS],
+        ];
+    }
+  }
+
+  async #checkGolden(machine: QemuMachine, golden: GoldenState, signal: AbortSignal): Promise<void> {
+    const now = await this.getGoldenOrigin(machine, signal);
+    const problems = [...(await golden.findDamage()), ...compareOrigins(golden.manifest.origin, now)];
+    if (problems.length === 0) return;
+    const base = machine.facts.cloneOf ?? machine.name;
+    const advice =
+      `make it anew: rebox machine prepare ${base} --as ${golden.name} --replace; ` +
+      `or start without it: rebox machine start ${base} --no-restore`;
+    throw new GoldenStateError(
+      `the golden state ${golden.name} of ${base} cannot be used: ${problems.join("; ")}; ${advice}`,
+    );
   }
 
   async #waitForQmp(machine: QemuMachine, vm: VmProcess, signal: AbortSignal): Promise<void> {
@@ -253,12 +377,14 @@ export abstract class QmpMachinery<
     }
   }
 
-  async #makeDisk(machine: QemuMachine, needsSnapshots: boolean, signal: AbortSignal): Promise<string | undefined> {
+  async #makeDisk(machine: QemuMachine, start: Start, signal: AbortSignal): Promise<string | undefined> {
     const { qcow2_path: image } = machine.facts.settings;
     if (image === undefined) return undefined;
-    const disk = this.#diskOf(machine);
-    if (needsSnapshots) copyImage(image, disk);
-    else await makeOverlay(image, disk, { qemuImg: this.getQemuImg(), signal });
+    const disk = start.kind === "making" ? start.files.disk : this.#diskOf(machine);
+    const tools = { qemuImg: this.getQemuImg(), signal };
+    if (start.kind === "golden") await makeOverlay(start.files.disk, disk, tools);
+    else if (start.kind === "snapshot" && machine.facts.snapshot !== undefined) copyImage(image, disk);
+    else await makeOverlay(image, disk, tools);
     return disk;
   }
 

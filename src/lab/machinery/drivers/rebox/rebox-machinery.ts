@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import { config } from "../../../../config/schema/settings";
 import { getProjectFolder } from "../../../../config/folders";
@@ -64,6 +65,11 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
     // Before its scripts are loaded.
     if (runState === "prelaunch") return { ...status, state: "starting" };
     return status.state === "paused" ? { ...status, pausedBy: machine.pausedBy ?? INSIDE } : status;
+  }
+
+  protected override async identifyQemu(): Promise<string> {
+    // The folder of a build is named by all that went into it.
+    return `rebox's QEMU ${basename(realpathSync(join(PROJECT, "build/qemu")))}`;
   }
 
   protected override getQemuImg(): string {

@@ -1,38 +1,38 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { runProgram } from "../../machinery/processes/run-program";
+import { runProgram } from "../machinery/processes/run-program";
 
 /** Writing it takes no longer, in milliseconds. */
 const LIMIT_MS = 120_000;
 const LONGEST_NAME = 64;
 
-/** A disc with a target. Its bytes are a tar archive: a guest reads it from the drive itself, without a file system. */
-export interface TargetDisc {
+/** A disc with one file or folder. Its bytes are a tar archive: a guest reads it from the drive itself, without a file system. */
+export interface GuestDisc {
   /** The file with the disc. */
   readonly path: string;
-  /** The folder on it that has the target; by its name a guest knows the disc. */
+  /** The folder on it that has the file; by its name a guest knows the disc. */
   readonly folder: string;
-  /** The target's name on it. */
+  /** The file's name on it. */
   readonly name: string;
 }
 
 /**
- * Makes the disc for a target.
+ * Makes a disc for a guest.
  *
- * @param target absolute path of the file
+ * @param source absolute path of the file or folder
  * @param folder where the disc is made
  * @throws MachineryError when it cannot be written
  */
-export async function makeTargetDisc(target: string, folder: string, signal: AbortSignal): Promise<TargetDisc> {
+export async function makeGuestDisc(source: string, folder: string, signal: AbortSignal): Promise<GuestDisc> {
   const inside = `rebox-${randomBytes(8).toString("hex")}`;
-  const name = nameOf(target);
-  const path = join(folder, "target.disc");
+  const name = nameOf(source);
+  const path = join(folder, `${inside}.disc`);
   const staging = join(folder, ".disc");
   rmSync(path, { force: true });
   mkdirSync(join(staging, inside), { recursive: true });
   try {
-    symlinkSync(resolve(target), join(staging, inside, name));
+    symlinkSync(resolve(source), join(staging, inside, name));
     const owner = ["--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwx,go=rx"];
     // Its blocks of 10240 bytes are whole sectors of a CD.
     const args = ["--create", "--format=gnu", "--dereference", "--blocking-factor=20", ...owner, `--file=${path}`];
@@ -45,7 +45,7 @@ export async function makeTargetDisc(target: string, folder: string, signal: Abo
 }
 
 /** Returns a name that no shell and no tool in the guest takes for something else. */
-function nameOf(target: string): string {
-  const name = basename(target).replace(/[^\w.-]/g, "_");
+function nameOf(source: string): string {
+  const name = basename(source).replace(/[^\w.-]/g, "_");
   return (/^\w/.test(name) ? name : `_${name}`).slice(-LONGEST_NAME);
 }

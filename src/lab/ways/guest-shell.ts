@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { AnalysisError } from "../../errors";
+import { AnalysisError } from "../errors";
 import type { GuestConsole } from "./guest-console";
 
 /** A prompt is followed by silence, in milliseconds. */
@@ -21,6 +21,12 @@ const PASSWORD = /password: ?$/i;
 export interface ConsoleUser {
   readonly name: string;
   readonly password: string | undefined;
+}
+
+/** The end of a script, and what it wrote; the oldest of it is missing when it was much. */
+export interface ScriptResult {
+  readonly status: number;
+  readonly output: string;
 }
 
 /** A POSIX shell on the serial console of a guest. */
@@ -78,6 +84,15 @@ export class GuestShell {
    * @throws Error when the guest does not answer the typed lines
    */
   async run(script: string, signal: AbortSignal): Promise<number | undefined> {
+    return (await this.read(script, signal))?.status;
+  }
+
+  /**
+   * Runs a script as run() does, and reads what it wrote. Messages that the kernel writes on the console in the meantime are in it.
+   *
+   * @returns undefined when the machine went off before its end
+   */
+  async read(script: string, signal: AbortSignal): Promise<ScriptResult | undefined> {
     const { guestConsole } = this;
     const marks = makeMarks();
     const { lines, run } = typeScript(script, marks);
@@ -87,10 +102,14 @@ export class GuestShell {
     const [first, second] = marks;
     const tell = `echo ${first}''${second}end$rebox_status.`;
     // Twice: a message of the kernel may come in between.
-    guestConsole.type(`${run};rebox_status=$?;${tell};${tell}${ENTER}`);
-    const end = new RegExp(`${first}${second}end(\\d+)\\.`);
-    const found = await guestConsole.until(Infinity, signal, (text) => end.exec(text)?.[1]);
-    return found === undefined ? undefined : Number(found);
+    guestConsole.type(`echo ${first}''${second}begin;${run};rebox_status=$?;${tell};${tell}${ENTER}`);
+    const begin = `${first}${second}begin\n`;
+    const end = new RegExp(`^([^]*?)${first}${second}end(\\d+)\\.`);
+    const found = await guestConsole.until(Infinity, signal, (text) => {
+      const at = text.indexOf(begin);
+      return end.exec(at === -1 ? text : text.slice(at + begin.length)) ?? undefined;
+    });
+    return found === undefined ? undefined : { status: Number(found[2]), output: found[1]! };
   }
 
   /** Types the answer to a question of the console. */

@@ -1,0 +1,232 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { AnalysisError, MachineryManagerError } from "../errors";
+import type { Lab } from "../lab";
+import {
+  findIdentity,
+  getGoldenFolder,
+  GOLDEN_NAME,
+  GoldenFiles,
+  type GoldenFile,
+  type GoldenManifest,
+  GoldenState,
+  hashFile,
+  removeGoldenState,
+} from "../machinery/golden/golden-state";
+import type { Machinery } from "../machinery/machinery";
+import type { LabMachine } from "../machinery/records/lab-machine";
+import { writeWhole } from "../machinery/records/machine-file";
+import { copyIntoGuest } from "../ways/copy-into-guest";
+import { GuestConsole } from "../ways/guest-console";
+import { type ConsoleUser, GuestShell } from "../ways/guest-shell";
+import { waitForQuiet, type Watch } from "./readiness";
+
+/** A file that the guest gets before it is frozen. */
+export interface GuestCopy {
+  /** Of this host, absolute. */
+  readonly from: string;
+  /** In the guest, absolute. */
+  readonly to: string;
+}
+
+/** A golden state that is to be made. */
+export interface PrepareRequest {
+  readonly machine: string;
+  /** The state's. */
+  readonly name: string;
+  /** A state of this name is replaced; otherwise it is an error. */
+  readonly replaces: boolean;
+  readonly copies: readonly GuestCopy[];
+  /** Files of this host with scripts for the guest's sh. */
+  readonly scripts: readonly string[];
+  /** Commands for the guest's sh, after the scripts. */
+  readonly commands: readonly string[];
+  /** Until the system is ready, without the changes, in seconds. */
+  readonly timeoutS: number;
+  /** Is called with each thing that begins, for people. */
+  onProgress(text: string): void;
+}
+
+/**
+ * Boots a machine, waits until its system is ready, changes it, and freezes it as a golden state.
+ *
+ * @param signal ends it; nothing is left of the state then
+ * @throws MachineryManagerError for a request that cannot be met; AnalysisError for a guest that does not become ready
+ */
+export async function prepareMachine(lab: Lab, request: PrepareRequest, signal: AbortSignal): Promise<GoldenState> {
+  const { name } = request;
+  const machine = lab.manager.machines.get(request.machine);
+  if (machine.facts.cloneOf !== undefined) {
+    throw new MachineryManagerError(`${machine.name} is a clone: prepare ${machine.facts.cloneOf}`);
+  }
+  if (!GOLDEN_NAME.test(name)) {
+    throw new MachineryManagerError(`${JSON.stringify(name)} is no name for a golden state: letters, digits and _ . -`);
+  }
+  const machinery = lab.manager.getMachinery(machine);
+  if (!machinery.capabilities.goldenStates) {
+    throw new MachineryManagerError(`machines of ${machinery.name} cannot be frozen as golden states by rebox`);
+  }
+  const lease = await lab.takeFree(`rebox machine prepare ${machine.name}`, machine.name);
+  if (lease === undefined) {
+    throw new MachineryManagerError(`${machine.name} is in use (${machine.unavailableReason ?? "by another process"})`);
+  }
+  try {
+    return await new Preparation(lab, machine, machinery, request, signal).perform();
+  } finally {
+    await lease.release();
+  }
+}
+
+class Preparation {
+  readonly #states: string;
+  readonly #final: string;
+  readonly #files: GoldenFiles;
+  /** It exists while a machine runs for a golden state that is being made. */
+  readonly #mark: string;
+  #shell: GuestShell | undefined;
+
+  constructor(
+    private readonly lab: Lab,
+    private readonly machine: LabMachine,
+    private readonly machinery: Machinery,
+    private readonly request: PrepareRequest,
+    private readonly signal: AbortSignal,
+  ) {
+    this.#states = getGoldenFolder(lab.folder, machine.name);
+    this.#final = join(this.#states, request.name);
+    // A name with a dot in front is no golden state's: what a killed process leaves behind is never taken for one.
+    this.#files = new GoldenFiles(join(this.#states, `.${request.name}.new`));
+    this.#mark = join(lab.folder, "state", machine.name, "preparing");
+  }
+
+  async perform(): Promise<GoldenState> {
+    const { machine, machinery, request, signal } = this;
+    if (existsSync(this.#final) && !request.replaces) {
+      throw new MachineryManagerError(
+        `${machine.name} has a golden state ${request.name} already; --as gives another name, --replace makes it anew`,
+      );
+    }
+    await this.#endLeftover();
+    const origin = await machinery.getGoldenOrigin(machine, signal);
+    mkdirSync(this.#files.folder, { recursive: true });
+    writeWhole(this.#mark, request.name);
+    let guestConsole: GuestConsole | undefined;
+    try {
+      request.onProgress(`starting ${machine.name}`);
+      await this.#act("startToFreeze");
+      request.onProgress("waiting for a shell on its console");
+      guestConsole = new GuestConsole(await machinery.openConsole(machine, signal));
+      await this.#makeReady(guestConsole);
+      await this.#change();
+      guestConsole.close();
+      request.onProgress("freezing");
+      await this.#act("freeze");
+      return await this.#keep(origin);
+    } catch (error) {
+      guestConsole?.close();
+      await this.lab.manager.request("stop", machine.name);
+      rmSync(this.#files.folder, { recursive: true, force: true });
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      rmSync(this.#mark, { force: true });
+    }
+  }
+
+  /** Ends a machine that a killed preparation has left running, and removes its files. */
+  async #endLeftover(): Promise<void> {
+    const { machine, lab, signal } = this;
+    const { state } = await lab.manager.readState(machine.name, signal);
+    if (state !== "poweroff") {
+      if (!existsSync(this.#mark)) {
+        throw new MachineryManagerError(
+          `${machine.name} is ${state}; stop it first: rebox machine stop ${machine.name}`,
+        );
+      }
+      await this.#act("stop");
+    }
+    rmSync(this.#files.folder, { recursive: true, force: true });
+  }
+
+  async #makeReady(guestConsole: GuestConsole): Promise<void> {
+    const { machine, request, signal } = this;
+    const limitMs = request.timeoutS * 1000;
+    const endMs = performance.now() + limitMs;
+    const { console_user: user, console_password: password } = machine.facts.settings as Record<string, string>;
+    const consoleUser: ConsoleUser | undefined = user === undefined ? undefined : { name: user, password };
+    this.#shell = await GuestShell.open(guestConsole, consoleUser, limitMs, signal);
+    await waitForQuiet(this.#shell, this.#watch(endMs));
+  }
+
+  async #change(): Promise<void> {
+    const { request, signal, machinery, machine } = this;
+    const { copies, scripts, commands } = request;
+    const shell = this.#shell!;
+    for (const copy of copies) {
+      request.onProgress(`copying ${copy.from} to ${copy.to}`);
+      const drive = {
+        insert: (path: string, own: AbortSignal) => machinery.insertDisc(machine, path, own),
+        remove: (own: AbortSignal) => machinery.removeDisc(machine, own),
+      };
+      await copyIntoGuest(shell, { ...copy, folder: this.#files.folder, signal }, drive);
+    }
+    const texts = [
+      ...scripts.map((path) => ({ what: basename(path), text: readFileSync(path, "utf8") })),
+      ...commands.map((text) => ({ what: text, text })),
+    ];
+    for (const { what, text } of texts) {
+      request.onProgress(`running ${what}`);
+      const result = await shell.read(`(\n${text}\n)`, signal);
+      if (result === undefined) throw new AnalysisError(`the machine went off while it ran ${what}`);
+      if (result.status === 0) continue;
+      const said = result.output.trim().split("\n").slice(-5).join("\n");
+      throw new AnalysisError(`${what} ended with status ${result.status} in the guest: ${said}`);
+    }
+    if (copies.length + texts.length === 0) return;
+    await shell.run("sync", signal);
+    await waitForQuiet(shell, this.#watch(performance.now() + request.timeoutS * 1000));
+  }
+
+  #watch(endMs: number): Watch {
+    const { machine, machinery, request, signal } = this;
+    return {
+      ...{ endMs, signal, onProgress: request.onProgress },
+      getProcessorTimeMs: () => machinery.getProcessorTimeMs(machine, signal),
+    };
+  }
+
+  /** Describes the files, and gives them their final name all at once. */
+  async #keep(origin: GoldenManifest["origin"]): Promise<GoldenState> {
+    const { machine, request } = this;
+    const files = this.#files;
+    request.onProgress("computing checksums");
+    const names = ["ram", "devices", "disk.qcow2"].filter((name) => existsSync(join(files.folder, name)));
+    const described = await Promise.all(
+      names.map(async (name): Promise<GoldenFile> => {
+        const path = join(files.folder, name);
+        return { ...findIdentity(path)!, path: name, sha256: await hashFile(path) };
+      }),
+    );
+    const manifest: GoldenManifest = {
+      ...{ format: 1, machine: machine.name, name: request.name, createdMs: Date.now() },
+      ...{ origin, files: described, wayIn: "console", ramSize: described.find(({ path }) => path === "ram")!.size },
+      changes: [
+        ...request.copies.map(({ from, to }) => `copy ${from} ${to}`),
+        ...request.scripts.map((path) => `script ${path}`),
+        ...request.commands.map((text) => `command ${text}`),
+      ],
+    };
+    writeWhole(files.manifest, `${JSON.stringify(manifest, null, 2)}\n`);
+    if (existsSync(this.#final)) removeGoldenState(GoldenState.read(this.#final));
+    renameSync(files.folder, this.#final);
+    return GoldenState.read(this.#final);
+  }
+
+  async #act(action: "startToFreeze" | "freeze" | "stop"): Promise<void> {
+    const { signal, machine, lab } = this;
+    const { success, reason } = await lab.manager.request(action, machine.name, { signal, path: this.#files.folder });
+    if (success) return;
+    signal.throwIfAborted();
+    throw new AnalysisError(reason ?? `${action} of ${machine.name} failed`);
+  }
+}
