@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { MODULE } from "../kit/lab/lab-folder";
 import { runRebox } from "../kit/guests/guest-run";
+import { renderMachineInfo } from "../kit/lab/vmcloak-files";
 import { makeCounterDisk, NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab/lab-run";
 import { REBOX } from "../kit/project";
 
@@ -122,18 +123,9 @@ describe("commands on the configuration", () => {
     await withTestLab(files, async (lab) => {
       for (const name of ["one", "two"]) {
         mkdirSync(lab.path(`vms/${name}`), { recursive: true });
-        const machine = {
-          name,
-          ip: `10.0.0.${name.length}`,
-          platform: "linux",
-          osversion: "12",
-          architecture: "amd64",
-          start_args: [],
-        };
-        writeFileSync(
-          lab.path(`vms/${name}/machineinfo.json`),
-          JSON.stringify({ machine: { ...machine, ip: `10.0.0.${name === "one" ? 1 : 2}` } }),
-        );
+        const own = name === "one" ? 1 : 2;
+        const changes = { ip: `10.0.0.${own}`, mac: `52:54:00:00:00:0${own}` };
+        writeFileSync(lab.path(`vms/${name}/machineinfo.json`), renderMachineInfo(name, changes));
         writeFileSync(lab.path(`vms/${name}/disk.qcow2`), "");
         writeFileSync(lab.path(`vms/${name}/memory.snapshot`), "");
       }

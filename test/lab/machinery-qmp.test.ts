@@ -171,7 +171,7 @@ describe("start arguments", () => {
       /leave the program out/,
     );
     assert.throws(() => checkStartArguments(["-m", "1G"], "x", true), /no start argument has %DISPOSABLE_DISK_PATH%/);
-    for (const wrong of ["-m 1G", { 0: "-m" }, [1], null]) {
+    for (const wrong of ["-m 1G", { 0: "-m" }, [true], null]) {
       assert.throws(() => checkStartArguments(wrong, "x", true), /must be a list of texts/);
     }
   });

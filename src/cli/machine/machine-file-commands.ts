@@ -22,6 +22,8 @@ export function createMachineFileCommands(
   onStatus: (status: number) => void,
 ): Command[] {
   const { stdout } = environment;
+  /** Something of what was asked for was not done, and has been told. */
+  let failed = false;
   const edit = async (
     options: LabOption,
     name: string,
@@ -29,8 +31,9 @@ export function createMachineFileCommands(
   ) => {
     try {
       const folder = resolve(getLabFolder(options));
+      failed = false;
       stdout.write(`${await change(await getMachinery(folder, name, environment.getApi()), folder)}\n`);
-      onStatus(ExitStatus.success);
+      onStatus(failed ? ExitStatus.failure : ExitStatus.success);
     } catch (error) {
       throw error instanceof MachineryManagerError ? new UsageError(error.message) : error;
     }
@@ -55,10 +58,23 @@ export function createMachineFileCommands(
       edit(options, machinery, async (found, lab) => {
         const { addMachine } = await import("../../lab/machinery/config/edit-machines.js");
         const { findMachinesToImport } = await import("../../lab/machinery/config/import-machines.js");
-        const machines = findMachinesToImport(resolve(path), names);
-        if (machines.length === 0) throw new MachineryManagerError(`there is no machine in ${path}`);
-        for (const { name, values } of machines) addMachine(found, lab, name, values);
-        return `imported ${machines.map(({ name }) => name).join(", ")}`;
+        const { machines, errors } = findMachinesToImport(resolve(path), names);
+        if (machines.length + errors.length === 0) throw new MachineryManagerError(`there is no machine in ${path}`);
+        const imported: string[] = [];
+        const problems = errors.map(({ message }) => message);
+        for (const { name, values } of machines) {
+          try {
+            addMachine(found, lab, name, values);
+            imported.push(name);
+          } catch (error) {
+            if (!(error instanceof MachineryManagerError)) throw error;
+            problems.push(`${name} is not imported: ${error.message}`);
+          }
+        }
+        if (imported.length === 0) throw new MachineryManagerError(problems.join("\n"));
+        for (const problem of problems) environment.stderr.write(`rebox: ${problem}\n`);
+        if (problems.length > 0) failed = true;
+        return `imported ${imported.join(", ")}`;
       }),
     );
   const remove = define("delete", "remove machines from a machinery's configuration")

@@ -105,14 +105,21 @@ const FLAG_UP = 1;
 function readInterface(name: string, needs: NetworkInterfaceNeeds, { checksSystem }: ReadScope): string {
   // dev_valid_name() of Linux' net/core/dev.c: at most 15 bytes, no slash, colon or blank.
   if (!/^[^/:\s]{1,15}$/.test(name) || name === "." || name === "..") throw new SettingError();
-  if (!checksSystem || !(needs.mustExist || needs.mustBeUp)) return name;
+  const problem = checksSystem ? findInterfaceProblem(name, needs) : undefined;
+  if (problem !== undefined) throw new SettingError(problem);
+  return name;
+}
+
+/** Finds what is wrong with a network interface, as the end of a sentence: "is br0, but there is no such ...". */
+export function findInterfaceProblem(name: string, needs: NetworkInterfaceNeeds): string | undefined {
+  if (!(needs.mustExist || needs.mustBeUp)) return undefined;
   const known = readdirSync(INTERFACES);
   if (!known.includes(name)) {
     const advice = `this machine has ${known.join(", ")}; a bridge is made by "ip link add ${name} type bridge"`;
-    throw new SettingError(`is ${name}, but there is no such network interface; ${advice}`);
+    return `is ${name}, but there is no such network interface; ${advice}`;
   }
   if (needs.mustBeUp && (Number(readFileSync(`${INTERFACES}/${name}/flags`, "utf8")) & FLAG_UP) === 0) {
-    throw new SettingError(`is ${name}, which is down; run "ip link set ${name} up"`);
+    return `is ${name}, which is down; run "ip link set ${name} up"`;
   }
-  return name;
+  return undefined;
 }

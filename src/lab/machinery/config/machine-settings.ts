@@ -34,7 +34,7 @@ export const MACHINE_SETTINGS = {
       description: "The address of its network card.",
     }),
   interface: config
-    .networkInterface({ mustExist: true })
+    .networkInterface()
     .optional()
     .meta({
       examples: ["br0"],

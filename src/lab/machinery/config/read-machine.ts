@@ -1,5 +1,6 @@
 import type { ConfigMap, ConfigPlace } from "../../../config/schema/config-node";
 import { ConfigProblems } from "../../../config/schema/config-problems";
+import { findInterfaceProblem } from "../../../config/schema/settings";
 import { readSettings } from "../../../config/schema/read-settings";
 import type { SettingsOf } from "../../../config/schema/settings-schema";
 import type { Machinery } from "../machinery";
@@ -43,6 +44,7 @@ export function readMachine(
   const values = readSettings(schema, map, scope);
   const common = values as unknown as CommonValues;
   if (problems.errors.length > 0 || !common.enabled) return { facts: undefined, place, problems };
+  warnMissingInterface(common.interface, map, problems);
   const own = Object.entries(values).filter(([key]) => key in machinery.machineSettings);
   const label = machinery.labelKey === undefined ? name : ((values[machinery.labelKey] as string | undefined) ?? name);
   return {
@@ -65,6 +67,14 @@ export function readMachine(
       settings: Object.fromEntries(own),
     },
   };
+}
+
+/** Warns of a network interface that this host lacks now: it may be there when the machine starts, which needs it. */
+export function warnMissingInterface(name: string | undefined, map: ConfigMap, problems: ConfigProblems): void {
+  const node = map.entries.get("interface");
+  const problem = name === undefined ? undefined : findInterfaceProblem(name, { mustExist: true });
+  if (node?.kind !== "text" || node.isInherited || problem === undefined) return;
+  problems.warn(node.place, `"interface" ${problem}; until then no machine that has it starts`);
 }
 
 /** Adds a mistake to every machine that has something of another's that must be its own. Nothing is no duplicate. */

@@ -12,7 +12,7 @@ import { shortenPath } from "../../../config/schema/config-file";
 import { readYamlFile } from "../../../config/schema/yaml-file";
 import type { Machinery } from "../machinery";
 import { getMachineSchema } from "./machine-settings";
-import { type ConfiguredMachine, findDuplicates, readMachine } from "./read-machine";
+import { type ConfiguredMachine, findDuplicates, readMachine, warnMissingInterface } from "./read-machine";
 
 /** The content of the configuration files of one machinery. */
 export interface MachineryConfig {
@@ -151,6 +151,7 @@ class MachineryReader {
     const scope = { problems, folder, checksSystem: maps.size > 0 };
     const values = readSettings(schema, main, scope, others);
     const mainInterface = values.interface as string | undefined;
+    if (maps.size > 0) warnMissingInterface(mainInterface, main, problems);
     const machines = new Map<string, ConfiguredMachine>();
     for (const [name, map] of maps) {
       if (map.kind === "map") machines.set(name, readMachine(machinery, name, map, { isIni, folder, mainInterface }));
@@ -163,9 +164,6 @@ class MachineryReader {
 
 /** Every machinery may name the network interface of machines that name none. */
 function withInterface(settings: SettingsSchema): SettingsSchema {
-  const common = config
-    .networkInterface({ mustExist: true })
-    .optional()
-    .describe("The network interface of machines that name none.");
+  const common = config.networkInterface().optional().describe("The network interface of machines that name none.");
   return { interface: common, ...settings };
 }

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { CancelledError } from "../../../config/errors";
+import { findInterfaceProblem } from "../../../config/schema/settings";
 import { MachineryManagerError } from "../../errors";
 import type { Machinery } from "../machinery";
 import type { LabMachine, MachineState, MachineStatus } from "../records/lab-machine";
@@ -214,6 +215,10 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
     if (STARTS.includes(action) && ON.includes(machine.state)) {
       return `${name} is ${machine.state}: it has not been turned off; stop it first`;
     }
+    const { interface: card } = machine.facts;
+    const problem =
+      card !== undefined && STARTS.includes(action) ? findInterfaceProblem(card, { mustExist: true }) : undefined;
+    if (problem !== undefined) return `the interface of ${name} ${problem}`;
     if (action === "resume" && pausedBy !== undefined && pausedBy !== (owner ?? "an operator")) {
       return `${name} is held paused by ${pausedBy}, who alone may let it go on`;
     }

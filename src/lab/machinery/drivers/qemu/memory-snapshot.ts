@@ -12,11 +12,36 @@ const FORMATS = [
 export type MemoryFormat = (typeof FORMATS)[number];
 
 /**
- * Finds out by its first bytes how a memory snapshot is packed.
+ * Gets the packing of a memory snapshot, by its first bytes.
  *
  * @throws MachineryError when it is neither packed in a known way nor a migration stream of QEMU
  */
 export function getMemoryFormat(file: string): MemoryFormat {
+  const magic = readMagic(file);
+  const found = findFormat(magic);
+  if (found !== undefined) return found;
+  throw new MachineryError(
+    `${file} is no memory snapshot: neither lz4 nor gzip nor a migration stream of QEMU (it begins with ` +
+      `${magic}); make one with "migrate exec:lz4 > FILE" in QEMU's monitor`,
+  );
+}
+
+/** Finds the same; undefined for a file that is no memory snapshot or cannot be read. */
+export function findMemoryFormat(file: string): MemoryFormat | undefined {
+  try {
+    return findFormat(readMagic(file));
+  } catch (error) {
+    if (error instanceof MachineryError) return undefined;
+    throw error;
+  }
+}
+
+function findFormat(start: string): MemoryFormat | undefined {
+  return FORMATS.find(({ magic }) => start.startsWith(magic));
+}
+
+/** Returns the first four bytes of a file, in hexadecimal. */
+function readMagic(file: string): string {
   const bytes = Buffer.alloc(4);
   try {
     const descriptor = openSync(file, "r");
@@ -25,12 +50,7 @@ export function getMemoryFormat(file: string): MemoryFormat {
   } catch (error) {
     throw new MachineryError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const found = FORMATS.find(({ magic }) => bytes.toString("hex").startsWith(magic));
-  if (found !== undefined) return found;
-  throw new MachineryError(
-    `${file} is no memory snapshot: neither lz4 nor gzip nor a migration stream of QEMU (it begins with ` +
-      `${bytes.toString("hex")}); make one with "migrate exec:lz4 > FILE" in QEMU's monitor`,
-  );
+  return bytes.toString("hex");
 }
 
 /** Returns QEMU's arguments for starting from a memory snapshot. QEMU gives the text behind exec: to a shell. */

@@ -39,7 +39,7 @@ import {
   reserveRam,
 } from "./golden-start";
 import { copyImage, insertDisc, makeOverlay, removeDisc, removeDisk } from "./machine-disks";
-import { getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
+import { findMemoryFormat, getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./machine-arguments";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
 import { QmpClient } from "./qmp-client";
@@ -94,8 +94,10 @@ export abstract class QmpMachinery<
     await runProgram(this.getQemuImg(), ["--version"], options);
     const files = this.context.configured.map(({ settings }) => settings.snapshot_path as string | undefined);
     for (const file of files.filter((path) => path !== undefined)) {
-      const { reader, packageName } = getMemoryFormat(file);
-      await runProgram(reader[0], ["--version"], { ...options, packageName });
+      // A file that is no snapshot is the fault of its machine, whose start says so; the others can be used.
+      const format = findMemoryFormat(file);
+      if (format === undefined) continue;
+      await runProgram(format.reader[0], ["--version"], { ...options, packageName: format.packageName });
     }
   }
 

@@ -27,9 +27,13 @@ const TAKEN = [
  * @throws MachineryError that names the argument
  */
 export function checkStartArguments(args: unknown, source: string, needsDisk: boolean): string[] {
-  if (!Array.isArray(args) || !args.every((arg): arg is string => typeof arg === "string")) {
+  if (!Array.isArray(args) || !args.every((arg) => typeof arg === "string" || typeof arg === "number")) {
     throw new MachineryError(`${source}: the start arguments must be a list of texts`);
   }
+  return checkTexts(args.map(String), source, needsDisk);
+}
+
+function checkTexts(args: string[], source: string, needsDisk: boolean): string[] {
   if (/qemu-system/.test(args[0] ?? "")) {
     throw new MachineryError(`${source}: the first start argument is ${args[0]}; leave the program out of the list`);
   }
@@ -53,7 +57,25 @@ export function readMachineInfo(file: string): string[] {
   } catch (error) {
     throw new MachineryError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
-  return checkStartArguments(info?.machine?.start_args, file, true);
+  return modernize(checkStartArguments(info?.machine?.start_args, file, true));
+}
+
+/**
+ * Replaces arguments that VMCloak writes and that QEMU has dropped since by what they were short for.
+ * Source: docs/about/removed-features.rst of QEMU (-realtime 5.0, ide-drive 6.0, -soundhw 7.1).
+ */
+function modernize(args: readonly string[]): string[] {
+  const sound = args.indexOf("-soundhw");
+  if (sound !== -1 && args[sound + 1] === "hda") {
+    // QEMU made it before all other devices, so it has their first place on the bus.
+    const others = args.toSpliced(sound, 2);
+    return ["-device", "intel-hda", "-device", "hda-duplex", ...modernize(others)];
+  }
+  return args.map((arg, index) => {
+    if (arg === "-realtime" && args[index + 1] === "mlock=off") return "-overcommit";
+    if (arg === "mlock=off" && args[index - 1] === "-realtime") return "mem-lock=off";
+    return args[index - 1] === "-device" ? arg.replace(/^ide-drive(?=,|$)/, "ide-hd") : arg;
+  });
 }
 
 /**
