@@ -1,6 +1,8 @@
 import { accessSync, constants, realpathSync } from "node:fs";
+import { SourceMap } from "node:module";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { Script } from "node:vm";
 import type { BuildFailure, Message, Plugin } from "esbuild";
 import { createDoorImports, findMissingName, isDoorInput } from "./door-imports";
 import type { Doors } from "./doors";
@@ -8,6 +10,7 @@ import { createPackageImports } from "./package-imports";
 import { createRequiredImports } from "./required-imports";
 import { compile } from "./script-compiler";
 import { ScriptError, type ScriptPlace } from "./errors";
+import { readPlace } from "./script-stack";
 
 /** A script and the files it imports, as one piece of JavaScript. */
 export interface ScriptBundle {
@@ -75,14 +78,44 @@ export async function bundleScript(
   const undefinedNames = result.warnings.filter((warning) => explain(warning) !== undefined);
   if (undefinedNames.length > 0) throw asScriptError(undefinedNames, undefined, file, name, explain);
   const text = (suffix: string) => result.outputFiles.find((output) => output.path.endsWith(suffix))?.text ?? "";
+  // A hashbang comes first of all, where it is none any more; its line stays.
+  const code = text(".js").replace(/^#!.*/, "");
+  const sourceMap = resolveSources(text(".js.map"), folder);
+  checkSyntax(code, sourceMap, file, name);
   return {
-    code: text(".js"),
-    sourceMap: resolveSources(text(".js.map"), folder),
+    code,
+    sourceMap,
     files: Object.keys(result.metafile.inputs)
       .filter((input) => !isDoorInput(input))
       .map((input) => resolve(folder, input)),
     warnings: result.warnings.map((warning) => new ScriptError(name, warning.text, placeOf(warning, folder)).message),
   };
+}
+
+/**
+ * Has the engine read a bundle, so that code which the compiler lets through and the engine does not is refused in the same
+ * way everywhere: a regular expression, above all.
+ *
+ * @throws ScriptError with the place in the script's own file
+ */
+function checkSyntax(code: string, sourceMap: string, file: string, name: string): void {
+  const bundle = getBundleName(file, 0);
+  try {
+    new Script(`(${code}\n)`, { filename: bundle });
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ScriptError(name, `SyntaxError: ${error.message}`, findSyntaxPlace(error, bundle, sourceMap) ?? { file });
+  }
+}
+
+/** Finds the place of an error of the engine's, which shows the line of the bundle with a mark under it. */
+function findSyntaxPlace(error: SyntaxError, bundle: string, sourceMap: string): ScriptPlace | undefined {
+  const [head = "", , mark = ""] = (error.stack ?? "").split("\n");
+  const line = Number(head.startsWith(`${bundle}:`) ? head.slice(bundle.length + 1) : NaN);
+  const map = new SourceMap(JSON.parse(sourceMap) as ConstructorParameters<typeof SourceMap>[0]);
+  const entry = map.findEntry(line - 1, Math.max(0, mark.indexOf("^")));
+  if (!("originalSource" in entry)) return undefined;
+  return readPlace(fileURLToPath(entry.originalSource), entry.originalLine + 1, entry.originalColumn + 1);
 }
 
 /** Checked here because esbuild's wording for it names neither the reason nor what to do. */

@@ -79,6 +79,11 @@ function findFrame(text: string): { file: string; line: number; column: number }
   return { file, line: Number(frame[2]), column: Number(frame[3]) };
 }
 
+/** Makes the place of a line and column, both counted from 1, with the line's text. */
+export function readPlace(file: string, line: number, column: number): ScriptPlace {
+  return { file, line, column, sourceLine: findLine(file, line) };
+}
+
 function findLine(file: string, line: number): string | undefined {
   try {
     return readFileSync(file, "utf8").split(/\r\n|\n|\r/)[line - 1];

@@ -10,6 +10,12 @@ interface Vm2 {
   VMScript: new (code: string, filename: string) => { getCompiledCode(): string };
 }
 
+/**
+ * The year of the grammar of scripts. Not the latest: each new kind of statement that can catch an error has to be known to vm2,
+ * and those of later years reach it in an older form (the compiler's target).
+ */
+const GRAMMAR = 2025;
+
 let vm2: Vm2 | undefined;
 let realm: nodeVm.Script | undefined;
 /**
@@ -67,15 +73,24 @@ function loadVm2(): Vm2 {
   const { createContext } = nodeVm;
   const load = createRequire(__filename);
   const vm = load("node:vm") as { createContext: typeof createContext };
+  const acorn = load("acorn") as { Parser: new (options: object, ...rest: unknown[]) => object };
+  const { Parser } = acorn;
   vm.createContext = (object, options) => {
     const context = createContext(object, { ...options, microtaskMode: "afterEvaluate" });
     proxies.set(context, nodeVm.runInContext("Proxy", context));
     return context;
   };
+  // vm2 reads code by the grammar of 2022: the flag v of a regular expression beside a catch would be an error.
+  acorn.Parser = class extends Parser {
+    constructor(options: object, ...rest: unknown[]) {
+      super({ ...options, ecmaVersion: GRAMMAR }, ...rest);
+    }
+  };
   try {
     vm2 = load("vm2") as Vm2;
   } finally {
     vm.createContext = createContext;
+    acorn.Parser = Parser;
   }
   return vm2;
 }

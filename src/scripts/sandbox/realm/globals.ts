@@ -49,6 +49,10 @@ export function setGlobals(): void {
   for (const [name, value] of Object.entries(globals)) {
     Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
   }
+  // As Node has them, where the engine has not: `using` looks for them.
+  for (const name of ["dispose", "asyncDispose"]) {
+    if (!Object.hasOwn(Symbol, name)) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) });
+  }
   (Error as unknown as { prepareStackTrace: unknown }).prepareStackTrace = formatStack;
   Error.stackTraceLimit = 50;
 }
