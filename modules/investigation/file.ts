@@ -40,6 +40,7 @@ const Options = z.strictObject({
   macroal: z.boolean().default(false),
   mismatch: z.array(z.string()).default([]),
   matchlimit: count.default(1000),
+  newest: z.int().min(1).optional(),
   returnsha256: z.boolean().default(false),
   decompress: z.boolean().default(false),
 });
@@ -85,6 +86,7 @@ const FLAGS: Readonly<Record<string, FlagKind>> = {
   ...{ path: "texts", name: "texts", size: "texts", mode: "texts", mtime: "texts", content: "texts" },
   ...{ md5: "texts", sha1: "texts", sha2: "texts", sha3: "texts", mismatch: "texts" },
   ...{ maxdepth: "number", maxerrors: "number", matchlimit: "number", filesystem: "number" },
+  newest: "number",
   ...{ matchall: "switch", matchany: "switch", macroal: "switch", returnsha256: "switch", decompress: "switch" },
   ...{ verbose: "switch", source: "text" },
 };
@@ -104,6 +106,7 @@ const HELP = `file looks for files of the guest: by what they are called, how la
 -macroal           -content must fit all lines; of "!REGEX", no line may
 -maxdepth N        how many directories deep; 1000
 -matchlimit N      how many files are told; 1000, 0 for all
+-newest N          the N files that were changed last, of those that fit; of all files without any check
 -maxerrors N       how many errors are told; 30, 0 for all
 -returnsha256      tells each file's SHA-256
 -decompress        looks into gzip files

@@ -30,6 +30,8 @@ const Parameters = z.strictObject({
   connectedip: texts,
   /** Numbers of ports. */
   listeningport: texts,
+  /** Every port that is listened on, as if each had been asked for. */
+  listening: z.boolean().default(false),
   /** Looks into all network namespaces, not only that of the first process. */
   namespaces: z.boolean().default(false),
 });
@@ -71,9 +73,10 @@ const HELP = `netstat finds interfaces, neighbours, connections and listening po
 -ni ADDRESS    an address of a neighbour
 -ci ADDRESS    an address that something is connected with, v4 also through sockets of v6
 -lp PORT       a port that is listened on, TCP or UDP
+-listening     every port that is listened on
 -namespaces    looks into all network namespaces
 
-Each may be given several times, but -namespaces.`;
+Each may be given several times, but -listening and -namespaces.`;
 
 class Netstat extends Investigation<Parameters, Elements, Statistics> {
   protected readonly schema = Parameters as z.ZodType<Parameters>;
@@ -83,8 +86,8 @@ class Netstat extends Investigation<Parameters, Elements, Statistics> {
     for (const source of [...localmac, ...neighbormac]) compileMac(source);
     for (const text of [...localip, ...neighborip, ...connectedip]) compileNetwork(text);
     for (const text of listeningport) readPort(text);
-    if (KINDS.every((kind) => this.parameters[kind].length === 0)) {
-      throw new Error(`nothing is looked for: give at least one of ${KINDS.join(", ")}`);
+    if (!this.parameters.listening && KINDS.every((kind) => this.parameters[kind].length === 0)) {
+      throw new Error(`nothing is looked for: give at least one of ${KINDS.join(", ")}, or listening for all ports`);
     }
   }
 
@@ -108,6 +111,7 @@ class Netstat extends Investigation<Parameters, Elements, Statistics> {
         for (const element of found) lines.push(`${describe(kind, element)} for ${kind} '${value}'`);
         if (found.length === 0 && !foundOnly) lines.push(`nothing for ${kind} '${value}'`);
       }
+      if (elements[kind] && Object.keys(elements[kind]).length === 0 && !foundOnly) lines.push("nothing listens");
     }
     if (foundOnly) return lines;
     for (const error of result.errors ?? []) lines.push(`error: ${error}`);
@@ -121,9 +125,10 @@ class Netstat extends Investigation<Parameters, Elements, Statistics> {
 
   paramsParser(args: readonly string[]): Parameters {
     const kinds = Object.fromEntries(Object.keys(FLAGS).map((name) => [name, "texts" as const]));
-    const { namespaces = false, ...given } = parseFlags(args, { ...kinds, namespaces: "switch" }, HELP);
+    const switches = { listening: "switch", namespaces: "switch" } as const;
+    const { listening = false, namespaces = false, ...given } = parseFlags(args, { ...kinds, ...switches }, HELP);
     const lists = Object.entries(given).map(([flag, values]) => [FLAGS[flag] as Kind, values]);
-    return this.accept({ ...Object.fromEntries(lists), namespaces });
+    return this.accept({ ...Object.fromEntries(lists), listening, namespaces });
   }
 
   /** Addresses on the other side of a connection, and of neighbours. */
@@ -153,7 +158,7 @@ class Look {
   ) {}
 
   look(): { elements: Elements; examined: number; errors: string[] } {
-    const { localmac, neighbormac, localip, neighborip, connectedip, listeningport } = this.parameters;
+    const { localmac, neighbormac, localip, neighborip, connectedip, listeningport, listening } = this.parameters;
     const elements: Elements = {};
     const asksInterfaces = localmac.length > 0 || localip.length > 0;
     const interfaces = asksInterfaces ? this.#attempt(() => this.guest.getNetworkInterfaces()) : [];
@@ -193,7 +198,7 @@ class Look {
       return neighbours.filter(({ address }) => contains(address)).map(toElement);
     });
 
-    const asksSockets = connectedip.length > 0 || listeningport.length > 0;
+    const asksSockets = connectedip.length > 0 || listeningport.length > 0 || listening;
     const sockets = this.#among(asksSockets ? this.#attempt(() => this.guest.getSockets()) : []).filter(
       ({ family, protocol }) => /^inet6?$/.test(family) && (protocol === TCP || DATAGRAMS.has(protocol)),
     );
@@ -206,11 +211,12 @@ class Look {
           ...{ remoteaddr: socket.remoteAddress, remoteport: socket.remotePort },
         }));
     });
-    this.#search(elements, "listeningport", listeningport, (text) => {
+    const listeners = sockets.filter(isListening).sort(byEnd);
+    const ports = listening ? listeners.map(({ localPort }) => String(localPort)) : [];
+    if (listening) elements.listeningport = {};
+    this.#search(elements, "listeningport", [...new Set([...listeningport, ...ports])], (text) => {
       const port = readPort(text);
-      return sockets
-        .filter((socket) => socket.localPort === port && isListening(socket))
-        .map((socket) => this.#toElement(socket));
+      return listeners.filter(({ localPort }) => localPort === port).map((socket) => this.#toElement(socket));
     });
     return { elements, examined: this.#examined, errors: this.#errors };
   }
@@ -256,8 +262,14 @@ function where({ namespace }: { readonly namespace: number }): { readonly namesp
   return { namespace: `net:[${namespace}]` };
 }
 
-function isListening({ protocol, state, remotePort }: SocketFacts): boolean {
-  return protocol === TCP ? state === "LISTEN" : state === UNCONNECTED && remotePort === 0;
+/** UDP sockets listen when they are bound, and to nobody alone. */
+function isListening({ protocol, state, localPort, remotePort }: SocketFacts): boolean {
+  return protocol === TCP ? state === "LISTEN" : state === UNCONNECTED && localPort !== 0 && remotePort === 0;
+}
+
+function byEnd(one: SocketFacts, other: SocketFacts): number {
+  const key = ({ protocol, localAddress }: SocketFacts): string => `${protocol} ${localAddress}`;
+  return one.localPort - other.localPort || (key(one) < key(other) ? -1 : 1);
 }
 
 function compileMac(source: string): RegExp {
@@ -280,7 +292,7 @@ function compileNetwork(text: string): (address: string) => boolean {
 }
 
 function readPort(text: string): number {
-  if (!/^-?\d+$/.test(text)) throw new Error(`${text} is not a valid port`);
+  if (!/^-?\d+$/.test(text)) throw new Error(`${text} is not a valid port; listening asks for all`);
   const port = Number(text);
   if (port < 1 || port > LARGEST_PORT)
     throw new Error(`port out of range: ${text} is not between 1 and ${LARGEST_PORT}`);

@@ -29,6 +29,47 @@ const refuses = (query: Partial<FileSearchQuery>, message: RegExp): void => {
 };
 
 describe("a search of files", () => {
+  test("lists files by their path, in whichever order directories are read", async () => {
+    const names = ["b", "a", "c", "B", "10", "9"];
+    const make = (order: readonly string[]) =>
+      folder(Object.fromEntries(order.map((name) => [`f${name}`, folder({ [`x${name}`]: text("x") })])));
+    const list = async (order: readonly string[], matchlimit: number) => {
+      const { hits } = await search(make(order), { names: ["^x"], options: { matchlimit } });
+      return hits.map(({ place }) => place.path);
+    };
+    const expected = ["/f10/x10", "/f9/x9", "/fB/xB", "/fa/xa", "/fb/xb", "/fc/xc"];
+    assert.deepEqual(await list(names, 0), expected);
+    assert.deepEqual(await list([...names].reverse(), 0), expected);
+    // Those that a limit leaves are the same, too.
+    assert.deepEqual(await list(names, 3), expected.slice(0, 3));
+    assert.deepEqual(await list([...names].reverse(), 3), expected.slice(0, 3));
+  });
+
+  test("finds the newest files, of those that fit or of all, and hashes no others", async () => {
+    const ages = [5, 1, 4, 2, 3];
+    const at = (days: number) => ({ modifiedNs: NOW_NS - BigInt(days) * DAY_NS });
+    const root = folder(
+      Object.fromEntries(ages.map((days) => [`f${days}`, folder({ [`x${days}`]: text(`${days}`, at(days)) })])),
+    );
+    const newest = async (query: Partial<FileSearchQuery>) => {
+      const files = new MemoryFiles(root);
+      const read = new Set<string>();
+      const plain = files.read.bind(files);
+      files.read = (place, ...range) => (read.add(place.path), plain(place, ...range));
+      const { hits } = await search(root, query, files);
+      return { read: [...read], found: hits.map(({ place, sha256 }) => `${place.path} ${sha256 ?? ""}`) };
+    };
+    assert.deepEqual((await newest({ options: { newest: 2 } })).found, ["/f1/x1 ", "/f2/x2 "]);
+    assert.deepEqual((await newest({ names: ["[345]"], options: { newest: 2 } })).found, ["/f3/x3 ", "/f4/x4 "]);
+    assert.deepEqual((await newest({ options: { newest: 9, matchlimit: 1 } })).found.length, 5);
+    assert.deepEqual(await newest({ options: { newest: 1, returnsha256: true } }), {
+      read: ["/f1/x1"],
+      found: [`/f1/x1 ${digest("sha256", "1")}`],
+    });
+    const any = { names: ["x5", "x[34]"], options: { newest: 1, matchall: false } };
+    assert.deepEqual((await newest(any)).found, ["/f3/x3 ", "/f5/x5 "]);
+  });
+
   test("needs a path, which is absolute", () => {
     refuses({ paths: [] }, /at least one path/);
     refuses({ paths: ["etc"] }, /must begin with \//);

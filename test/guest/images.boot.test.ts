@@ -13,7 +13,7 @@ import {
   readLimeParts,
   withImages,
 } from "../kit/systems/image-run";
-import { readMaps, readOpenFiles, readProcess } from "../kit/systems/linux-truth";
+import { findLivingPath, readMaps, readOpenFiles, readProcess } from "../kit/systems/linux-truth";
 
 type Row = Readonly<Record<string, string>>;
 
@@ -30,7 +30,9 @@ async function compareWithGuest(image: string, { run, registers }: ImagedGuest, 
   const pids = report.list("/proc").map(Number).filter(Number.isInteger);
   const reporter = Number(truth.get("zoo.reported"));
   const isWorker = ({ name }: { name: string }) => name.startsWith("kworker/");
-  const users = pids.filter((pid) => pid !== reporter && (report.find(`/proc/${pid}/maps`) ?? "") !== "");
+  const users = pids.filter(
+    (pid) => pid !== reporter && (report.find(`${findLivingPath(report, pid)}/maps`) ?? "") !== "",
+  );
   assert.ok(users.length >= 5);
   const [processes, modules, comm, code, banner, found, ...details] = await lookInto(
     image,

@@ -7,7 +7,7 @@ import { listKits } from "../kit/guests/guest-kits";
 import type { GuestReport } from "../kit/guests/guest-report";
 import type { GuestRun } from "../kit/guests/guest-run";
 import { type Answer, investigate, type Question } from "../kit/investigations/investigation-questions";
-import { readProcess, readSockets, networkFolders } from "../kit/systems/linux-truth";
+import { findLivingPath, readProcess, readSockets, networkFolders } from "../kit/systems/linux-truth";
 import { PROJECT } from "../kit/project";
 
 const netstat = (parameters: unknown, isPrivate = false): Question => ({ module: "netstat", parameters, isPrivate });
@@ -54,6 +54,7 @@ const QUESTIONS: Readonly<Record<string, Question>>[] = [
     connected: netstat({ connectedip: ["127.0.0.1", "127.0.0.0/8", "::1", "0.0.0.0/0", "::/0", "10.9.8.7"] }),
     connectedPrivate: netstat({ connectedip: ["127.0.0.1"], neighborip: ["192.0.2.5"] }, true),
     listening: netstat({ listeningport: ["7001", "7002", "7003", "7005", "7777"] }),
+    allListening: netstat({ listening: true, listeningport: ["7777"] }),
     everywhere: netstat({
       listeningport: ["7001"],
       connectedip: ["127.0.0.1"],
@@ -218,6 +219,30 @@ for (const kit of listKits()) {
         assert.ok(!found.some((line) => /nothing|stat/.test(line)), found.join("\n"));
       });
 
+      test("every port that is listened on, each once, with its processes, when none is named", () => {
+        const isListening = ([, family, type, state, local, remote]: string[]): boolean =>
+          /^inet6?$/.test(family!) &&
+          (type === "stream" ? state === "LISTEN" : type === "datagram" && /:0$/.test(remote!) && !/:0$/.test(local!));
+        const expected = readSockets(report)
+          .map((line) => line.split(" "))
+          .filter(isListening)
+          .map(([, , type, , local]) => `${type === "stream" ? "tcp" : "udp"} ${local}`);
+        const { elements, lines } = get("allListening");
+        const all = Object.entries(elements.listeningport as Record<string, Record<string, string>[]>);
+        const found = all.flatMap(([port, list]) =>
+          list.map(({ protocol, localaddr, localport }) => {
+            assert.equal(String(localport), port);
+            return `${protocol} ${localaddr}:${localport}`;
+          }),
+        );
+        assert.deepEqual(found.toSorted(), expected.toSorted());
+        assert.ok(expected.length >= 3, expected.join("\n"));
+        assert.deepEqual(elements.listeningport["7777"], []);
+        const networked = Number(run.truth.get("zoo.networked"));
+        const line = `found tcp port 7001 listening at 127.0.0.1 by networked (${networked}) for listeningport '7001'`;
+        assert.ok(lines.includes(line), lines.join("\n"));
+      });
+
       test("other network namespaces are looked into when that is asked for", () => {
         const elsewhere = Number(run.truth.get("zoo.elsewhere"));
         const { elements } = get("everywhere");
@@ -273,7 +298,7 @@ for (const kit of listKits()) {
             {
               ...{ pid: process.pid, ppid: process.ppid, name: process.name, executable: process.executable },
               ...{
-                commandline: process.commandLine,
+                commandline: process.words,
                 uid: process.uid,
                 gid: process.gid,
                 euid: process.euid,
@@ -296,7 +321,7 @@ for (const kit of listKits()) {
         const listPids = (key: string): number[] => get(key).elements.map(({ pid }: { pid: number }) => pid);
         const zoo = report
           .list("/proc")
-          .filter((pid) => report.find(`/proc/${pid}/exe`) === "/bin/zoo")
+          .filter((pid) => report.find(`${findLivingPath(report, Number(pid))}/exe`) === "/bin/zoo")
           .map(Number);
         assert.deepEqual(listPids("byName").sort(), zoo.sort());
         assert.deepEqual(listPids("byPid"), [1]);

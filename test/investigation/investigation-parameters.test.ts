@@ -116,6 +116,8 @@ describe("parameters of netstat", () => {
     assert.match(await check("netstat", { localmack: ["a"] }), /do you mean "localmac"/);
     assert.match(await check("netstat", { listeningport: "80" }), /listeningport/);
     assert.match(await check("netstat", {}), /nothing is looked for/);
+    assert.match(await check("netstat", { listeningport: ["1-65535"] }), /listening asks for all/);
+    assert.equal(await check("netstat", { listening: true }), "there is no guest");
   });
 
   test("flags become parameters, and may be repeated", async () => {
@@ -145,7 +147,7 @@ describe("parameters of netstat", () => {
           neighborip: ["1.2.3.4"],
           connectedip: ["10.0.0.0/8"],
         },
-        ...{ listeningport: ["80", "443"], namespaces: true },
+        ...{ listeningport: ["80", "443"], listening: false, namespaces: true },
       },
     );
     assert.throws(() => run.paramsParser!(["help"]), UsageShown);

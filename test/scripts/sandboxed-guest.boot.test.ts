@@ -42,6 +42,9 @@ const BODY = `
       show("files", init.openFiles.slice(0, 3).map(({ descriptor, path, type }) => [descriptor, path, type]));
       show("mounts", init.mounts.slice(0, 1).map(({ device, path, fileSystem }) => [device, path, fileSystem]));
       show("sockets", init.sockets);
+      const owners = guest.getSocketOwners();
+      show("owners", [owners instanceof Map, guest.getSocketOwners([init]).size, guest.hostName]);
+      show("network", [guest.getNetworkInterfaces().map(({ name }) => name), guest.getNeighbours().length]);
       show("started", init.startTime instanceof Date && Math.abs(+init.startTime - +rebox.getSystemTime()) < 600_000);
       show("found", guest.findProcess(init.pgd)?.name);
       show("by number", [rebox.findProcess(1)?.pid, rebox.findProcess(init.pgd)?.pid, guest.findProcess(1)?.name, rebox.findProcess(4000000)]);

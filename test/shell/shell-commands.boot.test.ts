@@ -108,6 +108,17 @@ test("processes, threads, mappings, files, sockets and modules are what the gues
           .map((words) => words.join(" "))
           .sort(),
       );
+      const networked = truth.get("zoo.networked")!;
+      assert.deepEqual(
+        new Set(
+          all.filter(({ local, state }) => local === "127.0.0.1:7001" && state === "LISTEN").map((row) => row.process),
+        ),
+        new Set([`networked (${networked})`, `elsewhere (${truth.get("zoo.elsewhere")})`]),
+      );
+      assert.equal(
+        all.filter(({ inode }) => inode === "0").every((row) => row.process === ""),
+        true,
+      );
 
       const modules = await run.data<Row[]>("lm kernel");
       assert.deepEqual(

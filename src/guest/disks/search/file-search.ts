@@ -21,6 +21,8 @@ export interface FileSearchQuery {
     readonly maxdepth?: number;
     /** The most hits that are reported; 0 for all, 1000 by default. */
     readonly matchlimit?: number;
+    /** Only so many files are reported, the newest of them, in place of the first `matchlimit`; 0 for no such limit. */
+    readonly newest?: number | undefined;
     /** All checks have to fit the same file; otherwise each is looked for apart. */
     readonly matchall?: boolean;
     /** Contents have to fit all lines. */
@@ -72,7 +74,17 @@ export class FileSearch {
     );
     this.maxDepth = query.options?.maxdepth || DEFAULT_DEPTH;
     const limit = query.options?.matchlimit ?? DEFAULT_LIMIT;
-    this.#left = limit === 0 ? Infinity : limit;
+    // Which are the newest is known when all have been seen.
+    this.#left = limit === 0 || this.newest > 0 ? Infinity : limit;
+  }
+
+  /** How many files are wanted, the newest of all; 0 when their age does not matter. */
+  get newest(): number {
+    return this.query.options?.newest ?? 0;
+  }
+
+  get wantsSha256(): boolean {
+    return this.query.options?.returnsha256 ?? false;
   }
 
   get isMatchAll(): boolean {

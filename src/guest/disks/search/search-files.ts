@@ -4,6 +4,7 @@ import { DiskError } from "../../errors";
 import type { GuestPlace } from "../guest-files";
 import { Turn } from "../turn";
 import { type FileCheck, isWanted } from "./file-check";
+import { type FileHit, FileHits } from "./file-hits";
 import type { FileSearch } from "./file-search";
 import { LineMatcher } from "./line-matcher";
 import { readContent, type SearchableFiles } from "./read-content";
@@ -11,17 +12,11 @@ import { readContent, type SearchableFiles } from "./read-content";
 /** Deeper trees lead around in circles. */
 const DEEPEST = 4096;
 
-/** A file that a search has found. */
-export interface FileHit {
-  readonly place: GuestPlace;
-  /** The check that it fits, when not all have to; undefined otherwise. */
-  readonly check: FileCheck | undefined;
-  /** In hexadecimal; undefined when it is not wanted. */
-  readonly sha256: string | undefined;
-}
+export type { FileHit };
 
 /** The findings of searches. */
 export interface FileFindings {
+  /** By path, or of a search for the newest from the newest on. */
   readonly hits: ReadonlyMap<FileSearch, readonly FileHit[]>;
   /** The number of files that were looked at. */
   readonly filesCount: number;
@@ -47,11 +42,12 @@ export async function searchFiles(
   const places: GuestPlace[] = [];
   for (const root of roots) places.push(...(await walk.locate(root)));
   for (const place of places) await walk.enter(place);
-  return { hits: walk.hits, filesCount: walk.filesCount, openFailed: walk.openFailed, errors: walk.errors };
+  const hits = new Map<FileSearch, readonly FileHit[]>();
+  for (const search of searches) hits.set(search, await walk.listHits(search));
+  return { hits, filesCount: walk.filesCount, openFailed: walk.openFailed, errors: walk.errors };
 }
 
 class Walk {
-  readonly hits: Map<FileSearch, FileHit[]>;
   readonly errors: string[] = [];
   filesCount = 0;
   openFailed = 0;
@@ -59,13 +55,24 @@ class Walk {
   readonly #visited = new Set<string>();
   readonly #identities = new Set<string>();
   readonly #turn = new Turn();
+  readonly #hits: ReadonlyMap<FileSearch, FileHits>;
 
   constructor(
     private readonly files: SearchableFiles,
     private readonly searches: readonly FileSearch[],
     private readonly signal: AbortSignal | undefined,
   ) {
-    this.hits = new Map(searches.map((search) => [search, []]));
+    this.#hits = new Map(searches.map((search) => [search, new FileHits(search.newest)]));
+  }
+
+  /** Lists the files that a search has found, with the hashes that it wants. */
+  async listHits(search: FileSearch): Promise<FileHit[]> {
+    const hits = this.#hits.get(search)?.list() ?? [];
+    // Which are the newest is known only now.
+    if (search.newest === 0 || !search.wantsSha256) return hits;
+    const hashed: FileHit[] = [];
+    for (const hit of hits) hashed.push({ ...hit, sha256: await this.#hash(hit.place, search, undefined) });
+    return hashed;
   }
 
   /** Finds a root; what it is called from then on has no links on the way. */
@@ -142,7 +149,8 @@ class Walk {
       this.errors.push(`ERROR: ${problem}`);
     }
     const inner: GuestPlace[] = [];
-    for (const place of places) {
+    // In which order a directory is read depends on where it is: on a disk, or in the kernel's memory.
+    for (const place of [...places].sort(({ path: one }, { path: other }) => (one < other ? -1 : 1))) {
       await this.#turn.pass(this.signal);
       if (place.kind === "directory") {
         inner.push(place);
@@ -208,16 +216,22 @@ class Walk {
   async #store(state: FileState, place: GuestPlace): Promise<void> {
     const { search } = state;
     const fitting = search.checks.filter((check) => state.fits(check));
-    const isAll = search.checks.length > 0 && fitting.length === search.checks.length;
+    // The newest files of all need no check.
+    const isAll = (search.checks.length > 0 || search.newest > 0) && fitting.length === search.checks.length;
     const found = search.isMatchAll ? (isAll ? [undefined] : []) : fitting;
     if (found.length === 0 || search.isFull) return;
-    const sha256 = search.query.options?.returnsha256 ? await this.#hash(place, search, state) : undefined;
+    const isHashed = search.wantsSha256 && search.newest === 0;
+    const sha256 = isHashed ? await this.#hash(place, search, state.digests) : undefined;
     for (const check of found) {
-      if (search.takeHit()) this.hits.get(search)?.push({ place, check, sha256 });
+      if (search.takeHit()) this.#hits.get(search)?.add({ place, check, sha256 });
     }
   }
 
-  async #hash(place: GuestPlace, search: FileSearch, { digests }: FileState): Promise<string | undefined> {
+  async #hash(
+    place: GuestPlace,
+    search: FileSearch,
+    digests: ReadonlyMap<string, string> | undefined,
+  ): Promise<string | undefined> {
     const known = digests?.get("sha256");
     if (known !== undefined) return known;
     const hash = createHash("sha256");

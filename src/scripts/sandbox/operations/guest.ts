@@ -73,6 +73,15 @@ export const GUEST_OPERATIONS: Operations = {
     (session, id) => describeProcesses(session, session.guests.get(id)),
     OBJECT,
   ),
+  "Guest.getNeighbours": member(GUEST, [], ({ guests }, id) => guests.get(id).getNeighbours(), FROZEN),
+  "Guest.getNetworkInterfaces": member(GUEST, [], ({ guests }, id) => guests.get(id).getNetworkInterfaces(), FROZEN),
+  "Guest.hostName": getter(GUEST, ({ guests }, id) => guests.get(id).hostName),
+  // realm/guest.ts makes a map of processes of it.
+  "guest.listSocketOwners": operation(["number", "any"], ({ guests }, id, pids) => {
+    const [guest, wanted] = [guests.get(id), new Set(pids as number[])];
+    const owners = guest.getSocketOwners(guest.getProcessList().filter(({ pid }) => wanted.has(pid)));
+    return [...owners].map(([socket, processes]) => [socket, processes.map(({ pid }) => pid)]);
+  }),
   "Guest.getSockets": member(GUEST, [], ({ guests }, id) => guests.get(id).getSockets(), FROZEN),
 
   "GuestKernel.findSymbol": member(GUEST, ["string..."], ({ guests }, id, ...names) =>

@@ -2,6 +2,10 @@ import { addressOf, askStruct, createStruct, findTarget, type GuestStruct, walkE
 import { ask } from "./messages";
 import { defineClass, Remote } from "./remote";
 
+interface ProcessFacts {
+  readonly pid: number;
+}
+
 interface ModuleFacts {
   readonly memory: readonly { readonly base: bigint; readonly size: number }[];
 }
@@ -47,6 +51,13 @@ class Guest extends Remote {
 
   pathOf(file: unknown): string {
     return ask("guest.pathOf", this.#id, addressOf(file)) as string;
+  }
+
+  getSocketOwners(processes?: readonly ProcessFacts[]): Map<bigint, readonly ProcessFacts[]> {
+    const list = processes ?? (this as unknown as { getProcessList(): ProcessFacts[] }).getProcessList();
+    const byPid = new Map(list.map((process) => [process.pid, process]));
+    const found = ask("guest.listSocketOwners", this.#id, [...byPid.keys()]) as [bigint, number[]][];
+    return new Map(found.map(([socket, pids]) => [socket, pids.flatMap((pid) => byPid.get(pid) ?? [])]));
   }
 
   addressOf(struct: unknown): bigint {

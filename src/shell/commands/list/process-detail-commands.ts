@@ -5,7 +5,7 @@ import type { SocketFacts } from "../../../systems/linux/network/socket";
 import { getGuest } from "../../../guest/guest";
 import { getProcess } from "../arguments/process-choice";
 
-const SOCKET_COLUMNS = ["family", "type", "state", "local", "remote", "inode", "net"];
+const SOCKET_COLUMNS = ["family", "type", "state", "local", "remote", "inode", "net", "process"];
 
 interface Listing {
   readonly name: string;
@@ -74,11 +74,16 @@ const LISTINGS: readonly Listing[] = [
 const ALL_SOCKETS = defineCommand({
   name: "ss",
   help:
-    "Lists all sockets of the guest, in all network namespaces.\n" +
+    "Lists all sockets of the guest, in all network namespaces, with the processes that have them open.\n" +
     "Also those that no process has, whose inode is 0: not accepted yet, being opened, or in TIME_WAIT.",
   parse: (input) => input.end(),
   run: () => {
-    const rows = getGuest().getSockets().map(describeSocket);
+    const guest = getGuest();
+    const owners = guest.getSocketOwners();
+    const rows = guest.getSockets().map((socket) => ({
+      ...describeSocket(socket),
+      process: (owners.get(socket.kaddr) ?? []).map(({ name, pid }) => `${name} (${pid})`).join(", "),
+    }));
     return {
       kind: "rows",
       columns: SOCKET_COLUMNS,
