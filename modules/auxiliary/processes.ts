@@ -57,7 +57,7 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
     }
   }
 
-  private add({ what, pid, name, ppid, commandLine, executable }: ProcessEvent): void {
+  private add({ what, pid, name, ppid, commandLine, executable, isTarget }: ProcessEvent): void {
     const time = new Date().toISOString();
     const known = this.living.get(pid);
     if (what === "begins") {
@@ -73,7 +73,8 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
       known.name = name;
       if (what === "runs") {
         Object.assign(known, { commandLine, executable });
-        this.run.addEvent("process.executed", { pid, name, commandLine, executable });
+        const mark = isTarget === true ? { isTarget } : {};
+        this.run.addEvent("process.executed", { pid, name, commandLine, executable, ...mark });
       } else {
         known.ended = time;
         this.living.delete(pid);

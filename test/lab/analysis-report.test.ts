@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"; // prettier-ignore
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -7,8 +7,8 @@ import { type AnalysisRecord, readRecord, writeRecord } from "../../src/lab/anal
 import { appendEvent, EVENTS_FILE, readEvents } from "../../src/lab/analysis/event-log";
 import { markup } from "../../src/lab/analysis/report/markup";
 import { buildProcessTree } from "../../src/lab/analysis/report/process-tree";
-import { gatherReport, TIMELINE_LIMIT } from "../../src/lab/analysis/report/report";
-import { renderReportPage } from "../../src/lab/analysis/report/report-page";
+import { type AnalysisReport, gatherReport, TIMELINE_LIMIT } from "../../src/lab/analysis/report/report";
+import { renderReportPage, writeReport } from "../../src/lab/analysis/report/report-page";
 
 const START = "2026-01-02T03:04:05.000Z";
 
@@ -104,6 +104,54 @@ describe("the report", () => {
     for (const wanted of ["sample -x", "2.500 s", "192.0.2.9", "port=8080", "/tmp/dropped", "no tcpdump", "finished"]) {
       assert.ok(text.includes(wanted), wanted);
     }
+  });
+
+  test("shows the target's own processes and acts, and folds away what rebox and the system did", () => {
+    const process = (what: string, pid: number, facts: object) => ({ type: `process.${what}`, pid, ...facts });
+    const written = (pid: number, path: string) => ({ type: "file.written", pid, process: "any", path });
+    for (const { type, ...facts } of [
+      // The shell of the console has pid 5: rebox types dd there, and then starts the target.
+      process("created", 10, { ppid: 5, name: "dd" }),
+      written(10, "/copied"),
+      process("ended", 10, { name: "dd" }),
+      process("created", 11, { ppid: 5, name: "sh" }),
+      process("executed", 11, { name: "sh", commandLine: "sh -c exec ./mal", executable: "/bin/sh", isTarget: true }),
+      process("executed", 11, { name: "mal", commandLine: "./mal", executable: "/tmp/mal", isTarget: true }),
+      process("created", 12, { ppid: 11, name: "mal" }),
+      // Without the target's environment it is the target's all the same.
+      process("executed", 12, { name: "child", commandLine: "child", executable: "/child" }),
+      process("created", 20, { ppid: 1, name: "cron" }),
+      written(12, "/stolen"),
+      written(20, "/var/cron"),
+      written(1, "/run/init"),
+      process("ended", 11, { name: "mal" }),
+    ]) {
+      appendEvent(folder, type, facts);
+    }
+    const report = gatherReport(folder, RECORD);
+    const origins = Object.fromEntries(report.processes.map(({ name, origin }) => [name, origin]));
+    assert.deepEqual(origins, { dd: "rebox", mal: "target", child: "target", cron: "system" });
+    const files = Object.fromEntries(report.files.map(({ path, origin }) => [path, origin]));
+    assert.deepEqual(files, { "/copied": "rebox", "/stolen": "target", "/var/cron": "system", "/run/init": "system" });
+    const [, shown, folded] = /id="files">([^]*?)<details>([^]*?)<\/section>/.exec(page())!;
+    assert.ok(shown!.includes("/stolen") && !shown!.includes("/copied"));
+    assert.match(folded!, /What rebox ran in the guest[^]*\/copied[^]*What the guest&#39;s system did[^]*\/var\/cron/);
+  });
+
+  test("is of a size that grows with the number of processes, however deep their chain is", () => {
+    const lines: string[] = [];
+    for (let pid = 1; pid <= 8000; pid++) {
+      lines.push(JSON.stringify({ time: at(1), type: "process.created", pid, ppid: pid - 1, name: "chain" }));
+    }
+    appendFileSync(join(folder, EVENTS_FILE), `${lines.join("\n")}\n`);
+    writeReport(folder, RECORD);
+    const sizes = ["report.json", "report.html"].map((name) => statSync(join(folder, name)).size);
+    assert.ok(
+      sizes.every((size) => size < 8 << 20),
+      sizes.join(),
+    );
+    const { processes } = JSON.parse(readFileSync(join(folder, "report.json"), "utf8")) as AnalysisReport;
+    assert.deepEqual([processes.length, processes.at(-1)!.parent], [8000, 7999]);
   });
 
   test("escapes whatever the guest says: markup, quotes, escape codes, turned text", () => {

@@ -4,8 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import type { AnalysisReport } from "../../src/lab/analysis/report/report";
-import type { ProcessNode } from "../../src/lab/analysis/report/process-tree";
+import type { AnalysisReport, ReportedProcess } from "../../src/lab/analysis/report/report";
 import { defaultKit } from "../kit/guests/guest-kits";
 import { runRebox } from "../kit/guests/guest-run";
 import {
@@ -64,12 +63,10 @@ function readReport(lab: TestLab, id = 1): AnalysisReport {
   return JSON.parse(lab.read(`analyses/${id}/report.json`)) as AnalysisReport;
 }
 
-function findNode(nodes: readonly ProcessNode[], name: string): ProcessNode | undefined {
-  for (const node of nodes) {
-    const found = node.name === name ? node : findNode(node.children, name);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+/** Finds a process of a report by its name, and those that it started. */
+function findNode(processes: readonly ReportedProcess[], name: string) {
+  const found = processes.find((process) => process.name === name);
+  return found && { ...found, children: processes.filter(({ parent }) => parent === found.id) };
 }
 
 describe("a target", () => {
@@ -118,7 +115,11 @@ describe("a target", () => {
         assert.deepEqual([sample.commandLine, child.commandLine], [command, "sleep 0"]);
         assert.ok([sample, child].every(({ ended }) => ended !== undefined));
         const ofSample = [...acts, ...network].filter(({ pid }) => pid === sample.pid || pid === child.pid);
-        const shown = ofSample.map(({ time: _time, process: _process, ...act }) => act);
+        const shown = ofSample.map(({ time: _time, process: _process, origin: _origin, ...act }) => act);
+        assert.ok([sample, child, ...ofSample].every(({ origin }) => origin === "target"));
+        // All else is folded away.
+        const others = acts.filter(({ origin }) => origin !== "rebox" && origin !== "system");
+        assert.deepEqual(others, acts.filter((act) => ofSample.includes(act)));
         assert.deepEqual(shown, [
           { pid: sample.pid, path: "/tmp/sample-draft", type: "file.written" },
           { pid: sample.pid, path: "/tmp/sample-draft", to: "/tmp/sample-notes", type: "file.renamed" },

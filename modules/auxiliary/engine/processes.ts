@@ -2,8 +2,8 @@
 import { CallbackManager, findGuest, getProcessList, KernelDataError, type LinuxProcess } from "rebox";
 import { type GuestObserver } from "rebox/lab";
 
-/** After which a program has its command line: the kernel writes it while it starts the program. */
-const STARTED_MS = 50;
+/** Begins the variable that the target of an analysis, and all that it starts, has in its environment. */
+const TARGET_MARK = "REBOX_RUN=";
 
 /** A task on its way out (PF_EXITING of include/linux/sched.h). */
 const EXITING = 4;
@@ -16,33 +16,24 @@ export interface ProcessEvent {
   readonly ppid?: number | undefined;
   readonly commandLine?: string;
   readonly executable?: string;
+  /** It is the target of the analysis, or was started with its environment. */
+  readonly isTarget?: boolean;
 }
 
 export function observe({ callbacks, tell }: GuestObserver): () => object {
-  /** Those of which it is not told yet what they run, by address space. */
-  const fresh = new Map<bigint, { readonly pid: number; readonly name: string }>();
   const before = findGuest() === undefined ? [] : getProcessList().map(describe);
 
-  const tellProgram = (pgd: bigint): void => {
-    const known = fresh.get(pgd);
-    if (known === undefined) return;
-    const found = findProcess(pgd, known.pid);
-    const program = found && readProgram(found);
-    if (program === undefined) return;
-    fresh.delete(pgd);
-    // Its name may have become another meanwhile.
-    tell({ what: "runs", pid: known.pid, name: found?.name ?? known.name, ...program } satisfies ProcessEvent);
-  };
-
   callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
-    fresh.set(pgd, { pid, name });
     const ppid = findProcess(pgd, pid)?.ppid;
     tell({ what: "begins", pid, name, ppid } satisfies ProcessEvent);
-    setTimeout(() => tellProgram(pgd), STARTED_MS);
+  });
+  // Its words are those of the start: later the process may have changed them.
+  callbacks.addCallback(CallbackManager.EXEC_CB, (pid, _pgd, name, path, argv, envp) => {
+    const isTarget = envp.some((word) => word.startsWith(TARGET_MARK));
+    const program = { commandLine: argv.join(" "), executable: path, ...(isTarget ? { isTarget } : {}) };
+    tell({ what: "runs", pid, name, ...program } satisfies ProcessEvent);
   });
   callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (pid, pgd, name) => {
-    tellProgram(pgd);
-    fresh.delete(pgd);
     // One that starts another program gives up its memory too.
     if (!isExiting(pgd, pid)) return;
     tell({ what: "ends", pid, name } satisfies ProcessEvent);
@@ -67,17 +58,6 @@ function isExiting(pgd: bigint, pid: number): boolean {
     return task === undefined || (Number(findGuest()?.struct("task_struct", task).flags) & EXITING) !== 0;
   } catch {
     return true;
-  }
-}
-
-/** Reads what a process executes; undefined when it cannot be told. */
-function readProgram(process: LinuxProcess): { commandLine: string; executable: string } | undefined {
-  try {
-    const { commandLine, executable } = process;
-    return commandLine.length === 0 ? undefined : { commandLine: commandLine.join(" "), executable };
-  } catch {
-    // It has ended, or its memory is not there.
-    return undefined;
   }
 }
 

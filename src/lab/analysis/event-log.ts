@@ -69,7 +69,7 @@ export interface AnalysisEvent {
 /** The types that a report shows in a way of their own, with their facts. */
 export interface KnownEvents {
   "process.created": { pid: number; ppid: number | undefined; name: string; commandLine?: string };
-  "process.executed": { pid: number; name: string; commandLine: string; executable: string };
+  "process.executed": { pid: number; name: string; commandLine: string; executable: string; isTarget?: boolean };
   "process.ended": { pid: number; name: string };
   "file.written": { pid: number; process: string; path: string };
   "file.removed": { pid: number; process: string; path: string };

@@ -5,8 +5,8 @@ import type { AnalysisRecord } from "../analysis-record";
 import type { AnalysisEvent } from "../event-log";
 import { type Markup, markup } from "./markup";
 import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
-import type { ProcessNode } from "./process-tree";
-import { type AnalysisReport, gatherReport, TIMELINE_LIMIT } from "./report";
+import type { Origin } from "./process-tree";
+import { type Act, type AnalysisReport, gatherReport, type ReportedProcess, TIMELINE_LIMIT } from "./report";
 
 /** In bytes; a larger picture stays a file. */
 const LARGEST_PICTURE = 2 << 20;
@@ -53,15 +53,15 @@ export function renderReportPage(report: AnalysisReport, folder: string): string
       <body>
         <h1>${title}</h1>
         ${renderSummary(report)}
-        ${section("processes", "Processes", report.processes.length, renderTree(report.processes, analysis.created, DEEPEST))}
-        ${section("network", "Network", report.network.length, renderEvents(report.network, analysis.created))}
+        ${section("processes", "Processes", ...byOrigin(report, report.processes, (list) => renderProcesses(list, report)))}
+        ${section("network", "Network", ...byOrigin(report, report.network, (list) => renderActs(list, report)))}
         ${section(
           "captures",
           "Conversations",
           captures.reduce((sum, { flows }) => sum + flows.length, 0),
           renderCaptures(report.modules, (time) => since(time, analysis.created)),
         )}
-        ${section("files", "Files", report.files.length, renderEvents(report.files, analysis.created))}
+        ${section("files", "Files", ...byOrigin(report, report.files, (list) => renderActs(list, report)))}
         ${section("calls", "System calls", systemCalls.length, renderSystemCalls(systemCalls))}
         ${section("screenshots", "Screenshots", report.screenshots.length, renderPictures(report.screenshots, folder))}
         ${section("usage", "Usage", usage.length, renderUsage(usage))}
@@ -76,12 +76,44 @@ export function renderReportPage(report: AnalysisReport, folder: string): string
 }
 
 function section(id: string, title: string, count: number, content: Markup): Markup {
-  const body = count === 0 ? markup`<p class="muted">None.</p>` : content;
+  const body = count === 0 && content.text === "" ? markup`<p class="muted">None.</p>` : content;
   return markup`<section id="${id}">
     <h2>${title} <span class="muted">${count}</span></h2>
     ${body}
   </section>`;
 }
+
+/** The headings of what the target did not do itself. */
+const OTHERS: readonly (readonly [Origin, string])[] = [
+  ["rebox", "What rebox ran in the guest"],
+  ["system", "What the guest's system did"],
+];
+
+/**
+ * Shows what the target did, and the rest one fold away.
+ *
+ * @returns how much the target did, and the content; all of it when it was not seen which processes are the target's
+ */
+function byOrigin<Item extends { readonly origin: Origin | undefined }>(
+  { knowsTarget }: AnalysisReport,
+  items: readonly Item[],
+  renderList: (items: readonly Item[]) => Markup,
+): [number, Markup] {
+  if (!knowsTarget) return [items.length, renderList(items)];
+  const of = (origin: Origin) => items.filter((item) => item.origin === origin);
+  const own = of("target");
+  const rest = OTHERS.map(([origin, title]) => [title, of(origin)] as const).filter(([, list]) => list.length > 0);
+  const folded = rest.map(
+    ([title, list]) =>
+      markup`<details>
+        <summary>${title} <span class="muted">${list.length}</span></summary>
+        ${renderList(list)}
+      </details>`,
+  );
+  return [own.length, markup`${own.length === 0 ? NOTHING : renderList(own)}${folded}`];
+}
+
+const NOTHING = markup`<p class="muted">None of the target.</p>`;
 
 function renderSummary({ analysis }: AnalysisReport): Markup {
   const good = analysis.outcome === "finished";
@@ -115,19 +147,47 @@ function renderSummary({ analysis }: AnalysisReport): Markup {
   </table>`;
 }
 
-function renderTree(nodes: readonly ProcessNode[], start: string, depth: number): Markup {
+/** The place of the processes at the top of a tree: the `id` of none. */
+const NO_PARENT = 0;
+
+/** Renders processes of a report below each other; those whose parents are not among them come first. */
+function renderProcesses(processes: readonly ReportedProcess[], { analysis }: AnalysisReport): Markup {
+  const known = new Set(processes.map(({ id }) => id));
+  const children = new Map<number, ReportedProcess[]>();
+  for (const process of processes) {
+    const parent = process.parent !== undefined && known.has(process.parent) ? process.parent : NO_PARENT;
+    const siblings = children.get(parent) ?? [];
+    siblings.push(process);
+    children.set(parent, siblings);
+  }
+  return renderTree(NO_PARENT, children, analysis.created, DEEPEST);
+}
+
+function renderTree(
+  parent: number,
+  all: ReadonlyMap<number, readonly ReportedProcess[]>,
+  start: string,
+  depth: number,
+): Markup {
   if (depth === 0) return markup`<p class="muted">Deeper processes are in report.json.</p>`;
-  const items = nodes.map((node) => {
-    const end = node.ended === undefined ? "" : ` to ${since(node.ended, start)}`;
-    const children = node.children.length === 0 ? undefined : renderTree(node.children, start, depth - 1);
+  const items = (all.get(parent) ?? []).map((process) => {
+    const end = process.ended === undefined ? "" : ` to ${since(process.ended, start)}`;
+    const below = all.has(process.id) ? renderTree(process.id, all, start, depth - 1) : undefined;
     return markup`<li>
-      <code>${node.pid}</code> <b>${node.name}</b> <code>${node.commandLine}</code>
-      <span class="muted">${since(node.began, start)}${end}</span>${children}
+      <code>${process.pid}</code> <b>${process.name}</b> <code>${process.commandLine}</code>
+      <span class="muted">${since(process.began, start)}${end}</span>${below}
     </li>`;
   });
   return markup`<ul class="tree">
     ${items}
   </ul>`;
+}
+
+function renderActs(acts: readonly Act[], { analysis }: AnalysisReport): Markup {
+  return renderEvents(
+    acts.map(({ origin: _origin, ...act }) => act as unknown as AnalysisEvent),
+    analysis.created,
+  );
 }
 
 function renderEvents(events: readonly AnalysisEvent[], start: string): Markup {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type AnalysisEvent, readEvents } from "../event-log";
 import type { AnalysisRecord } from "../analysis-record";
 import { type ModuleResults, readModuleResults } from "./module-results";
-import { buildProcessTree, type ProcessNode } from "./process-tree";
+import { type Origin, ProcessHistory, type ProcessNode } from "./process-tree";
 
 /** A file that an analysis has left. */
 export interface ReportFile {
@@ -13,13 +13,28 @@ export interface ReportFile {
   readonly size: number;
 }
 
+/** A process as report.json has it. The list is flat: a chain of processes may be longer than any depth that readers can take. */
+export interface ReportedProcess extends Omit<ProcessNode, "parent" | "children"> {
+  /** The `id` of its parent, when that began in the analysis too. */
+  readonly parent: number | undefined;
+}
+
+/** Something that a process did. */
+export interface Act extends AnalysisEvent {
+  /** Who did it; undefined when it was not seen which processes are the target's. */
+  readonly origin: Origin | undefined;
+}
+
 /** The content of report.json. */
 export interface AnalysisReport {
   readonly analysis: Omit<AnalysisRecord, "log">;
-  readonly processes: readonly ProcessNode[];
+  /** In the order of their beginnings. */
+  readonly processes: readonly ReportedProcess[];
+  /** It was seen which processes are the target's: each process and act has its origin. */
+  readonly knowsTarget: boolean;
   /** Connections, and files written, removed and renamed; each act once, in order. */
-  readonly network: readonly AnalysisEvent[];
-  readonly files: readonly AnalysisEvent[];
+  readonly network: readonly Act[];
+  readonly files: readonly Act[];
   /** The results of auxiliary modules. */
   readonly modules: ModuleResults;
   /** Paths of pictures, relative to the folder. */
@@ -44,22 +59,35 @@ export const TIMELINE_LIMIT = 5_000;
 export function gatherReport(folder: string, record: AnalysisRecord): AnalysisReport {
   const { log, ...analysis } = record;
   const timeline: AnalysisEvent[] = [];
-  const acts: AnalysisEvent[] = [];
-  const processes: AnalysisEvent[] = [];
+  const acts: { event: AnalysisEvent; doer: ProcessNode | undefined }[] = [];
+  const history = new ProcessHistory();
   const counts: Record<string, number> = {};
   for (const event of readEvents(folder)) {
     counts[event.type] = (counts[event.type] ?? 0) + 1;
     if (timeline.length < TIMELINE_LIMIT) timeline.push(event);
-    if (event.type.startsWith("process.")) processes.push(event);
-    else if (/^(file|network)\.|^screenshot$/.test(event.type)) acts.push(event);
+    if (event.type.startsWith("process.")) history.add(event);
+    else if (/^(file|network)\.|^screenshot$/.test(event.type)) {
+      acts.push({ event, doer: history.findLiving(event.pid) });
+    }
   }
+  history.decideOrigins();
+  const { knowsTarget } = history;
+  const listActs = (kind: string) =>
+    onlyFirst(
+      acts
+        .filter(({ event }) => event.type.startsWith(kind))
+        .map(({ event, doer }) => ({ ...event, origin: knowsTarget ? (doer?.origin ?? "system") : undefined })),
+    );
   return {
     analysis,
-    processes: buildProcessTree(processes),
-    network: onlyFirst(acts.filter(({ type }) => type.startsWith("network."))),
-    files: onlyFirst(acts.filter(({ type }) => type.startsWith("file."))),
+    processes: history.nodes.map(({ children: _children, parent, ...node }) => ({ ...node, parent: parent?.id })),
+    knowsTarget,
+    network: listActs("network."),
+    files: listActs("file."),
     modules: readModuleResults(folder),
-    screenshots: acts.flatMap(({ type, file }) => (type === "screenshot" && typeof file === "string" ? [file] : [])),
+    screenshots: acts.flatMap(({ event: { type, file } }) =>
+      type === "screenshot" && typeof file === "string" ? [file] : [],
+    ),
     timeline,
     counts,
     log,
@@ -68,7 +96,7 @@ export function gatherReport(folder: string, record: AnalysisRecord): AnalysisRe
 }
 
 /** Leaves out what is the same but for its time. */
-function onlyFirst(events: readonly AnalysisEvent[]): AnalysisEvent[] {
+function onlyFirst(events: readonly Act[]): Act[] {
   const seen = new Set<string>();
   return events.filter(({ time: _time, ...facts }) => {
     const key = JSON.stringify(facts);
