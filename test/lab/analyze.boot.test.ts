@@ -119,7 +119,10 @@ describe("a target", () => {
         assert.ok([sample, child, ...ofSample].every(({ origin }) => origin === "target"));
         // All else is folded away.
         const others = acts.filter(({ origin }) => origin !== "rebox" && origin !== "system");
-        assert.deepEqual(others, acts.filter((act) => ofSample.includes(act)));
+        assert.deepEqual(
+          others,
+          acts.filter((act) => ofSample.includes(act)),
+        );
         assert.deepEqual(shown, [
           { pid: sample.pid, path: "/tmp/sample-draft", type: "file.written" },
           { pid: sample.pid, path: "/tmp/sample-draft", to: "/tmp/sample-notes", type: "file.renamed" },
