@@ -37,11 +37,6 @@ export interface ReboxConfig {
   readonly volatilityProfile: string | undefined;
   /** [VOL] command: what starts Volatility 3, as words of a shell. */
   readonly volatilityCommand: string | undefined;
-  readonly agentName: string | undefined;
-  /** Absolute path. */
-  readonly agentConfFile: string | undefined;
-  /** Absolute path. */
-  readonly symbolCacheFile: string | undefined;
   readonly warnings: readonly ConfigWarning[];
 }
 
@@ -56,8 +51,18 @@ const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ["QEMU", ["args"]],
   ["REBOX", ["callback_limit_ms"]],
   ["VOL", ["profile", "command"]],
-  ["AGENT", ["name", "conf"]],
-  ["SYMBOL_CACHE", ["path"]],
+]);
+
+/** The sections of PyREBox that have no use here, and what there is in their place. */
+const WITHOUT_USE: ReadonlyMap<string, string> = new Map([
+  [
+    "AGENT",
+    "no agent runs in the guest: files are read from its disks, rebox investigate asks questions, and rebox analyze executes programs",
+  ],
+  [
+    "SYMBOL_CACHE",
+    "symbols come out of the guest's memory each time, and facts about kernels are kept by their build id without a setting",
+  ],
 ]);
 
 /**
@@ -107,15 +112,18 @@ class ConfigReader {
       callbackLimitMs: limit && this.values.getInteger(limit, range.minimum, range.maximum, "milliseconds"),
       volatilityProfile: this.findText("VOL.profile", "a profile's name or file"),
       volatilityCommand: this.findText("VOL.command", "a command that starts Volatility 3"),
-      agentName: this.findText("AGENT.name", "the agent's file name in the guest"),
-      agentConfFile: this.findPath("AGENT.conf"),
-      symbolCacheFile: this.findPath("SYMBOL_CACHE.path"),
       warnings: this.warnings,
     };
   }
 
   private readSection(section: IniSection): void {
     const known = KNOWN_KEYS.get(section.name);
+    const instead = WITHOUT_USE.get(section.name);
+    if (instead !== undefined) {
+      const problem = `[${section.name}] has no effect: ${instead}`;
+      this.warnings.push(new ConfigWarning(this.path, section.line, problem));
+      return;
+    }
     if (known === undefined) {
       const sections = [...KNOWN_KEYS.keys()];
       this.warnUnknown(section.line, "section", `[${section.name}]`, section.name, sections);
@@ -171,12 +179,6 @@ class ConfigReader {
   private findText(name: string, accepted: string): string | undefined {
     const entry = this.settings.get(name);
     return entry && this.values.getText(entry, accepted);
-  }
-
-  /** A path in the file means the same wherever rebox is started: it is relative to the file's own folder. */
-  private findPath(name: string): string | undefined {
-    const text = this.findText(name, "a file's path");
-    return text === undefined ? undefined : resolve(dirname(resolve(this.path)), text);
   }
 
   private warnTwice(entry: IniEntry, earlierLine: number): void {
