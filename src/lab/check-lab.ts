@@ -5,17 +5,25 @@ import { findNearestName } from "../config/nearest-name";
 import { listUsable } from "./machinery/config/read-machine";
 import { readMachineryConfig } from "./machinery/config/read-machinery-config";
 import { MachineryManagerError } from "./errors";
+import type { MachineryCapabilities } from "./machinery/machinery";
 import { findMachineries } from "./find-machineries";
 import { readLabSettings } from "./lab-settings";
 import type { Doors } from "../scripts/doors";
+
+/** A machinery that is configured. */
+export interface CheckedMachinery {
+  /** The number of its machines that can be used; undefined when its module makes them as the lab is opened. */
+  readonly count: number | undefined;
+  readonly capabilities: MachineryCapabilities;
+}
 
 /** The findings of a check of a lab's configuration. */
 export interface LabCheck {
   readonly problems: ConfigProblems;
   /** Modules that cannot be used. */
   readonly failures: readonly string[];
-  /** The number of machines that can be used, by their machineries. */
-  readonly machines: ReadonlyMap<string, number>;
+  /** The machineries in use, by their names. */
+  readonly machineries: ReadonlyMap<string, CheckedMachinery>;
 }
 
 /**
@@ -31,7 +39,7 @@ export async function checkLab(folder: string, api: Doors): Promise<LabCheck> {
   const problems = new ConfigProblems();
   readLabSettings(path, problems);
   const { machineries, errors } = await findMachineries(path, api);
-  const machines = new Map<string, number>();
+  const checked = new Map<string, CheckedMachinery>();
   const owners = new Map<string, string>();
   for (const [name, machinery] of machineries) {
     const config = readMachineryConfig(machinery, path);
@@ -43,10 +51,11 @@ export async function checkLab(folder: string, api: Doors): Promise<LabCheck> {
       if (other !== undefined) problems.error(place, `a machine of ${other} is named ${machine} as well; rename one`);
       owners.set(machine, name);
     }
-    machines.set(name, listUsable(config.machines).length);
+    const { makesMachines, capabilities } = machinery;
+    checked.set(name, { count: makesMachines ? undefined : listUsable(config.machines).length, capabilities });
   }
   warnStrayFiles(path, [...machineries.keys()], problems);
-  return { problems, failures: errors.map(({ message }) => message), machines };
+  return { problems, failures: errors.map(({ message }) => message), machineries: checked };
 }
 
 /** A file that configures no machinery is probably misnamed. */

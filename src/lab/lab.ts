@@ -8,7 +8,14 @@ import type { Machinery } from "./machinery/machinery";
 import { callBounded } from "./machinery/manager/wait-for-state";
 import { MachineManager } from "./machinery/manager/machine-manager";
 import { describeClones } from "./machinery/golden/clones";
-import { LabMachine } from "./machinery/records/lab-machine";
+import { LabMachine, type MachineFacts } from "./machinery/records/lab-machine";
+import {
+  checkFacts,
+  type ConfigContent,
+  makeMachineFacts,
+  readSources,
+  toContent,
+} from "./machinery/config/own-layout";
 import { restoreMachine, saveMachine } from "./machinery/records/machine-file";
 import { MachineList, type MachineQuery } from "./machinery/records/machine-list";
 import { findMachineries } from "./find-machineries";
@@ -227,7 +234,7 @@ class LabBuilder {
       this.failures.push(`machinery ${name} is not used: ${config.problems.errors[0]!.message}`);
       return;
     }
-    if (config.machines.size === 0) return;
+    if (config.machines.size === 0 && !machinery.makesMachines) return;
     try {
       await this.#prepare(machinery, config);
       this.used.set(name, machinery);
@@ -243,6 +250,10 @@ class LabBuilder {
       config: config.values,
       configured: listUsable(config.machines),
       labFolder: folder,
+      configFiles: readSources(config.files),
+      content: toContent(config.root) as Readonly<Record<string, ConfigContent>>,
+      makeMachine: (machine, values) =>
+        makeMachineFacts(machinery, machine, values, folder, (text) => options.log(`${name}: ${text}`)),
       getFolder: (machine) => {
         const own = getMachineFolder(folder, machine.name);
         mkdirSync(own, { recursive: true });
@@ -254,7 +265,10 @@ class LabBuilder {
       callBounded(`${what} of machinery ${name}`, SET_UP_LIMIT_MS, options.signal, run);
     await call("verifyDependencies", (own) => machinery.verifyDependencies(own));
     await call("init", (own) => machinery.init(own));
-    for (const facts of await call("loadMachines", (own) => machinery.loadMachines(own))) {
+    const made = await call("loadMachines", (own) => machinery.loadMachines(own));
+    if (!Array.isArray(made)) throw new MachineryManagerError("its loadMachines() or initialize() returns no list");
+    if (made.length === 0 && machinery.makesMachines) options.log(`${name}: its module has made no machines`);
+    for (const facts of (made as readonly MachineFacts[]).map((each) => checkFacts(each, name))) {
       for (const each of [facts, ...describeClones(facts)]) {
         const machine = new LabMachine(each);
         const damage = restoreMachine(getMachineFile(folder, machine.name), machine);

@@ -23,6 +23,12 @@ describe("commands on machines", { skip: NEEDS_QEMU }, () => {
       assert.equal((await rebox(lab, "machine", "state", "m")).stdout, "running\n");
       const again = await rebox(lab, "machine", "start", "m");
       assert.deepEqual([again.status, again.stderr], [1, "rebox: m is running; stop it first: rebox machine stop m\n"]);
+      const [row] = JSON.parse((await rebox(lab, "machine", "list", "--json")).stdout) as [Record<string, unknown>];
+      assert.match(String(row.version), /^\d+\.\d+\.\d+$/);
+      assert.deepEqual(row.capabilities, {
+        ...{ norestoreStart: true, acpiStop: true, memoryDump: true, screenshot: true, pause: true, disc: true },
+        ...{ goldenStates: true, serialConsole: true, introspection: false },
+      });
       assert.equal((await rebox(lab, "machine", "stop", "m")).stdout, "m is poweroff\n");
     });
   });

@@ -22,7 +22,7 @@ test(
 test("every TypeScript example of docs/reference/machinery.md has the right types", () => {
   const text = readFileSync(DOCUMENT, "utf8");
   const examples = [...text.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code!);
-  assert.equal(examples.length, 3);
+  assert.equal(examples.length, 4);
   const folder = mkdtempSync(join(tmpdir(), "rebox-doc-"));
   try {
     for (const [index, code] of examples.entries()) {

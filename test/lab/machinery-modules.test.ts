@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { doors } from "../../src/doors/doors";
+import { Lab } from "../../src/lab/lab";
+import { LabMachinePool } from "../../src/lab/analysis/leased-machine";
 import { MODULE, withFolder } from "../kit/lab/lab-folder";
 
 const CONF = "machines = a\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n";
@@ -61,23 +64,96 @@ describe("a module of the user's", () => {
     assert.match(await findFailure(source.replace("async start(", "async begin(")), /MyMachinery has no start\(\)/);
   });
 
-  test("initialize() may read another layout", async () => {
-    const source = `
+  const OWN_LAYOUT = `
+      import { existsSync, readdirSync } from "node:fs";
+      import { join } from "node:path";
       import { CuckooMachinery, type MachineFacts } from "rebox/lab";
       export class MyMachinery extends CuckooMachinery {
         initialize(): MachineFacts[] {
-          const facts = this.context.configured[0]!;
-          return ["x", "y"].map((name) => ({ ...facts, name, label: name.toUpperCase() }));
+          const { content, labFolder, configFiles } = this.context;
+          const folder = (content.mine as { vms_dir?: string } | undefined)?.vms_dir ?? "vms";
+          const path = join(labFolder, folder);
+          this.context.log(\`\${configFiles.length} files, \${configFiles[0]?.text.length ?? 0} letters\`);
+          return (existsSync(path) ? readdirSync(path) : []).map((name) =>
+            this.context.makeMachine(name, { label: name.toUpperCase(), platform: "linux", ip: "10.0.0.1", tags: ["a,b"] }),
+          );
         }
         start(): void {}
         stop(): void {}
       }`;
-    await withFolder({ "modules/machinery/mine.ts": source, "conf/mine.conf": `[mine]\n${CONF}` }, async (lab) => {
-      const { manager } = await lab.open();
-      assert.deepEqual(
-        [...manager.machines].map(({ name, label }) => `${name} ${label}`),
-        ["x X", "y Y"],
-      );
+
+  test("initialize() reads another layout: the file need not have a machine, nor the usual sections, nor be there", async () => {
+    for (const [conf, folder] of [
+      ["[mine]\nvms_dir = boxes\n", "boxes"],
+      ["[elsewhere]\nx = 1\n", "vms"],
+      ["[mine]\nmachines = gone\nvms_dir = boxes\nno value\n", "boxes"],
+      [undefined, "vms"],
+    ] as const) {
+      const files = { "modules/machinery/mine.ts": OWN_LAYOUT, [`${folder}/one`]: "", [`${folder}/two`]: "" };
+      await withFolder(conf === undefined ? files : { ...files, "conf/mine.conf": conf }, async (lab) => {
+        const lines: string[] = [];
+        const { manager, failures, problems } = await Lab.open(lab.folder, {
+          api: doors,
+          log: (line) => void lines.push(line),
+        });
+        assert.deepEqual([failures, problems.errors], [[], []], conf);
+        assert.deepEqual(lines, [`mine: ${conf === undefined ? 0 : 1} files, ${conf?.length ?? 0} letters`]);
+        assert.deepEqual([...manager.machines].map(({ name, label }) => `${name} ${label}`).toSorted(), ["one ONE", "two TWO"]); // prettier-ignore
+        assert.deepEqual([...manager.machines.get("one").facts.tags], ["a,b"]);
+        assert.equal((await manager.request("restoreStart", "one")).success, true);
+        const check = await lab.check();
+        assert.deepEqual([check.errors, check.failures], [[], []]);
+        assert.equal(check.warnings.length, conf?.includes("gone") === true ? 2 : 0, check.warnings.join("\n"));
+      });
+    }
+  });
+
+  test("loadMachines() brings machines from elsewhere, from nothing; none at all is told, and what is no machine too", async () => {
+    const module = (body: string) =>
+      MODULE.replace("async restoreStart", `async loadMachines() { ${body} }\n  async restoreStart`);
+    const load = async (body: string) => {
+      const lines: string[] = [];
+      let result: unknown;
+      await withFolder({ "modules/machinery/mine.ts": module(body) }, async (lab) => {
+        const { manager, failures } = await Lab.open(lab.folder, { api: doors, log: (line) => void lines.push(line) });
+        result = [[...manager.machines].map(({ name }) => name), failures, lines];
+      });
+      return result;
+    };
+    const good = 'return [this.context.makeMachine("far", { platform: "linux", ip: "10.0.0.9" })];';
+    assert.deepEqual(await load(good), [["far"], [], []]);
+    assert.deepEqual(await load("return [];"), [[], [], ["mine: its module has made no machines"]]);
+    const bad = 'return [this.context.makeMachine("far", { platform: "beos", ipp: "1" })];';
+    const [, [failure], [line]] = (await load(bad)) as [unknown, [string], [string]];
+    assert.equal(
+      failure,
+      'machinery mine is not used: machine far of mine: "ip" is missing; it must be an IP address such as 192.168.30.101; "platform" is "beos"; it must be one of windows, darwin, linux',
+    );
+    assert.equal(line, 'mine: far: "ipp" is no known setting here and is ignored; did you mean "ip"?');
+    assert.match(String((await load("return 5;") as unknown[])[1]), /machinery mine is not used: its loadMachines\(\) .* returns no list/); // prettier-ignore
+    assert.match(String((await load('return [{ name: "../x" }];') as unknown[])[1]), /a machine named "\.\.\/x": letters, digits/); // prettier-ignore
+    assert.match(String((await load('return [{ name: "x" }];') as unknown[])[1]), /the machine x without a label or a platform/); // prettier-ignore
+  });
+
+  test("a machine that cannot be given a target is refused before it is started, with the reason", async () => {
+    const text = "[mine]\nmachines = a, b\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n[b]\nlabel = B\nplatform = windows\nip = 10.0.0.2\n"; // prettier-ignore
+    await withFolder({ "modules/machinery/mine.ts": MODULE, "conf/mine.conf": text }, async (lab) => {
+      const opened = await lab.open();
+      const use = { id: 1, folder: lab.folder, scripts: [], hasTarget: true, addEvent: () => undefined };
+      const acquire = (name: string | undefined, needs = {}) =>
+        new LabMachinePool(opened, { ...use, ...needs }).acquire(name, AbortSignal.timeout(5000));
+      const reason = "a cannot be given a target: the machinery mine has no serial console (openConsole); use a machine of rebox or qemu"; // prettier-ignore
+      await assert.rejects(acquire("a"), { name: "MachineUnserviceableError", message: reason });
+      await assert.rejects(acquire(undefined), /a cannot be given a target: .*; b cannot be given a target: /);
+      const console = MODULE.replace("async state", "async openConsole() {}\n  async state");
+      lab.write("modules/machinery/mine.ts", console);
+      const second = await lab.open();
+      const pool = (hasTarget: boolean) => new LabMachinePool(second, { ...use, hasTarget });
+      await assert.rejects(pool(true).acquire("a", AbortSignal.timeout(5000)), /has no disc \(insertDisc\)/);
+      await assert.rejects(pool(false).acquire("b", AbortSignal.timeout(5000)), /b is a machine with windows/);
+      const machine = await pool(false).acquire(undefined, AbortSignal.timeout(5000));
+      assert.equal(machine.name, "a", "of several, one that can is taken");
+      await machine.release(undefined);
     });
   });
 

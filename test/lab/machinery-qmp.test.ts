@@ -4,6 +4,7 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { ReboxMachinery } from "../../src/lab/machinery/drivers/rebox/rebox-machinery";
 import { getMemoryFormat, quoteForShell } from "../../src/lab/machinery/drivers/qemu/memory-snapshot";
 import type { QmpCommandError } from "../../src/lab/errors";
 import { QmpClient } from "../../src/lab/machinery/drivers/qemu/qmp-client";
@@ -153,6 +154,16 @@ describe("QMP", () => {
       },
     );
   });
+});
+
+test("what a script printed last is no reason why its machine is off; what rebox itself says is", () => {
+  class Read extends ReboxMachinery {
+    of = (output: string) => this.findReason(output);
+  }
+  const { of } = new Read();
+  assert.equal(of("process_tree: 12 processes\nbye"), undefined);
+  assert.equal(of("rebox: it is late\nrebox: QEMU ended: no memory\nbye"), "QEMU ended: no memory");
+  assert.equal(of(""), undefined);
 });
 
 describe("start arguments", () => {

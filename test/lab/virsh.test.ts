@@ -120,6 +120,7 @@ async function withVirsh(
     const machinery = new KvmMachinery();
     machinery.attach({
       ...{ config: { dsn }, configured: [], labFolder: folder, log: () => undefined },
+      ...{ configFiles: [], content: {}, makeMachine: () => makeFacts("m") as never },
       getFolder: () => folder,
     });
     await use(machinery);

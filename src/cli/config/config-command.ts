@@ -21,7 +21,7 @@ export function createConfigCommand(environment: RunEnvironment, onStatus: (stat
       const { checkAuxiliary } = await import("../../lab/auxiliary/check-auxiliary.js");
       const { checkLab } = await import("../../lab/check-lab.js");
       const folder = getLabFolder(options);
-      const { problems, failures: machineFailures, machines } = await checkLab(folder, environment.getApi());
+      const { problems, failures: machineFailures, machineries } = await checkLab(folder, environment.getApi());
       const auxiliary = await checkAuxiliary(folder, environment.getApi());
       problems.addAll(auxiliary.problems);
       const failures = [...machineFailures, ...auxiliary.failures];
@@ -29,7 +29,7 @@ export function createConfigCommand(environment: RunEnvironment, onStatus: (stat
         ...problems.errors.map(({ message }) => message),
         ...failures,
         ...problems.warnings.map(String),
-        ...[...machines].map(([name, count]) => `${name}: ${count} machine${count === 1 ? "" : "s"} can be used`),
+        ...[...machineries].map(([name, { count }]) => `${name}: ${describeCount(count)}`),
         `auxiliary: ${auxiliary.enabled.join(", ") || "none"}`,
       ];
       stdout.write(`${lines.join("\n")}\n`);
@@ -41,4 +41,9 @@ export function createConfigCommand(environment: RunEnvironment, onStatus: (stat
     .description("Works on the configuration of a lab.")
     .helpOption("-h, --help", "show this help")
     .addCommand(check);
+}
+
+function describeCount(count: number | undefined): string {
+  if (count === undefined) return "its module makes its machines; rebox machine list shows them";
+  return `${count} machine${count === 1 ? "" : "s"} can be used`;
 }

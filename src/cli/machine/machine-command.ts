@@ -3,7 +3,6 @@ import { Command } from "commander";
 import type { Lab } from "../../lab/lab";
 import type { ActionName } from "../../lab/machinery/manager/action";
 import type { RequestOptions } from "../../lab/machinery/manager/machine-manager";
-import type { LabMachine } from "../../lab/machinery/records/lab-machine";
 import { ExitStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
@@ -60,8 +59,10 @@ export function createMachineCommand(environment: RunEnvironment, onStatus: (sta
     .option("--json", "print one JSON array")
     .action((options: LabOption & { json?: boolean }) =>
       use(options, async (lab, signal) => {
+        const { addMachineryFacts, readRows, renderRows } = await import("./machine-rows.js");
         const rows = await readRows(lab, [], signal);
-        stdout.write(options.json ? `${JSON.stringify(rows, null, 2)}\n` : `${renderRows(rows)}\n`);
+        if (!options.json) stdout.write(`${renderRows(rows)}\n`);
+        else stdout.write(`${JSON.stringify(await addMachineryFacts(lab, rows, signal), null, 2)}\n`);
         return ExitStatus.success;
       }),
     );
@@ -94,6 +95,7 @@ export function createMachineCommand(environment: RunEnvironment, onStatus: (sta
     .action((name: string, options: LabOption) =>
       use(options, async (lab, signal) => {
         lab.manager.machines.get(name);
+        const { readRows } = await import("./machine-rows.js");
         const [row] = await readRows(lab, [name], signal);
         stdout.write(`${row!.state}${row!.note === "" ? "" : ` (${row!.note})`}\n`);
         return row!.state === "unknown" ? ExitStatus.failure : ExitStatus.success;
@@ -145,59 +147,3 @@ export function createMachineCommand(environment: RunEnvironment, onStatus: (sta
   for (const each of [...all, ...createMachineFileCommands(define, environment, onStatus)]) command.addCommand(each);
   return command;
 }
-
-/** One machine, as it is listed. */
-export interface MachineRow {
-  readonly name: string;
-  readonly machinery: string;
-  readonly label: string;
-  readonly platform: string;
-  readonly state: string;
-  /** Further facts: why it is out of the pool, who holds it paused. */
-  readonly note: string;
-}
-
-/** Asks all machines at once what they do. One that cannot be asked says why. */
-export function readRows(lab: Lab, names: readonly string[], signal: AbortSignal): Promise<MachineRow[]> {
-  const machines = [...lab.manager.machines].filter(({ name }) => names.length === 0 || names.includes(name));
-  return Promise.all(machines.map((machine) => readRow(lab, machine, signal)));
-}
-
-async function readRow(lab: Lab, machine: LabMachine, signal: AbortSignal): Promise<MachineRow> {
-  const { name, label, facts } = machine;
-  let state: string;
-  let reason: string | undefined;
-  try {
-    const status = await lab.manager.readState(name, signal);
-    state = status.state;
-    const held = status.pausedBy === undefined ? undefined : `held by ${status.pausedBy}`;
-    reason = held ?? (status.reason === state ? undefined : status.reason);
-  } catch (error) {
-    state = "unknown";
-    reason = error instanceof Error ? error.message : String(error);
-  }
-  const note = [machine.unavailableReason, reason].filter((part) => part !== undefined && part !== "").join("; ");
-  return { ...{ name, label, state, note }, machinery: facts.machineryName, platform: facts.platform };
-}
-
-/** Renders rows as a table. */
-export function renderRows(rows: readonly MachineRow[]): string {
-  const head: MachineRow = { ...HEAD };
-  const columns = ["name", "machinery", "label", "platform", "state", "note"] as const;
-  const widths = columns.map((column) => Math.max(...[head, ...rows].map((row) => row[column].split("\n")[0]!.length)));
-  const line = (row: MachineRow) =>
-    columns
-      .map((column, index) => row[column].split("\n")[0]!.padEnd(column === "note" ? 0 : widths[index]!))
-      .join("  ")
-      .trimEnd();
-  return [head, ...rows].map(line).join("\n");
-}
-
-const HEAD: MachineRow = {
-  name: "name",
-  machinery: "machinery",
-  label: "label",
-  platform: "platform",
-  state: "state",
-  note: "note",
-};

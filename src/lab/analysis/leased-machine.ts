@@ -25,6 +25,8 @@ export interface MachineUse {
   readonly folder: string;
   /** Absolute paths of scripts for the machine's engine. */
   readonly scripts: readonly string[];
+  /** Whether the machine is given a file, beside what is typed. */
+  readonly hasTarget: boolean;
   addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
 }
 
@@ -152,6 +154,25 @@ export class LeasedMachine implements AnalysisMachine {
   }
 }
 
+/** Finds why a machine cannot execute what is analysed, before it is started; undefined when it can. */
+export function findTargetProblem(
+  { name, facts }: LabMachine,
+  machinery: Machinery,
+  use: Pick<MachineUse, "hasTarget" | "scripts">,
+): string | undefined {
+  const { machineryName, platform } = facts;
+  const { serialConsole, disc } = machinery.capabilities;
+  if (!serialConsole || (use.hasTarget && !disc)) {
+    const missing = serialConsole ? "no disc (insertDisc)" : "no serial console (openConsole)";
+    return `${name} cannot be given a target: the machinery ${machineryName} has ${missing}; use a machine of rebox or qemu`;
+  }
+  if (platform !== "linux") return `${name} is a machine with ${platform}: targets can be given to Linux guests only`;
+  if (use.scripts.length > 0 && !(machinery instanceof ReboxMachinery)) {
+    return `scripts need a machine of the machinery rebox; ${name} is one of ${machineryName}`;
+  }
+  return undefined;
+}
+
 /** The machines of a lab, for one analysis. */
 export class LabMachinePool implements AnalysisMachinePool {
   constructor(
@@ -171,7 +192,9 @@ export class LabMachinePool implements AnalysisMachinePool {
         );
       }
     }
-    const lease = await lab.take(`analysis ${use.id}`, name === undefined ? {} : { name }, signal);
+    const findProblem = (machine: LabMachine) => findTargetProblem(machine, lab.manager.getMachinery(machine), use);
+    const query = { ...(name === undefined ? {} : { name }), findProblem };
+    const lease = await lab.take(`analysis ${use.id}`, query, signal);
     try {
       await this.#checkIsOff(lease, signal);
       return new LeasedMachine(lab, lease, use);

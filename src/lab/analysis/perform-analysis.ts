@@ -95,7 +95,7 @@ async function describeTarget(path: string): Promise<AnalysisTarget | undefined>
 
 async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promise<void> {
   const { labFolder, entry, api, signal, database } = analysis;
-  const { id, scripts } = entry;
+  const { id, scripts, target } = entry;
   const lab = await Lab.open(labFolder, { api, signal, pollMs: POLL_MS, log: (text) => journal.info(text) });
   for (const failure of lab.failures) journal.warn(failure);
   try {
@@ -103,7 +103,7 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
     const addEvent = (type: string, facts: Readonly<Record<string, unknown>>) => journal.addEvent(type, facts);
     const run = new AnalysisRun({
       request: entry,
-      machines: new LabMachinePool(lab, { id, folder, scripts, addEvent }),
+      machines: new LabMachinePool(lab, { id, folder, scripts, hasTarget: target !== undefined, addEvent }),
       journal,
       makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),
       onPhase: (phase) => {

@@ -1,5 +1,6 @@
 import type { SettingsSchema } from "../../config/schema/settings-schema";
 import { MachineStateReachedError, MachineUnexpectedStateError } from "../errors";
+import type { ConfigContent, ConfigSource, MachineValues } from "./config/own-layout";
 import { Machinery, type MachineryCapabilities, type MachineryContext } from "./machinery";
 import type { LabMachine, MachineFacts, MachineState } from "./records/lab-machine";
 
@@ -7,6 +8,14 @@ import type { LabMachine, MachineFacts, MachineState } from "./records/lab-machi
 export interface CuckooContext {
   readonly config: Readonly<Record<string, unknown>>;
   readonly configured: readonly MachineFacts[];
+  /** Where relative paths start. */
+  readonly labFolder: string;
+  /** Its configuration files as they are, from the lowest layer up; none when there is none. */
+  readonly configFiles: readonly ConfigSource[];
+  /** What stands in them: sections with their settings, all as text. */
+  readonly content: Readonly<Record<string, ConfigContent>>;
+  /** Makes a machine out of settings, by the names that they have in files. Throws with every mistake. */
+  makeMachine(name: string, values: MachineValues): MachineFacts;
   log(text: string): void;
 }
 
@@ -26,7 +35,10 @@ export abstract class CuckooMachinery {
     this.context = context;
   }
 
-  /** Makes the machines of the configuration. Override it for another layout of the configuration. */
+  /**
+   * Makes the machines: those of the configuration. Override it for another layout of the configuration, or for machines
+   * from elsewhere: it is called whenever the module is there.
+   */
   initialize(): Promise<readonly MachineFacts[]> | readonly MachineFacts[] {
     return this.context.configured;
   }
@@ -71,6 +83,10 @@ export class CuckooAdapter extends Machinery {
   override attach(context: Context): void {
     super.attach(context);
     this.module.attach(context);
+  }
+
+  override get makesMachines(): boolean {
+    return this.module.initialize !== CuckooMachinery.prototype.initialize;
   }
 
   override async loadMachines(): Promise<readonly MachineFacts[]> {

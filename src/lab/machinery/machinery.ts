@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { SettingsOf, SettingsSchema } from "../../config/schema/settings-schema";
 import { MachineryError, NotSupportedError } from "../errors";
 import type { GoldenOrigin } from "./golden/golden-state";
+import type { ConfigContent, ConfigSource, MachineValues } from "./config/own-layout";
 import type { LabMachine, MachineFacts, MachineState, MachineStatus } from "./records/lab-machine";
 
 /** The abilities of a machinery beyond starting and stopping. */
@@ -14,6 +15,10 @@ export interface MachineryCapabilities {
   readonly pause: boolean;
   /** Freezing RAM, devices and disk, and starting any number of machines from them. */
   readonly goldenStates: boolean;
+  /** Text can be typed on the machine's serial console: an analysis executes a command by it. */
+  readonly serialConsole: boolean;
+  /** The machine can be given a disc: an analysis gives it the target by one. */
+  readonly disc: boolean;
   /** A shell of rebox looks into the guest. */
   readonly introspection: boolean;
 }
@@ -25,6 +30,8 @@ const OPTIONAL = {
   screenshot: "screenshot",
   pause: "pause",
   goldenStates: "freeze",
+  serialConsole: "openConsole",
+  disc: "insertDisc",
 } as const;
 
 /**
@@ -182,13 +189,21 @@ export abstract class Machinery<
   /** Sets up what all its machines need, once. */
   async init(_signal: AbortSignal): Promise<void> {}
 
-  /** Makes the machines. Those of the configuration, unless a module overrides it. */
+  /**
+   * Makes the machines: those of the configuration, unless a module overrides it. Then its configuration may have any
+   * layout, or not be there: see configFiles, content and makeMachine() of the context.
+   */
   async loadMachines(_signal: AbortSignal): Promise<readonly MachineFacts<SettingsOf<MachineSettings>>[]> {
     return this.context.configured;
   }
 
   /** Gives up what init() has set up. The manager has stopped the machines. */
   async shutdown(_signal: AbortSignal): Promise<void> {}
+
+  /** Whether a module makes its machines itself, so that its configuration need not have the usual layout. */
+  get makesMachines(): boolean {
+    return this.loadMachines !== Machinery.prototype.loadMachines;
+  }
 
   /** Returns the hypervisor's version; "" when it is not known. */
   async version(_signal: AbortSignal): Promise<string> {
@@ -205,6 +220,8 @@ export abstract class Machinery<
       screenshot: has(OPTIONAL.screenshot),
       pause: has(OPTIONAL.pause),
       goldenStates: has(OPTIONAL.goldenStates),
+      serialConsole: has(OPTIONAL.serialConsole),
+      disc: has(OPTIONAL.disc),
       introspection: false,
     };
   }
@@ -222,6 +239,16 @@ export interface MachineryContext<Settings, MachineSettings> {
   readonly configured: readonly MachineFacts<MachineSettings>[];
   /** The lab's folder: where relative paths start. */
   readonly labFolder: string;
+  /** Its configuration files as they are, from the lowest layer up; none when there is none. */
+  readonly configFiles: readonly ConfigSource[];
+  /** What stands in them: sections with their settings (INI), or names with their values (YAML), all as text. */
+  readonly content: Readonly<Record<string, ConfigContent>>;
+  /**
+   * Makes a machine out of settings, by the names that they have in files, and checks them like those of a file.
+   *
+   * Throws MachineryManagerError with every mistake.
+   */
+  makeMachine(name: string, values: MachineValues): MachineFacts<MachineSettings>;
   /** Returns a folder of the machine's own, which exists; its content outlives this process. */
   getFolder(machine: LabMachine<MachineSettings>): string;
   /** Reports something to the user of the lab. */

@@ -22,6 +22,8 @@ export interface MachineryConfig {
   readonly values: Readonly<Record<string, unknown>>;
   /** Those that are enabled and without a mistake have facts. */
   readonly machines: ReadonlyMap<string, ConfiguredMachine>;
+  /** All that stands in the files. */
+  readonly root: ConfigMap;
   /** Mistakes of the main part keep the machinery from being used; those of a machine only that machine. */
   readonly problems: ConfigProblems;
 }
@@ -46,26 +48,28 @@ export function getYamlFile(labFolder: string, name: string): string {
  * Reads the configuration of a machinery.
  *
  * @param labFolder where relative paths start
- * @returns undefined when it has none
+ * @returns undefined when it has none, and its module makes no machines without one
  */
 export function readMachineryConfig(machinery: Machinery, labFolder: string): MachineryConfig | undefined {
   const inis = findIniFiles(labFolder, machinery.name);
   const yaml = getYamlFile(labFolder, machinery.name);
   const hasYaml = existsSync(yaml);
-  if (inis.length === 0 && !hasYaml) return undefined;
+  if (inis.length === 0 && !hasYaml && !machinery.makesMachines) return undefined;
   const problems = new ConfigProblems();
   if (inis.length > 0 && hasYaml) {
     const place = { file: shortenPath(inis[0]!), line: 1 };
     problems.error(place, `${shortenPath(yaml)} configures the same machinery; keep one of the two files`);
-    return { files: [...inis, yaml], values: {}, machines: new Map(), problems };
+    return { files: [...inis, yaml], values: {}, machines: new Map(), root: NOTHING, problems };
   }
   const reader = new MachineryReader(machinery, labFolder, problems);
+  if (inis.length === 0 && !hasYaml) return reader.readYaml(NOTHING, []);
   return hasYaml
     ? reader.readYaml(readYamlFile(shortenPath(yaml), problems), [yaml])
     : reader.readIni(readIniFiles(inis.map(shortenPath), problems), inis);
 }
 
 const NO_MAP = new Map<string, ConfigNode>();
+const NOTHING: ConfigMap = { kind: "map", entries: NO_MAP, place: { file: "", line: 1 } };
 
 class MachineryReader {
   constructor(
@@ -80,21 +84,33 @@ class MachineryReader {
       this.problems.error(node.place, '"machines" must hold a group of settings for each machine, below its name');
     }
     const maps = node?.kind === "map" ? node.entries : NO_MAP;
-    return this.#read(root, maps, files, ["machines"], false);
+    return { ...this.#read(root, maps, files, ["machines"], false), root };
   }
 
   readIni(root: IniFiles, files: readonly string[]): MachineryConfig {
     const { name } = this.machinery;
-    const main = root.entries.get(name);
+    const section = root.entries.get(name);
+    const main = this.machinery.makesMachines ? (section ?? { ...NOTHING, place: root.place }) : section;
     if (main?.kind !== "map") {
       if (this.problems.errors.length === 0) {
         this.problems.error(root.place, `Missing configuration section: [${name}]; it holds "machines = ..."`);
       }
-      return { files, values: {}, machines: new Map(), problems: this.problems };
+      return { files, values: {}, machines: new Map(), root, problems: this.problems };
     }
     this.#warnUnusedDefaults(root);
     const maps = this.#findSections(root, main);
-    return this.#read(main, maps, files, ["machines"], true);
+    return { ...this.#read(main, maps, files, ["machines"], true), root };
+  }
+
+  /** For a module that reads the file by itself, a mistake is only what it will not find among the usual machines. */
+  #demote(all: readonly ConfigProblems[]): void {
+    for (const problems of all) {
+      const errors = problems.errors.splice(0);
+      problems.warnings.splice(0);
+      for (const { file, line = 1, problem } of errors) {
+        problems.warn({ file, line }, `${problem} (the module of ${this.machinery.name} makes its machines itself)`);
+      }
+    }
   }
 
   /** Warns of options of [DEFAULT] that mean nothing in any section. */
@@ -144,7 +160,7 @@ class MachineryReader {
     files: readonly string[],
     others: readonly string[],
     isIni: boolean,
-  ): MachineryConfig {
+  ): Omit<MachineryConfig, "root"> {
     const { problems, folder, machinery } = this;
     const schema = withInterface(machinery.settings);
     // Without machines nothing is used, so nothing has to be there.
@@ -158,6 +174,7 @@ class MachineryReader {
       else problems.error(map.place, `"${name}" must be a group of settings`);
     }
     findDuplicates(machinery, machines);
+    if (machinery.makesMachines) this.#demote([problems, ...[...machines.values()].map((machine) => machine.problems)]);
     return { files, values, machines, problems };
   }
 }

@@ -86,6 +86,9 @@ export class MachineList implements Iterable<LabMachine> {
   }
 
   #refuse(query: MachineQuery): MachineUnserviceableError {
+    const { findProblem, ...rest } = query;
+    const unusable = findProblem === undefined ? [] : this.#findAll(rest).map((machine) => findProblem(machine)!);
+    if (unusable.length > 0) return new MachineUnserviceableError([...new Set(unusable)].join("; "));
     const tags = new Set([...this].flatMap(({ facts }) => [...facts.tags]));
     const wanted = describeQuery(query);
     const facts = `tags that machines have: ${[...tags].toSorted().join(", ") || "none"}`;
@@ -103,6 +106,8 @@ export interface MachineQuery {
   readonly architecture?: string;
   /** All of them. */
   readonly tags?: ReadonlySet<string>;
+  /** Says why a machine that fits otherwise cannot be used for what is wanted; undefined when it can. */
+  readonly findProblem?: (machine: LabMachine) => string | undefined;
 }
 
 /**
@@ -121,7 +126,8 @@ export function matchesQuery(machine: LabMachine, query: MachineQuery): boolean 
   if (osVersion !== undefined && osVersion !== facts.osVersion) return false;
   const architectures = architecture === "x86" ? ["x86", "x64"] : [architecture];
   if (architecture !== undefined && !architectures.includes(facts.architecture)) return false;
-  return [...(tags ?? [])].every((tag) => facts.tags.has(tag));
+  if (![...(tags ?? [])].every((tag) => facts.tags.has(tag))) return false;
+  return query.findProblem?.(machine) === undefined;
 }
 
 /** Orders machines that match: the architecture that was asked for, then the one that rested longest. */

@@ -401,7 +401,12 @@ export abstract class QmpMachinery<
     const { output } = vm;
     // Somebody else may be starting it now: the files there belong to that start then.
     if (vm.claimEnd()) this.#clean(machine);
-    return { state: "poweroff", reason: output === "" ? undefined : output };
+    return { state: "poweroff", reason: this.findReason(output) };
+  }
+
+  /** Finds in what a process that has ended wrote last why it ended; undefined when nothing says so. */
+  protected findReason(output: string): string | undefined {
+    return output === "" ? undefined : output;
   }
 
   #clean(machine: QemuMachine): void {

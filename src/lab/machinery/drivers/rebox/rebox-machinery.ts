@@ -67,6 +67,12 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
     return status.state === "paused" ? { ...status, pausedBy: machine.pausedBy ?? INSIDE } : status;
   }
 
+  /** What a script printed last is no reason for the end: rebox's own lines begin with its name. */
+  protected override findReason(output: string): string | undefined {
+    const own = output.split("\n").filter((line) => line.startsWith("rebox: "));
+    return own.at(-1)?.slice("rebox: ".length);
+  }
+
   protected override async identifyQemu(): Promise<string> {
     // The folder of a build is named by all that went into it.
     return `rebox's QEMU ${basename(realpathSync(join(PROJECT, "build/qemu")))}`;
