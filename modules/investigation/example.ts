@@ -15,7 +15,8 @@ const HELP = `example: the guest's host name and addresses, and look-ups of host
  -gethostname        the host name
  -getaddresses       the addresses of its network interfaces, without 127.0.0.1/8 and ::1/128
  -lookuphost NAME    the addresses of a host; may be given more than once
- -resolver WHO       who looks up: "host", which is the machine that rebox runs on, or "hosts-file", the guest's /etc/hosts
+ -resolver WHO       who looks up: "host", which is the machine that rebox runs on, the default; or "hosts-file", the guest's
+                     /etc/hosts; or "none"
 Without flags: the host name and the addresses.`;
 
 /** A host name of at least one label, by RFC 1123 2.1. */
@@ -28,8 +29,8 @@ const Parameters = z.strictObject({
   gethostname: z.boolean().default(false),
   getaddresses: z.boolean().default(false),
   lookuphost: z.array(z.string()).default([]),
-  // Nobody in the guest is asked, so somebody else must be named.
-  resolver: z.enum(["host", "hosts-file", "none"]).default("none"),
+  // Nothing runs in the guest, so its own resolver cannot be asked.
+  resolver: z.enum(["host", "hosts-file", "none"]).default("host"),
 });
 
 interface Elements {
@@ -93,7 +94,7 @@ class Example extends Investigation<z.infer<typeof Parameters>, Elements, Statis
     const found: Record<string, string[]> = {};
     const { resolver } = this.parameters;
     if (resolver === "none") {
-      errors.push('lookuphost: no program of the guest is asked; choose who looks up: resolver "host" or "hosts-file"');
+      errors.push('lookuphost: resolver is "none", so nobody was asked: "host" or "hosts-file" can be');
       return found;
     }
     const known = resolver === "hosts-file" ? await readHostsFile() : undefined;

@@ -1,9 +1,11 @@
 import {
   type Findings,
   type InvestigationResult,
+  type ParameterPrompt,
   parseFlags,
   PersistentInvestigation,
   registerInvestigation,
+  UsageShown,
   z,
 } from "rebox/investigation";
 
@@ -66,6 +68,16 @@ class ExamplePersist extends PersistentInvestigation<
 
   paramsParser(args: readonly string[]): unknown {
     return parseFlags(args, { string: "text" }, HELP);
+  }
+
+  async paramsCreator(prompt: ParameterPrompt): Promise<unknown> {
+    prompt.tell(HELP);
+    for (;;) {
+      const string = await prompt.ask("string> ");
+      if (string === undefined) throw new UsageShown("nothing was asked");
+      if (string !== "") return { string };
+      prompt.tell("string must not be empty; try again");
+    }
   }
 }
 

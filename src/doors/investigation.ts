@@ -8,8 +8,15 @@ export { Investigation, type Findings } from "../investigation/investigation";
 export type { InvestigationContext, PersistentContext, Vantage } from "../investigation/module";
 export type * from "../investigation/module";
 export { registerInvestigation } from "../investigation/catalog";
-export type { InvestigationResult } from "../investigation/result";
-export { type FlagKind, type Flags, parseFlags } from "../investigation/parameters";
+export {
+  type InvestigationMessage,
+  MessageReader,
+  parseMessage,
+  readInputParameters,
+  readUntilStop,
+} from "../investigation/messages";
+export { createFailure, encodeResult, type InvestigationResult } from "../investigation/result";
+export { checkParameters, type FlagKind, type Flags, parseFlags } from "../investigation/parameters";
 export { PersistentInvestigation } from "../investigation/persistent/investigation";
-export { UsageShown } from "../investigation/errors";
+export { MessageError, ParameterError, UsageShown } from "../investigation/errors";
 export { z } from "zod";

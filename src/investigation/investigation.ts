@@ -3,7 +3,7 @@ import { callWithin } from "../config/limits";
 import { checkParameters } from "./parameters";
 import { describeFailure, createFailure, encodeResult, type InvestigationResult } from "./result";
 import type { InvestigationContext, InvestigationRun, MessageInput } from "./module";
-import { parseMessage, readInputParameters, MessageReader } from "./messages";
+import { MessageReader, readInputParameters, readUntilStop } from "./messages";
 import { StoppableContext } from "./context";
 import { RunEndedError } from "./errors";
 
@@ -84,7 +84,7 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
       signal.addEventListener("abort", onAbort, { once: true });
       if (signal.aborted) onAbort();
     });
-    void watchForStop(reader).then((isStop) => isStop && this.#stop.abort(new RunEndedError(STOPPED)));
+    void readUntilStop(reader).then((isStop) => isStop && this.#stop.abort(new RunEndedError(STOPPED)));
     try {
       return await Promise.race([ended, this.#begin()]);
     } finally {
@@ -106,25 +106,5 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
       statistics: { ...statistics, pausedms: Math.round(this.context.pausedMs * 1000) / 1000 },
       errors: errors.length === 0 ? null : errors,
     };
-  }
-}
-
-/** Reads until a stop message. The end of the input and other lines are no reason to stop. */
-async function watchForStop(reader: MessageReader): Promise<boolean> {
-  try {
-    for (let line = await reader.next(); line !== undefined; line = await reader.next()) {
-      if (isStop(line)) return true;
-    }
-  } catch {
-    // The input cannot be read any more, so no stop message can come.
-  }
-  return false;
-}
-
-function isStop(line: string): boolean {
-  try {
-    return parseMessage(line).class === "stop";
-  } catch {
-    return false;
   }
 }

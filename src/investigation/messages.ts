@@ -144,6 +144,29 @@ export class MessageReader {
   }
 }
 
+/**
+ * Reads lines until a stop message comes, for a run that does not extend `Investigation`. The end of the input and other lines are
+ * no reason to stop.
+ *
+ * @returns whether one came
+ */
+export async function readUntilStop(reader: MessageReader): Promise<boolean> {
+  try {
+    for (let line = await reader.next(); line !== undefined; line = await reader.next()) if (isStop(line)) return true;
+  } catch {
+    // The input cannot be read any more, so no stop message can come.
+  }
+  return false;
+}
+
+function isStop(line: string): boolean {
+  try {
+    return parseMessage(line).class === "stop";
+  } catch {
+    return false;
+  }
+}
+
 /** A queue of lines for one reader. */
 export class MessageQueue implements AsyncIterableIterator<string> {
   readonly #lines: string[] = [];

@@ -63,10 +63,7 @@ async function checkCommandLine(guest: InvestigatedGuest): Promise<void> {
   // For people, in MIG's order of lines.
   const lookup =
     '{"class":"parameters","parameters":{"gethostname":true,"getaddresses":true,"lookuphost":["localhost"]}}';
-  const pretty = await investigate(
-    ["-t", socket, "-p", "-m", "example"],
-    [lookup.replace("]}}", '],"resolver":"host"}}')],
-  );
+  const pretty = await investigate(["-t", socket, "-p", "-m", "example"], [lookup]);
   const lines = pretty.stdout.trimEnd().split("\n");
   assert.deepEqual(lines.slice(0, stufffound), [
     `hostname is ${elements.hostname}`,
@@ -75,17 +72,20 @@ async function checkCommandLine(guest: InvestigatedGuest): Promise<void> {
   assert.match(lines[stufffound]!, /^lookedup host localhost has IP (127\.0\.0\.1|::1)$/);
   assert.equal(lines.at(-1), `stat: ${stufffound} stuff found`);
 
-  // Who looks up is never assumed, and look-ups do not count as found.
+  // The call of MIG's document has its members without more words, and look-ups do not count as found.
+  const documented = (await investigate(["-t", socket, "-m", "example"], [lookup])).result();
+  assert.deepEqual(Object.keys(documented.elements as object), ["hostname", "addresses", "lookeduphost"]);
+  assert.equal(documented.errors, null);
   const unnamed = await investigate(
     ["-t", socket, "-m", "example"],
-    ['{"class":"parameters","parameters":{"lookuphost":["localhost"]}}'],
+    ['{"class":"parameters","parameters":{"lookuphost":["localhost"],"resolver":"none"}}'],
   );
   assert.equal(unnamed.status, 3);
   assert.deepEqual(
     [unnamed.result().success, unnamed.result().foundanything, unnamed.result().elements],
     [true, false, {}],
   );
-  assert.match(unnamed.result().errors![0]!, /choose who looks up/);
+  assert.match(unnamed.result().errors![0]!, /nobody was asked/);
   const soft = await investigate(["-t", socket, "example", "-lookuphost", "nobody.invalid", "-resolver", "hosts-file"]);
   assert.match(soft.stdout, /^error: lookuphost nobody\.invalid: .*\nstat: 0 stuff found\n$/);
   assert.equal(soft.status, 3);
@@ -144,6 +144,13 @@ async function checkCommandLine(guest: InvestigatedGuest): Promise<void> {
   );
   assert.deepEqual(asked.result().elements, { hostname: elements.hostname }, asked.stderr);
   assert.match(asked.stderr, /say gethostname[^]*not a valid FQDN[^]*try again/);
+  const echoed = await investigate(["-t", socket, "--ask", "-m", "examplepersist"], ["", "a word"]);
+  assert.deepEqual(echoed.result().elements, { string: "a word" }, echoed.stderr);
+  assert.match(echoed.stderr, /string must not be empty; try again/);
+  const silent = await investigate(["-t", socket, "--ask", "-m", "process"], ["anything"]);
+  assert.match(silent.stderr, /^rebox: process asks nobody for parameters/);
+  const nobody = await investigate(["-t", socket, "--ask", "-m", "exmaple"], ["anything"]);
+  assert.equal(nobody.stderr, "rebox: module 'exmaple' is not available; do you mean example?\n");
   const givenUp = await investigate(["-t", socket, "--ask", "-m", "example"], ["gethostname"]);
   assert.deepEqual([givenUp.status, givenUp.stdout], [0, "nothing was asked\n"]);
 }

@@ -1,7 +1,9 @@
 import type { Doors } from "../../scripts/doors";
 import { toPlainLine } from "../../config/terminal-text";
 import { describeFailure } from "../../investigation/result";
-import { parseMessage, MessageReader } from "../../investigation/messages";
+import { askParameters } from "../../investigation/ask-parameters";
+import { ModuleError } from "../../investigation/errors";
+import { MessageReader, readUntilStop } from "../../investigation/messages";
 import type { Operation, OperationRequest } from "../../investigation/operation";
 import { getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
@@ -9,7 +11,6 @@ import { UsageError } from "../errors";
 import { readActionFile } from "./action-file";
 import { type InvestigationTarget, openLocal, openTarget, TARGETS } from "./investigation-target";
 import { createInterface } from "node:readline";
-import { GuestContext } from "../../investigation/context";
 import { getInvestigations } from "../../investigation/open-investigations";
 import type { ParameterPrompt } from "../../investigation/module";
 import { getInvestigationStatus, showAction, showOutcome } from "./show-outcome";
@@ -112,7 +113,7 @@ export class Inquiry {
       return { operations: [{ module, words: ["-h", "--help", "-help"].includes(flags[0] ?? "") ? ["help"] : flags }] };
     }
     if (options.ask ?? (this.input as Partial<NodeJS.ReadStream>).isTTY === true) {
-      const parameters = await askParameters(module, () => environment.getApi(), this.input, environment.stderr);
+      const parameters = await askAtTerminal(module, () => environment.getApi(), this.input, environment.stderr);
       return { operations: [{ module, parameters }] };
     }
     return { operations: [{ module, line: await this.#readLine() }] };
@@ -130,26 +131,8 @@ export class Inquiry {
     const line = await reader.next().catch((error: unknown) => {
       throw new UsageError(`standard input: ${describeFailure(error)}`);
     });
-    if (line !== undefined) void this.#watchForStop(reader);
+    if (line !== undefined) void readUntilStop(reader).then((isStop) => isStop && this.#stop.abort());
     return line ?? null;
-  }
-
-  async #watchForStop(reader: MessageReader): Promise<void> {
-    try {
-      for (let line = await reader.next(); line !== undefined; line = await reader.next()) {
-        if (isStop(line)) this.#stop.abort();
-      }
-    } catch {
-      // The input cannot be read any more, so no stop message can come.
-    }
-  }
-}
-
-function isStop(line: string): boolean {
-  try {
-    return parseMessage(line).class === "stop";
-  } catch {
-    return false;
   }
 }
 
@@ -157,22 +140,14 @@ function isStop(line: string): boolean {
  * Lets a module ask a person for its parameters.
  *
  * @param input gives the answers
- * @throws UsageError when the module cannot ask; UsageShown when the person gives up
+ * @throws UsageError when there is no such module, or it cannot ask; UsageShown when the person gives up
  */
-async function askParameters(
+async function askAtTerminal(
   module: string,
   getApi: () => Doors,
   input: NodeJS.ReadableStream,
   output: NodeJS.WritableStream,
 ): Promise<unknown> {
-  const { module: found } = await getInvestigations(getApi).catalog.get(module);
-  const listener = { log: () => undefined, alert: () => undefined };
-  const run = found.newRun?.(new GuestContext(new AbortController().signal, listener, 1000));
-  if (!run?.paramsCreator) {
-    throw new UsageError(
-      `${module} asks nobody for parameters: give them on standard input, as {"class":"parameters","parameters":{…}}`,
-    );
-  }
   const lines = createInterface({ input });
   const answers = lines[Symbol.asyncIterator]();
   const prompt: ParameterPrompt = {
@@ -184,7 +159,10 @@ async function askParameters(
     tell: (text) => void output.write(`${text.split("\n").map(toPlainLine).join("\n")}\n`),
   };
   try {
-    return await run.paramsCreator(prompt);
+    const { module: found } = await getInvestigations(getApi).catalog.get(module);
+    return await askParameters(module, found, prompt);
+  } catch (error) {
+    throw error instanceof ModuleError ? new UsageError(error.message) : error;
   } finally {
     lines.close();
   }

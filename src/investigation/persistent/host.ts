@@ -1,7 +1,7 @@
 import { findGuest } from "../../guest/guest";
 import type { InvestigationCatalog } from "../catalog";
 import { STOPPED } from "../investigation";
-import { parseMessage, readInputParameters, MessageReader } from "../messages";
+import { MessageReader, readInputParameters, readUntilStop } from "../messages";
 import type { InvestigationContext, InvestigationRun, MessageInput, PersistentRun } from "../module";
 import { describeFailure, createFailure, encodeResult } from "../result";
 import { PERSISTENT_TIMES, type PersistentTimes } from "./config";
@@ -151,20 +151,10 @@ export class QueryRun implements InvestigationRun {
     const stop = new AbortController();
     try {
       const parameters = readInputParameters(await reader.next());
-      void this.#watchForStop(reader, stop);
+      void readUntilStop(reader).then((isStop) => isStop && stop.abort(new RunEndedError(STOPPED)));
       return encodeResult(await this.instance.query(parameters, AbortSignal.any([this.context.signal, stop.signal])));
     } catch (error) {
       return encodeResult(createFailure(describeFailure(error)));
-    }
-  }
-
-  async #watchForStop(reader: MessageReader, stop: AbortController): Promise<void> {
-    try {
-      for (let line = await reader.next(); line !== undefined; line = await reader.next()) {
-        if (parseMessage(line).class === "stop") return stop.abort(new RunEndedError(STOPPED));
-      }
-    } catch {
-      // An input that cannot be read is no reason to stop.
     }
   }
 }
