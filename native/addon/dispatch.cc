@@ -50,7 +50,7 @@ void Fire(Listener& listener, size_t argc, const napi_value* argv) {
   if (result == CallResult::kCutOff) {
     // It would only run into the limit again.
     subscriptions.Remove(id);
-    napi_get_undefined(env, &error);
+    napi_get_boolean(env, State().calls.TakeMemoryCutOff(), &error);
   }
   ReportFailure(id, error, result == CallResult::kCutOff);
 }

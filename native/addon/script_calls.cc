@@ -66,6 +66,40 @@ void ScriptCalls::CutOff(uint64_t sequence) {
   }
 }
 
+bool ScriptCalls::CutOffForMemory() {
+  if (!terminate_ || depth_ + guarded_ == 0) {
+    return false;
+  }
+  std::lock_guard<std::mutex> lock(cut_off_mutex_);
+  is_memory_full_ = true;
+  if (depth_ > 0) {
+    cut_off_.store(true, std::memory_order_relaxed);
+  }
+  terminate_(isolate_);
+  return true;
+}
+
+bool ScriptCalls::CallGuarded(napi_value function, napi_value* result) {
+  guarded_++;
+  StackLimit limit(false);
+  napi_value receiver = nullptr;
+  napi_get_undefined(env_, &receiver);
+  napi_status status = napi_call_function(env_, receiver, function, 0, nullptr, result);
+  guarded_--;
+  // The outermost call ends what was cut off: all within it is terminated.
+  if (depth_ > 0 || guarded_ > 0 || !TakeMemoryCutOff()) {
+    return false;
+  }
+  cancel_(isolate_);
+  bool is_pending = false;
+  napi_value thrown = nullptr;
+  napi_is_exception_pending(env_, &is_pending);
+  if (is_pending) {
+    napi_get_and_clear_last_exception(env_, &thrown);
+  }
+  return status != napi_ok;
+}
+
 CallResult ScriptCalls::Recover(napi_status status, napi_value* error) {
   bool was_cut_off = false;
   if (depth_ == 0) {

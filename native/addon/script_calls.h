@@ -6,6 +6,9 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <utility>
+
+#include "stack_reserve.h"
 
 // A function of the script, held for as long as it is subscribed.
 //
@@ -50,6 +53,7 @@ class ScriptCalls {
     uint64_t outer_scope = scope_;
     depth_++;
     scope_ = kNestedScope;
+    StackLimit limit(false);
     napi_status status = napi_call_function(env_, undefined_, callee, argc, argv, result);
     scope_ = outer_scope;
     depth_--;
@@ -83,6 +87,14 @@ class ScriptCalls {
   void CutOff(uint64_t sequence);
   bool can_cut_off() const { return terminate_ != nullptr; }
 
+  // For the script's own thread: terminates what rebox has called, if anything. Returns whether there is such a call.
+  bool CutOffForMemory();
+  // Whether the call that was cut off last had filled the memory. Asks once.
+  bool TakeMemoryCutOff() { return std::exchange(is_memory_full_, false); }
+  // Calls a function from the event loop, or from within another call, that may be cut off for its memory. Returns
+  // whether it was; otherwise an exception of the function is pending, or result is set.
+  bool CallGuarded(napi_value function, napi_value* result);
+
  private:
   static constexpr uint32_t kCallsPerScope = 1024;
   static constexpr uint64_t kNestedScope = UINT64_MAX;
@@ -98,6 +110,8 @@ class ScriptCalls {
   uint64_t last_scope_ = 0;
   uint32_t calls_in_scope_ = 0;
   int depth_ = 0;
+  int guarded_ = 0;
+  bool is_memory_full_ = false;
 
   std::atomic<uint64_t> sequence_{0};
   std::atomic<bool> cut_off_{false};

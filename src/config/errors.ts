@@ -30,6 +30,11 @@ export class QuotingError extends ReboxError {
   override readonly code = "REBOX_QUOTING";
 }
 
+/** Reports that a function was cut off because it filled the memory that JavaScript may use. */
+export class MemoryLimitError extends ReboxError {
+  override readonly code = "REBOX_MEMORY_LIMIT";
+}
+
 /** Reports that something was given a time and did not end in it. */
 export class TimeLimitError extends ReboxError {
   override readonly code = "REBOX_TIME_LIMIT";

@@ -1,10 +1,20 @@
 import { createContext, Script } from "node:vm";
-import { CancelledError, TimeLimitError } from "./errors";
+import { CancelledError, MemoryLimitError, TimeLimitError } from "./errors";
 
 // Node stops a running function only by the time limit of a vm.Script, which may call a function of any context.
 const script = new Script("call()", { filename: "rebox-call.js" });
+export const MEMORY_FULL =
+  "filled the memory that JavaScript may use, and was cut off; NODE_OPTIONS=--max-old-space-size=MIB sets another limit";
 /** Made at the first call, since making a context takes longer than most calls in it. */
 let context: { call: (() => unknown) | undefined } | undefined;
+
+/** Calls a function. Where rebox's native part is loaded, one that fills the memory is cut off: undefined in place of a result. */
+let guard: (call: () => unknown) => [unknown] | undefined = (call) => [call()];
+
+/** Sets the function through which all limited calls are made. */
+export function setCallGuard(given: (call: () => unknown) => [unknown] | undefined): void {
+  guard = given;
+}
 
 /**
  * Calls a function that may not end by itself, and cuts it off when its time is over.
@@ -12,20 +22,24 @@ let context: { call: (() => unknown) | undefined } | undefined;
  * @param limitMs how long it may run, in milliseconds, at least 1; what it waits for asynchronously is not limited
  * @param call the function; it may itself call another function with a limit
  * @returns what the function returns
- * @throws TimeLimitError when it was cut off; whatever the function throws
+ * @throws TimeLimitError when it was cut off; MemoryLimitError when it was, because it filled the memory; whatever the
+ *   function throws
  */
 export function callWithin<Result>(limitMs: number, call: () => Result): Result {
   context ??= createContext({ __proto__: null, call: undefined }) as { call: (() => unknown) | undefined };
   const outer = context.call;
   context.call = call;
   try {
-    return script.runInContext(context, { timeout: limitMs, displayErrors: false }) as Result;
+    const own = context;
+    const returned = guard(() => script.runInContext(own, { timeout: limitMs, displayErrors: false }) as unknown);
+    if (returned) return returned[0] as Result;
   } catch (error) {
     if ((error as { code?: unknown } | null)?.code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
     throw new TimeLimitError(`did not return within ${limitMs / 1000} s and was cut off`);
   } finally {
     context.call = outer;
   }
+  throw new MemoryLimitError(MEMORY_FULL);
 }
 
 /**

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import type { ScriptPermissions } from "../config/script-permissions";
 import { ModuleOwner } from "../machine/ownership/module-owner";
-import { TimeLimitError } from "../config/errors";
+import { MemoryLimitError, TimeLimitError } from "../config/errors";
 import type { Doors } from "./doors";
 import type { Hot } from "./script-api";
 import { SandboxedScript } from "./sandbox/sandboxed-script";
@@ -221,7 +221,7 @@ export class ScriptProgram implements RequiredScript {
   }
 
   private wrap(thrown: unknown, what: string): ScriptError {
-    if (thrown instanceof TimeLimitError) {
+    if (thrown instanceof TimeLimitError || thrown instanceof MemoryLimitError) {
       return new ScriptError(this.name, `${what} ${thrown.message}`, { file: this.file });
     }
     return wrapThrown(this.findError(thrown) ?? thrown, what, this);

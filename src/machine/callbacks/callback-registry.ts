@@ -1,3 +1,5 @@
+import { MemoryLimitError } from "../../config/errors";
+import { MEMORY_FULL } from "../../config/limits";
 import { Engine } from "../engine/engine";
 import { EVENTS } from "../engine/event-table";
 import { isOwnError } from "../engine/realm-root";
@@ -41,6 +43,14 @@ function listen(callback: (...args: never[]) => unknown, to: Subscription, strea
     return call.listenerId;
   }
   return native.addListener(kind, callback, to.filter, stream?.batch, stream?.drop ?? false);
+}
+
+function explainCutOff(name: string, isMemoryFull: boolean): Error {
+  if (isMemoryFull) return new MemoryLimitError(`${name} ${MEMORY_FULL}; it is removed`);
+  return new Error(
+    `${name} did not return within ${Engine.get().callbackLimitMs} ms; it was cut off and removed ` +
+      "(the limit is callback_limit_ms in pyrebox.conf, or --callback-limit)",
+  );
 }
 
 /** The registered callbacks of all modules, and what becomes of their failures. There is one: callbackRegistry. */
@@ -196,12 +206,7 @@ class CallbackRegistry {
     engine.emit("callbackError", {
       callback: callback.name,
       script: this.#moduleNames.get(callback.moduleHandle) ?? `module ${callback.moduleHandle}`,
-      error: cutOff
-        ? new Error(
-            `${callback.name} did not return within ${engine.callbackLimitMs} ms; it was cut off and removed ` +
-              "(the limit is callback_limit_ms in pyrebox.conf, or --callback-limit)",
-          )
-        : this.#asError(thrown),
+      error: cutOff ? explainCutOff(callback.name, thrown === true) : this.#asError(thrown),
       count: callback.errors,
       removed: cutOff,
     });

@@ -4,9 +4,18 @@ import { join } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { EngineUsageError } from "../errors";
 import type { NativeAddon } from "./native";
+import { setCallGuard } from "../../config/limits";
 import { getProjectFolder } from "../../config/folders";
 
 let loaded: NativeAddon | undefined;
+
+/**
+ * Calls a function of rebox's for a script. It may use more stack than the script, whose recursion may have left none. Without
+ * the addon it is only called.
+ */
+export function callReserved<Args extends unknown[], Result>(call: (...args: Args) => Result, ...args: Args): Result {
+  return loaded ? loaded.callReserved(call, ...args) : call(...args);
+}
 
 /**
  * Loads the addon, and with it QEMU, once.
@@ -40,5 +49,7 @@ export function loadAddon(): NativeAddon {
     );
   }
   loaded = module.exports as NativeAddon;
+  const { callGuarded } = loaded;
+  setCallGuard((call) => callGuarded(call));
   return loaded;
 }

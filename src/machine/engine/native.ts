@@ -294,6 +294,15 @@ export interface NativeAddon {
   monitor(pgd: bigint): void;
   unmonitor(pgd: bigint, force: boolean): boolean;
   isMonitored(pgd: bigint): boolean;
+  /**
+   * Calls a function, which is cut off when it fills the memory that JavaScript may use.
+   *
+   * @returns its result in a list; undefined when it was cut off
+   * @throws what it throws
+   */
+  callGuarded(call: () => unknown): [unknown] | undefined;
+  /** Calls a function with up to 4 arguments, which may use more stack than scripts have. */
+  callReserved<Args extends unknown[], Result>(call: (...args: Args) => Result, ...args: Args): Result;
   currentPgd(cpuIndex: number): bigint;
   /** The identity of the address space that a value of CR3 stands for. */
   normalPgd(pgd: bigint): bigint;

@@ -1,3 +1,4 @@
+import { callReserved } from "../../machine/engine/load-addon";
 import { memoryAccess, viewPa } from "../../machine/state/memory";
 import { getMachine } from "../../machine/state/machine-access";
 import { MemoryError } from "../../machine/errors";
@@ -53,14 +54,16 @@ export class SandboxHost {
   }
 
   private createRaw(): RawHost {
+    const call = (name: string, message: string) => this.answer(() => this.perform(name, message));
+    const registerListener = (message: string, listener: (...args: never[]) => unknown) =>
+      this.answer(() => {
+        this.callbacks.registered();
+        return register(this.session, decodeFromRealm(message) as unknown[], listener);
+      });
     return {
       flags: new Uint8Array(1),
-      call: (name, message) => this.answer(() => this.perform(name, message)),
-      register: (message, listener) =>
-        this.answer(() => {
-          this.callbacks.registered();
-          return register(this.session, decodeFromRealm(message) as unknown[], listener);
-        }),
+      call: (name, message) => callReserved(call, name, message),
+      register: (message, listener) => callReserved(registerListener, message, listener),
       ...memoryAccess,
       viewPhysical: (address, size) => findView(address, size),
       words: (cpuIndex) => {

@@ -34,6 +34,24 @@ class TextDecoder {
 /** Globals of vm2's context that a script does not need: shared memory, machine code, vm2's own objects. */
 const REMOVED = ["SharedArrayBuffer", "Atomics", "WebAssembly", "GLOBAL", "root", "VMError"];
 
+/** Makes what refuses to make code of text. vm2's own would parse the text first, for which there may be no stack. */
+function createRefusal(prototype: object): unknown {
+  function refuse(): never {
+    throw new EvalError("Code generation from strings disallowed for this context");
+  }
+  return Object.defineProperty(refuse, "prototype", { value: prototype });
+}
+
+/** Refuses code from text, by whichever function a script reaches. */
+function refuseCode(): void {
+  const kinds = [() => {}, async () => {}, function* () {}, async function* () {}];
+  for (const prototype of kinds.map((kind) => Object.getPrototypeOf(kind) as object)) {
+    Object.defineProperty(prototype, "constructor", { value: createRefusal(prototype) });
+  }
+  const names = { Function: Function.prototype.constructor, eval: createRefusal({}) };
+  for (const [name, value] of Object.entries(names)) Object.defineProperty(globalThis, name, { value });
+}
+
 /** Makes the global object what scripts expect of it. */
 export function setGlobals(): void {
   for (const name of REMOVED) Reflect.deleteProperty(globalThis, name);
@@ -53,6 +71,7 @@ export function setGlobals(): void {
   for (const name of ["dispose", "asyncDispose"]) {
     if (!Object.hasOwn(Symbol, name)) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) });
   }
+  refuseCode();
   (Error as unknown as { prepareStackTrace: unknown }).prepareStackTrace = formatStack;
   Error.stackTraceLimit = 50;
 }
