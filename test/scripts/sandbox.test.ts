@@ -49,7 +49,7 @@ describe("in the sandbox", () => {
       "  print(Buffer.from('hé').toString('hex') + ' ' + new TextEncoder().encode('é').length);",
       "  print({ a: 1n, b: new Map([[1, new Set(['x'])]]), c: Object.create(null), d: undefined });",
       "}",
-      CLEAN,
+      "export function clean() {}",
       "export function do_fail() { const x: any = null; return x.y; }",
     );
     await folder.host.load("s");
@@ -112,6 +112,29 @@ describe("in the sandbox", () => {
     const line =
       "[ true, true, 'ScriptError', 'REBOX_SCRIPT', 'scripts: there is no run whose scripts could be loaded: rebox run' ]";
     assert.deepEqual(printed, [line, line]);
+  });
+
+  test("an error of rebox names the script's file and line, whether it is thrown or rejects a promise", async () => {
+    const folder = open("modules");
+    folder.write(
+      "places.ts",
+      'import { getBlockCount, unloadModule, vaToPa } from "rebox";',
+      "export function initialize_callbacks() {}",
+      "export function clean() {}",
+      "const ask = (n: number): bigint => (n > 0 ? ask(n - 1) : vaToPa(0n, 0n));",
+      "export const do_plain = () => { getBlockCount(); };",
+      "export const do_deep = () => { ask(3); };",
+      "export const do_late = async () => {",
+      "  await Promise.resolve();",
+      "  await unloadModule(99);",
+      "};",
+    );
+    await folder.host.load("places");
+    for (const [command, name, line] of [["plain", "EngineUsageError", 5], ["deep", "EngineUsageError", 4], ["late", "ScriptError", 9]] as const) { // prettier-ignore
+      const error = await folder.refusal(folder.host.runCommand(command));
+      assert.match(error.message, new RegExp(`places\\.ts:${line}:\\d+: do_${command}\\(\\) threw ${name}: `));
+      assert.match(error.toReport(), new RegExp(`\\n {4}at .*places\\.ts:${line}:\\d+`));
+    }
   });
 
   test("there is no process, no module of Node's that could do harm, and no code from text", async () => {

@@ -6,8 +6,10 @@ const CLASSES = { RangeError, TypeError, SyntaxError, ...CROSSING_ERRORS } as un
 /** Makes an error of this realm of one that rebox has described: of the same class, with its text, code and details. */
 export function createError(name: string, message: string, detail: Record<string, unknown>): Error {
   const Class = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
-  // The text is known already: constructors of rebox's would make it of its parts.
-  const error = Reflect.construct(Error, [message], Class ?? Error) as Error;
+  // The text is known already: constructors of rebox's would make it of its parts. And Reflect.construct() of another class
+  // leaves the stack empty: the engine looks for that class's constructor among the frames, to begin behind it.
+  const error = new Error(message);
+  if (Class !== undefined) Object.setPrototypeOf(error, Class.prototype as object);
   if (error.name !== name) {
     Object.defineProperty(error, "name", { value: name, writable: true, configurable: true, enumerable: false });
   }

@@ -8,7 +8,14 @@ type Answer =
   | readonly ["error", name: string, message: string, detail: Record<string, unknown>]
   | readonly ["ticket", number];
 
-const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  /** Has the stack of the call: the answer comes from outside of the script. */
+  readonly asked: Error;
+}
+
+const waiting = new Map<number, Waiting>();
 const listeners = new Map<number, (event: unknown) => void>();
 
 const toBuffer = (bytes: Uint8Array): Uint8Array =>
@@ -24,7 +31,8 @@ export function openAnswer(text: string): unknown {
   const answer = decode(text) as Answer;
   if (answer[0] === "value") return answer[1];
   if (answer[0] === "error") throw createError(answer[1], answer[2], answer[3]);
-  return new Promise((resolve, reject) => waiting.set(answer[1], { resolve, reject }));
+  const asked = new Error();
+  return new Promise((resolve, reject) => waiting.set(answer[1], { resolve, reject, asked }));
 }
 
 /** Asks rebox to carry out an operation, by value. An asynchronous one gives a promise. */
@@ -39,8 +47,15 @@ export function settle(ticket: number, message: string): void {
   try {
     promise?.resolve(openAnswer(message));
   } catch (error) {
-    promise?.reject(error as Error);
+    promise?.reject(giveStack(error as Error, promise.asked));
   }
+}
+
+/** Gives an error the frames of another one. */
+function giveStack(error: Error, { stack }: Error): Error {
+  const frames = typeof stack === "string" ? stack.split("\n").slice(1) : [];
+  const value = [`${error.name}: ${error.message}`, ...frames].join("\n");
+  return Object.defineProperty(error, "stack", { value, writable: true, configurable: true });
 }
 
 /** Listens to the events of something that rebox has opened for the script. */
