@@ -10,7 +10,7 @@
  * that one until it starts its program.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
-import { CallbackManager, listSystemCallEntries, listSystemCalls, type SystemCall } from "rebox";
+import { CallbackManager, findGuestRefusal, listSystemCallEntries, listSystemCalls, type SystemCall } from "rebox";
 import { readNewFile } from "./_new_file";
 import type { ArgumentKind } from "./_system_call_arguments";
 import { chooseKind, createShow, hex, type Show } from "./_system_call_arguments";
@@ -159,7 +159,7 @@ function choose(names: readonly string[] | undefined): void {
  */
 export function do_trace_syscalls(line: string): string {
   choose(line.split(/\s+/).filter((word) => word !== ""));
-  return wanted?.length === 0 ? "tracing all system calls" : `tracing ${wanted?.join(" ")}`;
+  return `${wanted?.length === 0 ? "tracing all system calls" : `tracing ${wanted?.join(" ")}`}${noteMissing()}`;
 }
 
 /**
@@ -173,7 +173,20 @@ export function do_trace_syscalls_to(line: string): string {
   writeFileSync(path, "");
   file = path;
   tellRecorders();
-  return `tracing into ${path}`;
+  return `tracing into ${path}${noteMissing()}`;
+}
+
+/** Says what keeps calls from being traced, if anything does: the system is not known, or has no call of a name. */
+function noteMissing(): string {
+  if (recorders.length === 0) {
+    const refusal = findGuestRefusal();
+    // A kernel that has not started yet is traced from its first process on.
+    if (refusal === undefined || refusal.isEarly) return "";
+    return `, but nothing is traced now: no Linux kernel is found (${refusal.step}); ${refusal.advice}`;
+  }
+  const known = new Set([32, 64].flatMap((bits) => [...tracers[bits as 32 | 64].values()].map(({ name }) => name)));
+  const missing = (wanted ?? []).filter((name) => !/^(0x)?\d/.test(name) && !known.has(name));
+  return missing.length === 0 ? "" : `, but this kernel has no system call ${missing.join(" ")}`;
 }
 
 /** Prints and writes no more. */

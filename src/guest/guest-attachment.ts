@@ -65,7 +65,7 @@ export class GuestAttachment {
     if (this.#attached && isStillThere(this.#attached)) return this.#attached.guest;
     const source = new EngineSource();
     const cpus = source.cpus();
-    if (this.#refused && cpus.map(identify).join() === this.#refused.identity) throw this.#refused.error;
+    if (this.#refused && cpus.map(identify).join() === this.#refused.identity) throw repeatRefusal(this.#refused.error);
     if (this.#attached) Engine.get().native.tellIsolation();
     this.#attached = undefined;
     this.#refused = undefined;
@@ -122,6 +122,11 @@ export class GuestAttachment {
     checkProfile(profile, identity);
     return profile;
   };
+}
+
+/** Refuses once more, in short: the evidence was that of an earlier moment, and has been given. */
+function repeatRefusal({ step, advice }: AttachError): AttachError {
+  return new AttachError(step, "nothing has changed since the first look, and the command doctor looks anew", advice);
 }
 
 /** Names the places where the kernel is entered, which stay the same while it runs, on every vCPU that it has started. */

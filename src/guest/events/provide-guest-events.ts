@@ -11,6 +11,8 @@ import type { SystemEventSource } from "./system-events";
 
 /** How often the guest is looked at while no kernel runs yet. */
 const WAIT_STEP_MS = 20;
+/** How often it is looked at while it runs a system that rebox does not know: another one may be started. */
+const WAIT_LONG_MS = 500;
 
 /** Raises events of processes and modules from now on, whenever somebody listens and the guest runs a kernel. */
 export function provideGuestEvents(): void {
@@ -35,8 +37,9 @@ class GuestEventProvider {
     try {
       this.#source = createSource(getSystem());
     } catch (error) {
-      if (error instanceof AttachError && error.isEarly) {
-        this.#waiting = setTimeout(() => this.attach(), WAIT_STEP_MS).unref();
+      if (error instanceof AttachError) {
+        // The run says why, once: onAttempt of GuestOptions.
+        this.#waiting = setTimeout(() => this.attach(), error.isEarly ? WAIT_STEP_MS : WAIT_LONG_MS).unref();
       } else {
         reportFailure(error);
       }

@@ -9,6 +9,36 @@ const MOST_FRAMES = 64;
 const STACK_SIZE = 0x4000n;
 const KERNEL_HALF = 1n << 63n;
 
+/** The memory that a stack is read from: undefined where nothing can be read. */
+export interface StackMemory {
+  readonly pointerSize: 4 | 8;
+  findPointer(address: bigint): bigint | undefined;
+}
+
+/**
+ * Follows frame pointers, which needs no knowledge of the system: many programs do not keep them.
+ *
+ * @param start the registers to begin with
+ * @param isCaller refuses return addresses that cannot be any
+ * @returns the callers, the nearest first
+ */
+export function* followFramePointers(
+  memory: StackMemory,
+  start: Pick<FrameRegisters, "bp">,
+  isCaller: (address: bigint) => boolean,
+): Generator<StackFrame> {
+  const word = BigInt(memory.pointerSize);
+  for (let { bp } = start, count = 0; bp !== 0n && bp % word === 0n && count < MOST_FRAMES; count++) {
+    const address = memory.findPointer(bp + word);
+    const next = memory.findPointer(bp);
+    if (address === undefined || next === undefined || address === 0n || !isCaller(address)) return;
+    yield { address, stackPointer: bp + 2n * word, method: "frame pointer" };
+    // Callers lie above.
+    if (next <= bp) return;
+    bp = next;
+  }
+}
+
 /** A backtrace in the making. */
 export class Backtrace {
   readonly frames: StackFrame[] = [];
@@ -75,16 +105,13 @@ export class Backtrace {
 
   #unwindUser(start: FrameRegisters, method: FrameMethod): void {
     this.#add(start, method);
-    const word = BigInt(this.user.pointerSize);
-    let { bp } = start;
-    while (bp !== 0n && bp % word === 0n) {
-      const caller = readPointer(this.user, bp + word);
-      const next = readPointer(this.user, bp);
-      if (caller === undefined || next === undefined || caller === 0n || this.#isKernel(caller)) return;
-      if (!this.#add({ ip: caller, sp: bp + 2n * word, bp: next, isExact: false }, "frame pointer")) return;
-      // Callers lie above.
-      if (next <= bp) return;
-      bp = next;
+    const memory: StackMemory = {
+      pointerSize: this.user.pointerSize,
+      findPointer: (address) => readPointer(this.user, address),
+    };
+    for (const frame of followFramePointers(memory, start, (address) => !this.#isKernel(address))) {
+      if (this.frames.length >= MOST_FRAMES) return;
+      this.frames.push(frame);
     }
   }
 }

@@ -14,9 +14,9 @@ import type { CommandValue } from "./command-result";
 import { createDoors, type Doors } from "../../scripts/doors";
 import type { NameSource } from "./arguments/expression";
 
-/** The process that a session looks at. */
+/** The process that a session looks at, or an address space of a system that rebox does not know. */
 export interface ChosenProcess {
-  readonly pid: number;
+  readonly pid?: number;
   readonly pgd: bigint;
   readonly name: string;
 }
@@ -98,7 +98,7 @@ export class CommandSession implements NameSource {
   }
 
   get prompt(): string {
-    return `rebox${this.process === undefined ? "" : ` ${this.process.name}:${this.process.pid}`}> `;
+    return `rebox${this.process === undefined ? "" : ` ${describeChosen(this.process)}`}> `;
   }
 
   findRegister(name: string): bigint | undefined {
@@ -145,6 +145,11 @@ export class CommandSession implements NameSource {
     this.wantsEnd = true;
     this.owner.close();
   }
+}
+
+/** Returns "name:pid", or the address space alone. */
+export function describeChosen({ name, pid }: ChosenProcess): string {
+  return pid === undefined ? name : `${name}:${pid}`;
 }
 
 /** A machine has vCPUs; an image need not hold them. */

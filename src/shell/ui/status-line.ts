@@ -4,7 +4,7 @@ import type { Span } from "./styled-line";
 
 interface Status {
   readonly cpu: number;
-  readonly process?: { readonly pid: number; readonly name: string };
+  readonly process?: { readonly pid?: number; readonly name: string };
   readonly running?: { readonly pid: number; readonly name: string };
 }
 
@@ -40,7 +40,7 @@ export class StatusLine {
       `rebox: ${this.isHeld ? "held by a callback" : this.state}`,
       `vCPU ${cpu}`,
       running ? `${running.name}:${running.pid}` : "no process",
-      ...(process ? [`looking at ${process.name}:${process.pid}`] : []),
+      ...(process ? [`looking at ${process.name}${process.pid === undefined ? "" : `:${process.pid}`}`] : []),
       `hits ${this.#hits}`,
       ...(this.waitsFor === undefined ? [] : [`waits for: ${this.waitsFor}`]),
     ];

@@ -57,8 +57,15 @@ export function diagnoseLinux(source: GuestSource, options: Pick<AttachOptions, 
   } catch (error) {
     if (!(error instanceof AttachError)) throw error;
     isEarly = error.isEarly;
-    const registers = found.has("cpu") ? "" : `; ${describeCpus(source.cpus())}`;
-    add(error.step, "fail", `${error.evidence}${registers}`, error.advice);
+    const registers = describeCpus(source.cpus());
+    const isOfCpu = error.step === "cpu";
+    // A step that was passed has its place, though the image, which is shown with it, was not found.
+    if (!isOfCpu && !found.has("cpu")) add("cpu", "ok", registers);
+    // The image is found by the page tables: their failure comes first, though they are shown behind it.
+    for (const name of ATTACH_STEPS.slice(0, ATTACH_STEPS.indexOf(error.step))) {
+      if (!found.has(name)) add(name, "skip", `needs the step ${error.step}`);
+    }
+    add(error.step, "fail", isOfCpu ? `${error.evidence}; ${registers}` : error.evidence, error.advice);
   }
   for (const name of ATTACH_STEPS) if (!found.has(name)) add(name, "skip", NOT_REACHED);
   for (const [name, look] of LOOKS) {

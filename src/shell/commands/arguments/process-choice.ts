@@ -1,9 +1,9 @@
 import { toPlainLine } from "../../../config/terminal-text";
-import { getGuest } from "../../../guest/guest";
+import { findGuest, getGuest } from "../../../guest/guest";
 import type { LinuxProcess } from "../../../systems/linux/linux-process";
 import { namePattern } from "../../../systems/linux/structs/name-pattern";
 import { CommandError } from "../../errors";
-import type { CommandSession } from "../command-session";
+import type { ChosenProcess, CommandSession } from "../command-session";
 import { evaluate } from "./expression";
 
 /**
@@ -23,6 +23,21 @@ export function findProcesses(text: string, session: CommandSession): LinuxProce
   }
   const matches = namePattern(text);
   return processes.filter(({ name }) => matches(name));
+}
+
+/**
+ * Gets the process that a user means, or, in a guest whose system rebox does not know, the address space.
+ *
+ * @param text as for findProcesses()
+ * @throws CommandError when there is none, or several; AttachError for a name or pid without a system
+ */
+export function chooseProcess(text: string, session: CommandSession): ChosenProcess {
+  if (/^(0x|\$|@)/i.test(text) && !findGuest()) {
+    const pgd = evaluate(text, session);
+    return { pgd, name: `0x${pgd.toString(16)}` };
+  }
+  const { pid, pgd, name } = getProcess(text, session);
+  return { pid, pgd, name };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { findGuest } from "../../../guest/guest";
 import type { BP } from "../../../guest/breakpoints/breakpoint";
 import { breakpoints } from "../../../guest/breakpoints/breakpoint-list";
 import type { BreakpointHit, BreakpointType } from "../../../guest/breakpoints/breakpoint-types";
@@ -53,10 +54,14 @@ function readPlace(text: string, session: CommandSession): bigint | string {
   }
 }
 
-/** Chooses the address space: the kernel's addresses are the same in all processes; others mean the process of the session. */
+/**
+ * Chooses the address space: the kernel's addresses are the same in all processes; others mean the process of the session, and
+ * every one in a guest whose system is not known, unless an address space was chosen.
+ */
 function choosePgd(place: bigint | string, type: BreakpointType, session: CommandSession): bigint {
   if (type.startsWith("physical")) return ALL_PROCESSES;
   const isKernel = typeof place === "bigint" && place >= (session.pointerSize === 8 ? 1n << 63n : 0xc0000000n);
+  if (!session.process && !findGuest()) return ALL_PROCESSES;
   return isKernel || (typeof place === "string" && !session.process) ? ALL_PROCESSES : session.pgd;
 }
 

@@ -1,11 +1,12 @@
-import { getGuest } from "../../../guest/guest";
+import { findGuest, getGuest } from "../../../guest/guest";
 import { Backtrace } from "../../../guest/unwinding/backtrace";
 import { type DecodedInstruction, Disassembler } from "../../../guest/unwinding/disassembler";
-import type { FrameRegisters } from "../../../guest/unwinding/stack-frame";
+import type { FrameRegisters, StackFrame } from "../../../guest/unwinding/stack-frame";
 import { getRunningProcess } from "../../../machine/state/processes";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { CommandError } from "../../errors";
 import { readGuestBytes, getSize, type MemoryRange, parseRange } from "../arguments/memory-place";
+import { readRunning, unwindPlainly } from "../arguments/plain-backtrace";
 import { getProcess } from "../arguments/process-choice";
 import { type Command, defineCommand } from "../command";
 import type { CommandSession } from "../command-session";
@@ -118,9 +119,12 @@ function readSaved(guest: LinuxGuest, task: bigint): FrameRegisters {
   return { ip: memory.pointer(member("ret_addr")), sp: end, bp: memory.pointer(member("bp")), isExact: false };
 }
 
-function readRunning(session: CommandSession): FrameRegisters {
-  const { RIP, RSP, RBP } = session.cpu;
-  return { ip: RIP, sp: RSP, bp: RBP, isExact: true };
+function showFrames(frames: readonly StackFrame[], namer: AddressNamer) {
+  const rows = frames.map(({ address, stackPointer, method }, frame) => ({
+    ...{ frame, address, method, symbol: namer.find(address) },
+    stack: stackPointer,
+  }));
+  return { kind: "rows" as const, columns: ["frame", "address", "stack", "method", "symbol"], rows };
 }
 
 export const BACKTRACE_COMMANDS: readonly Command[] = [
@@ -131,7 +135,8 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
     help: "Lists the functions that are being executed: by the vCPU, or by a process that does not run now, in its first thread that has not ended.\nThe column says how a frame was found: a heuristic one need not be one. In user mode callers are found in programs that keep a frame pointer.",
     parse: (input) => input.find(),
     run: (text, session) => {
-      const guest = getGuest();
+      const guest = text === undefined ? findGuest() : getGuest();
+      if (!guest) return showFrames(unwindPlainly(session), session.createNamer());
       const process = text === undefined ? undefined : getProcess(text, session);
       // Without a process it is about the vCPU, whatever process the session looks at.
       const pgd = process ? process.pgd : (guest.findProcess(getRunningProcess(session.cpu.index))?.pgd ?? 0n);
@@ -141,12 +146,7 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
         throw new CommandError(`process ${process.pid} runs on a vCPU now: choose that by setcpu, then bt`);
       const start = task === undefined ? readRunning(session) : readSaved(guest, task);
       const frames = new Backtrace(guest, user).unwind(start, process ? "saved" : "registers");
-      const namer = new AddressNamer(guest, pgd);
-      const rows = frames.map(({ address, stackPointer, method }, frame) => ({
-        ...{ frame, address, method, symbol: namer.find(address) },
-        stack: stackPointer,
-      }));
-      return { kind: "rows", columns: ["frame", "address", "stack", "method", "symbol"], rows };
+      return showFrames(frames, new AddressNamer(guest, pgd));
     },
   }),
 ];

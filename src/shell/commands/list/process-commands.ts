@@ -7,7 +7,7 @@ import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";
 import { textResult } from "../command-result";
 import type { CommandSession } from "../command-session";
-import { findProcesses, getProcess } from "../arguments/process-choice";
+import { chooseProcess, findProcesses } from "../arguments/process-choice";
 
 const PS_COLUMNS = ["pid", "ppid", "pgd", "name", "task", "kind"];
 const monitored = new WeakMap<CommandSession, Map<bigint, Owned>>();
@@ -15,7 +15,8 @@ const monitored = new WeakMap<CommandSession, Map<bigint, Owned>>();
 /** Reads the address space that a user means: that of a process, or of all ("*"). */
 function readSpace(text: string, session: CommandSession): { pgd: bigint; name: string } {
   if (text === "*") return { pgd: ALL_PROCESSES, name: "all processes" };
-  const { pid, pgd, name } = getProcess(text, session);
+  const { pid, pgd, name } = chooseProcess(text, session);
+  if (pid === undefined) return { pgd, name: `the address space ${name}` };
   if (pgd === 0n) throw new CommandError(`process ${pid} has no address space: it is the kernel's own, or has ended`);
   return { pgd, name: `${name} (${pid})` };
 }
@@ -44,12 +45,11 @@ export const PROCESS_COMMANDS: readonly Command[] = [
     run: (text, session) => {
       if (text === "-") session.process = undefined;
       else if (text !== undefined) {
-        const { pid, pgd, name } = getProcess(text, session);
-        session.process = { pid, pgd, name };
+        session.process = chooseProcess(text, session);
       }
       const chosen = session.process;
       const shown = chosen
-        ? `process ${chosen.pid} ${chosen.name}, pgd 0x${chosen.pgd.toString(16)}`
+        ? `${chosen.pid === undefined ? "an address space" : `process ${chosen.pid} ${chosen.name}`}, pgd 0x${chosen.pgd.toString(16)}`
         : `no process is chosen; vCPU ${session.cpuIndex} runs in pgd 0x${session.pgd.toString(16)}`;
       return { kind: "data", text: shown, data: chosen ? { ...chosen } : { pgd: session.pgd } };
     },
@@ -75,7 +75,7 @@ export const PROCESS_COMMANDS: readonly Command[] = [
     name: "mon",
     isForLiving: true,
     usage: "PROCESS | *",
-    help: "Monitors a process: its blocks, instructions and accesses reach the callbacks. * is every process.",
+    help: "Monitors a process, or an address space of an unknown system: its blocks, instructions and accesses reach the callbacks. * is every process.",
     parse: (input, session) => readSpace(input.get("a process"), session),
     run: ({ pgd, name }, session) => {
       const own = monitored.get(session) ?? new Map<bigint, Owned>();

@@ -1,5 +1,5 @@
 import { Engine } from "../../../machine/engine/engine";
-import { getGuest } from "../../../guest/guest";
+import { findGuest } from "../../../guest/guest";
 import {
   ALL_PROCESSES,
   getRunningProcess,
@@ -7,12 +7,14 @@ import {
   stopMonitoringProcess,
 } from "../../../machine/state/processes";
 import { Backtrace } from "../../../guest/unwinding/backtrace";
+import type { StackFrame } from "../../../guest/unwinding/stack-frame";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";
 import type { CommandResult } from "../command-result";
 import type { CommandSession } from "../command-session";
 import { Disassembler } from "../../../guest/unwinding/disassembler";
 import { evaluate } from "../arguments/expression";
+import { readRunning, unwindPlainly } from "../arguments/plain-backtrace";
 import { readGuestBytes } from "../arguments/memory-place";
 import { StepCounter } from "../../../guest/unwinding/step-counter";
 import { resumeUntilPaused, setPausingBreakpoint } from "./pausing-breakpoint";
@@ -69,6 +71,15 @@ async function stepInstructions(session: CommandSession, count: bigint): Promise
   }
 }
 
+/** Lists the frames of what the vCPU executes. */
+function unwind(session: CommandSession): readonly StackFrame[] {
+  const guest = findGuest();
+  if (!guest) return unwindPlainly(session);
+  const process = guest.findProcess(getRunningProcess(session.cpuIndex));
+  const user = process ? guest.kernel.space(process.pgd) : guest.kernel.memory;
+  return new Backtrace(guest, user).unwind(readRunning(session), "registers");
+}
+
 /** Runs to an address in the address space that the vCPU runs in, where the condition holds. */
 async function runTo(session: CommandSession, place: bigint, condition?: () => boolean): Promise<void> {
   const pgd = getRunningProcess(session.cpuIndex);
@@ -123,11 +134,8 @@ export const STEP_COMMANDS: readonly Command[] = [
     parse: (input) => input.end(),
     run: async (_, session) => {
       checkStands(session);
-      const guest = getGuest();
-      const { RIP, RSP, RBP } = session.cpu;
-      const process = guest.findProcess(getRunningProcess(session.cpuIndex));
-      const user = process ? guest.kernel.space(process.pgd) : guest.kernel.memory;
-      const [, caller] = new Backtrace(guest, user).unwind({ ip: RIP, sp: RSP, bp: RBP, isExact: true }, "registers");
+      const { RSP } = session.cpu;
+      const [, caller] = unwind(session);
       if (!caller || caller.method === "heuristic") {
         throw new CommandError(
           "the caller is not known for certain: choose one from bt, and go there by until ADDRESS",

@@ -1,4 +1,4 @@
-import { getGuest } from "../../../guest/guest";
+import { findGuest, getGuest } from "../../../guest/guest";
 import type { ModuleSymbol } from "../../../systems/guest-system";
 import { namePattern } from "../../../systems/linux/structs/name-pattern";
 import { type Command, defineCommand } from "../command";
@@ -59,7 +59,11 @@ export const SYMBOL_COMMANDS: readonly Command[] = [
     help: "Tells the nearest symbol at or before an address, and the module.",
     parse: (input, session) => evaluate(input.get("an address"), session),
     run: (address, session) => {
-      const guest = getGuest();
+      const guest = findGuest();
+      if (!guest) {
+        const note = "no symbols: the guest's system is none that rebox knows (doctor says why)";
+        return { kind: "rows", columns: ["address"], rows: [{ address }], note };
+      }
       const symbol = guest.symbols.findSymbol(session.userPgd(guest), address);
       if (!symbol) throw new CommandError(`0x${address.toString(16)} is in no module that has symbols`);
       const distance = address - symbol.address;
