@@ -130,7 +130,12 @@ describe("in the sandbox", () => {
       "};",
     );
     await folder.host.load("places");
-    for (const [command, name, line] of [["plain", "EngineUsageError", 5], ["deep", "EngineUsageError", 4], ["late", "ScriptError", 9]] as const) { // prettier-ignore
+    for (const [command, name, line] of [
+      ["plain", "EngineUsageError", 5],
+      ["deep", "EngineUsageError", 4],
+      ["late", "ScriptError", 9],
+    ] as const) {
+      // prettier-ignore
       const error = await folder.refusal(folder.host.runCommand(command));
       assert.match(error.message, new RegExp(`places\\.ts:${line}:\\d+: do_${command}\\(\\) threw ${name}: `));
       assert.match(error.toReport(), new RegExp(`\\n {4}at .*places\\.ts:${line}:\\d+`));
