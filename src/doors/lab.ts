@@ -16,6 +16,7 @@ export { LibVirtMachinery } from "../lab/machinery/drivers/libvirt/libvirt-machi
 export {
   AuxiliaryDisabled,
   CuckooMachineError,
+  GuestAgentError,
   MachineNotFoundError,
   MachineryConnectionError,
   MachineryDependencyError,

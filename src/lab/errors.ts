@@ -75,6 +75,19 @@ export class QmpCommandError extends MachineryError {
   }
 }
 
+/** Reports that the QEMU guest agent in a guest refused a command. */
+export class GuestAgentError extends MachineryError {
+  override readonly code = "REBOX_GUEST_AGENT";
+
+  /** @param description the agent's own words */
+  constructor(
+    command: string,
+    readonly description: string,
+  ) {
+    super(`the guest agent refuses ${command}: ${description}`);
+  }
+}
+
 /** Reports that a machine did not get into a state in time. */
 export class StateTimeoutError extends CuckooMachineError {
   override readonly code = "REBOX_MACHINE_STATE_TIMEOUT";
@@ -122,5 +135,15 @@ export class AuxiliaryDisabled extends ReboxError {
 
 /** Reports that an analysis cannot be made, or cannot continue. */
 export class AnalysisError extends ReboxError {
-  readonly code = "REBOX_ANALYSIS";
+  readonly code: string = "REBOX_ANALYSIS";
+}
+
+/** Reports that a way into a guest does not answer, or not as it should. */
+export class WayInError extends AnalysisError {
+  override readonly code: string = "REBOX_WAY_IN";
+}
+
+/** Reports that a way into a guest was there and has broken: the machine may have gone off. */
+export class GuestGoneError extends WayInError {
+  override readonly code = "REBOX_GUEST_GONE";
 }

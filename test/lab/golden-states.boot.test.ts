@@ -174,7 +174,7 @@ describe("a golden state that cannot be used is refused with the reason and the 
 
   test("when its making was killed: nothing of it is used, and the next one cleans up", async () => {
     await withMachine([], async (lab) => {
-      for (const moment of [/starting g/, /waiting for a shell/, /the init system|quiet/, /freezing|checksums/]) {
+      for (const moment of [/starting g/, /waiting for a way/, /the init system|quiet/, /freezing|checksums/]) {
         const child = spawn(process.execPath, [REBOX, "machine", "prepare", "g", "--lab", lab.folder], { stdio: ["ignore", "ignore", "pipe"] }); // prettier-ignore
         let said = "";
         child.stderr.on("data", (text: Buffer) => (said += String(text)));

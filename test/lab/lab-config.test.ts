@@ -83,7 +83,16 @@ mac = 52:54:00:AA:BB:CC
       const { settings, ...facts } = machines.get("b")!;
       assert.deepEqual(settings, {});
       assert.deepEqual(facts, {
-        ...{ name: "b", label: "B", ip: "10.0.0.2", platform: "windows", osVersion: undefined, agentPort: 8000 },
+        ...{
+          name: "b",
+          label: "B",
+          ip: "10.0.0.2",
+          platform: "windows",
+          osVersion: undefined,
+          agentPort: 8000,
+          pinsAgent: false,
+          wayIn: "auto",
+        },
         ...{ tags: new Set(["office", "pdf", "x"]), snapshot: "clean", macAddress: "52:54:00:aa:bb:cc" },
         ...{ architecture: "x64", interface: "lo", resultServerIp: "10.0.0.9", resultServerPort: 2042 },
         ...{ isReserved: true, machineryName: "kvm" },

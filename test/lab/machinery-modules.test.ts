@@ -136,15 +136,22 @@ describe("a module of the user's", () => {
   });
 
   test("a machine that cannot be given a target is refused before it is started, with the reason", async () => {
-    const text = "[mine]\nmachines = a, b\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\n[b]\nlabel = B\nplatform = windows\nip = 10.0.0.2\n"; // prettier-ignore
+    const text = "[mine]\nmachines = a, b\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\nway_in = console\n[b]\nlabel = B\nplatform = windows\nip = 10.0.0.2\nway_in = console\n"; // prettier-ignore
     await withFolder({ "modules/machinery/mine.ts": MODULE, "conf/mine.conf": text }, async (lab) => {
       const opened = await lab.open();
       const use = { id: 1, folder: lab.folder, scripts: [], hasTarget: true, addEvent: () => undefined };
       const acquire = (name: string | undefined, needs = {}) =>
         new LabMachinePool(opened, { ...use, ...needs }).acquire(name, AbortSignal.timeout(5000));
-      const reason = "a cannot be given a target: the machinery mine has no serial console (openConsole); use a machine of rebox or qemu"; // prettier-ignore
+      const reason = "a cannot be given a target: the machinery mine has no serial console (openConsole); give it another way_in"; // prettier-ignore
       await assert.rejects(acquire("a"), { name: "MachineUnserviceableError", message: reason });
       await assert.rejects(acquire(undefined), /a cannot be given a target: .*; b cannot be given a target: /);
+      lab.write("conf/mine.conf", text.replaceAll("way_in = console", "way_in = guest-agent"));
+      const other = new LabMachinePool(await lab.open(), use).acquire("a", AbortSignal.timeout(5000));
+      await assert.rejects(other, /the machinery mine cannot call QEMU's guest agent/);
+      lab.write("conf/mine.conf", text.replaceAll("way_in = console", "way_in = agent"));
+      const reached = await new LabMachinePool(await lab.open(), use).acquire("a", AbortSignal.timeout(5000));
+      await reached.release(undefined);
+      lab.write("conf/mine.conf", text);
       const console = MODULE.replace("async state", "async openConsole() {}\n  async state");
       lab.write("modules/machinery/mine.ts", console);
       const second = await lab.open();

@@ -1,98 +1,79 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import type { Duplex } from "node:stream";
 import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
-import { copyFromDisc } from "../ways/copy-into-guest";
-import { GuestConsole } from "../ways/guest-console";
-import { type ConsoleUser, GuestShell } from "../ways/guest-shell";
-import { makeGuestDisc, type GuestDisc } from "../ways/guest-disc";
-
-/** A machine may boot that long until its shell answers, in milliseconds. */
-const SHELL_LIMIT_MS = 300_000;
+import type { GuestWay } from "../ways/guest-way";
+import { type GuestDisc, makeGuestDisc } from "../ways/guest-disc";
 
 /** Everything that giving a guest its target needs. */
 export interface Delivery {
   /** Absolute path. */
   readonly target: string | undefined;
   readonly command: string | undefined;
-  /** Of the analysis; the disc is made there, and removed again. */
+  /** Of the analysis; the target is packed there. */
   readonly folder: string;
-  readonly user: ConsoleUser | undefined;
   /** The guest's clock is set to it, in milliseconds since 1970: a guest that was frozen does not know that time has passed. */
   getClockMs(): number;
-  openConsole(signal: AbortSignal): Promise<Duplex>;
-  insertDisc(path: string, signal: AbortSignal): Promise<void>;
+  /** Waits until a way into the guest is open. */
+  openWay(signal: AbortSignal): Promise<GuestWay>;
 }
 
-/**
- * A target that a Linux guest has, and that only has to be executed. Nothing is installed in the guest: it needs a POSIX shell
- * on the console, with the tools that busybox has.
- */
+/** A target that a Linux guest has, and that only has to be executed. */
 export class GuestTarget {
   private constructor(
-    private readonly delivery: Delivery,
-    private readonly guestConsole: GuestConsole,
-    private readonly shell: GuestShell | undefined,
+    private readonly command: string | undefined,
+    private readonly way: GuestWay,
     private readonly disc: GuestDisc | undefined,
   ) {}
 
   /**
-   * Gives a guest a target on a disc, by what is typed on its console.
+   * Gives a guest a target.
    *
-   * @throws Error that says where the guest did not answer as expected
+   * @throws GuestGoneError when the machine went off before; AnalysisError that says where the guest did not answer as expected
    */
   static async deliver(delivery: Delivery, signal: AbortSignal): Promise<GuestTarget> {
-    const { target, folder } = delivery;
+    const { target, folder, command } = delivery;
     const disc = target === undefined ? undefined : await makeGuestDisc(target, folder, signal);
-    let guestConsole: GuestConsole | undefined;
+    let way: GuestWay | undefined;
     try {
-      guestConsole = new GuestConsole(await delivery.openConsole(signal));
-      const shell = await GuestShell.open(guestConsole, delivery.user, SHELL_LIMIT_MS, signal);
-      await shell.run(`date -u -s @${Math.floor(delivery.getClockMs() / 1000)} >/dev/null 2>&1`, signal);
-      if (disc !== undefined) {
-        await delivery.insertDisc(disc.path, signal);
-        await copyFromDisc(shell, disc, signal);
-      }
-      return new GuestTarget(delivery, guestConsole, shell, disc);
+      way = await delivery.openWay(signal);
+      await way.setClock(delivery.getClockMs(), signal);
+      if (disc !== undefined) await way.receive(disc, signal);
+      return new GuestTarget(command, way, disc);
     } catch (error) {
-      // The machine is gone, and that is why typing failed.
-      if (guestConsole?.isOver && !signal.aborted) return new GuestTarget(delivery, guestConsole, undefined, disc);
-      guestConsole?.close();
+      way?.close();
       throw error;
     } finally {
       if (disc !== undefined) rmSync(disc.path, { force: true });
     }
   }
 
-  /** The machine went off before the guest had the target. */
-  get isLost(): boolean {
-    return this.shell === undefined;
+  /** The way in that the target came by. */
+  get wayIn(): string {
+    return this.way.name;
   }
 
   /**
    * Executes it, and waits until all that it has started has ended.
    *
-   * @returns why it has ended; undefined when the machine went off before
+   * @returns why it has ended
+   * @throws GuestGoneError when the machine, or the way into it, went off before
    */
-  async execute(signal: AbortSignal): Promise<string | undefined> {
-    const { shell, disc, guestConsole } = this;
-    const { command } = this.delivery;
-    if (shell === undefined) return undefined;
-    try {
-      const script = writeRunScript(disc, command, `rebox-${randomBytes(8).toString("hex")}`);
-      const status = await shell.run(script, signal);
-      if (status === undefined) return undefined;
-      return `the ${command === undefined ? "target" : "command"} ended with status ${status}`;
-    } catch (error) {
-      if (guestConsole.isOver && !signal.aborted) return undefined;
-      throw error;
-    }
+  async execute(signal: AbortSignal): Promise<string> {
+    const { command, disc, way } = this;
+    const script = writeRunScript(disc, command, `rebox-${randomBytes(8).toString("hex")}`);
+    const { status } = await way.runScript(way.name === "console" ? script : writeToConsole(script), signal);
+    return `the ${command === undefined ? "target" : "command"} ended with status ${status}`;
   }
 
-  /** Gives the console back. */
+  /** Gives the way in back. */
   close(): void {
-    this.guestConsole.close();
+    this.way.close();
   }
+}
+
+/** Lets a script write on the system's console, as what is typed there does; no program that stays can keep its output open. */
+function writeToConsole(script: string): string {
+  return `if (: > /dev/console) 2>/dev/null; then exec > /dev/console; else exec > /dev/null; fi; exec 2>&1\n${script}`;
 }
 
 /**

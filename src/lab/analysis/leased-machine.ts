@@ -1,19 +1,21 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AnalysisError } from "../errors";
+import { AnalysisError, GuestGoneError } from "../errors";
 import { ReboxMachinery } from "../machinery/drivers/rebox/rebox-machinery";
 import { getMachineFolder, type Lab } from "../lab";
 import type { MachineLease } from "../machine-lease";
 import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
-import type { LabMachine } from "../machinery/records/lab-machine";
+import { type LabMachine, WAY_NAMES, type WayName } from "../machinery/records/lab-machine";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
-import { GuestTarget } from "./execute-target";
-import type { ConsoleUser } from "../ways/guest-shell";
+import { type Delivery, GuestTarget } from "./execute-target";
+import { openWay } from "../ways/open-way";
 
-/** Between the end of a console and that of its machine, in milliseconds. */
+/** A machine may boot that long until a way into it answers, in milliseconds. */
+const WAY_LIMIT_MS = 300_000;
+/** Between the end of a way in and that of its machine, in milliseconds. */
 const OFF_LIMIT_MS = 30_000;
 const POLL_MS = 200;
 
@@ -89,24 +91,29 @@ export class LeasedMachine implements AnalysisMachine {
       throw new AnalysisError(`${name} is a machine with ${platform}: targets can be given to Linux guests only`);
     }
     const { target, command, clockMs } = request;
-    const { console_user: user, console_password: password } = this.#machine.facts.settings as Record<string, string>;
-    const consoleUser: ConsoleUser | undefined = user === undefined ? undefined : { name: user, password };
-    const given = await GuestTarget.deliver(
-      {
-        ...{ target, command, folder: use.folder, user: consoleUser },
-        getClockMs: () => clockMs ?? Date.now(),
-        openConsole: (own) => this.#machinery.openConsole(this.#machine, own),
-        insertDisc: (path, own) => this.#machinery.insertDisc(this.#machine, path, own),
-      },
-      signal,
-    );
+    const delivery: Delivery = {
+      ...{ target, command, folder: use.folder },
+      getClockMs: () => clockMs ?? Date.now(),
+      openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own),
+    };
+    let given: GuestTarget;
+    try {
+      given = await GuestTarget.deliver(delivery, signal);
+    } catch (error) {
+      if (!(error instanceof GuestGoneError)) throw error;
+      // It may have ended by itself.
+      return { execute: (own) => this.#explainEnd(error, own), close: () => {} };
+    }
     return {
       execute: async (own) => {
-        if (!given.isLost) {
-          this.#hasBegun = true;
-          use.addEvent("target.started", { target, command });
+        this.#hasBegun = true;
+        use.addEvent("target.started", { target, command, wayIn: given.wayIn });
+        try {
+          return await given.execute(own);
+        } catch (error) {
+          if (!(error instanceof GuestGoneError)) throw error;
+          return await this.#explainEnd(error, own);
         }
-        return (await given.execute(own)) ?? (await this.#explainEnd(own));
       },
       close: () => given.close(),
     };
@@ -132,14 +139,15 @@ export class LeasedMachine implements AnalysisMachine {
     await this.lease.release();
   }
 
-  /** Says why a machine went off that was not stopped. */
-  async #explainEnd(signal: AbortSignal): Promise<string> {
+  /** Says why a machine went off that was not stopped. @throws AnalysisError when it is on: the way into it has broken */
+  async #explainEnd(cause: GuestGoneError, signal: AbortSignal): Promise<string> {
     const endMs = performance.now() + OFF_LIMIT_MS;
     for (;;) {
       const { state } = await this.lab.manager.readState(this.name, signal);
       if (state === "poweroff") break;
-      if (performance.now() > endMs)
-        throw new AnalysisError(`the console of ${this.name} broke, and the machine is ${state}`);
+      if (performance.now() > endMs) {
+        throw new AnalysisError(`the way into ${this.name} broke, and the machine is ${state}: ${cause.message}`);
+      }
       await sleep(POLL_MS, undefined, { signal });
     }
     const failure = await this.#machinery.findFailure(this.#machine, signal);
@@ -160,11 +168,22 @@ export function findTargetProblem(
   machinery: Machinery,
   use: Pick<MachineUse, "hasTarget" | "scripts">,
 ): string | undefined {
-  const { machineryName, platform } = facts;
-  const { serialConsole, disc } = machinery.capabilities;
-  if (!serialConsole || (use.hasTarget && !disc)) {
-    const missing = serialConsole ? "no disc (insertDisc)" : "no serial console (openConsole)";
-    return `${name} cannot be given a target: the machinery ${machineryName} has ${missing}; use a machine of rebox or qemu`;
+  const { machineryName, platform, wayIn = "auto", ip, cloneOf } = facts;
+  const { serialConsole, disc, guestAgent } = machinery.capabilities;
+  const missing: Readonly<Record<WayName, string | undefined>> = {
+    console: serialConsole
+      ? use.hasTarget && !disc
+        ? `the machinery ${machineryName} has no disc (insertDisc)`
+        : undefined
+      : `the machinery ${machineryName} has no serial console (openConsole)`,
+    "guest-agent": guestAgent ? undefined : `the machinery ${machineryName} cannot call QEMU's guest agent`,
+    agent: ip === undefined || cloneOf !== undefined ? "no agent can be reached: it has no ip of its own" : undefined,
+  };
+  const wanted = wayIn === "auto" ? WAY_NAMES : [wayIn];
+  if (wanted.every((way) => missing[way] !== undefined)) {
+    const reasons = wanted.map((way) => missing[way]).join("; ");
+    const advice = wayIn === "auto" ? "use a machine of rebox or qemu" : "give it another way_in";
+    return `${name} cannot be given a target: ${reasons}; ${advice}`;
   }
   if (platform !== "linux") return `${name} is a machine with ${platform}: targets can be given to Linux guests only`;
   if (use.scripts.length > 0 && !(machinery instanceof ReboxMachinery)) {

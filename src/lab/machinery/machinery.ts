@@ -19,6 +19,8 @@ export interface MachineryCapabilities {
   readonly serialConsole: boolean;
   /** The machine can be given a disc: an analysis gives it the target by one. */
   readonly disc: boolean;
+  /** QEMU's guest agent can be called in machines that have a port for it. */
+  readonly guestAgent: boolean;
   /** A shell of rebox looks into the guest. */
   readonly introspection: boolean;
 }
@@ -32,6 +34,7 @@ const OPTIONAL = {
   goldenStates: "freeze",
   serialConsole: "openConsole",
   disc: "insertDisc",
+  guestAgent: "callGuestAgent",
 } as const;
 
 /**
@@ -144,6 +147,25 @@ export abstract class Machinery<
     return this.#refuse("removeDisc");
   }
 
+  /**
+   * Has QEMU's guest agent in the machine's system execute a command.
+   *
+   * @param command of the agent, "guest-ping"; its arguments follow
+   * @param limitMs how long the answer may take
+   * @returns what the agent answers
+   * @throws NotSupportedError for a machine without a port for the agent; MachineryConnectionError when it does not answer, or not
+   *   yet; GuestAgentError when it refuses
+   */
+  callGuestAgent(
+    _machine: LabMachine<SettingsOf<MachineSettings>>,
+    _command: string,
+    _args: object,
+    _limitMs: number,
+    _signal: AbortSignal,
+  ): Promise<unknown> {
+    return this.#refuse("QEMU's guest agent");
+  }
+
   /** Returns the processor time of this host that a running machine has used, in milliseconds; undefined when it is not known. */
   async getProcessorTimeMs(
     _machine: LabMachine<SettingsOf<MachineSettings>>,
@@ -222,6 +244,7 @@ export abstract class Machinery<
       goldenStates: has(OPTIONAL.goldenStates),
       serialConsole: has(OPTIONAL.serialConsole),
       disc: has(OPTIONAL.disc),
+      guestAgent: has(OPTIONAL.guestAgent),
       introspection: false,
     };
   }

@@ -16,9 +16,8 @@ import {
 import type { Machinery } from "../machinery/machinery";
 import type { LabMachine } from "../machinery/records/lab-machine";
 import { writeWhole } from "../machinery/records/machine-file";
-import { copyIntoGuest } from "../ways/copy-into-guest";
-import { GuestConsole } from "../ways/guest-console";
-import { type ConsoleUser, GuestShell } from "../ways/guest-shell";
+import type { GuestWay } from "../ways/guest-way";
+import { openWay } from "../ways/open-way";
 import { waitForQuiet, type Watch } from "./readiness";
 
 /** A file that the guest gets before it is frozen. */
@@ -83,7 +82,6 @@ class Preparation {
   readonly #files: GoldenFiles;
   /** It exists while a machine runs for a golden state that is being made. */
   readonly #mark: string;
-  #shell: GuestShell | undefined;
 
   constructor(
     private readonly lab: Lab,
@@ -110,20 +108,23 @@ class Preparation {
     const origin = await machinery.getGoldenOrigin(machine, signal);
     mkdirSync(this.#files.folder, { recursive: true });
     writeWhole(this.#mark, request.name);
-    let guestConsole: GuestConsole | undefined;
+    let way: GuestWay | undefined;
     try {
       request.onProgress(`starting ${machine.name}`);
       await this.#act("startToFreeze");
-      request.onProgress("waiting for a shell on its console");
-      guestConsole = new GuestConsole(await machinery.openConsole(machine, signal));
-      await this.#makeReady(guestConsole);
-      await this.#change();
-      guestConsole.close();
+      request.onProgress("waiting for a way into its system");
+      const limitMs = request.timeoutS * 1000;
+      const endMs = performance.now() + limitMs;
+      way = await openWay(this.lab, machine, limitMs, signal);
+      request.onProgress(`its ${way.name} has answered`);
+      await waitForQuiet(way, this.#watch(endMs));
+      await this.#change(way);
+      way.close();
       request.onProgress("freezing");
       await this.#act("freeze");
-      return await this.#keep(origin);
+      return await this.#keep(origin, way.name);
     } catch (error) {
-      guestConsole?.close();
+      way?.close();
       await this.lab.manager.request("stop", machine.name);
       rmSync(this.#files.folder, { recursive: true, force: true });
       signal.throwIfAborted();
@@ -148,27 +149,12 @@ class Preparation {
     rmSync(this.#files.folder, { recursive: true, force: true });
   }
 
-  async #makeReady(guestConsole: GuestConsole): Promise<void> {
-    const { machine, request, signal } = this;
-    const limitMs = request.timeoutS * 1000;
-    const endMs = performance.now() + limitMs;
-    const { console_user: user, console_password: password } = machine.facts.settings as Record<string, string>;
-    const consoleUser: ConsoleUser | undefined = user === undefined ? undefined : { name: user, password };
-    this.#shell = await GuestShell.open(guestConsole, consoleUser, limitMs, signal);
-    await waitForQuiet(this.#shell, this.#watch(endMs));
-  }
-
-  async #change(): Promise<void> {
-    const { request, signal, machinery, machine } = this;
+  async #change(way: GuestWay): Promise<void> {
+    const { request, signal } = this;
     const { copies, scripts, commands } = request;
-    const shell = this.#shell!;
     for (const copy of copies) {
       request.onProgress(`copying ${copy.from} to ${copy.to}`);
-      const drive = {
-        insert: (path: string, own: AbortSignal) => machinery.insertDisc(machine, path, own),
-        remove: (own: AbortSignal) => machinery.removeDisc(machine, own),
-      };
-      await copyIntoGuest(shell, { ...copy, folder: this.#files.folder, signal }, drive);
+      await way.put({ ...copy, folder: this.#files.folder }, signal);
     }
     const texts = [
       ...scripts.map((path) => ({ what: basename(path), text: readFileSync(path, "utf8") })),
@@ -176,15 +162,14 @@ class Preparation {
     ];
     for (const { what, text } of texts) {
       request.onProgress(`running ${what}`);
-      const result = await shell.read(`(\n${text}\n)`, signal);
-      if (result === undefined) throw new AnalysisError(`the machine went off while it ran ${what}`);
+      const result = await way.runScript(`(\n${text}\n)`, signal);
       if (result.status === 0) continue;
       const said = result.output.trim().split("\n").slice(-5).join("\n");
       throw new AnalysisError(`${what} ended with status ${result.status} in the guest: ${said}`);
     }
     if (copies.length + texts.length === 0) return;
-    await shell.run("sync", signal);
-    await waitForQuiet(shell, this.#watch(performance.now() + request.timeoutS * 1000));
+    await way.runScript("sync", signal);
+    await waitForQuiet(way, this.#watch(performance.now() + request.timeoutS * 1000));
   }
 
   #watch(endMs: number): Watch {
@@ -196,7 +181,7 @@ class Preparation {
   }
 
   /** Describes the files, and gives them their final name all at once. */
-  async #keep(origin: GoldenManifest["origin"]): Promise<GoldenState> {
+  async #keep(origin: GoldenManifest["origin"], wayIn: string): Promise<GoldenState> {
     const { machine, request } = this;
     const files = this.#files;
     request.onProgress("computing checksums");
@@ -209,7 +194,7 @@ class Preparation {
     );
     const manifest: GoldenManifest = {
       ...{ format: 1, machine: machine.name, name: request.name, createdMs: Date.now() },
-      ...{ origin, files: described, wayIn: "console", ramSize: described.find(({ path }) => path === "ram")!.size },
+      ...{ origin, files: described, wayIn, ramSize: described.find(({ path }) => path === "ram")!.size },
       changes: [
         ...request.copies.map(({ from, to }) => `copy ${from} ${to}`),
         ...request.scripts.map((path) => `script ${path}`),

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { createReadStream, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { WayInError } from "../errors";
 import { runProgram } from "../machinery/processes/run-program";
+import type { GuestWay } from "./guest-way";
 
 /** Writing it takes no longer, in milliseconds. */
 const LIMIT_MS = 120_000;
@@ -42,6 +44,28 @@ export async function makeGuestDisc(source: string, folder: string, signal: Abor
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
+}
+
+/** Reads a disc in pieces that are not larger than `size`, in bytes. */
+export function readDisc({ path }: GuestDisc, size: number): AsyncIterable<Buffer> {
+  return createReadStream(path, { highWaterMark: size });
+}
+
+/**
+ * Unpacks a disc that was sent into the guest as a file.
+ *
+ * @param packed the file's path in the guest; it is removed
+ * @throws WayInError with the guest's words
+ */
+export async function unpackDisc(
+  way: GuestWay,
+  { folder, name }: GuestDisc,
+  packed: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const script = `(cd /tmp && tar xf ${packed} && rm ${packed} && chmod 755 ${folder}/${name})`;
+  const { status, output } = await way.runScript(script, signal);
+  if (status !== 0) throw new WayInError(`the guest cannot unpack ${name} in /tmp: ${output.trim().slice(-300)}`);
 }
 
 /** Returns a name that no shell and no tool in the guest takes for something else. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { AnalysisError } from "../errors";
 import type { GuestConsole } from "./guest-console";
+import type { ScriptResult } from "./guest-way";
 
 /** A prompt is followed by silence, in milliseconds. */
 const QUIET_MS = 150;
@@ -21,12 +22,6 @@ const PASSWORD = /password: ?$/i;
 export interface ConsoleUser {
   readonly name: string;
   readonly password: string | undefined;
-}
-
-/** The end of a script, and what it wrote; the oldest of it is missing when it was much. */
-export interface ScriptResult {
-  readonly status: number;
-  readonly output: string;
 }
 
 /** A POSIX shell on the serial console of a guest. */

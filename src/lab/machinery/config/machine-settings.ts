@@ -2,6 +2,7 @@ import { z } from "zod";
 import { config } from "../../../config/schema/settings";
 import type { SettingsSchema } from "../../../config/schema/settings-schema";
 import type { Machinery } from "../machinery";
+import { WAY_CHOICES } from "../records/lab-machine";
 
 /** The settings that every machine has, whatever its machinery; the names that Cuckoo, CAPE and Cuckoo3 use are known. */
 export const MACHINE_SETTINGS = {
@@ -41,6 +42,16 @@ export const MACHINE_SETTINGS = {
       description: "The network interface of this host that it is connected to; that of the main part without it.",
     }),
   agent_port: z.int().min(1).max(65535).default(8000).describe("The agent's TCP port in the guest."),
+  agent_pinning: z
+    .boolean()
+    .default(false)
+    .describe("yes: the agent is told to listen to this host alone from then on."),
+  way_in: z
+    .enum(WAY_CHOICES)
+    .default("auto")
+    .describe(
+      "The way into its system: console, guest-agent (QEMU's), agent (CAPE's), or auto for what answers first.",
+    ),
   resultserver_ip: config.ipAddress().optional().describe("Where results are sent to."),
   resultserver_port: z.int().min(1).max(65535).optional().describe("The TCP port there."),
   reserved: z.boolean().default(false).describe("yes: only who names it gets it."),

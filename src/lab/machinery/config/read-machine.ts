@@ -60,6 +60,8 @@ export function readMachine(
       architecture: common.architecture && normalizeArchitecture(common.architecture),
       interface: common.interface ?? where.mainInterface,
       agentPort: common.agent_port,
+      pinsAgent: common.agent_pinning,
+      wayIn: common.way_in,
       resultServerIp: common.resultserver_ip,
       resultServerPort: common.resultserver_port,
       isReserved: common.reserved,

@@ -48,7 +48,7 @@ export interface GoldenManifest {
   readonly ramSize: number;
   readonly origin: GoldenOrigin;
   readonly files: readonly GoldenFile[];
-  /** The way in that answered: "console", "qga", "agent". */
+  /** The way in that answered: "console", "guest-agent", "agent". */
   readonly wayIn: string;
   /** What was done to the system before it was frozen, one line each. */
   readonly changes: readonly string[];

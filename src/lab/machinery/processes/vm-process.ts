@@ -33,6 +33,11 @@ export class VmProcess {
     return join(this.folder, "console.sock");
   }
 
+  /** The socket of QEMU's guest agent, of a machine that has a port for it. */
+  get guestAgentSocket(): string {
+    return join(this.folder, "agent.sock");
+  }
+
   /** The end of the last process, its status or its signal; undefined when only another process of rebox knows. */
   get lastEnd(): string | undefined {
     return lastEnds.get(this.folder);
@@ -142,7 +147,7 @@ export class VmProcess {
 
   /** Forgets a process that is gone, and removes its sockets. */
   clean(): void {
-    for (const name of ["process.json", "vm.pid", "qmp.sock", "control.sock", "console.sock"]) {
+    for (const name of ["process.json", "vm.pid", "qmp.sock", "control.sock", "console.sock", "agent.sock"]) {
       const path = join(this.folder, name);
       if (existsSync(path)) rmSync(path, { force: true });
     }

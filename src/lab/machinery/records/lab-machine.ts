@@ -1,5 +1,13 @@
 import { MachineryManagerError } from "../../errors";
 
+/** The ways into a guest. */
+export const WAY_NAMES = ["console", "guest-agent", "agent"] as const;
+/** What a machine's configuration can say about them. */
+export const WAY_CHOICES = ["auto", ...WAY_NAMES] as const;
+
+/** A way into a guest: its serial console, QEMU's guest agent, or CAPE's and Cuckoo's agent. */
+export type WayName = (typeof WAY_NAMES)[number];
+
 /** The configuration of one machine; only its machinery understands `settings`. */
 export interface MachineFacts<Settings = Readonly<Record<string, unknown>>> {
   /** Unique in the whole lab. */
@@ -18,6 +26,10 @@ export interface MachineFacts<Settings = Readonly<Record<string, unknown>>> {
   readonly architecture: string | undefined;
   readonly interface: string | undefined;
   readonly agentPort: number;
+  /** The agent is told to listen to this host alone. */
+  readonly pinsAgent?: boolean;
+  /** The way into its system; without it the one that answers first. */
+  readonly wayIn?: (typeof WAY_CHOICES)[number];
   readonly resultServerIp: string | undefined;
   readonly resultServerPort: number | undefined;
   /** Taken only by who names it. */

@@ -2,11 +2,14 @@ import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import type { SettingsSchema } from "../../../../config/schema/settings-schema";
 import {
+  GuestAgentError,
+  MachineryConnectionError,
   MachineryDependencyError,
   MachineryError,
   MachineryUnhandledStateError,
   MachineStateReachedError,
   MachineUnexpectedStateError,
+  NotSupportedError,
   ProgramError,
 } from "../../../errors";
 import { Machinery } from "../../machinery";
@@ -20,6 +23,8 @@ import { parseVirshVersion, supportsUri, Virsh } from "./virsh";
 const OLDEST = [0, 8, 0];
 const REVERT_LIMIT_MS = 170_000;
 const DUMP_LIMIT_MS = 600_000;
+/** Starting virsh on a busy host. */
+const AGENT_SLACK_MS = 15_000;
 const PNG_MAGIC = "89504e47";
 
 /** Machines that libvirt runs, by its command line virsh. A module for another hypervisor only says where: its dsn. */
@@ -122,6 +127,24 @@ export abstract class LibVirtMachinery<
     throw new MachineryError(`the hypervisor's picture of ${machine.name} is no PNG (it begins with ${magic})`);
   }
 
+  override async callGuestAgent(
+    machine: LabMachine,
+    command: string,
+    args: object,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const request = JSON.stringify({ execute: command, arguments: args });
+    // libvirt's own limit comes first: then the agent's channel is usable again.
+    const options = [`--timeout=${Math.max(1, Math.floor(limitMs / 1000) - 1)}`, `--cmd=${request}`];
+    try {
+      const text = await this.#domain("qemu-agent-command", machine, signal, options, limitMs + AGENT_SLACK_MS);
+      return (JSON.parse(text) as { readonly return?: unknown }).return;
+    } catch (error) {
+      throw error instanceof ProgramError ? explainAgentFailure(machine, command, error) : error;
+    }
+  }
+
   override async version(signal: AbortSignal): Promise<string> {
     return parseVirshVersion(await Virsh.readVersion(signal)).version;
   }
@@ -156,6 +179,20 @@ export abstract class LibVirtMachinery<
       `${machine.name} is ${state}: trying to start a virtual machine that has not been turned off; stop it first`,
     );
   }
+}
+
+/** Tells an agent that refuses from one that is silent, and from a domain that has none, by libvirt's words. */
+function explainAgentFailure({ name }: LabMachine, command: string, { stderr, message }: ProgramError): Error {
+  const said = stderr.trim().replace(/^error:\s*/, "") || message;
+  const refused = /unable to execute QEMU agent command '[^']*': ([^]*)$/.exec(said)?.[1];
+  if (refused !== undefined) return new GuestAgentError(command, refused);
+  if (/agent is not configured/.test(said)) {
+    return new NotSupportedError(
+      `${name} has no port for QEMU's guest agent: its domain needs <channel type='unix'><target type='virtio' ` +
+        "name='org.qemu.guest_agent.0'/></channel>",
+    );
+  }
+  return new MachineryConnectionError(`${name}: QEMU's guest agent does not answer: ${said}`);
 }
 
 function isOlder(version: string): boolean {

@@ -12,11 +12,14 @@ import {
   readMachineInfo,
 } from "./start-arguments";
 
-/** The places of a machine's first serial port. */
-export interface SerialPlaces {
-  /** As QEMU is to find it. */
+/** The places of a machine's ports, as QEMU is to find them. */
+export interface PortPlaces {
+  /** The socket of the first serial port. */
   readonly socket: string;
+  /** The file that gets what the machine writes on its first serial port. */
   readonly log: string;
+  /** The socket of QEMU's guest agent. */
+  readonly agent: string;
 }
 
 export type QemuMachine = LabMachine<SettingsOf<typeof QEMU_MACHINE_SETTINGS>>;
@@ -25,30 +28,39 @@ export type QemuMachine = LabMachine<SettingsOf<typeof QEMU_MACHINE_SETTINGS>>;
  * Returns the arguments that make the machine what it is: its machineinfo.json's, or those of its settings.
  *
  * @param disk the disk of this run; undefined when the machine has none
- * @param serial the first serial port: the socket to use it, and the file that gets what the machine writes there
  * @throws MachineryError for arguments that cannot be used
  */
-export function getMachineArguments(machine: QemuMachine, disk: string | undefined, serial: SerialPlaces): string[] {
+export function getMachineArguments(machine: QemuMachine, disk: string | undefined, ports: PortPlaces): string[] {
   const { settings, name } = machine.facts;
   const more = checkStartArguments(splitArguments(settings.args, name), `args of ${name}`, false);
   const base =
     settings.machineinfo_path === undefined
-      ? [...describeMachine(machine, serial), ...(disk !== undefined && !hasDisk(more) ? DISK : [])]
+      ? [...describeMachine(machine, ports), ...(disk !== undefined && !hasDisk(more) ? DISK : [])]
       : readMachineInfo(settings.machineinfo_path);
-  return fillPlaceholders([...base, ...more], {
+  // Last, so that no device of the machine has another place than without it.
+  const agent = needsGuestAgentPort(machine, [...base, ...more]) ? GUEST_AGENT : [];
+  return fillPlaceholders([...base, ...more, ...agent], {
     ...(disk === undefined ? {} : { DISPOSABLE_DISK_PATH: escapeOption(disk) }),
     MACHINE_NAME: escapeOption(name),
     MEMORY: settings.memory,
-    CONSOLE_SOCKET: escapeOption(serial.socket),
+    CONSOLE_SOCKET: escapeOption(ports.socket),
+    GUEST_AGENT_SOCKET: escapeOption(ports.agent),
     ...(machine.facts.macAddress === undefined ? {} : { MAC_ADDRESS: machine.facts.macAddress }),
     ...(machine.facts.interface === undefined ? {} : { INTERFACE: machine.facts.interface }),
   });
 }
 
 const CONSOLE = "lab-console";
+const AGENT_PLACEHOLDER = "%GUEST_AGENT_SOCKET%";
+/** A virtio-serial port of the name by which the agent finds it: docs/interop/qemu-ga.rst of QEMU. */
+const GUEST_AGENT = [
+  ...["-chardev", `socket,id=lab-agent,server=on,wait=off,path=${AGENT_PLACEHOLDER}`],
+  ...["-device", "virtio-serial,id=lab-agent-bus"],
+  ...["-device", "virtserialport,bus=lab-agent-bus.0,chardev=lab-agent,name=org.qemu.guest_agent.0"],
+];
 const DISK = ["-drive", `file=${DISK_PLACEHOLDER},format=qcow2,if=virtio`];
 
-function describeMachine({ facts }: QemuMachine, serial: SerialPlaces): string[] {
+function describeMachine({ facts }: QemuMachine, ports: PortPlaces): string[] {
   const { kernel, initrd, append, memory, cpus, cpu } = facts.settings;
   const mac = facts.macAddress === undefined ? "" : `,mac=${facts.macAddress}`;
   const nic = facts.interface === undefined ? "none" : `bridge,br=${escapeOption(facts.interface)},model=e1000${mac}`;
@@ -56,7 +68,7 @@ function describeMachine({ facts }: QemuMachine, serial: SerialPlaces): string[]
     ...["-m", memory, "-smp", String(cpus), "-display", "none", "-nic", nic],
     ...[
       "-chardev",
-      `socket,id=${CONSOLE},server=on,wait=off,path=${escapeOption(serial.socket)},logfile=${escapeOption(serial.log)}`,
+      `socket,id=${CONSOLE},server=on,wait=off,path=${escapeOption(ports.socket)},logfile=${escapeOption(ports.log)}`,
     ],
     ...["-serial", `chardev:${CONSOLE}`],
     ...(cpu === undefined ? [] : ["-cpu", cpu]),
@@ -64,6 +76,11 @@ function describeMachine({ facts }: QemuMachine, serial: SerialPlaces): string[]
     ...(initrd === undefined ? [] : ["-initrd", initrd]),
     ...(append === undefined ? [] : ["-append", append]),
   ];
+}
+
+function needsGuestAgentPort({ facts }: QemuMachine, args: readonly string[]): boolean {
+  const isWanted = facts.settings.guest_agent || facts.wayIn === "guest-agent";
+  return isWanted && !args.some((arg) => arg.includes(AGENT_PLACEHOLDER));
 }
 
 function hasDisk(args: readonly string[]): boolean {

@@ -39,6 +39,10 @@ export const QEMU_MACHINE_SETTINGS = {
   cpu: z.string().optional().describe("QEMU's name of the processor."),
   console_user: z.string().optional().describe("Who logs in where the guest's serial console asks for it."),
   console_password: z.string().optional().meta({ secret: true, description: "The password." }),
+  guest_agent: z
+    .boolean()
+    .default(false)
+    .describe("yes: it has a port for QEMU's guest agent; way_in: guest-agent gives it one, too."),
   args: z
     .string()
     .optional()

@@ -38,6 +38,7 @@ import {
   punchHoles,
   reserveRam,
 } from "./golden-start";
+import { callGuestAgent } from "./guest-agent-socket";
 import { copyImage, insertDisc, makeOverlay, removeDisc, removeDisk } from "./machine-disks";
 import { findMemoryFormat, getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./machine-arguments";
@@ -129,7 +130,7 @@ export abstract class QmpMachinery<
     const files = [disk, kernel, initrd, info].filter((path) => path !== undefined);
     return {
       qemu: await this.identifyQemu(machine, signal),
-      args: this.#getArguments(machine, disk && "<DISK>", "<SOCKET>", "<LOG>"),
+      args: getMachineArguments(machine, disk && "<DISK>", { socket: "<SOCKET>", log: "<LOG>", agent: "<AGENT>" }),
       inputs: files.flatMap((path) => findIdentity(path) ?? []),
     };
   }
@@ -230,6 +231,22 @@ export abstract class QmpMachinery<
     await removeDisc((command, args) => this.qmp(machine, command, args, signal), signal);
   }
 
+  override async callGuestAgent(
+    machine: QemuMachine,
+    command: string,
+    args: object,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const { guestAgentSocket } = this.process(machine);
+    if (!existsSync(guestAgentSocket) && this.process(machine).find() !== undefined) {
+      throw new NotSupportedError(
+        `${machine.name} has no port for QEMU's guest agent: set guest_agent to yes, and start it anew`,
+      );
+    }
+    return withSocketPath(guestAgentSocket, (path) => callGuestAgent(path, command, args, limitMs, signal));
+  }
+
   override async getProcessorTimeMs(machine: QemuMachine): Promise<number | undefined> {
     const identity = this.process(machine).find();
     return identity && readProcessorTimeMs(identity.pid);
@@ -282,12 +299,11 @@ export abstract class QmpMachinery<
     this.#clean(machine);
     const { labFolder } = this.context;
     const disk = await this.#makeDisk(machine, start, signal);
-    const own = this.#getArguments(
-      machine,
-      disk,
-      shortenSocketPath(vm.consoleSocket, labFolder),
-      join(vm.folder, "console.log"),
-    );
+    const own = getMachineArguments(machine, disk, {
+      socket: shortenSocketPath(vm.consoleSocket, labFolder),
+      log: join(vm.folder, "console.log"),
+      agent: shortenSocketPath(vm.guestAgentSocket, labFolder),
+    });
     const socket = escapeOption(shortenSocketPath(vm.qmpSocket, labFolder));
     const qemuArgs = [
       ...["-qmp", `unix:${socket},server=on,wait=off`, "-monitor", "none"],
@@ -317,10 +333,6 @@ export abstract class QmpMachinery<
       if (!comesUp || performance.now() > endMs) return;
       await sleep(POLL_MS);
     }
-  }
-
-  #getArguments(machine: QemuMachine, disk: string | undefined, socket: string, log: string): string[] {
-    return getMachineArguments(machine, disk, { socket, log });
   }
 
   /** Returns the arguments that say from which state the machine starts. */

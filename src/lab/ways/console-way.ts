@@ -1,0 +1,122 @@
+import { randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
+import { GuestGoneError, WayInError } from "../errors";
+import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
+import { copyFromDisc, type DiscDrive } from "./copy-from-disc";
+import { GuestConsole } from "./guest-console";
+import type { GuestDisc } from "./guest-disc";
+import { type ConsoleUser, GuestShell } from "./guest-shell";
+import { checkScript, type CopyRequest, getReadLimit, GuestWay, type ScriptResult } from "./guest-way";
+
+/** The console keeps a megabyte of what is written on it; a file is longer there by a third, in bytes. */
+const MOST_FILE = 512 << 10;
+
+/** A guest's serial console. */
+export interface ConsoleAccess {
+  open(signal: AbortSignal): Promise<Duplex>;
+  /** Who logs in where the console asks for it. */
+  readonly user: ConsoleUser | undefined;
+  readonly drive: DiscDrive;
+}
+
+/**
+ * The way in by what is typed on a shell of the guest's serial console. Nothing is installed in the guest; files come to it on a
+ * disc.
+ */
+export class ConsoleWay extends GuestWay {
+  override readonly name = "console";
+
+  private constructor(
+    private readonly guestConsole: GuestConsole,
+    private readonly shell: GuestShell,
+    private readonly drive: DiscDrive,
+  ) {
+    super();
+  }
+
+  /**
+   * Waits until a shell answers.
+   *
+   * @param limitMs how long that may take
+   * @throws GuestGoneError when the machine goes off before; AnalysisError that says what the console shows
+   */
+  static async open(access: ConsoleAccess, limitMs: number, signal: AbortSignal): Promise<ConsoleWay> {
+    const guestConsole = new GuestConsole(await access.open(signal));
+    try {
+      const opened = () => GuestShell.open(guestConsole, access.user, limitMs, signal);
+      return new ConsoleWay(guestConsole, await guard(guestConsole, signal, opened), access.drive);
+    } catch (error) {
+      guestConsole.close();
+      throw error;
+    }
+  }
+
+  async runScript(script: string, signal: AbortSignal): Promise<ScriptResult> {
+    checkScript(script);
+    const result = await guard(this.guestConsole, signal, () => this.shell.read(script, signal));
+    if (result === undefined) throw new GuestGoneError("the guest's console has ended");
+    return result;
+  }
+
+  async receive(disc: GuestDisc, signal: AbortSignal): Promise<void> {
+    await guard(this.guestConsole, signal, () => this.drive.insert(disc.path, signal));
+    await copyFromDisc(this, disc, signal);
+  }
+
+  override async put(request: CopyRequest, signal: AbortSignal): Promise<void> {
+    await super.put(request, signal);
+    await this.drive.remove(signal);
+  }
+
+  async readFile(path: string, signal: AbortSignal, limit?: number): Promise<Buffer> {
+    const place = quoteForShell(path);
+    const most = Math.min(getReadLimit(limit), MOST_FILE);
+    const mark = randomBytes(6).toString("hex");
+    // Messages of the kernel may come in between: by size and checksum they are noticed.
+    const script = `(
+set -- $(cksum < ${place}) || exit 1
+[ -n "$2" ] || exit 1
+echo "$1 $2 ${mark}"
+[ $2 -gt ${most} ] || base64 ${place}
+)`;
+    for (let tries = 0; tries < 3; tries++) {
+      const { status, output } = await this.runScript(script, signal);
+      const [, sum, size] = new RegExp(`(\\d+) (\\d+) ${mark}`).exec(output) ?? [];
+      if (status !== 0 || size === undefined) throw new WayInError(`${path} cannot be read: ${output.trim()}`);
+      if (Number(size) > most) throw new WayInError(`${path} has ${size} bytes; ${most} can be read on the console`);
+      const bytes = Buffer.from(output.slice(output.indexOf(mark) + mark.length), "base64");
+      if (bytes.length === Number(size) && computeCksum(bytes) === Number(sum)) return bytes;
+    }
+    throw new WayInError(`${path} does not arrive whole: other messages come between it on the console`);
+  }
+
+  override close(): void {
+    this.guestConsole.close();
+  }
+}
+
+/** Tells a failure that comes from the machine's end from others. */
+async function guard<Result>(
+  guestConsole: GuestConsole,
+  signal: AbortSignal,
+  act: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!guestConsole.isOver || signal.aborted) throw error;
+    throw new GuestGoneError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Computes the checksum that POSIX defines for cksum: a CRC of the bytes and then of their number. */
+function computeCksum(bytes: Buffer): number {
+  let crc = 0;
+  const add = (byte: number) => {
+    crc ^= byte << 24;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x80000000 ? (crc << 1) ^ 0x04c11db7 : crc << 1;
+  };
+  for (const byte of bytes) add(byte);
+  for (let rest = bytes.length; rest > 0; rest = Math.floor(rest / 256)) add(rest % 256);
+  return ~crc >>> 0;
+}

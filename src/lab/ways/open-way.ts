@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { AnalysisError, GuestGoneError, NotSupportedError, WayInError } from "../errors";
+import { type LabMachine, WAY_NAMES, type WayName } from "../machinery/records/lab-machine";
+import type { Lab } from "../lab";
+import { AgentWay } from "./agent-way";
+import { ConsoleWay } from "./console-way";
+import { GuestAgentWay } from "./guest-agent-way";
+import type { GuestWay } from "./guest-way";
+
+/** Between two looks whether the machine is still on, in milliseconds. */
+const LOOK_MS = 1_000;
+
+/**
+ * Opens a way into a machine that runs: the one of its setting `way_in`, or the one that answers first.
+ *
+ * @param limitMs how long it may take: the guest may boot in it
+ * @throws GuestGoneError when the machine goes off before; AnalysisError that says what has not answered, and why
+ */
+export async function openWay(lab: Lab, machine: LabMachine, limitMs: number, signal: AbortSignal): Promise<GuestWay> {
+  const { wayIn = "auto" } = machine.facts;
+  const names = wayIn === "auto" ? WAY_NAMES : [wayIn];
+  const race = new AbortController();
+  const own = AbortSignal.any([signal, race.signal]);
+  const openings = names.map((name) => ({ name, opened: openOne(name, lab, machine, limitMs, own) }));
+  try {
+    return await Promise.race([takeFirst(openings, signal), watchMachine(lab, machine, own)]);
+  } finally {
+    race.abort(new WayInError("another way in has answered"));
+  }
+}
+
+interface Opening {
+  readonly name: WayName;
+  readonly opened: Promise<GuestWay>;
+}
+
+/** Takes the way that is open first; others that open after all are closed. */
+async function takeFirst(openings: readonly Opening[], signal: AbortSignal): Promise<GuestWay> {
+  let first: GuestWay | undefined;
+  const failures = new Map<WayName, unknown>();
+  try {
+    return await Promise.any(
+      openings.map(async ({ name, opened }) => {
+        try {
+          const way = await opened;
+          if (first === undefined) first = way;
+          else way.close();
+          return first;
+        } catch (error) {
+          failures.set(name, error);
+          throw error;
+        }
+      }),
+    );
+  } catch {
+    signal.throwIfAborted();
+    throw joinFailures(failures);
+  }
+}
+
+/** Makes one error of those of all ways. Those that the machine does not have count only when it has none. */
+function joinFailures(failures: ReadonlyMap<WayName, unknown>): Error {
+  const all = [...failures];
+  const tried = all.filter(([, error]) => !(error instanceof NotSupportedError));
+  const gone = all.find(([, error]) => error instanceof GuestGoneError)?.[1];
+  if (gone !== undefined) return gone as GuestGoneError;
+  const told = tried.length === 0 ? all : tried;
+  const [only] = told;
+  if (told.length === 1 && only![1] instanceof AnalysisError) return only![1];
+  const text = told.map(([name, error]) => `${name}: ${error instanceof Error ? error.message : String(error)}`);
+  return new WayInError(`no way into the guest: ${text.join("; ")}`);
+}
+
+/** Throws when the machine is off, which not every way notices. */
+async function watchMachine(lab: Lab, machine: LabMachine, signal: AbortSignal): Promise<never> {
+  for (;;) {
+    await sleep(LOOK_MS, undefined, { signal });
+    const { state } = await lab.manager.readState(machine.name, signal);
+    if (state === "poweroff") throw new GuestGoneError("the machine went off before a way into it answered");
+  }
+}
+
+async function openOne(
+  name: WayName,
+  lab: Lab,
+  machine: LabMachine,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<GuestWay> {
+  const machinery = lab.manager.getMachinery(machine);
+  const { ip, agentPort, pinsAgent = false, cloneOf, settings } = machine.facts;
+  switch (name) {
+    case "console": {
+      const { console_user: user, console_password: password } = settings as Record<string, string>;
+      const access = {
+        open: (own: AbortSignal) => machinery.openConsole(machine, own),
+        user: user === undefined ? undefined : { name: user, password },
+        drive: {
+          insert: (path: string, own: AbortSignal) => machinery.insertDisc(machine, path, own),
+          remove: (own: AbortSignal) => machinery.removeDisc(machine, own),
+        },
+      };
+      return ConsoleWay.open(access, limitMs, signal);
+    }
+    case "guest-agent":
+      return GuestAgentWay.open(
+        (command, args, ms, own) => machinery.callGuestAgent(machine, command, args, ms, own),
+        limitMs,
+        signal,
+      );
+    case "agent":
+      if (ip === undefined) throw new NotSupportedError(`${machine.name} has no ip, at which an agent could answer`);
+      if (cloneOf !== undefined) {
+        throw new NotSupportedError(`${machine.name} has the ip of all clones of ${cloneOf}: any could answer there`);
+      }
+      return AgentWay.open({ host: ip, port: agentPort, isPinned: pinsAgent }, limitMs, signal);
+  }
+}
