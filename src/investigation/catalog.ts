@@ -142,9 +142,11 @@ export class InvestigationCatalog {
     if (refused !== undefined) throw new ModuleError(refused);
     const found = registered ?? own;
     if (found) return found;
-    const nearest = findNearestName(name, await this.#listNames());
+    const names = await this.#listNames();
+    const nearest = findNearestName(name, names);
+    const there = names.length === 0 ? "there is no module at all" : `there are ${[...names].sort().join(", ")}`;
     throw new ModuleError(
-      `module '${name}' is not available${nearest === undefined ? "" : `; do you mean ${nearest}?`}`,
+      `module '${name}' is not available; ${nearest === undefined ? there : `do you mean ${nearest}?`}`,
     );
   }
 

@@ -83,7 +83,7 @@ test("a file that was deleted is no module any more, whether it could be used or
   await withModules({ "echo.ts": ECHO, "broken.ts": "this is no TypeScript" }, async (folder) => {
     assert.equal((await folder.catalog.list()).refused.length, 1);
     for (const name of ["echo.ts", "broken.ts"]) rmSync(join(folder.folder, "modules/investigation", name));
-    assert.match((await run(folder, { module: "echo" })).errors![0]!, /module 'echo' is not available/);
+    assert.match((await run(folder, { module: "echo" })).errors![0]!, /^module 'echo' is not available; there is no module at all$/);
     assert.deepEqual(await folder.catalog.list(), { modules: [], refused: [] });
   });
 });
@@ -262,6 +262,8 @@ test("an unknown module is a full result that names the nearest; soft errors lea
       ...{ foundanything: false, success: false, elements: null, statistics: null },
       errors: ["module 'sofd' is not available; do you mean soft?"],
     });
+    const other = await run(folder, { module: "registry" });
+    assert.deepEqual(other.errors, ["module 'registry' is not available; there are soft"]);
     const { status, result } = await runOperation(folder, { module: "soft", parameters: {} });
     assert.equal(status, "success");
     assert.deepEqual([result.success, result.errors], [true, ["one", "two"]]);
