@@ -83,7 +83,10 @@ test("a file that was deleted is no module any more, whether it could be used or
   await withModules({ "echo.ts": ECHO, "broken.ts": "this is no TypeScript" }, async (folder) => {
     assert.equal((await folder.catalog.list()).refused.length, 1);
     for (const name of ["echo.ts", "broken.ts"]) rmSync(join(folder.folder, "modules/investigation", name));
-    assert.match((await run(folder, { module: "echo" })).errors![0]!, /^module 'echo' is not available; there is no module at all$/);
+    assert.match(
+      (await run(folder, { module: "echo" })).errors![0]!,
+      /^module 'echo' is not available; there is no module at all$/,
+    );
     assert.deepEqual(await folder.catalog.list(), { modules: [], refused: [] });
   });
 });
