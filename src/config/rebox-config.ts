@@ -6,6 +6,7 @@ import { type IniEntry, type IniSection, parseIni } from "./ini-document";
 import { findNearestName } from "./nearest-name";
 import { parsePermissions, type ScriptPermissions } from "./script-permissions";
 import { PermissionError } from "./errors";
+import { splitList } from "./schema/setting-list";
 import { SettingValues } from "./setting-values";
 
 /** One line of [MODULES]: a script in module notation, and whether it is to be loaded. */
@@ -37,6 +38,12 @@ export interface ReboxConfig {
   readonly volatilityProfile: string | undefined;
   /** [VOL] command: what starts Volatility 3, as words of a shell. */
   readonly volatilityCommand: string | undefined;
+  /** [INVESTIGATIONS] start: persistent modules that start with the engine. */
+  readonly investigations: readonly string[];
+  /** [INVESTIGATIONS] conf: the folder of their MODULE.cfg; an absolute path. */
+  readonly investigationConfig: string | undefined;
+  /** [INVESTIGATIONS] private: every answer is masked, whoever asks. */
+  readonly hasPrivateInvestigations: boolean;
   readonly warnings: readonly ConfigWarning[];
 }
 
@@ -51,6 +58,7 @@ const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ["QEMU", ["args"]],
   ["REBOX", ["callback_limit_ms"]],
   ["VOL", ["profile", "command"]],
+  ["INVESTIGATIONS", ["start", "conf", "private"]],
 ]);
 
 /** The sections of PyREBox that have no use here, and what there is in their place. */
@@ -104,6 +112,8 @@ class ConfigReader {
     const args = this.settings.get("QEMU.args");
     const limit = this.settings.get("REBOX.callback_limit_ms");
     const range = CALLBACK_LIMIT_RANGE_MS;
+    const isPrivate = this.settings.get("INVESTIGATIONS.private");
+    const folder = this.findText("INVESTIGATIONS.conf", "the folder of MODULE.cfg");
     return {
       file: resolve(this.path),
       modules: [...this.modules.values()],
@@ -112,6 +122,9 @@ class ConfigReader {
       callbackLimitMs: limit && this.values.getInteger(limit, range.minimum, range.maximum, "milliseconds"),
       volatilityProfile: this.findText("VOL.profile", "a profile's name or file"),
       volatilityCommand: this.findText("VOL.command", "a command that starts Volatility 3"),
+      investigations: this.findList("INVESTIGATIONS.start"),
+      investigationConfig: folder && resolve(dirname(resolve(this.path)), folder),
+      hasPrivateInvestigations: isPrivate !== undefined && this.values.getBoolean(isPrivate),
       warnings: this.warnings,
     };
   }
@@ -179,6 +192,11 @@ class ConfigReader {
   private findText(name: string, accepted: string): string | undefined {
     const entry = this.settings.get(name);
     return entry && this.values.getText(entry, accepted);
+  }
+
+  private findList(name: string): readonly string[] {
+    const entry = this.settings.get(name);
+    return entry === undefined ? [] : splitList(entry.value.map(({ text }) => text).join("\n")).items;
   }
 
   private warnTwice(entry: IniEntry, earlierLine: number): void {

@@ -4,6 +4,12 @@ import { InvestigationCatalog } from "./catalog";
 import { PersistentHost, type PersistentHostOptions } from "./persistent/host";
 import type { OperationHost } from "./run-operations";
 
+/** Options of the investigations of a process. */
+export interface InvestigationOptions extends PersistentHostOptions {
+  /** Every answer is masked, whoever asks and whatever is asked for. */
+  readonly isPrivate?: boolean;
+}
+
 let current: OperationHost | undefined;
 
 /**
@@ -15,10 +21,10 @@ let current: OperationHost | undefined;
 export function openInvestigations(
   folders: readonly string[],
   getApi: () => Doors,
-  options?: PersistentHostOptions,
+  options?: InvestigationOptions,
 ): OperationHost {
   const catalog = new InvestigationCatalog([getProjectFolder(), ...folders], getApi);
-  current = { catalog, persistent: new PersistentHost(catalog, options) };
+  current = { catalog, persistent: new PersistentHost(catalog, options), isPrivate: options?.isPrivate ?? false };
   return current;
 }
 

@@ -25,11 +25,13 @@ const STOP_GRACE_MS = 5000;
 export interface OperationHost {
   readonly catalog: InvestigationCatalog;
   readonly persistent: PersistentHost;
+  /** The owner of the guest has every answer masked. */
+  readonly isPrivate?: boolean;
 }
 
 /** Carries out one operation. It does not reject: every failure is a result. */
 export async function runOperation(
-  { catalog, persistent }: OperationHost,
+  { catalog, persistent, isPrivate = false }: OperationHost,
   operation: Operation,
   options: OperationOptions = {},
 ): Promise<OperationOutcome> {
@@ -51,7 +53,7 @@ export async function runOperation(
     const run = isLiving ? persistent.createRun(module, context) : createRun(found?.module, module, context);
     const limits = { ...options, limitMs, end };
     const { status, result } = await limitRun(run, getFirstLine(run, operation), limits);
-    const shown = options.isPrivate === true && run.enhancePrivacy ? run.enhancePrivacy(result) : result;
+    const shown = (isPrivate || options.isPrivate === true) && run.enhancePrivacy ? run.enhancePrivacy(result) : result;
     const printed = options.print && printResult(run, shown, module, options.print === "found");
     return { ...outcome(status, shown), ...(printed ? { printed } : {}) };
   } catch (error) {

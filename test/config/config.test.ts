@@ -92,6 +92,20 @@ describe("pyrebox.conf, as PyREBox's own looks", () => {
     refuse(["[PERMISSIONS]", "scripts/a.ts: net"], 2, /such as scripts\.a/);
   });
 
+  test("says which investigations start with the guest, where their files are, and whether answers are masked", () => {
+    const none = load("");
+    assert.deepEqual(
+      [none.investigations, none.investigationConfig, none.hasPrivateInvestigations],
+      [[], undefined, false],
+    );
+    const config = load("[INVESTIGATIONS]", "start: fswatch, procwatch,", "  mine", "conf: cfg", "private: Yes");
+    assert.deepEqual(
+      [config.investigations, config.investigationConfig, config.hasPrivateInvestigations, config.warnings],
+      [["fswatch", "procwatch", "mine"], join(folder, "cfg"), true, []],
+    );
+    refuse(["[INVESTIGATIONS]", "private: perhaps"], 2, /"private" is "perhaps"; it must be one of true/);
+  });
+
   test("accepts every spelling of a switch", () => {
     const words = ["True", "yes", "ON", "1", "False", "No", "off", "0"];
     const config = load("[MODULES]", ...words.map((word, index) => `m${index}: ${word}`));

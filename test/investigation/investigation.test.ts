@@ -6,6 +6,8 @@ import { gzipSync } from "node:zlib";
 import * as door from "../../src/doors/investigation";
 import { GuestContext } from "../../src/investigation/context";
 import { InvestigationRegistry } from "../../src/investigation/catalog";
+import { closeInvestigations, openInvestigations } from "../../src/investigation/open-investigations";
+import { doors } from "../../src/doors/doors";
 import { decodeResult, type InvestigationResult } from "../../src/investigation/result";
 import type { Operation, OperationOptions } from "../../src/investigation/operation";
 import { runOperation, runOperations } from "../../src/investigation/run-operations";
@@ -379,6 +381,29 @@ test("privacy mode masks what a module says, and nothing of one that says nothin
     assert.deepEqual(masked, { ...open, elements: { name: "masked", size: 1 } });
     const asIs = await run(folder, { module: "echo", parameters: { word: "x" } }, { isPrivate: true });
     assert.deepEqual(asIs.elements, { word: "x" });
+  });
+});
+
+test("the owner of a guest has every answer masked, whoever asks, and no question turns that off", async () => {
+  const masking = moduleSource(
+    "masking",
+    'return { found: true, elements: "name", statistics: {} }',
+    'enhancePrivacy(result: any) { return { ...result, elements: "masked" }; }',
+  );
+  await withModules({ "masking.ts": masking }, async (folder) => {
+    const listener = { log: () => undefined, onAlert: () => undefined };
+    const open = (isPrivate: boolean) => openInvestigations([folder.folder], () => doors, { isPrivate, ...listener });
+    for (const [owner, asked, expected] of [
+      [false, undefined, "name"],
+      [false, true, "masked"],
+      [true, undefined, "masked"],
+      [true, false, "masked"],
+    ] as const) {
+      const options = asked === undefined ? {} : { isPrivate: asked };
+      const { result } = await runOperation(open(owner), { module: "masking", parameters: {} }, options);
+      assert.equal(result.elements, expected);
+    }
+    await closeInvestigations();
   });
 });
 

@@ -43,6 +43,25 @@ test("a machine of rebox starts, has a shell that sees its processes, and is sto
   });
 });
 
+test("a machine starts with its persistent investigations, and masks every answer when its settings say so", async () => {
+  await withKit("idle", "investigations: [procwatch]\nprivate_investigations: yes", async (lab) => {
+    const { manager, machineries } = await lab.open();
+    const started = await manager.request("restoreStart", "g");
+    assert.equal(started.success, true, started.reason);
+    await lab.until("state/g/console.log", /rebox-guest: ready/);
+    const shell = await (machineries.get("rebox") as ReboxMachinery).openShell(manager.machines.get("g"));
+    const list = await shell.run("investigate");
+    assert.match(list.error ?? list.text, /^procwatch +persistent +running/m);
+    const answer = await shell.run("investigate process -name init");
+    shell.close();
+    assert.ok(answer.error === undefined, answer.error);
+    const { elements } = answer.data as { readonly elements: { readonly commandline: readonly string[] }[] };
+    assert.ok(elements.length > 0, answer.text);
+    assert.ok(elements.every(({ commandline }) => commandline.slice(1).every((word) => word === "masked")));
+    assert.equal((await manager.request("stop", "g")).success, true);
+  });
+});
+
 test("a pause made by a script in the engine is neither undone nor taken for a failure", async () => {
   await withKit("idle", "scripts: [holder.ts]", async (lab) => {
     lab.write(

@@ -52,6 +52,7 @@ export function createRunCommand(
     .addOption(new Option("--behind-ui <socket>").hideHelp())
     .option("--investigate <module>", "start a persistent module; may be given more than once", append)
     .option("--investigate-conf <folder>", "where MODULE.cfg of persistent modules is (conf)")
+    .option("--private", "have investigations mask what modules call private, whoever asks")
     .option("--timeout <seconds>", "stop after that many seconds", readTimeout)
     .option("--json <file>", "write one JSON line per message and event; - is standard output")
     .option("--callback-limit <ms>", "cut off a callback that runs longer than that many milliseconds", readLimit)

@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly investigate?: readonly string[];
   /** The folder of their configuration. */
   readonly investigateConf?: string;
+  /** Every answer of an investigation is masked. */
+  readonly private?: boolean;
   /** In milliseconds. */
   readonly timeout?: number;
   readonly json?: string;
@@ -57,6 +59,8 @@ export interface RunPlan {
   readonly investigations: readonly string[];
   /** The folder of their <module>.cfg. */
   readonly investigationConfig: string;
+  /** Every answer of an investigation is masked, whoever asks. */
+  readonly hasPrivateInvestigations: boolean;
   readonly timeoutMs: number | undefined;
   readonly jsonFile: string | undefined;
   readonly callbackLimitMs: number | undefined;
@@ -111,8 +115,9 @@ export function createRunPlan(
     isBehindUi: options.behindUi !== undefined,
     // The shell is in the UI then.
     hasShell: (options.shell ?? false) && options.behindUi === undefined,
-    investigations: options.investigate ?? [],
-    investigationConfig: options.investigateConf ?? "conf",
+    investigations: [...new Set([...(config?.investigations ?? []), ...(options.investigate ?? [])])],
+    investigationConfig: options.investigateConf ?? config?.investigationConfig ?? "conf",
+    hasPrivateInvestigations: options.private === true || config?.hasPrivateInvestigations === true,
     timeoutMs: options.timeout,
     jsonFile: options.json,
     callbackLimitMs: options.callbackLimit ?? config?.callbackLimitMs,

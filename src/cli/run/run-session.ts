@@ -7,6 +7,7 @@ import { RunFeed } from "../../shell/line/run-feed";
 import { SerialConsole } from "../../shell/line/serial-console";
 import { openShell, setShellApi, setShellHold, startShell } from "../../shell/line/start-shell";
 import { closeInvestigations, openInvestigations } from "../../investigation/open-investigations";
+import type { OperationHost } from "../../investigation/run-operations";
 import { setScriptHost } from "../../scripts/module-control";
 import { stopCompiler } from "../../scripts/script-compiler";
 import { ScriptError } from "../../scripts/errors";
@@ -44,6 +45,7 @@ export class RunSession {
   /** The events for attached shells; undefined without a control socket. */
   private readonly feed: RunFeed | undefined;
   private console: SerialConsole | undefined;
+  private investigations: OperationHost | undefined;
   private ended = false;
   private end!: (end: RunEnd) => void;
   /** Settles with the first reason to end the run. */
@@ -122,6 +124,7 @@ export class RunSession {
     this.watchScripts();
     setScriptHost(this.scripts);
     this.endMonitors = environment.serveMonitors(this.scripts);
+    this.prepareInvestigations();
     await this.openShells();
     for (const script of plan.scripts) {
       await this.scripts.load(script);
@@ -155,20 +158,25 @@ export class RunSession {
     }
   }
 
-  /** Starts the investigations: the persistent modules watch before the first instruction. */
-  private async startInvestigations(): Promise<void> {
+  /** Sets the investigations before anybody can ask: privacy holds from the beginning. */
+  private prepareInvestigations(): void {
     const { plan, environment, reporter } = this;
-    const { persistent } = openInvestigations(plan.scriptFolders, () => environment.getApi(), {
-      configFolder: plan.investigationConfig,
+    const isPrivate = plan.hasPrivateInvestigations;
+    this.investigations = openInvestigations(plan.scriptFolders, () => environment.getApi(), {
+      ...{ configFolder: plan.investigationConfig, isPrivate },
       log: (text) => reporter.say(text),
       onAlert: (alert) => {
         reporter.event("alert", { ...alert });
         reporter.say(`alert of ${alert.module}: [${alert.level}] ${alert.text}`);
       },
     });
-    for (const module of plan.investigations) {
-      await persistent.start(module).catch((error: unknown) => {
-        throw new UsageError(`--investigate ${module}: ${describeThrown(error)}`);
+  }
+
+  /** Starts the persistent modules: they watch before the first instruction. */
+  private async startInvestigations(): Promise<void> {
+    for (const module of this.plan.investigations) {
+      await this.investigations?.persistent.start(module).catch((error: unknown) => {
+        throw new UsageError(`the investigation ${module} cannot be started: ${describeThrown(error)}`);
       });
     }
   }

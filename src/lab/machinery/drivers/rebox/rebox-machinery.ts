@@ -2,6 +2,7 @@ import { realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { config } from "../../../../config/schema/settings";
+import type { SettingsOf } from "../../../../config/schema/settings-schema";
 import { getProjectFolder } from "../../../../config/folders";
 import { ControlClient } from "../../../../shell/line/control-client";
 import { MachineryConnectionError } from "../../../errors";
@@ -23,6 +24,14 @@ const MACHINE_SETTINGS = {
   ...QEMU_MACHINE_SETTINGS,
   scripts: z.array(z.string()).default([]).describe("Scripts of rebox that are loaded before the guest runs."),
   config: config.filePath({ readable: true }).optional().describe("A pyrebox.conf for the machine."),
+  investigations: z
+    .array(z.string())
+    .default([])
+    .meta({ examples: [["fswatch"]], description: "Persistent modules of investigations that start with it." }),
+  private_investigations: z
+    .boolean()
+    .default(false)
+    .describe("yes: every answer of an investigation is masked, whoever asks."),
 };
 
 /** An engine of rebox is paused only from inside, and can only be resumed from there. */
@@ -83,7 +92,7 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
   }
 
   protected override getCommand(machine: QemuMachine, qemuArgs: readonly string[]): VmCommand {
-    const settings = machine.facts.settings as { readonly scripts?: readonly string[]; readonly config?: string };
+    const settings = machine.facts.settings as Partial<SettingsOf<typeof MACHINE_SETTINGS>>;
     const { folder } = this.process(machine);
     const control = shortenSocketPath(join(folder, "control.sock"), this.context.labFolder);
     return {
@@ -93,6 +102,8 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
         ...["--json", join(folder, "events.jsonl")],
         ...(settings.config === undefined ? [] : ["-c", settings.config]),
         ...(settings.scripts ?? []).flatMap((script) => ["--script", script]),
+        ...(settings.investigations ?? []).flatMap((module) => ["--investigate", module]),
+        ...(settings.private_investigations === true ? ["--private"] : []),
         "--",
         ...qemuArgs,
       ],
