@@ -20,13 +20,16 @@ function findCode(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
 }
 
-/** Reads the tables of docs/reference/pyrebox.md. */
-export function readPage(): NameRow[] {
+/** The pages that say what the names of another program are here: docs/reference/NAME.md. */
+export type AncestorPage = "pyrebox" | "cape" | "cuckoo3" | "mig";
+
+/** Reads the tables of a page. */
+export function readPage(page: AncestorPage = "pyrebox"): NameRow[] {
   const rows: NameRow[] = [];
   let heading = "";
-  for (const line of readFileSync(join(PROJECT, "docs/reference/pyrebox.md"), "utf8").split("\n")) {
+  for (const line of readFileSync(join(PROJECT, `docs/reference/${page}.md`), "utf8").split("\n")) {
     heading = /^## (.*)/.exec(line)?.[1] ?? heading;
-    if (!line.startsWith("| ") || line.startsWith("| PyREBox")) continue;
+    if (!line.startsWith("| ") || /^\| (PyREBox|CAPE|Cuckoo3|MIG) \|/.test(line)) continue;
     const [, left = "", right = "", difference = ""] = line.split(/ ?\| ?/);
     rows.push({
       ...{ heading, text: line, difference },
@@ -39,12 +42,12 @@ export function readPage(): NameRow[] {
   return rows;
 }
 
-/** Reads PyREBox's names, by heading; each line is a name and those that belong to it. */
-export function readNames(): ReadonlyMap<string, readonly (readonly string[])[]> {
+/** Reads the names of a page's program, by heading; each line is a name and those that belong to it. */
+export function readNames(page: AncestorPage = "pyrebox"): ReadonlyMap<string, readonly (readonly string[])[]> {
   const names = new Map<string, string[][]>();
   let lines: string[][] = [];
-  for (const line of readFileSync(join(PROJECT, "test/kit/documents/pyrebox-names.txt"), "utf8").split("\n")) {
-    const [, heading] = /^\[([A-Z][\w ]*?)\]$/.exec(line) ?? [];
+  for (const line of readFileSync(join(PROJECT, `test/kit/documents/${page}-names.txt`), "utf8").split("\n")) {
+    const [, heading] = /^\[([A-Z][\w .]*?)\]$/.exec(line) ?? [];
     if (heading !== undefined && heading !== "MODULES") names.set(heading, (lines = []));
     else if (line !== "" && !line.startsWith("#")) {
       // A configuration's key is one name with its section.
