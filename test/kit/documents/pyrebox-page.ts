@@ -20,7 +20,7 @@ function findCode(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
 }
 
-/** The pages that say what the names of another program are here: docs/reference/NAME.md. */
+/** The pages that say what the names of another program are here, by the names of their files in docs/reference. */
 export type AncestorPage = "pyrebox" | "cape" | "cuckoo3" | "mig";
 
 /** Reads the tables of a page. */
