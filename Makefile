@@ -3,8 +3,8 @@
 
 CC = gcc
 CXX = g++
-FLAGS = -shared -fPIC -O2 -Wall -Wl,-Bsymbolic -I native/qemu -I triggers
-HEADERS = native/qemu/qemu_glue.h $(wildcard triggers/*.h)
+FLAGS = -shared -fPIC -O2 -Wall -Wl,-Bsymbolic -I native/qemu -I triggers -I triggers/pyrebox
+HEADERS = native/qemu/qemu_glue.h $(wildcard triggers/*.h triggers/pyrebox/*.h)
 
 help:
 	@echo "make triggers/NAME-x86_64-softmmu.so compiles triggers/NAME.c, .cc or .cpp; npm run setup builds rebox"

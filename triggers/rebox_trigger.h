@@ -24,6 +24,14 @@ extern "C" {
     REBOX_API extern const uint32_t rebox_trigger_api_version; \
     const uint32_t rebox_trigger_api_version = (REBOX_TRIGGER_API << 16) | REBOX_GLUE_VERSION
 
+/*
+ * Once in a trigger whose variables have names that it makes at run time: a script may then set variables of any name.
+ * Without it, a name that is nowhere in the compiled trigger is refused as misspelt.
+ */
+#define REBOX_TRIGGER_ANY_VARIABLE \
+    REBOX_API extern const uint32_t rebox_trigger_any_variable; \
+    const uint32_t rebox_trigger_any_variable = 1
+
 /* The callbacks that a trigger may be attached to. */
 typedef enum callback_type_t {
     OP_BLOCK_BEGIN_CB = 0, /* BLOCK_BEGIN_CB with an address */
@@ -246,6 +254,18 @@ REBOX_API void delete_var(callback_handle_t handle, const char *key_str, int boo
 
 /* Forgets and frees all variables. What clean() leaves is freed after it. */
 REBOX_API void erase_trigger_vars(callback_handle_t handle);
+
+/* ---- output ---- */
+
+typedef enum rebox_print_kind {
+    REBOX_PRINT_TEXT,
+    REBOX_PRINT_DEBUG,
+    REBOX_PRINT_WARNING,
+    REBOX_PRINT_ERROR,
+} rebox_print_kind;
+
+/* Prints a message as scripts do. Slow: it is for people. */
+REBOX_API void rebox_trigger_print(rebox_print_kind kind, const char *text);
 
 /* ---- functions that the script may call ---- */
 

@@ -107,6 +107,15 @@ Napi::Value CallFunction(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), error);
 }
 
+// Prints what triggers print: (kind, text).
+Callable printer;
+
+// setTriggerPrinter(print)
+Napi::Value SetPrinter(const Napi::CallbackInfo& info) {
+  State().calls.Hold(printer, info[0]);
+  return info.Env().Undefined();
+}
+
 // hasTrigger(listenerId): boolean
 Napi::Value HasTrigger(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), FindTrigger(ListenerId(info)) != nullptr);
@@ -114,8 +123,29 @@ Napi::Value HasTrigger(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
+extern "C" void rebox_trigger_print(rebox_print_kind kind, const char* text) {
+  ScriptCalls& calls = State().calls;
+  if (State().silent || !printer.reference || !text) {
+    return;
+  }
+  bool own_scope = !calls.HasScope();
+  if (own_scope) {
+    calls.OpenScope();
+  }
+  napi_value error = nullptr;
+  napi_value arguments[2] = {script_objects.Number(kind), nullptr};
+  napi_create_string_utf8(script_objects.env, text, NAPI_AUTO_LENGTH, &arguments[1]);
+  if (calls.Call(printer, 2, arguments, &error) == CallResult::kThrew) {
+    napi_fatal_exception(script_objects.env, error);
+  }
+  if (own_scope) {
+    calls.CloseScope();
+  }
+}
+
 Napi::Object InitTriggers(Napi::Env env, Napi::Object exports) {
   exports.Set("attachTrigger", Napi::Function::New(env, Attach));
+  exports.Set("setTriggerPrinter", Napi::Function::New(env, SetPrinter));
   exports.Set("hasTrigger", Napi::Function::New(env, HasTrigger));
   exports.Set("detachTrigger", Napi::Function::New(env, Detach));
   exports.Set("setTriggerVar", Napi::Function::New(env, SetVar));

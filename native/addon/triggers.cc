@@ -87,6 +87,10 @@ Trigger* Trigger::Load(const std::string& path, callback_type_t type, uint32_t l
   }
   void* library = trigger->library_;
   auto version = static_cast<const uint32_t*>(dlsym(library, "rebox_trigger_api_version"));
+  if (!version) {
+    // A source for PyREBox: triggers/pyrebox/callbacks.h says it in its place.
+    version = static_cast<const uint32_t*>(dlsym(library, "rebox_trigger_api_version_of_headers"));
+  }
   const uint32_t expected = (REBOX_TRIGGER_API << 16) | REBOX_GLUE_VERSION;
   if (!version) {
     *error = "it does not say which trigger API it was compiled for: put REBOX_TRIGGER_API_VERSION; into its source";

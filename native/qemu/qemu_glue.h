@@ -397,12 +397,20 @@ typedef enum register_num_t {
     /* Read as their selector, GDT and IDT as their base. Written by write_selector_register_convert(). */
     RN_ES, RN_CS, RN_SS, RN_DS, RN_FS, RN_GS, RN_LDT, RN_TR, RN_GDT, RN_IDT,
     RN_ES_BASE, RN_CS_BASE, RN_SS_BASE, RN_DS_BASE, RN_FS_BASE, RN_GS_BASE,
+    /* Read only: 0, since there is no such register, and the number of the vCPU. */
+    RN_CR1, RN_CPU_INDEX,
     RN_LAST,
     /* All of them have 64 bits. */
     RN_RAX = RN_EAX, RN_RCX = RN_ECX, RN_RDX = RN_EDX, RN_RBX = RN_EBX, RN_RSP = RN_ESP, RN_RBP = RN_EBP,
     RN_RSI = RN_ESI, RN_RDI = RN_EDI, RN_RIP = RN_EIP, RN_PC = RN_EIP, RN_RFLAGS = RN_EFLAGS,
 } register_num_t;
 /* clang-format on */
+
+typedef enum register_type_t { RT_REGULAR, RT_SEGMENT } register_type_t;
+/* Segments are written by write_selector_register_convert(), all others by write_register_convert(). */
+REBOX_API extern const register_type_t register_type[RN_LAST];
+/* "x86_64-softmmu" */
+REBOX_API extern const char *const target_platform;
 
 /* Functions that return int return 0, or -1 where there is no such vCPU, register, port size or memory. */
 REBOX_API int read_register_convert(qemu_cpu_opaque_t cpu, register_num_t reg, pyrebox_target_ulong *value);
@@ -424,7 +432,7 @@ REBOX_API uint64_t x86_get_pte(pyrebox_target_ulong pgd, pyrebox_target_ulong ad
 REBOX_API int x86_is_pae(void);
 /* Returns length, or 0 where the guest's physical memory ends before that. */
 REBOX_API uint64_t connection_read_memory(uint64_t address, char *buffer, size_t length);
-REBOX_API uint64_t connection_write_memory(uint64_t address, const char *buffer, size_t length);
+REBOX_API uint64_t connection_write_memory(uint64_t address, const void *buffer, size_t length);
 /* The RAM that the machine was given, in bytes. */
 REBOX_API uint64_t get_memory_size(void);
 

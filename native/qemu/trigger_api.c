@@ -26,7 +26,13 @@ static const char *const names[RN_LAST] = {
     [RN_ES_BASE] = "ES_BASE", [RN_CS_BASE] = "CS_BASE", [RN_SS_BASE] = "SS_BASE", [RN_DS_BASE] = "DS_BASE",
     [RN_FS_BASE] = "FS_BASE", [RN_GS_BASE] = "GS_BASE",
 };
+const register_type_t register_type[RN_LAST] = {
+    [RN_ES] = RT_SEGMENT, [RN_CS] = RT_SEGMENT, [RN_SS] = RT_SEGMENT, [RN_DS] = RT_SEGMENT, [RN_FS] = RT_SEGMENT,
+    [RN_GS] = RT_SEGMENT, [RN_LDT] = RT_SEGMENT, [RN_TR] = RT_SEGMENT, [RN_GDT] = RT_SEGMENT, [RN_IDT] = RT_SEGMENT,
+};
 /* clang-format on */
+
+const char *const target_platform = "x86_64-softmmu";
 
 /* Returns an id that no register has when reg is out of range. */
 static size_t find_register(register_num_t reg)
@@ -38,7 +44,9 @@ static size_t find_register(register_num_t reg)
 
     if (!known) {
         for (int i = 0; i < RN_LAST; i++) {
-            for (ids[i] = 0; ids[i] < count && strcmp(registers[ids[i]].name, names[i]) != 0; ids[i]++) {
+            ids[i] = names[i] ? 0 : count;
+            while (ids[i] < count && strcmp(registers[ids[i]].name, names[i]) != 0) {
+                ids[i]++;
             }
         }
         known = true;
@@ -53,6 +61,10 @@ static inline int cpu_index_of(qemu_cpu_opaque_t cpu)
 
 int read_register_convert(qemu_cpu_opaque_t cpu, register_num_t reg, pyrebox_target_ulong *value)
 {
+    if (cpu && (reg == RN_CR1 || reg == RN_CPU_INDEX)) {
+        *value = reg == RN_CR1 ? 0 : cpu_index_of(cpu);
+        return 0;
+    }
     return cpu && rebox_register_read(cpu_index_of(cpu), find_register(reg), value) ? 0 : -1;
 }
 
@@ -135,7 +147,7 @@ uint64_t connection_read_memory(uint64_t address, char *buffer, size_t length)
     return qemu_physical_memory_rw(address, (uint8_t *)buffer, length, 0) == 0 ? length : 0;
 }
 
-uint64_t connection_write_memory(uint64_t address, const char *buffer, size_t length)
+uint64_t connection_write_memory(uint64_t address, const void *buffer, size_t length)
 {
     return qemu_physical_memory_rw(address, (uint8_t *)buffer, length, 1) == 0 ? length : 0;
 }

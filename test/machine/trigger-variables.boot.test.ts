@@ -29,11 +29,19 @@ test("variables go both ways, and two callbacks with one trigger share nothing",
       print("template " + counts.template + " " + cm.getTriggerVar(state.template, "count"));
       cm.callTriggerFunction(state.template, "reset");
       print("template " + cm.getTriggerVar(state.template, "count") + " " + cm.getTriggerVar(state.template, "none"));
-      cm.setTriggerVar(state.template, "bytes", Uint8Array.of(1, 0, 3));
-      cm.setTriggerVar(state.template, "minus", -1);
-      cm.setTriggerVar(state.template, "empty", "");
-      print((cm.getTriggerVar(state.template, "bytes") as Uint8Array).join() + " " +
-        (cm.getTriggerVar(state.template, "minus") === 0xffffffffffffffffn) + " '" + cm.getTriggerVar(state.template, "empty") + "'");
+      cm.setTriggerVar(state.two, "var1", Uint8Array.of(1, 0, 3));
+      cm.setTriggerVar(state.two, "var2", -1);
+      cm.setTriggerVar(state.two, "var3", "");
+      print((cm.getTriggerVar(state.two, "var1") as Uint8Array).join() + " " +
+        (cm.getTriggerVar(state.two, "var2") === 0xffffffffffffffffn) + " '" + cm.getTriggerVar(state.two, "var3") + "'");
+      for (const name of ["evry", "zzzzzzzzz"]) {
+        try {
+          cm.setTriggerVar(state.template, name, 3n);
+          print("accepted " + name);
+        } catch (error) {
+          print((error as Error).message.replace(/^the trigger of \\S+|\\(.*/g, ""));
+        }
+      }
     `,
   );
   checkTriggers(run);
@@ -41,5 +49,9 @@ test("variables go both ways, and two callbacks with one trigger share nothing",
   assert.match(run.messages[1]!, /^één: 99 99 792$/);
   // Which blocks is not said: an interrupt's are the process' too.
   assert.equal(run.messages[2], "addresses 99");
-  assert.deepEqual(run.messages.slice(3), ["template 10 100", "template 0 undefined", "1,0,3 true ''"]);
+  assert.deepEqual(run.messages.slice(3), [
+    ...["template 10 100", "template 0 undefined", "1,0,3 true ''"],
+    ' has no variable "evry"; did you mean every? ',
+    ' has no variable "zzzzzzzzz" ',
+  ]);
 });

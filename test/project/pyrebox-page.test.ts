@@ -18,7 +18,10 @@ const api = new ExportedApi();
 
 const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");
 const hasWord = (text: string, word: string) => new RegExp(`(?<![\\w.])${word}(?!\\w)`).test(text);
-const triggerHeaders = ["triggers/rebox_trigger.h", "native/qemu/qemu_glue.h"]
+const triggerHeaders = [
+  ...["triggers/rebox_trigger.h", "native/qemu/qemu_glue.h", "triggers/pyrebox/callbacks.h"],
+  "triggers/pyrebox/utils.h",
+]
   .map((path) => read(path).replace(/\/\*.*?\*\//gs, ""))
   .join("\n");
 const options = createRunCommand({} as RunEnvironment, undefined, () => undefined).options.map(({ long }) => long);

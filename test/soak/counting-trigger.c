@@ -2,6 +2,7 @@
 #include "rebox_trigger.h"
 
 REBOX_TRIGGER_API_VERSION;
+REBOX_TRIGGER_ANY_VARIABLE;
 
 static uint64_t count;
 

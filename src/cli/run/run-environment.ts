@@ -17,6 +17,7 @@ export interface EnginePort {
   quit(): Promise<void>;
   on(event: (typeof LIFECYCLE_EVENTS)[number], listener: (detail: unknown) => void): unknown;
   on(event: "callbackError", listener: (failure: CallbackFailure) => void): unknown;
+  on(event: "triggerOutput", listener: (output: { kind: string; text: string }) => void): unknown;
 }
 
 /** The surroundings of a run: the engine and the process. Tests put a fake engine and a fake process here. */

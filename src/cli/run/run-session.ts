@@ -194,6 +194,9 @@ export class RunSession {
         if (event !== "reset") this.feed?.setState(event);
       });
     }
+    engine.on("triggerOutput", ({ kind, text }) =>
+      this.reporter.message({ handle: 0, script: "trigger", text: kind === "text" ? text : `${kind}: ${text}` }),
+    );
     engine.on("callbackError", (failure) => this.reportFailure(failure));
     engine.ended.then(
       (end) => this.end({ kind: "engine", end }),

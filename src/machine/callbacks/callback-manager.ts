@@ -161,7 +161,8 @@ export class CallbackManager {
    *
    * @param value numbers and bigints become a uint64_t, modulo 2 to the 64, so that -1 is all bits set; a string becomes
    *   UTF-8 with a zero behind it; bytes are copied
-   * @throws RangeError for an unknown callback; TriggerError when it has no trigger; TypeError for any other value
+   * @throws RangeError for an unknown callback; TriggerError when it has no trigger, or the trigger has no variable of this
+   *   name, with the nearest name that it has; TypeError for any other value
    */
   setTriggerVar(callbackName: string, varName: string, value: TriggerValue): void {
     setTriggerVariable(this.#getAlive(callbackName), varName, value);

@@ -14,7 +14,11 @@ export interface TriggerFile {
 // The Makefile has the same. Two copies of a library share its unique symbols, and its own names must win over Node's.
 const FLAGS = ["-shared", "-fPIC", "-O2", "-Wall", "-Wl,-Bsymbolic"];
 const CPLUSPLUS_FLAGS = ["-fno-gnu-unique"];
-const HEADERS = ["native/qemu/qemu_glue.h", "triggers/rebox_trigger.h"];
+const HEADERS = [
+  ...["native/qemu/qemu_glue.h", "triggers/rebox_trigger.h", "triggers/pyrebox/callbacks.h"],
+  ...["triggers/pyrebox/trigger_helpers.h", "triggers/pyrebox/utils.h", "triggers/pyrebox/Python.h"],
+];
+const INCLUDES = ["native/qemu", "triggers", "triggers/pyrebox"];
 
 const TARGET = "-x86_64-softmmu";
 const SOURCE_SUFFIXES = [".c", ".cc", ".cpp"];
@@ -95,7 +99,7 @@ export function buildTrigger({ source, library }: TriggerFile): string {
   // Others may compile the same trigger at this time.
   const output = `${library}.${process.pid}`;
   const flags = [...FLAGS, ...(isC ? [] : CPLUSPLUS_FLAGS)];
-  const includes = ["-I", join(project, "native/qemu"), "-I", join(project, "triggers")];
+  const includes = INCLUDES.flatMap((name) => ["-I", join(project, name)]);
   const run = spawnSync(compiler, [...flags, ...includes, "-o", output, source], { encoding: "utf8" });
   if (run.error) {
     throw new TriggerError(

@@ -1,16 +1,19 @@
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { Engine } from "../engine/engine";
+import { Engine, TRIGGER_OUTPUT_KINDS } from "../engine/engine";
 import type { RegisteredCallback } from "./callback-registry";
 import { TriggerError } from "../errors";
 import { buildTrigger, findTriggerFile } from "./trigger-file";
+import { TriggerNames } from "./trigger-names";
 
 /** What a trigger's variable may be set to. */
 export type TriggerValue = bigint | number | string | Uint8Array;
 
 /** By the callback: its trigger, or the last one that it had. Each has a library of its own in memory. */
 const libraries = new WeakMap<RegisteredCallback, string>();
+
+const variableNames = new WeakMap<RegisteredCallback, TriggerNames>();
 
 /** A trigger that has thrown was removed. */
 function hasTrigger({ listenerId }: RegisteredCallback): boolean {
@@ -25,6 +28,17 @@ function requireTrigger(callback: RegisteredCallback): void {
 
 function reportFailure({ name }: RegisteredCallback, failure: string | undefined): void {
   if (failure !== undefined) throw new TriggerError(`the trigger of ${name} ${failure}`);
+}
+
+let isPrinterConnected = false;
+
+function connectPrinter(): void {
+  if (isPrinterConnected) return;
+  isPrinterConnected = true;
+  const engine = Engine.get();
+  engine.native.setTriggerPrinter((kind, text) =>
+    engine.emit("triggerOutput", { kind: TRIGGER_OUTPUT_KINDS[kind] ?? "text", text: text.replace(/\n$/, "") }),
+  );
 }
 
 /** Loads a private copy: the loader maps one file once, and two callbacks would share its variables. */
@@ -50,11 +64,13 @@ export function addTrigger(callback: RegisteredCallback, path: string): void {
     throw new TriggerError(`the callback ${callback.name} has a trigger already, ${attached}: one is the most`);
   }
   const library = buildTrigger(findTriggerFile(path));
+  connectPrinter();
   const refusal = attachCopy(callback, library);
   if (refusal !== undefined) {
     throw new TriggerError(`${library} cannot be the trigger of ${callback.name}: ${refusal}`);
   }
   libraries.set(callback, library);
+  variableNames.set(callback, new TriggerNames(library));
 }
 
 /**
@@ -91,10 +107,24 @@ function toNative(name: string, value: TriggerValue): bigint | string | Uint8Arr
   );
 }
 
+/** A variable that the trigger itself has set is one, whatever its source looks like. */
+function checkVariable(callback: RegisteredCallback, name: string): void {
+  const names = variableNames.get(callback);
+  if (!names || names.mayHave(name)) return;
+  if (Engine.get().native.getTriggerVar(callback.listenerId, name) !== undefined) return;
+  const nearest = names.findNearest(name);
+  const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+  throw new TriggerError(
+    `the trigger of ${callback.name} has no variable ${JSON.stringify(name)}${hint} (${libraries.get(callback)})`,
+  );
+}
+
 /** Sets a variable of a callback's trigger; see CallbackManager.setTriggerVar(). */
 export function setTriggerVariable(callback: RegisteredCallback, name: string, value: TriggerValue): void {
   requireTrigger(callback);
-  reportFailure(callback, Engine.get().native.setTriggerVar(callback.listenerId, name, toNative(name, value)));
+  const native = toNative(name, value);
+  checkVariable(callback, name);
+  reportFailure(callback, Engine.get().native.setTriggerVar(callback.listenerId, name, native));
 }
 
 /** Gets a variable of a callback's trigger; see CallbackManager.getTriggerVar(). */

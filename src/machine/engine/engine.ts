@@ -41,7 +41,15 @@ export interface EngineEvents {
   shutdown: EngineEnd;
   crashed: EngineEnd;
   callbackError: CallbackFailure;
+  /** A trigger has printed something; kind is one of "text", "debug", "warning" and "error". */
+  triggerOutput: { readonly kind: TriggerOutputKind; readonly text: string };
 }
+
+/** The kinds of output of triggers, in the order of rebox_print_kind in triggers/rebox_trigger.h. */
+export const TRIGGER_OUTPUT_KINDS = ["text", "debug", "warning", "error"] as const;
+
+/** What a trigger prints: text for people, or a remark. */
+export type TriggerOutputKind = (typeof TRIGGER_OUTPUT_KINDS)[number];
 
 const DEFAULT_CALLBACK_LIMIT_MS = 5000;
 const END_NOW_TIMEOUT_MS = 3000;

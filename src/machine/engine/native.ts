@@ -279,6 +279,8 @@ export interface NativeAddon {
   setTriggerVar(listenerId: number, name: string, value: bigint | string | Uint8Array): string | undefined;
   getTriggerVar(listenerId: number, name: string): bigint | string | Uint8Array | undefined;
   hasTrigger(listenerId: number): boolean;
+  /** Sets what is called with all that triggers print; kinds are rebox_print_kind of triggers/rebox_trigger.h. */
+  setTriggerPrinter(print: (kind: number, text: string) => void): void;
   /** Returns the reason when there is no trigger any more, or no such function, or it has thrown. */
   callTriggerFunction(listenerId: number, name: string): string | undefined;
   setScriptObjects(
