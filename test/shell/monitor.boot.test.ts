@@ -339,10 +339,10 @@ describe("QMP", () => {
       const file = write("patient.ts", PATIENT);
       assert.equal(await hmp(`  import_module ${file}`), "patient is loaded: handle 1, version 1\r\n");
       assert.match((await hmp("info status")) as string, /running/);
-      assert.match((await hmp("help sh")) as string, /^sh command -- /);
+      assert.match((await hmp("help sh")) as string, /^sh \[command\] -- /);
       assert.equal(
         await hmp("unload_module"),
-        'unexpected end of expression\r\nTry "help unload_module" for more information\r\n',
+        'unload_module: string expected\r\nTry "help unload_module" for more information\r\n',
       );
       assert.match((await hmp("unload_module 5")) as string, /^Error: module 5: no script has this handle/);
       assert.equal(await hmp("unload_module 1"), "");
