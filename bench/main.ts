@@ -17,6 +17,7 @@ import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
 import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
 import { volatility } from "./measures/volatility";
+import { readyMachines } from "./measures/ready-machines";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
 import { shell } from "./measures/shell";
@@ -45,6 +46,7 @@ const MEASURES: readonly Measure[] = [
   linuxGuestDrgn,
   volatility,
   investigations,
+  readyMachines,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

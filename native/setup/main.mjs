@@ -44,7 +44,14 @@ function stepsFor({ for: purpose, only, kernel }) {
   const plans = {
     demo: [aptStep(), ...building],
     test: [aptStep(TEST_PACKAGES), ...building, ...testGuests, optional(volatilityStep())],
-    bench: [aptStep(), ...building, plainStep(), optional(volatilityStep())],
+    bench: [
+      aptStep(),
+      ...building,
+      plainStep(),
+      optional(volatilityStep()),
+      optional(labStep()),
+      optional(systemStep("trixie")),
+    ],
     drgn: [aptStep(), ...building, drgnStep()],
     sanitize: [
       aptStep(TEST_PACKAGES),

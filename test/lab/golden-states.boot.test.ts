@@ -98,10 +98,11 @@ describe("a golden state", () => {
   test("is listed, shown, replaced and removed by its name, and chosen by the machine's setting", async () => {
     await withMachine([], async (lab) => {
       await act(lab, "prepare", "g", "--as", "one", "--command", "echo -n 1 > /which");
-      await act(lab, "prepare", "g", "--as", "two", "--command", "echo -n 2 > /which");
+      // Made from the first one, and whole in itself.
+      await act(lab, "prepare", "g", "--as", "two", "--from", "one", "--command", "echo -n $(cat /which)2 > /which");
       assert.match(await act(lab, "golden", "list"), /^g two: .*\ng one: /);
       assert.match(await act(lab, "golden", "show", "g", "one"), /changed by command echo -n 1[^]*its files are whole/);
-      assert.match(await ask(lab, "echo which $(cat /which)"), /which 2/);
+      assert.match(await ask(lab, "echo which $(cat /which)"), /which 12/);
       lab.write("conf/machineries/rebox.yaml", yamlOf({ g: consoleMachine(["golden: one"]) }));
       assert.match(await ask(lab, "echo which $(cat /which)", 2), /which 1/);
       const again = await machine(lab, "prepare", "g", "--as", "one");

@@ -18,6 +18,7 @@ const READY_LIMIT_S = 600;
 interface PrepareOptions {
   readonly lab?: string;
   readonly as: string;
+  readonly from?: string;
   readonly replace?: boolean;
   readonly copy: readonly GuestCopy[];
   readonly script: readonly string[];
@@ -46,6 +47,7 @@ export function createGoldenCommands(
   )
     .argument("<name>")
     .option("--as <state>", "the golden state's name", DEFAULT_GOLDEN_NAME)
+    .option("--from <state>", "change this golden state in place of a fresh boot")
     .option("--replace", "make it anew when there is one of this name")
     .option("--copy <from:to>", "copy a file or folder of this host into the guest; may be repeated", collectCopies, [])
     .option("--script <file>", "run a shell script of this host in the guest; may be repeated", collect, [])
@@ -59,7 +61,13 @@ export function createGoldenCommands(
         const state = await prepareMachine(
           lab,
           {
-            ...{ machine: name, name: options.as, replaces: options.replace === true, timeoutS: options.timeout },
+            ...{
+              machine: name,
+              name: options.as,
+              from: options.from,
+              replaces: options.replace === true,
+              timeoutS: options.timeout,
+            },
             ...{
               copies: options.copy,
               scripts: options.script.map((path) => resolve(path)),

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { AnalysisError, MachineryManagerError } from "../errors";
+import { AnalysisError, GoldenStateError, MachineryManagerError } from "../errors";
 import type { Lab } from "../lab";
 import {
+  compareOrigins,
   findIdentity,
   getGoldenFolder,
+  getGoldenState,
   GOLDEN_NAME,
   GoldenFiles,
   type GoldenFile,
@@ -33,6 +35,8 @@ export interface PrepareRequest {
   readonly machine: string;
   /** The state's. */
   readonly name: string;
+  /** The name of the machine's golden state that is changed; undefined boots the machine. */
+  readonly from: string | undefined;
   /** A state of this name is replaced; otherwise it is an error. */
   readonly replaces: boolean;
   readonly copies: readonly GuestCopy[];
@@ -106,10 +110,19 @@ class Preparation {
     }
     await this.#endLeftover();
     const origin = await machinery.getGoldenOrigin(machine, signal);
+    const from = request.from === undefined ? undefined : getGoldenState(this.lab.folder, machine.name, request.from);
+    const problems = from === undefined ? [] : [...(await from.findDamage()), ...compareOrigins(from.manifest.origin, origin)]; // prettier-ignore
+    if (problems.length > 0) {
+      throw new GoldenStateError(`the golden state ${request.from} cannot be changed: ${problems.join("; ")}`);
+    }
     mkdirSync(this.#files.folder, { recursive: true });
     writeWhole(this.#mark, request.name);
     let way: GuestWay | undefined;
     try {
+      if (from !== undefined) {
+        request.onProgress(`copying the golden state ${from.name}`);
+        this.#files.copyFrom(from);
+      }
       request.onProgress(`starting ${machine.name}`);
       await this.#act("startToFreeze");
       request.onProgress("waiting for a way into its system");
@@ -122,7 +135,7 @@ class Preparation {
       way.close();
       request.onProgress("freezing");
       await this.#act("freeze");
-      return await this.#keep(origin, way.name);
+      return await this.#keep(origin, way.name, from);
     } catch (error) {
       way?.close();
       await this.lab.manager.request("stop", machine.name);
@@ -181,7 +194,7 @@ class Preparation {
   }
 
   /** Describes the files, and gives them their final name all at once. */
-  async #keep(origin: GoldenManifest["origin"], wayIn: string): Promise<GoldenState> {
+  async #keep(origin: GoldenManifest["origin"], wayIn: string, from: GoldenState | undefined): Promise<GoldenState> {
     const { machine, request } = this;
     const files = this.#files;
     request.onProgress("computing checksums");
@@ -196,6 +209,7 @@ class Preparation {
       ...{ format: 1, machine: machine.name, name: request.name, createdMs: Date.now() },
       ...{ origin, files: described, wayIn, ramSize: described.find(({ path }) => path === "ram")!.size },
       changes: [
+        ...(from?.manifest.changes ?? []),
         ...request.copies.map(({ from, to }) => `copy ${from} ${to}`),
         ...request.scripts.map((path) => `script ${path}`),
         ...request.commands.map((text) => `command ${text}`),

@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  constants,
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { GoldenStateError, MachineryManagerError } from "../../errors";
@@ -76,6 +85,19 @@ export class GoldenFiles {
 
   get manifest(): string {
     return join(this.folder, MANIFEST);
+  }
+
+  /** The devices of the state that this one is made from, while it is made; a state that begins with a boot has none. */
+  get start(): string {
+    return join(this.folder, "start");
+  }
+
+  /** Copies a state, to be changed and frozen anew. The copy needs nothing of it. */
+  copyFrom({ files }: GoldenState): void {
+    const copy = (from: string, to: string) => copyFileSync(from, to, constants.COPYFILE_FICLONE);
+    copy(files.ram, this.ram);
+    copy(files.devices, this.start);
+    if (existsSync(files.disk)) copy(files.disk, this.disk);
   }
 }
 

@@ -63,10 +63,15 @@ export function getCloneDevices(args: readonly string[]): string[] {
 /** The arguments of a QEMU that is told by thaw() where to continue. */
 export const THAW_ARGUMENTS = ["-incoming", "defer"];
 
-/** Has a machine that was started with THAW_ARGUMENTS continue where the state was frozen. @throws GoldenStateError */
-export async function thaw(execute: Execute, files: GoldenFiles, signal: AbortSignal): Promise<void> {
+/**
+ * Has a machine that was started with THAW_ARGUMENTS continue where a state was frozen.
+ *
+ * @param devices the file with the state of its processors and devices
+ * @throws GoldenStateError
+ */
+export async function thaw(execute: Execute, devices: string, signal: AbortSignal): Promise<void> {
   await ignoreRam(execute);
-  await execute("migrate-incoming", { uri: `exec:cat ${quoteForShell(files.devices)}` });
+  await execute("migrate-incoming", { uri: `exec:cat ${quoteForShell(devices)}` });
   await waitForMigration(execute, "thaw", signal);
 }
 

@@ -73,6 +73,12 @@ type Start =
   /** `making`: fresh, and to be frozen into these files; `golden`: from these files, which are only read. */
   | { readonly kind: "making" | "golden"; readonly files: GoldenFiles };
 
+/** Returns the file with the devices that a machine is thawed with; undefined when it boots. */
+function findFrozenDevices(start: Start): string | undefined {
+  if (start.kind === "golden") return start.files.devices;
+  return start.kind === "making" && existsSync(start.files.start) ? start.files.start : undefined;
+}
+
 /** Machines that are each a process of QEMU of their own, which is driven by QMP. */
 export abstract class QmpMachinery<
   Settings extends SettingsSchema & typeof QEMU_SETTINGS,
@@ -122,6 +128,7 @@ export abstract class QmpMachinery<
     const execute = (command: string, args = {}) => this.qmp(machine, command, args, signal);
     await freeze(execute, files, signal);
     await this.#end(machine, signal);
+    rmSync(files.start, { force: true });
     await punchHoles(files, signal);
   }
 
@@ -314,10 +321,11 @@ export abstract class QmpMachinery<
     const { program, args } = this.getCommand(machine, qemuArgs);
     await vm.start(program, args, labFolder);
     await this.#waitForQmp(machine, vm, signal);
-    if (start.kind === "golden") {
-      await thaw((command, values = {}) => this.qmp(machine, command, values, signal), start.files, signal);
+    const devices = findFrozenDevices(start);
+    if (devices !== undefined) {
+      await thaw((command, values = {}) => this.qmp(machine, command, values, signal), devices, signal);
     }
-    if (start.kind === "golden" || start.kind === "snapshot") await this.#letGo(machine, vm, signal);
+    if (devices !== undefined || start.kind === "snapshot") await this.#letGo(machine, vm, signal);
   }
 
   /** Resumes a machine whose state was saved while it was paused: nobody holds it. */
@@ -346,13 +354,15 @@ export abstract class QmpMachinery<
         if (memory !== undefined) return getIncomingArguments(getMemoryFormat(memory), memory);
         return snapshot === undefined ? [] : ["-loadvm", snapshot];
       case "making":
-        await reserveRam(start.files, getRamSize(own), signal);
-        return [...getRamArguments(start.files, getRamSize(own), true), ...getCloneDevices(own)];
-      case "golden":
+      case "golden": {
+        const isMade = start.kind === "making";
+        const isThawed = findFrozenDevices(start) !== undefined;
+        if (!isThawed) await reserveRam(start.files, getRamSize(own), signal);
         return [
-          ...getRamArguments(start.files, getRamSize(own), false),
-          ...[...getCloneDevices(own), ...THAW_ARGUMENTS],
+          ...[...getRamArguments(start.files, getRamSize(own), isMade), ...getCloneDevices(own)],
+          ...(isThawed ? THAW_ARGUMENTS : []),
         ];
+      }
     }
   }
 
@@ -397,6 +407,8 @@ export abstract class QmpMachinery<
     const disk = start.kind === "making" ? start.files.disk : this.#diskOf(machine);
     const tools = { qemuImg: this.getQemuImg(), signal };
     if (start.kind === "golden") await makeOverlay(start.files.disk, disk, tools);
+    // It is there already when the state is made from another one.
+    else if (start.kind === "making" && findFrozenDevices(start) !== undefined) return disk;
     else if (start.kind === "snapshot" && machine.facts.snapshot !== undefined) copyImage(image, disk);
     else await makeOverlay(image, disk, tools);
     return disk;
