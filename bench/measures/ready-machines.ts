@@ -58,7 +58,8 @@ export const readyMachines: Measure = {
 
 function makeLab() {
   const system = join(getBuildFolder(), "system/trixie");
-  if (!existsSync(join(system, "disk.qcow2"))) throw new Error(`there is no ${system}: node native/setup/main.mjs --for bench makes it`);
+  if (!existsSync(join(system, "disk.qcow2")))
+    throw new Error(`there is no ${system}: node native/setup/main.mjs --for bench makes it`);
   const folder = mkdtempSync(join(tmpdir(), "rebox-bench-"));
   const rebox = join(getBuildFolder(), "js/src/cli/main.js");
   const run = (...args: readonly string[]) =>
