@@ -44,7 +44,7 @@ const NETWORK_MODULES = [
 // What a CD drive on QEMU's PC needs, likewise, and what a drive needs that is plugged in; after those of the network card.
 const DISC_MODULES = ["scsi_common", "scsi_mod", "cdrom", "sr_mod", "libata", "ata_piix", "virtio_blk"];
 // For loading and unloading: one that needs no other, and one that needs several.
-const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"];
+const SPARE_MODULES = ["dummy", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4", "overlay"];
 
 /**
  * Loads a guest kernel.

@@ -112,6 +112,8 @@ export class FileEvents {
     const mode = file.follow("f_inode")?.number("i_mode") ?? 0;
     // Pipes, sockets and terminals are written to all the time.
     if (getFileFormat(mode) !== FileFormat.regular) return;
+    // What is written to a file of an overlay goes on to the file behind it: one act, told once.
+    if (this.#guest.paths.isBacking(file.address)) return;
     this.#report("write", this.#guest.paths.readFile(file.address), undefined, cpu);
   }
 

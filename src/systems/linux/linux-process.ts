@@ -112,6 +112,16 @@ export class LinuxProcess implements GuestProcess {
     return file === 0n ? "" : this.#guest.paths.readFile(file);
   }
 
+  /** The path of the folder that relative paths begin at; empty for a process that has ended. */
+  get workingFolder(): string {
+    return this.#readFolder("pwd");
+  }
+
+  /** The path of the folder that is "/" for it: another one than the guest's in a container, or after chroot(). */
+  get rootFolder(): string {
+    return this.#readFolder("root");
+  }
+
   /** The time at which it was started, by the guest's clock. */
   get startTime(): Date {
     return new Date(Number((this.#guest.clock.bootTimeNs + this.startTimeNs) / 1_000_000n));
@@ -172,6 +182,11 @@ export class LinuxProcess implements GuestProcess {
     const { kernel } = this.#guest;
     const { mode } = kernel.image.tables;
     return new MemorySearch(kernel.ram, mode, Number(this.pgd), this.memoryMap, patterns, options);
+  }
+
+  #readFolder(member: "pwd" | "root"): string {
+    const fs = this.#task().follow("fs");
+    return fs ? this.#guest.paths.readPath(fs.member(member)) : "";
   }
 
   #space(): StructCursor | undefined {

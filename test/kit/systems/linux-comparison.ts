@@ -83,6 +83,7 @@ const LOOK = (serial: string, file: string): string => `
           uid, euid, suid, gid, egid, sgid,
           commandLine: Buffer.from(one.commandLineBytes).toString("hex"), words: one.commandLine,
           environment: one.environment, executable: one.executable,
+          workingFolder: one.workingFolder, rootFolder: one.rootFolder,
           startTime: Number(one.startTimeNs / 10_000_000n),
           threads: one.threads.map(({ tid, name }) => tid + " " + name).sort(),
         };
@@ -206,6 +207,30 @@ export function compareGuest(variant: Variant): void {
         for (const { pid, memoryMap } of found.processes.filter((one) => one.pid !== reporter)) {
           assert.deepEqual(memoryMap, readMaps(report, pid), `process ${pid}`);
         }
+      });
+
+      test("files of containers: mapped by the path by which they were opened, on overlays, bind mounts and in a chroot", () => {
+        const paths = (key: string) => {
+          const pid = Number(run.truth.get(key));
+          const map = found.processes.find((one) => one.pid === pid)!.memoryMap as string[];
+          return map.map((line) => line.split(" ").slice(3).join(" ")).filter((path) => path.startsWith("/"));
+        };
+        const has = (list: readonly string[], names: readonly string[]) =>
+          assert.deepEqual(
+            names.filter((name) => !list.includes(name)),
+            [],
+            list.join("\n"),
+          );
+        const files = ["zoo", "below", "above", "folder/changed", "folder/gone (deleted)"];
+        has(
+          paths("zoo.overlaid"),
+          files.map((name) => `/tmp/overlay/merged/${name}`),
+        );
+        has(paths("zoo.overlaid"), ["/tmp/overlay/bound/changed"]);
+        has(
+          paths("zoo.overlaid_root"),
+          files.map((name) => `/tmp/overlay root/merged/${name}`),
+        );
       });
 
       test("open files", () => {

@@ -46,6 +46,8 @@ export function readProcess(report: GuestReport, pid: number) {
     words: readWords(report.text(`${living}/cmdline`)),
     environment: readWords(report.find(`${living}/environ`) ?? ""),
     executable: report.find(`${living}/exe`) ?? "",
+    workingFolder: report.find(`${living}/cwd`) ?? "",
+    rootFolder: report.find(`${living}/root`) ?? "",
     /** In hundredths of a second since boot. */
     startTime: Number(stat[19]),
     threads: report

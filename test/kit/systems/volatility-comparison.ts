@@ -54,9 +54,10 @@ function flatten(rows: readonly Row[], parent?: Row): { readonly row: Row; reado
 /** The pids whose report still holds: of what reports, the files and the memory are others meanwhile. */
 function reported(run: VolatilityRun): number[] {
   const reporter = Number(run.truth.get("zoo.reported"));
+  // Volatility takes the file behind an overlay for the one that is mapped.
   return listProcesses(run)
-    .map(({ pid }) => pid)
-    .filter((pid) => pid !== reporter);
+    .filter(({ pid, name }) => pid !== reporter && name !== "overlaid")
+    .map(({ pid }) => pid);
 }
 
 /** Volatility puts a blank before the path of a file that is deleted. */

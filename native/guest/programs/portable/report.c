@@ -136,6 +136,8 @@ static void report_thread(const char *path)
     report_below(path, "environ", report_file);
     report_below(path, "maps", report_file);
     report_below(path, "exe", report_link);
+    report_below(path, "cwd", report_link);
+    report_below(path, "root", report_link);
     report_below(path, "fd", report_descriptors);
     report_below(path, "fdinfo", report_descriptor_facts);
 }

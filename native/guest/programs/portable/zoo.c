@@ -25,8 +25,10 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -186,11 +188,8 @@ static void be_user(const char *name)
     hold();
 }
 
-/* A copy of this program that is removed while it runs. */
-static void be_deleted(const char *name)
+static void copy_program(const char *copy)
 {
-    char copy[] = "/tmp/deleted program";
-    char number[16];
     int in = open("/proc/self/exe", O_RDONLY);
     int out = open(copy, O_WRONLY | O_CREAT | O_TRUNC, 0755);
     char buffer[PAGE];
@@ -203,9 +202,113 @@ static void be_deleted(const char *name)
     }
     close(in);
     close(out);
+}
+
+/* A copy of this program that is removed while it runs. */
+static void be_deleted(const char *name)
+{
+    char copy[] = "/tmp/deleted program";
+    char number[16];
+
+    copy_program(copy);
     snprintf(number, sizeof(number), "%d", ready[1]);
     execl(copy, name, "--hold", number, "", "two\nlines", "\033[31mred", "%s%n", NULL);
     fail(copy);
+}
+
+static void make_file(const char *folder, const char *name)
+{
+    char path[256];
+    int file;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    check(file, path);
+    check(ftruncate(file, 2 * PAGE), path);
+    close(file);
+}
+
+/* Maps and keeps open a file; returns whether it is there. */
+static int use_file(const char *folder, const char *name, int flags)
+{
+    char path[256];
+    int file, protection = (flags & O_ACCMODE) == O_RDWR ? PROT_READ | PROT_WRITE : PROT_READ;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    file = open(path, flags, 0644);
+    if (file < 0) {
+        return 0;
+    }
+    check(ftruncate(file, 2 * PAGE) < 0 && (flags & O_CREAT) ? -1 : 0, path);
+    if (mmap(NULL, PAGE, protection, MAP_SHARED, file, 0) == MAP_FAILED) {
+        fail(path);
+    }
+    return 1;
+}
+
+/*
+ * A program of a file system that is laid over another, as those of containers: this program again, and files that are below,
+ * above, changed and gone. With a base that ends with "root" it has the merged tree as its root.
+ */
+static void be_overlaid(const char *base)
+{
+    static const char *const FOLDERS[] = {
+        "", "/lower", "/lower/folder", "/upper", "/work", "/merged", "/bound", NULL
+    };
+    char path[300], options[512], merged[256], number[16];
+
+    name_process("overlaid");
+    check(unshare(CLONE_NEWNS), "unshare");
+    check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "private mounts");
+    for (int i = 0; FOLDERS[i] != NULL; i++) {
+        snprintf(path, sizeof(path), "%s%s", base, FOLDERS[i]);
+        check(mkdir(path, 0755), path);
+    }
+    snprintf(path, sizeof(path), "%s/lower/zoo", base);
+    copy_program(path);
+    snprintf(path, sizeof(path), "%s/lower", base);
+    make_file(path, "below");
+    make_file(path, "folder/changed");
+    make_file(path, "folder/gone");
+    snprintf(options, sizeof(options), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work", base, base, base);
+    snprintf(merged, sizeof(merged), "%s/merged", base);
+    if (mount("overlay", merged, "overlay", 0, options) != 0) {
+        /* Not every kernel has it. */
+        hold();
+    }
+    snprintf(number, sizeof(number), "%d", ready[1]);
+    if (strcmp(base + strlen(base) - 4, "root") == 0) {
+        check(chroot(merged), merged);
+        check(chdir("/"), "/");
+        execl("/zoo", "zoo", "--overlay", "", number, NULL);
+    } else {
+        snprintf(path, sizeof(path), "%s/bound", base);
+        snprintf(options, sizeof(options), "%s/folder", merged);
+        check(mount(options, path, NULL, MS_BIND, NULL), "bind");
+        use_file(path, "changed", O_RDONLY);
+        snprintf(path, sizeof(path), "%s/zoo", merged);
+        execl(path, "zoo", "--overlay", merged, number, NULL);
+    }
+    fail("zoo");
+}
+
+/* The program of be_overlaid(). */
+static void use_overlay(const char *root)
+{
+    char path[256];
+
+    name_process("overlaid");
+    use_file(root, "below", O_RDONLY);
+    use_file(root, "above", O_RDWR | O_CREAT);
+    use_file(root, "folder/changed", O_RDWR);
+    use_file(root, "folder/gone", O_RDONLY);
+    snprintf(path, sizeof(path), "%s/../bound", root);
+    use_file(path, "changed", O_RDONLY);
+    snprintf(path, sizeof(path), "%s/folder/gone", root);
+    check(unlink(path), path);
+    snprintf(path, sizeof(path), "%s/folder", root);
+    check(chdir(path), path);
+    hold();
 }
 
 /* This program again, which writes over its own command line: be_titled(). */
@@ -439,6 +542,10 @@ int main(int argc, char **argv)
         ready[1] = atoi(argv[2]);
         hold();
     }
+    if (argc > 3 && strcmp(argv[1], "--overlay") == 0) {
+        ready[1] = atoi(argv[3]);
+        use_overlay(argv[2]);
+    }
     if (argc > 3 && strcmp(argv[1], "--title") == 0) {
         ready[1] = atoi(argv[3]);
         be_titled(strdup(argv[2]), argv, argc);
@@ -470,6 +577,8 @@ int main(int argc, char **argv)
     start("title_long", become_titled, "long");
     start("title_whole", become_titled, "whole");
     start("title_apart", become_titled, "apart");
+    start("overlaid", be_overlaid, "/tmp/overlay");
+    start("overlaid_root", be_overlaid, "/tmp/overlay root");
     start("mapped", be_mapped, "mapped");
     start("opener", be_opener, "opener");
     start("networked", be_networked, "networked");

@@ -52,6 +52,7 @@ const MEMORY = ["number", "bigint"] as const;
 const PROCESS_PARTS = [
   ...(["tgid", "uid", "credentials", "threads", "livingThread", "executable", "startTime", "startTimeNs"] as const),
   ...(["commandLine", "commandLineBytes", "environment", "isAlive"] as const),
+  ...(["workingFolder", "rootFolder"] as const),
   ...(["memoryMap", "openFiles", "sockets", "mounts"] as const),
 ];
 

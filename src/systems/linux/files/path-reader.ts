@@ -1,4 +1,4 @@
-import { KernelDataError } from "../../errors";
+import { AddressError, KernelDataError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { StructCursor } from "../structs/struct-cursor";
 
@@ -8,6 +8,11 @@ const MOST_NAMES = 2048;
 const MOST_STEPS = 500_000;
 const LONGEST_NAME = 255;
 const LONGEST_PATH = 4096;
+
+/** include/linux/fs.h: what a file behind another one has, FMODE_NOACCOUNT and FMODE_BACKING. */
+const NOACCOUNT = 1n << 29n;
+/** Bit 25 until 6.13; bit 24 since 6.14, and in stable kernels of before; each has meant something else, too. */
+const BACKING = 3n << 24n;
 
 /** Reads the paths of files out of the kernel's directory entries and mounts. */
 export class PathReader {
@@ -28,14 +33,34 @@ export class PathReader {
   }
 
   /**
-   * Reads the path of an open file as /proc/PID/maps and /proc/PID/fd print it.
+   * Reads the path of an open file as /proc/PID/maps and /proc/PID/fd print it (fs/file_table.c: file_user_path()).
    *
    * @param file the address of its struct file
    * @throws KernelDataError when the entries are damaged
    */
   readFile(file: bigint): string {
     const cursor = this.#kernel.at("file", file);
-    return this.readPath(cursor.member("f_path"));
+    if (!this.isBacking(file)) return this.readPath(cursor.member("f_path"));
+    return this.readPath(this.#kernel.at("backing_file", file).member("user_path"));
+  }
+
+  /**
+   * Returns whether a file is the one behind a file of an overlay, which the kernel opens for itself: what is mapped is that.
+   * Since 6.7 (commit def3ae83da02) its own path is the one below the overlay, and the one by which it was opened is beside it.
+   */
+  isBacking(file: bigint): boolean {
+    if (this.#kernel.findMember("backing_file", "user_path") === undefined) return false;
+    const mode = this.#kernel.at("file", file).value("f_mode");
+    if ((mode & NOACCOUNT) === 0n || (mode & BACKING) === 0n) return false;
+    try {
+      // The bits alone do not say it: of a path, mount and entry are of one file system.
+      const path = this.#kernel.at("backing_file", file).member("user_path");
+      const superBlock = path.follow("mnt")?.value("mnt_sb") ?? 0n;
+      return superBlock !== 0n && path.follow("dentry")?.value("d_sb") === superBlock;
+    } catch (error) {
+      if (error instanceof AddressError) return false;
+      throw error;
+    }
   }
 
   /** Reads the path that a struct path stands for. */
