@@ -52,7 +52,7 @@ test("a machine starts with its persistent investigations, and masks every answe
     const shell = await (machineries.get("rebox") as ReboxMachinery).openShell(manager.machines.get("g"));
     const list = await shell.run("investigate");
     assert.match(list.error ?? list.text, /^procwatch +persistent +running/m);
-    const answer = await shell.run("investigate process -name init");
+    const answer = await shell.run("investigate process");
     shell.close();
     assert.ok(answer.error === undefined, answer.error);
     const { elements } = answer.data as { readonly elements: { readonly commandline: readonly string[] }[] };
