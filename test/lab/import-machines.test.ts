@@ -25,6 +25,7 @@ test("a machine as VMCloak writes it is imported with its system, its addresses,
       ...{ tags: new Set(["adobepdf", "dotnet"]), snapshot: undefined, macAddress: "52:54:00:11:22:33" },
       ...{ architecture: "x64", interface: "br0", agentPort: 8000, resultServerIp: undefined },
       ...{ resultServerPort: undefined, isReserved: false, machineryName: "qemu" },
+      ...{ wayIn: "auto", pinsAgent: false },
     });
     const { qcow2_path: disk, snapshot_path: memory, machineinfo_path: info } = settings;
     assert.deepEqual([disk, memory, info], ["disk.qcow2", "memory.snapshot", "machineinfo.json"].map((file) => lab.path(`vms/win10_1/${file}`))); // prettier-ignore

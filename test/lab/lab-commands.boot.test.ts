@@ -27,7 +27,7 @@ describe("commands on machines", { skip: NEEDS_QEMU }, () => {
       assert.match(String(row.version), /^\d+\.\d+\.\d+$/);
       assert.deepEqual(row.capabilities, {
         ...{ norestoreStart: true, acpiStop: true, memoryDump: true, screenshot: true, pause: true, disc: true },
-        ...{ goldenStates: true, serialConsole: true, introspection: false },
+        ...{ goldenStates: true, serialConsole: true, guestAgent: true, introspection: false },
       });
       assert.equal((await rebox(lab, "machine", "stop", "m")).stdout, "m is poweroff\n");
     });
@@ -108,7 +108,7 @@ describe("commands on the configuration", () => {
   });
 
   test("the same in an INI file", async () => {
-    const conf = "# the head\n[kvm]\nmachines = a # one\n\n[a]\n# of a\nlabel = A\nplatform = linux\nip = 10.0.0.1\n";
+    const conf = "# the head\n[kvm]\nmachines = a\n\n[a]\n# of a\nlabel = A\nplatform = linux\nip = 10.0.0.1\n";
     await withTestLab({ "conf/kvm.conf": conf }, async (lab) => {
       const added = await rebox(lab, "machine", "add", "kvm", "b", "platform=windows", "ip=10.0.0.2", "--tags", "x,y");
       assert.equal(added.status, 0, added.stderr);

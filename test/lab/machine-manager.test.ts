@@ -49,10 +49,10 @@ describe("actions", () => {
       assert.match(result.reason!, new RegExp(`machinery least does not support ${action}`));
       assert.equal(result.isQuarantined, false);
     }
-    assert.deepEqual(new Least().capabilities, {
-      ...{ norestoreStart: false, acpiStop: false, memoryDump: false, screenshot: false, pause: false },
-      introspection: false,
-    });
+    assert.deepEqual(
+      Object.entries(new Least().capabilities).filter(([, has]) => has),
+      [],
+    );
   });
 
   test("a start of a machine that is known to run is refused, and the machine is as good as before", async () => {

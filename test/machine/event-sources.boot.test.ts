@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { findLivingPath } from "../kit/systems/linux-truth";
 
 const folder = mkdtempSync(join(tmpdir(), "rebox-event-sources-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -89,7 +90,7 @@ test("replay tells every process and every module that exists, as the guest list
   const own = run.report
     .list("/proc")
     .map(Number)
-    .filter((pid) => (run.report.find(`/proc/${pid}/maps`) ?? "") !== "")
+    .filter((pid) => (run.report.find(`${findLivingPath(run.report, pid)}/maps`) ?? "") !== "")
     .map(
       (pid) => `${pid} ${/^Name:\t(.*)$/m.exec(run.report.text(`/proc/${pid}/status`))![1]!.replaceAll("\\n", "\n")}`,
     );

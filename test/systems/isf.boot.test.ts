@@ -7,6 +7,7 @@ import type { GuestType, Member } from "../../src/systems/symbols/guest-type";
 import { readProfile } from "../../src/systems/symbols/profile-store";
 import { listKits } from "../kit/guests/guest-kits";
 import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { findLivingPath } from "../kit/systems/linux-truth";
 
 const KIT = listKits().find(({ profile }) => profile !== undefined);
 
@@ -152,8 +153,9 @@ test(
         )
         .map((pid) => {
           const name = report.text(`/proc/${pid}/comm`).replace(/\n$/, "");
-          const maps = (report.find(`/proc/${pid}/maps`) ?? "").split("\n").length - 1;
-          return JSON.stringify([pid, name, report.find(`/proc/${pid}/exe`) ?? "", Math.max(0, maps)]);
+          const living = findLivingPath(report, pid);
+          const maps = (report.find(`${living}/maps`) ?? "").split("\n").length - 1;
+          return JSON.stringify([pid, name, report.find(`${living}/exe`) ?? "", Math.max(0, maps)]);
         });
       const [origin, ...processes] = run.messages;
       assert.equal(origin, isf, run.stderr);

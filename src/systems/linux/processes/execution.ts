@@ -1,5 +1,6 @@
 import { KernelDataError } from "../../errors";
-import type { LinuxGuest } from "../linux-guest";
+import type { PathReader } from "../files/path-reader";
+import type { LinuxKernel } from "../structs/linux-kernel";
 import { readCommandLine, readEnvironment, splitWords } from "./command-line";
 import type { TaskFacts } from "./task-reader";
 
@@ -20,7 +21,10 @@ export interface Execution {
  *
  * @throws KernelDataError when the address space is damaged
  */
-export function readExecution({ kernel, paths }: LinuxGuest, { mm, pgd, tgid, name }: TaskFacts): Execution {
+export function readExecution(
+  { kernel, paths }: { readonly kernel: LinuxKernel; readonly paths: PathReader },
+  { mm, pgd, tgid, name }: TaskFacts,
+): Execution {
   try {
     const space = kernel.at("mm_struct", mm);
     const memory = kernel.space(pgd);
