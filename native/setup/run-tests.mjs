@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -42,14 +42,19 @@ const tests = all
 if (tests.length === 0 && changed !== undefined) process.exit(0);
 if (tests.length === 0) fail(`no test of ${names.join(", ")} runs without a guest`);
 
+if (values.sanitize) {
+  rmSync(undefinedBehavior(), { recursive: true, force: true });
+  mkdirSync(undefinedBehavior(), { recursive: true });
+}
 const failed = runTests(tests);
 if (failed.length > 0 && values.again && failed.length <= MOST_AGAIN) {
   console.log(`\ntests: once more, each alone: ${failed.join(", ")}\n`);
-  const still = failed.filter((path) => runTests([join(places.root, path)]).length > 0);
+  const still = failed.filter((path) => runTests([join(places.build, "js", path)]).length > 0);
   console.log(`\nflaky: ${failed.filter((path) => !still.includes(path)).join(", ") || "none"}`);
   process.exit(still.length > 0 ? 1 : 0);
 }
-process.exit(failed.length > 0 ? 1 : 0);
+const isUndefined = values.sanitize && reportsUndefinedBehavior();
+process.exit(failed.length > 0 || isUndefined ? 1 : 0);
 
 /** Runs test files. @returns those that failed, relative to the checkout */
 function runTests(paths) {
@@ -72,7 +77,13 @@ function runTests(paths) {
   rmSync(folder, { recursive: true });
   if (signal) fail(`the test runner was ended by ${signal}`);
   if (status !== 0 && files.length === 0) fail(`the test runner ended with ${status} and named no test that failed`);
-  return files.map((path) => relative(places.root, path));
+  return [...new Set(files.map(nameTest))];
+}
+
+/** Names a test by its compiled file below build/js: a failure inside a test has its source's path, by the source map. */
+function nameTest(path) {
+  const compiled = relative(join(places.build, "js"), path);
+  return compiled.startsWith("..") ? relative(places.root, path).replace(/\.ts$/, ".js") : compiled;
 }
 
 function readArguments() {
@@ -120,8 +131,28 @@ function sanitizerEnvironment() {
     REBOX_BUILD: "asan",
     LD_PRELOAD: realpathSync(stdout.trim()),
     ASAN_OPTIONS: ASAN_OPTIONS.join(":"),
+    UBSAN_OPTIONS: `print_stacktrace=1:log_path=${join(undefinedBehavior(), "report")}`,
     NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --require ${JSON.stringify(children)}`.trim(),
   };
+}
+
+/** Returns the folder where UndefinedBehaviorSanitizer writes: tests hold what their processes print to other things. */
+function undefinedBehavior() {
+  return join(places.build, "logs/undefined-behavior");
+}
+
+/** Prints each place of undefined behaviour in native/, once. @returns whether there was one */
+function reportsUndefinedBehavior() {
+  const reports = readdirSync(undefinedBehavior()).map((name) => readFileSync(join(undefinedBehavior(), name), "utf8"));
+  const lines = reports
+    .join("\n")
+    .split("\n")
+    .filter((line) => line.includes(": runtime error: "));
+  // QEMU's own are QEMU's: its build has -fwrapv and shifts as its processors do.
+  const own = [...new Set(lines.filter((line) => /\b(?:rebox|native)\//.test(line)))];
+  console.log(`\nundefined behaviour: ${own.length} places in native/, ${new Set(lines).size - own.length} in QEMU`);
+  for (const line of own) console.log(line);
+  return own.length > 0;
 }
 
 function fail(message) {

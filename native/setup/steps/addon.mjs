@@ -6,7 +6,7 @@ import { SetupError } from "../setup-error.mjs";
 
 /**
  * Makes the step that builds the N-API addon against the QEMU library.
- * @param {{sanitize?: boolean}} options sanitize: with AddressSanitizer, into its own directory
+ * @param {{sanitize?: boolean}} options sanitize: with AddressSanitizer and UndefinedBehaviorSanitizer, into its own directory
  */
 export function addonStep({ sanitize = false } = {}) {
   const name = sanitize ? "addon-asan" : "addon";

@@ -12,7 +12,7 @@ const LIBRARY = "libqemu-system-x86_64.so";
 
 /**
  * Makes the step that builds QEMU as a shared library, with native/qemu inside.
- * @param {{sanitize?: boolean}} options sanitize: with AddressSanitizer in the target's objects
+ * @param {{sanitize?: boolean}} options sanitize: with AddressSanitizer and UndefinedBehaviorSanitizer in the target's objects
  */
 export function qemuStep({ sanitize = false } = {}) {
   const name = sanitize ? "qemu-asan" : "qemu";
