@@ -7,8 +7,6 @@
  * variable thread_independent not 0, all threads share one set of return addresses instead, and a return passes when its
  * address is not in it: for programs that switch stacks themselves.
  *
- * A return that an interrupt follows at once is not judged either: the vCPU is in the kernel then.
- *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <algorithm>

@@ -40,7 +40,7 @@ function toContent(node: ConfigNode): unknown {
   return Object.fromEntries([...(node as ConfigMap).entries].map(([name, value]) => [name, toContent(value)]));
 }
 
-const awkward = fc.constantFrom("a", "", "# x", "a # b", "it's", '"q"', "%", "%%", "%(x)s", "100%", "a: b", "a, b", "\\", "\\,", "- x", "[x]", "{a: 1}", "null", "~", "yes", "1.10", "0x10", "&a", "*a", "!!int 5", "|", ">", "console=ttyS0 x=\"y #z\"", "é\u2028x", "\ufeff", " a", "a ", "a\nb", "\t"); // prettier-ignore
+const awkward = fc.constantFrom("a", "", "# x", "a # b", "it's", '"q"', "%", "%%", "%(x)s", "100%", "a: b", "a, b", "\\", "\\,", "- x", "[x]", "{a: 1}", "null", "~", "yes", "1.10", "0x10", "&a", "*a", "!!int 5", "|", ">", "console=ttyS0 x=\"y #z\"", "é\u2028x", "\ufeff", " a", "a ", "a\nb", "\t", "\xa0", "a\u3000", "\u2003"); // prettier-ignore
 const word = fc.oneof(awkward, fc.string({ maxLength: 12 }), fc.string({ maxLength: 12, unit: "grapheme" }));
 const value = fc.oneof({ weight: 3, arbitrary: word }, fc.array(word, { maxLength: 3 }));
 const settings = fc.uniqueArray(

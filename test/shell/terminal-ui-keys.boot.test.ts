@@ -56,7 +56,16 @@ const CHECKS: Readonly<Record<Action, (terminal: TmuxTerminal, press: () => Prom
   },
   step: (terminal, press) => checkLine(terminal, press, "step"),
   next: (terminal, press) => checkLine(terminal, press, "next"),
-  finish: (terminal, press) => checkLine(terminal, press, "finish"),
+  finish: async (terminal, press) => {
+    await beginLine(terminal, press);
+    // The function where the guest was paused may go on for as long as it likes.
+    const isWaiting = (_: string, rows: readonly string[]) => rows[0]!.includes("waits for: finish");
+    const isOver = (_: string, rows: readonly string[]) =>
+      endOfLine("finish").test((readTexts(rows, COLUMNS).get("shell") ?? []).join("\n"));
+    await terminal.until("what finish does", (screen, rows) => isWaiting(screen, rows) || isOver(screen, rows));
+    if (!isOver("", await terminal.rows())) await terminal.press("C-c");
+    await untilPane(terminal, "shell", endOfLine("finish"));
+  },
   breakpoint: async (terminal, press) => {
     await press();
     await untilPane(terminal, "code", /^\*=> /m);
@@ -117,12 +126,19 @@ const CHECKS: Readonly<Record<Action, (terminal: TmuxTerminal, press: () => Prom
 
 /** The line is carried out, and shown. */
 async function checkLine(terminal: TmuxTerminal, press: () => Promise<void>, line: string): Promise<void> {
+  await beginLine(terminal, press);
+  await untilPane(terminal, "shell", endOfLine(line));
+}
+
+/** Presses the key when the shell shows that all lines before it are done. */
+async function beginLine(terminal: TmuxTerminal, press: () => Promise<void>): Promise<void> {
   await terminal.press("M-0");
   await terminal.enter("$");
   await untilPane(terminal, "shell", /there is no variable$/);
   await press();
-  await untilPane(terminal, "shell", new RegExp(`there is no variable\\nrebox> ${line}\\n.*\\S`));
 }
+
+const endOfLine = (line: string) => new RegExp(`there is no variable\\nrebox> ${line}\\n.*\\S`);
 
 test("every key that the help and docs/reference/terminal-ui.md describe does what they say", async () => {
   await UiRun.with({ columns: COLUMNS, rows: 44, qemuArgs: ["-S"] }, async (run) => {

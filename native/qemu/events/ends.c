@@ -1,24 +1,24 @@
 /*
  * The ends of blocks and instructions.
  *
- * An end is reported when the next one begins: only then is it known that the end was reached, and where it led. What
- * comes in between is noted: an exception means that an instruction was not completed; a hardware interrupt does not
- * belong to the code it interrupts, so the next address is the one that was interrupted.
+ * An end is reported when the next one begins: only then is it known that the end was reached, and where it led. An
+ * exception in between is noted: the instruction was not completed. A hardware interrupt does not belong to the code it
+ * interrupts: the end is reported before it is delivered, with the registers of the interrupted program.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/events/events.h"
+#include "qemu/main-loop.h"
 
 typedef struct vcpu_progress {
     rebox_block *block;
     uint64_t insn_pc;
-    uint64_t resume_pc; /* where the interrupted code continues */
     uint64_t fault_pc;
     uint16_t opcode;
     uint8_t insn_size; /* of the opcode's instruction */
     bool insn, has_opcode;
     bool block_monitored, insn_monitored;
-    bool interrupted, faulted;
+    bool faulted;
 } vcpu_progress;
 
 static vcpu_progress progress[REBOX_MAX_CPUS];
@@ -70,14 +70,11 @@ void rebox_finish(int cpu_index, uint64_t next_pc, bool is_block)
     vcpu_progress done = *mine;
 
     /* Cleared first: a listener may begin something new. */
-    mine->insn = mine->has_opcode = mine->interrupted = mine->faulted = false;
+    mine->insn = mine->has_opcode = mine->faulted = false;
     if (is_block) {
         mine->block = NULL;
     }
     rebox_pending[cpu_index] = mine->block != NULL;
-    if (done.interrupted) {
-        next_pc = done.resume_pc;
-    }
     if (done.has_opcode && !done.faulted && rebox_wanted(REBOX_OPCODE_RANGE, done.insn_monitored)) {
         rebox_reported = (rebox_event_facts){ .monitored = done.insn_monitored, .insn_size = done.insn_size };
         rebox_listening->opcode(rebox_listening->opaque, cpu_index, done.opcode, done.insn_pc,
@@ -121,13 +118,21 @@ void rebox_hook_interrupt(CPUX86State *env, int is_int, int is_hw)
     int cpu_index = env_cpu(env)->cpu_index;
     vcpu_progress *mine = &progress[cpu_index];
 
-    if (!rebox_any_pending(cpu_index) || mine->interrupted || mine->faulted) {
+    if (!rebox_any_pending(cpu_index)) {
         return;
     }
     if (is_hw) {
-        mine->interrupted = true;
-        mine->resume_pc = rebox_linear_pc(env);
-    } else if (!is_int) {
+        /* Delivered between blocks and with the lock, which listeners are called without. */
+        bool locked = bql_locked();
+
+        if (locked) {
+            bql_unlock();
+        }
+        rebox_finish_at_stop(env_cpu(env));
+        if (locked) {
+            bql_lock();
+        }
+    } else if (!is_int && !mine->faulted) {
         mine->faulted = true;
         mine->fault_pc = rebox_linear_pc(env);
     }

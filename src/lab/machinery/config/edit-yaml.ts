@@ -66,7 +66,8 @@ function writeMachine(machine: string, settings: readonly NewSetting[]): string[
   const escaped = written.replaceAll(UNSEEN_ALL, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
-  return escaped.trimEnd().split("\n");
+  // The end of the last value is the value's: a no-break space is text for YAML.
+  return escaped.replace(/\n$/, "").split("\n");
 }
 
 /** The text of a YAML file, which is cut and never written anew: that would move comments. */

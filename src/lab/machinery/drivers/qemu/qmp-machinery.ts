@@ -322,10 +322,16 @@ export abstract class QmpMachinery<
     await vm.start(program, args, labFolder);
     await this.#waitForQmp(machine, vm, signal);
     const devices = findFrozenDevices(start);
-    if (devices !== undefined) {
-      await thaw((command, values = {}) => this.qmp(machine, command, values, signal), devices, signal);
+    try {
+      if (devices !== undefined) {
+        await thaw((command, values = {}) => this.qmp(machine, command, values, signal), devices, signal);
+      }
+      if (devices !== undefined || start.kind === "snapshot") await this.#letGo(machine, vm, signal);
+    } catch (error) {
+      // It may end at any moment, by a script that does not load: the caller finds out why it is gone.
+      const isOver = error instanceof MachineryConnectionError && (await vm.waitForEnd(END_LIMIT_MS));
+      if (!isOver) throw error;
     }
-    if (devices !== undefined || start.kind === "snapshot") await this.#letGo(machine, vm, signal);
   }
 
   /** Resumes a machine whose state was saved while it was paused: nobody holds it. */
