@@ -57,6 +57,8 @@ function stepsFor({ for: purpose, only, kernel }) {
       aptStep(TEST_PACKAGES),
       npmStep(),
       firmwareStep(),
+      // For qemu-img, and for what tests start without the sanitizer.
+      ...[qemuStep(), addonStep()],
       qemuStep({ sanitize: true }),
       addonStep({ sanitize: true }),
       ext4Step(),
