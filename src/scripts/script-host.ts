@@ -20,6 +20,8 @@ interface ScriptHostEvents {
   /** A new version has taken the place of an old one. */
   reloaded: [LoadedScript];
   unloaded: [LoadedScript];
+  /** What the scripts are made of is more than before: one has attached a trigger, or a new version was refused. */
+  sourcesChanged: [];
   /** An error in a script's timer or promise: outside any call of rebox. */
   strayError: [script: string, error: Error];
   /** Something odd that did not keep a script from being loaded; begins with file:line:column. */
@@ -60,6 +62,18 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   /** Lists the loaded scripts in the order of their handles. */
   list(): LoadedScript[] {
     return this.registry.list();
+  }
+
+  /**
+   * Lists the files whose change makes a new version of a loaded script worth a try: its own, those that it imports, the sources of
+   * its triggers, and those of a version that was refused since it was loaded.
+   *
+   * @param handle the script's module handle
+   * @returns absolute paths
+   * @throws ScriptError when the handle is unknown
+   */
+  listSources(handle: number): string[] {
+    return this.registry.listSources(this.registry.get(handle));
   }
 
   /**
@@ -108,7 +122,15 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    *   as it was. When the old one's clean() throws, the new one is in place all the same, and a warning reports it.
    */
   reload(handle: number): Promise<LoadedScript> {
-    return this.operations.add(handle, () => this.replace(this.registry.get(handle)));
+    return this.operations.add(handle, async () => {
+      const pending = this.createPending(this.registry.get(handle).file);
+      try {
+        return await this.replace(this.registry.get(handle), pending);
+      } catch (error) {
+        this.noteRefused(handle, pending, error);
+        throw error;
+      }
+    });
   }
 
   /**
@@ -124,6 +146,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
       const dependent = this.registry.findDependent(handle, entry.file);
       if (dependent !== undefined) throw new ScriptError(entry.name, `${dependent} requires it; unload that first`);
       this.registry.entries.delete(handle);
+      this.registry.refusedSources.delete(handle);
       this.registry.askedFor.delete(entry.file);
       try {
         await entry.program.clean();
@@ -193,9 +216,15 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     }
   }
 
-  private async replace(old: ScriptEntry): Promise<LoadedScript> {
+  private noteRefused(handle: number, { program }: StartingScript, error: unknown): void {
+    const place = error instanceof ScriptError ? error.place : undefined;
+    const sources = [...(program?.sources ?? []), ...(place === undefined ? [] : [place.file])];
+    this.registry.refusedSources.set(handle, sources);
+    this.emit("sourcesChanged");
+  }
+
+  private async replace(old: ScriptEntry, pending: StartingScript): Promise<LoadedScript> {
     const { handle, file } = old;
-    const pending = this.createPending(file);
     const handleBefore = this.lastHandle;
     let program: ScriptProgram;
     try {
@@ -223,6 +252,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     const { requirements } = pending;
     const entry: ScriptEntry = { ...old, files, permissions, requirements, program, version: old.version + 1 };
     this.registry.entries.set(handle, entry);
+    this.registry.refusedSources.delete(handle);
     // Its own part of clean() first; then nothing of it may see another event, however long clean() takes.
     const cleaning = old.program.clean();
     old.program.owner.dispose();
@@ -244,6 +274,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     const program = await ScriptProgram.compile(name, file, permissions, this.limits, api, requiredFiles);
     pending.files = program.files;
     pending.program = program;
+    program.owner.onFileUsed = () => this.emit("sourcesChanged");
     for (const warning of program.warnings) this.emit("warning", warning);
     const required = program.evaluate({
       api,

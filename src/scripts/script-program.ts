@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { inspect } from "node:util";
 import type { ScriptPermissions } from "../config/script-permissions";
 import { ModuleOwner } from "../machine/ownership/module-owner";
@@ -46,7 +47,7 @@ export class ScriptProgram implements RequiredScript {
     readonly permissions: ScriptPermissions,
     private readonly limits: ScriptLimits,
   ) {
-    this.owner = new ModuleOwner(name);
+    this.owner = new ModuleOwner(name, dirname(file));
   }
 
   /**
@@ -77,6 +78,11 @@ export class ScriptProgram implements RequiredScript {
   /** Absolute paths of everything compiled into the script. */
   get files(): readonly string[] {
     return this.bundle.files;
+  }
+
+  /** Absolute paths of everything that this version is made of: what is compiled into it, and the sources of its triggers. */
+  get sources(): readonly string[] {
+    return [...this.bundle.files, ...this.owner.usedFiles];
   }
 
   /** The compiler's warnings, one text each, beginning with file:line:column. */

@@ -43,6 +43,8 @@ export interface StartingScript {
 export class ScriptRegistry {
   readonly entries = new Map<number, ScriptEntry>();
   readonly pending = new Map<string, StartingScript>();
+  /** By the handle: absolute paths of what a version was made of that could not take its predecessor's place. */
+  readonly refusedSources = new Map<number, readonly string[]>();
   /** Files that were asked for by name, not only as a requirement. */
   readonly askedFor = new Set<string>();
 
@@ -92,6 +94,16 @@ export class ScriptRegistry {
   /** Finds a loaded script by its file. */
   findFile(file: string): ScriptEntry | undefined {
     return [...this.entries.values()].find((entry) => entry.file === file);
+  }
+
+  /**
+   * Lists the files whose change makes a new version of a script worth a try: those of the version that is loaded, and of one that
+   * was refused since.
+   *
+   * @returns absolute paths
+   */
+  listSources({ handle, program }: ScriptEntry): string[] {
+    return [...new Set([...program.sources, ...(this.refusedSources.get(handle) ?? [])])];
   }
 
   /** Returns the name of a script, loaded or being loaded, that requires this one. */

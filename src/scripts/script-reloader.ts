@@ -10,11 +10,9 @@ export interface ReloadListener {
   onRefused(error: ScriptError): void;
 }
 
-/** Reloads scripts when one of their files is saved: their own, or one that they import. */
+/** Reloads scripts when one of their files is saved: their own, one that they import, or the source of a trigger. */
 export class ScriptReloader {
   private readonly watcher: ScriptWatcher;
-  /** Files of versions that were refused, by script: mending an import that is new must be noticed too. */
-  private readonly refused = new Map<number, string>();
   private readonly update = () => this.watcher.setFiles(this.listFiles());
 
   constructor(
@@ -25,6 +23,7 @@ export class ScriptReloader {
     host.on("loaded", this.update);
     host.on("reloaded", this.update);
     host.on("unloaded", this.update);
+    host.on("sourcesChanged", this.update);
     this.update();
   }
 
@@ -33,26 +32,24 @@ export class ScriptReloader {
     this.host.off("loaded", this.update);
     this.host.off("reloaded", this.update);
     this.host.off("unloaded", this.update);
+    this.host.off("sourcesChanged", this.update);
     this.watcher.close();
   }
 
   private listFiles(): string[] {
-    return [...new Set([...this.host.list().flatMap(({ files }) => files), ...this.refused.values()])];
+    return [...new Set(this.host.list().flatMap(({ handle }) => this.host.listSources(handle)))];
   }
 
   private async reload(changed: readonly string[]): Promise<void> {
-    for (const { handle, files } of this.host.list()) {
-      const refused = this.refused.get(handle);
-      if (!changed.some((file) => files.includes(file) || file === refused)) continue;
+    const scripts = this.host.list().map(({ handle }) => ({ handle, sources: this.host.listSources(handle) }));
+    for (const { handle, sources } of scripts) {
+      if (!changed.some((file) => sources.includes(file))) continue;
       const beganMs = performance.now();
-      this.refused.delete(handle);
       try {
         const script = await this.host.reload(handle);
         this.listener.onReloaded(script, performance.now() - beganMs);
       } catch (error) {
         if (!(error instanceof ScriptError)) throw error;
-        if (error.place !== undefined) this.refused.set(handle, error.place.file);
-        this.update();
         this.listener.onRefused(error);
       }
     }

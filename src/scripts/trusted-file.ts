@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { ReboxError } from "../config/rebox-error";
 import { ModuleOwner } from "../machine/ownership/module-owner";
 import type { Doors } from "./doors";
@@ -29,7 +30,7 @@ export async function loadTrustedFile(
   file: string,
   name: string,
   api: Doors,
-  owner = new ModuleOwner(name),
+  owner = new ModuleOwner(name, dirname(file)),
 ): Promise<TrustedFile> {
   const bundle = await bundleScript(file, name, api);
   const hot = { data: {} };

@@ -1,3 +1,4 @@
+import { dirname, isAbsolute } from "node:path";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { callWithin, waitAtMost } from "../../config/limits";
@@ -45,7 +46,7 @@ export class PersistentInstance {
     private readonly origin: string,
     private readonly environment: InstanceEnvironment,
   ) {
-    this.#owner = new ModuleOwner(`investigation ${name}`);
+    this.#owner = new ModuleOwner(`investigation ${name}`, isAbsolute(origin) ? dirname(origin) : undefined);
   }
 
   /** Whether the instance takes queries. */

@@ -140,11 +140,11 @@ export class CallbackManager {
    *
    * @param callbackName what addCallback() returned
    * @param path a .so, a .c, .cc or .cpp, or their name without a suffix ("triggers/trigger_bp_memrange"); absolute, or
-   *   in the current folder or rebox's own
+   *   looked for beside the script, then in the current folder, then in rebox's own
    * @throws RangeError for an unknown callback; TriggerError with the reason why the trigger is refused
    */
   addTrigger(callbackName: string, path: string): void {
-    addTrigger(this.#getAlive(callbackName), path);
+    addTrigger(this.#getAlive(callbackName), path, this.#owner);
   }
 
   /**

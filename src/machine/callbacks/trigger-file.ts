@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { getProjectFolder } from "../../config/folders";
 import { TriggerError } from "../errors";
@@ -53,12 +54,14 @@ function findBelow(folder: string, path: string): TriggerFile | undefined {
 /**
  * Finds a trigger: a library (.so), a source (.c, .cc, .cpp), or the name of both without a suffix.
  *
- * @param path absolute, or looked up in the current folder, then in rebox's own
+ * @param path absolute, or looked up beside the script, then in the current folder, then in rebox's own
+ * @param scriptFolder the absolute path of the folder of the script that asks; undefined when none does
  * @throws TriggerError when there is none, or it is named for another target
  */
-export function findTriggerFile(path: string): TriggerFile {
+export function findTriggerFile(path: string, scriptFolder?: string): TriggerFile {
   requireTarget(path);
-  const folders = isAbsolute(path) ? ["/"] : [...new Set([process.cwd(), getProjectFolder()])];
+  const beside = scriptFolder === undefined ? [] : [scriptFolder];
+  const folders = isAbsolute(path) ? ["/"] : [...new Set([...beside, process.cwd(), getProjectFolder()])];
   for (const folder of folders) {
     const found = findBelow(folder, path);
     if (found) {
@@ -71,9 +74,31 @@ export function findTriggerFile(path: string): TriggerFile {
   );
 }
 
-function isCurrent(library: string, inputs: readonly string[]): boolean {
+/**
+ * Lists the files that a trigger is made of, those that rebox has for all triggers aside: its source with the headers beside it, or
+ * its library when there is no source.
+ */
+export function listTriggerInputs({ source, library }: TriggerFile): string[] {
+  if (source === undefined) return [library];
+  const folder = dirname(source);
+  const headers = readdirSync(folder).filter((name) => /\.h(pp)?$/.test(name));
+  return [source, ...headers.map((name) => join(folder, name))];
+}
+
+/** By the library: a hash of the inputs of which this process has found it to be made. */
+const knownInputs = new Map<string, string>();
+
+function hashInputs(inputs: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const input of inputs) hash.update(`${input}\0`).update(readFileSync(input)).update("\0");
+  return hash.digest("hex");
+}
+
+/** A file that takes the place of another one may be older than what was compiled from that. */
+function isCurrent(library: string, inputs: readonly string[], hash: string): boolean {
   const time = (file: string) => statSync(file).mtimeMs;
-  return existsSync(library) && inputs.every((input) => time(input) <= time(library));
+  const isNewest = existsSync(library) && inputs.every((input) => time(input) <= time(library));
+  return isNewest && (knownInputs.get(library) ?? hash) === hash;
 }
 
 /**
@@ -83,15 +108,16 @@ function isCurrent(library: string, inputs: readonly string[]): boolean {
  * @returns the library's path
  * @throws TriggerError with the compiler's messages; an older library stays as it is
  */
-export function buildTrigger({ source, library }: TriggerFile): string {
+export function buildTrigger(trigger: TriggerFile): string {
+  const { source, library } = trigger;
   const project = getProjectFolder();
   if (source === undefined) {
     return library;
   }
-  const folder = dirname(source);
-  const own = readdirSync(folder).filter((name) => /\.h(pp)?$/.test(name));
-  const headers = [...HEADERS.map((header) => join(project, header)), ...own.map((name) => join(folder, name))];
-  if (isCurrent(library, [source, ...headers])) {
+  const inputs = [...listTriggerInputs(trigger), ...HEADERS.map((header) => join(project, header))];
+  const hash = hashInputs(inputs);
+  if (isCurrent(library, inputs, hash)) {
+    knownInputs.set(library, hash);
     return library;
   }
   const isC = extname(source) === ".c";
@@ -111,5 +137,6 @@ export function buildTrigger({ source, library }: TriggerFile): string {
     throw new TriggerError(`${source} does not compile:\n${run.stderr.trimEnd()}`);
   }
   renameSync(output, library);
+  knownInputs.set(library, hash);
   return library;
 }

@@ -4,7 +4,8 @@ import { basename, join } from "node:path";
 import { Engine, TRIGGER_OUTPUT_KINDS } from "../engine/engine";
 import type { RegisteredCallback } from "./callback-registry";
 import { TriggerError } from "../errors";
-import { buildTrigger, findTriggerFile } from "./trigger-file";
+import type { ModuleOwner } from "../ownership/module-owner";
+import { buildTrigger, findTriggerFile, listTriggerInputs } from "./trigger-file";
 import { TriggerNames } from "./trigger-names";
 
 /** What a trigger's variable may be set to. */
@@ -56,14 +57,18 @@ function attachCopy(callback: RegisteredCallback, library: string): string | und
 /**
  * Attaches a trigger to a callback; see CallbackManager.addTrigger().
  *
+ * @param owner the script of the callback: path is looked for in its folder first, and the trigger's source is noted as its own
  * @throws TriggerError with the reason, and nothing is changed
  */
-export function addTrigger(callback: RegisteredCallback, path: string): void {
+export function addTrigger(callback: RegisteredCallback, path: string, owner: ModuleOwner): void {
   if (hasTrigger(callback)) {
     const attached = libraries.get(callback);
     throw new TriggerError(`the callback ${callback.name} has a trigger already, ${attached}: one is the most`);
   }
-  const library = buildTrigger(findTriggerFile(path));
+  const file = findTriggerFile(path, owner.folder);
+  // Before it is compiled: what mends a source that does not compile is a change of it.
+  owner.useFiles(listTriggerInputs(file));
+  const library = buildTrigger(file);
   connectPrinter();
   const refusal = attachCopy(callback, library);
   if (refusal !== undefined) {

@@ -11,10 +11,31 @@ export interface Owned {
  */
 export class ModuleOwner {
   readonly #disposers = new Set<() => void>();
+  readonly #usedFiles = new Set<string>();
   #isOpen = true;
+  /** Is called when the script has come to use another file. */
+  onFileUsed: (() => void) | undefined;
 
-  /** @param name the script's name in module notation, for messages */
-  constructor(readonly name: string) {}
+  /**
+   * @param name the script's name in module notation, for messages
+   * @param folder the absolute path of the folder in which the script lies; undefined when it is not a file
+   */
+  constructor(
+    readonly name: string,
+    readonly folder?: string,
+  ) {}
+
+  /** Absolute paths of the files beside its code that were made into a part of it: the sources of its triggers. */
+  get usedFiles(): readonly string[] {
+    return [...this.#usedFiles];
+  }
+
+  /** Notes files that the script is made of, beside its code. @param files absolute paths */
+  useFiles(files: readonly string[]): void {
+    const before = this.#usedFiles.size;
+    for (const file of files) this.#usedFiles.add(file);
+    if (this.#usedFiles.size > before) this.onFileUsed?.();
+  }
 
   /** False once the script is gone: it can register nothing more. */
   get isOpen(): boolean {

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { ScriptError } from "../../scripts/errors";
@@ -40,7 +40,7 @@ export class GuestObservationFile {
     session: CommandSession,
   ): Promise<GuestObservationFile> {
     const path = resolve(file);
-    const owner = new ModuleOwner(path);
+    const owner = new ModuleOwner(path, dirname(path));
     // The session may end while the file is compiled: then nothing can be registered any more.
     const owned = session.owner.own(() => void owner.close());
     try {

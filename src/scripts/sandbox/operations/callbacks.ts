@@ -82,7 +82,7 @@ function createManager(session: ScriptSession, moduleHandle: unknown): number {
 
 /** A trigger is native code, so a script in the sandbox may have rebox's own only. */
 function checkTrigger(session: ScriptSession, path: string): void {
-  const { source, library } = findTriggerFile(path);
+  const { source, library } = findTriggerFile(path, session.owner.folder);
   const below = relative(resolve(getProjectFolder(), "triggers"), source ?? library);
   const isOwn = source !== undefined && !below.startsWith("..") && !below.includes(sep);
   const writes = WRITING_TRIGGERS.some((name) => below.startsWith(name));
