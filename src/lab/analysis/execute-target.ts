@@ -32,10 +32,14 @@ export class GuestTarget {
    */
   static async deliver(delivery: Delivery, signal: AbortSignal): Promise<GuestTarget> {
     const { target, folder, command } = delivery;
-    const disc = target === undefined ? undefined : await makeGuestDisc(target, folder, signal);
+    const making = target === undefined ? undefined : makeGuestDisc(target, folder, signal);
+    // Its failure is told below, behind that of the way.
+    making?.catch(() => undefined);
     let way: GuestWay | undefined;
+    let disc: GuestDisc | undefined;
     try {
       way = await delivery.openWay(signal);
+      disc = await making;
       await way.setClock(delivery.getClockMs(), signal);
       if (disc !== undefined) await way.receive(disc, signal);
       return new GuestTarget(command, way, disc);
@@ -43,6 +47,7 @@ export class GuestTarget {
       way?.close();
       throw error;
     } finally {
+      disc ??= await making?.catch(() => undefined);
       if (disc !== undefined) rmSync(disc.path, { force: true });
     }
   }

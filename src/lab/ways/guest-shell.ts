@@ -6,11 +6,13 @@ import type { ScriptResult } from "./guest-way";
 /** A prompt is followed by silence, in milliseconds. */
 const QUIET_MS = 150;
 /** After so long a silence a key is pressed, in milliseconds: a restored machine says nothing by itself. Each time longer. */
-const FIRST_PATIENCE_MS = 300;
+const FIRST_PATIENCE_MS = 30;
 const LONGEST_PATIENCE_MS = 5_000;
 /** The longest wait for the answer to a line, in milliseconds: a busy guest is slow. */
 const ANSWER_MS = 15_000;
 const MOST_TRIES = 5;
+/** The number of keys without a known answer, some four seconds of silence. */
+const KEYS_BEFORE_TRIAL = 7;
 
 const ENTER = "\r";
 const CONTROL_C = "\x03";
@@ -48,7 +50,7 @@ export class GuestShell {
     let keys = 0;
     while (!guestConsole.isOver && performance.now() < endMs) {
       const waits = await guestConsole.until(patienceMs, signal, findQuestion);
-      if (waits !== undefined) await guestConsole.untilQuiet(QUIET_MS, patienceMs, signal);
+      if (waits !== undefined) await guestConsole.untilQuiet(Math.min(QUIET_MS, patienceMs), patienceMs, signal);
       const question = findQuestion(guestConsole.text);
       if (question === "login") {
         logins++;
@@ -60,7 +62,7 @@ export class GuestShell {
         continue;
       }
       // Not every prompt looks like one.
-      if ((question === "prompt" || keys > 3) && (await shell.#executes(signal))) return shell;
+      if ((question === "prompt" || keys > KEYS_BEFORE_TRIAL) && (await shell.#executes(signal))) return shell;
       if (waits === undefined || question === "prompt") guestConsole.type(ENTER);
       keys++;
       patienceMs = Math.min(patienceMs * 2, LONGEST_PATIENCE_MS);

@@ -16,7 +16,7 @@ const MIGRATION_LIMIT_MS = 60_000;
 const POLL_MS = 10;
 
 /** Executes a QMP command. */
-type Execute = (command: string, args?: object) => Promise<unknown>;
+export type Execute = (command: string, args?: object) => Promise<unknown>;
 
 const UNITS: Readonly<Record<string, bigint>> = {
   "": 1n << 20n,

@@ -29,6 +29,7 @@ import {
 } from "../../golden/golden-state";
 import { findGoldenState } from "../../golden/choose-golden-state";
 import {
+  type Execute,
   freeze,
   getCloneDevices,
   getRamArguments,
@@ -59,7 +60,8 @@ const END_LIMIT_MS = 10_000;
 /** Writing a machine's memory to a disk. */
 const DUMP_LIMIT_MS = 600_000;
 const PROGRAM_LIMIT_MS = 15_000;
-const POLL_MS = 50;
+/** Between two looks at a machine that starts: it takes some hundred milliseconds. */
+const POLL_MS = 10;
 
 /** The program that runs a machine, and its arguments. */
 export interface VmCommand {
@@ -286,11 +288,21 @@ export abstract class QmpMachinery<
     limitMs = ANSWER_LIMIT_MS,
     connectMs = ANSWER_LIMIT_MS,
   ): Promise<unknown> {
+    return this.#withQmp(machine, signal, connectMs, (client) => client.execute(command, args, limitMs, signal));
+  }
+
+  /** Holds a connection to QMP for commands that belong together. */
+  async #withQmp<Result>(
+    machine: QemuMachine,
+    signal: AbortSignal,
+    connectMs: number,
+    use: (client: QmpClient) => Promise<Result>,
+  ): Promise<Result> {
     const client = await withSocketPath(this.process(machine).qmpSocket, (path) =>
       QmpClient.connect(path, connectMs, signal),
     );
     try {
-      return await client.execute(command, args, limitMs, signal);
+      return await use(client);
     } finally {
       client.close();
     }
@@ -322,30 +334,17 @@ export abstract class QmpMachinery<
     await vm.start(program, args, labFolder);
     await this.#waitForQmp(machine, vm, signal);
     const devices = findFrozenDevices(start);
+    if (devices === undefined && start.kind !== "snapshot") return;
     try {
-      if (devices !== undefined) {
-        await thaw((command, values = {}) => this.qmp(machine, command, values, signal), devices, signal);
-      }
-      if (devices !== undefined || start.kind === "snapshot") await this.#letGo(machine, vm, signal);
+      await this.#withQmp(machine, signal, ANSWER_LIMIT_MS, async (client) => {
+        const execute: Execute = (command, args = {}) => client.execute(command, args, ANSWER_LIMIT_MS, signal);
+        if (devices !== undefined) await thaw(execute, devices, signal);
+        await letGo(execute, () => vm.find() !== undefined, signal);
+      });
     } catch (error) {
       // It may end at any moment, by a script that does not load: the caller finds out why it is gone.
       const isOver = error instanceof MachineryConnectionError && (await vm.waitForEnd(END_LIMIT_MS));
       if (!isOver) throw error;
-    }
-  }
-
-  /** Resumes a machine whose state was saved while it was paused: nobody holds it. */
-  async #letGo(machine: QemuMachine, vm: VmProcess, signal: AbortSignal): Promise<void> {
-    const endMs = performance.now() + BOOT_LIMIT_MS;
-    for (;;) {
-      signal.throwIfAborted();
-      // The caller finds out why it is gone.
-      if (vm.find() === undefined) return;
-      const { status } = (await this.qmp(machine, "query-status", {}, signal)) as { readonly status: string };
-      if (status === "paused") return void (await this.qmp(machine, "cont", {}, signal));
-      const comesUp = status === "inmigrate" || status === "restore-vm" || status === "prelaunch";
-      if (!comesUp || performance.now() > endMs) return;
-      await sleep(POLL_MS);
     }
   }
 
@@ -454,6 +453,21 @@ export abstract class QmpMachinery<
       rmSync(path, { force: true });
       throw error;
     }
+  }
+}
+
+/** Resumes a machine whose state was saved while it was paused: nobody holds it. */
+async function letGo(execute: Execute, isThere: () => boolean, signal: AbortSignal): Promise<void> {
+  const endMs = performance.now() + BOOT_LIMIT_MS;
+  for (;;) {
+    signal.throwIfAborted();
+    // The caller finds out why it is gone.
+    if (!isThere()) return;
+    const { status } = (await execute("query-status")) as { readonly status: string };
+    if (status === "paused") return void (await execute("cont"));
+    const comesUp = status === "inmigrate" || status === "restore-vm" || status === "prelaunch";
+    if (!comesUp || performance.now() > endMs) return;
+    await sleep(POLL_MS);
   }
 }
 
