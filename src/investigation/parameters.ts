@@ -73,9 +73,15 @@ export type Flags<Kinds extends Readonly<Record<string, FlagKind>>> = {
   -readonly [Name in keyof Kinds]?: FlagValues[Kinds[Name]];
 };
 
+/** What Go's strconv.ParseBool takes. */
+const SWITCH_VALUES: ReadonlyMap<string, boolean> = new Map([
+  ...["1", "t", "T", "true", "TRUE", "True"].map((text) => [text, true] as const),
+  ...["0", "f", "F", "false", "FALSE", "False"].map((text) => [text, false] as const),
+]);
+
 /**
  * Reads the words of a command line in the syntax of Go's flags, which MIG's modules use: -name value, -name=value, also with two
- * dashes; a switch stands alone or is -name=false.
+ * dashes; a switch stands alone or is -name=false, -name=0, -name=F.
  *
  * @param args the words
  * @param kinds the known flags, without dashes
@@ -88,7 +94,7 @@ export function parseFlags<const Kinds extends Readonly<Record<string, FlagKind>
   kinds: Kinds,
   help: string,
 ): Flags<Kinds> {
-  const flags: Record<string, boolean | string | number | string[]> = {};
+  const flags = Object.create(null) as Record<string, boolean | string | number | string[]>;
   const words = [...args];
   if (words[0] === "help") throw new UsageShown(help);
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
@@ -102,9 +108,9 @@ export function parseFlags<const Kinds extends Readonly<Record<string, FlagKind>
       throw new ParameterError(`there is no flag -${name}; ${hint}`);
     }
     if (kind === "switch") {
-      if (given !== undefined && !["true", "false"].includes(given))
-        throw new ParameterError(`-${name} is true or false`);
-      flags[name] = given !== "false";
+      const isOn = given === undefined ? true : SWITCH_VALUES.get(given);
+      if (isOn === undefined) throw new ParameterError(`-${name} is true or false, not "${given}"`);
+      flags[name] = isOn;
       continue;
     }
     const value = given ?? words.shift();
@@ -112,12 +118,13 @@ export function parseFlags<const Kinds extends Readonly<Record<string, FlagKind>
     if (kind === "texts") flags[name] = [...((flags[name] as string[] | undefined) ?? []), value];
     else flags[name] = kind === "number" ? readNumber(name, value) : value;
   }
-  return flags as Flags<Kinds>;
+  return { ...flags } as Flags<Kinds>;
 }
 
 function readNumber(name: string, text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new ParameterError(`-${name} needs a number, not "${text}"`);
+  if (text === "" || /\s/.test(text) || !Number.isFinite(value))
+    throw new ParameterError(`-${name} needs a number, not "${text}"`);
   return value;
 }
 

@@ -16,8 +16,10 @@ const CLASSES: Readonly<Record<string, string>> = {
   },
   ...{ word: "0-9A-Za-z_", xdigit: "0-9A-Fa-f" },
 };
-/** Syntax of other languages that JavaScript would silently take for something else. */
-const FOREIGN = /\\[AzZQECpP]|\(\?P<|\(\?U/;
+/** Escapes of other languages that JavaScript would silently take for letters. */
+const FOREIGN_ESCAPES = "AzZQECpP";
+/** Groups of other languages. */
+const FOREIGN_GROUPS = ["(?P<", "(?U"];
 
 /** A regular expression that memory is searched for. Each byte is a character. */
 export class TextPattern implements SearchPattern {
@@ -31,7 +33,7 @@ export class TextPattern implements SearchPattern {
    * @throws RangeError when it is none, or matches nothing at all
    */
   constructor(readonly source: string) {
-    this.#expression = compileExpression(source, encodeText);
+    this.#expression = compileExpression(source, true);
     if (this.#expression.test("")) throw new RangeError(`'${source}' matches nothing at all, and so everywhere`);
   }
 
@@ -44,43 +46,75 @@ export class TextPattern implements SearchPattern {
  * Compiles a regular expression as investigators write them: JavaScript's, with flags in front, "(?is)", and classes such as
  * [[:alpha:]].
  *
- * @param translate is given the expression without its flags
+ * @param isForBytes characters beyond ASCII stand for their bytes in UTF-8
  * @throws RangeError that says what is wrong with it
  */
-export function compileExpression(source: string, translate: (body: string) => string = (body) => body): RegExp {
+export function compileExpression(source: string, isForBytes = false): RegExp {
   if (source === "") throw new RangeError("an empty expression: write what to look for");
   const [start = "", flags = ""] = /^\(\?([ims]+)\)/.exec(source) ?? [];
-  const body = source.slice(start.length);
-  const foreign = FOREIGN.exec(body)?.[0];
-  if (foreign !== undefined) {
-    throw new RangeError(`'${source}': ${foreign} means nothing here; regular expressions are those of JavaScript`);
-  }
+  const body = translate(source.slice(start.length), source, isForBytes);
   try {
-    const classes = body.replace(/\[:(\w+):\]/g, (all, name: string) => CLASSES[name] ?? all);
-    return new RegExp(translate(classes), [...new Set(flags)].join(""));
+    return new RegExp(body, [...new Set(flags)].join(""));
   } catch (error) {
     throw new RangeError(`'${source}' is no regular expression: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** Writes characters beyond ASCII as what they are in memory. Within a class, one byte cannot stand for them. */
-function encodeText(body: string): string {
+/** Writes an expression in JavaScript, piece by piece: an escaped character, a class such as [:alpha:], or a character. */
+function translate(body: string, source: string, isForBytes: boolean): string {
   let isInClass = false;
-  let isEscaped = false;
   let result = "";
-  for (const character of body) {
-    if ((character.codePointAt(0) as number) >= 0x80) {
-      if (isInClass)
-        throw new SyntaxError(`${character} is more than one byte: write (?:a|${character}) for [a${character}]`);
-      const bytes = Array.from(Buffer.from(character), (byte) => `\\x${byte.toString(16)}`);
-      result += `(?:${bytes.join("")})`;
-      isEscaped = false;
+  for (const [piece] of body.matchAll(/\\[^]|\[:\^?\w*:\]|[^]/gu)) {
+    const last = piece.length === 1 || piece.startsWith("[:") ? piece : piece.replace(/^\\/, "");
+    if (piece.startsWith("\\") && FOREIGN_ESCAPES.includes(last)) throw refuseForeign(source, piece);
+    if (piece.startsWith("[:")) {
+      if (isInClass) {
+        result += getClass(piece, source);
+        continue;
+      }
+      // Outside of brackets it is a class of these characters, with a colon, as in every language.
+      result += piece;
       continue;
     }
-    if (!isEscaped && character === "[") isInClass = true;
-    if (!isEscaped && character === "]") isInClass = false;
-    isEscaped = !isEscaped && character === "\\";
-    result += character;
+    if (isForBytes && (last.codePointAt(0) as number) >= 0x80) {
+      result += encode(last, source, isInClass);
+      continue;
+    }
+    if (!isInClass && piece === "[") isInClass = true;
+    else if (isInClass && piece === "]") isInClass = false;
+    result += piece;
+    if (isInClass || piece.startsWith("\\")) continue;
+    const group = piece === "<" || piece === "U" ? FOREIGN_GROUPS.find((one) => endsUnescaped(result, one)) : undefined;
+    if (group !== undefined) throw refuseForeign(source, group);
   }
   return result;
+}
+
+/** Checks that a text ends with another one, before which stands an even number of backslashes. */
+function endsUnescaped(text: string, end: string): boolean {
+  if (!text.endsWith(end)) return false;
+  const [slashes = ""] = /\\*$/.exec(text.slice(0, -end.length)) ?? [];
+  return slashes.length % 2 === 0;
+}
+
+function refuseForeign(source: string, foreign: string): RangeError {
+  return new RangeError(`'${source}': ${foreign} means nothing here; regular expressions are those of JavaScript`);
+}
+
+function getClass(piece: string, source: string): string {
+  const name = piece.slice(2, -2);
+  const characters = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
+  if (characters !== undefined) return characters;
+  throw new RangeError(`'${source}': there is no class ${piece}; there are ${Object.keys(CLASSES).join(", ")}`);
+}
+
+/** Writes a character beyond ASCII as what it is in memory. Within a class, one byte cannot stand for it. */
+function encode(character: string, source: string, isInClass: boolean): string {
+  if (isInClass) {
+    throw new RangeError(
+      `'${source}' is no regular expression: ${character} is more than one byte: write (?:a|${character}) for [a${character}]`,
+    );
+  }
+  const bytes = Array.from(Buffer.from(character), (byte) => `\\x${byte.toString(16)}`);
+  return `(?:${bytes.join("")})`;
 }
