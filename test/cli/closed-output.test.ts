@@ -21,7 +21,7 @@ beforeEach(async () => {
       const { id, line = "" } = JSON.parse(text) as { id: number; line?: string };
       const isf = /^isf (.*)$/.exec(line)?.[1];
       if (isf !== undefined) writeFileSync(JSON.parse(isf) as string, LONG);
-      client.write(`${JSON.stringify({ id, text: LONG, data: null, prompt: "> ", isOver: false })}\n`);
+      client.write(`${JSON.stringify({ id, text: LONG, data: LONG, prompt: "> ", isOver: false })}\n`);
     });
     client.on("error", () => client.destroy());
   }).listen(join(folder, "control"));
