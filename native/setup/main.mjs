@@ -16,6 +16,7 @@ import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
 import { volatilityStep } from "./steps/volatility.mjs";
+import { sanitizedNodeStep } from "./steps/sanitized-node.mjs";
 import { systemStep } from "./steps/system.mjs";
 import { Task } from "./task.mjs";
 
@@ -54,8 +55,9 @@ function stepsFor({ for: purpose, only, kernel }) {
     ],
     drgn: [aptStep(), ...building, drgnStep()],
     sanitize: [
-      aptStep(TEST_PACKAGES),
+      aptStep([...TEST_PACKAGES, "patchelf"]),
       npmStep(),
+      sanitizedNodeStep(),
       firmwareStep(),
       // For qemu-img, and for what tests start without the sanitizer.
       ...[qemuStep(), addonStep()],

@@ -1,12 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { chooseTests, findChangedFiles, readSources } from "./changed-tests.mjs";
 import { filesBelow } from "./fingerprint.mjs";
 import { places } from "./places.mjs";
+import { SANITIZED_NODE } from "./steps/sanitized-node.mjs";
 
 // For a whole file: it may boot several guests, on a machine that may be busy.
 const TIMEOUT_MS = 900_000;
@@ -61,7 +62,7 @@ function runTests(paths) {
   const folder = mkdtempSync(join(tmpdir(), "rebox-tests-"));
   const list = join(folder, "failed");
   const { status, signal } = spawnSync(
-    process.execPath,
+    values.sanitize ? SANITIZED_NODE : process.execPath,
     [
       "--enable-source-maps",
       "--test",
@@ -121,18 +122,14 @@ function findTestsOfChanges() {
   }
 }
 
-/** Returns what makes Node load the sanitizer before the addon that needs it. */
+/** Returns the environment in which every Node is the one that loads the sanitizer. */
 function sanitizerEnvironment() {
-  const children = join(places.root, "native/setup/sanitizer-children.cjs");
-  const { stdout, error } = spawnSync("gcc", ["-print-file-name=libasan.so"], { encoding: "utf8" });
-  // Without the file gcc prints the bare name.
-  if (error || !stdout.startsWith("/")) fail("gcc has no libasan.so; install build-essential and set up again");
+  if (!existsSync(SANITIZED_NODE)) fail(`${SANITIZED_NODE} is missing; run "npm run test:sanitize", which makes it`);
   return {
     REBOX_BUILD: "asan",
-    LD_PRELOAD: realpathSync(stdout.trim()),
+    PATH: `${dirname(SANITIZED_NODE)}:${process.env.PATH ?? ""}`,
     ASAN_OPTIONS: ASAN_OPTIONS.join(":"),
     UBSAN_OPTIONS: `print_stacktrace=1:log_path=${join(undefinedBehavior(), "report")}`,
-    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --require ${JSON.stringify(children)}`.trim(),
   };
 }
 

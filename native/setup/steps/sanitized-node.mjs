@@ -1,0 +1,30 @@
+import { copyFileSync, existsSync, mkdirSync, realpathSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Fingerprint } from "../fingerprint.mjs";
+import { places } from "../places.mjs";
+
+/** The Node that the sanitizer's tests run in; children find it as `node`. */
+export const SANITIZED_NODE = join(places.build, "node-asan/node");
+
+/**
+ * Makes the step that copies this Node and has the copy load the sanitizer first. LD_PRELOAD would have every child load it too:
+ * QEMU's own programs and browsers switch stacks, and hang under it.
+ */
+export function sanitizedNodeStep() {
+  const node = realpathSync(process.execPath);
+  const inputs = () => new Fingerprint().file(node);
+  return {
+    name: "node-asan",
+    isDone: () => existsSync(SANITIZED_NODE) && inputs().matches("node-asan"),
+    act: async (task) => {
+      const made = inputs();
+      mkdirSync(dirname(SANITIZED_NODE), { recursive: true });
+      const unfinished = `${SANITIZED_NODE}.new`;
+      copyFileSync(node, unfinished);
+      await task.run("patchelf", ["--add-needed", "libasan.so.8", unfinished]);
+      renameSync(unfinished, SANITIZED_NODE);
+      made.save("node-asan");
+      return "made";
+    },
+  };
+}
