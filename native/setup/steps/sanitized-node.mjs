@@ -1,7 +1,9 @@
+import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, realpathSync, renameSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Fingerprint } from "../fingerprint.mjs";
 import { places } from "../places.mjs";
+import { SetupError } from "../setup-error.mjs";
 
 /** The Node that the sanitizer's tests run in; children find it as `node`. */
 export const SANITIZED_NODE = join(places.build, "node-asan/node");
@@ -21,10 +23,19 @@ export function sanitizedNodeStep() {
       mkdirSync(dirname(SANITIZED_NODE), { recursive: true });
       const unfinished = `${SANITIZED_NODE}.new`;
       copyFileSync(node, unfinished);
-      await task.run("patchelf", ["--add-needed", "libasan.so.8", unfinished]);
+      await task.run("patchelf", ["--add-needed", nameSanitizer(), unfinished]);
       renameSync(unfinished, SANITIZED_NODE);
       made.save("node-asan");
       return "made";
     },
   };
+}
+
+/** Names the compiler's library, such as libasan.so.8. */
+function nameSanitizer() {
+  const path = execFileSync("gcc", ["-print-file-name=libasan.so"], { encoding: "utf8" }).trim();
+  // Without the file gcc prints the bare name.
+  const [name] = /^libasan\.so\.\d+/.exec(path.startsWith("/") ? basename(realpathSync(path)) : "") ?? [];
+  if (name === undefined) throw new SetupError("gcc has no libasan.so; install build-essential and set up again");
+  return name;
 }
