@@ -142,11 +142,13 @@ export class InvestigationCatalog {
     if (refused !== undefined) throw new ModuleError(refused);
     const found = registered ?? own;
     if (found) return found;
-    const names = await this.#listNames();
+    const { modules, refused: others } = await this.list();
+    const names = modules.map((each) => each.name);
     const nearest = findNearestName(name, names);
     const there = names.length === 0 ? "there is no module at all" : `there are ${[...names].sort().join(", ")}`;
+    const unusable = others.map(({ message }) => `; ${message}`).join("");
     throw new ModuleError(
-      `module '${name}' is not available; ${nearest === undefined ? there : `do you mean ${nearest}?`}`,
+      `module '${name}' is not available; ${nearest === undefined ? there : `do you mean ${nearest}?`}${unusable}`,
     );
   }
 
@@ -181,10 +183,6 @@ export class InvestigationCatalog {
     // A file may register several modules, under any name.
     await this.#load(this.#listFiles());
     return this.#registry.find(name);
-  }
-
-  async #listNames(): Promise<string[]> {
-    return (await this.list()).modules.map(({ name }) => name);
   }
 
   /** Lists the files that there are now, and forgets the modules of those that are gone. */

@@ -1,4 +1,5 @@
 import { parse } from "node:path";
+import { findAncestorName } from "../config/ancestor-names";
 import type { Doors } from "../scripts/doors";
 import { ScriptError } from "../scripts/errors";
 import { describeThrown } from "../scripts/script-stack";
@@ -13,6 +14,12 @@ export const MODULE_FOLDER = "modules/machinery";
 
 const CUCKOO_METHODS = ["start", "stop"] as const;
 const MACHINERY_METHODS = ["restoreStart", "stop", "state"] as const;
+
+/** The methods of both styles that rebox calls. */
+const CALLED_METHODS = [
+  ...["restoreStart", "norestoreStart", "acpiStop", "dumpMemory", "handlePaused", "loadMachines", "verifyDependencies"],
+  ...["openConsole", "insertDisc", "removeDisc", "callGuestAgent", "findFailure", "startToFreeze", "getGoldenOrigin"],
+];
 
 type Constructor = new () => object;
 
@@ -45,11 +52,16 @@ function create(file: string, name: string, type: Constructor): Machinery {
   const isCuckoo = type.prototype instanceof CuckooMachinery;
   const methods = type.prototype as Readonly<Record<string, unknown>>;
   const missing = (isCuckoo ? CUCKOO_METHODS : MACHINERY_METHODS).filter((each) => typeof methods[each] !== "function");
+  const renamed = listRenamed(type);
   if (missing.length > 0) {
+    // Cuckoo's and CAPE's own class with start() and stop() is called Machinery, too.
+    const isOther = !isCuckoo && typeof methods["start"] === "function" && missing.includes("restoreStart");
+    const hint = isOther ? "; a class with start(label) and stop(label) extends CuckooMachinery" : "";
     throw new MachineryModuleError(
-      `${file}: ${type.name} has no ${missing.map((each) => `${each}()`).join(" and no ")}`,
+      `${file}: ${type.name} has no ${missing.map((each) => `${each}()`).join(" and no ")}${hint || renamed.map((each) => `; ${each}`).join("")}`,
     );
   }
+  if (renamed.length > 0) throw new MachineryModuleError(`${file}: ${type.name}: ${renamed.join("; ")}`);
   let module: object;
   try {
     module = new type();
@@ -67,6 +79,22 @@ function create(file: string, name: string, type: Constructor): Machinery {
   }
   Object.assign(machinery, { name: machinery.name.toLowerCase() });
   return machinery;
+}
+
+/** Lists methods that have the Python name of one that is called here: nobody would call them. */
+function listRenamed(type: Constructor): string[] {
+  const found: string[] = [];
+  for (
+    let prototype: object | null = type.prototype as object;
+    prototype !== null;
+    prototype = Object.getPrototypeOf(prototype) as object | null
+  ) {
+    for (const name of Object.getOwnPropertyNames(prototype)) {
+      const here = findAncestorName(name, CALLED_METHODS);
+      if (here !== undefined && CALLED_METHODS.includes(here)) found.push(`${name}() is ${here}() here`);
+    }
+  }
+  return found;
 }
 
 async function evaluate(file: string, name: string, api: Doors): Promise<Readonly<Record<string, unknown>>> {

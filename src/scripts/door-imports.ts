@@ -1,4 +1,5 @@
 import type { Message, Plugin } from "esbuild";
+import { findAncestorName } from "../config/ancestor-names";
 import { findNearestName } from "../config/nearest-name";
 import { type Door, type Doors, DOORS, findDoor, listDoorNames } from "./doors";
 
@@ -59,6 +60,13 @@ function explain(name: string, door: Door, doors: Doors, isTrusted: boolean): st
   const other = findDoor(doors, name);
   if (other !== undefined) {
     return isTrusted ? `${name} comes from "${other}", not from "${door}"` : refuse(name, other);
+  }
+  const all = DOORS.flatMap((each) => listDoorNames(doors, each));
+  const renamed = findAncestorName(name, all);
+  if (renamed !== undefined) {
+    // A type is no value of any door.
+    const home = findDoor(doors, renamed.split(".")[0]!) ?? door;
+    return `"${door}" exports no ${name}; did you mean ${renamed}${home === door ? "" : `, from "${home}"`}?`;
   }
   const nearest = findNearestName(name, listDoorNames(doors, door));
   return `"${door}" exports no ${name}${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;

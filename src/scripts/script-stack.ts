@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { explainAncestorName } from "../config/ancestor-names";
 import { ScriptError, type ScriptPlace } from "./errors";
 
 /** "at name (/path/file.ts:1:2)" or "at /path/file.ts:1:2", with or without "async". */
@@ -59,7 +60,10 @@ export function wrapThrown(
  * @param thrown the thrown value
  */
 export function describeThrown(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message === "" ? thrown.name : `${thrown.name}: ${thrown.message}`;
+  if (thrown instanceof Error) {
+    const { name, message } = thrown;
+    return message === "" ? name : `${name}: ${message}${explainAncestorName(message)}`;
+  }
   // Its own toString() would be the script's code, which may throw, or never return.
   if ((typeof thrown === "object" && thrown !== null) || typeof thrown === "function") {
     return "a value that cannot be shown as text";

@@ -269,6 +269,12 @@ test("an unknown module is a full result that names the nearest; soft errors lea
     });
     const other = await run(folder, { module: "registry" });
     assert.deepEqual(other.errors, ["module 'registry' is not available; there are soft"]);
+    folder.write("modules/investigation/Late.ts", "registerInvestigation('late', {});");
+    const [reason] = (await run(folder, { module: "late" })).errors!;
+    assert.match(
+      reason!,
+      /^module 'late' is not available; there are soft; .*Late\.ts.*registerInvestigation is not defined/s,
+    );
     const { status, result } = await runOperation(folder, { module: "soft", parameters: {} });
     assert.equal(status, "success");
     assert.deepEqual([result.success, result.errors], [true, ["one", "two"]]);

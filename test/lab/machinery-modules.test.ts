@@ -176,6 +176,19 @@ describe("a module of the user's", () => {
     );
     assert.match(await findFailure(MODULE.replace("async state", "async status")), /Mine has no state\(\)/);
     assert.match(
+      await findFailure(MODULE.replace("async restoreStart", "async restore_start")),
+      /Mine has no restoreStart\(\); restore_start\(\) is restoreStart\(\) here$/,
+    );
+    assert.match(
+      await findFailure(MODULE.replace("async state", "async acpi_stop() {}\n async dump_memory() {}\n async state")),
+      /Mine: acpi_stop\(\) is acpiStop\(\) here; dump_memory\(\) is dumpMemory\(\) here$/,
+      "a method that nobody would call is not passed over",
+    );
+    assert.match(
+      await findFailure(MODULE.replace("async restoreStart", "async start")),
+      /Mine has no restoreStart\(\); a class with start\(label\) and stop\(label\) extends CuckooMachinery$/,
+    );
+    assert.match(
       await findFailure(`${MODULE} export class Two extends Mine {}`),
       /exports Mine and Two; one is wanted/,
     );
