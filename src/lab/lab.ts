@@ -269,6 +269,11 @@ class LabBuilder {
     if (!Array.isArray(made)) throw new MachineryManagerError("its loadMachines() or initialize() returns no list");
     if (made.length === 0 && machinery.makesMachines) options.log(`${name}: its module has made no machines`);
     for (const facts of (made as readonly MachineFacts[]).map((each) => checkFacts(each, name))) {
+      const refusal = machinery.findRefusal(facts);
+      if (refusal !== undefined) {
+        this.failures.push(`machine ${facts.name} of machinery ${name} is not used: ${refusal}`);
+        continue;
+      }
       for (const each of [facts, ...describeClones(facts)]) {
         const machine = new LabMachine(each);
         const damage = restoreMachine(getMachineFile(folder, machine.name), machine);

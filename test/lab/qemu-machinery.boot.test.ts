@@ -365,6 +365,21 @@ describe("a machine of QEMU", { skip: NEEDS_QEMU }, () => {
     });
   });
 
+  test("one machine of an architecture that its QEMU cannot run is refused by name, and the others are used", async () => {
+    const files = configure({ m: "qcow2_path: disk.qcow2", board: "qcow2_path: board.qcow2\narchitecture: arm64" });
+    await withTestLab(files, async (lab) => {
+      await makeCounterDisk(lab.path("disk.qcow2"));
+      await makeCounterDisk(lab.path("board.qcow2"));
+      await start(lab);
+      await stop(lab);
+      const { failures, manager, machineries } = await lab.open();
+      assert.deepEqual([...machineries.keys()], ["qemu"]);
+      assert.deepEqual([...manager.machines].map(({ name }) => name), ["m"]); // prettier-ignore
+      assert.equal(failures.length, 1);
+      assert.match(failures[0]!, /^machine board of machinery qemu .*architecture arm64 needs another QEMU .*"path"/);
+    });
+  });
+
   test("the version is QEMU's own", async () => {
     await withCounter("", async (lab) => {
       const { machineries } = await lab.open();

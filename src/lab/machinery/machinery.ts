@@ -208,6 +208,14 @@ export abstract class Machinery<
   /** Checks that the programs it needs are there. Throws MachineryDependencyError that says what to install. */
   async verifyDependencies(_signal: AbortSignal): Promise<void> {}
 
+  /**
+   * Returns why it cannot run a machine that is configured, or undefined when it can. That machine alone is refused then, with
+   * this reason; the others are used.
+   */
+  findRefusal(_machine: MachineFacts<SettingsOf<MachineSettings>>): string | undefined {
+    return undefined;
+  }
+
   /** Sets up what all its machines need, once. */
   async init(_signal: AbortSignal): Promise<void> {}
 

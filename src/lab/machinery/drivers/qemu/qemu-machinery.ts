@@ -41,8 +41,14 @@ export class QemuMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE_
 
   override async verifyDependencies(signal: AbortSignal): Promise<void> {
     await super.verifyDependencies(signal);
-    for (const { architecture, name } of this.context.configured)
-      await this.#run(this.#getProgram(architecture, name), signal);
+    const usable = this.context.configured.filter((machine) => this.findRefusal(machine) === undefined);
+    const programs = usable.map(({ architecture, name }) => this.#getProgram(architecture, name));
+    for (const program of new Set(programs)) await this.#run(program, signal);
+  }
+
+  override findRefusal({ architecture }: Pick<QemuMachine["facts"], "architecture">): string | undefined {
+    if (this.config.path !== undefined || X86.includes(architecture)) return undefined;
+    return `its architecture ${architecture} needs another QEMU than qemu-system-x86_64 (x64, x86); name it by "path"`;
   }
 
   override async version(signal: AbortSignal): Promise<string> {
@@ -68,11 +74,9 @@ export class QemuMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE_
   }
 
   #getProgram(architecture: string | undefined, name: string): string {
-    if (this.config.path !== undefined) return this.config.path;
-    if (X86.includes(architecture)) return this.config.binaries.qemu_system_x86_64;
-    throw new MachineryError(
-      `${name}: architecture ${architecture} needs another QEMU than qemu-system-x86_64 (x64, x86); name it by "path"`,
-    );
+    const refusal = this.findRefusal({ architecture });
+    if (refusal !== undefined) throw new MachineryError(`${name}: ${refusal}`);
+    return this.config.path ?? this.config.binaries.qemu_system_x86_64;
   }
 
   async #run(program: string, signal: AbortSignal): Promise<string> {
