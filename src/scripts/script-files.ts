@@ -8,10 +8,16 @@ const MODULE_NAME = /^[\w$-]+(\.[\w$-]+)*$/;
 /** Finds the files behind scripts' names, and the names of scripts' files. */
 export class ScriptFiles {
   private readonly folders: readonly string[];
+  /** Those that are the same wherever rebox is started. */
+  private readonly fixedFolders: readonly string[];
 
-  /** @param folders where module notation is looked up, in this order; relative ones start at the current folder */
+  /**
+   * @param folders where module notation is looked up, in this order; relative ones start at the current folder, and give no
+   *   names to scripts that are asked for by their path
+   */
   constructor(folders: readonly string[]) {
     this.folders = [...new Set(folders.map((folder) => resolve(folder)))];
+    this.fixedFolders = [...new Set(folders.filter(isAbsolute))];
   }
 
   /**
@@ -23,9 +29,7 @@ export class ScriptFiles {
    * @throws ScriptError naming everything that was tried
    */
   getFile(pathOrName: string): string {
-    if (pathOrName.includes("/") || SUFFIXES.some((suffix) => pathOrName.endsWith(suffix))) {
-      return this.getPath(pathOrName);
-    }
+    if (isPath(pathOrName)) return this.getPath(pathOrName);
     if (!MODULE_NAME.test(pathOrName)) {
       throw new ScriptError(JSON.stringify(pathOrName), "this is neither a path nor a name such as scripts.my_script");
     }
@@ -52,18 +56,20 @@ export class ScriptFiles {
   }
 
   /**
-   * Returns the module notation of a script's file: its path below the first folder that holds it, or its bare name.
+   * Returns the module notation of a script: its path below the first folder that holds it, else the name by which it is asked
+   * for, else the bare name of its file. A path is named alike from every current folder.
    *
    * @param file an absolute path
+   * @param pathOrName what getFile() has found it by
    */
-  getName(file: string): string {
+  getName(file: string, pathOrName = file): string {
     const bare = stripSuffix(file);
-    for (const folder of this.folders) {
+    for (const folder of this.fixedFolders) {
       const path = relative(folder, bare);
       const name = path.replaceAll(sep, ".");
       if (!isAbsolute(path) && !path.startsWith("..") && MODULE_NAME.test(name)) return name;
     }
-    return basename(bare);
+    return isPath(pathOrName) ? basename(bare) : pathOrName;
   }
 
   private getPath(path: string): string {
@@ -75,6 +81,10 @@ export class ScriptFiles {
     }
     return file;
   }
+}
+
+function isPath(pathOrName: string): boolean {
+  return pathOrName.includes("/") || SUFFIXES.some((suffix) => pathOrName.endsWith(suffix));
 }
 
 function isRegularFile(file: string): boolean {

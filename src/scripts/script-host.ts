@@ -104,7 +104,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     const file = this.files.getFile(pathOrName);
     this.registry.askedFor.add(file);
     try {
-      return await this.loadFile(file);
+      return await this.loadFile(file, this.files.getName(file, pathOrName));
     } catch (error) {
       this.registry.askedFor.delete(file);
       throw error;
@@ -123,9 +123,10 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
    */
   reload(handle: number): Promise<LoadedScript> {
     return this.operations.add(handle, async () => {
-      const pending = this.createPending(this.registry.get(handle).file);
+      const entry = this.registry.get(handle);
+      const pending = this.createPending(entry.file, entry.name);
       try {
-        return await this.replace(this.registry.get(handle), pending);
+        return await this.replace(entry, pending);
       } catch (error) {
         this.noteRefused(handle, pending, error);
         throw error;
@@ -189,17 +190,16 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     return this.registry.getStack(thrown);
   }
 
-  private async loadFile(file: string): Promise<ScriptEntry> {
+  private async loadFile(file: string, name: string): Promise<ScriptEntry> {
     const loaded = this.registry.findFile(file);
     if (loaded !== undefined) return loaded;
-    const pending = this.registry.pending.get(file) ?? this.createPending(file);
+    const pending = this.registry.pending.get(file) ?? this.createPending(file, name);
     this.registry.pending.set(file, pending);
     pending.promise ??= this.start(pending).finally(() => this.registry.pending.delete(file));
     return pending.promise;
   }
 
-  private createPending(file: string): StartingScript {
-    const name = this.files.getName(file);
+  private createPending(file: string, name: string): StartingScript {
     return { name, file, waitsFor: undefined, files: [], requirements: [], promise: undefined, program: undefined };
   }
 
@@ -346,10 +346,13 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     } catch (error) {
       throw new ScriptError(name, `it requires ${(error as ScriptError).message}`, { file });
     }
-    this.registry.checkWaiting(pending, requiredFile, (next) => this.files.getName(next));
+    const requiredName = this.files.getName(requiredFile, required);
+    this.registry.checkWaiting(pending, requiredFile, (next) =>
+      next === requiredFile ? requiredName : (this.registry.pending.get(next)?.name ?? this.files.getName(next)),
+    );
     pending.waitsFor = requiredFile;
     try {
-      pending.requirements.push((await this.loadFile(requiredFile)).handle);
+      pending.requirements.push((await this.loadFile(requiredFile, requiredName)).handle);
     } finally {
       pending.waitsFor = undefined;
     }

@@ -53,6 +53,33 @@ async function refusal(loading: Promise<unknown>): Promise<ScriptError> {
   return assert.fail("the script was loaded");
 }
 
+test("a script has one name, whatever the current folder is; a name in module notation is kept", async () => {
+  const before = process.cwd();
+  const file = write("deep/er/my_script.ts", INIT, CLEAN);
+  write("deep/fixed/inner.ts", INIT, CLEAN);
+  const namesFrom = async (current: string, ...asked: string[]): Promise<string[]> => {
+    process.chdir(current);
+    const folders = [join(folder, "deep/fixed"), "."];
+    const own = new ScriptHost({ folders, getApi: () => createDoors({ rebox: api }), getPermissions: () => TRUSTED });
+    const names: string[] = [];
+    for (const one of asked) {
+      const { handle, name } = await own.load(one);
+      names.push(name, (await own.reload(handle)).name);
+      await own.unload(handle);
+    }
+    return names;
+  };
+  try {
+    for (const current of ["/", folder, join(folder, "deep"), join(folder, "deep/er")]) {
+      const names = await namesFrom(current, file, join(folder, "deep/fixed/inner.ts"), "inner");
+      assert.deepEqual(names, ["my_script", "my_script", "inner", "inner", "inner", "inner"], current);
+    }
+    assert.deepEqual(await namesFrom(folder, "deep.er.my_script"), ["deep.er.my_script", "deep.er.my_script"]);
+  } finally {
+    process.chdir(before);
+  }
+});
+
 describe("a script", () => {
   test("gets its handle, a printer, and the running rebox, in whatever folder it lies", async () => {
     const file = write(
