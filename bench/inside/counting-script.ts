@@ -1,5 +1,5 @@
 /** A script that counts blocks; measured in the sandbox and outside of it. */
-import { ALL_PROCESSES, CallbackManager, startMonitoringProcess } from "rebox";
+import { ALL_PROCESSES, CallbackManager, getRunningProcess, startMonitoringProcess } from "rebox";
 
 let callbacks: CallbackManager;
 let calls = 0;
@@ -12,7 +12,7 @@ export function initialize_callbacks(moduleHandle: number): void {
 
 export const clean = (): void => callbacks.clean();
 
-/** Begins to count: "count" or "read" with a callback, "stream" with a stream. */
+/** Begins to count: "count", "read" or "process" with a callback, "stream" with a stream. */
 export function do_begin(line: string): void {
   if (line === "stream") {
     callbacks.addStream(CallbackManager.BLOCK_BEGIN_CB, ({ pc, length }) => {
@@ -23,6 +23,11 @@ export function do_begin(line: string): void {
     callbacks.addCallback(CallbackManager.BLOCK_BEGIN_CB, (_cpuIndex, cpu, tb) => {
       calls++;
       mixed = BigInt.asUintN(64, mixed + tb.pc + cpu.RAX);
+    });
+  } else if (line === "process") {
+    callbacks.addCallback(CallbackManager.BLOCK_BEGIN_CB, (cpuIndex) => {
+      calls++;
+      mixed = BigInt.asUintN(64, mixed + getRunningProcess(cpuIndex));
     });
   } else {
     callbacks.addCallback(CallbackManager.BLOCK_BEGIN_CB, () => void calls++);

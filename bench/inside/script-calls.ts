@@ -1,4 +1,4 @@
-/** Counts blocks in a script for a while: script-calls sandboxed|trusted count|read|stream <QEMU's arguments> */
+/** Counts blocks in a script for a while: script-calls sandboxed|trusted count|read|process|stream <QEMU's arguments> */
 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

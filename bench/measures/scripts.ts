@@ -16,7 +16,7 @@ export const scripts: Measure = {
     const rows = [];
     for (const where of ["sandboxed", "trusted"]) {
       const reload = new SampleCollection(`scripts: reload, ${where}`, "ms", RELOAD_LIMIT);
-      for (const kind of ["count", "read", "stream"]) {
+      for (const kind of ["count", "read", "process", "stream"]) {
         const rate = new SampleCollection(`scripts: ${kind}, ${where}, in CPU time`, "M/s");
         for (let turn = 0; turn < pairs; turn++) {
           say(`${this.name}: ${where} ${kind}, ${turn + 1} of ${pairs}`);

@@ -17,6 +17,8 @@ export interface RawHost {
   /** A vCPU's state in 64-bit words. It must not reach a script. */
   words(cpuIndex: number): BigUint64Array | undefined;
   readRegister(cpuIndex: number, id: number): bigint;
+  /** The address space that a vCPU runs in. */
+  readRunningProcess(cpuIndex: number): bigint;
   /** Takes hold of the guest for a callback whose promise has not settled. What it returns is for the engine alone. */
   hold(id: number): unknown;
   /** Something of the sandbox may wait in its queue of promises: it is to be emptied soon. */

@@ -71,6 +71,7 @@ export class SandboxHost {
         return state && new BigUint64Array(state, 0, state.byteLength >> 3);
       },
       readRegister: (cpuIndex, id) => getMachine().readRegister(cpuIndex, id) ?? 0n,
+      readRunningProcess: (cpuIndex) => getMachine().currentPgd(cpuIndex),
       hold: (id) => new Promise<void>((resolve, reject) => this.holds.set(id, { resolve, reject })),
     };
   }

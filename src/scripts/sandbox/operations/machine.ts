@@ -5,7 +5,7 @@ import { getCpus, REGISTER_ALIASES, type RegisterName, writeRegister } from "../
 import { writeSegmentRegister } from "../../../machine/state/cpu";
 import { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "../../../machine/state/machine";
 import { findPa, readIoPort, readText, vaToPa, writeIoPort } from "../../../machine/state/memory";
-import { getRunningProcess, isMonitoredProcess } from "../../../machine/state/processes";
+import { isMonitoredProcess } from "../../../machine/state/processes";
 import { operation, type Operations } from "../operation";
 
 const ASYNC = { isAsync: true } as const;
@@ -17,7 +17,6 @@ const LOW_HALF = 0xffffffffn;
 export const MACHINE_OPERATIONS: Operations = {
   findPa: operation(["bigint", "bigint"], (_session, pgd, address) => findPa(pgd, address)),
   getBlockCount: operation([], () => getBlockCount()),
-  getRunningProcess: operation(["number?"], (_session, cpuIndex) => getRunningProcess(cpuIndex)),
   isMonitoredProcess: operation(["bigint"], (_session, pgd) => isMonitoredProcess(pgd)),
   listCallbacks: operation([], () => listCallbacks()),
   readIoPort: operation(["number", "number"], (_session, port, size) => readIoPort(port, size)),

@@ -1,7 +1,7 @@
 import { CROSSING_ERRORS } from "../crossing-errors";
 import type { OperationDescription } from "../raw-host";
 import { CallbackManager, EventBatch } from "./fast/callbacks";
-import { Cpu, getCpus, readCpu } from "./fast/cpu";
+import { Cpu, getCpus, getRunningProcess, readCpu } from "./fast/cpu";
 import { TranslationBlock } from "./fast/listeners";
 import { readPa, readVa, viewPa, writePa, writeVa } from "./fast/memory";
 import { Engine } from "./engine";
@@ -30,7 +30,7 @@ export function createApi(
     ...{ CallbackManager, EventBatch, TranslationBlock, Cpu, Engine },
     GuestFile: getClass("GuestFile"),
     volatility: createFunctions(operations, "volatility."),
-    ...{ readCpu, readPa, readVa, viewPa, writePa, writeVa },
+    ...{ getRunningProcess, readCpu, readPa, readVa, viewPa, writePa, writeVa },
     getNumCpus: () => getCpus().length,
     isKernelRunning: (cpuIndex = 0) => readCpu(cpuIndex).CPL === 0n,
   };

@@ -149,6 +149,18 @@ export function readComputedRegister(cpuIndex: number, id: number): bigint {
   return typeof value === "bigint" ? value : 0n;
 }
 
+/** Reads the address space that a vCPU runs in: a plain call, since callbacks ask for it at every event. */
+export function readRunningProcess(cpuIndex: number): bigint {
+  if (typeof cpuIndex !== "number") return refuse();
+  let pgd: unknown;
+  try {
+    pgd = host.readRunningProcess(cpuIndex);
+  } catch {
+    return refuse();
+  }
+  return typeof pgd === "bigint" ? pgd : refuse();
+}
+
 /** Tells rebox that promises of this realm may be waiting to go on. */
 export function mark(): void {
   host.flags[0] = 1;

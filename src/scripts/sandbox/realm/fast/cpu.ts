@@ -1,4 +1,4 @@
-import { createStateReader, readComputedRegister } from "../host-access";
+import { createStateReader, readComputedRegister, readRunningProcess } from "../host-access";
 import { ask } from "../messages";
 
 interface Register {
@@ -84,4 +84,9 @@ export function readCpu(cpuIndex = 0): Cpu {
     throw new RangeError(`there is no vCPU ${cpuIndex}: the machine has ${getCpus().length}, numbered from 0`);
   }
   return cpu;
+}
+
+/** As outside of the sandbox: src/machine/state/processes.ts. */
+export function getRunningProcess(cpuIndex = 0): bigint {
+  return readRunningProcess(readCpu(cpuIndex).index);
 }
