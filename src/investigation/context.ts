@@ -41,7 +41,8 @@ export class GuestContext implements InvestigationContext {
   }
 
   getGuest(): LinuxGuest {
-    if (this.vantage === "host") throw new NoGuestError("there is no guest here: choose one with -t");
+    if (this.vantage === "host")
+      throw new NoGuestError("local is this host alone, and this module asks a guest: choose one with -t");
     return getGuest();
   }
 

@@ -44,6 +44,19 @@ const FINE = [
 ];
 
 describe("rebox check", () => {
+  test("checks a module as a module: with every door, without the functions of a script, and with its types", async () => {
+    const source = (options: string) => [
+      'import { Auxiliary } from "rebox/lab";',
+      `export default class Mine extends Auxiliary { override start() { this.log.info(${options}); } }`,
+    ];
+    const fine = write("modules/auxiliary/fine.ts", ...source("this.name"));
+    assert.deepEqual(await check(fine), { status: 0, output: `${fine}: ok\n` });
+    const wrong = write("modules/auxiliary/wrong.ts", ...source("this.nmae"));
+    assert.match((await check(wrong)).output, /wrong\.ts:2:.*Property 'nmae' does not exist/);
+    const elsewhere = write("fine.ts", ...source("this.name"));
+    assert.match((await check(elsewhere)).output, /"rebox\/lab" is for trusted scripts/);
+  });
+
   test("accepts a script without faults, with Node's types", async () => {
     const file = write("fine.ts", 'import { readFileSync } from "node:fs";', "void readFileSync;", ...FINE);
     assert.deepEqual(await check(file), { status: 0, output: `${file}: ok\n` });

@@ -218,7 +218,11 @@ describe("a private configuration in data/auxiliary", () => {
     ["that is missing", undefined, undefined],
     ["without a parameter", "export function configure() {}", /configure: expected 1 argument, got 0/],
     ["with two", "export function configure(a: unknown, b: unknown) {}", /configure: expected 1 argument, got 2/],
-    ["that throws", 'export function configure(a: unknown) { throw new Error("broken"); }', /broken/],
+    [
+      "that throws",
+      'export function configure(a: unknown) { throw new Error("broken"); }',
+      /data\/auxiliary\/mine\.ts:1:\d+: configure\(\) threw Error: broken/,
+    ],
     ["that cannot be compiled", "export function configure(a {", /data\/auxiliary\/mine\.ts:1:\d+: /],
     ["that imports what is missing", 'import "no-such-package"; export function configure(a: unknown) {}', /no-such-package/], // prettier-ignore
     ["whose program fails", 'import { execFileSync } from "node:child_process"; export function configure(a: unknown) { execFileSync("false"); }', /Command failed: false/], // prettier-ignore

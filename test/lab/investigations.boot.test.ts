@@ -61,7 +61,10 @@ test("whom to ask must be said, and what is nobody is refused with what may be g
   assert.match((await investigate(["-t", "local", "-m", "example", "-i", "x"])).stderr, /three ways/);
   const line = '{"class":"parameters","parameters":{"gethostname":true}}';
   const local = await investigate(["-t", "local", "-m", "example"], [line]);
-  assert.deepEqual([local.status, local.result().errors], [1, ["there is no guest here: choose one with -t"]]);
+  assert.deepEqual(
+    [local.status, local.result().errors],
+    [1, ["local is this host alone, and this module asks a guest: choose one with -t"]],
+  );
   const help = await investigate(["example", "help"]);
   assert.deepEqual([help.status, help.stderr], [0, ""]);
   assert.match(help.stdout, /^example: the guest's host name/);

@@ -398,6 +398,19 @@ describe("templates", () => {
     }
   });
 
+  test("a group of settings without a description has no empty comment above it", async () => {
+    const source = MODULE.replace(
+      "settings = SETTINGS",
+      "settings = { ...SETTINGS, group: z.object({ inner: z.int().default(1) }) }",
+    );
+    await withFolder({ "modules/machinery/mine.ts": source }, async (lab) => {
+      const { machineries } = await findMachineries(lab.folder, doors);
+      const text = renderYamlTemplate(machineries.get("mine")!);
+      assert.match(text, /^group:$/m);
+      assert.doesNotMatch(text, /^\s*# $/m);
+    });
+  });
+
   test("the example machine of each template loads when its marks are taken away", async () => {
     await withFolder({ "modules/machinery/mine.ts": MODULE }, async (lab) => {
       const { machineries } = await findMachineries(lab.folder, doors);

@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { ReboxError } from "../../config/rebox-error";
 import type { Doors } from "../../scripts/doors";
 import { ScriptError } from "../../scripts/errors";
+import { wrapThrown } from "../../scripts/script-stack";
 import { loadTrustedFile } from "../../scripts/trusted-file";
 import type { Auxiliary } from "./auxiliary";
 
@@ -21,10 +23,11 @@ export function findConfiguration(folder: string, name: string): string | undefi
  * @param file what findConfiguration() found
  * @param module the instance, before it is started; its options may be added to
  * @param api what it can import of rebox
- * @throws ScriptError when the file cannot be compiled or exports no function configure() with one parameter; what it throws
+ * @throws ScriptError when the file cannot be compiled or exports no function configure() with one parameter, or it throws, with
+ *   the place; errors of rebox that it throws stay what they are
  */
 export async function configureAuxiliary(file: string, module: Auxiliary, api: Doors): Promise<void> {
-  const { exports } = await loadTrustedFile(file, `data/auxiliary/${module.name}`, api);
+  const { exports, files } = await loadTrustedFile(file, `data/auxiliary/${module.name}`, api);
   const configure = exports.configure ?? exports.default;
   if (typeof configure !== "function") {
     throw new ScriptError(module.name, "exports no function configure(auxiliary)", { file });
@@ -32,5 +35,9 @@ export async function configureAuxiliary(file: string, module: Auxiliary, api: D
   if (configure.length !== 1) {
     throw new ScriptError(module.name, `configure: expected 1 argument, got ${configure.length}`, { file });
   }
-  await (configure as (module: Auxiliary) => unknown)(module);
+  try {
+    await (configure as (module: Auxiliary) => unknown)(module);
+  } catch (error) {
+    throw error instanceof ReboxError ? error : wrapThrown(error, "configure()", { name: module.name, file, files });
+  }
 }

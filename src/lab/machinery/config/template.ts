@@ -102,6 +102,7 @@ function isNothing(value: unknown): boolean {
 }
 
 function wrap(text: string): string[] {
+  if (text === "") return [];
   const lines: string[] = [""];
   for (const word of text.split(" ")) {
     const last = lines.at(-1)!;
