@@ -4,8 +4,19 @@ import type { OperationDescription } from "./raw-host";
 
 /** The sandbox's own code has these, because they are called often or take functions: realm/api.ts. */
 const MADE_INSIDE = [
-  ...["CallbackManager", "Cpu", "Engine", "EventBatch", "GuestFile", "TranslationBlock", "getNumCpus", "hot"],
-  ...["isKernelRunning", "readCpu", "readPa", "readVa", "viewPa", "volatility", "writePa", "writeVa"],
+  ...["CallbackManager", "Cpu", "Engine", "EventBatch", "GuestFile", "TranslationBlock", "getNumCpus"],
+  ...[
+    "getRunningProcess",
+    "hot",
+    "isKernelRunning",
+    "readCpu",
+    "readPa",
+    "readVa",
+    "viewPa",
+    "volatility",
+    "writePa",
+    "writeVa",
+  ],
 ];
 
 /** The functions, classes and objects of "rebox" that a script in the sandbox has; constants it has all. */
