@@ -69,6 +69,8 @@ interface MatchedFile {
     readonly lastmodified: string;
     readonly sha256?: string;
   };
+  /** Of an entry without a file: which part of the search no file has met. */
+  readonly reason?: string;
 }
 
 type Elements = Readonly<Record<string, readonly MatchedFile[]>>;
@@ -236,13 +238,15 @@ class FileInvestigation extends Investigation<FileParameters, Elements, Statisti
     const found = hits.get(search) ?? [];
     if (search.isMatchAll) {
       const echo = { ...parameters, options: { ...parameters.options, matchlimit: 0, maxdepth: 0 } };
-      return found.length === 0 ? [describeNothing(echo)] : found.map((hit) => describeHit(hit, echo));
+      return found.length === 0
+        ? [describeNothing(echo, findReason(search))]
+        : found.map((hit) => describeHit(hit, echo));
     }
     const options = { ...Options.parse({}), matchall: false, matchlimit: 0, maxdepth: 0 };
     return search.checks.flatMap((check) => {
       const own = found.filter((hit) => hit.check === check);
       const echo = { paths: parameters.paths, [PARAMETERS[check.kind]]: [check.value], options };
-      if (own.length === 0) return [describeNothing(echo)];
+      if (own.length === 0) return [describeNothing(echo, search.isFull ? describeLimit(parameters) : undefined)];
       return own.map((hit) => describeHit(hit, { ...echo, paths: [folderOf(hit.place.path)] }));
     });
   }
@@ -271,8 +275,21 @@ function describeHit({ place, sha256 }: FileHit, search: Partial<SearchParameter
   return { file: place.path, search, fileinfo: sha256 === undefined ? fileinfo : { ...fileinfo, sha256 } };
 }
 
-function describeNothing(search: Partial<SearchParameters>): MatchedFile {
-  return { file: "", search, fileinfo: { size: 0, mode: "", lastmodified: "" } };
+function describeNothing(search: Partial<SearchParameters>, reason: string | undefined): MatchedFile {
+  const fileinfo = { size: 0, mode: "", lastmodified: "" };
+  return { file: "", search, fileinfo, ...(reason === undefined ? {} : { reason }) };
+}
+
+/** Says which of the checks of a search that has found nothing no file fits; undefined when it has but one. */
+function findReason(search: FileSearch): string | undefined {
+  if (search.checks.length < 2) return undefined;
+  const unmet = search.listUnmet().map(({ kind, value }) => `${kind}='${value}'`);
+  if (unmet.length > 0) return `no file fits ${unmet.join(", nor ")}`;
+  return "files fit each of the checks, and none fits all of them";
+}
+
+function describeLimit({ options }: SearchParameters): string {
+  return `not searched to the end: the other checks have taken all ${options.matchlimit} matches (matchlimit)`;
 }
 
 /** Names and where they lie are what privacy is about; so is what was searched for there. */
@@ -284,16 +301,17 @@ function mask({ file, search, fileinfo }: MatchedFile): MatchedFile {
   };
 }
 
-function printFile(label: string, { file, search, fileinfo }: MatchedFile): string {
+function printFile(label: string, { file, search, fileinfo, reason }: MatchedFile): string {
   const { lastmodified, mode, size, sha256 } = fileinfo;
   const hash = sha256 === undefined ? "" : `, sha256:${sha256}`;
   const what =
     file === ""
       ? `0 match found in search '${label}'`
       : `${file} [lastmodified:${lastmodified}, mode:${mode}, size:${size}${hash}] in search '${label}'`;
-  if (search.options?.matchall !== false) return what;
+  const why = reason === undefined ? "" : `: ${reason}`;
+  if (search.options?.matchall !== false) return what + why;
   const checks = KINDS.flatMap((kind) => (search[PARAMETERS[kind]] ?? []).map((value) => ` ${kind}='${value}'`));
-  return `${what} on checks${checks.join("")}`;
+  return `${what} on checks${checks.join("")}${why}`;
 }
 
 function folderOf(path: string): string {

@@ -165,6 +165,20 @@ describe("a search of files", () => {
     assert.deepEqual(told, ["content /ab", "content /b", "name /a", "name /ab"]);
   });
 
+  test("says which of several checks no file fits", async () => {
+    const root = folder({ ab: text("b"), a: text("c") });
+    const unmet = async (query: Partial<FileSearchQuery>) => {
+      const one = new FileSearch("s1", { paths: ["/"], ...query }, NOW_NS);
+      await searchFiles(new MemoryFiles(root), [one]);
+      return one.listUnmet().map(({ kind, value }) => `${kind} ${value}`);
+    };
+    assert.deepEqual(await unmet({ names: ["^a", "^x", "^y"] }), ["name ^x", "name ^y"]);
+    assert.deepEqual(await unmet({ names: ["^ab$"], contents: ["b", "nothing"] }), ["content nothing"]);
+    // Nothing was read, so that nothing is said of contents.
+    assert.deepEqual(await unmet({ names: ["^x"], contents: ["nothing"] }), ["name ^x"]);
+    assert.deepEqual(await unmet({ names: ["^ab$", "^a$"] }), []);
+  });
+
   test("tells exactly matchlimit hits, 1000 without one, all for 0", async () => {
     const names = Array.from({ length: 1100 }, (_, index) => [`f${index}`, text("")] as const);
     const root = folder({ sub: folder(Object.fromEntries(names)) });

@@ -48,6 +48,8 @@ export class FileSearch {
   readonly #places = new Set<string>();
   readonly checks: readonly FileCheck[];
   readonly maxDepth: number;
+  /** The checks that were asked of at least one file, and whether one fits. */
+  readonly #answers = new Map<FileCheck, boolean>();
   /** The number of hits that are still wanted. */
   #left: number;
 
@@ -97,6 +99,16 @@ export class FileSearch {
 
   get isFull(): boolean {
     return this.#left <= 0;
+  }
+
+  /** Notes whether a file fits one of the checks. */
+  noteAnswer(check: FileCheck, fits: boolean): void {
+    this.#answers.set(check, fits || this.#answers.get(check) === true);
+  }
+
+  /** Lists the checks that were asked of files, and that none of these fits. */
+  listUnmet(): FileCheck[] {
+    return this.checks.filter((check) => this.#answers.get(check) === false);
   }
 
   /** Counts a hit. @returns false when enough were found before */

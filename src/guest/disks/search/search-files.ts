@@ -216,6 +216,7 @@ class Walk {
   async #store(state: FileState, place: GuestPlace): Promise<void> {
     const { search } = state;
     const fitting = search.checks.filter((check) => state.fits(check));
+    for (const check of search.checks) if (state.knows(check)) search.noteAnswer(check, fitting.includes(check));
     // The newest files of all need no check.
     const isAll = (search.checks.length > 0 || search.newest > 0) && fitting.length === search.checks.length;
     const found = search.isMatchAll ? (isAll ? [undefined] : []) : fitting;
@@ -283,6 +284,12 @@ class FileState {
     this.matcher = contents.length > 0 ? new LineMatcher(contents, search.query.options?.macroal ?? false) : undefined;
     this.algorithms = isLost ? [] : checks.flatMap(({ algorithm }) => algorithm ?? []);
     this.needsContent = this.matcher !== undefined || this.algorithms.length > 0;
+  }
+
+  /** Reports whether the check was asked of this file: a file that is lost by its name is not read. */
+  knows(check: FileCheck): boolean {
+    if (this.#known.has(check)) return true;
+    return !this.isUnreadable && (this.matcher?.matches.has(check) ?? this.digests !== undefined);
   }
 
   fits(check: FileCheck): boolean {
