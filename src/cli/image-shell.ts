@@ -1,4 +1,4 @@
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 import { configureGuest, getSystem } from "../guest/guest";
 import { openImage } from "../guest/images/open-image";
 import { CommandSession } from "../shell/commands/command-session";

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/errors";
 import { MachineryManagerError } from "../lab/errors";
-import { stopCompiler } from "../scripts/script-compiler";
+import { stopCompiler } from "../scripts/loading/script-compiler";
 import { createAnalysesCommand } from "./analyze/analyses-command";
 import { createAnalyzeCommand } from "./analyze/analyze-command";
 import { createAttachCommand } from "./attach-command";

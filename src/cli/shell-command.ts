@@ -1,4 +1,4 @@
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 import { Command } from "commander";
 import type { ImageShellOptions } from "./image-shell";
 

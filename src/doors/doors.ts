@@ -1,4 +1,4 @@
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 import * as investigation from "./investigation";
 import * as lab from "./lab";
 import * as rebox from "./rebox";

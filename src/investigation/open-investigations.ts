@@ -1,5 +1,5 @@
 import { getProjectFolder } from "../config/folders";
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 import { InvestigationCatalog } from "./catalog";
 import { PersistentHost, type PersistentHostOptions } from "./persistent/host";
 import type { OperationHost } from "./run-operations";

@@ -8,7 +8,7 @@ import { MachineryManagerError } from "./errors";
 import type { MachineryCapabilities } from "./machinery/machinery";
 import { findMachineries } from "./find-machineries";
 import { readLabSettings } from "./lab-settings";
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 
 /** A machinery that is configured. */
 export interface CheckedMachinery {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { listModuleFiles } from "../scripts/module-files";
 import { MachineryModuleError } from "./errors";
 import { loadMachineryModule, MODULE_FOLDER } from "./machinery-modules";
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 import { KvmMachinery, LibVirtUriMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
 import { QemuMachinery } from "./machinery/drivers/qemu/qemu-machinery";
 import { ReboxMachinery } from "./machinery/drivers/rebox/rebox-machinery";

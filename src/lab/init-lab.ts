@@ -7,7 +7,7 @@ import { writeWhole } from "./machinery/records/machine-file";
 import { findMachineries } from "./find-machineries";
 import { LAB_SETTINGS } from "./lab-settings";
 import { MODULE_FOLDER } from "./machinery-modules";
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 
 export interface InitOptions {
   /** The lab is there already: only files that are missing are made. */

@@ -22,7 +22,7 @@ import { findMachineries } from "./find-machineries";
 import { type LabSettings, readLabSettings } from "./lab-settings";
 import { type MachineLease, takeMachine } from "./machine-lease";
 import { takeLock } from "./process-lock";
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 
 /** Checking what a machinery needs, setting it up and asking it for its machines take no longer each. */
 const SET_UP_LIMIT_MS = 60_000;

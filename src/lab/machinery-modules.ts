@@ -1,9 +1,9 @@
 import { parse } from "node:path";
 import { findAncestorName } from "../config/ancestor-names";
-import type { Doors } from "../scripts/doors";
+import type { Doors } from "../scripts/loading/doors";
 import { ScriptError } from "../scripts/errors";
 import { describeThrown } from "../scripts/script-stack";
-import { loadTrustedFile } from "../scripts/trusted-file";
+import { loadTrustedFile } from "../scripts/loading/trusted-file";
 import { CuckooAdapter, CuckooMachinery } from "./machinery/cuckoo-machinery";
 import { LibVirtMachinery } from "./machinery/drivers/libvirt/libvirt-machinery";
 import { MachineryModuleError } from "./errors";

@@ -1,7 +1,7 @@
 import type { BP } from "../guest/breakpoints/breakpoint";
 import type { BreakpointOptions } from "../guest/breakpoints/breakpoint-types";
 import type { ModuleOwner, Owned } from "../machine/ownership/module-owner";
-import type { Doors } from "./doors";
+import type { Doors } from "./loading/doors";
 
 /** The object that `import { hot } from "rebox"` gives to a script. */
 export interface Hot {

@@ -1,8 +1,8 @@
 import { basename, dirname } from "node:path";
-import { createDoorImports } from "./door-imports";
-import type { Doors } from "./doors";
-import { createPackageImports } from "./package-imports";
-import { compile } from "./script-compiler";
+import { createDoorImports } from "./loading/door-imports";
+import type { Doors } from "./loading/doors";
+import { createPackageImports } from "./loading/package-imports";
+import { compile } from "./loading/script-compiler";
 import { ScriptError } from "./errors";
 
 /** Prints one message of a script, marked with the script's name. */

@@ -1,5 +1,5 @@
 import type { ScriptPermissions } from "../config/script-permissions";
-import type { Doors } from "./doors";
+import type { Doors } from "./loading/doors";
 
 /** Limits the time that a script's own functions take, in milliseconds. */
 export interface ScriptLimits {

@@ -6,12 +6,12 @@ import type { LoadedScript } from "./script-registry";
 import { OperationQueue } from "./operation-queue";
 import { type ScriptCommand, ScriptCommands } from "./script-commands";
 import { ScriptError } from "./errors";
-import { findDeclaration, listRequiredFiles } from "./script-declarations";
-import { ScriptFiles } from "./script-files";
+import { findDeclaration, listRequiredFiles } from "./loading/script-declarations";
+import { ScriptFiles } from "./loading/script-files";
 import type { ScriptHostOptions } from "./script-host-options";
 import { DEFAULT_SCRIPT_LIMITS, type ScriptLimits } from "./script-host-options";
 import type { ScriptMessage } from "./script-host-options";
-import { ScriptProgram } from "./script-program";
+import { ScriptProgram } from "./loading/script-program";
 import { type ScriptEntry, ScriptRegistry, type StartingScript } from "./script-registry";
 
 interface ScriptHostEvents {

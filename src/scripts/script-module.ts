@@ -3,11 +3,11 @@ import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ModuleOwner } from "../machine/ownership/module-owner";
 import { callWithin } from "../config/limits";
-import type { Door, Doors } from "./doors";
+import type { Door, Doors } from "./loading/doors";
 import type { Hot } from "./script-api";
 import { createOwnedTimers } from "./owned-timers";
-import { getBundleName, type ScriptBundle } from "./script-bundle";
-import { createRequiredModule, type FindRequired } from "./required-imports";
+import { getBundleName, type ScriptBundle } from "./loading/script-bundle";
+import { createRequiredModule, type FindRequired } from "./loading/required-imports";
 import type { ScriptRuntime } from "./script-runtime";
 
 type BundleFactory = (module: { exports: unknown }, exports: unknown, ...rest: unknown[]) => void;

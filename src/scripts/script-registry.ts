@@ -2,7 +2,7 @@ import { findNearestName } from "../config/nearest-name";
 import type { ScriptPermissions } from "../config/script-permissions";
 import { findRealmRoot, isOwnError } from "../machine/engine/realm-root";
 import { ScriptError } from "./errors";
-import type { ScriptProgram } from "./script-program";
+import type { ScriptProgram } from "./loading/script-program";
 import { findScriptPlace, getScriptStack } from "./script-stack";
 
 /** A script that is loaded: initialize_callbacks() has returned and clean() has not been called. */

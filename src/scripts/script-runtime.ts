@@ -1,4 +1,4 @@
-import type { ExportReader } from "./required-imports";
+import type { ExportReader } from "./loading/required-imports";
 
 /** Runs a script's code: in the sandbox, or, trusted, beside rebox itself. */
 export interface ScriptRuntime extends ExportReader {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { createDoors } from "../../src/scripts/doors";
+import { createDoors } from "../../src/scripts/loading/doors";
 import { runProgram } from "../../src/cli/program";
 import { getProjectFolder } from "../../src/config/folders";
 import type { RunEnvironment } from "../../src/cli/run/run-environment";

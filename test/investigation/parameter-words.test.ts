@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
-import { stopCompiler } from "../../src/scripts/script-compiler";
+import { stopCompiler } from "../../src/scripts/loading/script-compiler";
 import { ParameterError, UsageShown } from "../../src/investigation/errors";
 import type { InvestigationContext, InvestigationModule, InvestigationRun } from "../../src/investigation/module";
 import { decodeResult } from "../../src/investigation/result";

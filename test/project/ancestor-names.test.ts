@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { explainAncestorName, findAncestorName } from "../../src/config/ancestor-names";
-import { findMissingName } from "../../src/scripts/door-imports";
+import { findMissingName } from "../../src/scripts/loading/door-imports";
 import { doors } from "../../src/doors/doors";
 import { describeThrown } from "../../src/scripts/script-stack";
 import { type AncestorPage, readPage } from "../kit/documents/pyrebox-page";

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { createProgram } from "../../src/cli/program";
 import type { RunEnvironment } from "../../src/cli/run/run-environment";
 import { doors } from "../../src/doors/doors";
-import { DOORS, listDoorNames } from "../../src/scripts/doors";
+import { DOORS, listDoorNames } from "../../src/scripts/loading/doors";
 import { findCommands, findOptions, splitCode } from "../kit/documents/documented-commands";
 import { PROJECT } from "../kit/project";
 

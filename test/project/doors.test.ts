@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import { after, test } from "node:test";
 import ts from "typescript";
 import { doors } from "../../src/doors/doors";
-import { type Door, DOORS, listDoorNames } from "../../src/scripts/doors";
-import { stopCompiler } from "../../src/scripts/script-compiler";
+import { type Door, DOORS, listDoorNames } from "../../src/scripts/loading/doors";
+import { stopCompiler } from "../../src/scripts/loading/script-compiler";
 import { ExportedApi } from "../kit/documents/exported-api";
 import { CLEAN, ScriptFolder } from "../kit/scripts/script-folder";
 

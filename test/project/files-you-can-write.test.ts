@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { checkTypes, findTypeScript } from "../../src/cli/check/type-check";
 import { doors } from "../../src/doors/doors";
 import { runOperation } from "../../src/investigation/run-operations";
-import { loadTrustedFile } from "../../src/scripts/trusted-file";
+import { loadTrustedFile } from "../../src/scripts/loading/trusted-file";
 import { readWritableFiles } from "../kit/documents/writable-files";
 import { withModules } from "../kit/investigations/investigation-folder";
 import { AuxiliaryFolder } from "../kit/lab/auxiliary-folder";

@@ -4,7 +4,7 @@ import { after, test } from "node:test";
 import { createCheckCommand } from "../../src/cli/check/check-command";
 import { getProjectFolder } from "../../src/config/folders";
 import { doors } from "../../src/doors/doors";
-import { stopCompiler } from "../../src/scripts/script-compiler";
+import { stopCompiler } from "../../src/scripts/loading/script-compiler";
 import { CLEAN, ScriptFolder } from "../kit/scripts/script-folder";
 
 /** Runs a script's body in initialize_callbacks(handle, print), behind a top of its own. */

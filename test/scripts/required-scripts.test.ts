@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
-import { stopCompiler } from "../../src/scripts/script-compiler";
+import { stopCompiler } from "../../src/scripts/loading/script-compiler";
 import { CLEAN, INIT, ScriptFolder } from "../kit/scripts/script-folder";
 
 after(stopCompiler);

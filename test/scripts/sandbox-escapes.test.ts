@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { stopCompiler } from "../../src/scripts/script-compiler";
+import { stopCompiler } from "../../src/scripts/loading/script-compiler";
 import { ATTEMPTS, PROBE } from "../kit/scripts/escape-attempts";
 import { CLEAN, ScriptFolder } from "../kit/scripts/script-folder";
 

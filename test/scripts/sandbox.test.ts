@@ -7,7 +7,7 @@ import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { doors } from "../../src/doors/doors";
 import { SANDBOX_NAMES } from "../../src/scripts/sandbox/sandbox-api";
-import { stopCompiler } from "../../src/scripts/script-compiler";
+import { stopCompiler } from "../../src/scripts/loading/script-compiler";
 import { CLEAN, ScriptFolder } from "../kit/scripts/script-folder";
 import { BUILT } from "../kit/project";
 

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TRUSTED } from "../../src/config/script-permissions";
-import { createDoors } from "../../src/scripts/doors";
+import { createDoors } from "../../src/scripts/loading/doors";
 import { ScriptError } from "../../src/scripts/errors";
 import { ScriptHost } from "../../src/scripts/script-host";
 import type { ScriptMessage } from "../../src/scripts/script-host-options";

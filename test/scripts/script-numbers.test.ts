@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import fc from "fast-check";
-import { createDoors } from "../../src/scripts/doors";
-import { loadTrustedFile } from "../../src/scripts/trusted-file";
-import { stopCompiler } from "../../src/scripts/script-compiler";
+import { createDoors } from "../../src/scripts/loading/doors";
+import { loadTrustedFile } from "../../src/scripts/loading/trusted-file";
+import { stopCompiler } from "../../src/scripts/loading/script-compiler";
 import { evaluate } from "../../src/shell/commands/arguments/expression";
 import { PROJECT } from "../kit/project";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { renameSync, writeFileSync } from "node:fs";
 import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { stopCompiler } from "../../src/scripts/script-compiler";
+import { stopCompiler } from "../../src/scripts/loading/script-compiler";
 import type { ScriptError } from "../../src/scripts/errors";
 import { ScriptReloader } from "../../src/scripts/script-reloader";
 import { CLEAN, INIT, ScriptFolder } from "../kit/scripts/script-folder";

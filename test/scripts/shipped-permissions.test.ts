@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createPermissionLookup } from "../../src/cli/run/run-scripts";
 import { parsePermissions, SANDBOXED } from "../../src/config/script-permissions";
-import { findDeclaration } from "../../src/scripts/script-declarations";
+import { findDeclaration } from "../../src/scripts/loading/script-declarations";
 import { PROJECT } from "../kit/project";
 
 const SHIPPED = readdirSync(join(PROJECT, "scripts")).filter((name) => name.endsWith(".ts"));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setScriptHost } from "../../src/scripts/module-control";
 import type { ScriptHost } from "../../src/scripts/script-host";
-import { createDoors } from "../../src/scripts/doors";
+import { createDoors } from "../../src/scripts/loading/doors";
 import { parseBytes } from "../../src/shell/commands/arguments/typed-values";
 import { CommandError } from "../../src/shell/errors";
 import { CommandInput } from "../../src/shell/commands/command";

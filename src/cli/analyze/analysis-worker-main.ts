@@ -2,7 +2,7 @@ import { openDatabase } from "../../lab/analysis/analysis-places";
 import type { AnalysisJournal } from "../../lab/analysis/analysis-journal";
 import { performAnalysis } from "../../lab/analysis/perform-analysis";
 import { doors } from "../../doors/doors";
-import { stopCompiler } from "../../scripts/script-compiler";
+import { stopCompiler } from "../../scripts/loading/script-compiler";
 import { ExitStatus } from "../exit-status";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages";
 

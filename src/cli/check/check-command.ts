@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 import { ExitStatus } from "../exit-status";
 
 /**

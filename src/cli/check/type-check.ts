@@ -74,7 +74,7 @@ function getOptions(typescript: TypeScript, script: string, projectFolder: strin
   const nodeTypes = join(projectFolder, "node_modules/@types");
   const options: ts.CompilerOptions = {
     ...own,
-    // The engine and the bundler say which syntax there is: src/scripts/script-bundle.ts.
+    // The engine and the bundler say which syntax there is: src/scripts/loading/script-bundle.ts.
     target: typescript.ScriptTarget.ESNext,
     lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
     module: typescript.ModuleKind.ESNext,

@@ -1,4 +1,4 @@
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 import { toPlainLine } from "../../config/terminal-text";
 import { describeFailure } from "../../investigation/result";
 import { askParameters } from "../../investigation/ask-parameters";

@@ -9,7 +9,7 @@ import { ExitStatus } from "../exit-status";
 import { getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 
 interface LabOption {
   readonly lab?: string;

@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { GuestOptions } from "../../guest/guest-attachment";
 import type { CallbackFailure, EngineEnd } from "../../machine/engine/engine";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 import type { ScriptHost } from "../../scripts/script-host";
 
 export type { CallbackFailure, EngineEnd };

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve, join } from "node:path";
 import { loadConfig } from "../../config/rebox-config";
 import { SANDBOXED, type ScriptPermissions, TRUSTED } from "../../config/script-permissions";
-import { ScriptFiles } from "../../scripts/script-files";
+import { ScriptFiles } from "../../scripts/loading/script-files";
 import type { ScriptHost } from "../../scripts/script-host";
 import type { RunPlan } from "./run-plan";
 

@@ -9,7 +9,7 @@ import { openShell, setShellApi, setShellHold, startShell } from "../../shell/li
 import { closeInvestigations, openInvestigations } from "../../investigation/open-investigations";
 import type { OperationHost } from "../../investigation/run-operations";
 import { setScriptHost } from "../../scripts/module-control";
-import { stopCompiler } from "../../scripts/script-compiler";
+import { stopCompiler } from "../../scripts/loading/script-compiler";
 import { ScriptError } from "../../scripts/errors";
 import { ScriptHost } from "../../scripts/script-host";
 import { ScriptReloader } from "../../scripts/script-reloader";

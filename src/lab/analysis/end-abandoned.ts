@@ -6,7 +6,7 @@ import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import { type AnalysisRecord, readRecord, writeRecord } from "./analysis-record";
 import { killMarked } from "./marked-processes";
 import { writeReport } from "./report/report-page";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 
 /** The parts of a lab that cleaning up needs. */
 export interface Cleaning {

@@ -1,8 +1,8 @@
 import { parse } from "node:path";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 import { ScriptError } from "../../scripts/errors";
 import { listModuleFiles } from "../../scripts/module-files";
-import { loadTrustedFile } from "../../scripts/trusted-file";
+import { loadTrustedFile } from "../../scripts/loading/trusted-file";
 import { Auxiliary } from "./auxiliary";
 
 /** A class of auxiliary module and the file that it comes from. */

@@ -13,7 +13,7 @@ import type { AuxiliaryCatalog, AuxiliaryClass, AuxiliaryConstructor } from "./a
 import type { AuxiliaryConfig } from "./auxiliary-config";
 import { configureAuxiliary, findConfiguration } from "./private-configuration";
 import { AnalysisError, AuxiliaryDisabled } from "../errors";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 
 /** The time limits of an auxiliary module's methods, in milliseconds. */
 export interface AuxiliaryLimits {

@@ -5,7 +5,7 @@ import { AuxiliaryCatalog } from "./auxiliary-catalog";
 import { AuxiliaryConfig } from "./auxiliary-config";
 import { findConfiguration } from "./private-configuration";
 import { getAuxiliaryPlaces } from "./auxiliary-places";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 
 /** The findings of a check of a lab's auxiliary modules. */
 export interface AuxiliaryCheck {

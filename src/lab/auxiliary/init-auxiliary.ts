@@ -5,7 +5,7 @@ import { writeWhole } from "../machinery/records/machine-file";
 import { AuxiliaryCatalog, type AuxiliaryClass } from "./auxiliary-catalog";
 import { AuxiliaryConfig } from "./auxiliary-config";
 import { getAuxiliaryPlaces } from "./auxiliary-places";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 
 /** The outcome of writing the configuration of auxiliary modules. */
 export interface AuxiliaryInit {

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ReboxError } from "../../config/rebox-error";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 import { ScriptError } from "../../scripts/errors";
 import { wrapThrown } from "../../scripts/script-stack";
-import { loadTrustedFile } from "../../scripts/trusted-file";
+import { loadTrustedFile } from "../../scripts/loading/trusted-file";
 import type { Auxiliary } from "./auxiliary";
 
 /**

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import * as nodeVm from "node:vm";
 import { join } from "node:path";
-import { compile } from "../script-compiler";
+import { compile } from "../loading/script-compiler";
 import type { RawHost, RealmControl } from "./raw-host";
 
 /** vm2's objects, of which the sandbox needs more than vm2 declares. */

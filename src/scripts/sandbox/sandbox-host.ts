@@ -2,7 +2,7 @@ import { callReserved } from "../../machine/engine/load-addon";
 import { memoryAccess, viewPa } from "../../machine/state/memory";
 import { getMachine } from "../../machine/state/machine-access";
 import { MemoryError } from "../../machine/errors";
-import type { FindRequired } from "../required-imports";
+import type { FindRequired } from "../loading/required-imports";
 import { listErrorDetails } from "./crossing-errors";
 import { decodeMessage, encodeMessage } from "./message-codec";
 import { perform } from "./operation";

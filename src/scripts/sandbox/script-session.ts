@@ -5,7 +5,7 @@ import type { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { startMonitoringProcess, stopMonitoringProcess } from "../../machine/state/processes";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
-import type { FindRequired, RequiredScript } from "../required-imports";
+import type { FindRequired, RequiredScript } from "../loading/required-imports";
 import { createOwnMonitoring } from "../script-api";
 import { FileAccess } from "./file-access";
 import type { Permission } from "./operation";

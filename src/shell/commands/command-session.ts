@@ -11,7 +11,7 @@ import { AddressNamer } from "./rendering/address-namer";
 import { explainMissingSymbols } from "./rendering/missing-symbols";
 import { CommandError } from "../errors";
 import type { CommandValue } from "./command-result";
-import { createDoors, type Doors } from "../../scripts/doors";
+import { createDoors, type Doors } from "../../scripts/loading/doors";
 import type { NameSource } from "./arguments/expression";
 
 /** The process that a session looks at, or an address space of a system that rebox does not know. */

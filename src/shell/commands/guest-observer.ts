@@ -2,7 +2,7 @@ import { dirname, resolve } from "node:path";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { ScriptError } from "../../scripts/errors";
-import { loadTrustedFile } from "../../scripts/trusted-file";
+import { loadTrustedFile } from "../../scripts/loading/trusted-file";
 import type { CommandSession } from "./command-session";
 import { toCommandValue } from "./command-result";
 

@@ -7,7 +7,7 @@ import type { LineAnswer } from "./line-runner";
 import type { RunFeed } from "./run-feed";
 import { ShellHold } from "./shell-hold";
 import { createLocalTarget, type SessionTarget } from "./session-target";
-import type { Doors } from "../../scripts/doors";
+import type { Doors } from "../../scripts/loading/doors";
 
 /** Longer requests end their connection, in bytes. */
 const LONGEST_REQUEST = 1 << 20;

@@ -1,7 +1,7 @@
 import { InputTakenError } from "../errors";
 import { CommandSession } from "../commands/command-session";
 import { findEventCpu, readCpu } from "../../machine/state/cpu";
-import { createDoors, type Doors } from "../../scripts/doors";
+import { createDoors, type Doors } from "../../scripts/loading/doors";
 import { type LineShellOptions, runLineShell } from "./line-shell";
 import { ShellHold } from "./shell-hold";
 import { createLocalTarget } from "./session-target";

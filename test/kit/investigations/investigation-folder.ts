@@ -5,7 +5,7 @@ import { doors } from "../../../src/doors/doors";
 import { InvestigationCatalog } from "../../../src/investigation/catalog";
 import { PersistentHost, type PersistentHostOptions } from "../../../src/investigation/persistent/host";
 import { type OperationHost } from "../../../src/investigation/run-operations";
-import { stopCompiler } from "../../../src/scripts/script-compiler";
+import { stopCompiler } from "../../../src/scripts/loading/script-compiler";
 
 /** A folder with modules of a test. */
 export interface InvestigationFolder extends OperationHost {

@@ -26,7 +26,7 @@ export async function askModules(
 /** Loads a module's file as rebox does. */
 export async function loadModule(folder: string, name: string): Promise<InvestigationModule> {
   // Here and not at the top: whoever only imports types must not load the engine.
-  const { loadTrustedFile } = await import("../../../src/scripts/trusted-file.js");
+  const { loadTrustedFile } = await import("../../../src/scripts/loading/trusted-file.js");
   const { doors } = await import("../../../src/doors/doors.js");
   let found: InvestigationModule | undefined;
   const registerInvestigation = (_: string, module: InvestigationModule | InvestigationFactory): void => {

@@ -1,6 +1,6 @@
 // The real `rebox` with a fake engine, as a process of its own, for tests with real signals. Its environment says what
 // the engine does: FAKE_END=<cause> ends the guest at once; without it the guest runs on.
-import { createDoors } from "../../../src/scripts/doors";
+import { createDoors } from "../../../src/scripts/loading/doors";
 import { runProgram } from "../../../src/cli/program";
 import { getProjectFolder } from "../../../src/config/folders";
 import { FakeEngine } from "./fake-engine";

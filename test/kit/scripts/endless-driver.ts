@@ -1,6 +1,6 @@
 // Scripts that never return, in a process of its own; prints what becomes of each.
 import { setTimeout as sleep } from "node:timers/promises";
-import { stopCompiler } from "../../../src/scripts/script-compiler";
+import { stopCompiler } from "../../../src/scripts/loading/script-compiler";
 import { CLEAN, ScriptFolder } from "./script-folder";
 
 const ENDLESS = [

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { createContext, Script } from "node:vm";
 import { transformSync } from "esbuild";
 import { findGuest } from "../../../guest/guest";
-import { listAtHand } from "../../../scripts/doors";
+import { listAtHand } from "../../../scripts/loading/doors";
 import { CommandError } from "../../errors";
 import type { CommandSession } from "../command-session";
 import { evaluate } from "./expression";

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { ScriptError } from "./errors";
+import { ScriptError } from "../errors";
 
 const SUFFIXES = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"];
 const MODULE_NAME = /^[\w$-]+(\.[\w$-]+)*$/;

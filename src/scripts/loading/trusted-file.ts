@@ -1,11 +1,11 @@
 import { dirname } from "node:path";
-import { ReboxError } from "../config/rebox-error";
-import { ModuleOwner } from "../machine/ownership/module-owner";
+import { ReboxError } from "../../config/rebox-error";
+import { ModuleOwner } from "../../machine/ownership/module-owner";
 import type { Doors } from "./doors";
-import { createScriptApi } from "./script-api";
+import { createScriptApi } from "../script-api";
 import { bundleScript } from "./script-bundle";
-import { ScriptModule } from "./script-module";
-import { wrapThrown } from "./script-stack";
+import { ScriptModule } from "../script-module";
+import { wrapThrown } from "../script-stack";
 
 /** A file that has run. */
 export interface TrustedFile {

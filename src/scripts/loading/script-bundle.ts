@@ -9,8 +9,8 @@ import type { Doors } from "./doors";
 import { createPackageImports } from "./package-imports";
 import { createRequiredImports } from "./required-imports";
 import { compile } from "./script-compiler";
-import { ScriptError, type ScriptPlace } from "./errors";
-import { readPlace } from "./script-stack";
+import { ScriptError, type ScriptPlace } from "../errors";
+import { readPlace } from "../script-stack";
 
 /** A script and the files it imports, as one piece of JavaScript. */
 export interface ScriptBundle {

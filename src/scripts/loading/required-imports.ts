@@ -1,5 +1,5 @@
 import type { Plugin } from "esbuild";
-import type { ScriptPermissions } from "../config/script-permissions";
+import type { ScriptPermissions } from "../../config/script-permissions";
 import { getRealFile } from "./script-declarations";
 
 /** The exports of a script that another one requires. Each is asked for when it is used: a reload exchanges it. */

@@ -1,6 +1,6 @@
 import type { Message, Plugin } from "esbuild";
-import { findAncestorName } from "../config/ancestor-names";
-import { findNearestName } from "../config/nearest-name";
+import { findAncestorName } from "../../config/ancestor-names";
+import { findNearestName } from "../../config/nearest-name";
 import { type Door, type Doors, DOORS, findDoor, listDoorNames } from "./doors";
 
 const NAMESPACE = "rebox-door";

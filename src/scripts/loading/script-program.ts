@@ -1,23 +1,23 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { inspect } from "node:util";
-import type { ScriptPermissions } from "../config/script-permissions";
-import { ModuleOwner } from "../machine/ownership/module-owner";
-import { MemoryLimitError, TimeLimitError } from "../config/errors";
+import type { ScriptPermissions } from "../../config/script-permissions";
+import { ModuleOwner } from "../../machine/ownership/module-owner";
+import { MemoryLimitError, TimeLimitError } from "../../config/errors";
 import type { Doors } from "./doors";
-import type { Hot } from "./script-api";
-import { SandboxedScript } from "./sandbox/sandboxed-script";
-import { createScriptApi } from "./script-api";
+import type { Hot } from "../script-api";
+import { SandboxedScript } from "../sandbox/sandboxed-script";
+import { createScriptApi } from "../script-api";
 import { bundleScript, type ScriptBundle } from "./script-bundle";
-import type { ScriptCommand } from "./script-commands";
+import type { ScriptCommand } from "../script-commands";
 import type { FindRequired, RequiredScript } from "./required-imports";
-import { getContract, type ScriptContract } from "./script-contract";
-import { ScriptError } from "./errors";
-import type { ScriptLimits } from "./script-host-options";
-import { ScriptModule } from "./script-module";
-import type { ScriptRuntime } from "./script-runtime";
-import { describeThrown, wrapThrown } from "./script-stack";
-import { waitAtMost } from "../config/limits";
+import { getContract, type ScriptContract } from "../script-contract";
+import { ScriptError } from "../errors";
+import type { ScriptLimits } from "../script-host-options";
+import { ScriptModule } from "../script-module";
+import type { ScriptRuntime } from "../script-runtime";
+import { describeThrown, wrapThrown } from "../script-stack";
+import { waitAtMost } from "../../config/limits";
 
 /** The surroundings of a script's code. */
 export interface ScriptSurroundings {
