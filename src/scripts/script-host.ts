@@ -20,6 +20,8 @@ interface ScriptHostEvents {
   /** A new version has taken the place of an old one. */
   reloaded: [LoadedScript];
   unloaded: [LoadedScript];
+  /** A script, or a new version of one, was compiled and begins; `beganMs`, since 1970, is before the first of its files was read. */
+  compiled: [script: { readonly file: string; readonly files: readonly string[] }, beganMs: number];
   /** What the scripts are made of is more than before: one has attached a trigger, or a new version was refused. */
   sourcesChanged: [];
   /** An error in a script's timer or promise: outside any call of rebox. */
@@ -77,6 +79,20 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   }
 
   /**
+   * Lists the files that every script is made of, those that are being loaded or replaced included.
+   *
+   * @returns absolute paths, each once
+   */
+  listAllSources(): string[] {
+    return this.registry.listAllSources();
+  }
+
+  /** Reports whether a script is being loaded. */
+  get isLoading(): boolean {
+    return this.registry.pending.size > 0;
+  }
+
+  /**
    * Gets the loaded script that a person means.
    *
    * @param reference its handle, its name in module notation, or its file
@@ -125,11 +141,14 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     return this.operations.add(handle, async () => {
       const entry = this.registry.get(handle);
       const pending = this.createPending(entry.file, entry.name);
+      this.registry.replacing.set(handle, pending);
       try {
         return await this.replace(entry, pending);
       } catch (error) {
         this.noteRefused(handle, pending, error);
         throw error;
+      } finally {
+        this.registry.replacing.delete(handle);
       }
     });
   }
@@ -271,10 +290,12 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     const requiredFiles = listRequiredFiles(file, this.files);
     const permissions = this.findPermissions(name, file);
     const api = this.options.getApi();
+    const beganMs = Date.now();
     const program = await ScriptProgram.compile(name, file, permissions, this.limits, api, requiredFiles);
     pending.files = program.files;
     pending.program = program;
     program.owner.onFileUsed = () => this.emit("sourcesChanged");
+    this.emit("compiled", program, beganMs);
     for (const warning of program.warnings) this.emit("warning", warning);
     const required = program.evaluate({
       api,

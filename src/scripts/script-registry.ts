@@ -43,6 +43,8 @@ export interface StartingScript {
 export class ScriptRegistry {
   readonly entries = new Map<number, ScriptEntry>();
   readonly pending = new Map<string, StartingScript>();
+  /** By the handle: new versions that are being made. */
+  readonly replacing = new Map<number, StartingScript>();
   /** By the handle: absolute paths of what a version was made of that could not take its predecessor's place. */
   readonly refusedSources = new Map<number, readonly string[]>();
   /** Files that were asked for by name, not only as a requirement. */
@@ -97,13 +99,21 @@ export class ScriptRegistry {
   }
 
   /**
-   * Lists the files whose change makes a new version of a script worth a try: those of the version that is loaded, and of one that
-   * was refused since.
+   * Lists the files whose change makes a new version of a script worth a try: those of the version that is loaded, of one that
+   * was refused since, and of one that is being made.
    *
    * @returns absolute paths
    */
   listSources({ handle, program }: ScriptEntry): string[] {
-    return [...new Set([...program.sources, ...(this.refusedSources.get(handle) ?? [])])];
+    const refused = this.refusedSources.get(handle) ?? [];
+    return [...new Set([...program.sources, ...refused, ...(this.replacing.get(handle)?.program?.sources ?? [])])];
+  }
+
+  /** Lists the files that every script is made of, those that are being loaded included. @returns absolute paths, each once */
+  listAllSources(): string[] {
+    const loaded = this.list().flatMap((entry) => this.listSources(entry));
+    const loading = [...this.pending.values()].flatMap(({ program }) => program?.sources ?? []);
+    return [...new Set([...loaded, ...loading])];
   }
 
   /** Returns the name of a script, loaded or being loaded, that requires this one. */

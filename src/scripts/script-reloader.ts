@@ -1,7 +1,7 @@
 import type { LoadedScript } from "./script-registry";
 import { ScriptError } from "./errors";
 import type { ScriptHost } from "./script-host";
-import { ScriptWatcher } from "./script-watcher";
+import { isSavedSince, ScriptWatcher } from "./script-watcher";
 
 /** Receives the outcomes of reloads on save. */
 export interface ReloadListener {
@@ -10,17 +10,39 @@ export interface ReloadListener {
   onRefused(error: ScriptError): void;
 }
 
-/** Reloads scripts when one of their files is saved: their own, one that they import, or the source of a trigger. */
+/**
+ * Reloads scripts when one of their files is saved: their own, one that they import, or the source of a trigger. It watches from
+ * the moment at which a script's source is read: a save while the script is being loaded counts once it is loaded.
+ */
 export class ScriptReloader {
   private readonly watcher: ScriptWatcher;
-  private readonly update = () => this.watcher.setFiles(this.listFiles());
+  /** By the file of a script that is being loaded: the files that were saved since it was compiled. */
+  private readonly early = new Map<string, Set<string>>();
+  private readonly update = () => {
+    if (!this.host.isLoading) this.early.clear();
+    this.watcher.setFiles(this.host.listAllSources());
+  };
+  private readonly checkCompiled = ({ file, files }: Pick<LoadedScript, "file" | "files">, beganMs: number) => {
+    this.early.set(file, new Set());
+    this.update();
+    // The version that the compiler has read may be older than the one that is watched from now on.
+    const late = files.filter((source) => isSavedSince(source, beganMs));
+    if (late.length > 0) void this.reload(late);
+  };
+  private readonly checkLoaded = ({ handle, file }: LoadedScript) => {
+    const early = this.early.get(file);
+    this.early.delete(file);
+    this.update();
+    if (this.host.listSources(handle).some((source) => early?.has(source))) void this.reloadScript(handle);
+  };
 
   constructor(
     private readonly host: ScriptHost,
     private readonly listener: ReloadListener,
   ) {
     this.watcher = new ScriptWatcher((files) => void this.reload(files));
-    host.on("loaded", this.update);
+    host.on("compiled", this.checkCompiled);
+    host.on("loaded", this.checkLoaded);
     host.on("reloaded", this.update);
     host.on("unloaded", this.update);
     host.on("sourcesChanged", this.update);
@@ -29,29 +51,30 @@ export class ScriptReloader {
 
   /** Ends the watching. */
   close(): void {
-    this.host.off("loaded", this.update);
+    this.host.off("compiled", this.checkCompiled);
+    this.host.off("loaded", this.checkLoaded);
     this.host.off("reloaded", this.update);
     this.host.off("unloaded", this.update);
     this.host.off("sourcesChanged", this.update);
     this.watcher.close();
   }
 
-  private listFiles(): string[] {
-    return [...new Set(this.host.list().flatMap(({ handle }) => this.host.listSources(handle)))];
-  }
-
   private async reload(changed: readonly string[]): Promise<void> {
+    for (const early of this.early.values()) for (const file of changed) early.add(file);
     const scripts = this.host.list().map(({ handle }) => ({ handle, sources: this.host.listSources(handle) }));
     for (const { handle, sources } of scripts) {
-      if (!changed.some((file) => sources.includes(file))) continue;
-      const beganMs = performance.now();
-      try {
-        const script = await this.host.reload(handle);
-        this.listener.onReloaded(script, performance.now() - beganMs);
-      } catch (error) {
-        if (!(error instanceof ScriptError)) throw error;
-        this.listener.onRefused(error);
-      }
+      if (changed.some((file) => sources.includes(file))) await this.reloadScript(handle);
+    }
+  }
+
+  private async reloadScript(handle: number): Promise<void> {
+    const beganMs = performance.now();
+    try {
+      const script = await this.host.reload(handle);
+      this.listener.onReloaded(script, performance.now() - beganMs);
+    } catch (error) {
+      if (!(error instanceof ScriptError)) throw error;
+      this.listener.onRefused(error);
     }
   }
 }

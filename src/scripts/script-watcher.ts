@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type FSWatcher, readFileSync, watch } from "node:fs";
+import { type FSWatcher, readFileSync, statSync, watch } from "node:fs";
 import { dirname } from "node:path";
 
 /** Editors write a file in several steps, and a version control system many files. */
@@ -67,6 +67,16 @@ export class ScriptWatcher {
     }
     if (changed.length > 0) this.onChange(changed);
   }
+}
+
+/**
+ * Reports whether a file was saved since a moment, in place or by a rename.
+ *
+ * @param momentMs in ms since 1970
+ */
+export function isSavedSince(file: string, momentMs: number): boolean {
+  // The time of change is the kernel's own: a renamed file may have any time of modification.
+  return (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0) > momentMs;
 }
 
 function hash(file: string): string {

@@ -19,6 +19,11 @@ const LOOK = `
     inverse: await ask({ names: ["!\\\\.dat$"], contents: ["hello"], sizes: ["<1k"] }),
     escapes: await ask({ names: ["red"] }),
     any: await ask({ names: ["first"], contents: ["escape codes"], options: { matchall: false } }),
+    unmet: await ask({ names: ["^first", "^frist", "^fisrt"], contents: ["no such text"] }),
+    unread: await ask({ names: ["^first"], contents: ["hello", "no such text"] }),
+    apart: await ask({ names: ["^first\\\\.txt$", "^file-17\\\\.dat$"] }),
+    alone: await ask({ names: ["^frist"] }),
+    cut: await ask({ paths: ["/mnt/many"], names: [".", "^frist"], options: { matchall: false, matchlimit: 3 } }),
     limited: await ask({ paths: ["/mnt/many"], names: ["."], options: { matchlimit: 7 } }),
     two: await investigate("file", { searches: {
       a: { paths: ["/mnt/tree"], names: ["^first.txt$"] }, b: { paths: ["/mnt", "/nowhere"], names: ["^second.txt$"] } } }),
@@ -54,6 +59,8 @@ const LOOK = `
   const run = await newRun("file");
   const printed = run.printResults(answers.canaries, false);
   const printedFound = run.printResults(answers.two, true);
+  const printedEmpty = ["unmet", "unread", "apart", "alone", "cut"].flatMap((name) => run.printResults(answers[name], true));
+  const maskedEmpty = run.enhancePrivacy(answers.unmet);
   const printedAny = run.printResults(answers.any, true);
   const masked = run.enhancePrivacy(answers.two);
   const parsed = run.paramsParser(["-path", "/etc", "-path", "/bin", "-name", "passwd", "-matchany", "-maxdepth=3", "-returnsha256"]);
@@ -68,7 +75,7 @@ const LOOK = `
     yield JSON.stringify({ class: "stop" }) + "\\n";
   })()));
   const blocks = await Engine.get().qmp("query-block-exports");
-  return { answers, yara, yaraMasked, yaraPrinted, printed, printedFound, printedAny, masked, parsed, refused, created, told, stopped, blocks };
+  return { answers, yara, yaraMasked, yaraPrinted, printed, printedFound, printedEmpty, printedAny, masked, maskedEmpty, parsed, refused, created, told, stopped, blocks };
 `;
 
 interface Answer {
@@ -295,6 +302,22 @@ for (const kit of listKits().filter(({ release }) => /^6\.(1|12)\./.test(release
       assert.match(refused[3], /-maxdepth needs a number/);
       assert.deepEqual(created.searches.s1.names, ["hello world"]);
       assert.ok(told.some((text: string) => text.includes("is no size")));
+    });
+
+    test("says which part of a search no file fits", () => {
+      const { printedEmpty, maskedEmpty } = run.found as { printedEmpty: string[]; maskedEmpty: Answer };
+      const empty = "0 match found in search 's'";
+      assert.deepEqual(
+        printedEmpty.filter((line) => line.startsWith("0 match")),
+        [
+          `${empty}: no file fits name='^frist', nor name='^fisrt'`,
+          `${empty}: no file fits content='no such text'`,
+          `${empty}: files fit each of the checks, and none fits all of them`,
+          empty,
+          `${empty} on checks name='^frist': not searched to the end: the other checks have taken all 3 matches (matchlimit)`,
+        ],
+      );
+      assert.ok(!JSON.stringify(maskedEmpty).includes("frist"));
     });
 
     test("ends early when it is told to stop, and leaves nothing open", () => {

@@ -203,6 +203,63 @@ describe("--watch", () => {
     assert.equal(await folder.host.runCommand("text"), "burst 4");
   });
 
+  test("notices a save while the script is being loaded, and reloads the script once it is", async () => {
+    for (const saved of ["lib.ts", "s.ts"]) {
+      const folder = open();
+      const script = (text: string) => [
+        'import { text } from "./lib";',
+        "export function initialize_callbacks(_handle: number, print: (text: string) => void): Promise<void> {",
+        `  print(text + " ${text}");`,
+        "  return new Promise((resolve) => setTimeout(resolve, 400));",
+        "}",
+        CLEAN,
+      ];
+      folder.write("lib.ts", "export const text = 'one';");
+      folder.write("s.ts", ...script("one"));
+      await sleep(20);
+      const events = watch(folder);
+      // It has begun, and its file is no longer read.
+      folder.host.once("message", () =>
+        saved === "lib.ts" ? folder.write(saved, "export const text = 'two';") : folder.write(saved, ...script("two")),
+      );
+      const { version: loaded } = await folder.host.load("s");
+      assert.equal(loaded, 1);
+      assert.deepEqual(events, []);
+      await until(() => events.length > 0);
+      await sleep(200);
+      assert.deepEqual(events, ["s 2"]);
+      assert.deepEqual(folder.messages, ["one one", saved === "lib.ts" ? "two one" : "one two"]);
+    }
+  });
+
+  test("notices a save between the compiler's reading and the first look at the file, in a load and in a reload", async () => {
+    const folder = open();
+    folder.write("first.ts", "export const text = 'one';");
+    folder.write("next.ts", "export const text = 'three';");
+    const script = (lib: string) => [
+      `import { text } from "./${lib}";`,
+      ...["export function do_text() { return text; }", INIT, CLEAN],
+    ];
+    folder.write("s.ts", ...script("first"));
+    await sleep(20);
+    // It listens before the reloader does.
+    const saves: (() => void)[] = [
+      () => folder.write("first.ts", "export const text = 'two';"),
+      () => undefined,
+      () => folder.write("next.ts", "export const text = 'four';"),
+    ];
+    folder.host.on("compiled", () => saves.shift()?.());
+    const events = watch(folder);
+    await folder.host.load("s");
+    await until(() => events.length === 1);
+    assert.equal(await folder.host.runCommand("text"), "two");
+    folder.write("s.ts", ...script("next"));
+    await until(() => events.length === 3);
+    assert.equal(await folder.host.runCommand("text"), "four");
+    await sleep(200);
+    assert.deepEqual(events, ["s 2", "s 3", "s 4"]);
+  });
+
   test("reports a broken save and goes on with the next; also when the broken file is new to the script", async () => {
     const folder = open();
     folder.write("s.ts", INIT, CLEAN, "export function do_which() { return 'first'; }");

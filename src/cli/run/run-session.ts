@@ -126,12 +126,12 @@ export class RunSession {
     this.endMonitors = environment.serveMonitors(this.scripts);
     this.prepareInvestigations();
     await this.openShells();
+    if (plan.watch) this.reloader = this.watchFiles();
     for (const script of plan.scripts) {
       await this.scripts.load(script);
       if (this.ended) return;
     }
     await this.startInvestigations();
-    if (plan.watch) this.reloader = this.watchFiles();
     // A reload shall not wait until the compiler has started again.
     const mayReload =
       plan.watch || plan.hasShell || plan.monitorSocket !== undefined || plan.controlSocket !== undefined;
