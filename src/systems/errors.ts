@@ -42,6 +42,16 @@ export class ElfError extends ReboxError {
   override readonly code = "REBOX_ELF";
 }
 
+/** Reports that bytes that should be a PDB file are not, or are damaged. */
+export class PdbError extends ReboxError {
+  override readonly code = "REBOX_PDB";
+}
+
+/** Reports that bytes that should be a PE image are not, are damaged, or cannot be read. */
+export class PeError extends ReboxError {
+  override readonly code = "REBOX_PE";
+}
+
 /** Reports that a profile cannot be read, is damaged, or is for something else. */
 export class ProfileError extends ReboxError {
   override readonly code = "REBOX_PROFILE";

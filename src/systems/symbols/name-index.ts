@@ -159,6 +159,15 @@ export class NameIndex {
     return this.#marks[number] as number;
   }
 
+  /** Returns whether two names, by their numbers, are equal. */
+  isSame(one: number, other: number): boolean {
+    const [start, from] = [this.#starts[one] as number, this.#starts[other] as number];
+    const size = (this.#starts[one + 1] as number) - start;
+    if ((this.#starts[other + 1] as number) - from !== size) return false;
+    for (let at = 0; at < size; at++) if (this.#pool[start + at] !== this.#pool[from + at]) return false;
+    return true;
+  }
+
   #slot(text: string): number {
     let hash = FNV_START;
     for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME);
