@@ -6,6 +6,7 @@ import { getBuildFolder } from "./guest-arguments";
 import { type MachineFacts, readMachineFacts } from "./machine-facts";
 import type { Measure } from "./measure";
 import { blockBegin } from "./measures/block-begin";
+import { commands } from "./measures/commands";
 import { contextChange } from "./measures/context-change";
 import { eventRates } from "./measures/event-rates";
 import { guestReads } from "./measures/guest-reads";
@@ -34,6 +35,7 @@ const MEASURES: readonly Measure[] = [
   timerLateness,
   haltedCpu,
   startUp,
+  commands,
   contextChange,
   processEvents,
   syscallTrace,

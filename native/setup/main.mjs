@@ -6,6 +6,7 @@ import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
 import { aptStep, browserStep, labStep, TEST_PACKAGES } from "./steps/apt.mjs";
+import { bundleStep } from "./steps/bundle.mjs";
 import { drgnStep } from "./steps/drgn.mjs";
 import { ext4Step } from "./steps/ext4.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
@@ -28,7 +29,7 @@ const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize
  * @returns {import("./step.js").Step[]}
  */
 function stepsFor({ for: purpose, only, kernel }) {
-  if (only === "javascript") return [npmStep(), typescriptStep()];
+  if (only === "javascript") return [npmStep(), typescriptStep(), bundleStep()];
   if (only !== undefined) throw new SetupError(`--only ${only}: the only choice is "javascript"\n${USAGE}`);
   const guests = [guestStep(), ...(kernel ? [guestStep(kernel), ...profileSteps([kernel])] : [])];
   const others = [...new Set([...TEST_KERNELS, ...keptKernels()])].filter(
@@ -41,7 +42,16 @@ function stepsFor({ for: purpose, only, kernel }) {
     optional(browserStep()),
     optional(systemStep("trixie")),
   ];
-  const building = [npmStep(), firmwareStep(), qemuStep(), addonStep(), ext4Step(), typescriptStep(), ...guests];
+  const building = [
+    npmStep(),
+    firmwareStep(),
+    qemuStep(),
+    addonStep(),
+    ext4Step(),
+    typescriptStep(),
+    bundleStep(),
+    ...guests,
+  ];
   const plans = {
     demo: [aptStep(), ...building],
     test: [aptStep(TEST_PACKAGES), ...building, ...testGuests, optional(volatilityStep())],
@@ -65,6 +75,7 @@ function stepsFor({ for: purpose, only, kernel }) {
       addonStep({ sanitize: true }),
       ext4Step(),
       typescriptStep(),
+      bundleStep(),
       ...guests,
       ...testGuests,
       optional(volatilityStep()),

@@ -2,26 +2,10 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/errors";
 import { MachineryManagerError } from "../lab/errors";
 import { stopCompiler } from "../scripts/loading/script-compiler";
-import { createAnalysesCommand } from "./analyze/analyses-command";
-import { createAnalyzeCommand } from "./analyze/analyze-command";
-import { createAttachCommand } from "./attach-command";
-import { createCheckCommand } from "./check/check-command";
-import { createConfigCommand } from "./config/config-command";
-import { createDemoCommand } from "./demo-command";
-import { createDoctorCommand } from "./doctor/doctor-command";
-import { createDumpCommand } from "./dump-command";
+import { COMMANDS } from "./commands";
 import { ExitStatus } from "./exit-status";
-import { createInvestigateCommand } from "./investigate/investigate-command";
-import { createIsfCommand } from "./isf-command";
-import { createLabCommand } from "./lab/lab-command";
-import { createMachineCommand } from "./machine/machine-command";
-import { createProfileCommand } from "./profile/profile-command";
-import { createRunCommand } from "./run/run-command";
 import type { RunEnvironment } from "./run/run-environment";
-import { createShellCommand } from "./shell-command";
-import { createTypesCommand } from "./types/types-command";
 import { UsageError } from "./errors";
-import { createVolCommand } from "./vol-command";
 import { getVersionText } from "./versions";
 
 /**
@@ -54,7 +38,7 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
 }
 
 /**
- * Creates the command `rebox` with all of its commands.
+ * Creates the command `rebox` with the commands that its arguments are about: with all of them when there are none.
  *
  * @param environment the engine and the process
  * @param qemuArgs the words behind "--"; undefined when there is no "--"
@@ -76,23 +60,7 @@ export function createProgram(
     .enablePositionalOptions()
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
-  program.addCommand(createRunCommand(environment, qemuArgs, onStatus, own));
-  program.addCommand(createAttachCommand(process.stdin, stdout, stderr, onStatus));
-  program.addCommand(createDumpCommand(stdout, stderr, onStatus));
-  program.addCommand(createShellCommand(process.stdin, stdout, stderr, environment.getApi, onStatus));
-  program.addCommand(createDoctorCommand(stdout, projectFolder, onStatus));
-  program.addCommand(createCheckCommand(stdout, projectFolder, environment.getApi, onStatus));
-  program.addCommand(createProfileCommand(stdout, onStatus));
-  program.addCommand(createTypesCommand(stdout, onStatus));
-  program.addCommand(createLabCommand(environment, onStatus));
-  program.addCommand(createMachineCommand(environment, onStatus));
-  program.addCommand(createAnalyzeCommand(environment, onStatus));
-  program.addCommand(createAnalysesCommand(environment, onStatus));
-  program.addCommand(createInvestigateCommand(environment, process.stdin, onStatus));
-  program.addCommand(createConfigCommand(environment, onStatus));
-  program.addCommand(createIsfCommand(stdout, onStatus));
-  program.addCommand(createVolCommand(stdout, onStatus));
-  program.addCommand(createDemoCommand(environment, onStatus));
+  for (const create of chooseCommands(own)) program.addCommand(create({ environment, qemuArgs, onStatus, own }));
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride();
     command.configureOutput({
@@ -101,6 +69,12 @@ export function createProgram(
     });
   }
   return program;
+}
+
+/** Chooses the commands that a command line is about: its own, none for the version alone, and all of them for the help and for mistakes. */
+function chooseCommands([word = "", ...rest]: readonly string[]): (typeof COMMANDS)[string][] {
+  if (Object.hasOwn(COMMANDS, word)) return [COMMANDS[word]!];
+  return ["-V", "--version"].includes(word) && rest.length === 0 ? [] : Object.values(COMMANDS);
 }
 
 /** Splits `run`'s arguments at the first "--": commander would drop it, and QEMU's part must stay as it is. */

@@ -60,5 +60,8 @@ export function getOldestNode(): string {
  * @param version such as "v20.11.0"
  */
 export function isNewEnough(version: string): boolean {
-  return version.replace(/^v/, "").localeCompare(getOldestNode(), "en", { numeric: true }) >= 0;
+  // Not localeCompare(): it loads the rules of languages, which takes as long as the rest of rebox --version.
+  const [have, need] = [version.replace(/^v/, ""), getOldestNode()].map((text) => text.split(".").map(Number));
+  const differs = need!.findIndex((number, index) => number !== (have![index] ?? 0));
+  return differs === -1 || (have![differs] ?? 0) > need![differs]!;
 }

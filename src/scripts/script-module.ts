@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ModuleOwner } from "../machine/ownership/module-owner";
 import { callWithin } from "../config/limits";
+import { showSourcePlaces } from "../config/source-places";
 import type { Door, Doors } from "./loading/doors";
 import type { Hot } from "./script-api";
 import { createOwnedTimers } from "./owned-timers";
@@ -46,7 +47,7 @@ export class ScriptModule implements ScriptRuntime {
     private readonly console: Console,
     private readonly findRequired: FindRequired = () => undefined,
   ) {
-    process.setSourceMapsEnabled(true);
+    showSourcePlaces();
     const name = getBundleName(file, ++versions);
     this.module = new Module(name) as CompilingModule;
     this.module.filename = name;

@@ -3,14 +3,14 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { promisify } from "node:util";
+import { REBOX } from "../kit/project";
 
-const REBOX = join(__dirname, "../../src/cli/main.js");
-/** The declarations of all commands with commander are some fifty modules, and each command may load some more; all of rebox is more than 700. */
-const MOST_MODULES = { version: 65, attach: 70 };
+/** Out of the compiled files: a command's own, with commander; all of rebox is more than 700. */
+const MOST_MODULES = { version: 24, attach: 34 };
 
 let folder: string;
 
@@ -20,20 +20,33 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Runs rebox, and lists the modules that it has loaded at its end. */
-async function listLoaded(...args: readonly string[]): Promise<{ stdout: string; loaded: string[] }> {
+/** Runs rebox, and lists the files of modules that it has loaded at its end. */
+async function listLoaded(
+  bundle: "yes" | "no",
+  ...args: readonly string[]
+): Promise<{ stdout: string; loaded: string[] }> {
   const [counter, list] = [join(folder, "counter.cjs"), join(folder, "loaded")];
   const write = `require("node:fs").writeFileSync(${JSON.stringify(list)}, Object.keys(require.cache).join("\\n"))`;
   writeFileSync(counter, `process.on("exit", () => ${write});`);
-  const { stdout } = await promisify(execFile)(process.execPath, ["--require", counter, REBOX, ...args]);
+  const { stdout } = await promisify(execFile)(process.execPath, ["--require", counter, REBOX, ...args], {
+    env: { ...process.env, REBOX_BUNDLE: bundle },
+  });
   return { stdout, loaded: readFileSync(list, "utf8").split("\n") };
 }
 
 describe("a command loads only the modules that it needs", () => {
   test("rebox --version", async () => {
-    const { stdout, loaded } = await listLoaded("--version");
+    const { stdout, loaded } = await listLoaded("no", "--version");
     assert.match(stdout, /^rebox \d/);
     assert.ok(loaded.length <= MOST_MODULES.version, `${loaded.length} modules:\n${loaded.join("\n")}`);
+  });
+
+  test("out of the bundle, two files and the bundle", async () => {
+    const { loaded } = await listLoaded("yes", "--help");
+    assert.deepEqual(
+      loaded.filter((file) => !file.startsWith(folder)).map((file) => basename(file)),
+      ["main.js", "load-bundle.js"],
+    );
   });
 
   test("rebox attach", async () => {
@@ -45,7 +58,7 @@ describe("a command loads only the modules that it needs", () => {
       });
     }).listen(socket);
     try {
-      const { stdout, loaded } = await listLoaded("attach", socket, "ps");
+      const { stdout, loaded } = await listLoaded("no", "attach", socket, "ps");
       assert.equal(stdout, "answered\n");
       assert.ok(loaded.length <= MOST_MODULES.attach, `${loaded.length} modules:\n${loaded.join("\n")}`);
     } finally {

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { getProjectFolder } from "../../config/folders";
 import { getAnalysisFolder, getProcessMark } from "../../lab/analysis/analysis-places";
 import { MARK } from "../../lab/analysis/marked-processes";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages";
 
-const MAIN = join(__dirname, "analysis-worker-main.js");
+const MAIN = join(getProjectFolder(), "build/js/src/cli/analyze/analysis-worker-main.js");
 /** The end of what it said, in characters. */
 const SHOWN = 2000;
 

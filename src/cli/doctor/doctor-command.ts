@@ -36,11 +36,13 @@ export function createDoctorCommand(
 
 async function runChecks(projectFolder: string): Promise<CheckResult[]> {
   const checks = await import("./checks.js");
+  const { checkBundle } = await import("../bundle/check-bundle.js");
   return [
     checks.checkNode(),
     checks.checkQemu(projectFolder),
     checks.checkPatches(projectFolder),
     checks.checkAddon(projectFolder),
+    checkBundle(projectFolder),
     checks.checkFirmware(),
     checks.checkGuest(projectFolder),
     checks.checkDisk(),

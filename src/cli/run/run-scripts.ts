@@ -53,6 +53,6 @@ export function findUncaughtOrigin(
   const origin = scripts.findOrigin(error);
   if (origin !== undefined || scripts.list().length === 0) return origin;
   const stack = error instanceof Error ? (error.stack ?? "") : "";
-  const own = [join(projectFolder, "src/"), join(projectFolder, "build/js/src/")];
+  const own = [join(projectFolder, "src/"), join(projectFolder, "build/js/src/"), join(projectFolder, "build/bundle/")];
   return own.some((folder) => stack.includes(folder)) ? undefined : { script: "a script", error };
 }

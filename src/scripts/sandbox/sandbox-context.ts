@@ -1,8 +1,7 @@
 import { createRequire } from "node:module";
 import * as nodeVm from "node:vm";
-import { join } from "node:path";
-import { compile } from "../loading/script-compiler";
 import type { RawHost, RealmControl } from "./raw-host";
+import { getRealmCode } from "./realm-code";
 
 /** vm2's objects, of which the sandbox needs more than vm2 declares. */
 interface Vm2 {
@@ -115,18 +114,7 @@ export class SandboxContext {
   /** Compiles the code for the inside, once. */
   static async prepare(): Promise<void> {
     if (realm !== undefined) return;
-    const result = await compile({
-      entryPoints: [join(__dirname, "realm/main.js")],
-      bundle: true,
-      write: false,
-      platform: "neutral",
-      mainFields: ["main"],
-      format: "iife",
-      globalName: "realm",
-      target: "node20",
-      logLevel: "silent",
-    });
-    const text = result.outputFiles[0]?.text ?? "";
+    const text = await getRealmCode();
     realm = new nodeVm.Script(bindGlobals(`{ "use strict"; ${text}\nreturn realm; }`, GLOBALS), {
       filename: "rebox-realm.js",
     });

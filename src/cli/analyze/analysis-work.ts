@@ -1,0 +1,73 @@
+import { openDatabase } from "../../lab/analysis/analysis-places";
+import type { AnalysisJournal } from "../../lab/analysis/analysis-journal";
+import { performAnalysis } from "../../lab/analysis/perform-analysis";
+import { doors } from "../../doors/doors";
+import { stopCompiler } from "../../scripts/loading/script-compiler";
+import { ExitStatus } from "../exit-status";
+import type { WorkerMessage, WorkerOrder } from "./worker-messages";
+
+const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** The time between two reports of the number of events, in milliseconds. */
+const COUNT_MS = 500;
+
+/**
+ * Makes one analysis. Only `rebox analyze` starts this program, with a channel: when that closes, the supervisor of the analysis is
+ * gone, and the analysis is cancelled as it would be by a signal.
+ *
+ * @returns the exit status
+ */
+async function work(labFolder: string, id: number): Promise<number> {
+  const controller = new AbortController();
+  const cancel = (reason: string) => controller.abort(new Error(reason));
+  let journal: AnalysisJournal | undefined;
+  const onStray = (error: unknown) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`${text}\n`);
+    // A module's timer or promise: the analysis continues.
+    journal?.error(`an error that nobody has caught: ${text}`);
+  };
+  for (const signal of END_SIGNALS) process.on(signal, () => cancel(`ended by ${signal}`));
+  process.on("disconnect", () => cancel("the process that supervised it is gone"));
+  process.on("message", (order: WorkerOrder) => cancel(order.cancel));
+  process.on("uncaughtException", onStray);
+  process.on("unhandledRejection", onStray);
+  if (!process.connected) cancel("nobody supervises it");
+  const tell = (message: WorkerMessage) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+  };
+  let count = 0;
+  let told = 0;
+  const counting = setInterval(() => {
+    if (count === told) return;
+    told = count;
+    tell({ kind: "events", count });
+  }, COUNT_MS);
+  const database = openDatabase(labFolder);
+  try {
+    await performAnalysis({
+      ...{ labFolder, database, entry: database.takeOver(id), api: doors },
+      signal: controller.signal,
+      onPhase: (phase) => tell({ kind: "phase", phase }),
+      onLine: (line) => tell({ kind: "line", line }),
+      onEvent: () => void count++,
+      onJournal: (made) => {
+        journal = made;
+      },
+    });
+    return ExitStatus.success;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return ExitStatus.failure;
+  } finally {
+    clearInterval(counting);
+    database.close();
+    await stopCompiler();
+  }
+}
+
+/** Makes the analysis that this process was started for, and ends the process. */
+export function start(): void {
+  const [labFolder = "", id] = process.argv.slice(2);
+  // Modules may have left timers and sockets open.
+  void work(labFolder, Number(id)).then((status) => process.exit(status));
+}
