@@ -24,7 +24,7 @@ export interface ImageOptions {
 }
 
 /** Where the images are linked for. */
-export const IMAGE_BASE = { 32: 0x400000n, 64: 0xfffff80000200000n };
+export const IMAGE_BASE = { 32: 0x400000n, 64: 0x140000000n };
 
 /** Compiles and links an image whose entry is `start`, without any library or header of Windows. */
 export function buildImage(folder: string, source: string, options: ImageOptions): BuiltImage {
@@ -33,7 +33,15 @@ export function buildImage(folder: string, source: string, options: ImageOptions
   const [exe, pdb] = [join(folder, `${name}.exe`), join(folder, `${name}.pdb`)];
   writeFileSync(text, source);
   const target = `--target=${bits === 64 ? "x86_64" : "i686"}-pc-windows-msvc`;
-  const flags = ["-ffreestanding", "-fno-exceptions", "-fno-rtti", "-O1", "-g", "-gcodeview"];
+  const flags = [
+    "-ffreestanding",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fasynchronous-unwind-tables",
+    "-O1",
+    "-g",
+    "-gcodeview",
+  ];
   const noRtti = language === "c" ? flags.filter((flag) => flag !== "-fno-rtti") : flags;
   execFileSync("clang", [target, ...noRtti, "-Wno-everything", "-c", text, "-o", object]);
   execFileSync("lld-link", [

@@ -2,6 +2,7 @@ import { PdbError } from "../../errors";
 import type { SymbolTable } from "../symbol-table";
 import { type DebugInformation, MACHINE_AMD64, MACHINE_I386, readDebugInformation } from "./debug-information";
 import { ImagePlaces } from "./image-places";
+import { formatGuid } from "./guid";
 import { MsfFile } from "./msf-file";
 import { PdbBytes } from "./pdb-bytes";
 import type { PdbSource } from "./pdb-source";
@@ -104,16 +105,3 @@ const NO_INFORMATION: DebugInformation = {
   omapFromSource: undefined,
   modules: [],
 };
-
-/**
- * Formats a GUID as symbol servers do: its first three numbers are little-endian in memory.
- *
- * @param bytes 16 of them
- */
-export function formatGuid(bytes: Uint8Array): string {
-  const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-  return order
-    .map((at) => (bytes[at] as number).toString(16).padStart(2, "0"))
-    .join("")
-    .toUpperCase();
-}
