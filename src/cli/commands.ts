@@ -1,6 +1,7 @@
 /* eslint-disable @typescript-eslint/no-require-imports -- a command is loaded when it is asked for, and without waiting */
 /* eslint-disable @typescript-eslint/consistent-type-imports -- the types of modules that are loaded so */
 import type { Command } from "commander";
+import { getReboxVersion } from "../config/folders";
 import type { RunEnvironment } from "./run/run-environment";
 
 /** The surroundings of a command. */
@@ -10,6 +11,8 @@ export interface CommandContext {
   readonly qemuArgs: readonly string[] | undefined;
   /** rebox's own arguments, as they were given. */
   readonly own: readonly string[];
+  /** Creates `rebox` with the commands that other words are about: all of them for none. */
+  readonly createProgram: (words: readonly string[]) => Command;
   /** Receives the exit status. */
   readonly onStatus: (status: number) => void;
 }
@@ -86,4 +89,19 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
     const { createDemoCommand } = require("./demo-command") as typeof import("./demo-command");
     return createDemoCommand(environment, onStatus);
   },
+  completion: ({ environment: { stdout } }) => loadCompletion().createCompletionCommand(stdout),
+  manual: ({ environment: { stdout, projectFolder }, createProgram }) => {
+    const { createManualCommand } = require("./manual/manual-command") as typeof import("./manual/manual-command");
+    return createManualCommand(stdout, getReboxVersion(projectFolder), createProgram);
+  },
 };
+
+/** The command that shells call at each completion, beside those of the help. */
+export const HIDDEN_COMMANDS: Readonly<Record<string, CreateCommand>> = {
+  complete: ({ environment: { stdout }, createProgram }) =>
+    loadCompletion().createCompleteCommand(stdout, createProgram),
+};
+
+function loadCompletion() {
+  return require("./completion/completion-commands") as typeof import("./completion/completion-commands");
+}

@@ -2,7 +2,7 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/errors";
 import { MachineryManagerError } from "../lab/errors";
 import { stopCompiler } from "../scripts/loading/script-compiler";
-import { COMMANDS } from "./commands";
+import { COMMANDS, HIDDEN_COMMANDS } from "./commands";
 import { ExitStatus } from "./exit-status";
 import type { RunEnvironment } from "./run/run-environment";
 import { UsageError } from "./errors";
@@ -60,7 +60,9 @@ export function createProgram(
     .enablePositionalOptions()
     .helpCommand("help [command]", "show the help of a command")
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` });
-  for (const create of chooseCommands(own)) program.addCommand(create({ environment, qemuArgs, onStatus, own }));
+  const createOther = (words: readonly string[]) => createProgram(environment, undefined, onStatus, words);
+  const context = { environment, qemuArgs, onStatus, own, createProgram: createOther };
+  for (const create of chooseCommands(own)) program.addCommand(create(context));
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride();
     command.configureOutput({
@@ -73,7 +75,7 @@ export function createProgram(
 
 /** Chooses the commands that a command line is about: its own, none for the version alone, and all of them for the help and for mistakes. */
 function chooseCommands([word = "", ...rest]: readonly string[]): (typeof COMMANDS)[string][] {
-  if (Object.hasOwn(COMMANDS, word)) return [COMMANDS[word]!];
+  for (const commands of [COMMANDS, HIDDEN_COMMANDS]) if (Object.hasOwn(commands, word)) return [commands[word]!];
   return ["-V", "--version"].includes(word) && rest.length === 0 ? [] : Object.values(COMMANDS);
 }
 

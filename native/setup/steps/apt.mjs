@@ -29,9 +29,13 @@ const LAB_PACKAGES = [
 // What tests open reports in: the smallest of Debian's browsers without a screen that are driven by a pipe.
 const BROWSER_PACKAGES = ["chromium-headless-shell"];
 
-/** What tests need besides: a terminal to drive programs in, disks to look into, and a compiler, linker and packer for Windows. */
+/**
+ * What tests need besides: a terminal to drive programs in, shells that complete, disks to look into, and a compiler, linker and packer
+ * for Windows.
+ */
 export const TEST_PACKAGES = [
-  ...["tmux", "e2fsprogs", "yara", "iputils-ping"],
+  ...["tmux", "zsh", "fish", "man-db", "groff-base"],
+  ...["e2fsprogs", "yara", "iputils-ping"],
   ...["clang", "lld", "llvm", "cabextract", "gcab"],
 ];
 
