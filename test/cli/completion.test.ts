@@ -70,7 +70,9 @@ describe("a shell completes", () => {
     writeFileSync(join(folder, "sample.ts"), "");
     const show = `printf 'ran:'; printf ' <%s>' "$@"; echo`;
     const start = `exec ${process.execPath} ${REBOX} "$@"`;
-    writeFileSync(join(folder, "rebox"), `#!/bin/sh\nif [ "$1" = complete ]; then ${start}; fi\n${show}\n`, { mode: 0o755 });
+    writeFileSync(join(folder, "rebox"), `#!/bin/sh\nif [ "$1" = complete ]; then ${start}; fi\n${show}\n`, {
+      mode: 0o755,
+    });
   });
 
   after(() => rmSync(folder, { recursive: true }));
@@ -105,7 +107,8 @@ describe("a shell completes", () => {
 
 describe("the manual page", () => {
   const page = execFileSync(process.execPath, [REBOX, "manual"], { encoding: "utf8" });
-  const groff = (...args: readonly string[]) => spawnSync("groff", ["-man", ...args], { input: page, encoding: "utf8" });
+  const groff = (...args: readonly string[]) =>
+    spawnSync("groff", ["-man", ...args], { input: page, encoding: "utf8" });
   const without = groff("-Tutf8").error ? "there is no groff" : false;
 
   test("is without a fault", { skip: without }, () => assert.equal(groff("-Tutf8", "-ww").stderr, ""));
@@ -114,7 +117,8 @@ describe("the manual page", () => {
     const text = groff("-Tascii", "-P-c", "-P-b", "-P-u", "-rLL=300n").stdout.replace(/\s+/g, " ");
     const visit = (command: typeof program, name: string): void => {
       const help = command.createHelp();
-      for (const option of help.visibleOptions(command)) assert.ok(text.includes(help.optionTerm(option)), option.flags);
+      for (const option of help.visibleOptions(command))
+        assert.ok(text.includes(help.optionTerm(option)), option.flags);
       for (const below of help.visibleCommands(command).filter((one) => one.name() !== "help")) {
         assert.ok(text.includes(`${name} ${below.name()}`), `${name} ${below.name()}`);
         visit(below, `${name} ${below.name()}`);

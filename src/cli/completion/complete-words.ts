@@ -16,7 +16,8 @@ export interface Completion {
 const NOTHING: Completion = { candidates: [], files: false };
 const FILES: Completion = { candidates: [], files: true };
 /** Values that are no files: everything else may be one, and a file that is offered in vain does no harm. */
-const NO_FILE = /^(seconds|ms|count|number|name|names|line|lines|k=v|tags|reason|settings|machinery|module|misplaced|words)/;
+const NO_FILE =
+  /^(seconds|ms|count|number|name|names|line|lines|k=v|tags|reason|settings|machinery|module|misplaced|words)/;
 
 /**
  * Finds the words that may stand at the end of a command line, by the same commands and options as the help.
@@ -75,7 +76,13 @@ function completeArgument(command: Command, position: number, current: string): 
 
 function completeValue(choices: readonly string[] | undefined, name: string, current: string): Completion {
   if (choices === undefined) return NO_FILE.test(name) ? NOTHING : FILES;
-  return { candidates: startingWith(current, choices.map((value) => ({ value, description: "" }))), files: false };
+  return {
+    candidates: startingWith(
+      current,
+      choices.map((value) => ({ value, description: "" })),
+    ),
+    files: false,
+  };
 }
 
 function listOptions(command: Command): Candidate[] {

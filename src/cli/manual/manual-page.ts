@@ -63,16 +63,16 @@ function describeOptions(command: Command): string[] {
 function describeAfterHelp(command: Command): string[] {
   let text = "";
   // Commander gives the texts of addHelpText() to listeners alone.
-  (command as unknown as EventEmitter).emit("afterHelp", { error: false, command, write: (part: string) => (text += part) });
+  (command as unknown as EventEmitter).emit("afterHelp", {
+    error: false,
+    command,
+    write: (part: string) => (text += part),
+  });
   const lines = text.trim().split("\n");
   return text.trim() === "" ? [] : [".PP", ".nf", ...lines.map(escape), ".fi"];
 }
 
 /** Makes text of roff: no dash becomes a hyphen, and no line a request. */
 function escape(text: string): string {
-  return text
-    .replaceAll("\\", "\\e")
-    .replaceAll("-", "\\-")
-    .replaceAll('"', "\\(dq")
-    .replace(/^[.']/gm, "\\&$&");
+  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll('"', "\\(dq").replace(/^[.']/gm, "\\&$&");
 }
