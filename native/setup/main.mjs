@@ -16,6 +16,7 @@ import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
+import { sigmaReferenceStep } from "./steps/sigma-reference.mjs";
 import { volatilityStep } from "./steps/volatility.mjs";
 import { sanitizedNodeStep } from "./steps/sanitized-node.mjs";
 import { systemStep } from "./steps/system.mjs";
@@ -41,6 +42,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     optional(labStep()),
     optional(browserStep()),
     optional(systemStep("trixie")),
+    optional(sigmaReferenceStep()),
   ];
   const building = [
     npmStep(),

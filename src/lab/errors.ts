@@ -147,3 +147,13 @@ export class WayInError extends AnalysisError {
 export class GuestGoneError extends WayInError {
   override readonly code = "REBOX_GUEST_GONE";
 }
+
+/** Reports that a Sigma rule is not understood, or asks for what is not supported. */
+export class SigmaSyntaxError extends ReboxError {
+  readonly code = "REBOX_SIGMA_RULE";
+}
+
+/** Reports that a folder of Sigma rules cannot be read. */
+export class SigmaFolderError extends ReboxError {
+  readonly code = "REBOX_SIGMA_FOLDER";
+}
