@@ -56,13 +56,66 @@ test("files that are written, renamed and removed, and connections, become event
     const acts = analysis.events.filter(({ type }) => /^(file|network)\./.test(type));
     const shown = acts.map(({ time: _time, pid: _pid, process: _process, type, ...facts }) => ({ type, ...facts }));
     assert.deepEqual(shown, [
+      { type: "file.made", path: "/tmp/sub", kind: "folder" },
       { type: "file.written", path: "/tmp/sub/made" },
       { type: "file.renamed", path: "/tmp/sub/made", to: "/tmp/a <b>" },
       { type: "file.removed", path: "/tmp/a <b>" },
       { type: "network.connected", protocol: "tcp", address: "127.0.0.1", port: 7001 },
       { type: "network.failed", protocol: "tcp", address: "127.0.0.1", port: 7002, error: 111 },
     ]);
-    assert.deepEqual(acts.map(({ process }) => process), ["echo", "mv", "rm", "nc", "nc"]); // prettier-ignore
+    assert.deepEqual(acts.map(({ process }) => process), ["sh", "echo", "mv", "rm", "nc", "nc"]); // prettier-ignore
+  });
+});
+
+test("modes, owners, times, links, folders, mounts, signals, namespaces and waiting for connections are acts too", async () => {
+  await withGuest({}, async ({ lab, guest, execute }) => {
+    await execute("ip link set lo up");
+    const analysis = await startModules(lab, ENABLED, guest);
+    const lines = [
+      ...[
+        "cd /tmp",
+        "/bin/mkdir 'a b'",
+        "/bin/touch s",
+        "/bin/chmod 4755 s",
+        "/bin/chown 12:34 s",
+        "/bin/chmod 700 no-such",
+      ],
+      ...["/bin/ln s hard", "/bin/ln -s /etc/shadow soft", "/bin/touch -d '2001-02-03 04:05' s", "/bin/mknod pipe p"],
+      ...[
+        "/bin/mount -t tmpfs nothing 'a b'",
+        "/bin/sleep 100 & echo sleeper=\\$!; /bin/kill -9 \\$!",
+        "/bin/unshare -n true",
+      ],
+      "/bin/timeout 1 /bin/nc -l -p 7003 < /dev/null",
+    ];
+    await execute(`printf '%s\\n' ${lines.map((line) => `"${line}"`).join(" ")} > /tmp/acts.sh`);
+    const output = await execute("/bin/sh /tmp/acts.sh");
+    await stopModules(analysis);
+    assert.deepEqual([analysis.log, analysis.status("syscalls").errors], [[], []]);
+    const sleeper = Number(/^sleeper=(\d+)/m.exec(output)![1]);
+    const shown = analysis.events
+      .filter(
+        ({ type }) => /^(file|network|process|kernel)\./.test(type) && !/process\.(created|executed|ended)/.test(type),
+      )
+      .map(({ time: _time, pid: _pid, process: _process, type, ...facts }) => ({ type, ...facts }));
+    const expected = [
+      { type: "file.made", path: "/tmp/a b", kind: "folder" },
+      { type: "file.mode", path: "/tmp/s", mode: "4755" },
+      { type: "file.owner", path: "/tmp/s", uid: 12, gid: 34 },
+      { type: "file.linked", path: "/tmp/s", to: "/tmp/hard" },
+      { type: "file.linked", path: "/etc/shadow", to: "/tmp/soft", kind: "symbolic" },
+      { type: "file.times", path: "/tmp/s" },
+      { type: "file.made", path: "/tmp/pipe", kind: "pipe" },
+      { type: "file.mounted", path: "/tmp/a b", from: "nothing", kind: "tmpfs" },
+      { type: "process.signalled", target: sleeper, signal: 9 },
+      { type: "process.namespaces", made: ["network"] },
+      { type: "network.listening", protocol: "tcp", address: "::", port: 7003 },
+    ];
+    for (const act of expected) {
+      const found = shown.filter((one) => JSON.stringify(one) === JSON.stringify(act));
+      assert.ok(found.length >= 1, `${JSON.stringify(act)} is among ${JSON.stringify(shown, undefined, 1)}`);
+    }
+    assert.ok(!JSON.stringify(shown).includes("no-such"), "what failed is no act");
   });
 });
 

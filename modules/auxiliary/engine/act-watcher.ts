@@ -1,17 +1,13 @@
 /** Tells what system calls have done, by what they returned. */
-import { CallbackManager, type Cpu, findGuest, getRunningProcess, type LinuxProcess } from "rebox";
-import { readAddress, readPath, resolvePath } from "./act-arguments";
+import { CallbackManager, type Cpu, findGuest, getRunningProcess } from "rebox";
+import type { Act, FindAct, ReportAct } from "./acts";
+import { FileActs } from "./file-acts";
+import { NetworkActs } from "./network-acts";
+import { ProcessActs } from "./process-acts";
 import type { Traced } from "./syscalls";
 
 /** Calls that wait for their return at one moment. */
 const MOST_WAITING = 1000;
-/** What a call returns that goes on without the program (include/uapi/asm-generic/errno.h). */
-const IN_PROGRESS = -115n;
-const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6" };
-
-const WRITES = new Set(["write", "pwrite64", "writev", "pwritev", "pwritev2", "sendfile64", "sendfile", "ftruncate"]);
-/** After these, a descriptor may be another file. */
-const CHANGES = /^(open|close|dup|socket|accept|pipe|creat|fcntl|eventfd|epoll_create|memfd|timerfd|signalfd|execve)/;
 
 /** A call whose return is waited for. */
 interface Waiting {
@@ -20,16 +16,11 @@ interface Waiting {
   readonly callback: string;
 }
 
-/** What a call has done, told when it has returned. */
-type Act = (result: bigint, process: LinuxProcess | undefined) => void;
-
-/** Watches calls that change files or the network. */
+/** Watches calls that change files, processes or the kernel, or reach the network. */
 export class ActWatcher {
   private readonly waiting = new Set<Waiting>();
-  /** Descriptors that were looked at, by address space. */
-  private readonly settled = new Map<bigint, Set<bigint>>();
-  /** Files that are told of, with who has written them. */
-  private readonly written = new Set<string>();
+  private readonly files = new FileActs((act, caller, facts) => this.report(act, caller, facts));
+  private readonly calls: ReadonlyMap<string, FindAct>;
   private told = 0;
 
   /** @param most so many acts are told */
@@ -37,101 +28,24 @@ export class ActWatcher {
     private readonly callbacks: CallbackManager,
     private readonly most: number,
     private readonly tell: (value: unknown) => void,
-  ) {}
+  ) {
+    const report: ReportAct = (act, caller, facts) => this.report(act, caller, facts);
+    const all = [this.files, new NetworkActs(report), new ProcessActs(report)];
+    this.calls = new Map(all.flatMap(({ calls }) => Object.entries(calls)));
+  }
 
   /** Sees a call of a program of 64 bits before it is carried out. */
   see(call: string, values: readonly bigint[], caller: Traced, cpu: Cpu): void {
     if (this.told >= this.most) return;
-    if (CHANGES.test(call)) this.settled.delete(caller.pgd);
-    const act = this.findAct(call, values, caller);
+    this.files.note(call, caller);
+    const act = this.calls.get(call)?.(values, caller);
     if (act !== undefined && this.waiting.size < MOST_WAITING) this.waitForReturn(caller, cpu, act);
   }
 
   /** Forgets a process that has ended, or executes another program. */
   forget(pgd: bigint): void {
-    this.settled.delete(pgd);
+    this.files.forget(pgd);
     for (const each of this.waiting) if (each.pgd === pgd) this.end(each);
-  }
-
-  private findAct(call: string, values: readonly bigint[], caller: Traced): Act | undefined {
-    const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = values;
-    const { pgd } = caller;
-    const path = (address: bigint) => readPath(pgd, address);
-    switch (call) {
-      case "unlink":
-      case "rmdir":
-        return this.removal(caller, undefined, path(a), () => path(a));
-      case "unlinkat":
-        return this.removal(caller, a, path(b), () => path(b));
-      case "rename":
-        return this.renaming(caller, [undefined, path(a)], [undefined, path(b)]);
-      case "renameat":
-      case "renameat2":
-        return this.renaming(caller, [a, path(b)], [c, path(d)]);
-      case "connect":
-        return this.connection(caller, a, b, c);
-      case "sendto":
-        return e === 0n ? undefined : this.sending(caller, a, e, f);
-      default:
-        return WRITES.has(call) ? this.writing(caller, a) : undefined;
-    }
-  }
-
-  private writing(caller: Traced, descriptor: bigint): Act | undefined {
-    const settled = this.settled.get(caller.pgd) ?? new Set<bigint>();
-    if (settled.has(descriptor)) return undefined;
-    return (result, process) => {
-      if (result < 0n) return;
-      this.settled.set(caller.pgd, settled.add(descriptor));
-      const file = process?.openFiles.find((each) => each.descriptor === Number(descriptor));
-      if (file?.type !== "file") return;
-      const key = `${caller.pid} ${file.path}`;
-      if (this.written.has(key)) return;
-      this.written.add(key);
-      this.report("file.written", caller, { path: file.path });
-    };
-  }
-
-  /** What is not in memory yet is, once the kernel has read it. */
-  private removal(
-    caller: Traced,
-    folder: bigint | undefined,
-    early: string | undefined,
-    late: () => string | undefined,
-  ): Act {
-    return (result, process) => {
-      if (result !== 0n) return;
-      this.report("file.removed", caller, { path: resolvePath(process, folder, early ?? late()) });
-    };
-  }
-
-  private renaming(
-    caller: Traced,
-    from: readonly [bigint | undefined, string | undefined],
-    to: readonly [bigint | undefined, string | undefined],
-  ): Act {
-    return (result, process) => {
-      if (result !== 0n) return;
-      this.report("file.renamed", caller, { path: resolvePath(process, ...from), to: resolvePath(process, ...to) });
-    };
-  }
-
-  private connection(caller: Traced, descriptor: bigint, address: bigint, size: bigint): Act {
-    return (result, process) => {
-      const end = readAddress(caller.pgd, address, size);
-      if (end === undefined) return;
-      const protocol = findProtocol(process, descriptor);
-      if (result === 0n || result === IN_PROGRESS) this.report("network.connected", caller, { protocol, ...end });
-      else this.report("network.failed", caller, { protocol, ...end, error: Number(-result) });
-    };
-  }
-
-  private sending(caller: Traced, descriptor: bigint, address: bigint, size: bigint): Act {
-    return (result, process) => {
-      const end = result < 0n ? undefined : readAddress(caller.pgd, address, size);
-      if (end !== undefined)
-        this.report("network.sent", caller, { protocol: findProtocol(process, descriptor), ...end });
-    };
   }
 
   private report(act: string, { pid, name }: Traced, facts: object): void {
@@ -162,10 +76,4 @@ export class ActWatcher {
     if (!this.waiting.delete(waiting)) return;
     this.callbacks.rmCallback(waiting.callback);
   }
-}
-
-function findProtocol(process: LinuxProcess | undefined, descriptor: bigint): string {
-  const socket = process?.sockets.find((each) => each.descriptor === Number(descriptor));
-  if (socket === undefined) return "?";
-  return PROTOCOLS[socket.protocol] ?? String(socket.protocol);
 }

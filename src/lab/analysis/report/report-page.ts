@@ -62,6 +62,7 @@ export function renderReportPage(report: AnalysisReport, folder: string): string
           renderCaptures(report.modules, (time) => since(time, analysis.created)),
         )}
         ${section("files", "Files", ...byOrigin(report, report.files, (list) => renderActs(list, report)))}
+        ${section("control", "Processes, rights and kernel", ...byOrigin(report, report.control, (list) => renderActs(list, report)))}
         ${section("calls", "System calls", systemCalls.length, renderSystemCalls(systemCalls))}
         ${section("screenshots", "Screenshots", report.screenshots.length, renderPictures(report.screenshots, folder))}
         ${section("usage", "Usage", usage.length, renderUsage(usage))}

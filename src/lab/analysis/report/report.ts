@@ -35,6 +35,8 @@ export interface AnalysisReport {
   /** Connections, and files written, removed and renamed; each act once, in order. */
   readonly network: readonly Act[];
   readonly files: readonly Act[];
+  /** What was done to other processes, to the own rights and memory, and to the kernel. */
+  readonly control: readonly Act[];
   /** The results of auxiliary modules. */
   readonly modules: ModuleResults;
   /** Paths of pictures, relative to the folder. */
@@ -66,16 +68,14 @@ export function gatherReport(folder: string, record: AnalysisRecord): AnalysisRe
     counts[event.type] = (counts[event.type] ?? 0) + 1;
     if (timeline.length < TIMELINE_LIMIT) timeline.push(event);
     if (event.type.startsWith("process.")) history.add(event);
-    else if (/^(file|network)\.|^screenshot$/.test(event.type)) {
-      acts.push({ event, doer: history.findLiving(event.pid) });
-    }
+    if (isAct(event.type)) acts.push({ event, doer: history.findLiving(event.pid) });
   }
   history.decideOrigins();
   const { knowsTarget } = history;
-  const listActs = (kind: string) =>
+  const listActs = (...kinds: string[]) =>
     onlyFirst(
       acts
-        .filter(({ event }) => event.type.startsWith(kind))
+        .filter(({ event }) => kinds.some((kind) => event.type.startsWith(kind)))
         .map(({ event, doer }) => ({ ...event, origin: knowsTarget ? (doer?.origin ?? "system") : undefined })),
     );
   return {
@@ -84,6 +84,7 @@ export function gatherReport(folder: string, record: AnalysisRecord): AnalysisRe
     knowsTarget,
     network: listActs("network."),
     files: listActs("file."),
+    control: listActs("process.", "kernel."),
     modules: readModuleResults(folder),
     screenshots: acts.flatMap(({ event: { type, file } }) =>
       type === "screenshot" && typeof file === "string" ? [file] : [],
@@ -93,6 +94,12 @@ export function gatherReport(folder: string, record: AnalysisRecord): AnalysisRe
     log,
     left: listFiles(folder, ""),
   };
+}
+
+/** Tells acts from the beginnings and ends of processes, which the tree has, and from what modules tell of themselves. */
+function isAct(type: string): boolean {
+  if (type.startsWith("process.")) return !/^process\.(created|executed|ended|adopted)$/.test(type);
+  return /^(file|network|kernel)\.|^screenshot$/.test(type);
 }
 
 /** Leaves out what is the same but for its time. */
