@@ -53,6 +53,10 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
     const { createTypesCommand } = require("./types/types-command") as typeof import("./types/types-command");
     return createTypesCommand(stdout, onStatus);
   },
+  symbols: ({ environment: { stdout }, onStatus }) => {
+    const { createSymbolsCommand } = require("./symbols/symbols-command") as typeof import("./symbols/symbols-command");
+    return createSymbolsCommand(stdout, onStatus);
+  },
   lab: ({ environment, onStatus }) => {
     const { createLabCommand } = require("./lab/lab-command") as typeof import("./lab/lab-command");
     return createLabCommand(environment, onStatus);

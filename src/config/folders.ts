@@ -50,3 +50,8 @@ function readManifest(file: string): { name?: string; version?: string } {
 export function getProfileFolder(): string {
   return join(process.env.XDG_DATA_HOME || join(homedir(), ".local/share"), "rebox/profiles");
 }
+
+/** Returns the folder of symbols of images for Windows, laid out as a symbol server: in the folder of the user's data. */
+export function getSymbolFolder(): string {
+  return join(process.env.XDG_DATA_HOME || join(homedir(), ".local/share"), "rebox/symbols");
+}

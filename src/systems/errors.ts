@@ -52,6 +52,11 @@ export class PeError extends ReboxError {
   override readonly code = "REBOX_PE";
 }
 
+/** Reports that symbols of an image for Windows cannot be found, read, fetched or kept. */
+export class SymbolsError extends ReboxError {
+  override readonly code = "REBOX_SYMBOLS";
+}
+
 /** Reports that a profile cannot be read, is damaged, or is for something else. */
 export class ProfileError extends ReboxError {
   override readonly code = "REBOX_PROFILE";

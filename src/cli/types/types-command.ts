@@ -19,7 +19,7 @@ export function createTypesCommand(stdout: NodeJS.WritableStream, onStatus: (sta
         'guest.struct("task_struct", address).mm. For the kernel of a running guest, a script\n' +
         'calls writeGuestTypes(file) of "rebox".',
     )
-    .argument("<kernel>", "a vmlinux, a profile, an ISF file, or BTF such as /sys/kernel/btf/vmlinux")
+    .argument("<kernel>", "a vmlinux, a profile, an ISF file, a PDB file, or BTF such as /sys/kernel/btf/vmlinux")
     .helpOption("-h, --help", "show this help")
     .option("-o, --output <file>", "where to write it; without it, to standard output")
     .action(async (kernel: string, { output }: { output?: string }) => {

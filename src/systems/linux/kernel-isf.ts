@@ -20,7 +20,7 @@ export function writeKernelIsf({ kernel, modules }: IsfGuest, version: string): 
   const content: IsfContent = {
     types: [kernel.types, ...listModuleTypes(kernel, modules)],
     symbols: linkedSymbols(kernel),
-    banner: readBannerBytes(kernel),
+    system: { banner: readBannerBytes(kernel) },
     version,
   };
   return writeIsf(content);

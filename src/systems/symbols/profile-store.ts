@@ -1,15 +1,14 @@
-import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { getProfileFolder } from "../../config/folders";
 import { parseIsfProfile } from "./isf/isf";
 import type { KernelIdentity, Profile } from "./profile";
 import { ProfileError } from "../errors";
+import { unpackFile } from "./packed-file";
 import { findProfileHeader, parseProfile } from "./profile-file";
 
-const LARGEST_ISF = 0x40000000;
 const HEADER_SIZE = 4096;
-const SUFFIXES = [".profile", ".json", ".json.xz"];
+const SUFFIXES = [".profile", ".json", ".json.xz", ".json.gz"];
 
 /**
  * Finds the file that a profile's name stands for.
@@ -25,7 +24,7 @@ export function resolveProfile(name: string, folder: string): string {
 }
 
 /**
- * Reads a profile: one of rebox, or an ISF file, which may be packed with xz.
+ * Reads a profile: one of rebox, or an ISF file, which may be packed with xz or gzip.
  *
  * @param path the file
  * @throws ProfileError
@@ -33,11 +32,9 @@ export function resolveProfile(name: string, folder: string): string {
 export function readProfile(path: string): Profile {
   let bytes: Buffer;
   try {
-    bytes = path.endsWith(".xz") ? unpackXz(path) : readFileSync(path);
+    bytes = unpackFile(readFileSync(path), path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" && existsSync(path))
-      throw new ProfileError(path, "xz is not installed: apt install xz-utils");
     throw new ProfileError(path, code === "ENOENT" ? "there is no such file" : (error as Error).message);
   }
   return findProfileHeader(bytes) ? parseProfile(bytes, path) : parseIsfProfile(bytes.toString("utf8"), path);
@@ -84,11 +81,4 @@ function readHeader(path: string): ReturnType<typeof findProfileHeader> {
   } finally {
     closeSync(file);
   }
-}
-
-function unpackXz(path: string): Buffer {
-  return execFileSync("xz", ["--decompress", "--stdout", "--", path], {
-    maxBuffer: LARGEST_ISF,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
 }

@@ -45,9 +45,19 @@ export interface IsfSymbol {
   readonly constant_data?: string;
 }
 
+/** Which PDB file an ISF file for Windows was made of. */
+export interface IsfPdb {
+  readonly GUID: string;
+  readonly age: number;
+  /** The file's name. */
+  readonly database: string;
+  /** PE's number of the processor. */
+  readonly machine_type: number;
+}
+
 /** The content of an ISF file. */
 export interface IsfDocument {
-  readonly metadata?: { readonly format?: string };
+  readonly metadata?: { readonly format?: string; readonly windows?: { readonly pdb?: IsfPdb } };
   readonly base_types: Readonly<Record<string, IsfBaseType>>;
   readonly user_types: Readonly<Record<string, IsfUserType>>;
   readonly enums: Readonly<Record<string, IsfEnum>>;

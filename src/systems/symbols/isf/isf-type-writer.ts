@@ -10,7 +10,7 @@ const MOST_BITS = 64;
 type Named = CompoundType | EnumType;
 
 /** The integers of C, by the names that DWARF has for them, those of other compilers last. */
-const C_INTEGERS: readonly (readonly [name: string, size: number | "pointer", isSigned: boolean])[] = [
+const C_INTEGERS: readonly (readonly [name: string, size: number | "long", isSigned: boolean])[] = [
   ["char", 1, true],
   ["signed char", 1, true],
   ["unsigned char", 1, false],
@@ -18,15 +18,15 @@ const C_INTEGERS: readonly (readonly [name: string, size: number | "pointer", is
   ["short unsigned int", 2, false],
   ["int", 4, true],
   ["unsigned int", 4, false],
-  ["long int", "pointer", true],
-  ["long unsigned int", "pointer", false],
+  ["long int", "long", true],
+  ["long unsigned int", "long", false],
   ["long long int", 8, true],
   ["long long unsigned int", 8, false],
   ["_Bool", 1, false],
   ["short", 2, true],
   ["unsigned short", 2, false],
-  ["long", "pointer", true],
-  ["unsigned long", "pointer", false],
+  ["long", "long", true],
+  ["unsigned long", "long", false],
   ["long long", 8, true],
   ["unsigned long long", 8, false],
   ["bool", 1, false],
@@ -47,15 +47,18 @@ export class IsfTypeWriter {
   readonly #bases = new Map<string, { readonly text: string; readonly size: number }>();
   #unnamed = 0;
 
-  /** @param sources where types are looked for, in this order: the kernel's, then those of its modules */
-  constructor(sources: readonly [TypeSource, ...TypeSource[]]) {
+  /**
+   * @param sources where types are looked for, in this order: the kernel's, then those of its modules
+   * @param longSize of C's long, in bytes
+   */
+  constructor(sources: readonly [TypeSource, ...TypeSource[]], longSize: number = sources[0].pointerSize) {
     this.#sources = sources;
     this.pointerSize = sources[0].pointerSize;
     this.#addBase("void", 0, false, "void");
     this.#addBase("pointer", this.pointerSize, false, "int");
     for (const [name, size, isSigned] of C_INTEGERS) {
       const kind = name.endsWith("char") ? "char" : /bool$/i.test(name) ? "bool" : "int";
-      this.#addBase(name, size === "pointer" ? this.pointerSize : size, isSigned, kind);
+      this.#addBase(name, size === "long" ? longSize : size, isSigned, kind);
     }
     for (const source of sources) this.#nameAll(source);
   }

@@ -63,8 +63,11 @@ export class IsfTypes implements TypeSource {
 
   #makeCompound(name: string, { kind, size, fields }: IsfUserType): CompoundType {
     let members: readonly Member[] | undefined;
+    // Files for Windows have them in the order of their names.
     const list = (): readonly Member[] =>
-      Object.entries(fields).map(([field, facts]) => this.#makeMember(field, facts));
+      Object.entries(fields)
+        .map(([field, facts]) => this.#makeMember(field, facts))
+        .sort((a, b) => a.bitOffset - b.bitOffset);
     return {
       kind: kind === "union" ? "union" : "struct",
       name: realName(name),
@@ -136,7 +139,7 @@ function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefine
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
-/** Types without a name have been given one: unnamed_1234abcd. */
+/** Types without a name have been given one: unnamed_1234abcd, or __anonymous_108e in files for Windows. */
 function realName(name: string): string {
-  return name.startsWith("unnamed_") ? "" : name;
+  return /^(unnamed_|__anonymous_|<unnamed-)/.test(name) ? "" : name;
 }

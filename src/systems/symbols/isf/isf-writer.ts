@@ -1,5 +1,5 @@
 import type { GuestType } from "../guest-type";
-import type { IsfReference } from "./isf-document";
+import type { IsfPdb, IsfReference } from "./isf-document";
 import { IsfTypeWriter } from "./isf-type-writer";
 import { SYMBOL_TYPES } from "./isf-symbol-types";
 import type { TypeSource } from "../type-source";
@@ -8,6 +8,8 @@ import type { TypeSource } from "../type-source";
 const FORMAT = "6.2.0";
 /** Pieces are collected up to about this many characters, so that writing them takes few calls. */
 const PIECE = 1 << 16;
+/** A long has 4 bytes in both widths of Windows, and those of a pointer on Linux. */
+const LONG_OF_WINDOWS = 4;
 
 /** A symbol at the address that the kernel was linked for. */
 export interface IsfSymbolEntry {
@@ -22,8 +24,8 @@ export interface IsfContent {
   /** The kernel's, then those of its modules. */
   readonly types: readonly [TypeSource, ...TypeSource[]];
   readonly symbols: Iterable<IsfSymbolEntry>;
-  /** The bytes at linux_banner, with their line feed and zero. */
-  readonly banner: Uint8Array;
+  /** The system: of Linux, the bytes at linux_banner, with their line feed and zero; of Windows, the PDB file. */
+  readonly system: { readonly banner: Uint8Array } | { readonly pdb: IsfPdb };
   /** Of rebox. */
   readonly version: string;
 }
@@ -47,11 +49,13 @@ export function* writeIsf(content: IsfContent): IterableIterator<string> {
   yield `${piece}\n`;
 }
 
-function* writeParts({ types, symbols, banner, version }: IsfContent): IterableIterator<string> {
-  const writer = new IsfTypeWriter(types);
+function* writeParts({ types, symbols, system, version }: IsfContent): IterableIterator<string> {
+  const isWindows = "pdb" in system;
+  const writer = new IsfTypeWriter(types, isWindows ? LONG_OF_WINDOWS : types[0].pointerSize);
   const producer = { name: "rebox", version };
-  yield `{"metadata":{"format":"${FORMAT}","producer":${JSON.stringify(producer)}},"symbols":{`;
-  yield* writeSymbols(symbols, new SymbolTyper(types, writer), banner);
+  const metadata = { format: FORMAT, producer, ...(isWindows ? { windows: { pdb: system.pdb } } : {}) };
+  yield `{"metadata":${JSON.stringify(metadata)},"symbols":{`;
+  yield* isWindows ? writePlaces(symbols) : writeSymbols(symbols, new SymbolTyper(types, writer), system.banner);
   yield '},"user_types":{';
   yield* separate(writer.userTypes());
   yield '},"enums":{';
@@ -66,6 +70,16 @@ function* separate(entries: Iterable<string>): IterableIterator<string> {
   for (const entry of entries) {
     yield separator + entry;
     separator = ",";
+  }
+}
+
+/** Symbols of PDB files have no types. */
+function* writePlaces(symbols: Iterable<IsfSymbolEntry>): IterableIterator<string> {
+  const written = new Set<string>();
+  for (const { name, address } of symbols) {
+    if (written.has(name)) continue;
+    yield `${written.size === 0 ? "" : ","}${JSON.stringify(name)}:{"address":${address}}`;
+    written.add(name);
   }
 }
 

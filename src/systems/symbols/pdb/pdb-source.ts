@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 
 /** The source of a PDB file's bytes, which may be large: only the needed parts are read. */
 export interface PdbSource {
@@ -14,6 +14,18 @@ export function pdbSourceOf(bytes: Uint8Array): PdbSource {
     size: bytes.length,
     read: (offset, size) => (offset + size <= bytes.length ? bytes.subarray(offset, offset + size) : undefined),
   };
+}
+
+/** Files up to this size are read at once, in some milliseconds: a kernel's has 10 MB. */
+const SMALL = 0x4000000;
+
+/**
+ * Opens a PDB file. One that is small is read as a whole and closed; a large one stays open.
+ *
+ * @throws Error of the system when it cannot be read
+ */
+export function openPdbSource(path: string): PdbSource {
+  return statSync(path).size <= SMALL ? pdbSourceOf(readFileSync(path)) : new PdbFileSource(path);
 }
 
 /** A PDB file that is open: its parts are read when they are asked for. */

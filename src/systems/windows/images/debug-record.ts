@@ -1,16 +1,7 @@
 import { formatGuid } from "../../symbols/pdb/guid";
 import { PeDirectory, type PeHeader } from "./pe-header";
 import type { PeSource } from "./pe-source";
-
-/** The identity of the PDB file that belongs to an image: its CodeView record, RSDS. */
-export interface DebugRecord {
-  /** The file's name, without the folder in which it was made. */
-  readonly name: string;
-  /** As 32 hexadecimal digits, capital. */
-  readonly guid: string;
-  /** The age by which a symbol server is asked; the PDB file's own may be higher. */
-  readonly age: number;
-}
+import type { SymbolIdentity } from "../symbols/symbol-identity";
 
 const ENTRY = 28;
 /** An image has some five entries. */
@@ -24,7 +15,7 @@ const PAGE = 0x1000;
 const LARGEST_IMAGE = 0x4000000;
 
 /** Finds an image's record by its debug directory; where that is not in memory, by its first four letters. */
-export function findDebugRecord(header: PeHeader, source: PeSource): DebugRecord | undefined {
+export function findDebugRecord(header: PeHeader, source: PeSource): SymbolIdentity | undefined {
   const { rva, size } = header.directories[PeDirectory.debug] ?? { rva: 0, size: 0 };
   const count = Math.min(Math.floor(size / ENTRY), MOST_ENTRIES);
   const entries = rva === 0 || count === 0 ? undefined : source.read(rva, count * ENTRY);
@@ -41,7 +32,7 @@ export function findDebugRecord(header: PeHeader, source: PeSource): DebugRecord
 }
 
 /** A record may reach into the next page; one that lies across a page that is missing is not found. */
-function searchRecord({ imageSize }: PeHeader, source: PeSource): DebugRecord | undefined {
+function searchRecord({ imageSize }: PeHeader, source: PeSource): SymbolIdentity | undefined {
   for (let rva = 0; rva < Math.min(imageSize, LARGEST_IMAGE); rva += PAGE) {
     const page = source.read(rva, PAGE);
     if (page === undefined) continue;
@@ -56,7 +47,7 @@ function searchRecord({ imageSize }: PeHeader, source: PeSource): DebugRecord | 
 }
 
 /** Parses a record; undefined when it is another, as the older NB10, or has no end. */
-function parseRecord(bytes: Uint8Array): DebugRecord | undefined {
+function parseRecord(bytes: Uint8Array): SymbolIdentity | undefined {
   const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (record.length <= NAME_AT || !record.subarray(0, 4).equals(MAGIC)) return undefined;
   const end = record.indexOf(0, NAME_AT);

@@ -1,9 +1,10 @@
 import { PeError } from "../../errors";
-import { type DebugRecord, findDebugRecord } from "./debug-record";
+import { findDebugRecord } from "./debug-record";
 import { PeExports } from "./pe-exports";
 import { parsePeHeader, PE_HEADER_SIZE, type PeHeader, type PePart } from "./pe-header";
 import type { PeSource } from "./pe-source";
 import { PeUnwindTable } from "./pe-unwind";
+import type { SymbolIdentity } from "../symbols/symbol-identity";
 
 /** In an image whose memory is partly there, the start of the headers is read as far as it goes. */
 const SMALLEST_HEADER = 0x400;
@@ -15,7 +16,7 @@ const SMALLEST_HEADER = 0x400;
 export class PeImage {
   readonly header: PeHeader;
   readonly source: PeSource;
-  #debugRecord: { readonly found: DebugRecord | undefined } | undefined;
+  #debugRecord: { readonly found: SymbolIdentity | undefined } | undefined;
   #exports: PeExports | undefined;
   #unwindTable: PeUnwindTable | undefined;
 
@@ -28,7 +29,7 @@ export class PeImage {
   }
 
   /** The record that says which PDB file belongs to the image; undefined when there is none, or it is not in memory. */
-  get debugRecord(): DebugRecord | undefined {
+  get debugRecord(): SymbolIdentity | undefined {
     this.#debugRecord ??= { found: findDebugRecord(this.header, this.source) };
     return this.#debugRecord.found;
   }

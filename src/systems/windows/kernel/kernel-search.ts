@@ -3,9 +3,9 @@ import { findPagingMode, PageTables, pageTableRoot, type PagingMode } from "../.
 import { Ram } from "../../memory/ram";
 import { VirtualMemory } from "../../memory/virtual-memory";
 import { PeError } from "../../errors";
-import type { DebugRecord } from "../images/debug-record";
 import { PeImage } from "../images/pe-image";
 import { peSourceOfMemory } from "../images/pe-source";
+import type { SymbolIdentity } from "../symbols/symbol-identity";
 
 /** How the processor told where the kernel is. */
 export type KernelEntry = "LSTAR" | "SYSENTER_EIP" | "IDT[0x2e]" | "IDT[0]";
@@ -15,7 +15,7 @@ export interface WindowsKernelImage {
   readonly base: bigint;
   readonly image: PeImage;
   /** Which PDB file belongs to it. */
-  readonly record: DebugRecord;
+  readonly record: SymbolIdentity;
   /** The vCPU, the register and the address by which it was found. */
   readonly found: { readonly cpu: number; readonly by: KernelEntry; readonly entry: bigint };
   /** The kernel's memory, by the page tables with which it was found. */
@@ -34,6 +34,11 @@ const SYSTEM_SERVICE = 0x2e;
 const KERNEL_HALF_64 = 1n << 63n;
 /** Half of the addresses, or with /3GB a quarter. */
 const KERNEL_HALF_32 = 0x80000000n;
+
+/** Returns whether a PDB file's name is that of a Windows kernel. */
+export function isKernel(name: string): boolean {
+  return KERNELS.test(name);
+}
 
 /**
  * Finds the Windows kernel that a machine runs, from the vCPUs' registers and memory alone: back from where the processor
@@ -108,7 +113,7 @@ function readKernel(
     const { bits, imageSize } = image.header;
     if (bits !== memory.pointerSize * 8 || entry - base >= BigInt(imageSize)) return undefined;
     const record = image.debugRecord;
-    if (record === undefined || !KERNELS.test(record.name)) return undefined;
+    if (record === undefined || !isKernel(record.name)) return undefined;
     return hasExports(image) ? { base, image, record } : undefined;
   } catch (error) {
     if (error instanceof PeError) return undefined;
