@@ -66,7 +66,8 @@ export class GuestAttachment {
     const source = new EngineSource();
     const cpus = source.cpus();
     if (this.#refused && cpus.map(identify).join() === this.#refused.identity) throw repeatRefusal(this.#refused.error);
-    if (this.#attached) Engine.get().native.tellIsolation();
+    const before = this.#attached;
+    if (before) Engine.get().native.tellIsolation();
     this.#attached = undefined;
     this.#refused = undefined;
     try {
@@ -74,7 +75,8 @@ export class GuestAttachment {
       const cpu = cpus.find(({ lstar, sysenterEip }) =>
         guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
       );
-      this.#attached = { guest, identity: cpu ?? (cpus[0] as CpuFacts) };
+      const now = { guest, identity: cpu ?? (cpus[0] as CpuFacts) };
+      this.#attached = before && isFurther(before, now) ? { ...now, guest: before.guest } : now;
     } catch (error) {
       if (error instanceof AttachError) {
         if (!error.isEarly) this.#refused = { error, identity: cpus.map(identify).join() };
@@ -142,6 +144,22 @@ function findIsolationBits(guest: LinuxGuest): bigint | undefined {
     if (error instanceof ReboxError) return undefined;
     throw error;
   }
+}
+
+/**
+ * Reports whether a kernel is the one of before, which has come further in its start: it sets up one entry after another, and
+ * moves its interrupt table. After a reset it would lack those that it had.
+ */
+function isFurther(before: Attached, now: Attached): boolean {
+  const [a, b] = [before.guest.kernel, now.guest.kernel];
+  const isSame =
+    a.banner === b.banner &&
+    a.image.start === b.image.start &&
+    a.image.physical === b.image.physical &&
+    a.directMap.start === b.directMap.start;
+  const { lstar, sysenterEip } = before.identity;
+  const isKept = (entry: bigint, later: bigint) => entry === 0n || entry === later;
+  return isSame && isKept(lstar, now.identity.lstar) && isKept(sysenterEip, now.identity.sysenterEip);
 }
 
 /** Reports whether the same kernel runs. Each look-up of a symbol asks this, so no object is made. */

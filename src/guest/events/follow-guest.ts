@@ -5,8 +5,8 @@ import type { LinuxGuest } from "../../systems/linux/linux-guest";
 const STEP_MS = 200;
 
 /**
- * Reports the guest's kernel as soon as there is one, and each that takes its place after a reset or loadVm(). One that still
- * boots, and sets up anew how it is entered, is reported again: hooks in the kernel of before have to go each time.
+ * Reports the guest's kernel once, as soon as there is one, and each that takes its place after a reset or loadVm(): hooks in the
+ * kernel of before have to go then.
  *
  * @param onGuest what it throws is handed to onError, and it is not called for the same kernel again
  * @returns the function that ends it

@@ -84,17 +84,10 @@ function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory, trac
     );
   }
   const directMap = findDirectMap(ram, image);
-  if (!directMap) {
-    throw new AttachError(
-      "page-tables",
-      `the page tables at 0x${image.root.toString(16)} do not map physical memory in one piece`,
-      "try again when the kernel has started",
-      true,
-    );
-  }
+  if (!directMap) throw createEarlyError(image.root);
   trace?.("page-tables", describePageTables(image, directMap));
   const remembered = memory && recallKernel({ ram, image, directMap, bytes }, memory);
-  if (remembered) return remembered;
+  if (remembered) return checkTables(remembered);
   const { own, location } = findSymbols(image, bytes);
   trace?.("symbols", describeSymbols(image, own, location));
   const section = findBtf(image, bytes, own);
@@ -117,8 +110,24 @@ function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory, trac
   trace?.("types", describeTypes(image, types, section, profile));
   const kernel = new LinuxKernel({ ram, image, directMap, symbols, types, banner: identity.banner });
   if (profile) checkFirstTask(kernel, profile);
+  checkTables(kernel);
   if (memory && section && isWhole) rememberKernel(kernel, bytes, { kallsyms: location, section }, memory);
   return kernel;
+}
+
+/**
+ * Checks that the kernel has set up its own page tables. Those with which it begins (early_top_pgt) map physical memory only where
+ * it was touched, and elsewhere than later when KASLR chooses: all that is read of a kernel then would be read wrongly afterwards.
+ */
+function checkTables(kernel: LinuxKernel): LinuxKernel {
+  const { ram, image, memory } = kernel;
+  if (memory.root !== image.root && !findDirectMap(ram, { ...image, root: memory.root })) throw createEarlyError(memory.root);
+  return kernel;
+}
+
+function createEarlyError(root: number): AttachError {
+  const evidence = `the page tables at 0x${root.toString(16)} do not map physical memory in one piece`;
+  return new AttachError("page-tables", evidence, "try again when the kernel has started", true);
 }
 
 /** A profile that does not say which kernel it is for may be of another one: its first task then is no task. */

@@ -10,6 +10,9 @@ const ENTRIES = 512;
 /** Real tables have a page within the first entries: what takes longer is no page table, or made to take long. */
 const MOST_ENTRIES = 4_000_000;
 
+/** Where 64-bit kernels map themselves (__START_KERNEL_map): their first page tables have this and nothing else. */
+const KERNEL_MAP = 0xffffffff80000000n;
+
 /** The number of entries that may still be looked at. */
 interface Budget {
   left: number;
@@ -33,7 +36,7 @@ function find64(ram: Ram, tables: PageTables, root: number): LinearRange | undef
   for (const { table, address } of findGibTables(tables, root)) {
     for (let index = 0; index < ENTRIES && budget.left-- > 0; index++) {
       const entry = tables.findEntry(table, index, 3);
-      if (!entry) continue;
+      if (!entry || address + BigInt(index) * BigInt(GIB) >= KERNEL_MAP) continue;
       const page = entry.leaf ? { virtual: 0, physical: entry.address } : findFirstPage(tables, entry.address, budget);
       if (!page) continue;
       const start = address + BigInt(index) * BigInt(GIB) + BigInt(page.virtual) - BigInt(page.physical);
