@@ -109,7 +109,11 @@ export class CommandSession implements NameSource {
 
   findSymbol(module: string | undefined, name: string): bigint | undefined {
     const guest = findGuest();
-    return guest?.symbols.resolve(this.userPgd(guest), module, name);
+    if (!guest || name !== "") return guest?.symbols.resolve(this.userPgd(guest), module, name);
+    // Of a stripped program there is only the module itself.
+    const pgd = this.userPgd(guest);
+    const modules = (pgd === 0n ? [0n] : [0n, pgd]).flatMap((space) => guest.symbols.getModules(space));
+    return modules.find((found) => found.name === module || found.path === module)?.base;
   }
 
   explainMissing(module: string): string | undefined {

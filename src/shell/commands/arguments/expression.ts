@@ -7,7 +7,7 @@ import { readSymbolName } from "./symbol-name";
 export interface NameSource {
   /** Finds a register by its name in capitals. */
   findRegister(name: string): bigint | undefined;
-  /** Finds a symbol; without a module in all modules. */
+  /** Finds a symbol; without a module in all modules. An empty name is the module itself. */
   findSymbol(module: string | undefined, name: string): bigint | undefined;
   findVariable(name: string): string | undefined;
   /** Says why there is no symbol of that name, when more is known than that. */
@@ -32,7 +32,7 @@ interface Evaluation {
 /**
  * Computes an address or number: terms joined by + and -. A term is a hexadecimal number ("1f", "0x1f"), a decimal one
  * ("\d31"), a register ("@rip", or "rip" where no number has that name), a symbol ("kernel!schedule", "schedule") or a
- * variable ("$name"). A name with "!" is one name as a whole ("af-alg!main"), unless no such module is there and it begins with a marked
+ * variable ("$name"); "nginx!" is the beginning of a module. A name with "!" is one name as a whole ("af-alg!main"), unless no such module is there and it begins with a marked
  * number, register or variable ("0x10-kernel!schedule").
  *
  * @returns modulo 2 to the 64
@@ -128,5 +128,6 @@ function missingSymbol(names: NameSource, name: string, module?: string): Comman
   }
   const reason = names.explainMissing?.(module);
   const where = toPlainLine(module);
+  if (name === "") return new CommandError(reason ?? `no module ${where} here`);
   return new CommandError(reason ?? `there is no symbol ${shown} in ${where}; look for it: x ${where}!*${shown}*`);
 }

@@ -3,6 +3,7 @@ import { toPlainLine } from "../../../config/terminal-text";
 /** The name of a symbol, as it is written in commands. */
 export interface SymbolName {
   readonly module: string;
+  /** Empty for the beginning of the module itself. */
   readonly name: string;
 }
 
@@ -12,12 +13,12 @@ export interface WrittenName extends SymbolName {
 }
 
 /** A module's name may have whatever a file's name has; without quotes it has no blank, quote, colon or "!". */
-const PLAIN = /^(?<module>[^\s!:"']+)!(?<name>[\w.$@]+)/;
-const QUOTED = /^"(?<module>(?:[^"\\!]|\\[^])+)!(?<name>(?:[^"\\]|\\[^])+)"/;
+const PLAIN = /^(?<module>[^\s!:"']+)!(?<name>[\w.$@]*)/;
+const QUOTED = /^"(?<module>(?:[^"\\!]|\\[^])+)!(?<name>(?:[^"\\]|\\[^])*)"/;
 const ESCAPED = /\\(x[0-9a-f]{2}|u[0-9a-f]{4}|[^])/g;
 
 /**
- * Reads "MODULE!NAME", or the same in quotes, at the beginning of a text. All before the "!" is the module's name, whatever
+ * Reads "MODULE!NAME", "MODULE!", or the same in quotes, at the beginning of a text. All before the "!" is the module's name, whatever
  * arithmetic or number it looks like.
  *
  * @returns undefined when there is none

@@ -49,7 +49,8 @@ function readPlace(text: string, session: CommandSession): bigint | string {
     return evaluate(text, session);
   } catch (error) {
     const symbol = readSymbolName(text);
-    if (error instanceof CommandError && symbol?.length === text.length) return `${symbol.module}!${symbol.name}`;
+    const isName = symbol?.length === text.length && symbol.name !== "";
+    if (error instanceof CommandError && isName) return `${symbol.module}!${symbol.name}`;
     throw error;
   }
 }

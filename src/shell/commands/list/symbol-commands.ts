@@ -56,7 +56,7 @@ export const SYMBOL_COMMANDS: readonly Command[] = [
   defineCommand({
     name: "ln",
     usage: "ADDRESS",
-    help: "Tells the nearest symbol at or before an address, and the module.",
+    help: "Tells the nearest symbol at or before an address, and the module; the module alone where that has no symbols.",
     parse: (input, session) => evaluate(input.get("an address"), session),
     run: (address, session) => {
       const guest = findGuest();
@@ -64,14 +64,27 @@ export const SYMBOL_COMMANDS: readonly Command[] = [
         const note = "no symbols: the guest's system is none that rebox knows (doctor says why)";
         return { kind: "rows", columns: ["address"], rows: [{ address }], note };
       }
-      const symbol = guest.symbols.findSymbol(session.userPgd(guest), address);
-      if (!symbol) throw new CommandError(`0x${address.toString(16)} is in no module that has symbols`);
-      const distance = address - symbol.address;
-      return {
-        kind: "rows",
-        columns: ["address", "module", "symbol", "distance", "type"],
-        rows: [{ address: symbol.address, module: symbol.module, symbol: symbol.name, distance, type: symbol.type }],
+      const pgd = session.userPgd(guest);
+      const columns = ["address", "module", "symbol", "distance", "type"];
+      const symbol = guest.symbols.findSymbol(pgd, address);
+      if (symbol) {
+        const { address: start, module, name, type } = symbol;
+        return {
+          kind: "rows",
+          columns,
+          rows: [{ address: start, module, symbol: name, distance: address - start, type }],
+        };
+      }
+      const module = guest.symbols.findModule(pgd, address);
+      if (!module) throw new CommandError(`0x${address.toString(16)} is in no module`);
+      const row = {
+        address: module.base,
+        module: module.name,
+        symbol: null,
+        distance: address - module.base,
+        type: null,
       };
+      return { kind: "rows", columns, rows: [row], note: `${module.name} has no symbol for it` };
     },
   }),
 ];

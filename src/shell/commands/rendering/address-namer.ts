@@ -1,7 +1,7 @@
 import type { GuestModule, ModuleSymbol } from "../../../systems/guest-system";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { KernelDataError } from "../../../systems/errors";
-import { writeSymbolName } from "../arguments/symbol-name";
+import { type SymbolName, writeSymbolName } from "../arguments/symbol-name";
 
 /** Names addresses during one command: it reads once which modules are loaded. */
 export class AddressNamer {
@@ -15,15 +15,16 @@ export class AddressNamer {
   ) {}
 
   /**
-   * Names an address: "module!symbol", with "+0x10" when it lies behind the symbol. Commands read it as it stands.
+   * Names an address: "module!symbol", with "+0x10" when it lies behind the symbol; "module!+0x10" where the module has no symbol
+   * for it, as a stripped program. Commands read it as it stands.
    *
-   * @returns undefined when it is in no module, or the module has no symbols
+   * @returns undefined when it is in no module
    */
   find(address: bigint): string | undefined {
     const symbol = this.#findSymbol(address);
-    if (!symbol) return undefined;
-    const offset = address - symbol.address;
-    return `${writeSymbolName(symbol)}${offset === 0n ? "" : `+0x${offset.toString(16)}`}`;
+    if (symbol) return writePlace(symbol, address - symbol.address);
+    const module = this.findModule(address);
+    return module && writePlace({ module: module.name, name: "" }, address - module.base);
   }
 
   /** Finds how far an address lies behind its symbol, in bytes; undefined when it has none. */
@@ -58,6 +59,10 @@ export class AddressNamer {
       throw error;
     }
   }
+}
+
+function writePlace(name: SymbolName, offset: bigint): string {
+  return `${writeSymbolName(name)}${offset === 0n ? "" : `+0x${offset.toString(16)}`}`;
 }
 
 /** Whether no process has this address space any more, or the guest's lists are damaged. */
