@@ -11,6 +11,7 @@ import type { KernelMemory } from "../systems/linux/attach/kernel-facts";
 import { attachGuest } from "../systems/linux/attach-guest";
 import { diagnoseLinux, type GuestDiagnosis } from "../systems/linux/guest-diagnosis";
 import type { LinuxGuest } from "../systems/linux/linux-guest";
+import type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
 import type { CpuFacts, GuestSource, RamRegion } from "../systems/memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../systems/symbols/profile-store";
 
@@ -44,12 +45,14 @@ interface Refused {
 export class GuestAttachment {
   #options: GuestOptions = {};
   #attached: Attached | undefined;
+  /** The last kernel that was attached to, also when it could not be found since. */
+  #last: Attached | undefined;
   #refused: Refused | undefined;
 
   /** Sets how the system is looked for, and forgets the outcome of earlier attempts. */
   configure(options: GuestOptions): void {
     this.#options = options;
-    this.#attached = undefined;
+    this.#attached = this.#last = undefined;
     this.#refused = undefined;
   }
 
@@ -66,8 +69,8 @@ export class GuestAttachment {
     const source = new EngineSource();
     const cpus = source.cpus();
     if (this.#refused && cpus.map(identify).join() === this.#refused.identity) throw repeatRefusal(this.#refused.error);
-    const before = this.#attached;
-    if (before) Engine.get().native.tellIsolation();
+    const before = this.#last;
+    if (this.#attached) Engine.get().native.tellIsolation();
     this.#attached = undefined;
     this.#refused = undefined;
     try {
@@ -76,7 +79,7 @@ export class GuestAttachment {
         guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
       );
       const now = { guest, identity: cpu ?? (cpus[0] as CpuFacts) };
-      this.#attached = before && isFurther(before, now) ? { ...now, guest: before.guest } : now;
+      this.#last = this.#attached = before && isFurther(before, now) ? { ...now, guest: before.guest } : now;
     } catch (error) {
       if (error instanceof AttachError) {
         if (!error.isEarly) this.#refused = { error, identity: cpus.map(identify).join() };
@@ -152,10 +155,12 @@ function findIsolationBits(guest: LinuxGuest): bigint | undefined {
  */
 function isFurther(before: Attached, now: Attached): boolean {
   const [a, b] = [before.guest.kernel, now.guest.kernel];
+  // The beginning of what is mapped changes while it starts; where a byte of it lies does not.
+  const distance = ({ image }: LinuxKernel) => image.start - BigInt(image.physical);
   const isSame =
     a.banner === b.banner &&
-    a.image.start === b.image.start &&
-    a.image.physical === b.image.physical &&
+    a.findSymbol("init_task") === b.findSymbol("init_task") &&
+    distance(a) === distance(b) &&
     a.directMap.start === b.directMap.start;
   const { lstar, sysenterEip } = before.identity;
   const isKept = (entry: bigint, later: bigint) => entry === 0n || entry === later;

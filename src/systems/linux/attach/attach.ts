@@ -87,7 +87,7 @@ function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory, trac
   if (!directMap) throw createEarlyError(image.root);
   trace?.("page-tables", describePageTables(image, directMap));
   const remembered = memory && recallKernel({ ram, image, directMap, bytes }, memory);
-  if (remembered) return checkTables(remembered);
+  if (remembered) return withOwnTables(remembered);
   const { own, location } = findSymbols(image, bytes);
   trace?.("symbols", describeSymbols(image, own, location));
   const section = findBtf(image, bytes, own);
@@ -108,21 +108,25 @@ function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory, trac
     throw missing(identity, "symbols", "no symbols of data (CONFIG_KALLSYMS_ALL)");
   }
   trace?.("types", describeTypes(image, types, section, profile));
-  const kernel = new LinuxKernel({ ram, image, directMap, symbols, types, banner: identity.banner });
+  const kernel = withOwnTables(new LinuxKernel({ ram, image, directMap, symbols, types, banner: identity.banner }));
   if (profile) checkFirstTask(kernel, profile);
-  checkTables(kernel);
   if (memory && section && isWhole) rememberKernel(kernel, bytes, { kallsyms: location, section }, memory);
   return kernel;
 }
 
 /**
- * Checks that the kernel has set up its own page tables. Those with which it begins (early_top_pgt) map physical memory only where
- * it was touched, and elsewhere than later when KASLR chooses: all that is read of a kernel then would be read wrongly afterwards.
+ * Takes the map of physical memory from the kernel's own page tables. Those with which it begins (early_top_pgt) map only what was
+ * touched, and elsewhere than later when KASLR chooses.
+ *
+ * @throws AttachError when its own do not map it yet
  */
-function checkTables(kernel: LinuxKernel): LinuxKernel {
-  const { ram, image, memory } = kernel;
-  if (memory.root !== image.root && !findDirectMap(ram, { ...image, root: memory.root })) throw createEarlyError(memory.root);
-  return kernel;
+function withOwnTables(kernel: LinuxKernel): LinuxKernel {
+  const { ram, image, memory, symbols, types, banner } = kernel;
+  if (memory.root === image.root) return kernel;
+  const directMap = findDirectMap(ram, { ...image, root: memory.root });
+  if (!directMap) throw createEarlyError(memory.root);
+  if (directMap.start === kernel.directMap.start) return kernel;
+  return new LinuxKernel({ ram, image, directMap, symbols, types, banner, offsets: kernel.asked.offsets });
 }
 
 function createEarlyError(root: number): AttachError {
