@@ -5,7 +5,7 @@ import { debugPackageOf, isSkippedKernel, TEST_KERNELS } from "./guest-kernel.mj
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
-import { aptStep, browserStep, labStep, TEST_PACKAGES } from "./steps/apt.mjs";
+import { aptStep, browserStep, labStep, PACKAGING_PACKAGES, TEST_PACKAGES } from "./steps/apt.mjs";
 import { bundleStep } from "./steps/bundle.mjs";
 import { drgnStep } from "./steps/drgn.mjs";
 import { ext4Step } from "./steps/ext4.mjs";
@@ -22,7 +22,7 @@ import { sanitizedNodeStep } from "./steps/sanitized-node.mjs";
 import { systemStep } from "./steps/system.mjs";
 import { Task } from "./task.mjs";
 
-const USAGE = `usage: node native/setup/main.mjs [--for demo|test|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
+const USAGE = `usage: node native/setup/main.mjs [--for demo|test|package|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
 
 /**
  * Chooses the steps for a purpose, in the order they must run.
@@ -56,7 +56,8 @@ function stepsFor({ for: purpose, only, kernel }) {
   ];
   const plans = {
     demo: [aptStep(), ...building],
-    test: [aptStep(TEST_PACKAGES), ...building, ...testGuests, optional(volatilityStep())],
+    package: [aptStep(PACKAGING_PACKAGES), ...building],
+    test: [aptStep([...TEST_PACKAGES, ...PACKAGING_PACKAGES]), ...building, ...testGuests, optional(volatilityStep())],
     bench: [
       aptStep(),
       ...building,
@@ -67,7 +68,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     ],
     drgn: [aptStep(), ...building, drgnStep()],
     sanitize: [
-      aptStep([...TEST_PACKAGES, "patchelf"]),
+      aptStep([...TEST_PACKAGES, ...PACKAGING_PACKAGES]),
       npmStep(),
       sanitizedNodeStep(),
       firmwareStep(),

@@ -1,5 +1,6 @@
 /* eslint-disable @typescript-eslint/no-require-imports -- most of rebox is loaded when a command asks for it, and without waiting */
 /* eslint-disable @typescript-eslint/consistent-type-imports -- the types of modules that are loaded so */
+import { InstallationError } from "../config/errors";
 import { getProjectFolder } from "../config/folders";
 import { showSourcePlaces } from "../config/source-places";
 import { ExitStatus } from "./exit-status";
@@ -58,6 +59,10 @@ export function start(): void {
       process.exit(status);
     },
     (error: unknown) => {
+      if (error instanceof InstallationError) {
+        process.stderr.write(`rebox: ${error.message}\n`);
+        process.exit(ExitStatus.failure);
+      }
       showSourcePlaces();
       process.stderr.write(`rebox: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
       process.exit(ExitStatus.engineFault);

@@ -25,6 +25,10 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
     const { createRunCommand } = require("./run/run-command") as typeof import("./run/run-command");
     return createRunCommand(environment, qemuArgs, onStatus, own);
   },
+  init: ({ environment: { stdout, projectFolder } }) => {
+    const { createInitCommand } = require("./init/init-command") as typeof import("./init/init-command");
+    return createInitCommand(stdout, projectFolder);
+  },
   attach: ({ environment: { stdout, stderr }, onStatus }) => {
     const { createAttachCommand } = require("./attach-command") as typeof import("./attach-command");
     return createAttachCommand(process.stdin, stdout, stderr, onStatus);

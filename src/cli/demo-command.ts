@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
+import { getBuiltFolder } from "../config/folders";
 import { UsageError } from "./errors";
 import type { RunEnvironment } from "./run/run-environment";
 
@@ -28,7 +29,7 @@ export function createDemoCommand(environment: RunEnvironment, onStatus: (status
     .helpOption("-h, --help", "show this help")
     .action(async () => {
       const { projectFolder, stdout } = environment;
-      const guestFolder = join(projectFolder, "build/guest");
+      const guestFolder = getBuiltFolder("guest", projectFolder);
       if (!existsSync(join(guestFolder, "vmlinuz"))) {
         throw new UsageError(`there is no guest in ${guestFolder}: run \`npm run guest\``);
       }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { getProjectFolder, getReboxVersion } from "../config/folders";
+import { getBuiltFolder, getProjectFolder, getReboxVersion } from "../config/folders";
 
 /** The facts that set-up recorded about the QEMU library it built. */
 export interface BuiltQemu {
@@ -15,7 +15,7 @@ export function getBuildSuffix(): string {
 
 /** Returns the folder of the QEMU library in use; it need not exist. */
 export function getQemuFolder(projectFolder: string): string {
-  return join(projectFolder, "build", `qemu${getBuildSuffix()}`);
+  return getBuiltFolder("qemu", projectFolder, getBuildSuffix());
 }
 
 /**
@@ -23,12 +23,12 @@ export function getQemuFolder(projectFolder: string): string {
  *
  * @param projectFolder rebox's own folder
  * @returns undefined when it has not been built, or its info.json is damaged
+ * @throws InstallationError when it is of a package of another version
  */
 export function findBuiltQemu(projectFolder: string): BuiltQemu | undefined {
+  const folder = getQemuFolder(projectFolder);
   try {
-    const info = JSON.parse(
-      readFileSync(join(getQemuFolder(projectFolder), "info.json"), "utf8"),
-    ) as Partial<BuiltQemu>;
+    const info = JSON.parse(readFileSync(join(folder, "info.json"), "utf8")) as Partial<BuiltQemu>;
     if (typeof info.version !== "string" || !Array.isArray(info.patches)) return undefined;
     return { version: info.version, patches: info.patches };
   } catch {

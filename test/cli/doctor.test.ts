@@ -142,3 +142,17 @@ test("the version text says when QEMU is not built, and which QEMU when it is", 
   writeBuilt({});
   assert.match(getVersionText(folder), /\nQEMU 10\.0\.13\n/);
 });
+
+test("the engine of a package is found beside rebox, and refused by name when it is of another version", () => {
+  const engine = "node_modules/rebox-engine-linux-x64";
+  write("node_modules/rebox/package.json", '{"name":"rebox","version":"1.2.3"}');
+  write(`${engine}/package.json`, '{"version":"1.2.3"}');
+  write(`${engine}/qemu/info.json`, JSON.stringify({ version: "10.0.13", patches: [] }));
+  const rebox = join(folder, "node_modules/rebox");
+  assert.match(getVersionText(rebox), /\nQEMU 10\.0\.13\n/);
+  write(`${engine}/package.json`, '{"version":"1.2.4"}');
+  assert.throws(() => getVersionText(rebox), {
+    code: "REBOX_INSTALLATION",
+    message: /is of version 1\.2\.4, and rebox is 1\.2\.3/,
+  });
+});

@@ -56,7 +56,7 @@ function findFaults(words: readonly string[]): string[] {
 /** What is wrong with a command of npm; options behind "--" are those that the script's usage names. */
 function findNpmFaults(words: readonly string[]): string[] {
   const [verb, ...rest] = words;
-  if (verb === "ci" || verb === "install") return [];
+  if (["ci", "init", "install"].includes(verb!)) return [];
   const name = verb === "run" ? rest[0]! : verb!;
   const script = scripts[name];
   if (script === undefined) return [`package.json has no script ${name}`];

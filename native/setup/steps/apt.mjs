@@ -39,6 +39,9 @@ export const TEST_PACKAGES = [
   ...["clang", "lld", "llvm", "cabextract", "gcab"],
 ];
 
+/** What makes rebox's packages, and a sanitized Node: it has programs look for their libraries elsewhere. */
+export const PACKAGING_PACKAGES = ["patchelf"];
+
 /**
  * Makes the step that installs the Debian packages that are missing.
  * @param {string[]} more packages beside those that everybody needs

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { join, relative, dirname } from "node:path";
-import { getCacheFolder } from "../../config/folders";
+import { getBuiltFolder, getCacheFolder } from "../../config/folders";
 import { findBuiltQemu, getQemuFolder, getBuildSuffix, getOldestNode, isNewEnough } from "../versions";
 
 /** The result of one check of `rebox doctor`. */
@@ -122,7 +122,7 @@ const LOAD_LIMIT_MS = 30_000;
  */
 export function checkAddon(projectFolder: string): CheckResult {
   const name = "addon";
-  const file = join(projectFolder, "build", `addon${getBuildSuffix()}`, "Release", "rebox.node");
+  const file = join(getBuiltFolder("addon", projectFolder, getBuildSuffix()), "Release", "rebox.node");
   const shown = relative(projectFolder, file);
   if (!existsSync(file)) {
     return { name, status: "fail", detail: `${shown} is missing`, advice: "build it: npm run setup" };
@@ -149,12 +149,18 @@ const FIRMWARE_FILES: ReadonlyMap<string, string> = new Map([
   ["efi-e1000.rom", "ipxe-qemu"],
 ]);
 
+/** That of rebox's package, where there is one, before those of the system. */
+function getFirmwareFolders(): string[] {
+  const own = getBuiltFolder("firmware");
+  return [...(existsSync(own) ? [own] : []), ...FIRMWARE_FOLDERS];
+}
+
 /**
  * Checks that QEMU finds its firmware.
  *
  * @param folders the folders in which QEMU looks
  */
-export function checkFirmware(folders: readonly string[] = FIRMWARE_FOLDERS): CheckResult {
+export function checkFirmware(folders: readonly string[] = getFirmwareFolders()): CheckResult {
   const name = "firmware";
   const missing = [...FIRMWARE_FILES].filter(([file]) => !folders.some((folder) => existsSync(join(folder, file))));
   if (missing.length === 0)
@@ -173,10 +179,11 @@ const GUEST_FILES = ["vmlinuz", "initramfs.cpio.gz"];
  */
 export function checkGuest(projectFolder: string): CheckResult {
   const name = "guest kit";
-  const folder = join(projectFolder, "build", "guest");
+  const folder = getBuiltFolder("guest", projectFolder);
   const missing = GUEST_FILES.filter((file) => !existsSync(join(folder, file)));
-  if (missing.length === 0) return { name, status: "ok", detail: `build/guest: ${GUEST_FILES.join(", ")}` };
-  const detail = `missing in build/guest: ${missing.join(", ")}`;
+  if (missing.length === 0)
+    return { name, status: "ok", detail: `${relative(projectFolder, folder)}: ${GUEST_FILES.join(", ")}` };
+  const detail = `missing in ${relative(projectFolder, folder)}: ${missing.join(", ")}`;
   return { name, status: "warn", detail, advice: "for demo and tests: npm run guest" };
 }
 

@@ -1,6 +1,6 @@
 import { EngineStartError, EngineUsageError, QmpError } from "../errors";
 import { Listeners, type Subscription } from "./listeners";
-import { loadAddon } from "./load-addon";
+import { getFirmwareArguments, loadAddon } from "./load-addon";
 import { type NativeAddon, SliceResult, StartResult } from "./native";
 import { checkQemuArguments } from "./qemu-arguments";
 import { QmpChannel } from "./qmp-channel";
@@ -102,7 +102,7 @@ export class Engine {
     Engine.#current = engine;
     engine.#startsPaused = argv.some((argument) => argument === "-S" || argument === "--S");
     // Held until run(), so that scripts are there before the first instruction and no guest time passes meanwhile.
-    const { result, exitStatus, message } = native.start(["rebox", ...argv, "-S"], {
+    const { result, exitStatus, message } = native.start(["rebox", ...argv, ...getFirmwareArguments(), "-S"], {
       wake: () => engine.#schedule(),
       runState: (running, state) => engine.#onRunState(running, state),
       reset: () => engine.#listeners.emit("reset", {}),
@@ -223,6 +223,12 @@ export class Engine {
     // The vCPUs have to be stopped by this thread.
     this.#schedule();
     await this.ended;
+  }
+
+  /** Ends the machine, when it has not ended: `await using engine = Engine.create(...)`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === "shutdown" || this.#state === "crashed") return;
+    await this.quit();
   }
 
   /** Executes a QMP command; see QmpChannel.execute(). */

@@ -5,7 +5,7 @@ import { isMainThread } from "node:worker_threads";
 import { EngineUsageError } from "../errors";
 import type { NativeAddon } from "./native";
 import { setCallGuard } from "../../config/limits";
-import { getProjectFolder } from "../../config/folders";
+import { getBuiltFolder, getProjectFolder } from "../../config/folders";
 
 let loaded: NativeAddon | undefined;
 
@@ -34,8 +34,8 @@ export function loadAddon(): NativeAddon {
       "the engine was asked for in a worker thread; QEMU executes the guest on Node's main thread: use it there",
     );
   }
-  const build = process.env["REBOX_BUILD"] === "asan" ? "addon-asan" : "addon";
-  const path = join(getProjectFolder(), "build", build, "Release", "rebox.node");
+  const suffix = process.env["REBOX_BUILD"] === "asan" ? "-asan" : "";
+  const path = join(getBuiltFolder("addon", getProjectFolder(), suffix), "Release", "rebox.node");
   if (!existsSync(path)) {
     throw new EngineUsageError(`the addon is not built: ${path} does not exist; run \`npm run setup\``);
   }
@@ -52,4 +52,10 @@ export function loadAddon(): NativeAddon {
   const { callGuarded } = loaded;
   setCallGuard((call) => callGuarded(call));
   return loaded;
+}
+
+/** Returns the arguments with which QEMU finds its firmware: none for a QEMU that was built here, which has its path in it. */
+export function getFirmwareArguments(): string[] {
+  const folder = getBuiltFolder("firmware");
+  return existsSync(folder) ? ["-L", folder] : [];
 }

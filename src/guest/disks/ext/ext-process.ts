@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { getProjectFolder } from "../../../config/folders";
+import { getBuiltFolder } from "../../../config/folders";
 import type { BlockSource } from "../block-source";
 import { ByteQueue } from "../byte-queue";
 import { DiskError } from "../../errors";
@@ -37,7 +37,7 @@ export class ExtProcess {
    * @throws DiskError when it is not built
    */
   constructor(private readonly volume: BlockSource) {
-    const program = join(getProjectFolder(), "build/ext4/ext4_reader");
+    const program = join(getBuiltFolder("ext4"), "ext4_reader");
     if (!existsSync(program)) {
       throw new DiskError(`${program} is not built: ext4 cannot be read without it; run \`npm run setup\``);
     }

@@ -1,9 +1,9 @@
-import { realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { config } from "../../../../config/schema/settings";
 import type { SettingsOf } from "../../../../config/schema/settings-schema";
-import { getProjectFolder } from "../../../../config/folders";
+import { getBuiltFolder, getProjectFolder } from "../../../../config/folders";
 import { ControlClient } from "../../../../shell/line/control-client";
 import { MachineryConnectionError } from "../../../errors";
 import type { MachineryCapabilities } from "../../machinery";
@@ -17,7 +17,7 @@ const PROJECT = getProjectFolder();
 
 const SETTINGS = {
   ...QEMU_SETTINGS,
-  qemu_img: config.filePath({ executable: true }).default(join(PROJECT, "build/qemu/qemu-img")),
+  qemu_img: config.filePath({ executable: true }).default(join(getBuiltFolder("qemu"), "qemu-img")),
 };
 
 const MACHINE_SETTINGS = {
@@ -83,8 +83,12 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
   }
 
   protected override async identifyQemu(): Promise<string> {
-    // The folder of a build is named by all that went into it.
-    return `rebox's QEMU ${basename(realpathSync(join(PROJECT, "build/qemu")))}`;
+    const folder = realpathSync(getBuiltFolder("qemu"));
+    // The folder of a build is named by all that went into it; a package has the name in a file.
+    const { build = basename(folder) } = JSON.parse(readFileSync(join(folder, "info.json"), "utf8")) as {
+      build?: string;
+    };
+    return `rebox's QEMU ${build}`;
   }
 
   protected override getQemuImg(): string {

@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import ts from "typescript";
+import { PROJECT } from "../kit/project";
+
+const ENGINE = "node_modules/rebox-engine-linux-x64";
+const GUEST = "node_modules/rebox-guest-linux-x64/guest";
+/** Every Linux with Node.js has these. */
+const GIVEN = /^\s*(linux-vdso|\/lib64\/ld-linux-x86-64|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s))\.so/;
+
+let folder: string;
+/** As of a user who has nothing yet, and no network. */
+let env: NodeJS.ProcessEnv;
+
+const start = (program: string, ...args: readonly string[]) =>
+  spawnSync(program, args, { cwd: folder, env, encoding: "utf8", maxBuffer: 1 << 26 });
+
+function run(program: string, ...args: readonly string[]): string {
+  const { status, stdout, stderr } = start(program, ...args);
+  assert.equal(status, 0, `${program} ${args.join(" ")}:\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+const rebox = (...args: readonly string[]) => run(join(folder, "node_modules/.bin/rebox"), ...args);
+
+before(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "rebox-project-")));
+  mkdirSync(join(folder, "home"));
+  env = {
+    ...process.env,
+    HOME: join(folder, "home"),
+    XDG_CACHE_HOME: join(folder, "home/.cache"),
+    NODE_PATH: undefined,
+  };
+  execFileSync(process.execPath, [join(PROJECT, "native/setup/package/main.mjs")], { stdio: "pipe" });
+  const packages = join(PROJECT, "build/packages");
+  const tarballs = readdirSync(packages).filter((name) => name.endsWith(".tgz"));
+  run("npm", "init", "-y");
+  run("npm", "install", "--offline", "--no-audit", "--no-fund", ...tarballs.map((name) => join(packages, name)));
+});
+
+after(() => rmSync(folder, { recursive: true }));
+
+describe("a project of a user's, with the packages", () => {
+  test("nothing that rebox needs is missing, and no file of it is outside of the project", () => {
+    assert.match(rebox("--version"), /^rebox \d+\.\d+\.\d+\nQEMU \d/);
+    const checks = JSON.parse(rebox("doctor", "--json")) as { name: string; status: string; detail: string }[];
+    assert.deepEqual(checks.filter(({ status, name }) => status !== "ok" && name !== "disk space"), []); // prettier-ignore
+  });
+
+  test("all that the engine loads is in its package, or in every system", () => {
+    const files = ["addon/Release/rebox.node", "qemu/libqemu-system-x86_64.so", "qemu/qemu-img", "ext4/ext4_reader"];
+    const libraries = readdirSync(join(folder, ENGINE, "lib")).map((name) => `lib/${name}`);
+    for (const file of [...files, ...libraries]) {
+      const others = run("ldd", join(folder, ENGINE, file)).split("\n").filter((line) => line !== "" && !GIVEN.test(line)); // prettier-ignore
+      for (const line of others) assert.ok(line.includes(` => ${join(folder, ENGINE)}/`) || line.includes("statically"), `${file}: ${line}`); // prettier-ignore
+    }
+    const { stdout } = start(join(folder, ENGINE, "qemu/qemu-img"), "--version");
+    assert.match(stdout, /^qemu-img version/);
+  });
+
+  test("the bill of materials names QEMU, and each library with its version and source", () => {
+    const text = readFileSync(join(folder, ENGINE, "bill-of-materials.json"), "utf8");
+    const { components } = JSON.parse(text) as { components: { name: string; version?: string }[] };
+    assert.ok(components.some(({ name }) => name === "qemu"));
+    for (const { name, version } of components) assert.match(version ?? "", /\d/, name);
+    assert.ok(!text.includes(process.env.HOME ?? "/root/"));
+  });
+
+  test("rebox init makes a script that types, editors and rebox check accept, and leaves what is there", () => {
+    assert.equal(rebox("init"), "scripts/my_script.ts\ntsconfig.json\n.vscode/tasks.json\n");
+    assert.equal(rebox("check", "scripts/my_script.ts"), "scripts/my_script.ts: ok\n");
+    const tsc = join(PROJECT, "node_modules/typescript/bin/tsc");
+    run(process.execPath, tsc, "-p", folder);
+    const wrong = 'import { readPa } from "rebox";\nconst one: string = readPa(0n, 8);\nconsole.log(one, nothing);\n';
+    writeFileSync(join(folder, "scripts/wrong.ts"), wrong);
+    assert.match(
+      start(process.execPath, tsc, "-p", folder).stdout,
+      /wrong\.ts\(2,7\): error TS2322.*\n.*TS2304.*nothing/,
+    );
+    rmSync(join(folder, "scripts/wrong.ts"));
+    writeFileSync(
+      join(folder, "scripts/my_script.ts"),
+      `${readFileSync(join(folder, "scripts/my_script.ts"), "utf8")}// mine\n`,
+    );
+    assert.match(rebox("init"), /^scripts\/my_script\.ts is there already\n/);
+    assert.match(readFileSync(join(folder, "scripts/my_script.ts"), "utf8"), /\/\/ mine\n$/);
+  });
+
+  test("an editor completes the names of rebox", () => {
+    const file = join(folder, "scripts/my_script.ts");
+    const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(join(folder, "tsconfig.json"), ts.sys.readFile).config, ts.sys, folder); // prettier-ignore
+    const service = ts.createLanguageService({
+      ...{ getCompilationSettings: () => options, getScriptFileNames: () => [file], getScriptVersion: () => "1" },
+      getScriptSnapshot: (name) =>
+        existsSync(name) ? ts.ScriptSnapshot.fromString(readFileSync(name, "utf8")) : undefined,
+      ...{ getCurrentDirectory: () => folder, getDefaultLibFileName: ts.getDefaultLibFilePath },
+      ...{ fileExists: ts.sys.fileExists, readFile: ts.sys.readFile, readDirectory: ts.sys.readDirectory },
+    });
+    const at = readFileSync(file, "utf8").indexOf("callbacks.addCallback") + "callbacks.".length;
+    const names = service.getCompletionsAtPosition(file, at, {})?.entries.map(({ name }) => name) ?? [];
+    assert.ok(names.includes("addCallback") && names.includes("clean"), names.join(" "));
+  });
+
+  test("every door is there for plain programs", () => {
+    const doors = ["rebox", "rebox/trusted", "rebox/investigation", "rebox/lab"];
+    const lines = doors.map((door, index) => `import * as door${index} from "${door}";`);
+    const counts = doors.map((_, index) => `Object.keys(door${index}).length`);
+    writeFileSync(
+      join(folder, "doors.mjs"),
+      `${lines.join("\n")}\nimport { Engine } from "rebox";\nconsole.log(typeof Engine, ${counts.join(", ")});`,
+    );
+    const [type, ...numbers] = run(process.execPath, "doors.mjs").trim().split(" ");
+    assert.equal(type, "function");
+    assert.ok(
+      numbers.every((number) => Number(number) > 5),
+      numbers.join(" "),
+    );
+  });
+
+  test("the script runs in the sandbox on the guest kit", () => {
+    const kit = ["-kernel", join(GUEST, "vmlinuz"), "-initrd", join(GUEST, "initramfs.cpio.gz")];
+    const qemu = ["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-serial", "null", ...kit];
+    const append = ["-append", "no_timer_check panic=-1 rebox.run=poweroff"];
+    const printed = rebox("run", "--script", "scripts/my_script.ts", "--timeout", "120", "--", ...qemu, ...append);
+    assert.match(printed, /^\[my_script\] process \d+: \S+, address space 0x[0-9a-f]+$/m);
+  });
+
+  test("a test of the user's starts an engine of its own, as the guide shows", () => {
+    const guide = readFileSync(join(PROJECT, "docs/guides/own-project.md"), "utf8");
+    const [, code] = /^```ts\n([^]*?)^```$/m.exec(guide)!;
+    writeFileSync(join(folder, "guest.test.mts"), code!);
+    const tsc = join(PROJECT, "node_modules/typescript/bin/tsc");
+    run(
+      process.execPath,
+      tsc,
+      "--target",
+      "es2022",
+      "--module",
+      "nodenext",
+      "--strict",
+      "--skipLibCheck",
+      "guest.test.mts",
+    );
+    Object.assign(env, {
+      KERNEL: join(GUEST, "vmlinuz"),
+      INITRD: join(GUEST, "initramfs.cpio.gz"),
+      NODE_TEST_CONTEXT: undefined,
+    });
+    assert.match(run(process.execPath, "--test", "guest.test.mjs"), /^(# |ℹ )pass 1$/m);
+  });
+
+  test("an engine of another version is refused by name", () => {
+    const file = join(folder, ENGINE, "package.json");
+    const own = readFileSync(file, "utf8");
+    writeFileSync(file, own.replace(/"version": "[^"]*"/, '"version": "0.0.1"'));
+    try {
+      const { status, stderr } = start(join(folder, "node_modules/.bin/rebox"), "--version");
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /^rebox: rebox-engine-linux-x64 in .* is of version 0\.0\.1, and rebox is \d+\.\d+\.\d+: install/,
+      );
+    } finally {
+      writeFileSync(file, own);
+    }
+  });
+
+  test("nothing of them is left when they are removed", () => {
+    run("npm", "uninstall", "--offline", "rebox", "rebox-engine-linux-x64", "rebox-guest-linux-x64");
+    const left = readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."));
+    assert.deepEqual(left, []);
+    assert.ok(existsSync(join(folder, "scripts/my_script.ts")));
+  });
+});
