@@ -115,6 +115,12 @@ describe("a project of a user's, with the packages", () => {
     assert.ok(names.includes("addCallback") && names.includes("clean"), names.join(" "));
   });
 
+  test("the manual page is where npm install -g takes it from", () => {
+    const rebox = join(folder, "node_modules/rebox");
+    const { man } = JSON.parse(readFileSync(join(rebox, "package.json"), "utf8")) as { man: string[] };
+    assert.match(readFileSync(join(rebox, man[0]!), "utf8"), /^\.TH REBOX 1 /);
+  });
+
   test("every door is there for plain programs", () => {
     const doors = ["rebox", "rebox/trusted", "rebox/investigation", "rebox/lab"];
     const lines = doors.map((door, index) => `import * as door${index} from "${door}";`);

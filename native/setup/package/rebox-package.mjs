@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeBundle } from "../bundle/make-bundle.mjs";
@@ -32,9 +33,19 @@ export async function packRebox() {
   staged.copy(join(places.build, "js/src"), "build/js/src", (path) => !path.endsWith(".tsbuildinfo"));
   for (const door of DOORS) addNodeTypes(join(staged.folder, `build/js/src/doors/${door}.d.ts`));
   await makeBundle({ sealed: true, folder: join(staged.folder, "build/bundle") });
+  // npm install -g puts it where man finds it.
+  const main = join(places.build, "js/src/cli/main.js");
+  staged.write("man/rebox.1", execFileSync(process.execPath, [main, "manual"], { encoding: "utf8" }));
   const names = copyDependencies(staged);
   return staged.pack({
-    ...{ description: own.description, main: own.main, types: own.types, exports: own.exports, bin: own.bin },
+    ...{
+      description: own.description,
+      main: own.main,
+      types: own.types,
+      exports: own.exports,
+      bin: own.bin,
+      man: ["man/rebox.1"],
+    },
     dependencies: Object.fromEntries(names.map(({ name, version }) => [name, version])),
     bundleDependencies: names.map(({ name }) => name),
     // Beside it, in the same version; npm refuses others.
