@@ -16,10 +16,10 @@ const SETTINGS = {
     .describe("Where an agent in the machine listens; its frames are left out. 0: there is none."),
 };
 
-/** Records the frames of the machine's network cards, seen from within its engine, into network.pcap: no root, no tcpdump. */
+/** Records the frames of the machine's network cards, seen from within its engine, into network.pcapng, each with its process: no root, no tcpdump. */
 export default class NetCapture extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
-    "Records the frames of the machine's network cards, into network.pcap; rebox's machines only.";
+    "Records the frames of the machine's network cards and their processes, into network.pcapng; rebox's machines only.";
   static override readonly settings = SETTINGS;
   static override readonly isUsual = true;
 
@@ -29,7 +29,7 @@ export default class NetCapture extends Auxiliary<typeof SETTINGS> {
     const { ip, resultServer } = this.machine;
     const { most_bytes: mostBytes, agent_port: port } = this.options;
     const options: CaptureOptions = {
-      file: join(this.run.folder, "network.pcap"),
+      file: join(this.run.folder, "network.pcapng"),
       mostBytes,
       without: [
         ...(ip === undefined || port === 0 ? [] : [{ ip, port }]),
@@ -42,7 +42,7 @@ export default class NetCapture extends Auxiliary<typeof SETTINGS> {
   override async stop(): Promise<void> {
     if (this.observation === undefined) return;
     const { frames, cut } = (await this.observation.end()) as CaptureResult;
-    this.log.info(`${frames} frames are in network.pcap`);
+    this.log.info(`${frames} frames are in network.pcapng`);
     if (cut > 0) this.log.warn(`${cut} frames more than fit into ${this.options.most_bytes} bytes (most_bytes)`);
   }
 }

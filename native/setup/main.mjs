@@ -20,6 +20,7 @@ import { sigmaReferenceStep } from "./steps/sigma-reference.mjs";
 import { volatilityStep } from "./steps/volatility.mjs";
 import { sanitizedNodeStep } from "./steps/sanitized-node.mjs";
 import { systemStep } from "./steps/system.mjs";
+import { tapStep } from "./steps/tap.mjs";
 import { Task } from "./task.mjs";
 
 const USAGE = `usage: node native/setup/main.mjs [--for demo|test|package|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
@@ -50,6 +51,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     qemuStep(),
     addonStep(),
     ext4Step(),
+    tapStep(),
     typescriptStep(),
     bundleStep(),
     ...guests,
@@ -77,6 +79,7 @@ function stepsFor({ for: purpose, only, kernel }) {
       qemuStep({ sanitize: true }),
       addonStep({ sanitize: true }),
       ext4Step(),
+      tapStep(),
       typescriptStep(),
       bundleStep(),
       ...guests,

@@ -36,6 +36,7 @@ const PART_PACKAGES = {
   qemu: "rebox-engine-linux-x64",
   addon: "rebox-engine-linux-x64",
   ext4: "rebox-engine-linux-x64",
+  network: "rebox-engine-linux-x64",
   firmware: "rebox-engine-linux-x64",
   guest: "rebox-guest-linux-x64",
 } as const;

@@ -138,6 +138,21 @@ export class AnalysisError extends ReboxError {
   readonly code: string = "REBOX_ANALYSIS";
 }
 
+/** Reports that a machine cannot be given the network that is asked for. */
+export class NetworkError extends AnalysisError {
+  override readonly code: string = "REBOX_NETWORK";
+}
+
+/** Reports that this host lacks, or forbids, what a simulated network is made of. */
+export class NetworkHostError extends NetworkError {
+  override readonly code = "REBOX_NETWORK_HOST";
+}
+
+/** Reports that a part of a simulated network has ended, or does not begin. */
+export class NetworkGoneError extends NetworkError {
+  override readonly code = "REBOX_NETWORK_GONE";
+}
+
 /** Reports that a way into a guest does not answer, or not as it should. */
 export class WayInError extends AnalysisError {
   override readonly code: string = "REBOX_WAY_IN";

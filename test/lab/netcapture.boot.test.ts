@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
+import { readNetworkFlows } from "../../src/lab/analysis/report/network-flows";
 import { readPcap } from "../kit/lab/pcap";
+import { readPcapng } from "../kit/lab/pcapng";
 import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
 import { type GuestMachine, withGuest, withGuests } from "../kit/lab/guest-machine";
 
@@ -26,6 +29,10 @@ async function capture(
   return analysis;
 }
 
+/** Reads the frames that the module has recorded. */
+const framesOf = (analysis: { path(name: string): string }) =>
+  readPcapng(analysis.path("network.pcapng")).map(({ frame }) => frame);
+
 test("the frames of the machine's card are recorded without tcpdump and root, the same that QEMU's own filter-dump has", async () => {
   await withGuest({ args: NETWORK }, async (machine) => {
     const analysis = await capture(machine, ENABLED);
@@ -35,7 +42,7 @@ test("the frames of the machine's card are recorded without tcpdump and root, th
     await machine.execute("ip link set eth0 down");
     await stopModules(analysis);
     assert.deepEqual([analysis.log, analysis.status("netcapture").errors], [[], []]);
-    const frames = readPcap(analysis.path("network.pcap"));
+    const frames = framesOf(analysis);
     assert.ok(frames.length >= 12, `${frames.length}`);
     assert.deepEqual(frames.toSorted(), readPcap(machine.lab.path("g.pcap")).toSorted());
     assert.ok(frames.some((frame) => Buffer.from(frame, "hex").includes("it-was-said")));
@@ -49,7 +56,7 @@ test("frames to and from the agent and the result server are left out", async ()
     const output = await machine.execute(`${say("results", 8000)}; ${say("wanted", 80)}`);
     assert.match(output, /^results$/m);
     await stopModules(analysis);
-    const text = readPcap(analysis.path("network.pcap")).map((frame) => Buffer.from(frame, "hex").toString("latin1"));
+    const text = framesOf(analysis).map((frame) => Buffer.from(frame, "hex").toString("latin1"));
     assert.ok(text.some((frame) => frame.includes("wanted")));
     assert.ok(!text.some((frame) => frame.includes("results")));
     const all = readPcap(machine.lab.path("g.pcap")).map((frame) => Buffer.from(frame, "hex").toString("latin1"));
@@ -63,10 +70,31 @@ test("a guest that sends without end does not fill the disk, and two analyses ha
     await a!.execute("ping -c 10 -i 0.1 -s 1000 10.0.2.2 > /dev/null");
     await b!.execute(say("only-b", 80));
     await Promise.all([stopModules(first), stopModules(second)]);
-    assert.ok(readPcap(first.path("network.pcap")).join("").length / 2 <= 3000);
+    assert.ok(framesOf(first).join("").length / 2 <= 3000);
     assert.match(first.log.join(), /netcapture: \d+ frames more than fit into 3000 bytes/);
     const hasOnlyB = (frames: string[]) => frames.some((frame) => Buffer.from(frame, "hex").includes("only-b"));
-    assert.ok(!hasOnlyB(readPcap(first.path("network.pcap"))));
-    assert.ok(hasOnlyB(readPcap(second.path("network.pcap"))));
+    assert.ok(!hasOnlyB(framesOf(first)));
+    assert.ok(hasOnlyB(framesOf(second)));
+  });
+});
+
+test("each frame has its direction, and the process of the guest that has its socket; tcpdump reads the file", async () => {
+  await withGuest({ args: NETWORK }, async (machine) => {
+    const analysis = await capture(machine, ENABLED);
+    const shown = await machine.execute(`sh -c 'echo pid $$; exec nc -w 5 10.0.2.100 80 < /etc/hostname' ; ${say("other", 80)}`);
+    const pid = /^pid (\d+)$/m.exec(shown)![1]!;
+    await stopModules(analysis);
+    const frames = readPcapng(analysis.path("network.pcapng"));
+    const owned = frames.filter(({ comment }) => comment === `process nc (${pid})`);
+    assert.ok(owned.some(({ isSent }) => isSent) && owned.some(({ isSent }) => !isSent), JSON.stringify(frames));
+    // Both ends of each of its frames: the guest's address is the source of what it sends.
+    const source = (frame: string) => [...Buffer.from(frame, "hex").subarray(26, 30)].join(".");
+    for (const { isSent, frame } of owned) assert.equal(source(frame) === "10.0.2.15", isSent);
+    const others = frames.filter(({ comment }) => /^process nc \(\d+\)$/.test(comment ?? "") && !owned.some((each) => each.comment === comment)); // prettier-ignore
+    assert.ok(others.length > 0, "the second nc is another process");
+    const text = execFileSync("tcpdump", ["-n", "-r", analysis.path("network.pcapng")], { encoding: "utf8", stdio: "pipe" });
+    assert.equal(text.trim().split("\n").length, frames.length);
+    const { flows } = readNetworkFlows(analysis.path("network.pcapng"))!;
+    assert.ok(flows.some(({ process, destinationPort }) => process === `nc (${pid})` && destinationPort === 80));
   });
 });

@@ -64,7 +64,8 @@ test("frames of both directions are one conversation, begun by who sent the firs
         ...{ frames: 1, bytes: 43, began: at(2), ended: at(2) },
       },
     ],
-    ...{ more: 0, names: ["example.org"], isCut: false },
+    ...{ more: 0, isCut: false },
+    names: [{ name: "example.org", type: "A", process: undefined, began: at(0), count: 1 }],
   });
 });
 

@@ -3,12 +3,8 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { CallbackManager } from "rebox";
 import { type GuestObserver } from "rebox/lab";
 import { findEnds } from "./frame-ends";
-
-// The format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html, section 4 and 5.
-const MAGIC_MICROSECONDS = 0xa1b2c3d4;
-const LARGEST_FRAME = 262_144;
-const LINKTYPE_ETHERNET = 1;
-const RECORD_HEAD = 16;
+import { FrameOwners } from "./frame-owners";
+import { createHead, createPacket } from "./pcapng";
 
 /** In bytes; what is written at once. */
 const CHUNK = 1 << 16;
@@ -33,7 +29,8 @@ export interface CaptureResult {
 export function observe({ callbacks, options }: GuestObserver): () => CaptureResult {
   const { file, mostBytes, without } = options as unknown as CaptureOptions;
   const descriptor = openSync(file, "wx");
-  let waiting: Buffer[] = [createHead()];
+  const owners = new FrameOwners();
+  let waiting: Buffer[] = [createHead("the machine's cards")];
   let waitingBytes = 0;
   let size = waiting[0]!.length;
   let frames = 0;
@@ -49,18 +46,24 @@ export function observe({ callbacks, options }: GuestObserver): () => CaptureRes
     const is = (address: string, port: number) => without.some((each) => each.ip === address && each.port === port);
     return ends !== undefined && (is(ends.source, ends.sourcePort) || is(ends.destination, ends.destinationPort));
   };
-  const add = (frame: Buffer): void => {
+  const add = (frame: Buffer, isSent: boolean): void => {
     if (isLeftOut(frame)) return;
-    if (size + RECORD_HEAD + frame.length > mostBytes) return void cut++;
-    frames++;
-    size += RECORD_HEAD + frame.length;
+    if (size >= mostBytes) return void cut++;
+    const owner = owners.find(frame, isSent);
+    const timeMs = performance.timeOrigin + performance.now();
+    const comment = owner === undefined ? undefined : `process ${owner}`;
     // The buffer is the engine's own, which uses it again.
-    waiting.push(createRecord(frame), Buffer.from(frame));
-    waitingBytes += frame.length;
+    const packet = createPacket(Buffer.from(frame), { timeMs, isSent, comment });
+    const bytes = packet.reduce((sum, { length }) => sum + length, 0);
+    if (size + bytes > mostBytes) return void cut++;
+    frames++;
+    size += bytes;
+    waiting.push(...packet);
+    waitingBytes += bytes;
     if (waitingBytes >= CHUNK) flush();
   };
-  callbacks.addCallback(CallbackManager.NIC_SEND_CB, (_address, _size, frame) => add(frame));
-  callbacks.addCallback(CallbackManager.NIC_REC_CB, (frame) => add(frame));
+  callbacks.addCallback(CallbackManager.NIC_SEND_CB, (_address, _size, frame) => add(frame, true));
+  callbacks.addCallback(CallbackManager.NIC_REC_CB, (frame) => add(frame, false));
   flush();
   const timer = setInterval(() => {
     if (waiting.length > 0) flush();
@@ -71,24 +74,4 @@ export function observe({ callbacks, options }: GuestObserver): () => CaptureRes
     closeSync(descriptor);
     return { frames, cut };
   };
-}
-
-function createHead(): Buffer {
-  const head = Buffer.alloc(24);
-  head.writeUInt32LE(MAGIC_MICROSECONDS, 0);
-  head.writeUInt16LE(2, 4);
-  head.writeUInt16LE(4, 6);
-  head.writeUInt32LE(LARGEST_FRAME, 16);
-  head.writeUInt32LE(LINKTYPE_ETHERNET, 20);
-  return head;
-}
-
-function createRecord(frame: Buffer): Buffer {
-  const nowMs = performance.timeOrigin + performance.now();
-  const record = Buffer.alloc(RECORD_HEAD);
-  record.writeUInt32LE(Math.floor(nowMs / 1000), 0);
-  record.writeUInt32LE(Math.floor((nowMs % 1000) * 1000), 4);
-  record.writeUInt32LE(frame.length, 8);
-  record.writeUInt32LE(frame.length, 12);
-  return record;
 }

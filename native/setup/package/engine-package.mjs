@@ -19,6 +19,7 @@ export function packEngine() {
     staged.copy(join(qemu, "qemu-img"), "qemu/qemu-img"),
     staged.copy(join(places.build, "addon/Release/rebox.node"), "addon/Release/rebox.node"),
     staged.copy(join(places.build, "ext4/ext4_reader"), "ext4/ext4_reader"),
+    staged.copy(join(places.build, "network/tap_launcher"), "network/tap_launcher"),
   ];
   const libraries = new Map(programs.flatMap((program) => listLibraries(program, qemu)));
   for (const [name, path] of libraries) staged.copy(path, `lib/${name}`);
@@ -88,7 +89,7 @@ function noteDebianPackage(staged, path) {
 /** Finds the oldest C library that has all that the package's files ask for, such as "2.36". */
 function findOldestLibc(folder) {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.so|\.node$|qemu-img|ext4_reader/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.so|\.node$|qemu-img|ext4_reader|tap_launcher/.test(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
   const text = files
     .map((file) => execFileSync("objdump", ["-T", file], { encoding: "utf8", maxBuffer: 1 << 28 }))

@@ -24,6 +24,8 @@ const LAB_PACKAGES = [
   "mmdebstrap",
   ...["qemu-system-x86", "qemu-utils", "lz4", "gzip"],
   ...["libvirt-clients", "libvirt-daemon", "libvirt-daemon-driver-qemu"],
+  // The servers of simulated networks, their addresses and their redirections.
+  ...["inetsim", "dnsmasq-base", "nftables", "openssl"],
 ];
 
 // What tests open reports in: the smallest of Debian's browsers without a screen that are driven by a pipe.

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { parseNamedValues } from "../../config/named-values";
 import type { AnalysisRequest } from "../../lab/analysis/analysis-database";
+import { findNetwork, NETWORK_FORMS } from "../../lab/network/network-choice";
 import { UsageError } from "../errors";
 
 /** In seconds: a day. */
@@ -16,6 +17,7 @@ export interface AnalyzeOptions {
   readonly timeout: number;
   readonly script?: readonly string[];
   readonly options?: Readonly<Record<string, string>>;
+  readonly network?: string;
   readonly runs: number;
   readonly parallel?: number;
   readonly lab?: string;
@@ -28,14 +30,14 @@ export interface AnalyzeOptions {
  * @throws UsageError for files that are not there
  */
 export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
-  const { machine, target = [], command, timeout, script = [], options = {}, runs } = asked;
+  const { machine, target = [], command, timeout, script = [], options = {}, network, runs } = asked;
   if (target.length === 0 && command === undefined) {
     throw new UsageError("there is nothing to analyse: name a file by --target, or what to run by --command");
   }
   const scripts = script.map((file) => findFile(file, "--script"));
   const targets = target.length === 0 ? [undefined] : target.map((file) => findFile(file, "--target"));
   return targets.flatMap((file) =>
-    Array.from({ length: runs }, () => ({ machine, target: file, command, options, timeoutS: timeout, scripts })),
+    Array.from({ length: runs }, () => ({ machine, target: file, command, options, timeoutS: timeout, scripts, network })),
   );
 }
 
@@ -58,6 +60,12 @@ export function parseOptions(
     );
   }
   return { ...before, ...Object.fromEntries(pairs.map(({ name, value }) => [name, value])) };
+}
+
+/** Parses a network. */
+export function parseNetwork(text: string): string {
+  if (findNetwork(text) === undefined) throw new InvalidArgumentError(`It must be ${NETWORK_FORMS}.`);
+  return text;
 }
 
 /** Parses seconds. */

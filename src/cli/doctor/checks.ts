@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { join, relative, dirname } from "node:path";
 import { getBuiltFolder, getCacheFolder } from "../../config/folders";
+import { findHostProblems, findNamespaceProblem } from "../../lab/network/network-host";
 import { findBuiltQemu, getQemuFolder, getBuildSuffix, getOldestNode, isNewEnough } from "../versions";
 
 /** The result of one check of `rebox doctor`. */
@@ -185,6 +186,18 @@ export function checkGuest(projectFolder: string): CheckResult {
     return { name, status: "ok", detail: `${relative(projectFolder, folder)}: ${GUEST_FILES.join(", ")}` };
   const detail = `missing in ${relative(projectFolder, folder)}: ${missing.join(", ")}`;
   return { name, status: "warn", detail, advice: "for demo and tests: npm run guest" };
+}
+
+/** Checks that this host can make simulated networks for machines of a lab. A missing part is a warning: others need none. */
+export function checkNetworks(): CheckResult {
+  const name = "networks";
+  const problems = findHostProblems();
+  // Without its programs none can be made, whatever the host allows.
+  const namespaces = problems.length > 0 ? undefined : findNamespaceProblem();
+  const all = namespaces === undefined ? problems : [namespaces];
+  if (all.length === 0) return { name, status: "ok", detail: "simulated networks can be made for analyses" };
+  const detail = `no simulated networks: ${all.map(({ problem }) => problem).join("; ")}`;
+  return { name, status: "warn", detail, advice: all.map(({ advice }) => advice).join("; ") };
 }
 
 const GIB = 1024 ** 3;

@@ -45,6 +45,7 @@ async function runChecks(projectFolder: string): Promise<CheckResult[]> {
     checkBundle(projectFolder),
     checks.checkFirmware(),
     checks.checkGuest(projectFolder),
+    checks.checkNetworks(),
     checks.checkDisk(),
   ];
 }

@@ -23,6 +23,7 @@ interface PrepareOptions {
   readonly copy: readonly GuestCopy[];
   readonly script: readonly string[];
   readonly command: readonly string[];
+  readonly trust?: boolean;
   readonly timeout: number;
 }
 
@@ -52,11 +53,13 @@ export function createGoldenCommands(
     .option("--copy <from:to>", "copy a file or folder of this host into the guest; may be repeated", collectCopies, [])
     .option("--script <file>", "run a shell script of this host in the guest; may be repeated", collect, [])
     .option("--command <text>", "run a command in the guest, after the scripts; may be repeated", collect, [])
+    .option("--trust", "have the system trust the certificates of simulated networks; for Debian and its like")
     .option("--timeout <seconds>", "how long the system may take to become ready", parseSeconds, READY_LIMIT_S)
     .action((name: string, options: PrepareOptions) =>
       use(options, async (lab, signal) => {
         lab.checkHasMachines();
         const { prepareMachine } = await import("../../lab/preparing/prepare-machine.js");
+        const trust = options.trust === true ? await trustAuthority(lab.folder) : { copies: [], commands: [] };
         let last = "";
         const state = await prepareMachine(
           lab,
@@ -69,9 +72,9 @@ export function createGoldenCommands(
               timeoutS: options.timeout,
             },
             ...{
-              copies: options.copy,
+              copies: [...trust.copies, ...options.copy],
               scripts: options.script.map((path) => resolve(path)),
-              commands: options.command,
+              commands: [...trust.commands, ...options.command],
             },
             onProgress: (text) => {
               if (text !== last) stderr.write(`${name}: ${text}\n`);
@@ -172,4 +175,12 @@ function parseSeconds(value: string): number {
   const seconds = Number(value);
   if (!Number.isFinite(seconds) || seconds <= 0) throw new InvalidArgumentError("It must be a number of seconds.");
   return seconds;
+}
+
+/** Returns the changes by which a Debian trusts a lab's certificate authority: update-ca-certificates(8). */
+async function trustAuthority(labFolder: string): Promise<{ copies: GuestCopy[]; commands: string[] }> {
+  const { CertificateAuthority } = await import("../../lab/network/certificate-authority.js");
+  const { certificate } = await CertificateAuthority.open(labFolder);
+  const to = "/usr/local/share/ca-certificates/rebox-lab.crt";
+  return { copies: [{ from: certificate, to }], commands: ["update-ca-certificates"] };
 }

@@ -17,6 +17,8 @@ export interface AnalysisRequest {
   readonly timeoutS: number;
   /** Absolute paths. */
   readonly scripts: readonly string[];
+  /** The network, as `--network` has it; undefined is that of the machine's settings. */
+  readonly network?: string | undefined;
 }
 
 /** An analysis as the database knows it. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AnalysisError } from "../errors";
 import type { AuxiliaryStatus } from "../auxiliary/auxiliary-run";
+import type { NameQuestion } from "./report/name-questions";
 import { writeWhole } from "../machinery/records/machine-file";
 
 /** The present phase of an analysis. The last three are ends. */
@@ -53,11 +54,27 @@ export interface LogLine {
   readonly text: string;
 }
 
+/** The network of an analysis. */
+export interface NetworkRecord {
+  /** "none", "simulated", "user" or "bridge:br0"; "own" is that of the machine's own arguments. */
+  readonly network: string;
+  /** Whether what the target sends can reach others than this lab. */
+  readonly isOpen: boolean;
+  /** Whether it was asked for by the analysis; else it is that of the machine's settings. */
+  readonly isAsked: boolean;
+  /** What went wrong with it. */
+  readonly problems: readonly string[];
+  /** The names that were asked for, where a module has recorded the frames. */
+  readonly names?: readonly NameQuestion[];
+}
+
 /** The content of analysis.json. Times are ISO 8601, UTC. */
 export interface AnalysisRecord {
   readonly id: number;
   readonly machine: { readonly name: string; readonly machinery: string; readonly platform: string } | undefined;
   readonly target: AnalysisTarget | undefined;
+  /** Undefined until a machine has been taken. */
+  readonly network?: NetworkRecord | undefined;
   /** The command that is typed in the guest. */
   readonly command: string | undefined;
   readonly options: Readonly<Record<string, string>>;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AnalysisError, GuestGoneError } from "../errors";
+import { QmpMachinery } from "../machinery/drivers/qemu/qmp-machinery";
 import { ReboxMachinery } from "../machinery/drivers/rebox/rebox-machinery";
 import { getMachineFolder, type Lab } from "../lab";
 import type { MachineLease } from "../machine-lease";
@@ -8,9 +9,11 @@ import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
 import { type LabMachine, WAY_NAMES, type WayName } from "../machinery/records/lab-machine";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
+import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
 import { type Delivery, GuestTarget } from "./execute-target";
+import { findNetworkProblem } from "../network/network-choice";
 import { openWay } from "../ways/open-way";
 
 /** A machine may boot that long until a way into it answers, in milliseconds. */
@@ -29,6 +32,8 @@ export interface MachineUse {
   readonly scripts: readonly string[];
   /** Whether the machine is given a file, beside what is typed. */
   readonly hasTarget: boolean;
+  /** Without it the machine has the network of its settings, and nothing of it is recorded. */
+  readonly network?: NetworkUse;
   addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
 }
 
@@ -45,6 +50,7 @@ export class LeasedMachine implements AnalysisMachine {
   readonly #machinery: Machinery;
   #log: EngineLog | undefined;
   #guest: EngineGuest | undefined;
+  readonly #network: AnalysisNetwork | undefined;
   #hasBegun = false;
 
   constructor(
@@ -55,6 +61,8 @@ export class LeasedMachine implements AnalysisMachine {
     const { machine } = lease;
     this.#machine = machine;
     this.#machinery = lab.manager.getMachinery(machine);
+    const isQemu = this.#machinery instanceof QmpMachinery;
+    this.#network = use.network && new AnalysisNetwork(lab.folder, machine, use.network, isQemu);
     this.name = machine.name;
     this.label = machine.label;
     const { platform, ip, interface: network, machineryName, resultServerIp, resultServerPort } = machine.facts;
@@ -78,7 +86,9 @@ export class LeasedMachine implements AnalysisMachine {
         `scripts need a machine of the machinery rebox; ${this.name} is one of ${this.machinery}`,
       );
     }
+    await this.#network?.start(signal);
     await this.#request("restoreStart", { signal });
+    await this.#network?.untilReady(signal);
     if (!(machinery instanceof ReboxMachinery)) return;
     this.#log = new EngineLog(join(getMachineFolder(this.lab.folder, this.name), "events.jsonl"), addEvent);
     this.#guest = new EngineGuest(() => machinery.openShell(this.#machine));
@@ -131,6 +141,7 @@ export class LeasedMachine implements AnalysisMachine {
     } finally {
       this.#log?.close();
       this.#log = undefined;
+      await this.#network?.stop();
     }
   }
 
@@ -166,7 +177,7 @@ export class LeasedMachine implements AnalysisMachine {
 export function findTargetProblem(
   { name, facts }: LabMachine,
   machinery: Machinery,
-  use: Pick<MachineUse, "hasTarget" | "scripts">,
+  use: Pick<MachineUse, "hasTarget" | "scripts" | "network">,
 ): string | undefined {
   const { machineryName, platform, wayIn = "auto", ip, cloneOf } = facts;
   const { serialConsole, disc, guestAgent } = machinery.capabilities;
@@ -185,6 +196,8 @@ export function findTargetProblem(
     const advice = wayIn === "auto" ? "use a machine of rebox or qemu" : "give it another way_in";
     return `${name} cannot be given a target: ${reasons}; ${advice}`;
   }
+  const problem = findNetworkProblem(facts, use.network?.wanted, machinery instanceof QmpMachinery);
+  if (problem !== undefined) return problem;
   if (platform !== "linux") return `${name} is a machine with ${platform}: targets can be given to Linux guests only`;
   if (use.scripts.length > 0 && !(machinery instanceof ReboxMachinery)) {
     return `scripts need a machine of the machinery rebox; ${name} is one of ${machineryName}`;

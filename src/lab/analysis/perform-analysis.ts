@@ -11,12 +11,15 @@ import { stopCompiler } from "../../scripts/loading/script-compiler";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { AnalysisJournal } from "./analysis-journal";
 import type { AnalysisMachine } from "./analysis-machine";
+import type { NetworkUse } from "./analysis-network";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import type { AnalysisPhase, AnalysisRecord, AnalysisTarget, LogLine } from "./analysis-record";
 import { AnalysisRun } from "./analysis-run";
 import { LabMachinePool } from "./leased-machine";
 import { killMarked } from "./marked-processes";
+import { listNameQuestions } from "./report/module-results";
 import { writeReport } from "./report/report-page";
+import { getNetwork } from "../network/network-choice";
 
 /** The time between two looks at a machine that starts or stops, in milliseconds. */
 const POLL_MS = 100;
@@ -59,6 +62,7 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   await stopCompiler();
   const left = await killMarked(getProcessMark(analysis.labFolder, entry.id));
   if (left > 0) journal.warn(`${left} processes were left, and are ended`);
+  recordNames(journal);
   journal.begin("reporting");
   analysis.onPhase("reporting");
   journal.complete();
@@ -70,6 +74,16 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   journal.begin("ended");
   const { outcome = "failed", reason } = journal.record;
   database.end(entry.id, outcome, reason);
+}
+
+function recordNames(journal: AnalysisJournal): void {
+  const { network } = journal.record;
+  if (network === undefined) return;
+  try {
+    journal.update({ network: { ...network, names: listNameQuestions(journal.folder) } });
+  } catch (error) {
+    journal.warn(`the recorded frames cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 async function beginRecord(entry: AnalysisEntry): Promise<AnalysisRecord> {
@@ -101,9 +115,14 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
   try {
     const { folder } = journal;
     const addEvent = (type: string, facts: Readonly<Record<string, unknown>>) => journal.addEvent(type, facts);
+    const network: NetworkUse = {
+      ...{ folder, log: journal, addEvent },
+      wanted: entry.network === undefined ? undefined : getNetwork(entry.network),
+      onRecord: (record) => journal.update({ network: record }),
+    };
     const run = new AnalysisRun({
       request: entry,
-      machines: new LabMachinePool(lab, { id, folder, scripts, hasTarget: target !== undefined, addEvent }),
+      machines: new LabMachinePool(lab, { id, folder, scripts, hasTarget: target !== undefined, network, addEvent }),
       journal,
       makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),
       onPhase: (phase) => {

@@ -20,6 +20,7 @@ import type { LabMachine } from "../machinery/records/lab-machine";
 import { writeWhole } from "../machinery/records/machine-file";
 import type { GuestWay } from "../ways/guest-way";
 import { openWay } from "../ways/open-way";
+import { PreparationNetwork } from "./preparation-network";
 import { waitForQuiet, type Watch } from "./readiness";
 
 /** A file that the guest gets before it is frozen. */
@@ -118,13 +119,16 @@ class Preparation {
     mkdirSync(this.#files.folder, { recursive: true });
     writeWhole(this.#mark, request.name);
     let way: GuestWay | undefined;
+    const network = new PreparationNetwork(this.lab, machine, request.onProgress);
     try {
       if (from !== undefined) {
         request.onProgress(`copying the golden state ${from.name}`);
         this.#files.copyFrom(from);
       }
       request.onProgress(`starting ${machine.name}`);
+      await network.start(signal);
       await this.#act("startToFreeze");
+      await network.untilReady(signal);
       request.onProgress("waiting for a way into its system");
       const limitMs = request.timeoutS * 1000;
       const endMs = performance.now() + limitMs;
@@ -143,6 +147,7 @@ class Preparation {
       signal.throwIfAborted();
       throw error;
     } finally {
+      await network.stop();
       rmSync(this.#mark, { force: true });
     }
   }

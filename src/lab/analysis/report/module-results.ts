@@ -1,9 +1,13 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { NameQuestion } from "./name-questions";
 import { type NetworkSummary, readNetworkFlows } from "./network-flows";
 
 /** In bytes: a larger file of a module was not written by it. */
 const LARGEST_JSON = 64 << 20;
+
+/** The files of modules that record frames. */
+const CAPTURE_FILES = ["network.pcapng", "dump.pcap"];
 
 /** The system calls of a process, as the module syscalls has recorded them. */
 export interface CalledProcess {
@@ -27,14 +31,23 @@ export interface ModuleResults {
   readonly usage: readonly UsageRow[];
 }
 
+/** Lists the names that were asked for in an analysis, by what its modules have recorded in its folder. */
+export function listNameQuestions(folder: string): NameQuestion[] {
+  return readCaptures(folder).flatMap(({ names }) => names);
+}
+
+function readCaptures(folder: string): ModuleResults["captures"] {
+  return CAPTURE_FILES.flatMap((file) => {
+    const path = join(folder, file);
+    const summary = existsSync(path) ? readNetworkFlows(path) : undefined;
+    return summary === undefined ? [] : [{ file, ...summary }];
+  });
+}
+
 /** Reads the results of the shipped auxiliary modules in the folder of an analysis; damaged ones are left out. */
 export function readModuleResults(folder: string): ModuleResults {
   return {
-    captures: ["network.pcap", "dump.pcap"].flatMap((file) => {
-      const path = join(folder, file);
-      const summary = existsSync(path) ? readNetworkFlows(path) : undefined;
-      return summary === undefined ? [] : [{ file, ...summary }];
-    }),
+    captures: readCaptures(folder),
     systemCalls: listOf(findJson(join(folder, "syscalls.json")), "processes").flatMap(readCalled),
     usage: listOf(findJson(join(folder, "usage.json")), "samples").flatMap((row) =>
       typeof row.time === "string" ? [row as UsageRow] : [],

@@ -1,4 +1,5 @@
 import { type Markup, markup } from "./markup";
+import type { NameQuestion } from "./name-questions";
 import type { CalledProcess, ModuleResults, UsageRow } from "./module-results";
 
 const MOST_ROWS = 1_000;
@@ -18,6 +19,7 @@ export function renderCaptures({ captures }: ModuleResults, since: (time: string
           <td class="code">${end(flow.destination, flow.destinationPort)}</td>
           <td>${flow.frames}</td>
           <td>${flow.bytes}</td>
+          <td>${flow.process}</td>
         </tr>`,
     );
     const left = more + flows.length - rows.length;
@@ -31,12 +33,37 @@ export function renderCaptures({ captures }: ModuleResults, since: (time: string
           <th>to</th>
           <th>frames</th>
           <th>bytes</th>
+          <th>process</th>
         </tr>
         ${rows}
       </table>
       ${left > 0 ? markup`<p>${left} frames more are of other conversations.</p>` : undefined}
-      ${names.length > 0 ? markup`<p>Names that were asked for: <span class="code">${names.join(", ")}</span></p>` : undefined}`;
+      ${names.length > 0 ? renderNames(names, since) : undefined}`;
   })}`;
+}
+
+function renderNames(names: readonly NameQuestion[], since: (time: string) => string): Markup {
+  const rows = names.slice(0, MOST_ROWS).map(
+    ({ name, type, process, began, count }) =>
+      markup`<tr>
+        <td class="muted">${since(began)}</td>
+        <td class="code">${name}</td>
+        <td>${type}</td>
+        <td>${count}</td>
+        <td>${process}</td>
+      </tr>`,
+  );
+  return markup`<h4>Names that were asked for <span class="muted">${names.length}</span></h4>
+    <table class="names">
+      <tr>
+        <th>first</th>
+        <th>name</th>
+        <th>type</th>
+        <th>times</th>
+        <th>process</th>
+      </tr>
+      ${rows}
+    </table>`;
 }
 
 /** Renders what each process called. */

@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { type FileFrame, readFrames } from "./capture-file";
+import { findQuestion, type NameQuestion } from "./name-questions";
 
 /** Frames of one conversation. */
 export interface NetworkFlow {
@@ -14,6 +15,8 @@ export interface NetworkFlow {
   /** ISO 8601, UTC. */
   readonly began: string;
   ended: string;
+  /** The guest's, as "wget (512)"; undefined when it was not seen. */
+  process?: string;
 }
 
 /** The content of a file of frames. */
@@ -23,120 +26,72 @@ export interface NetworkSummary {
   readonly flows: readonly NetworkFlow[];
   /** The number of flows that are not listed. */
   readonly more: number;
-  /** The names that were asked for (DNS), each once. */
-  readonly names: readonly string[];
+  /** The names that were asked for (DNS), each once with each type. */
+  readonly names: readonly NameQuestion[];
   /** Whether the file ends in the middle of a frame, or is damaged. */
   readonly isCut: boolean;
 }
 
 const MOST_FLOWS = 2_000;
 const MOST_NAMES = 2_000;
-const CHUNK = 1 << 20;
-const HEAD = 24;
-const RECORD_HEAD = 16;
-const LARGEST_FRAME = 262_144;
-// https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html, section 4; the second one has nanoseconds.
-const MAGICS = new Map([
-  [0xa1b2c3d4, 1e3],
-  [0xa1b23c4d, 1e6],
-]);
-const ETHERNET = 1;
 const PROTOCOLS: Readonly<Record<number, NetworkFlow["protocol"]>> = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmp" };
 const DNS_PORT = 53;
 
 /**
- * Reads which conversations are in a file of frames (pcap, of Ethernet), without holding it in memory.
+ * Reads which conversations are in a file of frames (pcap or pcapng, of Ethernet), without holding it in memory.
  *
  * @returns undefined when it is no such file
  */
 export function readNetworkFlows(file: string): NetworkSummary | undefined {
-  const reader = new FrameReader(file);
-  try {
-    return reader.read();
-  } finally {
-    reader.close();
-  }
+  const summary = new Summary();
+  const end = readFrames(file, (frame) => summary.add(frame));
+  return end && { ...summary.result, ...end };
 }
 
-class FrameReader {
-  private readonly descriptor: number;
+class Summary {
   private readonly flows = new Map<string, NetworkFlow>();
-  private readonly names = new Set<string>();
+  private readonly names = new Map<string, NameQuestion>();
   private frames = 0;
   private more = 0;
 
-  constructor(file: string) {
-    this.descriptor = openSync(file, "r");
-  }
-
-  close(): void {
-    closeSync(this.descriptor);
-  }
-
-  read(): NetworkSummary | undefined {
-    const head = Buffer.alloc(HEAD);
-    if (readSync(this.descriptor, head, 0, HEAD, 0) < HEAD) return undefined;
-    const isLittle = MAGICS.has(head.readUInt32LE(0));
-    const perMs = MAGICS.get(isLittle ? head.readUInt32LE(0) : head.readUInt32BE(0));
-    const read = (bytes: Buffer, at: number) => (isLittle ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at));
-    if (perMs === undefined || (read(head, 20) & 0xfffffff) !== ETHERNET) return undefined;
-    let rest = Buffer.alloc(0);
-    let isDamaged = false;
-    const chunk = Buffer.alloc(CHUNK);
-    for (let at = HEAD, size = 1; size > 0 && !isDamaged; at += size) {
-      size = readSync(this.descriptor, chunk, 0, CHUNK, at);
-      const bytes = Buffer.concat([rest, chunk.subarray(0, size)]);
-      let start = 0;
-      while (start + RECORD_HEAD <= bytes.length) {
-        const length = read(bytes, start + 8);
-        isDamaged = length > LARGEST_FRAME;
-        if (isDamaged || start + RECORD_HEAD + length > bytes.length) break;
-        const ms = read(bytes, start) * 1000 + read(bytes, start + 4) / perMs;
-        this.add(bytes.subarray(start + RECORD_HEAD, start + RECORD_HEAD + length), ms);
-        start += RECORD_HEAD + length;
-      }
-      rest = Buffer.from(bytes.subarray(start));
-    }
+  get result(): Omit<NetworkSummary, "isCut"> {
     const { frames, more } = this;
-    const isCut = isDamaged || rest.length > 0;
-    return { frames, flows: [...this.flows.values()], more, names: [...this.names], isCut };
+    return { frames, flows: [...this.flows.values()], more, names: [...this.names.values()] };
   }
 
-  private add(frame: Buffer, ms: number): void {
+  add({ bytes: frame, timeMs, comment }: FileFrame): void {
     this.frames++;
     const packet = findPacket(frame);
     if (packet === undefined) return;
     const { protocol, source, sourcePort, destination, destinationPort, payload } = packet;
-    if (protocol === "udp" && (destinationPort === DNS_PORT || sourcePort === DNS_PORT)) this.addNames(payload);
+    const time = new Date(timeMs).toISOString();
+    const process = /^process (.+)$/s.exec(comment ?? "")?.[1];
+    if (protocol === "udp" && destinationPort === DNS_PORT) this.addName(payload, time, process);
     const ends = [`${source} ${sourcePort}`, `${destination} ${destinationPort}`].sort();
     const key = `${protocol} ${ends.join(" ")}`;
-    const time = new Date(ms).toISOString();
     const known = this.flows.get(key);
     if (known !== undefined) {
       known.frames++;
       known.bytes += frame.length;
       known.ended = time;
+      if (known.process === undefined && process !== undefined) known.process = process;
     } else if (this.flows.size >= MOST_FLOWS) this.more++;
     else {
       const flow = { protocol, source, sourcePort, destination, destinationPort };
-      this.flows.set(key, { ...flow, frames: 1, bytes: frame.length, began: time, ended: time });
+      const by = process === undefined ? {} : { process };
+      this.flows.set(key, { ...flow, frames: 1, bytes: frame.length, began: time, ended: time, ...by });
     }
   }
 
-  /** RFC 1035, section 4.1: the head, then the name of the first question. */
-  private addNames(message: Buffer): void {
-    const labels: string[] = [];
-    let at = 12;
-    for (
-      let size = message[at] ?? 0;
-      size > 0 && size < 64 && at + 1 + size <= message.length;
-      size = message[at] ?? 0
-    ) {
-      labels.push(message.toString("latin1", at + 1, at + 1 + size));
-      at += 1 + size;
-      if (labels.length > 127) return;
-    }
-    if (labels.length > 0 && message[at] === 0 && this.names.size < MOST_NAMES) this.names.add(labels.join("."));
+  private addName(message: Buffer, began: string, process: string | undefined): void {
+    const question = findQuestion(message);
+    if (question === undefined) return;
+    const key = `${question.name.toLowerCase()} ${question.type}`;
+    const known = this.names.get(key);
+    if (known !== undefined) {
+      known.count++;
+      known.process ??= process;
+    } else if (this.names.size < MOST_NAMES) this.names.set(key, { ...question, process, began, count: 1 });
   }
 }
 

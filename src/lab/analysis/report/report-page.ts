@@ -1,7 +1,7 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeWhole } from "../../machinery/records/machine-file";
-import type { AnalysisRecord } from "../analysis-record";
+import type { AnalysisRecord, NetworkRecord } from "../analysis-record";
 import type { AnalysisEvent } from "../event-log";
 import { type Markup, markup } from "./markup";
 import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
@@ -130,6 +130,7 @@ function renderSummary({ analysis }: AnalysisReport): Markup {
       "Machine",
       analysis.machine && `${analysis.machine.name} (${analysis.machine.machinery}, ${analysis.machine.platform})`,
     ],
+    ["Network", analysis.network && renderNetwork(analysis.network)],
     ["Began", analysis.created],
     ["Ended", analysis.ended],
     ["Time limit", `${analysis.timeoutS} s`],
@@ -146,6 +147,11 @@ function renderSummary({ analysis }: AnalysisReport): Markup {
         </tr>`,
     )}
   </table>`;
+}
+
+function renderNetwork({ network, isOpen, problems }: NetworkRecord): Markup {
+  const open = isOpen ? markup`<span class="bad">open</span>: frames could leave the lab` : "nothing leaves the lab";
+  return markup`${network}, ${open}${problems.map((problem) => markup`<br /><span class="bad">${problem}</span>`)}`;
 }
 
 /** The place of the processes at the top of a tree: the `id` of none. */

@@ -38,6 +38,13 @@ export interface MachineFacts<Settings = Readonly<Record<string, unknown>>> {
   readonly settings: Settings;
 }
 
+/** A network that is there, for a machine to be connected to. */
+export type MachineNetwork =
+  | { readonly kind: "none" | "user" }
+  | { readonly kind: "bridge"; readonly interface: string }
+  /** The device of a namespace of its own, which a process holds. */
+  | { readonly kind: "tap"; readonly tap: string; readonly holder: number };
+
 /** The reason why a machine is out of the pool, and since when. */
 export interface Quarantine {
   readonly reason: string;
@@ -68,6 +75,8 @@ export class LabMachine<Settings = Readonly<Record<string, unknown>>> {
   quarantine: Quarantine | undefined;
   /** The last change of its lock or state, in milliseconds since 1970; the machine that rested longest is taken first. */
   changedMs = 0;
+  /** The network that the next start connects it to; undefined is that of its settings. */
+  network: MachineNetwork | undefined;
   readonly errors: MachineFault[] = [];
 
   constructor(readonly facts: MachineFacts<Settings>) {}

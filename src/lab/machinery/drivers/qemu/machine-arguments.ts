@@ -2,6 +2,7 @@ import { QuotingError } from "../../../../config/errors";
 import { splitQuotedWords } from "../../../../config/quoted-words";
 import type { SettingsOf } from "../../../../config/schema/settings-schema";
 import { MachineryError } from "../../../errors";
+import { findOwnNetwork, hasCardInArguments, NETDEV } from "../../../network/network-choice";
 import type { LabMachine } from "../../records/lab-machine";
 import type { QEMU_MACHINE_SETTINGS } from "./qemu-settings";
 import {
@@ -39,7 +40,7 @@ export function getMachineArguments(machine: QemuMachine, disk: string | undefin
       : readMachineInfo(settings.machineinfo_path);
   // Last, so that no device of the machine has another place than without it.
   const agent = needsGuestAgentPort(machine, [...base, ...more]) ? GUEST_AGENT : [];
-  return fillPlaceholders([...base, ...more, ...agent], {
+  return fillPlaceholders([...base, ...more, ...agent, ...getCard(machine)], {
     ...(disk === undefined ? {} : { DISPOSABLE_DISK_PATH: escapeOption(disk) }),
     MACHINE_NAME: escapeOption(name),
     MEMORY: settings.memory,
@@ -62,10 +63,8 @@ const DISK = ["-drive", `file=${DISK_PLACEHOLDER},format=qcow2,if=virtio`];
 
 function describeMachine({ facts }: QemuMachine, ports: PortPlaces): string[] {
   const { kernel, initrd, append, memory, cpus, cpu } = facts.settings;
-  const mac = facts.macAddress === undefined ? "" : `,mac=${facts.macAddress}`;
-  const nic = facts.interface === undefined ? "none" : `bridge,br=${escapeOption(facts.interface)},model=e1000${mac}`;
   return [
-    ...["-m", memory, "-smp", String(cpus), "-display", "none", "-nic", nic],
+    ...["-m", memory, "-smp", String(cpus), "-display", "none", "-nic", "none"],
     ...[
       "-chardev",
       `socket,id=${CONSOLE},server=on,wait=off,path=${escapeOption(ports.socket)},logfile=${escapeOption(ports.log)}`,
@@ -76,6 +75,13 @@ function describeMachine({ facts }: QemuMachine, ports: PortPlaces): string[] {
     ...(initrd === undefined ? [] : ["-initrd", initrd]),
     ...(append === undefined ? [] : ["-append", append]),
   ];
+}
+
+/** Returns the network card: what it is connected to is said by each start, so that a golden state fits every network. */
+function getCard({ facts }: QemuMachine): string[] {
+  if (findOwnNetwork(facts) === undefined || hasCardInArguments(facts)) return [];
+  const mac = facts.macAddress === undefined ? "" : `,mac=${facts.macAddress}`;
+  return ["-device", `${escapeOption(facts.settings.network_card)},netdev=${NETDEV}${mac}`];
 }
 
 function needsGuestAgentPort({ facts }: QemuMachine, args: readonly string[]): boolean {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { config } from "../../../../config/schema/settings";
+import { networkSetting } from "../../../network/network-choice";
 
 /** The settings of a machine that QEMU runs, of every machinery based on QEMU. */
 export const QEMU_MACHINE_SETTINGS = {
@@ -43,6 +44,17 @@ export const QEMU_MACHINE_SETTINGS = {
     .boolean()
     .default(false)
     .describe("yes: it has a port for QEMU's guest agent; way_in: guest-agent gives it one, too."),
+  network: networkSetting()
+    .optional()
+    .meta({
+      examples: ["simulated"],
+      description: "The network of its card: none, simulated, user or bridge:INTERFACE; without it, it has no card.",
+    }),
+  network_card: z
+    .string()
+    .regex(/^[\w-]+$/)
+    .default("e1000")
+    .describe("QEMU's name of its network card."),
   args: z
     .string()
     .optional()

@@ -43,6 +43,7 @@ import { callGuestAgent } from "./guest-agent-socket";
 import { copyImage, insertDisc, makeOverlay, removeDisc, removeDisk } from "./machine-disks";
 import { findMemoryFormat, getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./machine-arguments";
+import { connectNetwork } from "./network-arguments";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
 import { QmpClient } from "./qmp-client";
 import { RUN_STATES } from "./run-states";
@@ -324,13 +325,15 @@ export abstract class QmpMachinery<
       agent: shortenSocketPath(vm.guestAgentSocket, labFolder),
     });
     const socket = escapeOption(shortenSocketPath(vm.qmpSocket, labFolder));
+    const network = connectNetwork(machine, (text) => this.context.log(text));
     const qemuArgs = [
       ...["-qmp", `unix:${socket},server=on,wait=off`, "-monitor", "none"],
       ...["-pidfile", shortenSocketPath(vm.pidFile, labFolder)],
       ...(await this.#getStartArguments(machine, start, own, signal)),
+      ...network.args,
       ...own,
     ];
-    const { program, args } = this.getCommand(machine, qemuArgs);
+    const { program, args } = network.wrap(this.getCommand(machine, qemuArgs));
     await vm.start(program, args, labFolder);
     await this.#waitForQmp(machine, vm, signal);
     const devices = findFrozenDevices(start);

@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import type { AnalysisLog } from "../auxiliary/auxiliary-run";
+import type { LabMachine } from "../machinery/records/lab-machine";
+import { findOwnNetwork, formatNetwork, type NetworkChoice, type NetworkSettings } from "../network/network-choice";
+import { SimulatedNetwork } from "../network/simulated-network";
+import type { NetworkRecord } from "./analysis-record";
+
+/** The use of a network by an analysis. */
+export interface NetworkUse {
+  /** Undefined is that of the machine's settings. */
+  readonly wanted: NetworkChoice | undefined;
+  /** Of the analysis, absolute. */
+  readonly folder: string;
+  readonly log: AnalysisLog;
+  addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
+  /** Receives what is known of the network, each time that it changes. */
+  onRecord(record: NetworkRecord): void;
+}
+
+/** The network of the machine of one analysis: it is made before the machine starts, and ends after it. */
+export class AnalysisNetwork {
+  #simulated: SimulatedNetwork | undefined;
+  #record: NetworkRecord | undefined;
+
+  /**
+   * @param machine is connected to it by its next start
+   * @param isQemu whether its network is known: domains of libvirt have their own
+   */
+  constructor(
+    private readonly labFolder: string,
+    private readonly machine: LabMachine,
+    private readonly use: NetworkUse,
+    private readonly isQemu: boolean,
+  ) {}
+
+  /** @throws NetworkError */
+  async start(signal: AbortSignal): Promise<void> {
+    const { machine, use, labFolder } = this;
+    const { facts } = machine;
+    const own = findOwnNetwork(facts);
+    const network = use.wanted ?? own;
+    // A machine without a card, and one with cards of its own.
+    this.#tell(network, network === undefined ? findNameOf(facts.settings, this.isQemu) : formatNetwork(network));
+    if (network === undefined || own === undefined) return;
+    if (network.kind === "bridge" && facts.cloneOf !== undefined) {
+      use.log.warn(`${facts.name} has the addresses of all clones of ${facts.cloneOf} on ${network.interface}`);
+    }
+    if (network.kind !== "simulated") {
+      machine.network = network;
+      return;
+    }
+    const folder = join(use.folder, "network");
+    const options = { labFolder, folder, signal, onProblem: (problem: string) => this.#fail(problem) };
+    this.#simulated = await SimulatedNetwork.start(options);
+    machine.network = this.#simulated.device;
+  }
+
+  /** Waits until all servers answer. @throws NetworkGoneError when one does not */
+  async untilReady(signal: AbortSignal): Promise<void> {
+    await this.#simulated?.untilReady(signal);
+  }
+
+  /** Ends it; the logs of its servers are complete then. It never throws. */
+  async stop(): Promise<void> {
+    const simulated = this.#simulated;
+    this.#simulated = undefined;
+    this.machine.network = undefined;
+    await simulated?.stop();
+  }
+
+  #tell(network: NetworkChoice | undefined, name: string): void {
+    const isOpen = name === "own" || network?.kind === "user" || network?.kind === "bridge";
+    this.#record = { network: name, isOpen, isAsked: this.use.wanted !== undefined, problems: [] };
+    this.use.onRecord(this.#record);
+    if (isOpen && name !== "own") {
+      this.use.log.warn(`the network is open (${name}): the target reaches others than this lab`);
+    }
+  }
+
+  #fail(problem: string): void {
+    this.use.log.error(`network: ${problem}`);
+    this.use.addEvent("network.failed", { problem });
+    this.#record = { ...this.#record!, problems: [...this.#record!.problems, problem] };
+    this.use.onRecord(this.#record);
+  }
+}
+
+/** Says how a machine is connected whose card, if it has one, is none of the lab's. */
+function findNameOf(settings: NetworkSettings, isQemu: boolean): string {
+  const { args, machineinfo_path: info } = settings;
+  return isQemu && info === undefined && !/(^|\s)--?(nic|netdev|net)\b/.test(args ?? "") ? "none" : "own";
+}

@@ -1,0 +1,60 @@
+import { join } from "node:path";
+import { getBuiltFolder } from "../../../../config/folders";
+import { findOwnNetwork, NETDEV } from "../../../network/network-choice";
+import type { MachineNetwork } from "../../records/lab-machine";
+import type { QemuMachine } from "./machine-arguments";
+import { escapeOption } from "./start-arguments";
+
+/** The descriptor by which a machine gets its tap device: the first behind those of input and output. */
+const TAP_DESCRIPTOR = 3;
+
+interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** How a machine's process is connected to its network. */
+export interface NetworkConnection {
+  /** QEMU's, beside those of the machine. */
+  readonly args: readonly string[];
+  /** Returns the command that starts a program with what those arguments need. */
+  wrap(command: Command): Command;
+}
+
+/**
+ * Connects the card of a machine that is about to start.
+ *
+ * @param log is told when its network cannot be had here
+ */
+export function connectNetwork(machine: QemuMachine, log: (text: string) => void): NetworkConnection {
+  const own = findOwnNetwork(machine.facts);
+  if (own === undefined) return { args: [], wrap: (command) => command };
+  if (machine.network === undefined && own.kind === "simulated") {
+    log(`${machine.name} begins without a network: a simulated one is made for an analysis, and ends with it`);
+  }
+  const network = machine.network ?? (own.kind === "simulated" ? { kind: "none" } : own);
+  return {
+    args: ["-netdev", `${describe(network)},id=${NETDEV}`],
+    wrap: (command) => (network.kind === "tap" ? launch(network, command) : command),
+  };
+}
+
+function describe(network: MachineNetwork): string {
+  switch (network.kind) {
+    // A hub without another port: the link is there, and nobody answers.
+    case "none":
+      return "hubport,hubid=0";
+    case "user":
+      return "user";
+    case "bridge":
+      return `bridge,br=${escapeOption(network.interface)}`;
+    case "tap":
+      return `tap,fd=${TAP_DESCRIPTOR}`;
+  }
+}
+
+/** native/network/tap_launcher.c opens a tap device in the namespace of another process, and executes a program with it. */
+function launch({ holder, tap }: MachineNetwork & { readonly kind: "tap" }, command: Command): Command {
+  const program = join(getBuiltFolder("network"), "tap_launcher");
+  return { program, args: [String(holder), tap, String(TAP_DESCRIPTOR), command.program, ...command.args] };
+}

@@ -1,0 +1,20 @@
+/** The first line that the process in the namespace reads; the network ends with that input. */
+export interface NamespaceOrder {
+  /** Of the network of the analysis, absolute. */
+  readonly folder: string;
+  /** Absolute. */
+  readonly labFolder: string;
+  /** Who INetSim's services run as. */
+  readonly user: string;
+}
+
+/** A line that the process in the namespace writes. */
+export type NamespaceMessage =
+  /** The machine's device is there. */
+  | { readonly kind: "up" }
+  /** All servers answer. */
+  | { readonly kind: "ready" }
+  /** A client of HTTPS has asked for a name. */
+  | { readonly kind: "secure-name"; readonly name: string }
+  /** A server has gone, or does not begin. */
+  | { readonly kind: "problem"; readonly text: string };
