@@ -81,7 +81,9 @@ test("a guest that sends without end does not fill the disk, and two analyses ha
 test("each frame has its direction, and the process of the guest that has its socket; tcpdump reads the file", async () => {
   await withGuest({ args: NETWORK }, async (machine) => {
     const analysis = await capture(machine, ENABLED);
-    const shown = await machine.execute(`sh -c 'echo pid $$; exec nc -w 5 10.0.2.100 80 < /etc/hostname' ; ${say("other", 80)}`);
+    const shown = await machine.execute(
+      `sh -c 'echo pid $$; exec nc -w 5 10.0.2.100 80 < /etc/hostname' ; ${say("other", 80)}`,
+    );
     const pid = /^pid (\d+)$/m.exec(shown)![1]!;
     await stopModules(analysis);
     const frames = readPcapng(analysis.path("network.pcapng"));
@@ -92,7 +94,10 @@ test("each frame has its direction, and the process of the guest that has its so
     for (const { isSent, frame } of owned) assert.equal(source(frame) === "10.0.2.15", isSent);
     const others = frames.filter(({ comment }) => /^process nc \(\d+\)$/.test(comment ?? "") && !owned.some((each) => each.comment === comment)); // prettier-ignore
     assert.ok(others.length > 0, "the second nc is another process");
-    const text = execFileSync("tcpdump", ["-n", "-r", analysis.path("network.pcapng")], { encoding: "utf8", stdio: "pipe" });
+    const text = execFileSync("tcpdump", ["-n", "-r", analysis.path("network.pcapng")], {
+      encoding: "utf8",
+      stdio: "pipe",
+    });
     assert.equal(text.trim().split("\n").length, frames.length);
     const { flows } = readNetworkFlows(analysis.path("network.pcapng"))!;
     assert.ok(flows.some(({ process, destinationPort }) => process === `nc (${pid})` && destinationPort === 80));

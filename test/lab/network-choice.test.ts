@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { connectNetwork } from "../../src/lab/machinery/drivers/qemu/network-arguments";
 import { getMachineArguments, type QemuMachine } from "../../src/lab/machinery/drivers/qemu/machine-arguments";
-import type { LabMachine} from "../../src/lab/machinery/records/lab-machine";
+import type { LabMachine } from "../../src/lab/machinery/records/lab-machine";
 import { type MachineFacts } from "../../src/lab/machinery/records/lab-machine";
 import { findNetwork, findNetworkProblem, formatNetwork } from "../../src/lab/network/network-choice";
 import { runRebox } from "../kit/guests/guest-run";
@@ -27,13 +27,26 @@ test("what is written as a network is read as that network, and nothing else is 
   for (const text of ["none", "simulated", "user", "bridge:br0", "bridge:virbr-lab.1"]) {
     assert.equal(formatNetwork(findNetwork(text)!), text);
   }
-  for (const text of ["", "None", "bridge", "bridge:", "bridge:..", "bridge:a b", "bridge:a/b", `bridge:${"x".repeat(16)}`, "user "]) {
+  for (const text of [
+    "",
+    "None",
+    "bridge",
+    "bridge:",
+    "bridge:..",
+    "bridge:a b",
+    "bridge:a/b",
+    `bridge:${"x".repeat(16)}`,
+    "user ",
+  ]) {
     assert.equal(findNetwork(text), undefined, text);
   }
   fc.assert(
     fc.property(fc.string(), (text) => {
       const network = findNetwork(text);
-      assert.equal(network === undefined ? undefined : formatNetwork(network), network === undefined ? undefined : text);
+      assert.equal(
+        network === undefined ? undefined : formatNetwork(network),
+        network === undefined ? undefined : text,
+      );
     }),
   );
 });
@@ -78,14 +91,20 @@ test("a machine without a network has no card, one with an interface is on that 
 test("a machine that is started by hand says that its simulated network is one of analyses", async () => {
   await withMachine(["network: simulated"], (machine) => {
     const said: string[] = [];
-    assert.deepEqual(connectNetwork(machine, (text) => said.push(text)).args, ["-netdev", "hubport,hubid=0,id=lab-net"]);
+    assert.deepEqual(connectNetwork(machine, (text) => said.push(text)).args, [
+      "-netdev",
+      "hubport,hubid=0,id=lab-net",
+    ]);
     assert.match(said.join(), /g begins without a network: a simulated one is made for an analysis/);
   });
 });
 
 test("a network that a machine cannot have is refused with the reason, and never becomes another one", async () => {
   await withMachine([], (machine) => {
-    assert.match(problemOf(machine, "user")!, /g cannot be given the network user: it has no network card; set network/);
+    assert.match(
+      problemOf(machine, "user")!,
+      /g cannot be given the network user: it has no network card; set network/,
+    );
     assert.equal(problemOf(machine, "none"), undefined);
     assert.match(problemOf(machine, "none", false)!, /the machinery rebox leaves networks to its machines/);
     assert.equal(findNetworkProblem(asLab(machine).facts, undefined, true), undefined);
@@ -99,9 +118,19 @@ test("a network that a machine cannot have is refused with the reason, and never
 });
 
 test("a network that is none is a mistake of the configuration, with its place, and of the command line", async () => {
-  await withFolder({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine(["network: internet"]) }) }, async (lab) => {
-    assert.match((await lab.check()).errors.join(), /rebox\.yaml:8: "network" is "internet"; it must be none, simulated, user or bridge:INTERFACE/); // prettier-ignore
-    const { status, stderr } = await runRebox(["analyze", "--lab", lab.folder, "--command", "id", "--network", "internet"], 60_000);
-    assert.deepEqual([status, /It must be none, simulated, user or bridge:INTERFACE/.test(stderr)], [1, true], stderr);
-  });
+  await withFolder(
+    { "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine(["network: internet"]) }) },
+    async (lab) => {
+      assert.match((await lab.check()).errors.join(), /rebox\.yaml:8: "network" is "internet"; it must be none, simulated, user or bridge:INTERFACE/); // prettier-ignore
+      const { status, stderr } = await runRebox(
+        ["analyze", "--lab", lab.folder, "--command", "id", "--network", "internet"],
+        60_000,
+      );
+      assert.deepEqual(
+        [status, /It must be none, simulated, user or bridge:INTERFACE/.test(stderr)],
+        [1, true],
+        stderr,
+      );
+    },
+  );
 });

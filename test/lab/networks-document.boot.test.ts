@@ -16,9 +16,13 @@ function normalize(text: string): string {
   return text.replace(/\d+ MiB of changes/g, "N MiB of changes").replace(/\.py \(\d+\)/g, ".py (PID)");
 }
 
-test("docs/guides/networks.md leads from a Debian disk to what a sample asked an internet that is none", { skip: lacks.join("; ") || false }, () => {
-  const count = runDocument("docs/guides/networks.md", {
-    ...{ env: { SYSTEM }, normalize, cleanUp: [["machine", "stop", "office"]], limitMs: 540_000 },
-  });
-  assert.ok(count > 6, "the document has commands");
-});
+test(
+  "docs/guides/networks.md leads from a Debian disk to what a sample asked an internet that is none",
+  { skip: lacks.join("; ") || false },
+  () => {
+    const count = runDocument("docs/guides/networks.md", {
+      ...{ env: { SYSTEM }, normalize, cleanUp: [["machine", "stop", "office"]], limitMs: 540_000 },
+    });
+    assert.ok(count > 6, "the document has commands");
+  },
+);

@@ -30,7 +30,11 @@ const UP = [
   "udhcpc -i eth0 -n -q -t 5 -T 1 -s /tmp/dhcp > /dev/null 2>&1",
 ].join("; ");
 
-function withMachine(more: readonly string[], use: (lab: TestLab) => Promise<void>, machinery = "rebox"): Promise<void> {
+function withMachine(
+  more: readonly string[],
+  use: (lab: TestLab) => Promise<void>,
+  machinery = "rebox",
+): Promise<void> {
   const settings = consoleMachine(["network_card: virtio-net-pci", ...more]);
   const files = {
     [`conf/machineries/${machinery}.yaml`]: yamlOf({ g: settings }),
@@ -108,7 +112,8 @@ describe("a simulated network", { skip }, () => {
       const { names, ...network } = record.network!;
       assert.deepEqual(network, { network: "simulated", isOpen: false, isAsked: true, problems: [] });
       const asked = names!.map(({ name, type, process }) => [name, type, process?.replace(/\d+/, "PID")].join(" "));
-      assert.ok(asked.includes("c2.example.com A nslookup (PID)"), asked.join("\n"));
+      // The first frames of a guest may pass before its sockets have been read.
+      assert.match(asked.join("\n"), /^c2\.example\.com A (nslookup|wget) \(PID\)$/m);
       assert.ok(asked.includes("mx.example.org A nc (PID)"), asked.join("\n"));
       const [report] = readdirSync(lab.path("analyses/1/network/report"));
       const text = lab.read(`analyses/1/network/report/${report}`);
@@ -126,19 +131,27 @@ describe("a simulated network", { skip }, () => {
   test("lets nothing out, nor does none; the user network does, and the record, the report and the log say so", async () => {
     await withMachine(["network: none"], async (lab) => {
       const heard: string[] = [];
-      const server = createServer((socket) => socket.on("error", () => {}).on("data", (text) => heard.push(String(text))));
+      const server = createServer((socket) =>
+        socket.on("error", () => {}).on("data", (text) => heard.push(String(text))),
+      );
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
       const { port } = server.address() as { port: number };
       try {
         for (const [index, network] of ["none", "simulated", "user"].entries()) {
           const word = `word${network}${process.pid}`;
-          const all = await withHostCapture(lab, async () => void (await ask(lab, network, send(word, port), index + 1)));
+          const all = await withHostCapture(
+            lab,
+            async () => void (await ask(lab, network, send(word, port), index + 1)),
+          );
           const isOut = network === "user";
           assert.equal(all.includes(word), isOut, `${network}: ${isOut ? "the capture sees nothing" : "it got out"}`);
           assert.equal(heard.join().includes(word), isOut, network);
           const { network: recorded, log } = recordOf(lab, index + 1);
           assert.deepEqual([recorded?.network, recorded?.isOpen, recorded?.isAsked], [network, isOut, true]);
-          assert.equal(log.some(({ level, text }) => level === "warn" && /network is open \(user\)/.test(text)), isOut);
+          assert.equal(
+            log.some(({ level, text }) => level === "warn" && /network is open \(user\)/.test(text)),
+            isOut,
+          );
           assert.equal(/user, <span class="bad">open/.test(lab.read(`analyses/${index + 1}/report.html`)), isOut);
         }
       } finally {
@@ -195,7 +208,10 @@ describe("a simulated network", { skip }, () => {
       await untilPhase(lab, "running");
       const marked = processesOf(lab);
       const all = [...listServers(lab), ...marked];
-      assert.ok(listServers(lab).some(({ name }) => name.startsWith("inetsim_http")), JSON.stringify(all));
+      assert.ok(
+        listServers(lab).some(({ name }) => name.startsWith("inetsim_http")),
+        JSON.stringify(all),
+      );
       process.kill(marked.find(({ line }) => line.includes("analysis-worker"))!.pid, "SIGKILL");
       await ended;
       assert.equal(recordOf(lab).outcome, "lost");

@@ -125,28 +125,32 @@ describe("a simulated network", { skip }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test("needs no root: where a user may open the tun device, a user namespace is enough", { skip: process.getuid!() === 0 ? false : "root alone can become another user" }, async () => {
-    const folder = mkdtempSync(join(tmpdir(), "rebox-network-"));
-    chmodSync(folder, 0o755);
-    const own = join(folder, "lab");
-    mkdirSync(own);
-    chownSync(own, 65534, 65534);
-    const module = join(PROJECT, "build/js/src/lab/network/simulated-network.js");
-    const script = `const told = []; require(${JSON.stringify(module)}).SimulatedNetwork.start({ labFolder: ${JSON.stringify(own)},
+  test(
+    "needs no root: where a user may open the tun device, a user namespace is enough",
+    { skip: process.getuid!() === 0 ? false : "root alone can become another user" },
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "rebox-network-"));
+      chmodSync(folder, 0o755);
+      const own = join(folder, "lab");
+      mkdirSync(own);
+      chownSync(own, 65534, 65534);
+      const module = join(PROJECT, "build/js/src/lab/network/simulated-network.js");
+      const script = `const told = []; require(${JSON.stringify(module)}).SimulatedNetwork.start({ labFolder: ${JSON.stringify(own)},
       folder: ${JSON.stringify(join(own, "n"))}, signal: new AbortController().signal, onProblem: (text) => told.push(text) })
       .then(async (n) => { await n.untilReady(new AbortController().signal);
         const uid = require("fs").readFileSync("/proc/" + n.device.holder + "/status", "utf8").match(/Uid:\\s+(\\d+)/)[1];
         await n.stop(); console.log("uid", uid, "told", told.join()); }).catch((error) => console.log(error.code, error.message));`;
-    const asNobody = `setpriv --reuid 65534 --regid 65534 --clear-groups "${process.execPath}" -e '${script.replaceAll("'", `'\\''`)}'`;
-    const inNamespace = (line: string) => spawnSync("unshare", ["--mount", "sh", "-c", line], { encoding: "utf8" });
-    const tun = join(folder, "tun");
-    const open = `mknod ${tun} c 10 200 && chmod 666 ${tun} && mount --bind ${tun} /dev/net/tun && `;
-    const allowed = inNamespace(open + asNobody);
-    assert.equal(allowed.stdout, "uid 65534 told \n", allowed.stderr);
-    const closed = `touch ${tun}0 && chmod 600 ${tun}0 && mount --bind ${tun}0 /dev/net/tun && `;
-    assert.match(inNamespace(closed + asNobody).stdout, /^REBOX_NETWORK_HOST .*\/dev\/net\/tun cannot be opened \(EACCES\).*chmod 666/); // prettier-ignore
-    rmSync(folder, { recursive: true, force: true });
-  });
+      const asNobody = `setpriv --reuid 65534 --regid 65534 --clear-groups "${process.execPath}" -e '${script.replaceAll("'", `'\\''`)}'`;
+      const inNamespace = (line: string) => spawnSync("unshare", ["--mount", "sh", "-c", line], { encoding: "utf8" });
+      const tun = join(folder, "tun");
+      const open = `mknod ${tun} c 10 200 && chmod 666 ${tun} && mount --bind ${tun} /dev/net/tun && `;
+      const allowed = inNamespace(open + asNobody);
+      assert.equal(allowed.stdout, "uid 65534 told \n", allowed.stderr);
+      const closed = `touch ${tun}0 && chmod 600 ${tun}0 && mount --bind ${tun}0 /dev/net/tun && `;
+      assert.match(inNamespace(closed + asNobody).stdout, /^REBOX_NETWORK_HOST .*\/dev\/net\/tun cannot be opened \(EACCES\).*chmod 666/); // prettier-ignore
+      rmSync(folder, { recursive: true, force: true });
+    },
+  );
 
   test("says what this host forbids, by a code and with what to do", async () => {
     const folder = mkdtempSync(join(tmpdir(), "rebox-network-"));

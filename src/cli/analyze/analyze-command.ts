@@ -43,7 +43,11 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
     .option("--command <line>", "what is run, for sh; $TARGET is the target. Without it the target itself is")
     .option("--timeout <seconds>", "how long the target may run", parseSeconds, DEFAULT_TIMEOUT_S)
     .option("--script <file>", "load a script into the machine's engine; may be given more than once", collect)
-    .option("--network <network>", "none, simulated, user or bridge:INTERFACE; that of the machine without it", parseNetwork)
+    .option(
+      "--network <network>",
+      "none, simulated, user or bridge:INTERFACE; that of the machine without it",
+      parseNetwork,
+    )
     .option("--options <k=v,...>", "for the auxiliary modules; memory=yes dumps memory at the end", parseOptions)
     .option("--runs <count>", "analyse each target so often", parseCount, 1)
     .option(

@@ -37,7 +37,15 @@ export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
   const scripts = script.map((file) => findFile(file, "--script"));
   const targets = target.length === 0 ? [undefined] : target.map((file) => findFile(file, "--target"));
   return targets.flatMap((file) =>
-    Array.from({ length: runs }, () => ({ machine, target: file, command, options, timeoutS: timeout, scripts, network })),
+    Array.from({ length: runs }, () => ({
+      machine,
+      target: file,
+      command,
+      options,
+      timeoutS: timeout,
+      scripts,
+      network,
+    })),
   );
 }
 

@@ -21,8 +21,26 @@ import { ADDRESSES } from "./simulated-addresses";
 
 /** Its services as its configuration names them. HTTPS is left out: tls-front.ts has that port. */
 const SERVICES = [
-  ...["dns", "http", "smtp", "smtps", "pop3", "pop3s", "ftp", "ftps", "tftp", "irc", "ntp", "finger", "ident", "syslog"],
-  ...["time", "daytime", "echo", "discard", "quotd", "chargen", "dummy"].flatMap((name) => [`${name}_tcp`, `${name}_udp`]),
+  ...[
+    "dns",
+    "http",
+    "smtp",
+    "smtps",
+    "pop3",
+    "pop3s",
+    "ftp",
+    "ftps",
+    "tftp",
+    "irc",
+    "ntp",
+    "finger",
+    "ident",
+    "syslog",
+  ],
+  ...["time", "daytime", "echo", "discard", "quotd", "chargen", "dummy"].flatMap((name) => [
+    `${name}_tcp`,
+    `${name}_udp`,
+  ]),
 ];
 
 /** Where it finds its files: a folder that its own user can reach, in whose place the analysis' folder is mounted. */

@@ -88,7 +88,10 @@ function findTunProblem(): HostProblem | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENODEV" || code === "ENXIO") {
-      return { problem: `${TUN} is not there`, advice: "load the module: modprobe tun; a container needs --device /dev/net/tun" };
+      return {
+        problem: `${TUN} is not there`,
+        advice: "load the module: modprobe tun; a container needs --device /dev/net/tun",
+      };
     }
     return { problem: `${TUN} cannot be opened (${code})`, advice: `let this user open it: chmod 666 ${TUN}` };
   }

@@ -27,7 +27,12 @@ const SERVED = {
 } as const;
 
 /** Ports on which programs speak what another port is for. */
-const ALIASES = { 80: [3128, 8000, 8008, 8080, 8081, 8888], 443: [4443, 8443], 25: [587, 2525], 6667: [6660, 6668, 6669] };
+const ALIASES = {
+  80: [3128, 8000, 8008, 8080, 8081, 8888],
+  443: [4443, 8443],
+  25: [587, 2525],
+  6667: [6660, 6668, 6669],
+};
 
 /** The port of the server that takes what no other is for. */
 const ANY_PORT = 1;
@@ -35,7 +40,9 @@ const ANY_PORT = 1;
 /** Returns the rules of nft(8) that bring all that the guest sends to the servers of its network. */
 export function getRedirections(): string {
   const to = (port: number | undefined) => `dnat to ${ADDRESSES.gateway}${port === undefined ? "" : `:${port}`}`;
-  const aliases = Object.entries(ALIASES).map(([port, others]) => `tcp dport { ${others.join(", ")} } ${to(Number(port))}`);
+  const aliases = Object.entries(ALIASES).map(
+    ([port, others]) => `tcp dport { ${others.join(", ")} } ${to(Number(port))}`,
+  );
   return `table ip rebox {
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;

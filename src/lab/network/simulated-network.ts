@@ -58,7 +58,9 @@ export class SimulatedNetwork {
     const reasons: string[] = [];
     for (const namespaces of getNamespaceOptions()) {
       const user = namespaces.includes("--user") ? "root" : "inetsim";
-      const holder = new NamespaceHolder(namespaces, { folder, labFolder, user }, (message) => report(options, message));
+      const holder = new NamespaceHolder(namespaces, { folder, labFolder, user }, (message) =>
+        report(options, message),
+      );
       try {
         await callAsyncWithin("the simulated network", UP_LIMIT_MS, signal, () => holder.up);
         return new SimulatedNetwork(holder, options.onProblem);

@@ -15,7 +15,7 @@ export function readPcapng(path: string): PcapngFrame[] {
   assert.equal(file.readUInt32LE(0), 0x0a0d0d0a);
   assert.equal(file.readUInt32LE(8), 0x1a2b3c4d);
   const frames: PcapngFrame[] = [];
-  for (let at = 0; at < file.length; ) {
+  for (let at = 0; at < file.length;) {
     const [type, size] = [file.readUInt32LE(at), file.readUInt32LE(at + 4)];
     assert.equal(file.readUInt32LE(at + size - 4), size, "a block has its size at both ends");
     if (type === 6) frames.push(readPacket(file.subarray(at + 8, at + size - 4)));
@@ -29,7 +29,7 @@ function readPacket(block: Buffer): PcapngFrame {
   assert.equal(block.readUInt32LE(16), size);
   let comment: string | undefined;
   let isSent: boolean | undefined;
-  for (let at = 20 + Math.ceil(size / 4) * 4; at < block.length; ) {
+  for (let at = 20 + Math.ceil(size / 4) * 4; at < block.length;) {
     const [code, length] = [block.readUInt16LE(at), block.readUInt16LE(at + 2)];
     if (code === 1) comment = block.toString("utf8", at + 4, at + 4 + length);
     if (code === 2) isSent = (block.readUInt32LE(at + 4) & 3) === 2;

@@ -131,7 +131,7 @@ function findPcapng(head: Buffer): Format | undefined {
 }
 
 function findComment(options: Buffer, read16: (bytes: Buffer, at: number) => number): string | undefined {
-  for (let at = 0; at + 4 <= options.length; ) {
+  for (let at = 0; at + 4 <= options.length;) {
     const code = read16(options, at);
     const length = read16(options, at + 2);
     if (code === END || at + 4 + length > options.length) return undefined;

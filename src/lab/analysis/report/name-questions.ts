@@ -3,7 +3,7 @@ export interface NameQuestion {
   readonly name: string;
   /** "A", "AAAA", "MX" ...; the number of a type that has no usual name: "TYPE65". */
   readonly type: string;
-  /** Who asked first, as "wget (512)"; undefined when it was not seen. */
+  /** The first that was seen to ask, as "wget (512)". */
   process: string | undefined;
   /** ISO 8601, UTC. */
   readonly began: string;
@@ -28,7 +28,8 @@ export function findQuestion(message: Buffer): { readonly name: string; readonly
   let at = HEAD;
   for (;;) {
     const size = message[at];
-    if (size === undefined || size > 63 || at + 1 + size > message.length || labels.length > MOST_LABELS) return undefined;
+    if (size === undefined || size > 63 || at + 1 + size > message.length || labels.length > MOST_LABELS)
+      return undefined;
     at += 1 + size;
     if (size === 0) break;
     labels.push(message.toString("latin1", at - size, at));
