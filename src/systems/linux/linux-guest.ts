@@ -19,7 +19,7 @@ import { walkTree } from "./structs/red-black-tree";
 import type { SocketFacts } from "./network/socket";
 import { findSocketOwners } from "./network/socket-owners";
 import { listSockets } from "./network/socket-tables";
-import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "./structs/struct-view";
+import { addressOfStruct, type GuestStruct, type StructName, type StructOf, viewStruct } from "../structs/struct-view";
 import { findIsolationBits, kernelTablesOf } from "./processes/isolated-tables";
 import { TaskReader } from "./processes/task-reader";
 

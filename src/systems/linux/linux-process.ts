@@ -11,7 +11,7 @@ import type { Mapping, MemoryMapReader } from "./processes/memory-map";
 import { listMounts, type Mount } from "./files/mount";
 import { listOpenFiles, type OpenFile } from "./files/open-file";
 import { findSocket, type GuestSocket } from "./network/socket";
-import type { StructCursor } from "./structs/struct-cursor";
+import type { StructCursor } from "../structs/struct-cursor";
 import type { TaskFacts, TaskReader } from "./processes/task-reader";
 
 /** Everything that reading a process needs. A LinuxGuest has all of it. */

@@ -1,6 +1,6 @@
 import { walkList } from "../../../systems/linux/structs/kernel-list";
 import { walkTree } from "../../../systems/linux/structs/red-black-tree";
-import { addressOfStruct, typeOfStruct, viewStruct } from "../../../systems/linux/structs/struct-view";
+import { addressOfStruct, typeOfStruct, viewStruct } from "../../../systems/structs/struct-view";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
 import type { CompoundType, GuestType } from "../../../systems/symbols/guest-type";
 import { findMember } from "../../../systems/symbols/member-path";

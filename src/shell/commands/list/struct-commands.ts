@@ -1,6 +1,6 @@
 import { getGuest } from "../../../guest/guest";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
-import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../../systems/linux/structs/struct-view";
+import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../../systems/structs/struct-view";
 import { namePattern } from "../../../systems/linux/structs/name-pattern";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";

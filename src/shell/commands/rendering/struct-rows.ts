@@ -1,6 +1,6 @@
 import { toPlainLine } from "../../../config/terminal-text";
 import { AddressError, KernelDataError } from "../../../systems/errors";
-import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../../systems/linux/structs/struct-view";
+import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../../systems/structs/struct-view";
 import type { GuestType, CompoundType, Member } from "../../../systems/symbols/guest-type";
 import type { CommandValue } from "../command-result";
 

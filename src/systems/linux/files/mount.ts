@@ -3,7 +3,7 @@ import { walkList } from "../structs/kernel-list";
 import { walkTree } from "../structs/red-black-tree";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { PathReader } from "./path-reader";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const LONGEST_NAME = 256;
 const MNT_READONLY = 0x40;

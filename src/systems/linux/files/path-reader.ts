@@ -1,6 +1,6 @@
 import { AddressError, KernelDataError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 /** PATH_MAX bounds what a path may need: names of one byte and a slash each. */
 const MOST_NAMES = 2048;

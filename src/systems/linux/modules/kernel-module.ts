@@ -1,7 +1,7 @@
 import { KernelDataError } from "../../errors";
 import { walkList } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const LONGEST_NAME = 64;
 /** enum module_state: a module that is being loaded and has nothing yet. */

@@ -4,7 +4,7 @@ import { LazyTypes, type TypeSource } from "../../symbols/type-source";
 import { walkList } from "../structs/kernel-list";
 import type { KernelModule } from "./kernel-module";
 import type { LinuxKernel } from "../structs/linux-kernel";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const LARGEST = 0x2000000;
 

@@ -2,7 +2,7 @@ import { KernelDataError } from "../../errors";
 import { walkHashChain } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { formatInet, formatInet6 } from "./socket-address";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const WHAT = "a table of neighbours";
 /** NEIGH_ARP_TABLE and NEIGH_ND_TABLE, include/net/neighbour.h */

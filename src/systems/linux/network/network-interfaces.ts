@@ -3,7 +3,7 @@ import { KernelDataError } from "../../errors";
 import { walkList } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { listNetworkNamespaces } from "./network-namespaces";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const WHAT = "a network interface";
 const MOST_INTERFACES = 65_536;

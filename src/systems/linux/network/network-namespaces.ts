@@ -1,7 +1,7 @@
 import { KernelDataError } from "../../errors";
 import { walkList } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const MOST_NAMESPACES = 10_000;
 const WHAT = "the list of network namespaces";

@@ -1,5 +1,5 @@
 import type { LinuxKernel } from "../structs/linux-kernel";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 /** sizeof(sun_path) */
 const LONGEST_UNIX_PATH = 108;

@@ -3,7 +3,7 @@ import { walkHashChain } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { listNetworkNamespaces } from "./network-namespaces";
 import { readSocket, type SocketFacts } from "./socket";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const WHAT = "a table of sockets";
 /** The kernel's own largest tables have half a million chains (tcp_init). */

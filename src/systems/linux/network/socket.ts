@@ -1,6 +1,6 @@
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { readSocketEnds, readUnixPath, type SocketEnds } from "./socket-address";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 import { KernelDataError } from "../../errors";
 import type { OpenFile } from "../files/open-file";
 

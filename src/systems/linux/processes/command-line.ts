@@ -1,5 +1,5 @@
 import type { VirtualMemory } from "../../memory/virtual-memory";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 /** Three quarters of the standard limit of a stack: more the kernel takes from no caller of execve() (fs/exec.c). */
 const LONGEST = 6 * 1024 * 1024;

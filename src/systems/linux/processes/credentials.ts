@@ -1,6 +1,6 @@
 import { KernelDataError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 /** The user and group that a process runs as. Numbers are those of the initial user namespace. */
 export interface Credentials {

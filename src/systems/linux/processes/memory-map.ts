@@ -3,7 +3,7 @@ import { LONGEST_LIST } from "../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { MapleTree } from "../structs/maple-tree";
 import type { PathReader } from "../files/path-reader";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const PAGE_SHIFT = 12n;
 /** include/linux/mm.h */

@@ -1,11 +1,10 @@
 import type { PageTables } from "../../memory/page-tables";
 import type { Ram } from "../../memory/ram";
 import { type LinearRange, VirtualMemory } from "../../memory/virtual-memory";
-import { findPlace, getPlace, type Place } from "../../symbols/member-path";
 import type { SymbolTable } from "../../symbols/symbol-table";
 import type { TypeSource } from "../../symbols/type-source";
-import { MissingSymbolError, MissingTypeError } from "../../errors";
-import { StructCursor, type StructReader } from "./struct-cursor";
+import { MissingSymbolError } from "../../errors";
+import { KernelStructs } from "../../structs/kernel-structs";
 
 /** The place of the kernel's code and data. */
 export interface KernelImage {
@@ -35,7 +34,7 @@ export interface KernelParts {
 }
 
 /** A Linux kernel that was found in a guest: its memory, symbols and types. */
-export class LinuxKernel implements StructReader {
+export class LinuxKernel extends KernelStructs {
   readonly ram: Ram;
   readonly image: KernelImage;
   readonly directMap: LinearRange;
@@ -44,11 +43,11 @@ export class LinuxKernel implements StructReader {
   readonly banner: string;
   /** The kernel's own address space. */
   readonly memory: VirtualMemory;
-  readonly #places = new Map<string, Place | undefined>();
   readonly #offsets: Map<string, number>;
   readonly #symbols = new Map<string, bigint>();
 
   constructor(parts: KernelParts) {
+    super();
     this.ram = parts.ram;
     this.image = parts.image;
     this.directMap = parts.directMap;
@@ -63,11 +62,6 @@ export class LinuxKernel implements StructReader {
     const root =
       table === undefined ? -1 : new VirtualMemory(parts.ram, parts.image.tables, -1, linear).translate(table);
     this.memory = new VirtualMemory(parts.ram, parts.image.tables, root < 0 ? parts.image.root : root, linear);
-  }
-
-  /** 32 or 64. */
-  get bits(): 32 | 64 {
-    return this.image.tables.pointerSize === 8 ? 64 : 32;
   }
 
   /** The release, as `uname -r` prints it. */
@@ -116,76 +110,6 @@ export class LinuxKernel implements StructReader {
       this.#offsets.set(key, offset);
     }
     return offset;
-  }
-
-  /** Gets a member's place and type. @throws MissingTypeError */
-  place(struct: string, ...paths: readonly string[]): Place {
-    return this.findMember(struct, ...paths) ?? getPlace(this.types, struct, ...paths);
-  }
-
-  /** Finds a member's place; undefined when this kernel has no such struct or member. */
-  findMember(struct: string, ...paths: readonly string[]): Place | undefined {
-    for (const path of paths) {
-      const key = `${struct}.${path}`;
-      let place = this.#places.get(key);
-      if (place === undefined && !this.#places.has(key)) {
-        const type = this.types.findCompound(struct);
-        place = type && findPlace(type, path);
-        this.#places.set(key, place);
-      }
-      if (place) return place;
-    }
-    return undefined;
-  }
-
-  /** Gets a struct's size in bytes. @throws MissingTypeError */
-  sizeOf(struct: string): number {
-    const type = this.types.findCompound(struct);
-    if (!type) throw new MissingTypeError(struct, undefined, this.types.origin);
-    return type.size;
-  }
-
-  /**
-   * Gets a struct at an address of the kernel.
-   *
-   * @throws MissingTypeError when there is no such struct
-   */
-  at(struct: string, address: bigint): StructCursor {
-    const type = this.types.findCompound(struct);
-    if (!type) throw new MissingTypeError(struct, undefined, this.types.origin);
-    return new StructCursor(this, type, address);
-  }
-
-  /**
-   * Reads a number, a pointer or a bit-field.
-   *
-   * @param address of the struct
-   * @throws AddressError
-   */
-  readValue(address: bigint, place: Place): bigint {
-    const at = address + BigInt(place.offset);
-    const { type } = place;
-    const isSigned = (type.kind === "integer" || type.kind === "enum") && type.isSigned;
-    if (place.bitSize > 0) {
-      const size = Math.ceil((place.bit + place.bitSize) / 8);
-      const bytes = this.memory.read(at, size);
-      let value = 0n;
-      for (let index = size - 1; index >= 0; index--) value = (value << 8n) | BigInt(bytes[index] as number);
-      value = BigInt.asUintN(place.bitSize, value >> BigInt(place.bit));
-      return isSigned ? BigInt.asIntN(place.bitSize, value) : value;
-    }
-    switch (type.size) {
-      case 1:
-        return BigInt(isSigned ? this.memory.view(at, 1).getInt8(0) : this.memory.u8(at));
-      case 2:
-        return BigInt(isSigned ? this.memory.view(at, 2).getInt16(0, true) : this.memory.u16(at));
-      case 4:
-        return BigInt(isSigned ? this.memory.view(at, 4).getInt32(0, true) : this.memory.u32(at));
-      case 8:
-        return isSigned ? this.memory.view(at, 8).getBigInt64(0, true) : this.memory.u64(at);
-      default:
-        throw new RangeError(`a ${type.kind} of ${type.size} bytes is no number`);
-    }
   }
 
   /**

@@ -1,7 +1,7 @@
 import { AddressError, KernelDataError, MissingSymbolError } from "../../errors";
 import type { GuestClock } from "../../guest-system";
 import type { LinuxKernel } from "../structs/linux-kernel";
-import type { StructCursor } from "../structs/struct-cursor";
+import type { StructCursor } from "../../structs/struct-cursor";
 
 const SECOND_NS = 1_000_000_000n;
 /** The sequence counter before the timekeeper, where the struct has no name: up to the alignment of 64-bit numbers, 4 on i386. */

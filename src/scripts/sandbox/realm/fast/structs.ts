@@ -1,7 +1,7 @@
 import { createError } from "../errors";
 import { ask } from "../messages";
 
-/** A struct of the guest's kernel, live; see src/systems/linux/structs/struct-view.ts. Its members are read in rebox. */
+/** A struct of the guest's kernel, live; see src/systems/structs/struct-view.ts. Its members are read in rebox. */
 export type GuestStruct = Readonly<Record<string, unknown>>;
 
 /** The struct behind a proxy. A class of its own: it must not be copied member by member, all that it leads to. */

@@ -1,13 +1,15 @@
-import { findPlace, type Place } from "../../symbols/member-path";
-import { MissingTypeError } from "../../errors";
-import type { CompoundType } from "../../symbols/guest-type";
-import type { TypeSource } from "../../symbols/type-source";
-import type { VirtualMemory } from "../../memory/virtual-memory";
+import { findPlace, type Place } from "../symbols/member-path";
+import { MissingTypeError } from "../errors";
+import type { CompoundType } from "../symbols/guest-type";
+import type { TypeSource } from "../symbols/type-source";
+import type { VirtualMemory } from "../memory/virtual-memory";
 
-/** Everything that reading a struct needs. A LinuxKernel has all of it. */
+/** Everything that reading a struct needs: a kernel of any system has all of it. */
 export interface StructReader {
   readonly types: TypeSource;
   readonly memory: VirtualMemory;
+  /** Of addresses. */
+  readonly bits: 32 | 64;
   /** Finds a member's place; undefined when there is no such struct or member. */
   findMember(struct: string, ...paths: readonly string[]): Place | undefined;
   /** Reads a number, a pointer or a bit-field of a struct at an address. @throws AddressError */

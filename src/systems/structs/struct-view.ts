@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
-import type { CompoundType, GuestType } from "../../symbols/guest-type";
-import { findMember, type Place } from "../../symbols/member-path";
-import { MissingTypeError } from "../../errors";
-import type { LinuxKernel } from "./linux-kernel";
+import type { CompoundType, GuestType } from "../symbols/guest-type";
+import { findMember, type Place } from "../symbols/member-path";
+import { MissingTypeError } from "../errors";
+import type { StructReader } from "./struct-cursor";
 
 const LONGEST_TEXT = 4096;
 const LONGEST_ARRAY = 65536;
@@ -42,7 +42,7 @@ export type StructOf<Name extends string> = Name extends keyof ReboxGuestStructs
 /** The object behind a struct's properties. It is also shown where a struct is printed as a whole. */
 class Target {
   constructor(
-    readonly kernel: LinuxKernel,
+    readonly kernel: StructReader,
     readonly type: CompoundType,
     readonly address: bigint,
   ) {}
@@ -56,7 +56,7 @@ class Target {
 }
 
 /** Makes a struct at an address readable by its members' names. */
-export function viewStruct(kernel: LinuxKernel, type: CompoundType, address: bigint): GuestStruct {
+export function viewStruct(kernel: StructReader, type: CompoundType, address: bigint): GuestStruct {
   const target = new Target(kernel, type, BigInt.asUintN(kernel.bits, address));
   return new Proxy(target, HANDLER) as unknown as GuestStruct;
 }
@@ -105,19 +105,19 @@ function listNames(type: CompoundType, depth = 0, budget = { left: LONGEST_ARRAY
   return [...new Set(names)];
 }
 
-function readPlace(kernel: LinuxKernel, address: bigint, place: Place): GuestValue {
+function readPlace(kernel: StructReader, address: bigint, place: Place): GuestValue {
   if (place.bitSize > 0) return narrow(kernel.readValue(address, place), place.bitSize <= 32);
   return readType(kernel, place.type, address + BigInt(place.offset));
 }
 
-function readType(kernel: LinuxKernel, type: GuestType, address: bigint): GuestValue {
+function readType(kernel: StructReader, type: GuestType, address: bigint): GuestValue {
   const { memory } = kernel;
   switch (type.kind) {
     case "struct":
     case "union":
       return viewStruct(kernel, type, address);
     case "pointer":
-      return readPointer(kernel, type.target, memory.pointer(address));
+      return readPointer(kernel, type.target, readAddress(kernel, type.size, address));
     case "array":
       if (type.element.kind === "integer" && type.element.meaning === "char") {
         return type.count === 0
@@ -150,7 +150,12 @@ function elementLimit(element: GuestType): number {
   return Math.max(1, Math.floor(LONGEST_ARRAY / inner));
 }
 
-function readPointer(kernel: LinuxKernel, target: GuestType, value: bigint): GuestValue {
+/** A 64-bit kernel of Windows has structs of 32-bit programs, whose pointers have 4 bytes. */
+function readAddress({ memory }: StructReader, size: number, address: bigint): bigint {
+  return size === 4 ? BigInt(memory.u32(address)) : memory.pointer(address);
+}
+
+function readPointer(kernel: StructReader, target: GuestType, value: bigint): GuestValue {
   const type = target.kind === "incomplete" ? kernel.types.findCompound(target.name) : target;
   if (type?.kind !== "struct" && type?.kind !== "union") return value;
   return value === 0n ? null : viewStruct(kernel, type, value);
