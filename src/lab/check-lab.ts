@@ -3,9 +3,10 @@ import { basename, join, resolve } from "node:path";
 import { ConfigProblems } from "../config/schema/config-problems";
 import { findNearestName } from "../config/nearest-name";
 import { listUsable } from "./machinery/config/read-machine";
-import { readMachineryConfig } from "./machinery/config/read-machinery-config";
+import { createMachineryContext } from "./machinery-context";
+import { type MachineryConfig, readMachineryConfig } from "./machinery/config/read-machinery-config";
 import { MachineryManagerError } from "./errors";
-import type { MachineryCapabilities } from "./machinery/machinery";
+import type { Machinery, MachineryCapabilities } from "./machinery/machinery";
 import { findMachineries } from "./find-machineries";
 import { readLabSettings } from "./lab-settings";
 import type { Doors } from "../scripts/loading/doors";
@@ -51,11 +52,28 @@ export async function checkLab(folder: string, api: Doors): Promise<LabCheck> {
       if (other !== undefined) problems.error(place, `a machine of ${other} is named ${machine} as well; rename one`);
       owners.set(machine, name);
     }
+    const refused = config.problems.errors.length > 0 ? 0 : addRefusals(machinery, config, path, problems);
     const { makesMachines, capabilities } = machinery;
-    checked.set(name, { count: makesMachines ? undefined : listUsable(config.machines).length, capabilities });
+    checked.set(name, {
+      count: makesMachines ? undefined : listUsable(config.machines).length - refused,
+      capabilities,
+    });
   }
   warnStrayFiles(path, [...machineries.keys()], problems);
   return { problems, failures: errors.map(({ message }) => message), machineries: checked };
+}
+
+/** Adds why a machinery refuses some of its machines, which are configured without a mistake. @returns how many it refuses */
+function addRefusals(machinery: Machinery, config: MachineryConfig, folder: string, problems: ConfigProblems): number {
+  machinery.attach(createMachineryContext(machinery, config, folder, () => undefined));
+  let count = 0;
+  for (const facts of listUsable(config.machines)) {
+    const refusal = machinery.findRefusal(facts);
+    if (refusal === undefined) continue;
+    count++;
+    problems.error(config.machines.get(facts.name)!.place, `machine ${facts.name} is not used: ${refusal}`);
+  }
+  return count;
 }
 
 /** A file that configures no machinery is probably misnamed. */

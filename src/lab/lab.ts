@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConfigProblems } from "../config/schema/config-problems";
-import { listUsable } from "./machinery/config/read-machine";
 import { type MachineryConfig, readMachineryConfig } from "./machinery/config/read-machinery-config";
 import { MachineryManagerError } from "./errors";
 import type { Machinery } from "./machinery/machinery";
@@ -9,13 +8,8 @@ import { callBounded } from "./machinery/manager/wait-for-state";
 import { MachineManager } from "./machinery/manager/machine-manager";
 import { describeClones } from "./machinery/golden/clones";
 import { LabMachine, type MachineFacts } from "./machinery/records/lab-machine";
-import {
-  checkFacts,
-  type ConfigContent,
-  makeMachineFacts,
-  readSources,
-  toContent,
-} from "./machinery/config/own-layout";
+import { checkFacts } from "./machinery/config/own-layout";
+import { createMachineryContext, getMachineFolder } from "./machinery-context";
 import { restoreMachine, saveMachine } from "./machinery/records/machine-file";
 import { MachineList, type MachineQuery } from "./machinery/records/machine-list";
 import { findMachineries } from "./find-machineries";
@@ -178,11 +172,6 @@ export class Lab {
   }
 }
 
-/** Returns the folder of a machine, in which everything is that outlives a process. */
-export function getMachineFolder(labFolder: string, name: string): string {
-  return join(labFolder, "state", name);
-}
-
 function getUseLock(labFolder: string, name: string): string {
   return join(getMachineFolder(labFolder, name), "use.lock");
 }
@@ -246,21 +235,7 @@ class LabBuilder {
   async #prepare(machinery: Machinery, config: MachineryConfig): Promise<void> {
     const { folder, options } = this;
     const { name } = machinery;
-    machinery.attach({
-      config: config.values,
-      configured: listUsable(config.machines),
-      labFolder: folder,
-      configFiles: readSources(config.files),
-      content: toContent(config.root) as Readonly<Record<string, ConfigContent>>,
-      makeMachine: (machine, values) =>
-        makeMachineFacts(machinery, machine, values, folder, (text) => options.log(`${name}: ${text}`)),
-      getFolder: (machine) => {
-        const own = getMachineFolder(folder, machine.name);
-        mkdirSync(own, { recursive: true });
-        return own;
-      },
-      log: (text) => options.log(`${name}: ${text}`),
-    });
+    machinery.attach(createMachineryContext(machinery, config, folder, (text) => options.log(`${name}: ${text}`)));
     const call = <Result>(what: string, run: (signal: AbortSignal) => Promise<Result>) =>
       callBounded(`${what} of machinery ${name}`, SET_UP_LIMIT_MS, options.signal, run);
     await call("verifyDependencies", (own) => machinery.verifyDependencies(own));

@@ -398,6 +398,20 @@ describe("templates", () => {
     }
   });
 
+  test("a machine that its machinery refuses is reported with its place and the reason", async () => {
+    const machine = (number: number, more: string) =>
+      [`platform: linux`, `qcow2_path: ${number}.qcow2`, `ip: 192.0.2.${number}`, more].join("\n    ");
+    const yaml = `machines:\n  m:\n    ${machine(1, "")}\n  board:\n    ${machine(2, "architecture: arm64")}\n`;
+    await withFolder({ "conf/machineries/qemu.yaml": yaml, "1.qcow2": "", "2.qcow2": "" }, async (lab) => {
+      const { problems, machineries } = await checkLab(lab.folder, doors);
+      const [refusal = "", ...others] = problems.errors.map(String);
+      const line = yaml.split("\n").indexOf("  board:") + 1;
+      assert.match(refusal, new RegExp(`qemu\\.yaml:${line}.*machine board is not used: its architecture arm64 needs`));
+      assert.deepEqual(others, []);
+      assert.equal(machineries.get("qemu")?.count, 1);
+    });
+  });
+
   test("a group of settings without a description has no empty comment above it", async () => {
     const source = MODULE.replace(
       "settings = SETTINGS",
