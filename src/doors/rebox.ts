@@ -49,7 +49,8 @@ export type { OpenFile } from "../systems/linux/files/open-file";
 export type { SystemCall, SystemCallParameter } from "../systems/linux/system/system-call";
 export type { GuestStruct, StructName, StructOf } from "../systems/structs/struct-view";
 export type { TaskFacts } from "../systems/linux/processes/task-reader";
-export { loadVm, mouseButton, mouseMove, saveVm, screenshot, sendKey } from "../machine/state/machine";
+export { mouseButton, mouseMove, screenshot, sendKey } from "../machine/state/machine";
+export { loadVm, saveVm } from "../machine/state/snapshots";
 export {
   findPa,
   readIoPort,

@@ -1,42 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Engine } from "../engine/engine";
-import { QmpError } from "../errors";
-
-/** The monitor's words end at white space and have its own quotes. */
-function quote(word: string): string {
-  return `"${word.replace(/[\\"]/g, "\\$&")}"`;
-}
-
-/**
- * Saves a snapshot of the machine into its disk image, which must be able to hold one (qcow2).
- *
- * The guest stands still meanwhile. In a callback the snapshot is taken once the callback has returned.
- *
- * @throws QmpError with QEMU's reason
- */
-export async function saveVm(name: string): Promise<void> {
-  await Engine.get().hmp(`savevm ${quote(name)}`);
-}
-
-/**
- * Loads a snapshot of the machine. Subscriptions stay.
- *
- * @throws QmpError with QEMU's reason; when the snapshot exists but cannot be loaded the guest stays paused
- */
-export async function loadVm(name: string): Promise<void> {
-  const engine = Engine.get();
-  const wasRunning = engine.state === "running";
-  try {
-    await engine.hmp(`loadvm ${quote(name)}`);
-  } catch (error) {
-    // QEMU has stopped the guest to look for the snapshot, and leaves it so. Nothing was loaded: it can go on.
-    if (wasRunning && error instanceof QmpError && error.message.includes("does not exist")) {
-      await engine.resume();
-    }
-    throw error;
-  }
-}
 
 /**
  * Presses keys together.

@@ -5,12 +5,17 @@ import { PROJECT } from "../project";
 
 const QEMU_IMG = join(PROJECT, "build/qemu/qemu-img");
 
+/** Makes an empty disk of 64 MiB, and returns its path. */
+export function createDisk(folder: string, format: "qcow2" | "raw"): string {
+  const disk = join(folder, `disk.${format}`);
+  // A program that is no sanitizer build must not be given the sanitizer that these tests may run with.
+  execFileSync(QEMU_IMG, ["create", "-q", "-f", format, disk, "64M"], { env: { ...process.env, LD_PRELOAD: "" } });
+  return disk;
+}
+
 /** Makes a disk that holds snapshots, and returns QEMU's arguments for it. */
 export function createSnapshotDisk(folder: string): string[] {
-  const disk = join(folder, "disk.qcow2");
-  // A program that is no sanitizer build must not be given the sanitizer that these tests may run with.
-  execFileSync(QEMU_IMG, ["create", "-q", "-f", "qcow2", disk, "64M"], { env: { ...process.env, LD_PRELOAD: "" } });
-  return ["-drive", `file=${disk},if=virtio`];
+  return ["-drive", `file=${createDisk(folder, "qcow2")},if=virtio`];
 }
 
 /**
@@ -18,10 +23,15 @@ export function createSnapshotDisk(folder: string): string[] {
  * have everything of "rebox", `cm`, `print`, `sleep`, and of the page `value()`, its first 8 bytes, and `change()`, which
  * overwrites them.
  */
-export function runWithSnapshots(folder: string, statements: string): Promise<GuestRun> {
+export function runWithSnapshots(
+  folder: string,
+  statements: string,
+  qemuArgs = createSnapshotDisk(folder),
+): Promise<GuestRun> {
   return runGuest({
     task: "pattern",
-    qemuArgs: createSnapshotDisk(folder),
+    qemuArgs,
+    timeoutMs: 180_000,
     script: (serial) => `
       import { ALL_PROCESSES, CallbackManager, Engine, loadVm, readPa, saveVm, startMonitoringProcess, writePa } from "rebox";
       ${scriptPrelude(serial)}

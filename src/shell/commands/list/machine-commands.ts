@@ -1,7 +1,7 @@
 import { Engine } from "../../../machine/engine/engine";
-import { loadVm, saveVm } from "../../../machine/state/machine";
 import { findStillMachine } from "../../../machine/state/machine-access";
 import { readIoPort, writeIoPort } from "../../../machine/state/memory";
+import { loadVm, saveVm } from "../../../machine/state/snapshots";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";
 import { textResult, toCommandValue } from "../command-result";

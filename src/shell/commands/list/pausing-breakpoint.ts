@@ -31,11 +31,17 @@ export function setPausingBreakpoint(
   );
 }
 
-/** Resumes the guest, and waits until it is paused: by a breakpoint, or by somebody. */
+/**
+ * Resumes the guest, and waits until it is paused: by a breakpoint, or by somebody. While a snapshot or a dump of its memory is
+ * saved it only stands still for a moment.
+ */
 export async function resumeUntilPaused(session: CommandSession): Promise<void> {
   const engine = Engine.get();
   let stop: () => void = () => undefined;
-  const subscriptions = (["paused", "shutdown", "crashed"] as const).map((event) => engine.on(event, () => stop()));
+  const subscriptions = [
+    engine.on("paused", ({ state }) => state !== "save-vm" && stop()),
+    ...(["shutdown", "crashed"] as const).map((event) => engine.on(event, () => stop())),
+  ];
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
