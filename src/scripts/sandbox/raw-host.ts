@@ -19,6 +19,10 @@ export interface RawHost {
   readRegister(cpuIndex: number, id: number): bigint;
   /** The address space that a vCPU runs in. */
   readRunningProcess(cpuIndex: number): bigint;
+  /** The guest-physical address of a virtual one; undefined when nothing is mapped there. */
+  translate(pgd: bigint, address: bigint): bigint | undefined;
+  isMonitored(pgd: bigint): boolean;
+  blockCount(): number;
   /** Takes hold of the guest for a callback whose promise has not settled. What it returns is for the engine alone. */
   hold(id: number): unknown;
   /** Something of the sandbox may wait in its queue of promises: it is to be emptied soon. */

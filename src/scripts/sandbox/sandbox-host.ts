@@ -1,5 +1,7 @@
 import { callReserved } from "../../machine/engine/load-addon";
-import { memoryAccess, viewPa } from "../../machine/state/memory";
+import { findPa, memoryAccess, viewPa } from "../../machine/state/memory";
+import { getBlockCount } from "../../machine/callbacks/block-counter";
+import { isMonitoredProcess } from "../../machine/state/processes";
 import { getMachine } from "../../machine/state/machine-access";
 import { MemoryError } from "../../machine/errors";
 import type { FindRequired } from "../loading/required-imports";
@@ -72,6 +74,9 @@ export class SandboxHost {
       },
       readRegister: (cpuIndex, id) => getMachine().readRegister(cpuIndex, id) ?? 0n,
       readRunningProcess: (cpuIndex) => getMachine().currentPgd(cpuIndex),
+      translate: (pgd, address) => findPa(pgd, address),
+      isMonitored: (pgd) => isMonitoredProcess(pgd),
+      blockCount: () => getBlockCount(),
       hold: (id) => new Promise<void>((resolve, reject) => this.holds.set(id, { resolve, reject })),
     };
   }

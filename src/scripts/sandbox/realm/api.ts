@@ -1,9 +1,9 @@
 import { CROSSING_ERRORS } from "../crossing-errors";
 import type { OperationDescription } from "../raw-host";
 import { CallbackManager, EventBatch } from "./fast/callbacks";
-import { Cpu, getCpus, getRunningProcess, readCpu } from "./fast/cpu";
+import { Cpu, getBlockCount, getCpus, getRunningProcess, isMonitoredProcess, readCpu } from "./fast/cpu";
 import { TranslationBlock } from "./fast/listeners";
-import { readPa, readVa, viewPa, writePa, writeVa } from "./fast/memory";
+import { findPa, readPa, readVa, vaToPa, viewPa, writePa, writeVa } from "./fast/memory";
 import { Engine } from "./engine";
 import { defineGuestClasses } from "./guest";
 import { createFunctions, defineMembers, getClass } from "./remote";
@@ -31,6 +31,8 @@ export function createApi(
     GuestFile: getClass("GuestFile"),
     volatility: createFunctions(operations, "volatility."),
     ...{ getRunningProcess, readCpu, readPa, readVa, viewPa, writePa, writeVa },
+    // Plain calls in place of the messages of the same name, which are sent where they are refused.
+    ...{ findPa, getBlockCount, isMonitoredProcess, vaToPa },
     getNumCpus: () => getCpus().length,
     isKernelRunning: (cpuIndex = 0) => readCpu(cpuIndex).CPL === 0n,
   };

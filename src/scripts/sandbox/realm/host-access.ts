@@ -161,6 +161,44 @@ export function readRunningProcess(cpuIndex: number): bigint {
   return typeof pgd === "bigint" ? pgd : refuse();
 }
 
+/** The outcome of a plain call that rebox refuses: the same question as a message says why. */
+export const REFUSED = Symbol("refused");
+
+/** Finds the guest-physical address of a virtual one; undefined when nothing is mapped there. */
+export function translate(pgd: bigint, address: bigint): bigint | undefined | typeof REFUSED {
+  if (typeof pgd !== "bigint" || typeof address !== "bigint") return REFUSED;
+  let physical: unknown;
+  try {
+    physical = host.translate(pgd, address);
+  } catch {
+    return REFUSED;
+  }
+  return typeof physical === "bigint" || physical === undefined ? physical : REFUSED;
+}
+
+/** Reports whether an address space is monitored. */
+export function isMonitored(pgd: bigint): boolean | typeof REFUSED {
+  if (typeof pgd !== "bigint") return REFUSED;
+  let answer: unknown;
+  try {
+    answer = host.isMonitored(pgd);
+  } catch {
+    return REFUSED;
+  }
+  return typeof answer === "boolean" ? answer : REFUSED;
+}
+
+/** Reads how many blocks were counted. */
+export function readBlockCount(): number | typeof REFUSED {
+  let count: unknown;
+  try {
+    count = host.blockCount();
+  } catch {
+    return REFUSED;
+  }
+  return typeof count === "number" ? count : REFUSED;
+}
+
 /** Tells rebox that promises of this realm may be waiting to go on. */
 export function mark(): void {
   host.flags[0] = 1;

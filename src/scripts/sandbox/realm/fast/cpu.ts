@@ -1,4 +1,11 @@
-import { createStateReader, readComputedRegister, readRunningProcess } from "../host-access";
+import {
+  createStateReader,
+  isMonitored,
+  readBlockCount,
+  readComputedRegister,
+  readRunningProcess,
+  REFUSED,
+} from "../host-access";
 import { ask } from "../messages";
 
 interface Register {
@@ -89,4 +96,15 @@ export function readCpu(cpuIndex = 0): Cpu {
 /** As outside of the sandbox: src/machine/state/processes.ts. */
 export function getRunningProcess(cpuIndex = 0): bigint {
   return readRunningProcess(readCpu(cpuIndex).index);
+}
+
+export function isMonitoredProcess(pgd: bigint): boolean {
+  const answer = isMonitored(pgd);
+  return answer === REFUSED ? (ask("isMonitoredProcess", pgd) as boolean) : answer;
+}
+
+/** As outside of the sandbox: src/machine/callbacks/block-counter.ts. */
+export function getBlockCount(): number {
+  const count = readBlockCount();
+  return count === REFUSED ? (ask("getBlockCount") as number) : count;
 }

@@ -1,7 +1,16 @@
 import { Buffer } from "buffer/";
 import { MemoryResult } from "../../../../machine/engine/native";
 import { MemoryError } from "../../../../machine/errors";
-import { accessPhysical, accessVirtual, createViewReader, lastFault, type ViewReader } from "../host-access";
+import {
+  accessPhysical,
+  accessVirtual,
+  createViewReader,
+  lastFault,
+  REFUSED,
+  translate,
+  type ViewReader,
+} from "../host-access";
+import { ask } from "../messages";
 
 const LARGEST_READ = 0x40000000;
 const OK = MemoryResult.Ok;
@@ -38,6 +47,18 @@ export function readVa(pgd: bigint, address: bigint, size: number): Buffer {
 
 export function writeVa(pgd: bigint, address: bigint, bytes: Uint8Array): void {
   check(accessVirtual("writeVirtual", pgd, address, bytes), pgd);
+}
+
+export function findPa(pgd: bigint, address: bigint): bigint | undefined {
+  const physical = translate(pgd, address);
+  return physical === REFUSED ? (ask("findPa", pgd, address) as bigint | undefined) : physical;
+}
+
+export function vaToPa(pgd: bigint, address: bigint): bigint {
+  const physical = translate(pgd, address);
+  if (physical === REFUSED) return ask("vaToPa", pgd, address) as bigint;
+  if (physical === undefined) throw new MemoryError(MemoryResult.Unmapped, address, pgd);
+  return physical;
 }
 
 const GETTERS = [
