@@ -82,7 +82,7 @@ test("each frame has its direction, and the process of the guest that has its so
   await withGuest({ args: NETWORK }, async (machine) => {
     const analysis = await capture(machine, ENABLED);
     const shown = await machine.execute(
-      `sh -c 'echo pid $$; exec nc -w 5 10.0.2.100 80 < /etc/hostname' ; ${say("other", 80)}`,
+      `echo first | sh -c 'echo pid $$; exec nc -w 5 10.0.2.100 80'; ${say("other", 80)}`,
     );
     const pid = /^pid (\d+)$/m.exec(shown)![1]!;
     await stopModules(analysis);
