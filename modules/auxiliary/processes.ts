@@ -9,13 +9,15 @@ const SETTINGS = {
     .min(1)
     .max(1_000_000)
     .default(10_000)
-    .describe("How many processes are reported; of more only their number."),
+    .describe("How many processes are reported, of the target and again of the system; of more only their number."),
 };
 
 /** A process as processes.json has it; times are ISO 8601, UTC. */
 interface ProcessRecord {
   readonly pid: number;
   readonly ppid: number | undefined;
+  /** Whose it is, when it is the target's, or acts for it. */
+  origin?: "target" | "adopted";
   name: string;
   commandLine?: string | undefined;
   executable?: string | undefined;
@@ -35,6 +37,8 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
   private readonly records: ProcessRecord[] = [];
   private readonly living = new Map<number, ProcessRecord>();
   private leftOut = 0;
+  /** The number of records of the system's processes: those of the target never make way for them. */
+  private ofSystem = 0;
   /** Of those that are left out, the ones that live. */
   private readonly unnamed = new Set<number>();
   private observation: GuestObservation | undefined;
@@ -57,23 +61,29 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
     }
   }
 
-  private add({ what, pid, name, ppid, commandLine, executable, isTarget }: ProcessEvent): void {
+  private add({ what, pid, name, ppid, commandLine, executable, origin }: ProcessEvent): void {
     const time = new Date().toISOString();
     const known = this.living.get(pid);
+    const mark = origin === undefined ? {} : { origin };
     if (what === "begins") {
       // A process that executes another program keeps its number, and is no new one.
-      if (known === undefined && this.records.length >= this.options.most) return this.leaveOut(pid);
-      if (known === undefined) this.begin({ pid, ppid, name, began: time });
-      else known.name = name;
-      this.run.addEvent("process.created", { pid, ppid, name });
+      if (known === undefined) {
+        const isOfTarget = origin !== undefined;
+        const count = isOfTarget ? this.records.length - this.ofSystem : this.ofSystem;
+        if (count >= this.options.most) return this.leaveOut(pid);
+        if (!isOfTarget) this.ofSystem++;
+        this.begin({ pid, ppid, ...mark, name, began: time });
+      } else {
+        Object.assign(known, { name, ...mark });
+      }
+      this.run.addEvent("process.created", { pid, ppid, name, ...mark });
       void this.notify("addPid", pid, name);
     } else if (known === undefined) {
       if (what === "ends") this.unnamed.delete(pid);
     } else {
       known.name = name;
       if (what === "runs") {
-        Object.assign(known, { commandLine, executable });
-        const mark = isTarget === true ? { isTarget } : {};
+        Object.assign(known, { commandLine, executable, ...mark });
         this.run.addEvent("process.executed", { pid, name, commandLine, executable, ...mark });
       } else {
         known.ended = time;

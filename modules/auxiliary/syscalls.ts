@@ -8,7 +8,7 @@ const SETTINGS = {
     .int()
     .min(0)
     .default(64 << 20)
-    .describe("How large syscalls.log may become; 0: only counts."),
+    .describe("How large syscalls.log may become, half of it for the target alone; 0: only counts."),
   processes: z
     .enum(["new", "all"])
     .default("new")
@@ -21,7 +21,7 @@ const SETTINGS = {
     .int()
     .min(0)
     .default(10_000)
-    .describe("How many acts (files that are written, renamed, removed; connections) become events."),
+    .describe("How many acts (files written, renamed, removed; connections) become events: of the target, and again of others."),
 };
 
 /** Records the system calls of the guest's processes, into syscalls.log, and counts them, into syscalls.json. */
@@ -54,7 +54,10 @@ export default class Syscalls extends Auxiliary<typeof SETTINGS> {
   }
 
   private tell({ act, ...facts }: { readonly act: string }): void {
-    if (act === "full") this.log.warn(`${this.options.most_acts} acts are told, and no more (most_acts)`);
+    if (act === "full") {
+      const of = (facts as { readonly whose?: string }).whose === "target" ? "of the target" : "of the system";
+      this.log.warn(`${this.options.most_acts} acts ${of} are told, and no more (most_acts)`);
+    }
     else this.run.addEvent(act, facts);
   }
 }

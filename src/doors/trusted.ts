@@ -7,6 +7,8 @@ export type { GuestPackage } from "../guest/disks/packages/guest-package";
 export { listPackages, type PackageList } from "../guest/disks/packages/list-packages";
 export { FILE_CHANGES, type FileEvent, type FileEventKind, FileEvents } from "../guest/events/file-events";
 export { followGuest } from "../guest/events/follow-guest";
+export type { ProcessEnd, ScopeEvent, ScopeOrigin } from "../guest/scope/scope-event";
+export { findTargetScope, onAdoption, TargetScope } from "../guest/scope/target-scope";
 export { FileSearch, type FileSearchQuery } from "../guest/disks/search/file-search";
 export { type FileFindings, type FileHit, searchFiles } from "../guest/disks/search/search-files";
 export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "../guest/images/dump-memory";

@@ -172,3 +172,16 @@ export class SigmaSyntaxError extends ReboxError {
 export class SigmaFolderError extends ReboxError {
   readonly code = "REBOX_SIGMA_FOLDER";
 }
+
+/** Reports that the guest's kernel has refused to execute the target. */
+export class TargetRefusedError extends AnalysisError {
+  override readonly code = "REBOX_TARGET_REFUSED";
+
+  /** @param errno the kernel's answer, as errno(3) counts; undefined when it was not seen */
+  constructor(
+    readonly errno: number | undefined,
+    reason = "the guest cannot execute the target",
+  ) {
+    super(reason);
+  }
+}

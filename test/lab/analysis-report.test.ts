@@ -115,8 +115,8 @@ describe("the report", () => {
       written(10, "/copied"),
       process("ended", 10, { name: "dd" }),
       process("created", 11, { ppid: 5, name: "sh" }),
-      process("executed", 11, { name: "sh", commandLine: "sh -c exec ./mal", executable: "/bin/sh", isTarget: true }),
-      process("executed", 11, { name: "mal", commandLine: "./mal", executable: "/tmp/mal", isTarget: true }),
+      process("executed", 11, { name: "sh", commandLine: "sh -c exec ./mal", executable: "/bin/sh" }),
+      process("executed", 11, { name: "mal", commandLine: "./mal", executable: "/tmp/mal", origin: "target" }),
       process("created", 12, { ppid: 11, name: "mal" }),
       // Without the target's environment it is the target's all the same.
       process("executed", 12, { name: "child", commandLine: "child", executable: "/child" }),

@@ -24,11 +24,14 @@ afterEach(() => lab.remove());
 
 const ALL = ["watch start", "machine start", "watch machineStarted", "deliver", "execute", "close", "watch stop", "machine stop", "watch finish", "release"]; // prettier-ignore
 
-/** Functions of a machine that are to do something else; `execute` is that of its target. */
-type MachineFaults = Partial<AnalysisMachine> & { readonly execute?: () => Promise<string> };
+/** Functions of a machine that are to do something else; `begin` and `execute` (untilEnd) are those of its target. */
+type MachineFaults = Partial<AnalysisMachine> & {
+  readonly begin?: () => Promise<void>;
+  readonly execute?: () => Promise<string>;
+};
 
 /** A machine that records what is done with it, refuses what its state does not allow, and fails where a test says so. */
-function machineWith({ execute, ...faults }: MachineFaults = {}): AnalysisMachine {
+function machineWith({ begin, execute, ...faults }: MachineFaults = {}): AnalysisMachine {
   let on = false;
   const act = (what: string) => void lab.acts.push(what);
   return {
@@ -47,11 +50,8 @@ function machineWith({ execute, ...faults }: MachineFaults = {}): AnalysisMachin
     deliver: async () => {
       act("deliver");
       assert.equal(on, true);
-      const end = async () => {
-        act("execute");
-        return "the command ended with 0";
-      };
-      return { execute: execute ?? end, close: () => act("close") };
+      const untilEnd = execute ?? (async () => "the command ended with 0");
+      return { begin: begin ?? (async () => act("execute")), untilEnd, close: () => act("close") };
     },
     dumpMemory: async () => act("dump"),
     stop: async () => {
@@ -121,10 +121,23 @@ describe("an analysis", () => {
   test("counts the target's time from its beginning, not from the machine's", async () => {
     const deliver = async () => {
       await sleep(100);
-      return { execute: async () => "done", close: () => {} };
+      return { begin: async () => {}, untilEnd: async () => "done", close: () => {} };
     };
     const record = await analyse(machineWith({ deliver }), { timeoutS: 0.05 });
     assert.deepEqual([record.outcome, record.reason], ["finished", "done"]);
+  });
+
+  test("has failed when the target did not begin in time, or at all: its own time has not counted by then", async () => {
+    const limits = { beginMs: 50 };
+    const late = await analyse(machineWith({ begin: never }), { timeoutS: 0.01, limits });
+    assert.deepEqual(
+      [late.outcome, late.reason],
+      ["failed", "the beginning of the target has not ended within 50 ms"],
+    );
+    assert.ok(!late.phases.some(({ phase }) => phase === "running"));
+    const begin = async () => Promise.reject(new Error("the guest cannot execute the target"));
+    const refused = await analyse(machineWith({ begin }));
+    assert.deepEqual([refused.outcome, refused.reason], ["failed", "the guest cannot execute the target"]);
   });
 
   for (const [where, faults] of [

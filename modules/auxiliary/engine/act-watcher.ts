@@ -1,5 +1,6 @@
 /** Tells what system calls have done, by what they returned. */
 import { CallbackManager, type Cpu, findGuest, getRunningProcess } from "rebox";
+import { findTargetScope } from "rebox/trusted";
 import type { Act, FindAct, ReportAct } from "./acts";
 import { FileActs } from "./file-acts";
 import { NetworkActs } from "./network-acts";
@@ -21,9 +22,10 @@ export class ActWatcher {
   private readonly waiting = new Set<Waiting>();
   private readonly files = new FileActs((act, caller, facts) => this.report(act, caller, facts));
   private readonly calls: ReadonlyMap<string, FindAct>;
-  private told = 0;
+  /** Those of the target, and those of others: the system's never take the place of the target's. */
+  private readonly told = { target: 0, system: 0 };
 
-  /** @param most so many acts are told */
+  /** @param most so many acts are told, of the target and again of all others */
   constructor(
     private readonly callbacks: CallbackManager,
     private readonly most: number,
@@ -36,10 +38,12 @@ export class ActWatcher {
 
   /** Sees a call of a program of 64 bits before it is carried out. */
   see(call: string, values: readonly bigint[], caller: Traced, cpu: Cpu): void {
-    if (this.told >= this.most) return;
+    const whose = findWhose(caller);
+    if (this.told[whose] >= this.most) return;
     this.files.note(call, caller);
     const act = this.calls.get(call)?.(values, caller);
-    if (act !== undefined && this.waiting.size < MOST_WAITING) this.waitForReturn(caller, cpu, act);
+    const most = whose === "target" ? MOST_WAITING : MOST_WAITING / 2;
+    if (act !== undefined && this.waiting.size < most) this.waitForReturn(caller, cpu, act);
   }
 
   /** Forgets a process that has ended, or executes another program. */
@@ -48,10 +52,12 @@ export class ActWatcher {
     for (const each of this.waiting) if (each.pgd === pgd) this.end(each);
   }
 
-  private report(act: string, { pid, name }: Traced, facts: object): void {
-    this.told++;
+  private report(act: string, caller: Traced, facts: object): void {
+    const { pid, name } = caller;
+    const whose = findWhose(caller);
+    if (++this.told[whose] > this.most) return;
     this.tell({ act, pid, process: name, ...facts });
-    if (this.told === this.most) this.tell({ act: "full" });
+    if (this.told[whose] === this.most) this.tell({ act: "full", whose });
   }
 
   /** "syscall" leaves the address behind it in RCX (Intel SDM volume 2, SYSCALL); the stack tells threads apart. */
@@ -76,4 +82,8 @@ export class ActWatcher {
     if (!this.waiting.delete(waiting)) return;
     this.callbacks.rmCallback(waiting.callback);
   }
+}
+
+function findWhose({ pid }: Traced): "target" | "system" {
+  return findTargetScope()?.findOrigin(pid) === undefined ? "system" : "target";
 }

@@ -1,8 +1,9 @@
 /** Tells of the processes that begin and end in the guest; for the module of the same name. */
 import { CallbackManager, findGuest, getProcessList, KernelDataError, type LinuxProcess } from "rebox";
 import { type GuestObserver } from "rebox/lab";
+import { findTargetScope, type ScopeOrigin } from "rebox/trusted";
 
-/** Begins the variable that the target of an analysis, and all that it starts, has in its environment. */
+/** Begins the variable that the target of an analysis has in its environment where it cannot be followed otherwise. */
 const TARGET_MARK = "REBOX_RUN=";
 
 /** A task on its way out (PF_EXITING of include/linux/sched.h). */
@@ -16,8 +17,8 @@ export interface ProcessEvent {
   readonly ppid?: number | undefined;
   readonly commandLine?: string;
   readonly executable?: string;
-  /** It is the target of the analysis, or was started with its environment. */
-  readonly isTarget?: boolean;
+  /** Whose it is, when it is the target's, or acts for it. */
+  readonly origin?: ScopeOrigin;
 }
 
 export function observe({ callbacks, tell }: GuestObserver): () => object {
@@ -25,13 +26,12 @@ export function observe({ callbacks, tell }: GuestObserver): () => object {
 
   callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
     const ppid = findProcess(pgd, pid)?.ppid;
-    tell({ what: "begins", pid, name, ppid } satisfies ProcessEvent);
+    tell({ what: "begins", pid, name, ppid, ...mark(findTargetScope()?.findOrigin(pid)) } satisfies ProcessEvent);
   });
   // Its words are those of the start: later the process may have changed them.
   callbacks.addCallback(CallbackManager.EXEC_CB, (pid, _pgd, name, path, argv, envp) => {
-    const isTarget = envp.some((word) => word.startsWith(TARGET_MARK));
-    const program = { commandLine: argv.join(" "), executable: path, ...(isTarget ? { isTarget } : {}) };
-    tell({ what: "runs", pid, name, ...program } satisfies ProcessEvent);
+    const program = { commandLine: argv.join(" "), executable: path };
+    tell({ what: "runs", pid, name, ...program, ...mark(findOrigin(pid, envp)) } satisfies ProcessEvent);
   });
   callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (pid, pgd, name) => {
     // One that starts another program gives up its memory too.
@@ -39,6 +39,17 @@ export function observe({ callbacks, tell }: GuestObserver): () => object {
     tell({ what: "ends", pid, name } satisfies ProcessEvent);
   });
   return () => ({ before });
+}
+
+/** A value that is undefined arrives as null. */
+function mark(origin: ScopeOrigin | undefined): { origin?: ScopeOrigin } {
+  return origin === undefined ? {} : { origin };
+}
+
+function findOrigin(pid: number, environment: readonly string[]): ScopeOrigin | undefined {
+  const scope = findTargetScope();
+  if (scope !== undefined) return scope.findOrigin(pid);
+  return environment.some((word) => word.startsWith(TARGET_MARK)) ? "target" : undefined;
 }
 
 function findProcess(pgd: bigint, pid: number): LinuxProcess | undefined {

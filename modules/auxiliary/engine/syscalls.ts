@@ -12,6 +12,7 @@ import {
   type SystemCallEntry,
 } from "rebox";
 import { type GuestObserver } from "rebox/lab";
+import { findTargetScope, onAdoption } from "rebox/trusted";
 import { readPieces, readSixth } from "../../../scripts/_read_pieces";
 import { ArgumentKind, chooseKind, createShow, escape, hex, type Show } from "../../../scripts/_system_call_arguments";
 import { ActWatcher } from "./act-watcher";
@@ -116,9 +117,14 @@ class SyscallRecorder {
       this.callers.clear();
       this.acts.forget(pgd);
     });
+    // A process that was there before, and acts for the target now.
+    const forget = onAdoption((pid, pgd, name) => {
+      if (!this.traced.has(pgd)) this.trace(pid, pgd, name);
+    });
     if (isThere) this.hook();
     const timer = setInterval(() => this.flush(), FLUSH_MS);
     return () => {
+      forget();
       clearInterval(timer);
       this.flush();
       closeSync(this.descriptor);
@@ -181,7 +187,7 @@ class SyscallRecorder {
     { pid, pgd, name: process }: Traced,
     values: readonly bigint[],
   ): void {
-    if (this.size >= this.options.mostBytes) return void this.cut++;
+    if (this.size >= this.limitOf(pid)) return void this.cut++;
     const showArgument = (show: Show, index: number): string => {
       const kind = kinds[index] ?? ArgumentKind.Value;
       const value = values[index]!;
@@ -195,6 +201,13 @@ class SyscallRecorder {
     this.size += line.length;
     this.lines += line;
     if (this.lines.length >= CHUNK) this.flush();
+  }
+
+  /** While the target is followed, half of the file is for it alone. */
+  private limitOf(pid: number): number {
+    const { mostBytes } = this.options;
+    const scope = findTargetScope();
+    return scope === undefined || scope.findOrigin(pid) !== undefined ? mostBytes : mostBytes / 2;
   }
 
   private flush(): void {

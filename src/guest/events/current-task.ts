@@ -33,13 +33,24 @@ export class CurrentTask {
 
   /** Finds the task, which may be a kernel thread; undefined when the kernel does not say where it notes it. */
   find(cpu: Cpu): TaskFacts | undefined {
+    const address = this.findAddress(cpu);
+    if (address === undefined) return undefined;
+    try {
+      return this.#guest.tasks.read(address);
+    } catch {
+      // There is no task at that address.
+      return undefined;
+    }
+  }
+
+  /** Finds the address of its task_struct, which is all that telling tasks apart needs; undefined as for find(). */
+  findAddress(cpu: Cpu): bigint | undefined {
     if (this.place === undefined) return undefined;
     const { memory, bits } = this.#guest.kernel;
     const base = bits === 64 ? cpu.GS_BASE : cpu.FS_BASE;
     try {
-      return this.#guest.tasks.read(memory.pointer(BigInt.asUintN(bits, base + this.place)));
+      return memory.pointer(BigInt.asUintN(bits, base + this.place));
     } catch {
-      // There is no task at that address.
       return undefined;
     }
   }

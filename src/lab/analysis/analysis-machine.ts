@@ -29,8 +29,13 @@ export interface TargetRequest {
 
 /** A target that the guest has. */
 export interface DeliveredTarget {
-  /** Has the guest execute it. Resolves with why the target has ended, once it has. */
-  execute(signal: AbortSignal): Promise<string>;
+  /**
+   * Has the guest execute it. Resolves when it is about to execute its first instruction; where the machine cannot be looked into, as
+   * soon as the guest was asked to execute it.
+   */
+  begin(signal: AbortSignal): Promise<void>;
+  /** Resolves with why the target has ended, once nothing of it lives. */
+  untilEnd(signal: AbortSignal): Promise<string>;
   close(): void;
 }
 

@@ -4,7 +4,7 @@ import { TimeLimitError } from "../../config/errors";
 import { callAsyncWithin } from "../../config/limits";
 import { AnalysisError } from "../errors";
 import type { AnalysisJournal } from "./analysis-journal";
-import type { AnalysisMachinePool, AnalysisMachine } from "./analysis-machine";
+import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget } from "./analysis-machine";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
 import type { AnalysisRequest } from "./analysis-database";
 
@@ -13,11 +13,19 @@ export interface AnalysisLimits {
   readonly startMs: number;
   /** From a machine that runs to a target that can be executed: a guest may boot in it. */
   readonly deliverMs: number;
+  /** From there to its first instruction. */
+  readonly beginMs: number;
   readonly dumpMs: number;
   readonly stopMs: number;
 }
 
-const LIMITS: AnalysisLimits = { startMs: 180_000, deliverMs: 360_000, dumpMs: 600_000, stopMs: 120_000 };
+const LIMITS: AnalysisLimits = {
+  startMs: 180_000,
+  deliverMs: 360_000,
+  beginMs: 60_000,
+  dumpMs: 600_000,
+  stopMs: 120_000,
+};
 
 /** The parts of an analysis. */
 export interface AnalysisParts {
@@ -110,22 +118,30 @@ export class AnalysisRun {
 
   private async run(machine: AnalysisMachine, signal: AbortSignal): Promise<Ending> {
     const { request } = this.parts;
-    const { target, command, timeoutS, options } = request;
+    const { target, command, options } = request;
     const clockMs = parseClock(options.clock);
     this.begin("delivering target");
     const delivered = await callAsyncWithin("giving the guest the target", this.limits.deliverMs, signal, (own) =>
       machine.deliver({ target, command, clockMs }, own),
     );
     try {
+      await callAsyncWithin("the beginning of the target", this.limits.beginMs, signal, (own) => delivered.begin(own));
       this.begin("running");
-      const execute = (own: AbortSignal) => delivered.execute(own);
-      return { outcome: "finished", reason: await callAsyncWithin("the target", timeoutS * 1000, signal, execute) };
+      return { outcome: "finished", reason: await this.untilEnd(delivered, signal) };
+    } finally {
+      delivered.close();
+    }
+  }
+
+  /** Returns why the target has ended, or that its time was over, which counts from its first instruction. */
+  private async untilEnd(delivered: DeliveredTarget, signal: AbortSignal): Promise<string> {
+    const { timeoutS } = this.parts.request;
+    try {
+      return await callAsyncWithin("the target", timeoutS * 1000, signal, (own) => delivered.untilEnd(own));
     } catch (error) {
       // The end of the time limit counts, not the errors that it causes in the machine.
       if (!(error instanceof TimeLimitError)) throw error;
-      return { outcome: "finished", reason: `the time of ${timeoutS} s was over` };
-    } finally {
-      delivered.close();
+      return `the time of ${timeoutS} s was over`;
     }
   }
 

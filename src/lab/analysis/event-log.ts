@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
+import type { ScopeOrigin } from "../../guest/scope/scope-event";
 
 /** The name of the file in the folder of an analysis. */
 export const EVENTS_FILE = "events.jsonl";
@@ -68,8 +69,16 @@ export interface AnalysisEvent {
 
 /** The types that a report shows in a way of their own, with their facts. */
 export interface KnownEvents {
-  "process.created": { pid: number; ppid: number | undefined; name: string; commandLine?: string };
-  "process.executed": { pid: number; name: string; commandLine: string; executable: string; isTarget?: boolean };
+  "process.created": {
+    pid: number;
+    ppid: number | undefined;
+    name: string;
+    commandLine?: string;
+    origin?: ScopeOrigin;
+  };
+  "process.executed": { pid: number; name: string; commandLine: string; executable: string; origin?: ScopeOrigin };
+  /** A process of the system acts for the target from now on. */
+  "process.adopted": { pid: number; name: string; by: number; act: string };
   "process.ended": { pid: number; name: string };
   "file.written": { pid: number; process: string; path: string };
   "file.removed": { pid: number; process: string; path: string };

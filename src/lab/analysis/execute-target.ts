@@ -1,8 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
-import type { GuestWay } from "../ways/guest-way";
+import type { GuestWay, ScriptResult } from "../ways/guest-way";
 import { type GuestDisc, makeGuestDisc } from "../ways/guest-disc";
+import { AnalysisError, TargetRefusedError } from "../errors";
+import type { FollowedTarget } from "./followed-target";
+import { getRefusalFile, RUN_MARK, writeLaunchScript, writeRunScript } from "./run-script";
+import { explainRefusal, readTargetFormat, type TargetFormat } from "./target-format";
+
+/** Between the end of what launches the target and the word that it has begun, in milliseconds. */
+const WORD_LIMIT_MS = 10_000;
+/** Statuses by which a shell says that it could not execute something (POSIX, 2.8.2); a program may have them too. */
+const REFUSALS = [126, 127];
+const NO_FORMAT: TargetFormat = { isShellText: false, description: undefined, interpreter: undefined };
 
 /** Everything that giving a guest its target needs. */
 export interface Delivery {
@@ -15,15 +24,32 @@ export interface Delivery {
   getClockMs(): number;
   /** Waits until a way into the guest is open. */
   openWay(signal: AbortSignal): Promise<GuestWay>;
+  /**
+   * Begins to follow the target from outside; undefined when that cannot be done, and the guest has to be asked for its end.
+   *
+   * @param mark of the launcher
+   */
+  follow(mark: string, signal: AbortSignal): Promise<FollowedTarget | undefined>;
 }
 
 /** A target that a Linux guest has, and that only has to be executed. */
 export class GuestTarget {
+  readonly #mark: string;
+  readonly #format: TargetFormat;
+  #script: Promise<ScriptResult> | undefined;
+  /** Ends the wait for the script. */
+  #stop = (): void => {};
+
   private constructor(
-    private readonly command: string | undefined,
+    private readonly delivery: Delivery,
     private readonly way: GuestWay,
     private readonly disc: GuestDisc | undefined,
-  ) {}
+    mark: string,
+    private readonly followed: FollowedTarget | undefined,
+  ) {
+    this.#mark = mark;
+    this.#format = delivery.target === undefined ? NO_FORMAT : readTargetFormat(delivery.target);
+  }
 
   /**
    * Gives a guest a target.
@@ -31,7 +57,7 @@ export class GuestTarget {
    * @throws GuestGoneError when the machine went off before; AnalysisError that says where the guest did not answer as expected
    */
   static async deliver(delivery: Delivery, signal: AbortSignal): Promise<GuestTarget> {
-    const { target, folder, command } = delivery;
+    const { target, folder } = delivery;
     const making = target === undefined ? undefined : makeGuestDisc(target, folder, signal);
     // Its failure is told below, behind that of the way.
     making?.catch(() => undefined);
@@ -42,7 +68,9 @@ export class GuestTarget {
       disc = await making;
       await way.setClock(delivery.getClockMs(), signal);
       if (disc !== undefined) await way.receive(disc, signal);
-      return new GuestTarget(command, way, disc);
+      const mark = `rebox-${randomBytes(8).toString("hex")}`;
+      const followed = await delivery.follow(`${RUN_MARK}=${mark}`, signal);
+      return new GuestTarget(delivery, way, disc, mark, followed);
     } catch (error) {
       way?.close();
       throw error;
@@ -58,45 +86,93 @@ export class GuestTarget {
   }
 
   /**
-   * Executes it, and waits until all that it has started has ended.
+   * Executes it. Resolves when it is about to execute its first instruction; in a guest that cannot be looked into as soon as it was
+   * asked for.
+   *
+   * @returns its number in the guest, where that is known
+   * @throws TargetRefusedError when the guest cannot execute it; GuestGoneError when the machine, or the way into it, went off before
+   */
+  async begin(signal: AbortSignal): Promise<number | undefined> {
+    const { disc, way, followed } = this;
+    const { command } = this.delivery;
+    const parts = { disc, command, isShellText: this.#format.isShellText, mark: this.#mark };
+    const script = followed === undefined ? writeRunScript(parts) : writeLaunchScript(parts);
+    const untilEnd = new AbortController();
+    this.#stop = () => untilEnd.abort();
+    this.#script = way.runScript(way.name === "console" ? script : writeToConsole(script), untilEnd.signal);
+    this.#script.catch(() => undefined);
+    if (followed === undefined) return undefined;
+    signal.addEventListener("abort", this.#stop, { once: true });
+    try {
+      const { pid } = await Promise.race([followed.began, this.#missBeginning(followed)]);
+      return pid;
+    } catch (error) {
+      if (!(error instanceof TargetRefusedError)) throw error;
+      throw this.#explain(error.errno);
+    } finally {
+      signal.removeEventListener("abort", this.#stop);
+    }
+  }
+
+  /**
+   * Waits until all that it has started has ended.
    *
    * @returns why it has ended
    * @throws GuestGoneError when the machine, or the way into it, went off before
    */
-  async execute(signal: AbortSignal): Promise<string> {
-    const { command, disc, way } = this;
-    const script = writeRunScript(disc, command, `rebox-${randomBytes(8).toString("hex")}`);
-    const { status } = await way.runScript(way.name === "console" ? script : writeToConsole(script), signal);
-    return `the ${command === undefined ? "target" : "command"} ended with status ${status}`;
+  async untilEnd(signal: AbortSignal): Promise<string> {
+    const script = this.#script;
+    if (script === undefined) throw new AnalysisError("the target has not been executed");
+    signal.addEventListener("abort", this.#stop, { once: true });
+    try {
+      if (this.followed !== undefined) {
+        // The end of the script says nothing: processes may be left. Its failure does: the machine has gone.
+        const failure = script.then(() => new Promise<never>(() => {}));
+        return await Promise.race([this.followed.ended, failure]);
+      }
+      const { status } = await script;
+      const { command } = this.delivery;
+      if (command === undefined && REFUSALS.includes(status) && (await this.#wasRefused(signal))) {
+        throw this.#explain(undefined, (await script).output);
+      }
+      return `the ${command === undefined ? "target" : "command"} ended with status ${status}`;
+    } finally {
+      signal.removeEventListener("abort", this.#stop);
+    }
   }
 
   /** Gives the way in back. */
   close(): void {
+    this.#stop();
     this.way.close();
+  }
+
+  /** Fails when what launches the target has ended without doing so. */
+  async #missBeginning(followed: FollowedTarget): Promise<never> {
+    const { status, output } = await this.#script!;
+    await Promise.race([
+      followed.began.then(() => undefined),
+      new Promise((resolve) => setTimeout(resolve, WORD_LIMIT_MS).unref()),
+    ]);
+    const shown = output.trim().slice(-300);
+    throw new AnalysisError(
+      `the guest's shell ended with status ${status} before the target ran${shown === "" ? "" : `: ${shown}`}`,
+    );
+  }
+
+  async #wasRefused(signal: AbortSignal): Promise<boolean> {
+    return (await this.way.runScript(`[ -e ${getRefusalFile(this.#mark)} ]`, signal)).status === 0;
+  }
+
+  /** @param output of what should have executed it, where it was not seen how the kernel answered */
+  #explain(errno: number | undefined, output = ""): TargetRefusedError {
+    const said = output.trim().slice(-300);
+    const reason = errno === undefined && said !== "" ? said : explainRefusal(errno, this.#format);
+    return new TargetRefusedError(errno, `the guest cannot execute the target: ${reason}`);
   }
 }
 
 /** Lets a script write on the system's console, as what is typed there does; no program that stays can keep its output open. */
 function writeToConsole(script: string): string {
   return `if (: > /dev/console) 2>/dev/null; then exec > /dev/console; else exec > /dev/null; fi; exec 2>&1\n${script}`;
-}
-
-/**
- * Writes the script that runs the command, and waits until all that it has started has ended, too: those processes are known by a
- * mark in their environment. The command runs in the folder of the target, whose path is $TARGET. Its input is empty, because the
- * console's input belongs to rebox.
- *
- * @param disc that the target was copied from; undefined when there is only a command
- * @param command for sh; undefined executes the target
- * @param mark a word for the environment that nobody else uses
- */
-export function writeRunScript(disc: GuestDisc | undefined, command: string | undefined, mark: string): string {
-  const place = disc === undefined ? "" : `cd /tmp/${disc.folder} && TARGET=$PWD/${disc.name} && export TARGET && `;
-  const line = command ?? `exec ./${disc?.name ?? "true"}`;
-  return `(
-${place}REBOX_RUN=${mark} exec sh -c ${quoteForShell(line)} </dev/null
-)
-rebox_end=$?
-while grep -qs ${mark} /proc/[0-9]*/environ; do sleep 1; done
-(exit $rebox_end)`;
 }

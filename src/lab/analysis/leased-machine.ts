@@ -13,6 +13,7 @@ import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetReque
 import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
+import { FollowedTarget } from "./followed-target";
 import { type Delivery, GuestTarget } from "./execute-target";
 import { findNetworkProblem } from "../network/network-choice";
 import { openWay } from "../ways/open-way";
@@ -36,6 +37,8 @@ export interface MachineUse {
   /** Without it the machine has the network of its settings, and nothing of it is recorded. */
   readonly network?: NetworkUse;
   addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
+  /** Adds a line to the analysis' log. */
+  warn(text: string): void;
 }
 
 /** A machine of a lab that an analysis has for itself. */
@@ -106,6 +109,7 @@ export class LeasedMachine implements AnalysisMachine {
       ...{ target, command, folder: use.folder },
       getClockMs: () => clockMs ?? Date.now(),
       openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own),
+      follow: (mark, own) => this.#follow(mark, command === undefined ? "target" : "command", own),
     };
     let given: GuestTarget;
     try {
@@ -113,14 +117,23 @@ export class LeasedMachine implements AnalysisMachine {
     } catch (error) {
       if (!(error instanceof GuestGoneError)) throw error;
       // It may have ended by itself.
-      return { execute: (own) => this.#explainEnd(error, own), close: () => {} };
+      const explain = (own: AbortSignal) => this.#explainEnd(error, own);
+      return { begin: async (own) => void (await explain(own)), untilEnd: explain, close: () => {} };
     }
     return {
-      execute: async (own) => {
-        this.#hasBegun = true;
-        use.addEvent("target.started", { target, command, wayIn: given.wayIn });
+      begin: async (own) => {
         try {
-          return await given.execute(own);
+          const pid = await given.begin(own);
+          this.#hasBegun = true;
+          use.addEvent("target.started", { target, command, pid, wayIn: given.wayIn });
+        } catch (error) {
+          if (!(error instanceof GuestGoneError)) throw error;
+          await this.#explainEnd(error, own);
+        }
+      },
+      untilEnd: async (own) => {
+        try {
+          return await given.untilEnd(own);
         } catch (error) {
           if (!(error instanceof GuestGoneError)) throw error;
           return await this.#explainEnd(error, own);
@@ -128,6 +141,20 @@ export class LeasedMachine implements AnalysisMachine {
       },
       close: () => given.close(),
     };
+  }
+
+  /** Follows the target from outside, where the guest's kernel is one that rebox knows. */
+  async #follow(mark: string, noun: string, signal: AbortSignal): Promise<FollowedTarget | undefined> {
+    const { use } = this;
+    if (this.#guest === undefined) return undefined;
+    try {
+      return await FollowedTarget.begin(this.#guest, { mark, noun }, use.addEvent, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = error instanceof Error ? error.message : String(error);
+      use.warn(`the target cannot be followed from outside, so the guest is asked when it has ended: ${reason}`);
+      return undefined;
+    }
   }
 
   async dumpMemory(path: string, signal: AbortSignal): Promise<void> {

@@ -120,9 +120,13 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
       wanted: entry.network === undefined ? undefined : getNetwork(entry.network),
       onRecord: (record) => journal.update({ network: record }),
     };
+    const warn = (text: string) => journal.warn(text);
     const run = new AnalysisRun({
       request: entry,
-      machines: new LabMachinePool(lab, { id, folder, scripts, hasTarget: target !== undefined, network, addEvent }),
+      machines: new LabMachinePool(lab, {
+        ...{ id, folder, scripts, hasTarget: target !== undefined },
+        ...{ network, addEvent, warn },
+      }),
       journal,
       makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),
       onPhase: (phase) => {

@@ -1,7 +1,7 @@
 import type { AnalysisEvent } from "../event-log";
 
-/** Who caused something: the target, what rebox itself ran in the guest, or the guest's own system. */
-export type Origin = "target" | "rebox" | "system";
+/** Who caused something: the target, a process that acts for it, what rebox itself ran in the guest, or the guest's own system. */
+export type Origin = "target" | "adopted" | "rebox" | "system";
 
 /** A process of an analysis and those that it started. */
 export interface ProcessNode {
@@ -16,6 +16,8 @@ export interface ProcessNode {
   readonly began: string;
   ended: string | undefined;
   origin: Origin;
+  /** The act by which it was adopted. */
+  adoptedBy?: string;
   readonly parent: ProcessNode | undefined;
   readonly children: ProcessNode[];
 }
@@ -29,13 +31,14 @@ export interface ProcessNode {
 export class ProcessHistory {
   readonly nodes: ProcessNode[] = [];
   readonly #living = new Map<number, ProcessNode>();
-  /** Those that have executed the target, or have its environment. */
+  /** Those that are the target's by what was seen of them, in the order in which that was. */
   readonly #targets: ProcessNode[] = [];
 
   /** Takes an event in its turn; events of other things change nothing. */
   add(event: AnalysisEvent): void {
-    const { pid, ppid, name, commandLine, isTarget } = event as Record<string, unknown>;
+    const { pid, ppid, name, commandLine, origin, act } = event as Record<string, unknown>;
     if (typeof pid !== "number") return;
+    if (event.type === "process.adopted") return this.#adopt(event, pid, typeof name === "string" ? name : "?", act);
     const known = this.#living.get(pid);
     if (event.type === "process.created") {
       const shown = typeof name === "string" ? name : "?";
@@ -46,10 +49,11 @@ export class ProcessHistory {
         known.commandLine = line ?? known.commandLine;
         known.ended = undefined;
       }
+      this.#note(this.#living.get(pid)!, origin);
     } else if (event.type === "process.executed" && known !== undefined) {
       if (typeof name === "string") known.name = name;
       if (typeof commandLine === "string") known.commandLine = commandLine;
-      if (isTarget === true) this.#targets.push(known);
+      this.#note(known, origin);
     } else if (event.type === "process.ended" && known !== undefined) {
       known.ended = event.time;
       this.#living.delete(pid);
@@ -71,14 +75,29 @@ export class ProcessHistory {
     return this.#targets.length > 0;
   }
 
-  /** Decides, at the end, who caused each process. */
+  /** Decides, at the end, who caused each process that was not said to be somebody's. */
   decideOrigins(): void {
-    for (const target of this.#targets) spread(target, "target");
+    for (const node of this.nodes)
+      if (isOfTarget(node.origin)) for (const child of node.children) spread(child, node.origin);
     // The shell that rebox types in is the system's own; all that it runs beside the target is for rebox.
     const [first] = this.#targets;
     if (first === undefined) return;
     const shell = first.ppid;
-    for (const node of this.nodes) if (node.ppid === shell && node.origin !== "target") spread(node, "rebox");
+    for (const node of this.nodes) if (node.ppid === shell && !isOfTarget(node.origin)) spread(node, "rebox");
+  }
+
+  /** One that was there before the analysis is shown from its adoption on. */
+  #adopt(event: AnalysisEvent, pid: number, name: string, act: unknown): void {
+    if (!this.#living.has(pid)) this.#begin(event.time, pid, undefined, name, undefined);
+    const node = this.#living.get(pid)!;
+    node.origin = "adopted";
+    if (typeof act === "string") node.adoptedBy = act;
+  }
+
+  #note(node: ProcessNode, origin: unknown): void {
+    if (origin !== "target" && origin !== "adopted") return;
+    node.origin = origin;
+    if (origin === "target") this.#targets.push(node);
   }
 
   #begin(began: string, pid: number, ppid: number | undefined, name: string, commandLine: string | undefined): void {
@@ -93,11 +112,16 @@ export class ProcessHistory {
   }
 }
 
+/** Returns whether the target caused something, itself or through others. */
+export function isOfTarget(origin: Origin | undefined): boolean {
+  return origin === "target" || origin === "adopted";
+}
+
 /** Gives a process and all below it an origin, except those that are the target's already. A tree may be deeper than any stack. */
 function spread(top: ProcessNode, origin: Origin): void {
   const waiting = [top];
   for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
-    if (node.origin === "target") continue;
+    if (isOfTarget(node.origin)) continue;
     node.origin = origin;
     // Not by spreading arguments: there may be more children than a call takes.
     for (const child of node.children) waiting.push(child);

@@ -5,8 +5,8 @@ import type { AnalysisRecord, NetworkRecord } from "../analysis-record";
 import type { AnalysisEvent } from "../event-log";
 import { type Markup, markup } from "./markup";
 import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
-import type { Origin } from "./process-tree";
-import { type Act, type AnalysisReport, gatherReport, type ReportedProcess, TIMELINE_LIMIT } from "./report";
+import { isOfTarget, type Origin } from "./process-tree";
+import { type Act, type AnalysisReport, gatherReport, type ReportedProcess } from "./report";
 
 /** In bytes; a larger picture stays a file. */
 const LARGEST_PICTURE = 2 << 20;
@@ -102,7 +102,7 @@ function byOrigin<Item extends { readonly origin: Origin | undefined }>(
 ): [number, Markup] {
   if (!knowsTarget) return [items.length, renderList(items)];
   const of = (origin: Origin) => items.filter((item) => item.origin === origin);
-  const own = of("target");
+  const own = items.filter(({ origin }) => isOfTarget(origin));
   const rest = OTHERS.map(([origin, title]) => [title, of(origin)] as const).filter(([, list]) => list.length > 0);
   const folded = rest.map(
     ([title, list]) =>
@@ -180,8 +180,9 @@ function renderTree(
   const items = (all.get(parent) ?? []).map((process) => {
     const end = process.ended === undefined ? "" : ` to ${since(process.ended, start)}`;
     const below = all.has(process.id) ? renderTree(process.id, all, start, depth - 1) : undefined;
+    const adoption = process.adoptedBy && markup` <span class="bad">acts for the target: ${process.adoptedBy}</span>`;
     return markup`<li>
-      <code>${process.pid}</code> <b>${process.name}</b> <code>${process.commandLine}</code>
+      <code>${process.pid}</code> <b>${process.name}</b> <code>${process.commandLine}</code>${adoption}
       <span class="muted">${since(process.began, start)}${end}</span>${below}
     </li>`;
   });
@@ -213,7 +214,8 @@ function renderEvents(events: readonly AnalysisEvent[], start: string): Markup {
 
 function renderTimeline(report: AnalysisReport): Markup {
   const total = Object.values(report.counts).reduce((sum, count) => sum + count, 0);
-  const more = total > TIMELINE_LIMIT ? markup`<p>The first ${TIMELINE_LIMIT} of ${total}; events.jsonl has all.</p>` : undefined; // prettier-ignore
+  const isCut = total > report.timeline.length;
+  const more = isCut ? markup`<p>The first ${report.timeline.length} of ${total}, counted apart for the target and all else; events.jsonl has all.</p>` : undefined; // prettier-ignore
   const counts = Object.entries(report.counts).map(([type, count]) => `${type}: ${count}`).join(", "); // prettier-ignore
   return markup`<p class="muted">${counts}</p>
     ${more}

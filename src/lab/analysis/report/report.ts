@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type AnalysisEvent, readEvents } from "../event-log";
 import type { AnalysisRecord } from "../analysis-record";
 import { type ModuleResults, readModuleResults } from "./module-results";
-import { type Origin, ProcessHistory, type ProcessNode } from "./process-tree";
+import { isOfTarget, type Origin, ProcessHistory, type ProcessNode } from "./process-tree";
 
 /** A file that an analysis has left. */
 export interface ReportFile {
@@ -49,7 +49,7 @@ export interface AnalysisReport {
   readonly left: readonly ReportFile[];
 }
 
-/** The most events that a report shows; events.jsonl has them all. */
+/** The most events that a report shows of the target, and again of all others; events.jsonl has them all. */
 export const TIMELINE_LIMIT = 5_000;
 
 /**
@@ -64,10 +64,13 @@ export function gatherReport(folder: string, record: AnalysisRecord): AnalysisRe
   const acts: { event: AnalysisEvent; doer: ProcessNode | undefined }[] = [];
   const history = new ProcessHistory();
   const counts: Record<string, number> = {};
+  // The system's events, such as those of its boot, do not take the place of the target's.
+  const shown = { target: 0, system: 0 };
   for (const event of readEvents(folder)) {
     counts[event.type] = (counts[event.type] ?? 0) + 1;
-    if (timeline.length < TIMELINE_LIMIT) timeline.push(event);
     if (event.type.startsWith("process.")) history.add(event);
+    const whose = isOfTarget(history.findLiving(event.pid)?.origin) ? "target" : "system";
+    if (++shown[whose] <= TIMELINE_LIMIT) timeline.push(event);
     if (isAct(event.type)) acts.push({ event, doer: history.findLiving(event.pid) });
   }
   history.decideOrigins();

@@ -1,0 +1,92 @@
+import type { CallbackManager } from "../../machine/callbacks/callback-manager";
+import type { Cpu } from "../../machine/state/cpu";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { CurrentTask } from "../events/current-task";
+
+/** The part of a CallbackManager that hooks need. */
+export type HookCallbacks = Pick<CallbackManager, "addCallback" | "rmCallback">;
+
+/** Names that GCC may have made of a function of which it saw every call. */
+const SUFFIXES = ["", ".isra.0", ".constprop.0"];
+
+/** Hooks on functions of the guest's kernel, with the task that calls them. They go with the callbacks. */
+export class ScopeHooks {
+  readonly #guest: LinuxGuest;
+  readonly #callbacks: HookCallbacks;
+  readonly #current: CurrentTask;
+  readonly #onProblem: (text: string) => void;
+
+  /** @param onProblem called when a hook's function throws: the kernel's data is damaged, for example */
+  constructor(guest: LinuxGuest, callbacks: HookCallbacks, onProblem: (text: string) => void) {
+    this.#guest = guest;
+    this.#callbacks = callbacks;
+    this.#current = new CurrentTask(guest);
+    this.#onProblem = onProblem;
+  }
+
+  /** Whether the kernel says which task runs. */
+  get knowsCurrent(): boolean {
+    return this.#current.place !== undefined;
+  }
+
+  /** Hooks the first of these functions that the kernel has; returns whether it has one. */
+  addFirst(names: readonly string[], act: (cpu: Cpu, current: bigint) => void): boolean {
+    const addr = this.#findFirst(names);
+    if (addr !== undefined) this.#add(addr, act);
+    return addr !== undefined;
+  }
+
+  /** Hooks all of these functions that the kernel has; returns whether it has one. */
+  addAll(names: readonly string[], act: (cpu: Cpu, current: bigint) => void): boolean {
+    const found = names.flatMap((name) => this.#findFirst([name]) ?? []);
+    for (const addr of new Set(found)) this.#add(addr, act);
+    return found.length > 0;
+  }
+
+  /**
+   * Calls a function once, when the function of the kernel that a hook is at returns to its caller in the same task. A task that
+   * ends within it does not return.
+   *
+   * @param act is called with the result, as a signed number of the kernel's size
+   */
+  onReturn(cpu: Cpu, act: (result: bigint) => void): void {
+    const { kernel } = this.#guest;
+    const is64 = kernel.bits === 64;
+    const stackOf = (at: Cpu): bigint => (is64 ? at.RSP : at.ESP);
+    const stack = stackOf(cpu);
+    // The caller's stack pointer behind "ret"; the stack belongs to the task alone.
+    const behind = stack + (is64 ? 8n : 4n);
+    const name = this.#callbacks.addCallback(
+      "BLOCK_BEGIN_CB",
+      (_index, now) => {
+        if (stackOf(now) !== behind) return;
+        this.#callbacks.rmCallback(name);
+        this.#attempt(() => act(BigInt.asIntN(kernel.bits, is64 ? now.RAX : now.EAX)));
+      },
+      { addr: kernel.memory.pointer(stack) },
+    );
+  }
+
+  #findFirst(names: readonly string[]): bigint | undefined {
+    return this.#guest.kernel.findSymbol(...names.flatMap((name) => SUFFIXES.map((suffix) => name + suffix)));
+  }
+
+  #add(addr: bigint, act: (cpu: Cpu, current: bigint) => void): void {
+    this.#callbacks.addCallback(
+      "BLOCK_BEGIN_CB",
+      (_index, cpu) => {
+        const current = this.#current.findAddress(cpu);
+        if (current !== undefined) this.#attempt(() => act(cpu, current));
+      },
+      { addr },
+    );
+  }
+
+  #attempt(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#onProblem(error instanceof Error ? error.message : String(error));
+    }
+  }
+}

@@ -1,0 +1,142 @@
+import { FileFormat, getFileFormat } from "../../systems/linux/files/file-mode";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { readCommandLine, splitWords } from "../../systems/linux/processes/command-line";
+import type { StructCursor } from "../../systems/linux/structs/struct-cursor";
+import { readArgument } from "../events/kernel-hooks";
+import type { AdoptingScope } from "./adopting-scope";
+import type { ScopeHooks } from "./scope-hooks";
+import { isReadToExecute, listUnits } from "./start-files";
+
+/** FMODE_WRITE (include/linux/fs.h). */
+const FMODE_WRITE = 2;
+/** Files that a scope has opened for writing; the first ones are kept. */
+const MOST_FILES = 100_000;
+/** A daemon that runs jobs is so far above them. */
+const MOST_ANCESTORS = 4;
+/** In bytes; a table of jobs that is longer is cut off. */
+const LONGEST_TABLE = 64 << 10;
+
+interface WrittenFile {
+  readonly path: string;
+  readonly by: number;
+}
+
+/**
+ * Takes processes into a scope that the system starts because of files which the scope has opened for writing: programs, scripts,
+ * libraries, start-up files of shells, units of systemd, jobs of cron and at. A file is known by its inode, however often it is
+ * renamed or linked.
+ */
+export class WrittenFiles {
+  readonly #guest: LinuxGuest;
+  readonly #hooks: ScopeHooks;
+  readonly #scope: AdoptingScope;
+  /** By device and number of the inode. */
+  readonly #files = new Map<string, WrittenFile>();
+  /** Names of units of systemd that the files make or change. */
+  readonly #units = new Map<string, WrittenFile>();
+  /** Tables of jobs that a daemon has read, by its pid. */
+  readonly #tables = new Map<number, Map<string, WrittenFile & { readonly text: string }>>();
+
+  constructor(guest: LinuxGuest, hooks: ScopeHooks, scope: AdoptingScope) {
+    this.#guest = guest;
+    this.#hooks = hooks;
+    this.#scope = scope;
+  }
+
+  /** Hooks the functions; what this kernel lacks is not seen. */
+  hook(): void {
+    const { kernel } = this.#guest;
+    // fs/file.c: (descriptor, file), when a process gets an open file.
+    this.#hooks.addFirst(["fd_install"], (cpu, current) => {
+      const by = this.#scope.findPid(current);
+      if (by === undefined && this.#files.size === 0) return;
+      const file = kernel.at("file", readArgument(cpu, 1, kernel.bits));
+      const key = findKey(file);
+      if (key === undefined) return;
+      if (by === undefined) this.#onRead(current, file, key);
+      else if ((file.number("f_mode") & FMODE_WRITE) !== 0) this.#onWritten(by, file, key);
+    });
+    // fs/exec.c: the new program is complete, and has executed no instruction.
+    this.#hooks.addFirst(["finalize_exec", "proc_exec_connector"], (_cpu, current) => {
+      if (this.#files.size > 0 && !this.#scope.has(current)) this.#onProgram(current);
+    });
+  }
+
+  #onWritten(by: number, file: StructCursor, key: string): void {
+    if (this.#files.has(key) || this.#files.size >= MOST_FILES) return;
+    const written = { path: this.#guest.paths.readFile(file.address), by };
+    this.#files.set(key, written);
+    for (const unit of listUnits(written.path)) this.#units.set(unit, written);
+  }
+
+  #onRead(current: bigint, file: StructCursor, key: string): void {
+    const written = this.#files.get(key);
+    if (written === undefined) return;
+    // It may have another name by now.
+    const path = this.#guest.paths.readFile(file.address);
+    const { name, tgid, parent } = this.#guest.tasks.read(current);
+    const act = isReadToExecute(path, name, this.#readWords(current), this.#guest.tasks.read(parent).name);
+    if (act === "job table") this.#keepTable(tgid, key, { ...written, path }, file);
+    else if (act !== undefined) this.#scope.adopt(current, written.by, `${act} ${path}, which it wrote`);
+  }
+
+  #keepTable(pid: number, key: string, written: WrittenFile, file: StructCursor): void {
+    const size = Number(BigInt.asUintN(48, file.follow("f_inode")?.value("i_size") ?? 0n));
+    const bytes = this.#guest.pageCache.find(file.address, 0n, Math.min(size, LONGEST_TABLE));
+    const tables = this.#tables.get(pid) ?? new Map<string, WrittenFile & { readonly text: string }>();
+    this.#tables.set(pid, tables.set(key, { ...written, text: Buffer.from(bytes ?? []).toString("latin1") }));
+  }
+
+  #onProgram(current: bigint): void {
+    const { kernel } = this.#guest;
+    const task = kernel.at("task_struct", current);
+    const program = task.follow("mm")?.follow("exe_file");
+    const key = program && findKey(program);
+    const written = key === undefined ? undefined : this.#files.get(key);
+    if (written !== undefined && program !== undefined) {
+      const path = this.#guest.paths.readFile(program.address);
+      return this.#scope.adopt(current, written.by, `executes ${path}, which it wrote`);
+    }
+    const unit = this.#units.size === 0 ? undefined : this.#findUnit(task);
+    if (unit !== undefined) return this.#scope.adopt(current, unit.by, `belongs to ${unit.path}, which it wrote`);
+    const table = this.#tables.size === 0 ? undefined : this.#findTable(current);
+    if (table !== undefined) this.#scope.adopt(current, table.by, `is a job of ${table.path}, which it wrote`);
+  }
+
+  /** The unit by whose name the task's control group, or one that it is in, is called. */
+  #findUnit(task: StructCursor): WrittenFile | undefined {
+    let node = task.follow("cgroups")?.follow("dfl_cgrp")?.follow("kn");
+    for (let depth = 0; node !== undefined && depth < 32; depth++) {
+      const unit = this.#units.get(node.text(256, "name"));
+      if (unit !== undefined) return unit;
+      node = node.follow("__parent", "parent");
+    }
+    return undefined;
+  }
+
+  /** The table of a daemon above the task that has what the task executes: `sh -c LINE`. */
+  #findTable(current: bigint): WrittenFile | undefined {
+    const line = this.#readWords(current).at(-1);
+    if (line === undefined || line === "") return undefined;
+    let { parent } = this.#guest.tasks.read(current);
+    for (let steps = 0; steps < MOST_ANCESTORS && parent !== 0n; steps++) {
+      const ancestor = this.#guest.tasks.read(parent);
+      for (const table of this.#tables.get(ancestor.tgid)?.values() ?? []) if (table.text.includes(line)) return table;
+      parent = ancestor.parent;
+    }
+    return undefined;
+  }
+
+  #readWords(task: bigint): string[] {
+    const { pgd } = this.#guest.tasks.read(task);
+    const mm = this.#guest.kernel.at("task_struct", task).follow("mm");
+    return mm === undefined ? [] : splitWords(readCommandLine(mm, this.#guest.kernel.space(pgd)));
+  }
+}
+
+/** Finds what a regular file is known by; undefined for all others. */
+function findKey(file: StructCursor): string | undefined {
+  const inode = file.follow("f_inode");
+  if (inode === undefined || getFileFormat(inode.number("i_mode")) !== FileFormat.regular) return undefined;
+  return `${inode.follow("i_sb")?.value("s_dev")}:${inode.value("i_ino")}`;
+}

@@ -1,0 +1,112 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { getProjectFolder } from "../../config/folders";
+import type { ScopeEvent } from "../../guest/scope/scope-event";
+import type { GuestHandle, GuestObservation } from "../auxiliary/auxiliary-run";
+import { AnalysisError, GuestGoneError, TargetRefusedError } from "../errors";
+
+/** The file that follows the target in the engine; see there. */
+const FOLLOWER = join(getProjectFolder(), "modules/analysis/follow-target.ts");
+/** The connection may end a little before the machine's other signs of its end do, in milliseconds. */
+const LAST_WORDS_MS = 2_000;
+
+/** What the last acts have caused is still on its way: packets, text for a console, a program that another process starts. */
+const SETTLE_MS = 1_000;
+
+type FollowerEvent = ScopeEvent | { readonly what: "restarted" };
+
+/** A target that is followed by the events of the guest's kernel, in a machine that can be looked into. */
+export class FollowedTarget {
+  readonly #began = new Outcome<{ readonly pid: number }>();
+  readonly #ended = new Outcome<string>();
+  #hasBegun = false;
+  #settling: NodeJS.Timeout | undefined;
+
+  private constructor(
+    private readonly noun: string,
+    private readonly addEvent: (type: string, facts: Readonly<Record<string, unknown>>) => void,
+  ) {}
+
+  /**
+   * Begins to wait for the target's launcher in a guest.
+   *
+   * @param mark the launcher's variable and its value, as its environment has them
+   * @param noun "target" or "command", for the reason of the end
+   * @throws AnalysisError when the guest's kernel cannot be followed, with the reason
+   */
+  static async begin(
+    guest: GuestHandle,
+    { mark, noun }: { readonly mark: string; readonly noun: string },
+    addEvent: (type: string, facts: Readonly<Record<string, unknown>>) => void,
+    signal: AbortSignal,
+  ): Promise<FollowedTarget> {
+    const followed = new FollowedTarget(noun, addEvent);
+    const onEvent = (event: unknown) => followed.#onEvent(event as FollowerEvent);
+    followed.#watchEnd(await guest.observe(FOLLOWER, { mark }, onEvent, signal));
+    return followed;
+  }
+
+  /**
+   * Settles when the target is about to execute its first instruction.
+   *
+   * @throws TargetRefusedError when the kernel does not execute it; GuestGoneError when the machine goes before
+   */
+  get began(): Promise<{ readonly pid: number }> {
+    return this.#began.promise;
+  }
+
+  /** Settles with why the target has ended, when nothing of it lives. @throws GuestGoneError when the machine goes before */
+  get ended(): Promise<string> {
+    return this.#ended.promise;
+  }
+
+  #onEvent(event: FollowerEvent): void {
+    const { what: _what, ...facts } = event;
+    if (event.what === "began") {
+      this.#hasBegun = true;
+      this.#began.resolve(event);
+    } else if (event.what === "refused") {
+      if (!this.#hasBegun) this.#fail(new TargetRefusedError(event.errno));
+    } else if (event.what === "ended") {
+      this.addEvent("target.ended", facts);
+      const { status, signal } = event;
+      const how = signal === undefined ? `status ${status}` : `signal ${signal}`;
+      this.#settling = setTimeout(() => this.#ended.resolve(`the ${this.noun} ended with ${how}`), SETTLE_MS);
+    } else if (event.what === "restarted") {
+      this.addEvent("machine.restarted", {});
+      if (this.#hasBegun) this.#ended.resolve("the guest restarted");
+      else this.#fail(new AnalysisError("the guest restarted before the target ran"));
+    } else {
+      // It has ended anew when this process has, too.
+      if (event.what === "adopted") clearTimeout(this.#settling);
+      this.addEvent(event.what === "adopted" ? "process.adopted" : "scope.problem", facts);
+    }
+  }
+
+  #watchEnd(observation: GuestObservation): void {
+    void observation.ended.then(async () => {
+      await sleep(LAST_WORDS_MS, undefined, { ref: false });
+      this.#fail(new GuestGoneError("the machine's engine has ended the connection"));
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#began.reject(error);
+    this.#ended.reject(error);
+  }
+}
+
+/** A promise that is settled from outside; nobody need wait for it. */
+class Outcome<Result> {
+  readonly promise: Promise<Result>;
+  resolve!: (result: Result) => void;
+  reject!: (error: Error) => void;
+
+  constructor() {
+    this.promise = new Promise<Result>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.promise.catch(() => undefined);
+  }
+}
