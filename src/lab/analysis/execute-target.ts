@@ -147,17 +147,22 @@ export class GuestTarget {
     this.way.close();
   }
 
-  /** Fails when what launches the target has ended without doing so. */
+  /** Fails when what launches the target has ended without doing so, or has gone with the machine. */
   async #missBeginning(followed: FollowedTarget): Promise<never> {
-    const { status, output } = await this.#script!;
-    await Promise.race([
-      followed.began.then(() => undefined),
-      new Promise((resolve) => setTimeout(resolve, WORD_LIMIT_MS).unref()),
-    ]);
-    const shown = output.trim().slice(-300);
-    throw new AnalysisError(
-      `the guest's shell ended with status ${status} before the target ran${shown === "" ? "" : `: ${shown}`}`,
-    );
+    let failure: Error;
+    try {
+      const { status, output } = await this.#script!;
+      const shown = output.trim().slice(-300);
+      failure = new AnalysisError(
+        `the guest's shell ended with status ${status} before the target ran${shown === "" ? "" : `: ${shown}`}`,
+      );
+    } catch (error) {
+      failure = error as Error;
+    }
+    // The word that it has begun comes by another way, and may be later than that of its end.
+    const late = new Promise((resolve) => setTimeout(resolve, WORD_LIMIT_MS).unref());
+    await Promise.race([followed.began, late]);
+    throw failure;
   }
 
   async #wasRefused(signal: AbortSignal): Promise<boolean> {
