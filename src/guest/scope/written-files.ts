@@ -1,7 +1,7 @@
 import { FileFormat, getFileFormat } from "../../systems/linux/files/file-mode";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { readCommandLine, splitWords } from "../../systems/linux/processes/command-line";
-import type { StructCursor } from "../../systems/linux/structs/struct-cursor";
+import type { StructCursor } from "../../systems/structs/struct-cursor";
 import { readArgument } from "../events/kernel-hooks";
 import type { AdoptingScope } from "./adopting-scope";
 import type { ScopeHooks } from "./scope-hooks";
