@@ -21,7 +21,9 @@ const SETTINGS = {
     .int()
     .min(0)
     .default(10_000)
-    .describe("How many acts (files written, renamed, removed; connections) become events: of the target, and again of others."),
+    .describe(
+      "How many acts (files written, renamed, removed; connections) become events: of the target, and again of others.",
+    ),
 };
 
 /** Records the system calls of the guest's processes, into syscalls.log, and counts them, into syscalls.json. */
@@ -57,7 +59,6 @@ export default class Syscalls extends Auxiliary<typeof SETTINGS> {
     if (act === "full") {
       const of = (facts as { readonly whose?: string }).whose === "target" ? "of the target" : "of the system";
       this.log.warn(`${this.options.most_acts} acts ${of} are told, and no more (most_acts)`);
-    }
-    else this.run.addEvent(act, facts);
+    } else this.run.addEvent(act, facts);
   }
 }

@@ -130,10 +130,7 @@ describe("an analysis", () => {
   test("has failed when the target did not begin in time, or at all: its own time has not counted by then", async () => {
     const limits = { beginMs: 50 };
     const late = await analyse(machineWith({ begin: never }), { timeoutS: 0.01, limits });
-    assert.deepEqual(
-      [late.outcome, late.reason],
-      ["failed", "the beginning of the target has not ended within 50 ms"],
-    );
+    assert.deepEqual([late.outcome, late.reason], ["failed", "the beginning of the target has not ended within 50 ms"]);
     assert.ok(!late.phases.some(({ phase }) => phase === "running"));
     const begin = async () => Promise.reject(new Error("the guest cannot execute the target"));
     const refused = await analyse(machineWith({ begin }));

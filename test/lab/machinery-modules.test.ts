@@ -139,7 +139,14 @@ describe("a module of the user's", () => {
     const text = "[mine]\nmachines = a, b\n[a]\nlabel = A\nplatform = linux\nip = 10.0.0.1\nway_in = console\n[b]\nlabel = B\nplatform = windows\nip = 10.0.0.2\nway_in = console\n"; // prettier-ignore
     await withFolder({ "modules/machinery/mine.ts": MODULE, "conf/mine.conf": text }, async (lab) => {
       const opened = await lab.open();
-      const use = { id: 1, folder: lab.folder, scripts: [], hasTarget: true, addEvent: () => undefined, warn: () => undefined };
+      const use = {
+        id: 1,
+        folder: lab.folder,
+        scripts: [],
+        hasTarget: true,
+        addEvent: () => undefined,
+        warn: () => undefined,
+      };
       const acquire = (name: string | undefined, needs = {}) =>
         new LabMachinePool(opened, { ...use, ...needs }).acquire(name, AbortSignal.timeout(5000));
       const reason = "a cannot be given a target: the machinery mine has no serial console (openConsole); give it another way_in"; // prettier-ignore
