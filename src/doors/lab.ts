@@ -29,4 +29,12 @@ export {
 export { Machinery, type MachineryCapabilities, type MachineryContext } from "../lab/machinery/machinery";
 export type { LabMachine, MachineFacts, MachineState, MachineStatus } from "../lab/machinery/records/lab-machine";
 export type { RunEvent } from "../shell/line/run-feed";
+export {
+  defineSignature,
+  type SeenAct,
+  type SeenProcess,
+  type Signature,
+  type SignatureFacts,
+  type SignatureWatcher,
+} from "../lab/verdict/signature";
 export { z } from "zod";

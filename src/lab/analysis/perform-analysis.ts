@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, statSync } from "node:fs";
-import { basename } from "node:path";
+import { createReadStream, existsSync, mkdirSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { AuxiliaryCatalog } from "../auxiliary/auxiliary-catalog";
 import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
 import { getAuxiliaryPlaces } from "../auxiliary/auxiliary-places";
@@ -20,9 +20,15 @@ import { killMarked } from "./marked-processes";
 import { listNameQuestions } from "./report/module-results";
 import { writeReport } from "./report/report-page";
 import { getNetwork } from "../network/network-choice";
+import { readRuleFolder, type RuleFolder } from "../verdict/sigma/rule-folder";
+import { loadSignatures, type Signatures } from "../verdict/signature-catalog";
+import { judge, type Verdict } from "../verdict/verdict";
 
 /** The time between two looks at a machine that starts or stops, in milliseconds. */
 const POLL_MS = 100;
+
+/** The folder of a lab with the user's Sigma rules, read as it is. */
+const SIGMA_FOLDER = "rules/sigma";
 
 /** Everything that an analysis of a lab needs. */
 export interface LabAnalysis {
@@ -53,12 +59,16 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const journal = new AnalysisJournal(folder, await beginRecord(entry), analysis.onLine, analysis.onEvent);
   analysis.onJournal(journal);
+  let jury: Promise<Jury> | undefined;
+  const summon = () => (jury ??= summonJury(analysis));
   try {
-    await runInLab(analysis, journal);
+    // They are compiled while the guest works.
+    await runInLab(analysis, journal, (phase) => (phase === "running" ? void summon() : undefined));
   } catch (error) {
     journal.end("failed", error instanceof Error ? error.message : String(error), []);
   }
   // It is one of ours, which nobody has left.
+  await summon();
   await stopCompiler();
   const left = await killMarked(getProcessMark(analysis.labFolder, entry.id));
   if (left > 0) journal.warn(`${left} processes were left, and are ended`);
@@ -67,7 +77,7 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   analysis.onPhase("reporting");
   journal.complete();
   try {
-    writeReport(folder, journal.record);
+    writeReport(folder, journal.record, judgeAnalysis(await summon(), journal));
   } catch (error) {
     journal.incomplete(`the report cannot be written: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -84,6 +94,38 @@ function recordNames(journal: AnalysisJournal): void {
   } catch (error) {
     journal.warn(`the recorded frames cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** The signatures and rules that an analysis is judged by; what cannot be used is an error or has a reason. */
+interface Jury extends Signatures {
+  readonly rules: RuleFolder;
+  readonly failure: Error | undefined;
+}
+
+/** Loads the signatures and rules of the lab. It never throws. */
+async function summonJury({ labFolder, api }: LabAnalysis): Promise<Jury> {
+  const none = { rules: [], unusable: [] };
+  try {
+    const folder = join(labFolder, SIGMA_FOLDER);
+    const signatures = await loadSignatures(labFolder, api);
+    return { ...signatures, rules: existsSync(folder) ? readRuleFolder(folder) : none, failure: undefined };
+  } catch (error) {
+    return {
+      signatures: [],
+      refused: [],
+      rules: none,
+      failure: error instanceof Error ? error : new Error(String(error)),
+    };
+  }
+}
+
+/** Asks about the target; what cannot be asked is told, and the rest is asked. */
+function judgeAnalysis({ signatures, refused, rules, failure }: Jury, journal: AnalysisJournal): Verdict {
+  if (failure !== undefined) journal.warn(`signatures and rules cannot be read: ${failure.message}`);
+  for (const { file, error } of refused) journal.warn(`the signatures of ${file} cannot be used: ${error.message}`);
+  const verdict = judge(journal.folder, signatures, rules);
+  for (const { name, reason } of verdict.failures) journal.warn(`the signature ${name} has failed: ${reason}`);
+  return verdict;
 }
 
 async function beginRecord(entry: AnalysisEntry): Promise<AnalysisRecord> {
@@ -107,7 +149,11 @@ async function describeTarget(path: string): Promise<AnalysisTarget | undefined>
   }
 }
 
-async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promise<void> {
+async function runInLab(
+  analysis: LabAnalysis,
+  journal: AnalysisJournal,
+  onPhase: (phase: AnalysisPhase) => void,
+): Promise<void> {
   const { labFolder, entry, api, signal, database } = analysis;
   const { id, scripts, target } = entry;
   const lab = await Lab.open(labFolder, { api, signal, pollMs: POLL_MS, log: (text) => journal.info(text) });
@@ -131,6 +177,7 @@ async function runInLab(analysis: LabAnalysis, journal: AnalysisJournal): Promis
       makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),
       onPhase: (phase) => {
         analysis.onPhase(phase);
+        onPhase(phase);
         try {
           database.setPhase(id, phase);
         } catch (error) {

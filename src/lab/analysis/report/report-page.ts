@@ -3,10 +3,13 @@ import { join } from "node:path";
 import { writeWhole } from "../../machinery/records/machine-file";
 import type { AnalysisRecord, NetworkRecord } from "../analysis-record";
 import type { AnalysisEvent } from "../event-log";
+import { createNavigatorLayer } from "../../verdict/navigator-layer";
+import type { Verdict } from "../../verdict/verdict";
 import { type Markup, markup } from "./markup";
 import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
 import { isOfTarget, type Origin } from "./process-tree";
 import { type Act, type AnalysisReport, gatherReport, type ReportedProcess } from "./report";
+import { renderVerdict, VERDICT_STYLE } from "./verdict-section";
 
 /** In bytes; a larger picture stays a file. */
 const LARGEST_PICTURE = 2 << 20;
@@ -47,12 +50,12 @@ export function renderReportPage(report: AnalysisReport, folder: string): string
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title}</title>
         <style>
-          ${STYLE}
+          ${STYLE}${VERDICT_STYLE}
         </style>
       </head>
       <body>
         <h1>${title}</h1>
-        ${renderSummary(report)}
+        ${renderVerdict(report.verdict, (time) => since(time, analysis.created))} ${renderSummary(report)}
         ${section("processes", "Processes", ...byOrigin(report, report.processes, (list) => renderProcesses(list, report)))}
         ${section("network", "Network", ...byOrigin(report, report.network, (list) => renderActs(list, report)))}
         ${section(
@@ -303,9 +306,17 @@ function since(time: string, start: string): string {
   return `${((Date.parse(time) - Date.parse(start)) / 1000).toFixed(3)} s`;
 }
 
-/** Writes report.json and report.html of an analysis from what is in its folder. */
-export function writeReport(folder: string, record: AnalysisRecord): void {
-  const report = gatherReport(folder, record);
+/**
+ * Writes report.json and report.html of an analysis from what is in its folder, and navigator.json where a technique was found.
+ *
+ * @param verdict what signatures and rules say
+ */
+export function writeReport(folder: string, record: AnalysisRecord, verdict?: Verdict): void {
+  if (verdict !== undefined && verdict.findings.some(({ techniques }) => techniques.length > 0)) {
+    const layer = createNavigatorLayer(verdict, `Analysis ${record.id}`);
+    writeWhole(join(folder, "navigator.json"), `${JSON.stringify(layer, undefined, 2)}\n`);
+  }
+  const report = gatherReport(folder, record, verdict);
   writeWhole(join(folder, "report.json"), `${JSON.stringify(report, undefined, 2)}\n`);
   writeWhole(join(folder, "report.html"), renderReportPage(report, folder));
 }

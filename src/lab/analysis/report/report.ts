@@ -2,6 +2,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type AnalysisEvent, readEvents } from "../event-log";
 import type { AnalysisRecord } from "../analysis-record";
+import type { Verdict } from "../../verdict/verdict";
 import { type ModuleResults, readModuleResults } from "./module-results";
 import { isOfTarget, type Origin, ProcessHistory, type ProcessNode } from "./process-tree";
 
@@ -28,6 +29,8 @@ export interface Act extends AnalysisEvent {
 /** The content of report.json. */
 export interface AnalysisReport {
   readonly analysis: Omit<AnalysisRecord, "log">;
+  /** What signatures and rules say about the target; undefined where none were asked. */
+  readonly verdict: Verdict | undefined;
   /** In the order of their beginnings. */
   readonly processes: readonly ReportedProcess[];
   /** It was seen which processes are the target's: each process and act has its origin. */
@@ -57,8 +60,9 @@ export const TIMELINE_LIMIT = 5_000;
  *
  * @param folder the folder of the analysis
  * @param record how it went
+ * @param verdict what signatures and rules say
  */
-export function gatherReport(folder: string, record: AnalysisRecord): AnalysisReport {
+export function gatherReport(folder: string, record: AnalysisRecord, verdict?: Verdict): AnalysisReport {
   const { log, ...analysis } = record;
   const timeline: AnalysisEvent[] = [];
   const acts: { event: AnalysisEvent; doer: ProcessNode | undefined }[] = [];
@@ -83,6 +87,7 @@ export function gatherReport(folder: string, record: AnalysisRecord): AnalysisRe
     );
   return {
     analysis,
+    verdict,
     processes: history.nodes.map(({ children: _children, parent, ...node }) => ({ ...node, parent: parent?.id })),
     knowsTarget,
     network: listActs("network."),

@@ -3,26 +3,26 @@ import type { SigmaLogSource } from "./rule";
 /** The fields of a log source's events, by the names that the taxonomy gives them. */
 export interface LogSource {
   readonly category: string;
-  readonly fields: ReadonlySet<string>;
+  /** Undefined for events that may have any. */
+  readonly fields: ReadonlySet<string> | undefined;
 }
 
 /** What every event tells of the process that did it. */
-const PROCESS = ["Image", "CommandLine", "ProcessId", "ParentProcessId", "ParentImage", "ParentCommandLine", "User"];
+const PROCESS = ["Image", "CommandLine", "ProcessId", "ParentProcessId", "ParentImage", "ParentCommandLine"];
 
 const FILE = [...PROCESS, "TargetFilename"];
 
-/** The log sources that an analysis has events of: those of Linux that the taxonomy describes. */
+/** The log sources that an analysis has events of: those of Linux that the taxonomy describes. Each act is one too, of product "rebox". */
 export const LOG_SOURCES: readonly LogSource[] = [
-  source("process_creation", [...PROCESS, "CurrentDirectory", "Hashes", "sha256", "LogonId"]),
+  source("process_creation", PROCESS),
   source("file_event", FILE),
   source("file_change", FILE),
   source("file_delete", FILE),
   source("file_rename", [...FILE, "SourceFilename"]),
   source("network_connection", [
     ...PROCESS,
-    ...["Initiated", "Protocol", "SourceIp", "SourcePort", "DestinationIp", "DestinationPort", "DestinationHostname"],
+    ...["Initiated", "Protocol", "SourceIp", "SourcePort", "DestinationIp", "DestinationPort"],
   ]),
-  source("dns_query", [...PROCESS, "QueryName"]),
 ];
 
 function source(category: string, fields: readonly string[]): LogSource {
@@ -35,6 +35,7 @@ function source(category: string, fields: readonly string[]): LogSource {
  * @returns the source, or a text with the reason why there is none
  */
 export function findLogSource({ category, product, service }: SigmaLogSource): LogSource | string {
+  if (product === "rebox" && category !== undefined) return { category: `rebox/${category}`, fields: undefined };
   if (product !== undefined && product !== "linux") return `it is for ${product}`;
   const named = [product, category, service].filter((part) => part !== undefined).join("/");
   const found = LOG_SOURCES.find((one) => one.category === category);

@@ -15,6 +15,8 @@ const DEEPEST_FOLDER = 32;
 export interface FoundRule {
   readonly file: string;
   readonly line: number;
+  /** Of the events that it is asked about. */
+  readonly category: string;
   readonly rule: SigmaRule;
 }
 
@@ -65,9 +67,10 @@ function addRule(value: unknown, place: { file: string; line: number }, rules: F
     const rule = createSigmaRule(value);
     const source = findLogSource(rule.logSource);
     if (typeof source === "string") return source;
-    const missing = [...rule.fields].filter((field) => !source.fields.has(field));
-    if (missing.length > 0) return `events of ${source.category} have no ${missing.join(", ")}`;
-    rules.push({ ...place, rule });
+    const { category, fields } = source;
+    const missing = fields === undefined ? [] : [...rule.fields].filter((field) => !fields.has(field));
+    if (missing.length > 0) return `events of ${category} have no ${missing.join(", ")}`;
+    rules.push({ ...place, category, rule });
     return undefined;
   } catch (error) {
     if (error instanceof ReboxError) return error.message;
@@ -93,7 +96,8 @@ function findForeignRule(text: string): Omit<UnusableRule, "file"> | undefined {
   const [, title] = /^title: *(.*?)\s*$/m.exec(text) ?? [];
   const [, block = ""] = /^logsource:[ ]*\n((?:[ ]+.*\n|[ ]*\n)+)/m.exec(text) ?? [];
   const [, product] = /^[ ]+product:[ ]*['"]?([a-z0-9_-]+)['"]?[ ]*$/m.exec(block) ?? [];
-  if (title === undefined || product === undefined || product === "linux" || /\n---/.test(text)) return undefined;
+  if (title === undefined || product === undefined || product === "linux" || product === "rebox" || /\n---/.test(text))
+    return undefined;
   return { line: 1, title, reason: `it is for ${product}` };
 }
 

@@ -1,0 +1,77 @@
+/** What signatures of this folder share: conditions on acts. */
+import type { SeenAct, SignatureWatcher } from "rebox/lab";
+
+/** Acts after which a path holds what the doer wants. */
+const WRITES = new Set(["file.written", "file.renamed", "file.linked", "file.made"]);
+
+/** Programs that install packages: what they write is the package's. */
+const INSTALLERS = /\/(dpkg|dpkg-deb|apt|apt-get|rpm|dnf|yum|apk|pacman)$/;
+
+/** Returns the path that an act has filled; undefined when it has filled none. */
+export function getWritten(act: SeenAct): string | undefined {
+  if (!WRITES.has(act.type)) return undefined;
+  const path = act.type === "file.renamed" || act.type === "file.linked" ? act["to"] : act["path"];
+  return typeof path === "string" ? path : undefined;
+}
+
+/** Returns the path of an act. */
+export function getPath(act: SeenAct): string {
+  return typeof act["path"] === "string" ? act["path"] : "";
+}
+
+/** Fires when a path that fits is filled, except by the installation of a package. */
+export function onWrite(...paths: readonly RegExp[]): SignatureWatcher {
+  return (act) => {
+    const path = getWritten(act);
+    if (path === undefined || !paths.some((one) => one.test(path)) || isInstaller(act)) return undefined;
+    return `it wrote ${path}`;
+  };
+}
+
+/** Fires when a program begins whose command line fits. */
+export function onCommand(...lines: readonly RegExp[]): SignatureWatcher {
+  return (act) => {
+    if (act.type !== "process.executed") return undefined;
+    const line = act.doer?.commandLine ?? "";
+    return lines.some((one) => one.test(line)) ? `it ran ${line}` : undefined;
+  };
+}
+
+/** Fires for acts of a type, where a condition holds. */
+export function onAct(type: string, holds: (act: SeenAct) => boolean = () => true): SignatureWatcher {
+  return (act) => act.type === type && holds(act);
+}
+
+/** Fires when one of several conditions does. */
+export function onAny(...watchers: readonly SignatureWatcher[]): SignatureWatcher {
+  return (act) => {
+    for (const watch of watchers) {
+      const answer = watch(act);
+      if (answer === true || typeof answer === "string") return answer;
+    }
+    return undefined;
+  };
+}
+
+/** Fires once, when acts that fit have touched so many different things. */
+export function onMany(
+  least: number,
+  getThing: (act: SeenAct) => string | undefined,
+  what: string,
+): () => SignatureWatcher {
+  return () => {
+    const things = new Set<string>();
+    return (act) => {
+      if (things.size >= least) return undefined;
+      const thing = getThing(act);
+      if (thing !== undefined) things.add(thing);
+      return things.size >= least ? `${least} ${what}` : undefined;
+    };
+  };
+}
+
+function isInstaller(act: SeenAct): boolean {
+  for (let doer = act.doer; doer !== undefined; doer = doer.parent)
+    if (INSTALLERS.test(doer.executable ?? "")) return true;
+  return false;
+}
