@@ -1,6 +1,18 @@
 /** Signatures of what hides a program or its traces. */
-import { defineSignature } from "rebox/lab";
+import { defineSignature, type SeenProcess } from "rebox/lab";
 import { getPath, onAct, onAny, onCommand, onMany, onWrite } from "./_conditions";
+
+/** Tells whether a path is the program of a process or of one that made it, or the script that it runs. */
+function isProgramOf(process: SeenProcess | undefined, path: string): boolean {
+  for (let one = process; one !== undefined; one = one.parent) {
+    const [program = "", script = ""] = one.commandLine?.split(" ") ?? [];
+    // What a remover is told to remove is not its script.
+    const runsScript = !/(^|\/)(rm|unlink|busybox)$/.test(program);
+    const isScript = script === path || (script.startsWith("./") && path.endsWith(script.slice(1)));
+    if (path !== "" && (one.executable === path || (runsScript && isScript))) return true;
+  }
+  return false;
+}
 
 export const signatures = [
   defineSignature({
@@ -60,7 +72,7 @@ export const signatures = [
   defineSignature({
     ...{ name: "removes-itself", score: 6, techniques: ["T1070.004"] },
     title: "It removes its own program",
-    see: onAct("file.removed", (act) => getPath(act) !== "" && getPath(act) === act.doer?.executable),
+    see: onAct("file.removed", (act) => isProgramOf(act.doer, getPath(act))),
   }),
   defineSignature({
     ...{ name: "hidden-program", score: 5, techniques: ["T1564.001"] },

@@ -9,6 +9,7 @@ import { MachineryManagerError } from "./errors";
 import type { Machinery, MachineryCapabilities } from "./machinery/machinery";
 import { findMachineries } from "./find-machineries";
 import { readLabSettings } from "./lab-settings";
+import { listRefusedSignatures } from "./verdict/signature-catalog";
 import type { Doors } from "../scripts/loading/doors";
 
 /** A machinery that is configured. */
@@ -60,7 +61,8 @@ export async function checkLab(folder: string, api: Doors): Promise<LabCheck> {
     });
   }
   warnStrayFiles(path, [...machineries.keys()], problems);
-  return { problems, failures: errors.map(({ message }) => message), machineries: checked };
+  const failures = [...errors, ...(await listRefusedSignatures(path, api))].map(({ message }) => message);
+  return { problems, failures, machineries: checked };
 }
 
 /** Adds why a machinery refuses some of its machines, which are configured without a mistake. @returns how many it refuses */

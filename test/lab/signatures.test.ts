@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createDoors } from "../../src/scripts/loading/doors";
 import { stopCompiler } from "../../src/scripts/loading/script-compiler";
-import { loadSignatures } from "../../src/lab/verdict/signature-catalog";
+import { listRefusedSignatures, loadSignatures } from "../../src/lab/verdict/signature-catalog";
 import { defineSignature, type SeenAct, type SeenProcess, type Signature } from "../../src/lab/verdict/signature";
+import { readRuleFolder } from "../../src/lab/verdict/sigma/rule-folder";
+import { listSigmaEvents } from "../../src/lab/verdict/sigma/sigma-events";
 import { inFolder } from "../kit/in-folder";
+import { PROJECT } from "../kit/project";
 
 const DOORS = createDoors({ "rebox/lab": { defineSignature } });
 
@@ -92,7 +95,20 @@ const EXAMPLES: Readonly<Record<string, readonly [fires: SeenAct[], quiet: SeenA
     [removed("/root/history"), ran("bash -c history")],
   ],
   timestomp: [[act("file.times", { path: "/tmp/x" })], [act("file.times", { path: "/tmp/x" }, by("/usr/bin/tar"))]],
-  "removes-itself": [[removed("/tmp/sample")], [removed("/tmp/other")]],
+  "removes-itself": [
+    [
+      removed("/tmp/sample"),
+      removed("/srv/run.sh", {
+        executable: "/usr/bin/rm",
+        commandLine: "rm -- ./run.sh",
+        parent: { ...SAMPLE, executable: "/bin/sh", commandLine: "/bin/sh ./run.sh" },
+      }),
+    ],
+    [
+      removed("/tmp/other"),
+      removed("/tmp/x", { executable: "/usr/bin/rm", commandLine: "rm /tmp/x", parent: undefined }),
+    ],
+  ],
   "hidden-program": [[ran("x", "/var/tmp/.x/run"), ran("y", "/tmp/.y")], [ran("x", "/usr/bin/x")]],
   "hidden-file": [
     [wrote("/dev/shm/.x"), wrote("/tmp/a/.b")],
@@ -237,7 +253,7 @@ const EXAMPLES: Readonly<Record<string, readonly [fires: SeenAct[], quiet: SeenA
   ],
   "dropped-program": [
     [wrote("/opt/x"), ran("x", "/opt/x")],
-    [ran("x", "/opt/x"), wrote("/opt/x")],
+    [ran("x", "/opt/x"), { ...wrote("/opt/x"), time: "2026-01-01T00:00:09.000Z" }],
   ],
   "program-from-temporary": [[ran("x", "/dev/shm/x")], [ran("x", "/opt/x")]],
   "interpreter-command": [[ran("python3 -c print(1)"), ran("perl -e 1")], [ran("python3 x.py")]],
@@ -315,6 +331,13 @@ describe("rebox's own signatures", () => {
     assert.deepEqual([...signatures.keys()].toSorted(), Object.keys(EXAMPLES).toSorted());
   });
 
+  test("stand in docs/reference/verdict.md with their sentences, scores and techniques", () => {
+    const page = readFileSync(join(PROJECT, "docs/reference/verdict.md"), "utf8");
+    const rows = [...page.matchAll(/^\| `([^`]+)` +\| (.+?) +\| (\d+) +\| (.*?) +\|$/gm)].map(([, ...cells]) => cells);
+    const own = [...signatures.values()].map(({ name, title, score, techniques }) => [name, title, String(score), techniques.join(", ")]); // prettier-ignore
+    assert.deepEqual(rows.toSorted(), own.toSorted());
+  });
+
   for (const [name, [firing, quiet]] of Object.entries(EXAMPLES)) {
     test(`${name} fires, and not at what is only alike`, () => {
       const signature = signatures.get(name)!;
@@ -337,6 +360,25 @@ describe("a lab's signatures", () => {
     `import { defineSignature } from "rebox/lab";\nexport const signatures = [${list.join(", ")}];\n`;
   after(stopCompiler);
 
+  test("of the page, and its Sigma rule, fire as it says", async () => {
+    const page = readFileSync(join(PROJECT, "docs/reference/verdict.md"), "utf8");
+    const blocks = new Map(
+      [...page.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].map(([, language, text]) => [language, text]),
+    );
+    await inFolder(async (lab) => {
+      write(lab, "own.ts", blocks.get("ts")!);
+      const { signatures, refused } = await loadSignatures(lab, DOORS);
+      assert.deepEqual(refused, []);
+      const own = signatures.find(({ name }) => name === "own-mark")!;
+      assert.ok(fires(own, [wrote("/opt/mark-1")]) && !fires(own, [wrote("/opt/other")]));
+      writeFileSync(join(lab, "setuid.yml"), blocks.get("yaml")!);
+      const { rules, unusable } = readRuleFolder(lab);
+      assert.deepEqual(unusable, []);
+      const fits = (mode: string) => [...listSigmaEvents(act("file.mode", { path: "/x", mode }))].some((event) => rules[0]!.category === event.category && rules[0]!.rule.fits(event)); // prettier-ignore
+      assert.ok(fits("4755") && !fits("0755"));
+    });
+  });
+
   test("are added to rebox's own, and take their place by name; a file that cannot be used is named", async () => {
     await inFolder(async (lab) => {
       write(
@@ -349,6 +391,7 @@ describe("a lab's signatures", () => {
       write(lab, "wrong.ts", file(define("b", `score: 11, techniques: [], title: "x"`)));
       write(lab, "technique.ts", file(define("c", `score: 1, techniques: ["1053"], title: "x"`)));
       const { signatures, refused } = await loadSignatures(lab, DOORS);
+      assert.equal((await listRefusedSignatures(lab, DOORS)).length, 4);
       const find = (name: string) => signatures.find((one) => one.name === name);
       assert.equal(find("mine")!.score, 3);
       assert.equal(find("cron-job")!.title, "Cron is usual here");

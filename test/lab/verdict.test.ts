@@ -3,9 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { appendEvent } from "../../src/lab/analysis/event-log";
+import { gatherReport } from "../../src/lab/analysis/report/report";
 import { writeReport } from "../../src/lab/analysis/report/report-page";
 import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
-import { createNavigatorLayer } from "../../src/lab/verdict/navigator-layer";
+import type { createNavigatorLayer } from "../../src/lab/verdict/navigator-layer";
 import { judgeScore, sumScores } from "../../src/lab/verdict/score";
 import { createSigmaRule } from "../../src/lab/verdict/sigma/rule";
 import type { RuleFolder } from "../../src/lab/verdict/sigma/rule-folder";
@@ -79,6 +80,23 @@ describe("the verdict of an analysis", () => {
       assert.equal(connected.doer!.parent!.commandLine, "/tmp/sample -x");
       const written = seen.find(({ type }) => type === "file.written")!;
       assert.equal(written.doer!.executable, "/tmp/sample", "a process that was only forked runs its parent's program");
+      return Promise.resolve();
+    });
+  });
+
+  test("is also about acts that are told before their process has begun, or when it has ended", async () => {
+    await inFolder((folder) => {
+      writeEvents(folder);
+      const add = (type: string, facts: object) => appendEvent(folder, type, facts as Record<string, unknown>);
+      add("file.mode", { pid: 12, process: "sample", path: "/tmp/early", mode: "4755" });
+      add("process.created", { pid: 12, ppid: 10, name: "sample" });
+      add("process.ended", { pid: 12, name: "sample" });
+      add("file.mode", { pid: 12, process: "sample", path: "/tmp/late", mode: "4755" });
+      const { findings } = judge(folder, [signature("mode", 3, ({ type }) => type === "file.mode")], NO_RULES);
+      assert.equal(findings[0]?.count, 2);
+      const report = gatherReport(folder, { created: new Date().toISOString(), log: [] } as unknown as AnalysisRecord);
+      const own = report.files.filter(({ origin }) => origin === "target").map(({ path }) => path);
+      assert.deepEqual(own, ["/etc/cron.d/run", "/tmp/early", "/tmp/late"]);
       return Promise.resolve();
     });
   });

@@ -21,7 +21,7 @@ test("every TypeScript file of the page has the right types", () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-doc-"));
   try {
     const names = Object.keys(FILES).filter((name) => name.endsWith(".ts"));
-    assert.equal(names.length, 8);
+    assert.equal(names.length, 9);
     for (const name of names) {
       const file = join(folder, name);
       mkdirSync(dirname(file), { recursive: true });
@@ -116,12 +116,13 @@ test("the machineries of the page run machines; a broken file is refused with it
   });
 });
 
-test("the observing file and the script of the page export their functions", async () => {
+test("the observing file, the signatures and the script of the page export what they should", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rebox-doc-"));
   try {
     for (const [name, exported] of [
       ["hello.ts", ["clean", "initialize_callbacks"]],
       ["modules/auxiliary/engine/loads.ts", ["observe"]],
+      ["modules/signatures/marks.ts", ["signatures"]],
     ] as const) {
       const file = join(folder, "file.ts");
       writeFileSync(file, FILES[name]!);

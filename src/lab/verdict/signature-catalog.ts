@@ -22,10 +22,20 @@ export interface Signatures {
  * @param labFolder absolute
  * @param api what they can import of rebox
  */
-export async function loadSignatures(labFolder: string, api: Doors): Promise<Signatures> {
+export function loadSignatures(labFolder: string, api: Doors): Promise<Signatures> {
+  return loadFolders([join(getProjectFolder(), FOLDER), join(labFolder, FOLDER)], api);
+}
+
+/** Lists why files of a lab's own signatures cannot be used. */
+export async function listRefusedSignatures(labFolder: string, api: Doors): Promise<Error[]> {
+  const { refused } = await loadFolders([join(labFolder, FOLDER)], api);
+  return refused.map(({ file, error }) => new ScriptError(parse(file).name, error.message, { file }));
+}
+
+async function loadFolders(folders: readonly string[], api: Doors): Promise<Signatures> {
   const found = new Map<string, Signature>();
   const refused: { file: string; error: Error }[] = [];
-  for (const folder of [join(getProjectFolder(), FOLDER), join(labFolder, FOLDER)]) {
+  for (const folder of folders) {
     for (const file of listModuleFiles(folder)) {
       const name = parse(file).name;
       try {

@@ -1,5 +1,5 @@
 import { type AnalysisEvent, readEvents } from "../analysis/event-log";
-import { ProcessHistory, type ProcessNode } from "../analysis/report/process-tree";
+import { isOfTarget, ProcessHistory, type ProcessNode } from "../analysis/report/process-tree";
 import { type Judgement, judgeScore, LEVEL_SCORES, sumScores } from "./score";
 import type { FoundRule, RuleFolder } from "./sigma/rule-folder";
 import type { SeenAct, SeenProcess, Signature, SignatureWatcher } from "./signature";
@@ -60,12 +60,12 @@ export function judge(folder: string, signatures: readonly Signature[], rules: R
   const history = new ProcessHistory();
   const seen = new SeenProcesses();
   for (const event of readEvents(folder)) {
-    const before = history.findLiving(event.pid);
     history.add(event);
-    const node = history.findLiving(event.pid) ?? before;
+    // What was told before the beginning of its process finds that in the whole history.
+    const node = history.findDoer(event.pid) ?? origins.findDoer(event.pid);
     const doer = node === undefined ? undefined : seen.note(node, event);
     const origin = node === undefined ? "system" : origins.nodes[node.id - 1]!.origin;
-    if (!origins.knowsTarget || origin === "target" || (origin as string) === "adopted") trial.see({ ...event, doer });
+    if (!origins.knowsTarget || isOfTarget(origin)) trial.see({ ...event, doer });
   }
   return trial.end(rules);
 }

@@ -31,6 +31,8 @@ export interface ProcessNode {
 export class ProcessHistory {
   readonly nodes: ProcessNode[] = [];
   readonly #living = new Map<number, ProcessNode>();
+  /** The latest of each pid, living or not. */
+  readonly #latest = new Map<number, ProcessNode>();
   /** Those that are the target's by what was seen of them, in the order in which that was. */
   readonly #targets: ProcessNode[] = [];
 
@@ -63,6 +65,14 @@ export class ProcessHistory {
   /** Finds the process that has a pid now. */
   findLiving(pid: unknown): ProcessNode | undefined {
     return typeof pid === "number" ? this.#living.get(pid) : undefined;
+  }
+
+  /**
+   * Finds the process that did something. Each observer tells what it sees by itself, so an act may be told when its process has ended
+   * already: then it is the latest of that pid.
+   */
+  findDoer(pid: unknown): ProcessNode | undefined {
+    return this.findLiving(pid) ?? (typeof pid === "number" ? this.#latest.get(pid) : undefined);
   }
 
   /** Returns the processes whose parents began before the analysis, in the order of their beginnings. */
@@ -108,6 +118,7 @@ export class ProcessHistory {
     };
     this.nodes.push(node);
     this.#living.set(pid, node);
+    this.#latest.set(pid, node);
     parent?.children.push(node);
   }
 }

@@ -73,9 +73,10 @@ export function gatherReport(folder: string, record: AnalysisRecord, verdict?: V
   for (const event of readEvents(folder)) {
     counts[event.type] = (counts[event.type] ?? 0) + 1;
     if (event.type.startsWith("process.")) history.add(event);
-    const whose = isOfTarget(history.findLiving(event.pid)?.origin) ? "target" : "system";
+    const doer = history.findDoer(event.pid);
+    const whose = isOfTarget(doer?.origin) ? "target" : "system";
     if (++shown[whose] <= TIMELINE_LIMIT) timeline.push(event);
-    if (isAct(event.type)) acts.push({ event, doer: history.findLiving(event.pid) });
+    if (isAct(event.type)) acts.push({ event, doer });
   }
   history.decideOrigins();
   const { knowsTarget } = history;
@@ -83,7 +84,10 @@ export function gatherReport(folder: string, record: AnalysisRecord, verdict?: V
     onlyFirst(
       acts
         .filter(({ event }) => kinds.some((kind) => event.type.startsWith(kind)))
-        .map(({ event, doer }) => ({ ...event, origin: knowsTarget ? (doer?.origin ?? "system") : undefined })),
+        // One that was told before the beginning of its process finds it now.
+        .map(({ event, doer = history.findDoer(event.pid) }) => ({
+          ...{ ...event, origin: knowsTarget ? (doer?.origin ?? "system") : undefined },
+        })),
     );
   return {
     analysis,
