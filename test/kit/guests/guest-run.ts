@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultKit, type GuestKit } from "./guest-kits";
 import { type GuestReport, parseReport } from "./guest-report";
+import { canBeReady, getReadyGuest } from "./ready-guest";
 import { REBOX } from "../project";
 
 /** AddressSanitizer's remarks on QEMU's coroutines, which are no reports. */
@@ -35,6 +36,8 @@ export interface GuestRun {
 export interface GuestRunOptions {
   /** The guest kit's task, native/guest/tasks; null boots what qemuArgs say instead of the kit. */
   readonly task: string | null;
+  /** The guest is booted, because that is what the test looks at; others are clones of one that stands ready. */
+  readonly boots?: boolean;
   /** Parameters of the task, without "rebox.". */
   readonly parameters?: Record<string, string | number>;
   /** The script's TypeScript source; `serial` is the path of the file with the guest's console output. */
@@ -119,23 +122,34 @@ export function guestArgs(
   kernelArgs = "",
   kit = defaultKit(),
 ): string[] {
-  const machine = ["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none"];
-  machine.push("-serial", `file:${serial}`);
-  if (task === null) {
-    return machine;
-  }
-  const words = Object.entries(parameters ?? {}).map(([key, value]) => `rebox.${key}=${value}`);
+  if (task === null) return [...MACHINE, "-serial", `file:${serial}`];
+  const words = `${getTaskWords(task, parameters)} ${kernelArgs}`;
+  return [...MACHINE, "-serial", `file:${serial}`, ...getKernelArgs(kit, words)];
+}
+
+const MACHINE = ["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none"];
+
+function getTaskWords(task: string, parameters: GuestRunOptions["parameters"] = {}): string {
+  return [`rebox.run=${task}`, ...Object.entries(parameters).map(([key, value]) => `rebox.${key}=${value}`)].join(" ");
+}
+
+function getKernelArgs(kit: GuestKit, words: string): string[] {
   // On a busy host the kernel may find its timer too late and give up: it need not look.
-  const append = [
-    "console=ttyS0",
-    "quiet",
-    "no_timer_check",
-    "panic=-1",
-    `rebox.run=${task}`,
-    ...words,
-    kernelArgs,
-  ].join(" ");
-  return [...machine, "-kernel", kit.kernel, "-initrd", kit.initramfs, "-append", append];
+  const append = `console=ttyS0 quiet no_timer_check panic=-1 ${words}`;
+  return ["-kernel", kit.kernel, "-initrd", kit.initramfs, "-append", append];
+}
+
+/** QEMU's arguments for a clone of the guest kit that begins with the task at once. */
+async function getCloneArgs(folder: string, options: GuestRunOptions, task: string): Promise<string[]> {
+  const { kit = defaultKit(), kernelArgs = "", qemuArgs = [], parameters } = options;
+  const machine = [...MACHINE, ...qemuArgs, ...getKernelArgs(kit, `rebox.run=@ ${kernelArgs}`)];
+  const { serial, cloneArgs } = await getReadyGuest(kit, machine);
+  const [console, words] = [join(folder, "serial.txt"), join(folder, "words.txt")];
+  writeFileSync(console, serial);
+  // The port takes the first bytes while it has not got the state yet: they are lost.
+  writeFileSync(words, `${"\n".repeat(64)}${getTaskWords(task, parameters)}\n`);
+  const port = `file,id=console,path=${console},append=on,input-path=${words}`;
+  return [...machine, ...cloneArgs, "-chardev", port, "-serial", "chardev:console"];
 }
 
 /** Boots the guest kit under `rebox run`, with a script, and returns when the machine is gone. */
@@ -152,11 +166,15 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       args.push("--script", script);
       if (options.trust ?? NEEDS_NODE.test(options.script(serial))) args.push("--trust");
     }
-    args.push("--", ...guestArgs(serial, options.task, options.parameters, options.kernelArgs, options.kit));
+    const { task, parameters, kernelArgs, kit, qemuArgs = [] } = options;
+    const isClone = task !== null && !options.boots && canBeReady(qemuArgs);
+    args.push("--");
+    if (isClone) args.push(...(await getCloneArgs(folder, options, task)));
+    else args.push(...guestArgs(serial, task, parameters, kernelArgs, kit), ...qemuArgs);
     const report = join(folder, "report");
     if (options.reports) args.push("-debugcon", `file:${report}`);
     const run = await runRebox(
-      [...args, ...(options.qemuArgs ?? [])],
+      args,
       (options.timeoutMs ?? 60_000) * SLOWNESS,
       undefined,
       options.env,
