@@ -12,6 +12,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 test("watched from power-on, the first program of the guest is told, and hooks are there only while somebody listens", async () => {
   const run = await runGuest({
     task: "forkstorm",
+    boots: true,
     parameters: { acts: 100, now: 1 },
     script: (serial) => `
       import { CallbackManager, listCallbacks } from "rebox";

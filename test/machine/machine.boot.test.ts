@@ -97,6 +97,7 @@ test("an I/O port answers as it does in the guest, and takes what is written", a
 test("commands of QMP are carried out in the order in which they are given, and a machine that was paused before it ran stays so", async () => {
   const run = await runGuest({
     task: "idle",
+    boots: true,
     trust: true,
     script: () => `
       import { Engine, readCpu } from "rebox";

@@ -49,7 +49,8 @@ for (const document of DOCUMENTS.filter((name) => name.endsWith(".md") && !WITH_
     const skip = needs === undefined ? false : `rebox lacks ${needs}`;
     test(`script ${index + 1} of ${document} runs on a guest without an error`, { skip }, async () => {
       const trusted = code.includes('from "rebox/trusted"') ? { trust: true } : {};
-      const run = await runGuest({ task, qemuArgs, ...trusted, script: () => code });
+      // As its readers run it.
+      const run = await runGuest({ task, boots: true, qemuArgs, ...trusted, script: () => code });
       assert.equal(run.status, 0, run.stderr);
       assert.equal(run.stderr, "");
       assert.notDeepEqual(run.messages, []);
@@ -72,7 +73,7 @@ test("every type of callback has a page with a script", () => {
 test("the README's script prints what the README says, except for addresses", async () => {
   const readme = readFileSync(join(PROJECT, "README.md"), "utf8");
   const printed = [...readme.matchAll(/^ {4}\[entry\] (.*)$/gm)].map(([, line]) => line!);
-  const run = await runGuest({ task: "poweroff", script: () => findScripts("README.md")[0]!.code });
+  const run = await runGuest({ task: "poweroff", boots: true, script: () => findScripts("README.md")[0]!.code });
   const shape = (line: string) => line.replace(/0x[0-9a-f]+/g, "0x...");
   assert.equal(printed.length, 3);
   assert.deepEqual(run.messages.map(shape), printed.map(shape));

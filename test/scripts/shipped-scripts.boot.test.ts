@@ -70,7 +70,8 @@ test("script_template loads and unloads", async () => {
 
 test("script_example_min names each address space once, and counts them", async () => {
   const run = await ship("script_example_min", {
-    task: "busy",
+    // Its address spaces are those of the boot.
+    ...{ task: "busy", boots: true },
     drive: `await untilTruth("busy");
       let answer = "";
       while (!(Number.parseInt(answer) > 5)) {

@@ -10,6 +10,7 @@ import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
 test("attaching fails clearly until the kernel has started, succeeds then, and once more after a reset", async () => {
   const run = await runGuest({
     task: "idle",
+    boots: true,
     script: () => `
       import { AttachError, Engine, findGuest, getGuest, waitForGuest } from "rebox";
       export function initialize_callbacks(_: number, print: (text: string) => void): void {
