@@ -14,6 +14,9 @@ const SANITIZER_REMARKS =
 /** Scripts that use what is Node's, or a trigger that a test has made: the sandbox would need permissions for it. */
 const NEEDS_NODE = /from "node:|require\(|\bprocess\.|import\(|addTrigger\(.*rebox-/;
 
+/** Scripts that take compiled files of rebox by themselves: the command is to run out of the same, and not out of its bundle. */
+const NEEDS_FILES = /\bcreateRequire\(/;
+
 /** A guest under the sanitizer takes several times as long. */
 const SLOWNESS = process.env.REBOX_BUILD === "asan" ? 5 : 1;
 
@@ -177,7 +180,7 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       args,
       (options.timeoutMs ?? 60_000) * SLOWNESS,
       undefined,
-      options.env,
+      { ...(NEEDS_FILES.test(options.script?.(serial) ?? "") ? { REBOX_BUNDLE: "no" } : {}), ...options.env },
       options.cwd,
     );
     const events = readFileSync(log, "utf8")
