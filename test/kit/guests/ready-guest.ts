@@ -47,7 +47,10 @@ export function canBeReady(qemuArgs: readonly string[]): boolean {
 export async function getReadyGuest(kit: GuestKit, machine: readonly string[]): Promise<ReadyGuest> {
   const folder = join(FOLDER, getKey(kit, machine));
   if (!existsSync(folder)) {
-    const giveBack = await takeLock(`${folder}.lock`, { timeoutMs: LIMIT_MS, owner: "a test that makes a guest ready" });
+    const giveBack = await takeLock(`${folder}.lock`, {
+      timeoutMs: LIMIT_MS,
+      owner: "a test that makes a guest ready",
+    });
     try {
       if (!existsSync(folder)) await make(folder, machine);
     } finally {
@@ -103,7 +106,8 @@ async function waitForState(execute: (command: string) => Promise<unknown>): Pro
   for (;;) {
     const { status, ...rest } = (await execute("query-migrate")) as { readonly status?: string };
     if (status === "completed") return;
-    if (status === "failed") throw new Error(`the guest that was to stand ready is not frozen: ${JSON.stringify(rest)}`);
+    if (status === "failed")
+      throw new Error(`the guest that was to stand ready is not frozen: ${JSON.stringify(rest)}`);
     await sleep(20);
   }
 }
