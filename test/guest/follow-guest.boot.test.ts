@@ -55,7 +55,13 @@ const FOLLOW = (serial: string): string => `
 `;
 
 test("a kernel that boots is one guest, however often it moves its entries, and is followed once for each start", async () => {
-  const { messages, stderr } = await runGuest({ task: "idle", script: FOLLOW, trust: true, timeoutMs: 240_000 });
+  const { messages, stderr } = await runGuest({
+    task: "idle",
+    boots: true,
+    script: FOLLOW,
+    trust: true,
+    timeoutMs: 240_000,
+  });
   assert.equal(stderr, "");
   const told = (word: string) =>
     messages.filter((text) => text.startsWith(`${word} `)).map((text) => text.split(" ").slice(1));
