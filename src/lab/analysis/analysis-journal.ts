@@ -9,6 +9,7 @@ import {
   writeRecord,
 } from "./analysis-record";
 import { appendEvent } from "./event-log";
+import { getSteadyTime } from "./steady-time";
 
 /** The most lines that a record keeps; a module that writes without end must not fill the disk. */
 const MOST_LINES = 10_000;
@@ -49,7 +50,7 @@ export class AnalysisJournal implements AnalysisLog {
   }
 
   begin(phase: AnalysisPhase): void {
-    const began = new Date().toISOString();
+    const began = getSteadyTime();
     this.update({ phases: [...this.current.phases, { phase, began }] });
     this.addEvent("phase", { phase });
   }
@@ -60,7 +61,7 @@ export class AnalysisJournal implements AnalysisLog {
   }
 
   end(outcome: AnalysisOutcome, reason: string | undefined, auxiliary: readonly AuxiliaryStatus[]): void {
-    this.update({ outcome, reason, auxiliary, ended: new Date().toISOString() });
+    this.update({ outcome, reason, auxiliary, ended: getSteadyTime() });
   }
 
   /** Gives up the reserve, and says in the record when results are missing: an analysis with a gap is not finished. */
@@ -102,7 +103,7 @@ export class AnalysisJournal implements AnalysisLog {
   }
 
   private add(level: LogLine["level"], text: string): void {
-    const line: LogLine = { time: new Date().toISOString(), level, text };
+    const line: LogLine = { time: getSteadyTime(), level, text };
     if (this.lines.length < MOST_LINES) this.lines.push(line);
     this.onLine(line);
   }

@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { getSteadyTime } from "./steady-time";
 import type { ScopeOrigin } from "../../guest/scope/scope-event";
 
 /** The name of the file in the folder of an analysis. */
@@ -17,7 +18,7 @@ const LONGEST_LINE = 1 << 20;
  * @param facts values that JSON has; addresses as text
  */
 export function appendEvent(folder: string, type: string, facts: Readonly<Record<string, unknown>>): void {
-  const event: AnalysisEvent = { time: new Date().toISOString(), ...facts, type };
+  const event: AnalysisEvent = { time: getSteadyTime(), ...facts, type };
   const bigints = (_key: string, value: unknown) => (typeof value === "bigint" ? `0x${value.toString(16)}` : value);
   appendFileSync(join(folder, EVENTS_FILE), `${JSON.stringify(event, bigints)}\n`);
 }
