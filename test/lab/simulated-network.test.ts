@@ -93,8 +93,10 @@ describe("a simulated network", { skip }, () => {
   test("tells when INetSim dies, and when its first process does, with which all others end", async () => {
     await withNetwork(async (net) => {
       await net.network.untilReady(NEVER);
-      const main = net.processes().find(({ name }) => name === "inetsim_main" || name.includes("inetsim"));
-      process.kill(main!.pid, "SIGKILL");
+      // It takes this name some time after it has started its services.
+      const findMain = () => net.processes().find(({ name }) => name === "inetsim_main");
+      await untilTrue(async () => findMain() !== undefined);
+      process.kill(findMain()!.pid, "SIGKILL");
       await untilTrue(async () => net.told.length > 0);
       assert.match(net.told[0]!, /INetSim is gone: it ended with SIGKILL/);
       const { holder } = net.network.device as { holder: number };
