@@ -155,9 +155,13 @@ export function hashFile(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex");
 }
 
-/** Waits until something holds; the test's own time limit ends it otherwise. */
+/** Waits until something holds, and fails after five minutes, with the condition. */
 export async function untilTrue(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(20);
+  const endMs = performance.now() + UNTIL_LIMIT_MS;
+  while (!(await holds())) {
+    if (performance.now() > endMs) throw new Error(`this never held: ${String(holds)}`);
+    await sleep(20);
+  }
 }
 
 /** Finds the values of RunState in query-qmp-schema's answer that rebox does not know. */
