@@ -136,7 +136,7 @@ test("a guest that calls without end does not fill the disk; only the calls that
     assert.equal(recorded + cut, made);
     assert.equal(first.eventsOf("file.written").length, 2);
     assert.deepEqual(first.log, [
-      "warn: syscalls: 2 acts are told, and no more (most_acts)",
+      "warn: syscalls: 2 acts of the system are told, and no more (most_acts)",
       `warn: syscalls: ${cut} calls more than fit into 2000 bytes (most_bytes)`,
     ]);
     const names = second.read("syscalls.log").trim().split("\n").map((line) => /^\S+ \d+ uname (\w+)\(/.exec(line)?.[1]); // prettier-ignore
