@@ -55,6 +55,8 @@ export async function makeBundle({ sealed = false, folder = join(places.build, "
     // A plain require(), also for what is imported when it is needed: the bundle is no module of Node's loader.
     supported: { "dynamic-import": false },
     minifyWhitespace: true,
+    // The name of a class is the name of its errors; a class that names itself would get another one.
+    keepNames: true,
     lineLimit: LINE_LIMIT,
     // The file is an expression: the function that load-bundle.ts calls.
     banner: { js: "(function(exports,require,module,__filename,__dirname){" },
