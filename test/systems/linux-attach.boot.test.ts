@@ -30,7 +30,7 @@ test("attaching fails clearly until the kernel has started, succeeds then, and o
         };
         for (let boot = 0; boot < 2; boot++) {
           // In each state that the guest goes through, as often as the event loop allows.
-          while (!look()) await new Promise((resolve) => setTimeout(resolve, 1));
+          while (!look()) await new Promise((resolve) => setTimeout(resolve, 5));
           const guest = await waitForGuest();
           // The first process is named swapper/0 until it executes init.
           const { pid, name } = guest.getProcessList()[0]!;
@@ -45,6 +45,7 @@ test("attaching fails clearly until the kernel has started, succeeds then, and o
     `,
     // Without -no-reboot, which the tests' machine has, a reset starts it anew.
     qemuArgs: ["-action", "reboot=reset"],
+    timeoutMs: 180_000,
   });
   assert.equal(run.stderr, "");
   const [first, second] = run.messages;

@@ -108,9 +108,11 @@ function attach(ram: Ram, cpus: readonly CpuFacts[], { findProfile, memory, trac
     throw missing(identity, "symbols", "no symbols of data (CONFIG_KALLSYMS_ALL)");
   }
   trace?.("types", describeTypes(image, types, section, profile));
-  const kernel = withOwnTables(new LinuxKernel({ ram, image, directMap, symbols, types, banner: identity.banner }));
+  const found = new LinuxKernel({ ram, image, directMap, symbols, types, banner: identity.banner });
+  // Before its tables are looked at: a booting kernel is asked again until it has them, and would stand still while all is read anew.
+  if (memory && section && isWhole) rememberKernel(found, bytes, { kallsyms: location, section }, memory);
+  const kernel = withOwnTables(found);
   if (profile) checkFirstTask(kernel, profile);
-  if (memory && section && isWhole) rememberKernel(kernel, bytes, { kallsyms: location, section }, memory);
   return kernel;
 }
 
