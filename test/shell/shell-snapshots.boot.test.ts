@@ -73,3 +73,11 @@ test("a snapshot that is saved while many steps are being made waits for no end 
     }),
   );
 });
+
+test("many steps come to their end, also where what an interrupt has interrupted never goes on", async () => {
+  await withShell({ task: "busy" }, async (run) => {
+    await run.truth("busy");
+    await run.text("pause");
+    for (let round = 0; round < 10; round++) assert.equal((await run.client.run("step 30000")).error, undefined);
+  });
+});

@@ -8,6 +8,12 @@ const WORD = 8;
 const FRAME_WORDS = 5;
 const LONGEST_INSTRUCTION = 15n;
 
+/**
+ * The instructions after which an interrupt or fault is taken to return elsewhere: the kernel repairs a fault of its own by going on at
+ * another address (its exception table), a program goes on in the handler of a signal, and one that ends never returns.
+ */
+const LONGEST_ABSENCE = 2_000_000;
+
 /** The address of the instruction that is stepped over. */
 interface Origin {
   readonly ip: bigint;
@@ -25,6 +31,8 @@ export class StepCounter {
   #isBegun = false;
   /** The address that the interrupt which is passed over returns to. */
   #back: { readonly ip: bigint; readonly sp: bigint } | undefined;
+  /** The instructions that have begun since it is awaited. */
+  #absence = 0;
 
   /** @param left how many instructions are to begin behind the present one */
   constructor(
@@ -39,8 +47,10 @@ export class StepCounter {
   begin(): boolean {
     const { RIP, RSP } = this.cpu;
     if (this.#back) {
-      if (RIP !== this.#back.ip || RSP !== this.#back.sp) return false;
+      const isBack = RIP === this.#back.ip && RSP === this.#back.sp;
+      if (!isBack && ++this.#absence < LONGEST_ABSENCE) return false;
       this.#back = undefined;
+      this.#absence = 0;
       // Back before the instruction was executed, it begins now.
       if (RIP === this.#origin.ip && RSP === this.#origin.sp) {
         this.#isBegun = true;
