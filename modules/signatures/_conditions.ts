@@ -1,4 +1,4 @@
-/** What signatures of this folder share: conditions on acts. */
+/** Conditions on acts, which the signatures of this folder share. */
 import type { SeenAct, SignatureWatcher } from "rebox/lab";
 
 /** Acts after which a path holds what the doer wants. */

@@ -65,7 +65,7 @@ async function withHostCapture(lab: TestLab, use: () => Promise<void>): Promise<
   return readFileSync(file);
 }
 
-/** What the guest sends to a server of this host, and whom it asks for: all of it has the word. */
+/** The requests of the guest to a server of this host: all of them have the word. */
 const send = (word: string, port: number) =>
   `${UP}; echo ${word} | nc -w 3 10.0.2.2 ${port}; echo ${word} | nc -u -w 1 10.0.2.2 ${port}; nslookup ${word}.example.com; true`;
 
@@ -196,7 +196,7 @@ describe("a simulated network", { skip }, () => {
       assert.match(output, /error: network: INetSim is gone: it ended with SIGKILL/);
       const { outcome, network } = recordOf(lab);
       assert.deepEqual([outcome, network!.problems.length], ["finished", 1]);
-      assert.match(lab.read("analyses/1/events.jsonl"), /"type":"network.failed"/);
+      assert.match(lab.read("analyses/1/events.jsonl"), /"type":"network.broken"/);
       assert.match(lab.read("analyses/1/report.html"), /INetSim is gone/);
       assert.deepEqual(findLeft(lab), []);
     });

@@ -12,7 +12,7 @@ const HOSTILE = [
 ].join("\n");
 const FIRED = ["cron-job", "dropped-program", "hidden-program", "program-from-temporary", "removes-itself", "setuid-file", "timestomp"]; // prettier-ignore
 const HARMLESS =
-  "#!/bin/sh\nmkdir -p /tmp/work\necho hello > /tmp/work/a\nwc -c /tmp/work/a\nmv /tmp/work/a /tmp/work/b\nrm /tmp/work/b\n";
+  "#!/bin/sh\nmkdir -p /tmp/own\necho hello > /tmp/own/a\nwc -c /tmp/own/a\nmv /tmp/own/a /tmp/own/b\nrm /tmp/own/b\n";
 
 const RULE = `
 title: A job is written by a shell

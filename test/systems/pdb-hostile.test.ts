@@ -23,7 +23,7 @@ const SOURCE = `
 /** A hang would be ended by this, which is a hundred times what the slowest of these tests takes. */
 const LIMIT = { timeout: 120_000, skip: WITHOUT_WINDOWS_TOOLS };
 const RUNS = { numRuns: 1500 };
-/** What is read of one file: enough to come to every kind of record, bounded for those that refer to each other. */
+/** The part of a file that is read: enough to come to every kind of record, bounded for those that refer to each other. */
 const MOST_TYPES = 2000;
 
 let file: Buffer;

@@ -59,7 +59,7 @@ function put(path: string, content: Buffer | string): string {
 
 const isfOf = (path: string): string => [...writeImageIsf(readImageSymbols(path), "1")].join("");
 
-/** What a type is, without the names of types that have none. */
+/** A type without the names of types that have none. */
 function describe(type: GuestType, depth = 0): unknown {
   switch (type.kind) {
     case "struct":

@@ -1,4 +1,4 @@
-/** What the readers of acts have in common: an act is what a system call did, told when it has returned. */
+/** The base of the readers of acts. An act is what a system call did, told when it has returned. */
 import type { LinuxProcess } from "rebox";
 import type { Traced } from "./syscalls";
 

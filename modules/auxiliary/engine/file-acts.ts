@@ -17,7 +17,7 @@ const S_IFDIR = 0o040000;
 interface PathArgument {
   readonly folder: bigint | undefined;
   readonly address: bigint;
-  /** What was there before the call; what is not in memory yet is, once the kernel has read it. */
+  /** The path as read before the call; undefined while it is not in memory, which it is once the kernel has read it. */
   readonly early: string | undefined;
 }
 

@@ -4,7 +4,7 @@ import { readAddress } from "./act-arguments";
 import { type Act, type FindAct, onSuccess, type ReportAct } from "./acts";
 import type { Traced } from "./syscalls";
 
-/** What a call returns that goes on without the program (include/uapi/asm-generic/errno.h). */
+/** The result of a call that goes on without the program (include/uapi/asm-generic/errno.h). */
 const IN_PROGRESS = -115n;
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6" };
 

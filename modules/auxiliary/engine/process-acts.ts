@@ -31,7 +31,7 @@ const NAMESPACES: readonly (readonly [bigint, string])[] = [
 /** Watches calls that change other processes, what the caller may do, and the kernel. */
 export class ProcessActs {
   readonly calls: Readonly<Record<string, FindAct>>;
-  /** What is told once of each process: a loader may do it thousands of times. */
+  /** The acts that are told once of each process: a loader may do it thousands of times. */
   private readonly told = new Set<string>();
 
   constructor(private readonly report: ReportAct) {

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { places } from "../places.mjs";
 import { StagedPackage } from "./staged-package.mjs";
 
-/** What every Linux with Node.js has: the C library, and the C++ library that Node itself needs. */
+/** The libraries of every Linux with Node.js: the C library, and the C++ library that Node itself needs. */
 const GIVEN = /^(linux-vdso|ld-linux-x86-64|lib(c|m|dl|rt|pthread|resolv|stdc\+\+|gcc_s))\.so/;
 /** The firmware of other processors than a guest of rebox can have. */
 const FOREIGN_FIRMWARE =

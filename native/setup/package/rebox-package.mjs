@@ -5,7 +5,7 @@ import { makeBundle } from "../bundle/make-bundle.mjs";
 import { places } from "../places.mjs";
 import { StagedPackage } from "./staged-package.mjs";
 
-/** What rebox itself is, below the checkout. */
+/** The files of rebox itself, below the checkout. */
 const FILES = [
   ...["LICENSE", "README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "pyrebox.conf"],
   ...["docs", "scripts", "triggers", "modules", "qemu-patches"],

@@ -32,7 +32,7 @@ const LAB_PACKAGES = [
 const BROWSER_PACKAGES = ["chromium-headless-shell"];
 
 /**
- * What tests need besides: a terminal to drive programs in, shells that complete, disks to look into, and a compiler, linker and packer
+ * The further packages for tests: a terminal to drive programs in, shells that complete, disks to look into, and a compiler, linker and packer
  * for Windows.
  */
 export const TEST_PACKAGES = [
@@ -41,7 +41,7 @@ export const TEST_PACKAGES = [
   ...["clang", "lld", "llvm", "cabextract", "gcab"],
 ];
 
-/** What makes rebox's packages, and a sanitized Node: it has programs look for their libraries elsewhere. */
+/** The tool for rebox's packages and a sanitized Node: it has programs look for their libraries elsewhere. */
 export const PACKAGING_PACKAGES = ["patchelf"];
 
 /**

@@ -13,7 +13,7 @@ export const PROGRAMS = {
   "analysis-worker": "src/cli/analyze/analysis-work.js",
 } as const;
 
-/** What set-up has written beside a bundle. */
+/** The file that set-up writes beside a bundle. */
 export interface BundleStamp {
   /** The bundle's file: its name has the hash of its content, since V8 compares no more than the length. */
   readonly file: string;

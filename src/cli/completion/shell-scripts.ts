@@ -4,7 +4,7 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
 
 /**
- * What each shell reads. All of them ask `rebox complete` for the words, so that they know what this very rebox knows: a candidate
+ * The script that each shell reads. All of them ask `rebox complete` for the words, so that they know what this very rebox knows: a candidate
  * and its description on each line, and a last line ":files" where a file may stand.
  */
 export const SHELL_SCRIPTS: Readonly<Record<Shell, string>> = {

@@ -9,7 +9,7 @@ export interface ProcessEnd {
   readonly signal?: number;
 }
 
-/** What happens to the scope of an analysis. */
+/** A change of the scope of an analysis. */
 export type ScopeEvent =
   /** The target is about to execute its first instruction. */
   | { readonly what: "began"; readonly pid: number; readonly name: string; readonly path: string }

@@ -79,7 +79,7 @@ export class AnalysisNetwork {
 
   #fail(problem: string): void {
     this.use.log.error(`network: ${problem}`);
-    this.use.addEvent("network.failed", { problem });
+    this.use.addEvent("network.broken", { problem });
     this.#record = { ...this.#record!, problems: [...this.#record!.problems, problem] };
     this.use.onRecord(this.#record);
   }

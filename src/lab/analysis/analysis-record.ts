@@ -62,7 +62,7 @@ export interface NetworkRecord {
   readonly isOpen: boolean;
   /** Whether it was asked for by the analysis; else it is that of the machine's settings. */
   readonly isAsked: boolean;
-  /** What went wrong with it. */
+  /** The problems that it had. */
   readonly problems: readonly string[];
   /** The names that were asked for, where a module has recorded the frames. */
   readonly names?: readonly NameQuestion[];

@@ -10,7 +10,7 @@ const FOLLOWER = join(getProjectFolder(), "modules/analysis/follow-target.ts");
 /** The connection may end a little before the machine's other signs of its end do, in milliseconds. */
 const LAST_WORDS_MS = 2_000;
 
-/** What the last acts have caused is still on its way: packets, text for a console, a program that another process starts. */
+/** Consequences of the last acts are still on their way: packets, text for a console, a program that another process starts. */
 const SETTLE_MS = 1_000;
 
 type FollowerEvent = ScopeEvent | { readonly what: "restarted" };

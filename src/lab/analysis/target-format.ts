@@ -15,7 +15,7 @@ const PT_INTERP = 3;
 export interface TargetFormat {
   /** It is text without "#!", which the kernel does not execute: it is for sh, as an unknown text is to every shell. */
   readonly isShellText: boolean;
-  /** What it is, for people; undefined when that is not known: "an ELF file for aarch64". */
+  /** A name for people; undefined when there is none: "an ELF file for aarch64". */
   readonly description: string | undefined;
   /** The program that executes it, by its own words: an interpreter's path. */
   readonly interpreter: string | undefined;

@@ -13,7 +13,7 @@ const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-node
 const VALID_DAYS = "3650";
 /** Some clients refuse servers' certificates that are valid for longer. */
 const SERVER_VALID_DAYS = "397";
-/** What a certificate may be made for; the guest chooses, and is hostile. */
+/** The names that a certificate may be made for; the guest chooses, and is hostile. */
 const HOST_NAME = /^(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/i;
 const LONGEST_NAME = 253;
 

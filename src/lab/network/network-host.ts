@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import { getBuiltFolder } from "../../config/folders";
 
 const TUN = "/dev/net/tun";
-/** What INetSim's package has of its own; a lab may have another in its place. */
+/** The files of INetSim's package; a lab may have others in their place. */
 export const INETSIM_DATA = "/usr/share/inetsim/data";
 
 /** The programs that a simulated network needs, each with its Debian package. */

@@ -5,7 +5,7 @@ export const LEVEL_SCORES: Readonly<Record<SigmaLevel, number>> = {
   ...{ informational: 0, low: 2, medium: 4, high: 7, critical: 9 },
 };
 
-/** What each further finding adds, as a part of its own score: many weak signs are a strong one. */
+/** The addition of each further finding, as a part of its own score: many weak signs are a strong one. */
 const FURTHER = 0.1;
 
 /** How a sample looks, in a word. */

@@ -38,7 +38,7 @@ export interface Signature {
   watch(): SignatureWatcher;
 }
 
-/** What a signature is made of. */
+/** The parts of a signature. */
 export interface SignatureFacts extends Omit<Signature, "watch"> {
   /** Looks at each act alone. */
   readonly see?: SignatureWatcher;

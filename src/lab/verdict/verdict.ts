@@ -32,7 +32,7 @@ export interface Finding {
   readonly evidence: Evidence[];
 }
 
-/** What an analysis says about its target. */
+/** The judgement of an analysis on its target, with its reasons. */
 export interface Verdict {
   /** 0 to 10. */
   readonly score: number;
@@ -70,7 +70,7 @@ export function judge(folder: string, signatures: readonly Signature[], rules: R
   return trial.end(rules);
 }
 
-/** What is known of processes while the events pass by. */
+/** The processes as they are known while the events pass by. */
 class SeenProcesses {
   readonly #processes = new Map<number, SeenProcess>();
 

@@ -1,7 +1,7 @@
 import { Engine } from "../engine/engine";
 import { QmpError } from "../errors";
 
-/** What QEMU keeps of a name, in bytes: the rest it drops (QEMUSnapshotInfo, include/block/snapshot.h). */
+/** The bytes of a name that QEMU keeps: it drops the rest (QEMUSnapshotInfo, include/block/snapshot.h). */
 const LONGEST_NAME = 255;
 
 /** QEMU's reasons that say that a snapshot was not begun with: the guest and its disks are as they were. */

@@ -25,7 +25,7 @@ const SHARED_OPTIONS = new Set(["-smp", "-m", "-cpu", "-nic"]);
 
 /** A guest that has booted and waits for its task, to be cloned. */
 export interface ReadyGuest {
-  /** What its console has said, bytes. */
+  /** The bytes that its console has said. */
   readonly serial: Buffer;
   /** QEMU's arguments for a clone, beside the machine's. */
   readonly cloneArgs: readonly string[];

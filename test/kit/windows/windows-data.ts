@@ -10,7 +10,7 @@ export const WITHOUT_WINDOWS_DATA = existsSync(join(WINDOWS_DATA, "symbols/index
   ? false
   : `there are no symbols of real kernels in ${WINDOWS_DATA}: name their folder with REBOX_WINDOWS_DATA`;
 
-/** What the data's own list says of a file. */
+/** The entry of a file in the data's own list. */
 export interface ListedSymbolFile {
   /** Below the folder `symbols`. */
   readonly file: string;

@@ -29,7 +29,7 @@ export interface Act extends AnalysisEvent {
 /** The content of report.json. */
 export interface AnalysisReport {
   readonly analysis: Omit<AnalysisRecord, "log">;
-  /** What signatures and rules say about the target; undefined where none were asked. */
+  /** The verdict of signatures and rules on the target; undefined where none were asked. */
   readonly verdict: Verdict | undefined;
   /** In the order of their beginnings. */
   readonly processes: readonly ReportedProcess[];
@@ -38,7 +38,7 @@ export interface AnalysisReport {
   /** Connections, and files written, removed and renamed; each act once, in order. */
   readonly network: readonly Act[];
   readonly files: readonly Act[];
-  /** What was done to other processes, to the own rights and memory, and to the kernel. */
+  /** Acts on other processes, on the own rights and memory, and on the kernel. */
   readonly control: readonly Act[];
   /** The results of auxiliary modules. */
   readonly modules: ModuleResults;

@@ -1,5 +1,6 @@
 import { SigmaSyntaxError } from "../../errors";
 import type { EventTest } from "./event";
+import { createTextTest, parseTextPattern } from "./text-pattern";
 
 /** Deeper parentheses are a mistake, or an attempt on the stack. */
 const DEEPEST = 64;
@@ -101,8 +102,7 @@ class ConditionParser {
 
 function fitsName(name: string, pattern: string): boolean {
   if (pattern.toLowerCase() === "them") return !name.startsWith("_");
-  const pieces = pattern.split("*").map((piece) => piece.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${pieces.join(".*")}$`, "s").test(name);
+  return createTextTest(parseTextPattern(pattern), true)(name);
 }
 
 function combine(tests: readonly EventTest[], how: "some" | "every"): EventTest {

@@ -7,7 +7,7 @@ import { createTextTest, getPlainText, parseTextPattern, type TextPattern, Wildc
 /** A value as YAML has it. */
 export type SigmaValue = string | number | boolean | null;
 
-/** What a chain of modifiers has made of a value on its way to a test. */
+/** A value on its way through a chain of modifiers to a test. */
 type Draft = TextPattern | Buffer;
 
 type ValueTest = (value: FieldValue | undefined, event: SigmaEvent) => boolean;

@@ -7,7 +7,7 @@ export interface LogSource {
   readonly fields: ReadonlySet<string> | undefined;
 }
 
-/** What every event tells of the process that did it. */
+/** The fields of every event that tell of the process behind it. */
 const PROCESS = ["Image", "CommandLine", "ProcessId", "ParentProcessId", "ParentImage", "ParentCommandLine"];
 
 const FILE = [...PROCESS, "TargetFilename"];

@@ -43,7 +43,7 @@ const RULE = z.looseObject({
   detection: z.record(z.string(), z.unknown()),
 });
 
-/** What a search may hold: deeper than maps in a list nothing stands in the specification. */
+/** The deepest nesting of a search: the specification has nothing below maps in a list. */
 const DEEPEST = 3;
 
 /**

@@ -4,7 +4,7 @@ export const enum Wildcard {
   any,
   /** One character. */
   one,
-  /** What begins a parameter: a hyphen, a slash, or what people type in place of them. */
+  /** The beginning of a parameter: a hyphen, a slash, or a character that people type in place of them. */
   dash,
 }
 

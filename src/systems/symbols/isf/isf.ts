@@ -4,7 +4,7 @@ import type { Profile } from "../profile";
 import { ProfileError } from "../../errors";
 import { type RawSymbol, SortedSymbols } from "../sorted-symbols";
 
-/** What an ISF file has: a profile, and for Windows which PDB file it was made of. */
+/** The content of an ISF file: a profile, and for Windows which PDB file it was made of. */
 export interface IsfProfile extends Profile {
   readonly windows: IsfPdb | undefined;
 }

@@ -15,7 +15,7 @@ const NESTED = 0x1510;
 const METHOD = 0x1511;
 const NESTED_TOO = 0x1512;
 const BASE_INTERFACE = 0x151a;
-/** What fills a record up to a multiple of 4 bytes: its lower half says how many bytes it fills. */
+/** The byte that fills a record up to a multiple of 4 bytes: its lower half says how many bytes it fills. */
 const PADDING = 0xf0;
 /** The property of a method that introduces a place in the table of virtual functions (CV_methodprop_e). */
 const INTRODUCING = [4, 6];

@@ -8,7 +8,7 @@ const OLD_MAGIC = Buffer.from("Microsoft C/C++ program database 2.00", "latin1")
 const BLOCK_SIZE = 32;
 const BLOCK_COUNT = 40;
 const DIRECTORY_SIZE = 44;
-/** What the superblock ends with: the blocks in which the list of the directory's blocks lies. */
+/** The end of the superblock: the blocks in which the list of the directory's blocks lies. */
 const DIRECTORY_MAP = 52;
 const SMALLEST_BLOCK = 512;
 const LARGEST_BLOCK = 65536;

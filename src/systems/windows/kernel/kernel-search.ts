@@ -24,7 +24,7 @@ export interface WindowsKernelImage {
 
 /** The kernel's names over the years: one or several processors, with PAE, and for addresses of 57 bits. */
 const KERNELS = /^(ntoskrnl|ntkrnlmp|ntkrnlpa|ntkrpamp|ntkrla57)\.pdb$/i;
-/** What every kernel exports and nothing else does. */
+/** Names that every kernel exports and nothing else does. */
 const EXPORTS = ["PsInitialSystemProcess", "NtBuildNumber"];
 /** The entry lies at most 11 MB behind the base in kernels up to Windows 11 (measured), whose images have 17 MB. */
 const FARTHEST = 0x2000000;
