@@ -1,5 +1,6 @@
 import type { ScriptPermissions } from "../config/script-permissions";
 import type { Doors } from "./loading/doors";
+import type { LoadedScript } from "./script-registry";
 
 /** Limits the time that a script's own functions take, in milliseconds. */
 export interface ScriptLimits {
@@ -18,6 +19,23 @@ export interface ScriptMessage {
   readonly handle: number;
   readonly script: string;
   readonly text: string;
+}
+
+/** The events of a script host. */
+export interface ScriptHostEvents {
+  message: [ScriptMessage];
+  loaded: [LoadedScript];
+  /** A new version has taken the place of an old one. */
+  reloaded: [LoadedScript];
+  unloaded: [LoadedScript];
+  /** A script, or a new version of one, was compiled and begins; `beganMs`, since 1970, is before the first of its files was read. */
+  compiled: [script: { readonly file: string; readonly files: readonly string[] }, beganMs: number];
+  /** What the scripts are made of is more than before: one has attached a trigger, or a new version was refused. */
+  sourcesChanged: [];
+  /** An error in a script's timer or promise: outside any call of rebox. */
+  strayError: [script: string, error: Error];
+  /** Something odd that did not keep a script from being loaded; begins with file:line:column. */
+  warning: [string];
 }
 
 /** The options of a script host. */

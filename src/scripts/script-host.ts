@@ -1,48 +1,29 @@
 import { EventEmitter } from "node:events";
-import { ReboxError } from "../config/rebox-error";
-import type { ScriptPermissions } from "../config/script-permissions";
 import { setModuleOwner } from "../machine/ownership/module-owners";
-import type { LoadedScript } from "./script-registry";
+import { ScriptError } from "./errors";
+import { ScriptFiles } from "./loading/script-files";
+import type { ScriptProgram } from "./loading/script-program";
 import { OperationQueue } from "./operation-queue";
 import { type ScriptCommand, ScriptCommands } from "./script-commands";
-import { ScriptError } from "./errors";
-import { findDeclaration, listRequiredFiles } from "./loading/script-declarations";
-import { ScriptFiles } from "./loading/script-files";
-import type { ScriptHostOptions } from "./script-host-options";
-import { DEFAULT_SCRIPT_LIMITS, type ScriptLimits } from "./script-host-options";
-import type { ScriptMessage } from "./script-host-options";
-import { ScriptProgram } from "./loading/script-program";
-import { type ScriptEntry, ScriptRegistry, type StartingScript } from "./script-registry";
-
-interface ScriptHostEvents {
-  message: [ScriptMessage];
-  loaded: [LoadedScript];
-  /** A new version has taken the place of an old one. */
-  reloaded: [LoadedScript];
-  unloaded: [LoadedScript];
-  /** A script, or a new version of one, was compiled and begins; `beganMs`, since 1970, is before the first of its files was read. */
-  compiled: [script: { readonly file: string; readonly files: readonly string[] }, beganMs: number];
-  /** What the scripts are made of is more than before: one has attached a trigger, or a new version was refused. */
-  sourcesChanged: [];
-  /** An error in a script's timer or promise: outside any call of rebox. */
-  strayError: [script: string, error: Error];
-  /** Something odd that did not keep a script from being loaded; begins with file:line:column. */
-  warning: [string];
-}
+import { DEFAULT_SCRIPT_LIMITS, type ScriptHostEvents, type ScriptHostOptions } from "./script-host-options";
+import { type LoadedScript, type ScriptEntry, ScriptRegistry, type StartingScript } from "./script-registry";
+import { ScriptStarter } from "./script-starter";
 
 /** Loads and unloads scripts, and knows which are loaded. */
 export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   private readonly files: ScriptFiles;
   private readonly registry = new ScriptRegistry();
   private readonly commands = new ScriptCommands();
-  private readonly limits: ScriptLimits;
   private readonly operations = new OperationQueue<number>();
-  private lastHandle = 0;
+  private readonly starter: ScriptStarter;
 
   constructor(private readonly options: ScriptHostOptions) {
     super();
     this.files = new ScriptFiles(options.folders);
-    this.limits = { ...DEFAULT_SCRIPT_LIMITS, ...options.limits };
+    const { files, registry, commands } = this;
+    const limits = { ...DEFAULT_SCRIPT_LIMITS, ...options.limits };
+    const unloadSince = (handleBefore: number) => this.unloadUnneeded(handleBefore);
+    this.starter = new ScriptStarter({ options, limits, files, registry, commands, events: this, unloadSince });
   }
 
   /** Lists the scripts' commands in the order of their names. */
@@ -120,7 +101,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     const file = this.files.getFile(pathOrName);
     this.registry.askedFor.add(file);
     try {
-      return await this.loadFile(file, this.files.getName(file, pathOrName));
+      return await this.starter.loadFile(file, this.files.getName(file, pathOrName));
     } catch (error) {
       this.registry.askedFor.delete(file);
       throw error;
@@ -140,7 +121,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
   reload(handle: number): Promise<LoadedScript> {
     return this.operations.add(handle, async () => {
       const entry = this.registry.get(handle);
-      const pending = this.createPending(entry.file, entry.name);
+      const pending = this.starter.createPending(entry.file, entry.name);
       this.registry.replacing.set(handle, pending);
       try {
         return await this.replace(entry, pending);
@@ -171,7 +152,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
       try {
         await entry.program.clean();
       } finally {
-        this.dispose(entry.program, handle);
+        this.starter.dispose(entry.program, handle);
         this.emit("unloaded", entry);
       }
     });
@@ -209,32 +190,6 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     return this.registry.getStack(thrown);
   }
 
-  private async loadFile(file: string, name: string): Promise<ScriptEntry> {
-    const loaded = this.registry.findFile(file);
-    if (loaded !== undefined) return loaded;
-    const pending = this.registry.pending.get(file) ?? this.createPending(file, name);
-    this.registry.pending.set(file, pending);
-    pending.promise ??= this.start(pending).finally(() => this.registry.pending.delete(file));
-    return pending.promise;
-  }
-
-  private createPending(file: string, name: string): StartingScript {
-    return { name, file, waitsFor: undefined, files: [], requirements: [], promise: undefined, program: undefined };
-  }
-
-  private async start(pending: StartingScript): Promise<ScriptEntry> {
-    const handleBefore = this.lastHandle;
-    try {
-      const program = await this.prepare(pending);
-      return await this.initialize(program, pending.requirements);
-    } catch (error) {
-      pending.program?.owner.close();
-      pending.requirements = [];
-      await this.unloadUnneeded(handleBefore);
-      throw error;
-    }
-  }
-
   private noteRefused(handle: number, { program }: StartingScript, error: unknown): void {
     const place = error instanceof ScriptError ? error.place : undefined;
     const sources = [...(program?.sources ?? []), ...(place === undefined ? [] : [place.file])];
@@ -244,10 +199,10 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
 
   private async replace(old: ScriptEntry, pending: StartingScript): Promise<LoadedScript> {
     const { handle, file } = old;
-    const handleBefore = this.lastHandle;
+    const handleBefore = this.starter.lastHandle;
     let program: ScriptProgram;
     try {
-      program = await this.prepare(pending, old.program);
+      program = await this.starter.prepare(pending, old.program);
     } catch (error) {
       pending.program?.owner.close();
       await this.unloadUnneeded(handleBefore);
@@ -257,7 +212,7 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     try {
       this.registry.checkCircle(old, pending.requirements);
       setModuleOwner(handle, program.owner);
-      await program.initialize(handle, this.createPrinter(handle, old.name));
+      await program.initialize(handle, this.starter.createPrinter(handle, old.name));
       this.commands.check(program.commandNames, old.name, file, old.program.owner);
     } catch (error) {
       setModuleOwner(handle, old.program.owner);
@@ -280,103 +235,6 @@ export class ScriptHost extends EventEmitter<ScriptHostEvents> {
     await this.unloadNeededOnlyBy(old, requirements);
     this.emit("reloaded", entry);
     return entry;
-  }
-
-  /** Loads what a script requires, compiles it and runs its top level. */
-  private async prepare(pending: StartingScript, predecessor?: ScriptProgram): Promise<ScriptProgram> {
-    const { name, file } = pending;
-    const declared = findDeclaration(file, "requirements") ?? [];
-    await this.loadRequirements(declared, pending);
-    const requiredFiles = listRequiredFiles(file, this.files);
-    const permissions = this.findPermissions(name, file);
-    const api = this.options.getApi();
-    const beganMs = Date.now();
-    const program = await ScriptProgram.compile(name, file, permissions, this.limits, api, requiredFiles);
-    pending.files = program.files;
-    pending.program = program;
-    program.owner.onFileUsed = () => this.emit("sourcesChanged");
-    this.emit("compiled", program, beganMs);
-    for (const warning of program.warnings) this.emit("warning", warning);
-    const required = program.evaluate({
-      api,
-      console: this.options.console ?? console,
-      hotData: predecessor?.copyHotData(),
-      findRequired: (path) => (requiredFiles.includes(path) ? this.registry.findFile(path)?.program : undefined),
-      onStrayError: (error) => this.emit("strayError", name, error),
-    });
-    this.commands.check(program.commandNames, name, file, predecessor?.owner);
-    // A list that the script computes is known only now.
-    await this.loadRequirements(
-      required.filter((requirement) => !declared.includes(requirement)),
-      pending,
-    );
-    return program;
-  }
-
-  private findPermissions(name: string, file: string): ScriptPermissions {
-    try {
-      return this.options.getPermissions(name, file);
-    } catch (error) {
-      // The configuration is read anew, and may have become wrong.
-      if (error instanceof ReboxError) throw new ScriptError(name, error.message, { file });
-      throw error;
-    }
-  }
-
-  private async initialize(program: ScriptProgram, requirements: readonly number[]): Promise<ScriptEntry> {
-    const { name, file, files, permissions } = program;
-    const handle = ++this.lastHandle;
-    setModuleOwner(handle, program.owner);
-    this.options.onStart?.(handle, name);
-    try {
-      await program.initialize(handle, this.createPrinter(handle, name));
-      // Another script may have taken a name while this one waited.
-      this.commands.check(program.commandNames, name, file);
-    } catch (error) {
-      this.dispose(program, handle);
-      throw error;
-    }
-    this.commands.add(program.createCommands());
-    const entry: ScriptEntry = { handle, name, file, files, requirements, version: 1, permissions, program };
-    this.registry.entries.set(handle, entry);
-    this.emit("loaded", entry);
-    return entry;
-  }
-
-  private dispose(program: ScriptProgram, handle: number): void {
-    for (const error of program.owner.close()) {
-      this.emit("warning", `${program.name}: what it had registered could not be removed: ${error.message}`);
-    }
-    setModuleOwner(handle, undefined);
-    this.options.onUnload?.(handle);
-  }
-
-  private createPrinter(handle: number, script: string): (text: string) => void {
-    return (text) => this.emit("message", { handle, script, text });
-  }
-
-  private async loadRequirements(required: readonly string[], pending: StartingScript): Promise<void> {
-    for (const requirement of required) await this.loadRequired(requirement, pending);
-  }
-
-  private async loadRequired(required: string, pending: StartingScript): Promise<void> {
-    const { name, file } = pending;
-    let requiredFile: string;
-    try {
-      requiredFile = this.files.getFile(required);
-    } catch (error) {
-      throw new ScriptError(name, `it requires ${(error as ScriptError).message}`, { file });
-    }
-    const requiredName = this.files.getName(requiredFile, required);
-    this.registry.checkWaiting(pending, requiredFile, (next) =>
-      next === requiredFile ? requiredName : (this.registry.pending.get(next)?.name ?? this.files.getName(next)),
-    );
-    pending.waitsFor = requiredFile;
-    try {
-      pending.requirements.push((await this.loadFile(requiredFile, requiredName)).handle);
-    } finally {
-      pending.waitsFor = undefined;
-    }
   }
 
   /** Unloads what was loaded since `handleBefore` and that nobody needs or asked for, dependents before requirements. */
