@@ -58,8 +58,10 @@ function unwrap(schema: unknown): unknown {
   return at;
 }
 
+const FLAG_KINDS = ["switch", "text", "number", "texts"] as const;
+
 /** The kind of a flag: a switch takes no value, the others one text, one number, or a text each time the flag is given. */
-export type FlagKind = "switch" | "text" | "number" | "texts";
+export type FlagKind = (typeof FLAG_KINDS)[number];
 
 interface FlagValues {
   readonly switch: boolean;
@@ -86,6 +88,7 @@ const SWITCH_VALUES: ReadonlyMap<string, boolean> = new Map([
  * @param args the words
  * @param kinds the known flags, without dashes
  * @param help the text that `help` and -h show
+ * @throws TypeError for a kind that does not exist: scripts are run without a check of their types
  * @throws UsageShown with the help when it is asked for
  * @throws ParameterError for an unknown flag, a missing or wrong value, a word that belongs to no flag
  */
@@ -94,6 +97,7 @@ export function parseFlags<const Kinds extends Readonly<Record<string, FlagKind>
   kinds: Kinds,
   help: string,
 ): Flags<Kinds> {
+  for (const [name, kind] of Object.entries(kinds)) checkKind(name, kind);
   const flags = Object.create(null) as Record<string, boolean | string | number | string[]>;
   const words = [...args];
   if (words[0] === "help") throw new UsageShown(help);
@@ -119,6 +123,11 @@ export function parseFlags<const Kinds extends Readonly<Record<string, FlagKind>
     else flags[name] = kind === "number" ? readNumber(name, value) : value;
   }
   return { ...flags } as Flags<Kinds>;
+}
+
+function checkKind(name: string, kind: string): void {
+  if ((FLAG_KINDS as readonly string[]).includes(kind)) return;
+  throw new TypeError(`parseFlags: the kind of -${name} is one of ${FLAG_KINDS.join(", ")}, not "${kind}"`);
 }
 
 function readNumber(name: string, text: string): number {

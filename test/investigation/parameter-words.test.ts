@@ -199,3 +199,12 @@ for (const [module, { texts, values }] of Object.entries(MODULES)) {
     );
   });
 }
+
+test("a kind of flag that does not exist is told with those that do: no compiler looks at a script", () => {
+  const kinds = { drift: "flag" } as unknown as Record<string, FlagKind>;
+  const told = {
+    name: "TypeError",
+    message: 'parseFlags: the kind of -drift is one of switch, text, number, texts, not "flag"',
+  };
+  assert.throws(() => parseFlags([], kinds, "the help"), told);
+});

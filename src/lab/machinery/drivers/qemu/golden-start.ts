@@ -70,14 +70,16 @@ export const THAW_ARGUMENTS = ["-incoming", "defer"];
  * @throws GoldenStateError
  */
 export async function thaw(execute: Execute, devices: string, signal: AbortSignal): Promise<void> {
-  await ignoreRam(execute);
+  await setRamIgnored(execute, true);
   await execute("migrate-incoming", { uri: `exec:cat ${quoteForShell(devices)}` });
   await waitForMigration(execute, "thaw", signal);
+  // A snapshot of the machine (savevm) is to have its RAM, also while the file is shared: when a state is made from another one.
+  await setRamIgnored(execute, false);
 }
 
-/** RAM is in its file: the stream is not to have it. */
-async function ignoreRam(execute: Execute): Promise<void> {
-  await execute("migrate-set-capabilities", { capabilities: [{ capability: "x-ignore-shared", state: true }] });
+/** Says whether QEMU leaves RAM out of a state that it writes or reads, as it lies in a file already. */
+async function setRamIgnored(execute: Execute, isIgnored: boolean): Promise<void> {
+  await execute("migrate-set-capabilities", { capabilities: [{ capability: "x-ignore-shared", state: isIgnored }] });
 }
 
 async function waitForMigration(execute: Execute, what: "freeze" | "thaw", signal: AbortSignal): Promise<void> {
@@ -119,7 +121,7 @@ export async function reserveRam(files: GoldenFiles, size: bigint, signal: Abort
  */
 export async function freeze(execute: Execute, files: GoldenFiles, signal: AbortSignal): Promise<void> {
   // The machine is not paused before: it would be when it is thawed.
-  await ignoreRam(execute);
+  await setRamIgnored(execute, true);
   await execute("migrate", { uri: `exec:cat > ${quoteForShell(files.devices)}` });
   await waitForMigration(execute, "freeze", signal);
   // QEMU reports success when the program behind exec: has taken all; what that could not write shows here.
