@@ -2,13 +2,15 @@
 
 export { BP } from "../guest/breakpoints/breakpoint";
 export type { BreakpointHit, BreakpointOptions, BreakpointType } from "../guest/breakpoints/breakpoint-types";
+export { type ArtefactLimits, ArtefactStore } from "../guest/artefacts/artefact-store";
+export { type KeptFile, KeptFiles, type KeptMoment } from "../guest/artefacts/kept-files";
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "../guest/disks/guest-files";
 export type { GuestPackage } from "../guest/disks/packages/guest-package";
 export { listPackages, type PackageList } from "../guest/disks/packages/list-packages";
 export { FILE_CHANGES, type FileEvent, type FileEventKind, FileEvents } from "../guest/events/file-events";
 export { followGuest } from "../guest/events/follow-guest";
 export type { ProcessEnd, ScopeEvent, ScopeOrigin } from "../guest/scope/scope-event";
-export { findTargetScope, onAdoption, TargetScope } from "../guest/scope/target-scope";
+export { findTargetScope, onAdoption, onTargetBegin, TargetScope } from "../guest/scope/target-scope";
 export { FileSearch, type FileSearchQuery } from "../guest/disks/search/file-search";
 export { type FileFindings, type FileHit, searchFiles } from "../guest/disks/search/search-files";
 export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "../guest/images/dump-memory";

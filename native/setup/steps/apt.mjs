@@ -26,6 +26,8 @@ const LAB_PACKAGES = [
   ...["libvirt-clients", "libvirt-daemon", "libvirt-daemon-driver-qemu"],
   // The servers of simulated networks, their addresses and their redirections.
   ...["inetsim", "dnsmasq-base", "nftables", "openssl"],
+  // The types of files that a sample leaves, and rules over them.
+  ...["file", "yara"],
 ];
 
 // What tests open reports in: the smallest of Debian's browsers without a screen that are driven by a pipe.
@@ -37,7 +39,7 @@ const BROWSER_PACKAGES = ["chromium-headless-shell"];
  */
 export const TEST_PACKAGES = [
   ...["tmux", "zsh", "fish", "man-db", "groff-base"],
-  ...["e2fsprogs", "yara", "iputils-ping"],
+  ...["e2fsprogs", "iputils-ping"],
   ...["clang", "lld", "llvm", "cabextract", "gcab"],
 ];
 

@@ -96,7 +96,8 @@ export class KernelHooks {
  *
  * @param index from 0
  */
-export function readArgument(cpu: Cpu, index: 0 | 1, bits: 32 | 64): bigint {
-  if (bits === 64) return index === 0 ? cpu.RDI : cpu.RSI;
-  return index === 0 ? cpu.EAX : cpu.EDX;
+export function readArgument(cpu: Cpu, index: 0 | 1 | 2, bits: 32 | 64): bigint {
+  if (index === 0) return bits === 64 ? cpu.RDI : cpu.EAX;
+  if (index === 1) return bits === 64 ? cpu.RSI : cpu.EDX;
+  return bits === 64 ? cpu.RDX : cpu.ECX;
 }

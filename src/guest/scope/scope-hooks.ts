@@ -9,6 +9,9 @@ export type HookCallbacks = Pick<CallbackManager, "addCallback" | "rmCallback">;
 /** Names that GCC may have made of a function of which it saw every call. */
 const SUFFIXES = ["", ".isra.0", ".constprop.0"];
 
+/** Called with the vCPU and the address of the task_struct that it runs; a promise holds the guest until it has settled. */
+export type HookAct = (cpu: Cpu, current: bigint) => void | Promise<void>;
+
 /** Hooks on functions of the guest's kernel, with the task that calls them. They go with the callbacks. */
 export class ScopeHooks {
   readonly #guest: LinuxGuest;
@@ -30,14 +33,14 @@ export class ScopeHooks {
   }
 
   /** Hooks the first of these functions that the kernel has; returns whether it has one. */
-  addFirst(names: readonly string[], act: (cpu: Cpu, current: bigint) => void): boolean {
+  addFirst(names: readonly string[], act: HookAct): boolean {
     const addr = this.#findFirst(names);
     if (addr !== undefined) this.#add(addr, act);
     return addr !== undefined;
   }
 
   /** Hooks all of these functions that the kernel has; returns whether it has one. */
-  addAll(names: readonly string[], act: (cpu: Cpu, current: bigint) => void): boolean {
+  addAll(names: readonly string[], act: HookAct): boolean {
     const found = names.flatMap((name) => this.#findFirst([name]) ?? []);
     for (const addr of new Set(found)) this.#add(addr, act);
     return found.length > 0;
@@ -71,22 +74,23 @@ export class ScopeHooks {
     return this.#guest.kernel.findSymbol(...names.flatMap((name) => SUFFIXES.map((suffix) => name + suffix)));
   }
 
-  #add(addr: bigint, act: (cpu: Cpu, current: bigint) => void): void {
+  #add(addr: bigint, act: HookAct): void {
     this.#callbacks.addCallback(
       "BLOCK_BEGIN_CB",
       (_index, cpu) => {
         const current = this.#current.findAddress(cpu);
-        if (current !== undefined) this.#attempt(() => act(cpu, current));
+        return current === undefined ? undefined : this.#attempt(() => act(cpu, current));
       },
       { addr },
     );
   }
 
-  #attempt(act: () => void): void {
+  #attempt(act: () => void | Promise<void>): void | Promise<void> {
+    const fail = (error: unknown) => this.#onProblem(error instanceof Error ? error.message : String(error));
     try {
-      act();
+      return act()?.catch(fail);
     } catch (error) {
-      this.#onProblem(error instanceof Error ? error.message : String(error));
+      fail(error);
     }
   }
 }

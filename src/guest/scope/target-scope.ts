@@ -1,3 +1,4 @@
+import { ReboxError } from "../../config/rebox-error";
 import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { KernelDataError } from "../../systems/errors";
@@ -18,6 +19,8 @@ const EXECUTIONS = ["execve", "execveat"].flatMap((call) =>
 const MOST_PROBLEMS = 20;
 /** Adoptions are reported up to this number; the processes are in the scope all the same. */
 const MOST_ADOPTIONS = 10_000;
+/** Tasks whose end is under way, at one moment. */
+const MOST_ENDING = 1000;
 
 let current: TargetScope | undefined;
 
@@ -37,6 +40,21 @@ const adoptionListeners = new Set<AdoptionListener>();
 export function onAdoption(listener: AdoptionListener): () => void {
   adoptionListeners.add(listener);
   return () => adoptionListeners.delete(listener);
+}
+
+type BeginListener = (scope: TargetScope) => void;
+const beginListeners = new Set<BeginListener>();
+
+/**
+ * Calls a function when the target of this engine's analysis is about to execute its first instruction; at once when it has begun.
+ * Nothing that watches the target alone need cost the guest anything before.
+ *
+ * @returns the function that ends it
+ */
+export function onTargetBegin(listener: BeginListener): () => void {
+  if (current?.hasBegun === true) listener(current);
+  else beginListeners.add(listener);
+  return () => beginListeners.delete(listener);
 }
 
 /** A task in the scope. */
@@ -61,6 +79,10 @@ export class TargetScope {
   readonly #tasks = new Map<bigint, ScopeTask>();
   /** The number of tasks of each process, by pid. */
   readonly #processes = new Map<number, { origin: ScopeOrigin; tasks: number }>();
+  /** Tasks of the scope that are within do_exit(): there files are closed that nothing else closes. */
+  readonly #ending = new Map<bigint, number>();
+  #writtenFiles: WrittenFiles | undefined;
+  #begunNs = 0n;
   #launcher: { readonly task: bigint; readonly pid: number } | undefined;
   #isExecuting = false;
   #rootPid: number | undefined;
@@ -132,6 +154,21 @@ export class TargetScope {
     return this.#processes.get(pid)?.origin;
   }
 
+  /** Whether the target has executed its first instruction. */
+  get hasBegun(): boolean {
+    return this.#rootPid !== undefined;
+  }
+
+  /** The guest's time at which the target began, in nanoseconds since 1970; 0 when its clock could not be read. */
+  get begunNs(): bigint {
+    return this.#begunNs;
+  }
+
+  /** The files that the scope has opened for writing; undefined until the target begins. */
+  get writtenFiles(): WrittenFiles | undefined {
+    return this.#writtenFiles;
+  }
+
   /** Whether the task with this task_struct is in the scope. */
   has(task: bigint): boolean {
     return this.#tasks.has(task);
@@ -140,6 +177,11 @@ export class TargetScope {
   /** The process of a task in the scope. */
   findPid(task: bigint): number | undefined {
     return this.#tasks.get(task)?.pid;
+  }
+
+  /** The process of a task in the scope, also while the task ends. */
+  findPidToItsEnd(task: bigint): number | undefined {
+    return this.#tasks.get(task)?.pid ?? this.#ending.get(task);
   }
 
   /**
@@ -177,13 +219,19 @@ export class TargetScope {
 
   #onTarget(pid: number, name: string, path: string): void {
     this.#rootPid = pid;
+    this.#begunNs = this.#readTimeNs();
     this.#add(this.#launcher!.task, pid, "target");
     this.#listener({ what: "began", pid, name, path });
     new Injections(this.#guest, this.#hooks, this).hook();
-    new WrittenFiles(this.#guest, this.#hooks, this).hook();
+    this.#writtenFiles = new WrittenFiles(this.#guest, this.#hooks, this);
+    this.#writtenFiles.hook();
+    for (const listener of beginListeners) listener(this);
+    beginListeners.clear();
   }
 
   #onNewTask(task: bigint, creator: bigint): void {
+    // The place of one that has ended.
+    this.#ending.delete(task);
     const origin = this.#tasks.get(creator)?.origin;
     if (origin !== undefined) this.#add(task, this.#guest.tasks.read(task).tgid, origin);
   }
@@ -208,10 +256,25 @@ export class TargetScope {
     const known = this.#tasks.get(task);
     if (known === undefined) return;
     this.#tasks.delete(task);
+    this.#noteEnding(task, known.pid);
     const process = this.#processes.get(known.pid);
     if (process !== undefined && --process.tasks === 0) this.#processes.delete(known.pid);
     if (known.pid === this.#rootPid) this.#ends.note(this.#guest.tasks.read(task), Number(code));
     if (this.#tasks.size === 0) this.#listener({ what: "ended", processes: this.#count, ...this.#ends.end });
+  }
+
+  #noteEnding(task: bigint, pid: number): void {
+    this.#ending.set(task, pid);
+    if (this.#ending.size > MOST_ENDING) this.#ending.delete(this.#ending.keys().next().value as bigint);
+  }
+
+  #readTimeNs(): bigint {
+    try {
+      return this.#guest.clock.realTimeNs;
+    } catch (error) {
+      if (error instanceof ReboxError) return 0n;
+      throw error;
+    }
   }
 
   #report(text: string): void {

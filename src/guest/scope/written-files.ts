@@ -16,9 +16,14 @@ const MOST_ANCESTORS = 4;
 /** In bytes; a table of jobs that is longer is cut off. */
 const LONGEST_TABLE = 64 << 10;
 
-interface WrittenFile {
+/** A file that the scope has opened for writing. */
+export interface WrittenFile {
+  /** When it was opened. */
   readonly path: string;
+  /** The first process that did. */
   readonly by: number;
+  /** The address of the struct vfsmount through which it was opened. */
+  readonly mount: bigint;
 }
 
 /**
@@ -43,6 +48,11 @@ export class WrittenFiles {
     this.#scope = scope;
   }
 
+  /** Finds a file by its key; undefined when the scope has not opened it for writing. */
+  find(key: string): WrittenFile | undefined {
+    return this.#files.get(key);
+  }
+
   /** Hooks the functions; what this kernel lacks is not seen. */
   hook(): void {
     const { kernel } = this.#guest;
@@ -51,7 +61,7 @@ export class WrittenFiles {
       const by = this.#scope.findPid(current);
       if (by === undefined && this.#files.size === 0) return;
       const file = kernel.at("file", readArgument(cpu, 1, kernel.bits));
-      const key = findKey(file);
+      const key = findFileKey(file.follow("f_inode"));
       if (key === undefined) return;
       if (by === undefined) this.#onRead(current, file, key);
       else if ((file.number("f_mode") & FMODE_WRITE) !== 0) this.#onWritten(by, file, key);
@@ -64,7 +74,8 @@ export class WrittenFiles {
 
   #onWritten(by: number, file: StructCursor, key: string): void {
     if (this.#files.has(key) || this.#files.size >= MOST_FILES) return;
-    const written = { path: this.#guest.paths.readFile(file.address), by };
+    const mount = file.value("f_path.mnt");
+    const written = { path: this.#guest.paths.readFile(file.address), by, mount };
     this.#files.set(key, written);
     for (const unit of listUnits(written.path)) this.#units.set(unit, written);
   }
@@ -91,7 +102,7 @@ export class WrittenFiles {
     const { kernel } = this.#guest;
     const task = kernel.at("task_struct", current);
     const program = task.follow("mm")?.follow("exe_file");
-    const key = program && findKey(program);
+    const key = program && findFileKey(program.follow("f_inode"));
     const written = key === undefined ? undefined : this.#files.get(key);
     if (written !== undefined && program !== undefined) {
       const path = this.#guest.paths.readFile(program.address);
@@ -134,9 +145,8 @@ export class WrittenFiles {
   }
 }
 
-/** Finds what a regular file is known by; undefined for all others. */
-function findKey(file: StructCursor): string | undefined {
-  const inode = file.follow("f_inode");
+/** Finds the key of the inode of a regular file; undefined for all others. */
+export function findFileKey(inode: StructCursor | undefined): string | undefined {
   if (inode === undefined || getFileFormat(inode.number("i_mode")) !== FileFormat.regular) return undefined;
   return `${inode.follow("i_sb")?.value("s_dev")}:${inode.value("i_ino")}`;
 }

@@ -61,14 +61,15 @@ function readCalled({ pid, name, calls }: Readonly<Record<string, unknown>>): Ca
   return [{ pid, name, calls: counts.sort(([, one], [, other]) => other - one) }];
 }
 
-function listOf(value: unknown, member: string): Readonly<Record<string, unknown>>[] {
+/** Lists the objects in a member of a value that should have a list there. */
+export function listOf(value: unknown, member: string): Readonly<Record<string, unknown>>[] {
   const list = (value as Record<string, unknown> | undefined)?.[member];
   if (!Array.isArray(list)) return [];
   return list.filter((each): each is Record<string, unknown> => typeof each === "object" && each !== null);
 }
 
 /** Reads a file of JSON that an analysis which was killed may not have written whole. */
-function findJson(file: string): unknown {
+export function findJson(file: string): unknown {
   try {
     if (statSync(file).size > LARGEST_JSON) return undefined;
     return JSON.parse(readFileSync(file, "utf8"));

@@ -5,6 +5,7 @@ import type { AnalysisRecord, NetworkRecord } from "../analysis-record";
 import type { AnalysisEvent } from "../event-log";
 import { createNavigatorLayer } from "../../verdict/navigator-layer";
 import type { Verdict } from "../../verdict/verdict";
+import { renderArtefacts } from "./artefacts-section";
 import { type Markup, markup } from "./markup";
 import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
 import { isOfTarget, type Origin } from "./process-tree";
@@ -65,6 +66,12 @@ export function renderReportPage(report: AnalysisReport, folder: string): string
           renderCaptures(report.modules, (time) => since(time, analysis.created)),
         )}
         ${section("files", "Files", ...byOrigin(report, report.files, (list) => renderActs(list, report)))}
+        ${section(
+          "artefacts",
+          "Artefacts",
+          report.artefacts.length,
+          renderArtefacts(report.artefacts, (time) => since(time, analysis.created)),
+        )}
         ${section("control", "Processes, rights and kernel", ...byOrigin(report, report.control, (list) => renderActs(list, report)))}
         ${section("calls", "System calls", systemCalls.length, renderSystemCalls(systemCalls))}
         ${section("screenshots", "Screenshots", report.screenshots.length, renderPictures(report.screenshots, folder))}

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type AnalysisEvent, readEvents } from "../event-log";
 import type { AnalysisRecord } from "../analysis-record";
 import type { Verdict } from "../../verdict/verdict";
+import { type Artefact, readArtefacts } from "./artefacts";
 import { type ModuleResults, readModuleResults } from "./module-results";
 import { isOfTarget, type Origin, ProcessHistory, type ProcessNode } from "./process-tree";
 
@@ -40,6 +41,8 @@ export interface AnalysisReport {
   readonly files: readonly Act[];
   /** Acts on other processes, on the own rights and memory, and on the kernel. */
   readonly control: readonly Act[];
+  /** Files that the target wrote, each content of a path once. */
+  readonly artefacts: readonly Artefact[];
   /** The results of auxiliary modules. */
   readonly modules: ModuleResults;
   /** Paths of pictures, relative to the folder. */
@@ -97,6 +100,7 @@ export function gatherReport(folder: string, record: AnalysisRecord, verdict?: V
     network: listActs("network."),
     files: listActs("file."),
     control: listActs("process.", "kernel."),
+    artefacts: readArtefacts(folder),
     modules: readModuleResults(folder),
     screenshots: acts.flatMap(({ event: { type, file } }) =>
       type === "screenshot" && typeof file === "string" ? [file] : [],

@@ -73,6 +73,21 @@ export class PathReader {
   }
 
   /**
+   * Reads the path of a directory entry, as it is seen through a mount.
+   *
+   * @param dentry the address of the struct dentry
+   * @param mount the address of the struct vfsmount
+   * @throws KernelDataError when the entries are damaged
+   */
+  readEntry(dentry: bigint, mount: bigint): string {
+    try {
+      return this.#join(this.#kernel.at("dentry", dentry), this.#kernel.at("vfsmount", mount)) ?? "";
+    } catch (error) {
+      throw KernelDataError.from(error, "a directory entry", dentry);
+    }
+  }
+
+  /**
    * Finds where a struct mount is mounted, as a process sees it.
    *
    * @param root the process' root directory, a struct path

@@ -1,0 +1,36 @@
+/** Keeps what the target leaves, in its engine; for the module of the same name. */
+import { getGuest } from "rebox";
+import { type GuestObserver } from "rebox/lab";
+import { type ArtefactLimits, ArtefactStore, type KeptFile, KeptFiles, onTargetBegin } from "rebox/trusted";
+
+/** What the module gives. */
+export interface ArtefactOptions extends ArtefactLimits {
+  /** Of the contents, absolute. */
+  readonly folder: string;
+  readonly mostVersions: number;
+}
+
+/** What the module is told. */
+export type ArtefactEvent =
+  | ({ readonly what: "file" } & KeptFile)
+  /** Something could not be read, or this kernel does not show it. */
+  | { readonly what: "problem"; readonly text: string };
+
+export function observe({ callbacks, options, tell }: GuestObserver): () => Promise<void> {
+  const { folder, mostVersions, ...limits } = options as unknown as ArtefactOptions;
+  const report = (event: ArtefactEvent): void => tell(event);
+  const problem = (text: string): void => report({ what: "problem", text });
+  const store = new ArtefactStore(folder, limits);
+  let files: KeptFiles | undefined;
+  // Before the target begins there is nothing to keep, and nothing is hooked.
+  const forget = onTargetBegin((scope) => {
+    const onFile = (file: KeptFile): void => report({ what: "file", ...file });
+    files = new KeptFiles(getGuest(), callbacks, scope, store, mostVersions, onFile, problem);
+    const missing = files.hook();
+    if (missing.length > 0) problem(`this kernel does not show when files are ${missing.join(", ")}`);
+  });
+  return async () => {
+    forget();
+    await files?.end();
+  };
+}

@@ -1,0 +1,42 @@
+import type { Artefact } from "./artefacts";
+import { type Markup, markup } from "./markup";
+
+const MOST_ROWS = 1_000;
+const MOST_MOMENTS = 5;
+
+/** Renders the files that the target wrote: each content with where it was, and when. */
+export function renderArtefacts(artefacts: readonly Artefact[], since: (time: string) => string): Markup {
+  if (artefacts.length === 0) return markup``;
+  const rows = artefacts
+    .slice(0, MOST_ROWS)
+    .map(({ path, size, sha256, left, missing, mime, description, moments }) => {
+      const shown = moments
+        .slice(0, MOST_MOMENTS)
+        .map(
+          ({ time, moment, pid, process }) =>
+            markup`<div>${since(time)} ${moment} <span class="muted">${process} ${pid}</span></div>`,
+        );
+      const more = moments.length - shown.length;
+      const lacks =
+        missing === undefined ? undefined : markup`<div class="bad">${missing} bytes could not be read</div>`;
+      return markup`<tr>
+      <td class="code">${path}</td>
+      <td>${size}</td>
+      <td>${mime}<div class="muted">${description}</div></td>
+      <td class="code">${sha256 ?? markup`<span class="bad">left out: ${left}</span>`}${lacks}</td>
+      <td>${shown}${more > 0 ? `and ${more} times more` : undefined}</td>
+    </tr>`;
+    });
+  const left = artefacts.length - rows.length;
+  return markup`<table>
+      <tr>
+        <th>path</th>
+        <th>bytes</th>
+        <th>type</th>
+        <th>SHA-256, its name in artefacts/</th>
+        <th>when</th>
+      </tr>
+      ${rows}
+    </table>
+    ${left > 0 ? markup`<p>${left} more are in report.json.</p>` : undefined}`;
+}

@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { findJson, listOf } from "./module-results";
+
+/** A moment at which a file of the target was looked at. */
+export interface ArtefactMoment {
+  /** ISO 8601. */
+  readonly time: string;
+  /** "closed", "executed", "removed", "replaced" or "end". */
+  readonly moment: string;
+  readonly pid: number;
+  readonly process: string;
+}
+
+/** A file that the target wrote, with one of its contents. */
+export interface Artefact {
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+  /** Of the content, which is a file of that name in the folder artefacts; undefined when it was left out. */
+  readonly sha256: string | undefined;
+  /** Why the content was left out. */
+  readonly left: string | undefined;
+  /** Bytes that could not be read and are zeros in the content. */
+  readonly missing: number | undefined;
+  /** What libmagic says of the content. */
+  readonly mime: string | undefined;
+  readonly description: string | undefined;
+  readonly moments: ArtefactMoment[];
+}
+
+/** Reads the index of what the module artefacts has kept; the guest's words in it are hostile, and damaged records are left out. */
+export function readArtefacts(folder: string): Artefact[] {
+  const index = findJson(join(folder, "artefacts.json"));
+  const types = ((index as { readonly types?: unknown } | undefined)?.types ?? {}) as Record<string, unknown>;
+  const found = new Map<string, Artefact>();
+  for (const record of listOf(index, "files")) {
+    const { time, moment, path, pid, process, size } = record;
+    if (typeof time !== "string" || typeof moment !== "string" || typeof path !== "string") continue;
+    if (typeof pid !== "number" || typeof process !== "string" || typeof size !== "number") continue;
+    const [sha256, left] = [findText(record.sha256), findText(record.left)];
+    const key = JSON.stringify([path, sha256, left]);
+    const type = (sha256 !== undefined && Object.hasOwn(types, sha256) ? types[sha256] : {}) as Record<string, unknown>;
+    const artefact = found.get(key) ?? {
+      ...{ path, size, sha256, left, moments: [] },
+      missing: typeof record.missing === "number" ? record.missing : undefined,
+      ...{ mime: findText(type.mime), description: findText(type.description) },
+    };
+    found.set(key, artefact);
+    artefact.moments.push({ time, moment, pid, process });
+  }
+  return [...found.values()];
+}
+
+function findText(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
