@@ -12,6 +12,7 @@ import { ext4Step } from "./steps/ext4.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
+import { nodesStep, rootStep } from "./steps/roots.mjs";
 import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
@@ -43,6 +44,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     optional(labStep()),
     optional(browserStep()),
     optional(systemStep("trixie")),
+    ...[optional(rootStep("bookworm")), optional(rootStep("trixie")), optional(nodesStep())],
     optional(sigmaReferenceStep()),
   ];
   const building = [

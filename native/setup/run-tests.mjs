@@ -11,6 +11,8 @@ import { SANITIZED_NODE } from "./steps/sanitized-node.mjs";
 
 // For a whole file: it may boot several guests, on a machine that may be busy.
 const TIMEOUT_MS = 900_000;
+// Guests are some five times slower in it.
+const SANITIZED_TIMEOUT_MS = 3 * TIMEOUT_MS;
 
 // Node, V8 and QEMU's coroutines switch stacks and handle faults in ways that AddressSanitizer takes for errors.
 const ASAN_OPTIONS = [
@@ -64,7 +66,7 @@ function runTests(paths) {
       ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
       ...[`--test-reporter=${REPORTER}`, `--test-reporter-destination=${list}`],
       "--test-concurrency=2",
-      `--test-timeout=${TIMEOUT_MS}`,
+      `--test-timeout=${values.sanitize ? SANITIZED_TIMEOUT_MS : TIMEOUT_MS}`,
       ...paths.map((path) => relative(places.root, path)),
     ],
     { cwd: places.root, env: { ...process.env, ...(values.sanitize ? sanitizerEnvironment() : {}) }, stdio: "inherit" },

@@ -57,7 +57,7 @@ const LOOK = `
 `;
 
 for (const kit of listKits().filter(({ architecture }) => architecture === "amd64")) {
-  describe(`the files of a guest with Linux ${kit.release}`, { timeout: 240_000 }, () => {
+  describe(`the files of a guest with Linux ${kit.release}`, { timeout: 240_000 * SLOWNESS }, () => {
     let run: FilesRun;
     before(async () => {
       // A disk as a whole, and a partition of one.

@@ -90,7 +90,7 @@ interface Answer {
 }
 
 for (const kit of listKits().filter(({ release }) => /^6\.(1|12)\./.test(release) && !release.includes("686"))) {
-  describe(`the investigation "file" of a guest with Linux ${kit.release}`, { timeout: 240_000 }, () => {
+  describe(`the investigation "file" of a guest with Linux ${kit.release}`, { timeout: 240_000 * SLOWNESS }, () => {
     let run: FilesRun;
     const answer = (name: string): Answer => run.found.answers[name];
     const paths = (name: string): string[] =>

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { guestArgs, runGuest, runRebox, scriptPrelude } from "../kit/guests/guest-run";
+import { guestArgs, runGuest, runRebox, scriptPrelude, SLOWNESS } from "../kit/guests/guest-run";
 
 test("pause, resume and reset say what happened, in order", async () => {
   const run = await runGuest({
@@ -146,25 +146,29 @@ test("a script that ends the process in a callback leaves nothing behind", async
   assert.equal(run.status, 7, run.stderr);
 });
 
-test("a hundred engines in a row start and stop, and leave no file and no process", { timeout: 300_000 }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-life-"));
-  try {
-    for (let number = 1; number <= 100; number++) {
-      let pid = 0;
-      const run = await runRebox(
-        ["run", "--timeout", "0.05", "--", "-machine", "none", "-display", "none", "-monitor", "none"],
-        20_000,
-        (started) => (pid = started),
-        { TMPDIR: folder },
-      );
-      assert.equal(run.status, 0, `engine ${number}: ${run.stderr}`);
-      assert.ok(!existsSync(`/proc/${pid}`), `engine ${number} is gone`);
-      assert.deepEqual(readdirSync(folder), []);
+test(
+  "a hundred engines in a row start and stop, and leave no file and no process",
+  { timeout: 300_000 * SLOWNESS },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "rebox-life-"));
+    try {
+      for (let number = 1; number <= 100; number++) {
+        let pid = 0;
+        const run = await runRebox(
+          ["run", "--timeout", "0.05", "--", "-machine", "none", "-display", "none", "-monitor", "none"],
+          20_000,
+          (started) => (pid = started),
+          { TMPDIR: folder },
+        );
+        assert.equal(run.status, 0, `engine ${number}: ${run.stderr}`);
+        assert.ok(!existsSync(`/proc/${pid}`), `engine ${number} is gone`);
+        assert.deepEqual(readdirSync(folder), []);
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-});
+  },
+);
 
 test("quit ends a machine whose guest has powered off under -no-shutdown", async () => {
   const run = await runGuest({

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { makeExt4, writeTree } from "../kit/guests/disk-image";
 import { listKits } from "../kit/guests/guest-kits";
-import { runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { runGuest, scriptPrelude, SLOWNESS } from "../kit/guests/guest-run";
 import { INVESTIGATE } from "../kit/investigations/investigate-prelude";
 
 /** What the guest does once both modules watch it; a directory that is not watched besides. */
@@ -76,7 +76,7 @@ const SCRIPT = (serial: string): string => `
 `;
 
 for (const kit of listKits().filter(({ architecture }) => architecture === "amd64")) {
-  describe(`what is watched in a guest with Linux ${kit.release}`, { timeout: 240_000 }, () => {
+  describe(`what is watched in a guest with Linux ${kit.release}`, { timeout: 240_000 * SLOWNESS }, () => {
     let alerts: { file: string[]; process: string[] };
     let answers: { statistics: Record<string, number>; elements: Record<string, unknown>; success: boolean }[];
     let stderr: string;

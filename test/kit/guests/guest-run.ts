@@ -18,7 +18,7 @@ const NEEDS_NODE = /from "node:|require\(|\bprocess\.|import\(|addTrigger\(.*reb
 const NEEDS_FILES = /\bcreateRequire\(/;
 
 /** A guest under the sanitizer takes several times as long. */
-const SLOWNESS = process.env.REBOX_BUILD === "asan" ? 5 : 1;
+export const SLOWNESS = process.env.REBOX_BUILD === "asan" ? 5 : 1;
 
 /** The outcome of a `rebox run` on the guest kit. */
 export interface GuestRun {
