@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
+import { SLOWNESS } from "../kit/guests/guest-run";
 import { type FilesRun, lookAtFiles } from "../kit/systems/guest-files-run";
 import { listKits } from "../kit/guests/guest-kits";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { before, describe, test } from "node:test";
+import { SLOWNESS } from "../kit/guests/guest-run";
 import { CANARY, type FilesRun, lookAtFiles } from "../kit/systems/guest-files-run";
 import { listKits } from "../kit/guests/guest-kits";
 
