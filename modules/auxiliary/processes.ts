@@ -62,7 +62,7 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
   }
 
   private add({ what, pid, name, ppid, commandLine, executable, origin }: ProcessEvent): void {
-    const time = new Date().toISOString();
+    const time = this.getTime();
     const known = this.living.get(pid);
     const mark = origin === undefined ? {} : { origin };
     if (what === "begins") {

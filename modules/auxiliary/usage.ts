@@ -43,7 +43,7 @@ export default class Usage extends Auxiliary<typeof SETTINGS> {
 
   private add(sample: UsageSample): void {
     if (this.turn++ % this.step !== 0) return;
-    this.samples.push({ time: new Date().toISOString(), ...sample });
+    this.samples.push({ time: this.getTime(), ...sample });
     if (this.samples.length < this.options.most) return;
     this.samples = this.samples.filter((_, index) => index % 2 === 0);
     this.step *= 2;

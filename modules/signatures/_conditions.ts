@@ -1,11 +1,14 @@
 /** Conditions on acts, which the signatures of this folder share. */
-import type { SeenAct, SignatureWatcher } from "rebox/lab";
+import type { SeenAct, SeenProcess, SignatureWatcher } from "rebox/lab";
 
 /** Acts after which a path holds what the doer wants. */
 const WRITES = new Set(["file.written", "file.renamed", "file.linked", "file.made"]);
 
 /** Programs that install packages: what they write is the package's. */
 const INSTALLERS = /\/(dpkg|dpkg-deb|apt|apt-get|rpm|dnf|yum|apk|pacman)$/;
+
+/** The different programs of a process and of those that made it, the nearest ones. */
+const MOST_PROGRAMS = 200;
 
 /** Returns the path that an act has filled; undefined when it has filled none. */
 export function getWritten(act: SeenAct): string | undefined {
@@ -71,7 +74,25 @@ export function onMany(
 }
 
 function isInstaller(act: SeenAct): boolean {
-  for (let doer = act.doer; doer !== undefined; doer = doer.parent)
-    if (INSTALLERS.test(doer.executable ?? "")) return true;
-  return false;
+  return listPrograms(act.doer).some(({ executable }) => INSTALLERS.test(executable ?? ""));
+}
+
+const programs = new WeakMap<SeenProcess, readonly SeenProcess[]>();
+
+/**
+ * Lists a process and those that made it, of each program with its words only one. Thousands that fork each other run one program, so
+ * this takes no time that grows with the length of their chain.
+ */
+export function listPrograms(process: SeenProcess | undefined): readonly SeenProcess[] {
+  const waiting: SeenProcess[] = [];
+  let one = process;
+  for (; one !== undefined && !programs.has(one); one = one.parent) waiting.push(one);
+  let list = one === undefined ? [] : programs.get(one)!;
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { executable, commandLine } = next;
+    if (!list.some((other) => other.executable === executable && other.commandLine === commandLine))
+      list = [next, ...list.slice(0, MOST_PROGRAMS - 1)];
+    programs.set(next, list);
+  }
+  return list;
 }

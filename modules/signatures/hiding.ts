@@ -1,17 +1,16 @@
 /** Signatures of what hides a program or its traces. */
 import { defineSignature, type SeenProcess } from "rebox/lab";
-import { getPath, onAct, onAny, onCommand, onMany, onWrite } from "./_conditions";
+import { getPath, listPrograms, onAct, onAny, onCommand, onMany, onWrite } from "./_conditions";
 
 /** Tells whether a path is the program of a process or of one that made it, or the script that it runs. */
 function isProgramOf(process: SeenProcess | undefined, path: string): boolean {
-  for (let one = process; one !== undefined; one = one.parent) {
+  return listPrograms(process).some((one) => {
     const [program = "", script = ""] = one.commandLine?.split(" ") ?? [];
     // What a remover is told to remove is not its script.
     const runsScript = !/(^|\/)(rm|unlink|busybox)$/.test(program);
     const isScript = script === path || (script.startsWith("./") && path.endsWith(script.slice(1)));
-    if (path !== "" && (one.executable === path || (runsScript && isScript))) return true;
-  }
-  return false;
+    return path !== "" && (one.executable === path || (runsScript && isScript));
+  });
 }
 
 export const signatures = [

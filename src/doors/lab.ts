@@ -9,6 +9,7 @@ export type {
   GuestObservation,
 } from "../lab/auxiliary/auxiliary-run";
 export type { GuestObserver } from "../shell/commands/guest-observer";
+export type { Moment } from "../config/moment";
 export { config } from "../config/schema/settings";
 export type { SettingsOf, SettingsSchema } from "../config/schema/settings-schema";
 export { CuckooMachinery } from "../lab/machinery/cuckoo-machinery";

@@ -7,8 +7,11 @@ import { type AnalysisRecord, readRecord, writeRecord } from "../../src/lab/anal
 import { appendEvent, EVENTS_FILE, readEvents } from "../../src/lab/analysis/event-log";
 import { markup } from "../../src/lab/analysis/report/markup";
 import { buildProcessTree } from "../../src/lab/analysis/report/process-tree";
-import { type AnalysisReport, gatherReport, TIMELINE_LIMIT } from "../../src/lab/analysis/report/report";
-import { renderReportPage, writeReport } from "../../src/lab/analysis/report/report-page";
+import { TIMELINE_LIMIT } from "../../src/lab/analysis/report/gather-events";
+import { type AnalysisReport, gatherReport } from "../../src/lab/analysis/report/report";
+import { renderReportPage } from "../../src/lab/analysis/report/report-page";
+import { ReportParts } from "../../src/lab/analysis/report/report-parts";
+import { writeReport } from "../../src/lab/analysis/report/write-report";
 
 const START = "2026-01-02T03:04:05.000Z";
 
@@ -32,7 +35,7 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "rebox-report-"))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const page = (record = RECORD) => renderReportPage(gatherReport(folder, record), folder);
+const page = (record = RECORD) => renderReportPage(gatherReport(folder, record), folder, new ReportParts(folder));
 const at = (seconds: number) => new Date(Date.parse(START) + seconds * 1000).toISOString();
 
 describe("the record of an analysis", () => {
@@ -183,7 +186,7 @@ describe("the report", () => {
   test("lets the page run and load nothing", () => {
     assert.match(
       page(),
-      /Content-Security-Policy" content="default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;; img-src data:"/,
+      /Content-Security-Policy" content="default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;; img-src data:; frame-src &#39;self&#39; file:"/,
     );
   });
 

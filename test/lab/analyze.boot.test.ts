@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import type { AnalysisReport, ReportedProcess } from "../../src/lab/analysis/report/report";
+import type { ReportedProcess } from "../../src/lab/analysis/report/gather-events";
+import type { AnalysisReport } from "../../src/lab/analysis/report/report";
 import { defaultKit } from "../kit/guests/guest-kits";
 import { runRebox } from "../kit/guests/guest-run";
 import {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { test } from "node:test";
 import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
-import { writeReport } from "../../src/lab/analysis/report/report-page";
+import { writeReport } from "../../src/lab/analysis/report/write-report";
 import { type GuestAnalysis, startModules, stopModules } from "../kit/lab/auxiliary-guest";
 import { NEEDS_BROWSER, withPage } from "../kit/lab/browser";
 import { withGuest } from "../kit/lab/guest-machine";

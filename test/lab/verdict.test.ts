@@ -3,15 +3,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { appendEvent } from "../../src/lab/analysis/event-log";
-import { gatherReport } from "../../src/lab/analysis/report/report";
-import { writeReport } from "../../src/lab/analysis/report/report-page";
+import { gatherEvents } from "../../src/lab/analysis/report/gather-events";
+import { writeReport } from "../../src/lab/analysis/report/write-report";
 import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
 import type { createNavigatorLayer } from "../../src/lab/verdict/navigator-layer";
 import { judgeScore, sumScores } from "../../src/lab/verdict/score";
 import { createSigmaRule } from "../../src/lab/verdict/sigma/rule";
 import type { RuleFolder } from "../../src/lab/verdict/sigma/rule-folder";
 import { defineSignature, type SeenAct, type Signature, type SignatureWatcher } from "../../src/lab/verdict/signature";
-import { judge } from "../../src/lab/verdict/verdict";
+import { judge, Trial } from "../../src/lab/verdict/trial";
 import { inFolder } from "../kit/in-folder";
 
 const NO_RULES: RuleFolder = { rules: [], unusable: [] };
@@ -68,7 +68,7 @@ describe("the verdict of an analysis", () => {
         (act) => act.type === "file.written" && String(act["path"]).startsWith("/etc/cron.d"),
       );
       const { findings } = judge(folder, [all, cron], NO_RULES);
-      assert.deepEqual(seen.map(({ pid }) => pid), [10, 10, 11, 11, 11, 11, 11]); // prettier-ignore
+      assert.deepEqual(seen.map(({ pid }) => pid), [10, 11, 11, 11, 11, 11]); // prettier-ignore
       const [finding] = findings;
       assert.deepEqual([finding!.name, finding!.count, findings.length], ["cron", 1, 1]);
       assert.deepEqual(
@@ -84,19 +84,37 @@ describe("the verdict of an analysis", () => {
     });
   });
 
-  test("is also about acts that are told before their process has begun, or when it has ended", async () => {
+  test("is about what a process did as the target's, and not about what it was before", async () => {
     await inFolder((folder) => {
-      writeEvents(folder);
       const add = (type: string, facts: object) => appendEvent(folder, type, facts as Record<string, unknown>);
-      add("file.mode", { pid: 12, process: "sample", path: "/tmp/early", mode: "4755" });
-      add("process.created", { pid: 12, ppid: 10, name: "sample" });
-      add("process.ended", { pid: 12, name: "sample" });
-      add("file.mode", { pid: 12, process: "sample", path: "/tmp/late", mode: "4755" });
-      const { findings } = judge(folder, [signature("mode", 3, ({ type }) => type === "file.mode")], NO_RULES);
-      assert.equal(findings[0]?.count, 2);
-      const report = gatherReport(folder, { created: new Date().toISOString(), log: [] } as unknown as AnalysisRecord);
-      const own = report.files.filter(({ origin }) => origin === "target").map(({ path }) => path);
-      assert.deepEqual(own, ["/etc/cron.d/run", "/tmp/early", "/tmp/late"]);
+      add("process.created", { pid: 10, ppid: 1, name: "sh" });
+      add("file.mode", { pid: 10, process: "sh", path: "/tmp/launched" });
+      add("process.executed", { pid: 10, name: "sample", commandLine: "sample", executable: "/sample", origin: "target" }); // prettier-ignore
+      add("process.created", { pid: 30, ppid: 2, name: "daemon" });
+      add("process.created", { pid: 31, ppid: 30, name: "earlier" });
+      add("file.mode", { pid: 30, process: "daemon", path: "/tmp/own" });
+      add("process.adopted", { pid: 30, name: "daemon", by: 10, act: "ptrace" });
+      add("process.created", { pid: 32, ppid: 30, name: "later" });
+      for (const pid of [10, 30, 31, 32]) add("file.mode", { pid, path: `/tmp/${pid}` });
+      add("process.ended", { pid: 30, name: "daemon" });
+      add("file.mode", { pid: 30, path: "/tmp/gone" });
+      const modes = signature("mode", 3, ({ type, path }) => type === "file.mode" && String(path));
+      const { verdict, files, processes } = gatherEvents(folder, new Trial([modes], NO_RULES));
+      assert.deepEqual(verdict!.findings[0]!.evidence.map(({ text }) => text), ["/tmp/10", "/tmp/30", "/tmp/32"]); // prettier-ignore
+      assert.deepEqual(Object.fromEntries(files.map(({ path, origin }) => [path, origin])), {
+        ...{ "/tmp/launched": "rebox", "/tmp/own": "system", "/tmp/10": "target", "/tmp/30": "adopted" },
+        ...{ "/tmp/31": "system", "/tmp/32": "adopted", "/tmp/gone": "system" },
+      });
+      assert.deepEqual(processes.map(({ pid, origin }) => [pid, origin]), [[10, "target"], [30, "adopted"], [31, "system"], [32, "adopted"]]); // prettier-ignore
+      return Promise.resolve();
+    });
+  });
+
+  test("is about all when it was not seen which processes are the target's", async () => {
+    await inFolder((folder) => {
+      appendEvent(folder, "file.written", { pid: 3, path: "/etc/cron.d/run" });
+      const all = signature("all", 1, () => true);
+      assert.equal(judge(folder, [all], NO_RULES).findings[0]!.count, 1);
       return Promise.resolve();
     });
   });
@@ -154,8 +172,8 @@ describe("the verdict of an analysis", () => {
         signature("cron", 5, ({ type }) => type === "file.written"),
         signature("net", 3, ({ type }) => type === "network.connected", ["T1105", "T1053.003"]),
       ];
-      const verdict = judge(folder, found, NO_RULES);
-      writeReport(folder, { id: 7, created: new Date().toISOString(), options: {}, phases: [], auxiliary: [], log: [] } as unknown as AnalysisRecord, verdict); // prettier-ignore
+      const events = gatherEvents(folder, new Trial(found, NO_RULES));
+      writeReport(folder, { id: 7, created: new Date().toISOString(), options: {}, phases: [], auxiliary: [], log: [] } as unknown as AnalysisRecord, events); // prettier-ignore
       const page = readFileSync(join(folder, "report.html"), "utf8");
       assert.ok(page.indexOf('id="verdict"') < page.indexOf('id="summary"'));
       assert.match(page, /5\.3<\/span> of 10: <b class="suspicious">suspicious<\/b>/);

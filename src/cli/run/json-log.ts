@@ -1,3 +1,4 @@
+import { takeMoment } from "../../config/moment";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { UsageError } from "../errors";
 
@@ -45,7 +46,7 @@ export class JsonLog {
   }
 
   /**
-   * Appends one line, stamped with the current time (ISO 8601, UTC).
+   * Appends one line, stamped with the current time (ISO 8601, UTC) and moment.
    *
    * @param type the kind of event
    * @param detail more members of the line; a bigint becomes a string in hexadecimal
@@ -53,7 +54,7 @@ export class JsonLog {
   add(type: string, detail: object): void {
     if (this.isClosed || this.failure !== undefined) return;
     const time = new Date().toISOString();
-    const text = JSON.stringify({ time, type, ...detail }, (_, value: unknown) =>
+    const text = JSON.stringify({ time, ...takeMoment(), type, ...detail }, (_, value: unknown) =>
       typeof value === "bigint" ? `0x${value.toString(16)}` : value,
     );
     try {

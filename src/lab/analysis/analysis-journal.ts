@@ -9,6 +9,7 @@ import {
   writeRecord,
 } from "./analysis-record";
 import { appendEvent } from "./event-log";
+import { orderEvents } from "./order-events";
 import { getSteadyTime } from "./steady-time";
 
 /** The most lines that a record keeps; a module that writes without end must not fill the disk. */
@@ -64,9 +65,14 @@ export class AnalysisJournal implements AnalysisLog {
     this.update({ outcome, reason, auxiliary, ended: getSteadyTime() });
   }
 
-  /** Gives up the reserve, and says in the record when results are missing: an analysis with a gap is not finished. */
+  /** Gives up the reserve, puts the events into their order, and says in the record when results are missing: an analysis with a gap is not finished. */
   complete(): void {
     rmSync(this.reserve, { force: true });
+    try {
+      orderEvents(this.folder);
+    } catch (error) {
+      this.warn(`the events stand in the order in which they have arrived: ${(error as Error).message}`);
+    }
     if (this.unwritable !== undefined) this.incomplete(this.unwritable);
     else this.write();
   }

@@ -5,7 +5,8 @@ import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import { type AnalysisRecord, readRecord, writeRecord } from "./analysis-record";
 import { killMarked } from "./marked-processes";
-import { writeReport } from "./report/report-page";
+import { orderEvents } from "./order-events";
+import { writeReport } from "./report/write-report";
 import type { Doors } from "../../scripts/loading/doors";
 
 /** The parts of a lab that cleaning up needs. */
@@ -37,6 +38,7 @@ export async function endAbandoned(cleaning: Cleaning, entry: AnalysisEntry, rea
   try {
     mkdirSync(folder, { recursive: true });
     writeRecord(folder, record);
+    orderEvents(folder);
     writeReport(folder, record);
   } catch (error) {
     cleaning.log(`the record of analysis ${entry.id} cannot be written: ${(error as Error).message}`);

@@ -1,6 +1,8 @@
+import { type Moment, takeMoment } from "../../config/moment";
 import { AnalysisError } from "../errors";
 import type { GuestHandle, GuestObservation } from "../auxiliary/auxiliary-run";
 import type { ControlClient } from "../../shell/line/control-client";
+import { withMoment } from "./event-moment";
 import type { RunEvent } from "../../shell/line/run-feed";
 
 /** The guest of an engine in another process, through its control socket. */
@@ -25,14 +27,14 @@ export class EngineGuest implements GuestHandle {
   async observe(
     file: string,
     options: object,
-    onEvent: (event: unknown) => void,
+    onEvent: (event: unknown, moment: Moment) => void,
     signal?: AbortSignal,
   ): Promise<GuestObservation> {
     const client = await this.connect();
     let failure: Error | undefined;
-    client.onNotice = ({ data }) => {
+    client.onNotice = ({ data, moment = takeMoment() }) => {
       try {
-        if (failure === undefined) onEvent(data);
+        if (failure === undefined) withMoment(moment, () => onEvent(data, moment));
       } catch (error) {
         failure = error instanceof Error ? error : new Error(String(error));
       }

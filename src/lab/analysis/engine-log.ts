@@ -1,3 +1,5 @@
+import { isMoment, takeMoment } from "../../config/moment";
+import { withMoment } from "./event-moment";
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 
 const POLL_MS = 250;
@@ -19,7 +21,7 @@ export class EngineLog {
 
   /**
    * @param file that `rebox run --json` writes; it need not be there yet
-   * @param tell receives the events, with the engine's own times
+   * @param tell receives the events, each within the engine's own moment
    */
   constructor(
     private readonly file: string,
@@ -55,18 +57,23 @@ export class EngineLog {
 function tellLine(line: string, tell: Tell): void {
   const entry = findObject(line);
   if (entry === undefined || typeof entry.type !== "string") return;
-  const { type, time, ...facts } = entry;
+  const { type, time: _time, sequence, monotonicMs, ...facts } = entry;
+  const moment = { sequence, monotonicMs };
+  withMoment(isMoment(moment) ? moment : takeMoment(), () => tellEntry(type, facts, tell));
+}
+
+function tellEntry(type: string, facts: Readonly<Record<string, unknown>>, tell: Tell): void {
   if (type === "message") {
     const { script, text } = facts;
     // A script that prints an object with a type reports an event of its own.
     const own = typeof text === "string" && text.startsWith("{") ? findObject(text) : undefined;
     if (own !== undefined && typeof own.type === "string" && TYPE.test(own.type)) {
       const { type: ownType, ...ownFacts } = own;
-      tell(ownType as string, { ...ownFacts, time });
-    } else tell("script.message", { time, script, text });
+      tell(ownType as string, ownFacts);
+    } else tell("script.message", { script, text });
   } else if (type === "callbackError" || type === "scriptError") {
-    tell("script.error", { time, script: facts.script, message: facts.message });
-  } else if (!SILENT.has(type)) tell(`machine.${type}`, { time, ...facts });
+    tell("script.error", { script: facts.script, message: facts.message });
+  } else if (!SILENT.has(type)) tell(`machine.${type}`, facts);
 }
 
 function findObject(text: string): Record<string, unknown> | undefined {

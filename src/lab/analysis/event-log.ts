@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { findMoment } from "./event-moment";
 import { getSteadyTime } from "./steady-time";
 import type { ScopeOrigin } from "../../guest/scope/scope-event";
 
@@ -11,14 +12,17 @@ const CHUNK = 1 << 16;
 const LONGEST_LINE = 1 << 20;
 
 /**
- * Adds an event to the events of an analysis.
+ * Adds an event to the events of an analysis, with the moment of what it tells of; see withMoment().
  *
  * @param folder the folder of the analysis
  * @param type what happened
  * @param facts values that JSON has; addresses as text
  */
 export function appendEvent(folder: string, type: string, facts: Readonly<Record<string, unknown>>): void {
-  const event: AnalysisEvent = { time: getSteadyTime(), ...facts, type };
+  const moment = findMoment();
+  const stamp = { time: getSteadyTime(moment), sequence: moment?.sequence };
+  // The order of the members is that which orderEvents() reads; facts replace none of them.
+  const event = { ...stamp, ...facts, ...stamp, type };
   const bigints = (_key: string, value: unknown) => (typeof value === "bigint" ? `0x${value.toString(16)}` : value);
   appendFileSync(join(folder, EVENTS_FILE), `${JSON.stringify(event, bigints)}\n`);
 }
@@ -65,6 +69,8 @@ export interface AnalysisEvent {
   readonly time: string;
   /** The kind of event, such as "process.created"; an auxiliary module's own types begin with its name and a point. */
   readonly type: string;
+  /** The place in the order of all that the machine's engine has reported; events of the analysis itself have none. */
+  readonly sequence?: number;
   readonly [fact: string]: unknown;
 }
 

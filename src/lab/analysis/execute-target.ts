@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import type { GuestWay, ScriptResult } from "../ways/guest-way";
 import { type GuestDisc, makeGuestDisc } from "../ways/guest-disc";
 import { AnalysisError, TargetRefusedError } from "../errors";
-import type { FollowedTarget } from "./followed-target";
+import type { FollowedTarget, TargetBeginning } from "./followed-target";
 import { getRefusalFile, RUN_MARK, writeLaunchScript, writeRunScript } from "./run-script";
 import { explainRefusal, readTargetFormat, type TargetFormat } from "./target-format";
 
@@ -89,10 +89,10 @@ export class GuestTarget {
    * Executes it. Resolves when it is about to execute its first instruction; in a guest that cannot be looked into as soon as it was
    * asked for.
    *
-   * @returns its number in the guest, where that is known
+   * @returns its number in the guest with the moment, where those are known
    * @throws TargetRefusedError when the guest cannot execute it; GuestGoneError when the machine, or the way into it, went off before
    */
-  async begin(signal: AbortSignal): Promise<number | undefined> {
+  async begin(signal: AbortSignal): Promise<TargetBeginning | undefined> {
     const { disc, way, followed } = this;
     const { command } = this.delivery;
     const parts = { disc, command, isShellText: this.#format.isShellText, mark: this.#mark };
@@ -104,8 +104,7 @@ export class GuestTarget {
     if (followed === undefined) return undefined;
     signal.addEventListener("abort", this.#stop, { once: true });
     try {
-      const { pid } = await Promise.race([followed.began, this.#missBeginning(followed)]);
-      return pid;
+      return await Promise.race([followed.began, this.#missBeginning(followed)]);
     } catch (error) {
       if (!(error instanceof TargetRefusedError)) throw error;
       throw this.#explain(error.errno);

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getProjectFolder } from "../../config/folders";
+import type { Moment } from "../../config/moment";
 import type { ScopeEvent } from "../../guest/scope/scope-event";
 import type { GuestHandle, GuestObservation } from "../auxiliary/auxiliary-run";
 import { AnalysisError, GuestGoneError, TargetRefusedError } from "../errors";
@@ -15,9 +16,15 @@ const SETTLE_MS = 1_000;
 
 type FollowerEvent = ScopeEvent | { readonly what: "restarted" };
 
+/** The first instruction of a target. */
+export interface TargetBeginning {
+  readonly pid: number;
+  readonly moment: Moment;
+}
+
 /** A target that is followed by the events of the guest's kernel, in a machine that can be looked into. */
 export class FollowedTarget {
-  readonly #began = new Outcome<{ readonly pid: number }>();
+  readonly #began = new Outcome<TargetBeginning>();
   readonly #ended = new Outcome<string>();
   #hasBegun = false;
   #settling: NodeJS.Timeout | undefined;
@@ -41,7 +48,7 @@ export class FollowedTarget {
     signal: AbortSignal,
   ): Promise<FollowedTarget> {
     const followed = new FollowedTarget(noun, addEvent);
-    const onEvent = (event: unknown) => followed.#onEvent(event as FollowerEvent);
+    const onEvent = (event: unknown, moment: Moment) => followed.#onEvent(event as FollowerEvent, moment);
     followed.#watchEnd(await guest.observe(FOLLOWER, { mark }, onEvent, signal));
     return followed;
   }
@@ -51,7 +58,7 @@ export class FollowedTarget {
    *
    * @throws TargetRefusedError when the kernel does not execute it; GuestGoneError when the machine goes before
    */
-  get began(): Promise<{ readonly pid: number }> {
+  get began(): Promise<TargetBeginning> {
     return this.#began.promise;
   }
 
@@ -60,11 +67,11 @@ export class FollowedTarget {
     return this.#ended.promise;
   }
 
-  #onEvent(event: FollowerEvent): void {
+  #onEvent(event: FollowerEvent, moment: Moment): void {
     const { what: _what, ...facts } = event;
     if (event.what === "began") {
       this.#hasBegun = true;
-      this.#began.resolve(event);
+      this.#began.resolve({ pid: event.pid, moment });
     } else if (event.what === "refused") {
       if (!this.#hasBegun) this.#fail(new TargetRefusedError(event.errno));
     } else if (event.what === "ended") {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { takeMoment } from "../../config/moment";
 import { AnalysisError, GuestGoneError } from "../errors";
 import { QmpMachinery } from "../machinery/drivers/qemu/qmp-machinery";
 import { ReboxMachinery } from "../machinery/drivers/rebox/rebox-machinery";
@@ -13,6 +14,7 @@ import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetReque
 import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
+import { withMoment } from "./event-moment";
 import { FollowedTarget } from "./followed-target";
 import { type Delivery, GuestTarget } from "./execute-target";
 import { findNetworkProblem } from "../network/network-choice";
@@ -123,9 +125,10 @@ export class LeasedMachine implements AnalysisMachine {
     return {
       begin: async (own) => {
         try {
-          const pid = await given.begin(own);
+          const { pid, moment = takeMoment() } = (await given.begin(own)) ?? {};
           this.#hasBegun = true;
-          use.addEvent("target.started", { target, command, pid, wayIn: given.wayIn });
+          const facts = { target, command, pid, wayIn: given.wayIn };
+          withMoment(moment, () => use.addEvent("target.started", facts));
         } catch (error) {
           if (!(error instanceof GuestGoneError)) throw error;
           await this.#explainEnd(error, own);

@@ -18,11 +18,12 @@ import { AnalysisRun } from "./analysis-run";
 import { LabMachinePool } from "./leased-machine";
 import { killMarked } from "./marked-processes";
 import { listNameQuestions } from "./report/module-results";
-import { writeReport } from "./report/report-page";
+import { gatherEvents, type GatheredEvents } from "./report/gather-events";
+import { writeReport } from "./report/write-report";
 import { getNetwork } from "../network/network-choice";
 import { readRuleFolder, type RuleFolder } from "../verdict/sigma/rule-folder";
 import { loadSignatures, type Signatures } from "../verdict/signature-catalog";
-import { judge, type Verdict } from "../verdict/verdict";
+import { Trial } from "../verdict/trial";
 
 /** The time between two looks at a machine that starts or stops, in milliseconds. */
 const POLL_MS = 100;
@@ -77,7 +78,8 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   analysis.onPhase("reporting");
   journal.complete();
   try {
-    writeReport(folder, journal.record, judgeAnalysis(await summon(), journal));
+    const events = judgeAnalysis(await summon(), journal);
+    writeReport(folder, journal.record, events);
   } catch (error) {
     journal.incomplete(`the report cannot be written: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -119,13 +121,14 @@ async function summonJury({ labFolder, api }: LabAnalysis): Promise<Jury> {
   }
 }
 
-/** Asks about the target; what cannot be asked is told, and the rest is asked. */
-function judgeAnalysis({ signatures, refused, rules, failure }: Jury, journal: AnalysisJournal): Verdict {
+/** Gathers the events, and asks about the target: what cannot be asked is told, and the rest is asked. */
+function judgeAnalysis({ signatures, refused, rules, failure }: Jury, journal: AnalysisJournal): GatheredEvents {
   if (failure !== undefined) journal.warn(`signatures and rules cannot be read: ${failure.message}`);
   for (const { file, error } of refused) journal.warn(`the signatures of ${file} cannot be used: ${error.message}`);
-  const verdict = judge(journal.folder, signatures, rules);
-  for (const { name, reason } of verdict.failures) journal.warn(`the signature ${name} has failed: ${reason}`);
-  return verdict;
+  const events = gatherEvents(journal.folder, new Trial(signatures, rules));
+  for (const { name, reason } of events.verdict?.failures ?? [])
+    journal.warn(`the signature ${name} has failed: ${reason}`);
+  return events;
 }
 
 async function beginRecord(entry: AnalysisEntry): Promise<AnalysisRecord> {

@@ -1,3 +1,4 @@
+import type { Moment } from "../../config/moment";
 import type { RunEvent } from "../../shell/line/run-feed";
 
 /** The analysis, as an auxiliary module sees it. */
@@ -12,7 +13,10 @@ export interface AuxiliaryRun {
   readonly options: Readonly<Record<string, string>>;
   /** Aborted when the analysis ends early. */
   readonly signal: AbortSignal;
-  /** Adds a line to the analysis' events.jsonl. */
+  /**
+   * Adds a line to the analysis' events.jsonl. One that is added while a value of an observation is received has the moment in which
+   * the engine has reported that value, others that of the call: the record's order is the guest's.
+   */
   addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
 }
 
@@ -57,7 +61,8 @@ export interface GuestHandle {
    *
    * @param file absolute path of a TypeScript or JavaScript file that exports observe(observer); see GuestObserver
    * @param options the file's observer.options; values that JSON has
-   * @param onEvent is called with each value that the file reports, as JSON has it: bigints are text ("0x1f")
+   * @param onEvent is called with each value that the file reports, as JSON has it: bigints are text ("0x1f"); and with the moment
+   *   in which it was reported, which events have that are added within the call
    * @param signal ends the observation
    * @returns the observation, once observe() has returned
    * @throws Error when the file cannot be loaded, with its place, or observe() throws, or the engine is gone
@@ -65,7 +70,7 @@ export interface GuestHandle {
   observe(
     file: string,
     options: object,
-    onEvent: (event: unknown) => void,
+    onEvent: (event: unknown, moment: Moment) => void,
     signal?: AbortSignal,
   ): Promise<GuestObservation>;
 

@@ -1,6 +1,9 @@
+import type { Moment } from "../../config/moment";
 import type { SettingsOf, SettingsSchema } from "../../config/schema/settings-schema";
 import type { AnalysisLog, AuxiliaryMachine, AuxiliaryRun, GuestHandle, GuestObservation } from "./auxiliary-run";
 import { dirname, resolve } from "node:path";
+import { findMoment } from "../analysis/event-moment";
+import { getSteadyTime } from "../analysis/steady-time";
 import { AnalysisError } from "../errors";
 
 /** A value of conf/auxiliary.conf: `yes`, `7`, `any text`. */
@@ -77,12 +80,20 @@ export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema
   }
 
   /**
+   * Returns the time as ISO 8601, UTC; while a value of an observation is received, the time at which the engine has reported it. It goes
+   * on when the host's clock is set.
+   */
+  protected getTime(): string {
+    return getSteadyTime(findMoment());
+  }
+
+  /**
    * Loads a file into the guest's engine; see GuestHandle.observe().
    *
    * @param file relative to the module's own
    * @throws Error when the machine cannot be looked into, or the file cannot be loaded
    */
-  protected observe(file: string, options: object, onEvent: (event: unknown) => void): Promise<GuestObservation> {
+  protected observe(file: string, options: object, onEvent: (event: unknown, moment: Moment) => void): Promise<GuestObservation> {
     return this.getGuest().observe(resolve(dirname(this.moduleFile), file), options, onEvent);
   }
 

@@ -1,3 +1,4 @@
+import type { Moment } from "../../config/moment";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { getNumCpus, readCpu } from "../../machine/state/cpu";
 import { findGuest } from "../../guest/guest";
@@ -25,6 +26,8 @@ export interface ChosenProcess {
 export interface Notice {
   readonly text: string;
   readonly data: CommandValue;
+  /** When it happened, where that matters. */
+  readonly moment?: Moment;
 }
 
 /** One user's view of the guest: the vCPU and the process of commands, variables and aliases. */

@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import { takeMoment } from "../../config/moment";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { ScriptError } from "../../scripts/errors";
@@ -12,7 +13,7 @@ export interface GuestObserver {
   readonly callbacks: CallbackManager;
   /** The options that the session has given. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Reports a value to the session: any value of JSON, and bigints. */
+  /** Reports a value to the session: any value of JSON, and bigints. It has the moment of this call. */
   tell(value: unknown): void;
 }
 
@@ -53,7 +54,8 @@ export class GuestObservationFile {
         options,
         tell: (value) => {
           const data = toCommandValue(value);
-          if (owner.isOpen) session.onNotice?.({ text: JSON.stringify(value, showBigint), data });
+          if (!owner.isOpen) return;
+          session.onNotice?.({ text: JSON.stringify(value, showBigint), data, moment: takeMoment() });
         },
       };
       owner.check();

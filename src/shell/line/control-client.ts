@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import type { Moment } from "../../config/moment";
 import type { LineCompletion } from "../commands/complete-line";
 import type { JsonValue } from "../commands/rendering/render";
 import type { ControlAnswer, ControlRequest } from "./control-server";
@@ -8,6 +9,15 @@ import type { RunEvent } from "./run-feed";
 import type { SessionTarget } from "./session-target";
 
 const GONE = "the engine has ended the connection";
+
+/** A notice as a line of JSON. */
+interface ReceivedNotice {
+  readonly notice: string;
+  readonly data: JsonValue;
+  readonly moment?: Moment;
+  /** The number of those that were left out before it. */
+  readonly lost?: number;
+}
 
 /** A shell on the engine of another process. */
 export class ControlClient implements SessionTarget {
@@ -96,11 +106,10 @@ export class ControlClient implements SessionTarget {
   }
 
   #receive(text: string): void {
-    const received = JSON.parse(text) as
-      ControlAnswer | RunEvent | { readonly notice: string; readonly data: JsonValue; readonly lost?: number };
+    const received = JSON.parse(text) as ControlAnswer | RunEvent | ReceivedNotice;
     if ("notice" in received) {
       this.lost += received.lost ?? 0;
-      return this.onNotice?.({ text: received.notice, data: received.data });
+      return this.onNotice?.({ text: received.notice, data: received.data, moment: received.moment });
     }
     if ("event" in received) return this.onEvent?.(received);
     const { id = 0, prompt, isOver, holds = 0, ...answer } = received;

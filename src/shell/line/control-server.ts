@@ -116,9 +116,9 @@ export class ControlServer {
       if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
     };
     let lost = 0;
-    target.onNotice = ({ text, data }) => {
+    target.onNotice = ({ text, data, moment }) => {
       if (socket.writableLength >= LARGEST_BACKLOG) return void lost++;
-      tell({ notice: text, data, ...(lost > 0 ? { lost } : {}) });
+      tell({ notice: text, data, moment, ...(lost > 0 ? { lost } : {}) });
       lost = 0;
     };
     target.onEvent = (event) => {

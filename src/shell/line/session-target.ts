@@ -1,3 +1,4 @@
+import type { Moment } from "../../config/moment";
 import { Engine } from "../../machine/engine/engine";
 import type { CommandResult } from "../commands/command-result";
 import type { CommandSession } from "../commands/command-session";
@@ -5,6 +6,14 @@ import { completeLine, type LineCompletion } from "../commands/complete-line";
 import { type JsonValue, renderJson, renderText } from "../commands/rendering/render";
 import { type LineAnswer, LineRunner } from "./line-runner";
 import type { RunEvent, RunFeed } from "./run-feed";
+
+/** Something that happened, as a shell shows it. */
+export interface ShownNotice {
+  readonly text: string;
+  readonly data: JsonValue;
+  /** When, where that matters. */
+  readonly moment?: Moment | undefined;
+}
 
 /** A target that carries out the lines of a shell: here, or over a socket. */
 export interface SessionTarget {
@@ -25,7 +34,7 @@ export interface SessionTarget {
   watch(): void;
   close(): void;
   /** Receives events that no line asked for. */
-  onNotice: ((notice: { readonly text: string; readonly data: JsonValue }) => void) | undefined;
+  onNotice: ((notice: ShownNotice) => void) | undefined;
   onEvent: ((event: RunEvent) => void) | undefined;
 }
 
@@ -61,9 +70,9 @@ export function createLocalTarget(session: CommandSession, feed?: RunFeed): Sess
       session.close();
     },
   };
-  session.onNotice = ({ text, data }) => {
+  session.onNotice = ({ text, data, moment }) => {
     const notice: CommandResult = { kind: "data", text, data };
-    target.onNotice?.({ text: renderText(notice), data: renderJson(notice) });
+    target.onNotice?.({ text: renderText(notice), data: renderJson(notice), moment });
   };
   return target;
 }

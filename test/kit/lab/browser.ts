@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
 const BROWSER = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"].find((path) => existsSync(path));
@@ -25,6 +26,8 @@ export interface BrowserPage {
   readonly complaints: readonly string[];
   /** What was asked for, the page itself included; pictures within it are none. */
   readonly requests: readonly string[];
+  /** Waits until something was asked for whose address fits. */
+  untilRequested(address: RegExp): Promise<void>;
   /** Evaluates an expression in the page; its value must be one that JSON has. */
   evaluate<Value>(expression: string): Promise<Value>;
   /** Takes a PNG of a part of the page from its upper left corner, in pixels of the page; without a size of its body. */
@@ -86,6 +89,9 @@ async function openPage(protocol: Protocol, file: string): Promise<BrowserPage> 
     complaints,
     requests,
     evaluate,
+    untilRequested: async (address) => {
+      while (!requests.some((request) => address.test(request))) await sleep(20);
+    },
     takePicture: async (width, height) => {
       const setWidth = (pixels: number) =>
         ask("Emulation.setDeviceMetricsOverride", { width: pixels, height: 1, deviceScaleFactor: 1, mobile: false });

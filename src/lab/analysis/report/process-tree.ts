@@ -31,16 +31,18 @@ export interface ProcessNode {
 export class ProcessHistory {
   readonly nodes: ProcessNode[] = [];
   readonly #living = new Map<number, ProcessNode>();
-  /** The latest of each pid, living or not. */
-  readonly #latest = new Map<number, ProcessNode>();
-  /** Those that are the target's by what was seen of them, in the order in which that was. */
-  readonly #targets: ProcessNode[] = [];
+  /** The first that was seen to be the target's. */
+  #target: ProcessNode | undefined;
 
-  /** Takes an event in its turn; events of other things change nothing. */
-  add(event: AnalysisEvent): void {
+  /**
+   * Takes an event in its turn; events of other things change nothing.
+   *
+   * @returns the process that the event is of, also when it has ended by it; undefined for one that began before the analysis
+   */
+  add(event: AnalysisEvent): ProcessNode | undefined {
     const { pid, ppid, name, commandLine, origin, act } = event as Record<string, unknown>;
-    if (typeof pid !== "number") return;
-    if (event.type === "process.adopted") return this.#adopt(event, pid, typeof name === "string" ? name : "?", act);
+    if (typeof pid !== "number") return undefined;
+    if (event.type === "process.adopted") this.#adopt(event, pid, typeof name === "string" ? name : "?", act);
     const known = this.#living.get(pid);
     if (event.type === "process.created") {
       const shown = typeof name === "string" ? name : "?";
@@ -60,19 +62,7 @@ export class ProcessHistory {
       known.ended = event.time;
       this.#living.delete(pid);
     }
-  }
-
-  /** Finds the process that has a pid now. */
-  findLiving(pid: unknown): ProcessNode | undefined {
-    return typeof pid === "number" ? this.#living.get(pid) : undefined;
-  }
-
-  /**
-   * Finds the process that did something. Each observer tells what it sees by itself, so an act may be told when its process has ended
-   * already: then it is the latest of that pid.
-   */
-  findDoer(pid: unknown): ProcessNode | undefined {
-    return this.findLiving(pid) ?? (typeof pid === "number" ? this.#latest.get(pid) : undefined);
+    return this.#living.get(pid) ?? known;
   }
 
   /** Returns the processes whose parents began before the analysis, in the order of their beginnings. */
@@ -82,17 +72,14 @@ export class ProcessHistory {
 
   /** Returns whether it was seen which processes are the target's. */
   get knowsTarget(): boolean {
-    return this.#targets.length > 0;
+    return this.#target !== undefined;
   }
 
-  /** Decides, at the end, who caused each process that was not said to be somebody's. */
+  /** Decides, at the end, which processes rebox has caused: until the target has begun, it is not known where rebox works. */
   decideOrigins(): void {
-    for (const node of this.nodes)
-      if (isOfTarget(node.origin)) for (const child of node.children) spread(child, node.origin);
     // The shell that rebox types in is the system's own; all that it runs beside the target is for rebox.
-    const [first] = this.#targets;
-    if (first === undefined) return;
-    const shell = first.ppid;
+    if (this.#target === undefined) return;
+    const shell = this.#target.ppid;
     for (const node of this.nodes) if (node.ppid === shell && !isOfTarget(node.origin)) spread(node, "rebox");
   }
 
@@ -107,18 +94,18 @@ export class ProcessHistory {
   #note(node: ProcessNode, origin: unknown): void {
     if (origin !== "target" && origin !== "adopted") return;
     node.origin = origin;
-    if (origin === "target") this.#targets.push(node);
+    if (origin === "target") this.#target ??= node;
   }
 
   #begin(began: string, pid: number, ppid: number | undefined, name: string, commandLine: string | undefined): void {
     const parent = ppid === undefined ? undefined : this.#living.get(ppid);
     const node: ProcessNode = {
       ...{ id: this.nodes.length + 1, pid, ppid, name, commandLine, began, ended: undefined },
-      ...{ origin: "system", parent, children: [] },
+      // All that it starts is its own; what it has started before it was taken into the scope is not.
+      ...{ origin: isOfTarget(parent?.origin) ? parent!.origin : "system", parent, children: [] },
     };
     this.nodes.push(node);
     this.#living.set(pid, node);
-    this.#latest.set(pid, node);
     parent?.children.push(node);
   }
 }

@@ -20,7 +20,7 @@ const FILES: Readonly<Record<string, string>> = {
  * facts (product "rebox").
  */
 export function* listSigmaEvents(act: SeenAct): Generator<SigmaEvent> {
-  const { type, time: _time, doer: _doer, ...facts } = act;
+  const { type, time: _time, sequence: _sequence, doer: _doer, ...facts } = act;
   const who = describeDoer(act);
   const own = Object.entries(facts).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
   yield new SigmaEvent(`rebox/${type}`, { ...(Object.fromEntries(own) as Fields), ...who });
