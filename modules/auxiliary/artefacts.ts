@@ -96,7 +96,7 @@ export default class Artefacts extends Auxiliary<typeof SETTINGS> {
     if (event.what === "problem") return this.log.warn(event.text);
     const { what: _what, ...facts } = event;
     if (this.records.length >= this.options.most_records) return void this.leftOut++;
-    this.records.push({ time: new Date().toISOString(), ...facts });
+    this.records.push({ time: this.getTime(), ...facts });
     this.run.addEvent("artefact.file", facts);
   }
 }
