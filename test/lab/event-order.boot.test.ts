@@ -25,7 +25,11 @@ test("events stand in the order in which the guest's program did them, though tw
     for (const { type, pid, name, path, port, commandLine, executable } of analysis.events) {
       const [, round] = /^\/tmp\/order-(\d+)$/.exec(typeof path === "string" ? path : "") ?? [];
       if (round !== undefined) seen.push(`${round} ${type}`);
-      else if (type === "process.executed" && executable === "/bin/busybox" && /^\/bin\/nc /.test(String(commandLine))) {
+      else if (
+        type === "process.executed" &&
+        executable === "/bin/busybox" &&
+        /^\/bin\/nc /.test(String(commandLine))
+      ) {
         rounds.set(pid as number, String(Number(/ (\d+)$/.exec(String(commandLine))![1]) - 2000));
         seen.push(`${rounds.get(pid as number)} executed`);
       } else if (type.startsWith("network.")) seen.push(`${Number(port) - 2000} connected`);
@@ -38,6 +42,9 @@ test("events stand in the order in which the guest's program did them, though tw
     assert.deepEqual(seen, expected);
     const sequences = analysis.events.flatMap(({ sequence }) => sequence ?? []);
     assert.ok(sequences.length > ROUNDS * 5);
-    assert.deepEqual(sequences, [...new Set(sequences)].toSorted((one, other) => one - other));
+    assert.deepEqual(
+      sequences,
+      [...new Set(sequences)].toSorted((one, other) => one - other),
+    );
   });
 });

@@ -93,7 +93,11 @@ export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema
    * @param file relative to the module's own
    * @throws Error when the machine cannot be looked into, or the file cannot be loaded
    */
-  protected observe(file: string, options: object, onEvent: (event: unknown, moment: Moment) => void): Promise<GuestObservation> {
+  protected observe(
+    file: string,
+    options: object,
+    onEvent: (event: unknown, moment: Moment) => void,
+  ): Promise<GuestObservation> {
     return this.getGuest().observe(resolve(dirname(this.moduleFile), file), options, onEvent);
   }
 

@@ -95,7 +95,9 @@ function byOrigin<Item extends { readonly origin: Origin | undefined }>(
   if (!knowsTarget) return [items.length, renderList(items, name)];
   const of = (origin: Origin) => items.filter((item) => item.origin === origin);
   const own = items.filter(({ origin }) => isOfTarget(origin));
-  const rest = OTHERS.map(([origin, title]) => [title, of(origin), `${name}-${origin}`] as const).filter(([, list]) => list.length > 0);
+  const rest = OTHERS.map(([origin, title]) => [title, of(origin), `${name}-${origin}`] as const).filter(
+    ([, list]) => list.length > 0,
+  );
   const folded = rest.map(
     ([title, list, own]) =>
       markup`<details>
