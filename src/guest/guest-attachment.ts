@@ -5,15 +5,17 @@ import { ReboxError } from "../config/rebox-error";
 import { Engine } from "../machine/engine/engine";
 import { type Cpu, getCpus } from "../machine/state/cpu";
 import { findStillMachine, type StillMachine } from "../machine/state/machine-access";
-import type { AttachOptions, ProfileFinder } from "../systems/linux/attach/attach";
+import type { ProfileFinder } from "../systems/linux/attach/attach";
 import { AttachError, type AttachRefusal } from "../systems/errors";
 import type { KernelMemory } from "../systems/linux/attach/kernel-facts";
-import { attachGuest } from "../systems/linux/attach-guest";
-import { diagnoseLinux, type GuestDiagnosis } from "../systems/linux/guest-diagnosis";
-import type { LinuxGuest } from "../systems/linux/linux-guest";
+import type { GuestDiagnosis } from "../systems/guest-diagnosis";
+import type { GuestSystem } from "../systems/guest-system";
+import { LinuxGuest } from "../systems/linux/linux-guest";
 import type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
 import type { CpuFacts, GuestSource, RamRegion } from "../systems/memory/guest-source";
 import { checkProfile, findProfile, readProfile } from "../systems/symbols/profile-store";
+import { SystemSearch } from "./system-search";
+import { createSymbolFinder } from "./windows-symbol-files";
 
 /** How the guest's system is looked for. */
 export interface GuestOptions {
@@ -30,7 +32,7 @@ export interface GuestOptions {
 }
 
 interface Attached {
-  readonly guest: LinuxGuest;
+  readonly guest: GuestSystem;
   /** The registers of a vCPU that say where the kernel is entered: they change when another kernel is started or loaded. */
   readonly identity: Pick<CpuFacts, "lstar" | "sysenterEip" | "idtBase">;
 }
@@ -48,12 +50,18 @@ export class GuestAttachment {
   /** The last kernel that was attached to, also when it could not be found since. */
   #last: Attached | undefined;
   #refused: Refused | undefined;
+  #search: SystemSearch;
+
+  constructor() {
+    this.#search = this.#createSearch();
+  }
 
   /** Sets how the system is looked for, and forgets the outcome of earlier attempts. */
   configure(options: GuestOptions): void {
     this.#options = options;
     this.#attached = this.#last = undefined;
     this.#refused = undefined;
+    this.#search = this.#createSearch();
   }
 
   /**
@@ -62,7 +70,7 @@ export class GuestAttachment {
    * @throws AttachError when no kernel is found
    * @throws EngineUsageError when there is no machine
    */
-  get(): LinuxGuest {
+  get(): GuestSystem {
     const image = findStillMachine();
     if (image) return this.#getOfImage(image);
     if (this.#attached && isStillThere(this.#attached)) return this.#attached.guest;
@@ -74,9 +82,10 @@ export class GuestAttachment {
     this.#attached = undefined;
     this.#refused = undefined;
     try {
-      const guest = attachGuest(source, this.#attachOptions());
+      const guest = this.#search.attach(source);
+      const entries = guest.kernelEntries;
       const cpu = cpus.find(({ lstar, sysenterEip }) =>
-        guest.kernel.image.entryPoints.some((entry) => entry === lstar || entry === sysenterEip),
+        entries.some((entry) => entry === lstar || entry === sysenterEip),
       );
       const now = { guest, identity: cpu ?? (cpus[0] as CpuFacts) };
       this.#last = this.#attached = before && isFurther(before, now) ? { ...now, guest: before.guest } : now;
@@ -97,17 +106,17 @@ export class GuestAttachment {
    * have been made since.
    */
   diagnose(): GuestDiagnosis {
-    const diagnosis = diagnoseLinux(findStillMachine() ?? new EngineSource(), { findProfile: this.#findProfile });
+    const diagnosis = this.#search.diagnose(findStillMachine() ?? new EngineSource());
     this.#refused = undefined;
     return diagnosis;
   }
 
   /** An image's kernel never changes, so nothing is compared. */
-  #getOfImage(image: StillMachine): LinuxGuest {
+  #getOfImage(image: StillMachine): GuestSystem {
     if (this.#attached) return this.#attached.guest;
     if (this.#refused) throw this.#refused.error;
     try {
-      const guest = attachImage(image, this.#attachOptions());
+      const guest = attachImage(image, this.#search);
       this.#attached = { guest, identity: { lstar: 0n, sysenterEip: 0n, idtBase: 0n } };
       return guest;
     } catch (error) {
@@ -116,8 +125,11 @@ export class GuestAttachment {
     }
   }
 
-  #attachOptions(): AttachOptions {
-    return { memory: new KernelCache(), findProfile: this.#findProfile };
+  #createSearch(): SystemSearch {
+    return new SystemSearch({
+      linux: { memory: new KernelCache(), findProfile: this.#findProfile },
+      findSymbols: createSymbolFinder(this.#options.profile),
+    });
   }
 
   readonly #findProfile: ProfileFinder = (identity) => {
@@ -139,8 +151,12 @@ function identify(cpu: CpuFacts): string {
   return `${cpu.lstar} ${cpu.sysenterEip} ${cpu.idtBase}`;
 }
 
-/** A guest whose list of processes is damaged shows nothing. */
-function findIsolationBits(guest: LinuxGuest): bigint | undefined {
+/**
+ * Finds the bits of CR3 that differ between the two page tables of a process. A guest whose list of processes is damaged shows
+ * nothing. Windows has its second table anywhere: no bits tell it.
+ */
+function findIsolationBits(guest: GuestSystem): bigint | undefined {
+  if (!(guest instanceof LinuxGuest)) return 0n;
   try {
     return guest.isolationBits;
   } catch (error) {
@@ -154,6 +170,7 @@ function findIsolationBits(guest: LinuxGuest): bigint | undefined {
  * moves its interrupt table. After a reset it would lack those that it had.
  */
 function isFurther(before: Attached, now: Attached): boolean {
+  if (!(before.guest instanceof LinuxGuest && now.guest instanceof LinuxGuest)) return false;
   const [a, b] = [before.guest.kernel, now.guest.kernel];
   // The beginning of what is mapped changes while it starts; where a byte of it lies does not.
   const distance = ({ image }: LinuxKernel) => image.start - BigInt(image.physical);
@@ -178,24 +195,24 @@ function isStillThere({ identity: { lstar, sysenterEip, idtBase } }: Attached): 
 }
 
 /**
- * Finds the Linux guest in an image: by the registers that it holds, or, where these lead to no kernel, by its memory alone.
+ * Finds the system of an image: by the registers that it holds, or, where these lead to no kernel, by its memory alone.
  *
  * @throws AttachError
  */
-function attachImage(image: StillMachine, options: AttachOptions): LinuxGuest {
+function attachImage(image: StillMachine, search: SystemSearch): GuestSystem {
   if (image.cpus().length === 0) {
     throw new AttachError(
       "page-tables",
       "nowhere in the image is a page table that maps itself, an interrupt table and the kernel's memory",
-      "it is no whole image of a machine's memory, or one of another system: rebox knows Linux on x86",
+      "it is no whole image of a machine's memory, or one of another system: without registers, rebox finds Linux on x86",
     );
   }
   try {
-    return attachGuest(image, options);
+    return search.attach(image);
   } catch (error) {
     if (!(error instanceof AttachError) || image.scan().length === 0) throw error;
     image.distrustRegisters();
-    return attachGuest(image, options);
+    return search.attach(image);
   }
 }
 

@@ -1,8 +1,8 @@
 import { hasMachine } from "../machine/state/machine-access";
 import type { GuestSystem } from "../systems/guest-system";
-import { AttachError, type AttachRefusal } from "../systems/errors";
-import type { GuestDiagnosis } from "../systems/linux/guest-diagnosis";
-import type { LinuxGuest } from "../systems/linux/linux-guest";
+import { AttachError, type AttachRefusal, OtherSystemError } from "../systems/errors";
+import type { GuestDiagnosis } from "../systems/guest-diagnosis";
+import { LinuxGuest } from "../systems/linux/linux-guest";
 import { GuestAttachment, type GuestOptions } from "./guest-attachment";
 
 /** How often waitForGuest() looks. */
@@ -29,21 +29,6 @@ export function getSystem(): GuestSystem {
 
 /** Finds the guest's operating system; undefined when there is no machine, or no kernel that rebox knows. */
 export function findSystem(): GuestSystem | undefined {
-  return findGuest();
-}
-
-/**
- * Gets the Linux that the guest runs, with all that rebox knows of Linux. It attaches as getSystem() does.
- *
- * @throws AttachError when no Linux kernel is found; its isEarly says that the guest has not started one yet
- * @throws EngineUsageError when there is no machine
- */
-export function getGuest(): LinuxGuest {
-  return attachment.get();
-}
-
-/** Finds the Linux that the guest runs; undefined when there is no machine, or no kernel that rebox knows. */
-export function findGuest(): LinuxGuest | undefined {
   if (!hasMachine()) return undefined;
   try {
     return attachment.get();
@@ -54,6 +39,25 @@ export function findGuest(): LinuxGuest | undefined {
 }
 
 /**
+ * Gets the Linux that the guest runs, with all that rebox knows of Linux. It attaches as getSystem() does.
+ *
+ * @throws AttachError when no Linux kernel is found; its isEarly says that the guest has not started one yet
+ * @throws OtherSystemError, an AttachError too, when the guest runs another system that rebox knows
+ * @throws EngineUsageError when there is no machine
+ */
+export function getGuest(): LinuxGuest {
+  const system = attachment.get();
+  if (system instanceof LinuxGuest) return system;
+  throw new OtherSystemError(system.version);
+}
+
+/** Finds the Linux that the guest runs; undefined when there is no machine, or another system, or none that rebox knows. */
+export function findGuest(): LinuxGuest | undefined {
+  const system = findSystem();
+  return system instanceof LinuxGuest ? system : undefined;
+}
+
+/**
  * Says why findGuest() finds nothing.
  *
  * @returns undefined when there is a guest whose kernel rebox knows
@@ -61,7 +65,7 @@ export function findGuest(): LinuxGuest | undefined {
  */
 export function findGuestRefusal(): AttachRefusal | undefined {
   try {
-    attachment.get();
+    getGuest();
     return undefined;
   } catch (error) {
     if (!(error instanceof AttachError)) throw error;

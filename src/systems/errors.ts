@@ -147,14 +147,26 @@ export interface AttachRefusal {
 
 /** Reports that no kernel that rebox knows was found: the refusal to attach, of every system alike. */
 export class AttachError extends ReboxError implements AttachRefusal {
-  override readonly code = "REBOX_ATTACH";
+  override readonly code: string = "REBOX_ATTACH";
 
+  /** @param problem what a message begins with, where the kernel is not early */
   constructor(
     readonly step: AttachStep,
     readonly evidence: string,
     readonly advice: string,
     readonly isEarly = false,
+    problem = "no Linux kernel found",
   ) {
-    super(`${isEarly ? "no kernel yet" : `no Linux kernel found (${step})`}: ${evidence}; ${advice}`);
+    super(`${isEarly ? "no kernel yet" : `${problem} (${step})`}: ${evidence}; ${advice}`);
+  }
+}
+
+/** Reports that something that is known of Linux only was asked of a guest that runs another system. */
+export class OtherSystemError extends AttachError {
+  override readonly code = "REBOX_OTHER_SYSTEM";
+
+  /** @param version of the system, in its own words */
+  constructor(version: string) {
+    super("banner", `the guest runs ${version}`, "rebox knows this of Linux only", false, "this is for Linux guests");
   }
 }

@@ -1,11 +1,13 @@
+import type { GuestStruct } from "./structs/struct-view";
 import type { GuestSymbol } from "./symbols/symbol-table";
+import type { TypeSource } from "./symbols/type-source";
 
 /**
  * The parts that every system rebox knows has in common: the interfaces by which src/guest and the shell see a guest whose
  * system does not matter to them. Each system has a folder beside this file, with more of its own.
  */
 
-export type SystemKind = "linux";
+export type SystemKind = "linux" | "windows";
 
 /** The guest's own clock, in nanoseconds since 1970. */
 export interface GuestClock {
@@ -23,11 +25,24 @@ export interface GuestSystem {
   /** The width of the kernel's addresses. */
   readonly bits: 32 | 64;
   readonly clock: GuestClock;
+  /** Where vCPUs enter the kernel: the registers that hold one of them identify it. */
+  readonly kernelEntries: readonly bigint[];
   readonly symbols: SystemSymbols;
+  /** The structs of the kernel. */
+  readonly types: TypeSource;
   /** Lists the processes in the order in which they were started. @throws KernelDataError when the list is damaged */
   getProcessList(): GuestProcess[];
   /** Finds a process: by its number (a number), or by its address space (a bigint, the pgd). */
   findProcess(which: number | bigint): GuestProcess | undefined;
+  /**
+   * Reads a struct by its members' names.
+   *
+   * @param types those of a module, from getModuleTypes(); the kernel's by default
+   * @throws MissingTypeError when there is no such struct
+   */
+  struct(name: string, address: bigint, types?: TypeSource): GuestStruct;
+  /** Gets the types that a module adds to the kernel's. @throws RangeError, MissingTypeError when it has none */
+  getModuleTypes(module: string): TypeSource;
 }
 
 /**
@@ -43,6 +58,8 @@ export interface GuestProcess {
   readonly name: string;
   /** The address of the kernel's own record of the process. */
   readonly kaddr: bigint;
+  /** Whether it is the kernel's own: it has no program. */
+  readonly isKernelThread: boolean;
   readonly commandLine: readonly string[];
   /** The path of the program; empty for a process without one. */
   readonly executable: string;
@@ -108,4 +125,6 @@ export interface SystemSymbols {
   findModule(pgd: bigint, address: bigint): GuestModule | undefined;
   /** Lists the symbols whose name matches a pattern, in which * stands for any characters and ? for one. */
   search(pgd: bigint, pattern: string): IterableIterator<ModuleSymbol>;
+  /** Says why a module has no symbols; undefined when it has some, or is not there. */
+  explainEmpty(pgd: bigint, module: GuestModule): string | undefined;
 }

@@ -1,10 +1,9 @@
 import type { Moment } from "../../config/moment";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { getNumCpus, readCpu } from "../../machine/state/cpu";
-import { findGuest } from "../../guest/guest";
+import { findSystem } from "../../guest/guest";
 import { KernelDataError } from "../../systems/errors";
-import type { LinuxGuest } from "../../systems/linux/linux-guest";
-import type { LinuxProcess } from "../../systems/linux/linux-process";
+import type { GuestProcess, GuestSystem } from "../../systems/guest-system";
 import { findStillMachine, getMachine } from "../../machine/state/machine-access";
 import { getRunningProcess } from "../../machine/state/processes";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
@@ -91,9 +90,9 @@ export class CommandSession implements NameSource {
   }
 
   /** Finds the process in whose address space the vCPU runs. @returns undefined when there is none, or the guest's list is damaged */
-  findRunningProcess(): LinuxProcess | undefined {
+  findRunningProcess(): GuestProcess | undefined {
     try {
-      return findGuest()?.findProcess(getRunningProcess(this.cpuIndex));
+      return findSystem()?.findProcess(getRunningProcess(this.cpuIndex));
     } catch (error) {
       if (error instanceof KernelDataError) return undefined;
       throw error;
@@ -111,7 +110,7 @@ export class CommandSession implements NameSource {
   }
 
   findSymbol(module: string | undefined, name: string): bigint | undefined {
-    const guest = findGuest();
+    const guest = findSystem();
     if (!guest || name !== "") return guest?.symbols.resolve(this.userPgd(guest), module, name);
     // Of a stripped program there is only the module itself.
     const pgd = this.userPgd(guest);
@@ -120,7 +119,7 @@ export class CommandSession implements NameSource {
   }
 
   explainMissing(module: string): string | undefined {
-    const guest = findGuest();
+    const guest = findSystem();
     return (
       guest &&
       explainMissingSymbols(
@@ -138,12 +137,12 @@ export class CommandSession implements NameSource {
 
   /** Makes the namer of addresses for one command. */
   createNamer(): AddressNamer {
-    const guest = findGuest();
+    const guest = findSystem();
     return new AddressNamer(guest, guest ? this.userPgd(guest) : 0n);
   }
 
   /** The address space of the chosen or running process as the guest's list has it; 0 when it is no process'. */
-  userPgd(guest: LinuxGuest): bigint {
+  userPgd(guest: GuestSystem): bigint {
     return guest.findProcess(this.pgd)?.pgd ?? 0n;
   }
 

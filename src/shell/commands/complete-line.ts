@@ -1,4 +1,4 @@
-import { findGuest } from "../../guest/guest";
+import { findSystem } from "../../guest/guest";
 import { KernelDataError } from "../../systems/errors";
 import type { CommandSession } from "./command-session";
 import { listCommandNames } from "./command-table";
@@ -52,7 +52,7 @@ function listCandidates(word: string, before: string, session: CommandSession): 
 }
 
 function listSymbols(word: string, session: CommandSession): string[] {
-  const guest = findGuest();
+  const guest = findSystem();
   if (!guest) return [];
   const at = word.lastIndexOf("!");
   const module = word.slice(0, at);

@@ -8,7 +8,7 @@ import type { PageCache } from "./files/page-cache";
 import type { LinuxKernel } from "./structs/linux-kernel";
 import type { LinuxProcess } from "./linux-process";
 import { ModuleSymbols } from "./modules/module-symbols";
-import { piecesOf, namePattern } from "./structs/name-pattern";
+import { piecesOf, namePattern } from "../symbols/name-pattern";
 
 /** More symbols of kernel modules than this are not kept: no kernel has them. */
 const MOST_KEPT = 2_000_000;

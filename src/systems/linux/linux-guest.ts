@@ -6,7 +6,7 @@ import { readClock } from "./system/clock";
 import { GuestSymbols } from "./guest-symbols";
 import { type LogRecord, readKernelLog } from "./system/kernel-log";
 import { type KernelModule, listKernelModules } from "./modules/kernel-module";
-import { walkList } from "./structs/kernel-list";
+import { walkList } from "../structs/kernel-list";
 import type { LinuxKernel } from "./structs/linux-kernel";
 import { LinuxProcess } from "./linux-process";
 import { MemoryMapReader } from "./processes/memory-map";
@@ -49,6 +49,14 @@ export class LinuxGuest implements GuestSystem {
 
   get bits(): 32 | 64 {
     return this.kernel.bits;
+  }
+
+  get kernelEntries(): readonly bigint[] {
+    return this.kernel.image.entryPoints;
+  }
+
+  get types(): TypeSource {
+    return this.kernel.types;
   }
 
   get paths(): PathReader {

@@ -1,5 +1,6 @@
 import { findPlace, getPlace, type Place } from "../symbols/member-path";
 import { MissingTypeError } from "../errors";
+import type { CompoundType } from "../symbols/guest-type";
 import type { TypeSource } from "../symbols/type-source";
 import type { VirtualMemory } from "../memory/virtual-memory";
 import { StructCursor, type StructReader } from "./struct-cursor";
@@ -10,6 +11,8 @@ export abstract class KernelStructs implements StructReader {
   /** The kernel's own address space. */
   abstract readonly memory: VirtualMemory;
   readonly #places = new Map<string, Place | undefined>();
+  /** A PDB file makes a type anew for each question. */
+  readonly #compounds = new Map<string, CompoundType>();
 
   /** 32 or 64. */
   get bits(): 32 | 64 {
@@ -27,7 +30,7 @@ export abstract class KernelStructs implements StructReader {
       const key = `${struct}.${path}`;
       let place = this.#places.get(key);
       if (place === undefined && !this.#places.has(key)) {
-        const type = this.types.findCompound(struct);
+        const type = this.findCompound(struct);
         place = type && findPlace(type, path);
         this.#places.set(key, place);
       }
@@ -36,9 +39,19 @@ export abstract class KernelStructs implements StructReader {
     return undefined;
   }
 
+  /** Finds a struct or union by its name; the same object each time. */
+  findCompound(struct: string): CompoundType | undefined {
+    let type = this.#compounds.get(struct);
+    if (type === undefined) {
+      type = this.types.findCompound(struct);
+      if (type) this.#compounds.set(struct, type);
+    }
+    return type;
+  }
+
   /** Gets a struct's size in bytes. @throws MissingTypeError */
   sizeOf(struct: string): number {
-    const type = this.types.findCompound(struct);
+    const type = this.findCompound(struct);
     if (!type) throw new MissingTypeError(struct, undefined, this.types.origin);
     return type.size;
   }
@@ -49,7 +62,7 @@ export abstract class KernelStructs implements StructReader {
    * @throws MissingTypeError when there is no such struct
    */
   at(struct: string, address: bigint): StructCursor {
-    const type = this.types.findCompound(struct);
+    const type = this.findCompound(struct);
     if (!type) throw new MissingTypeError(struct, undefined, this.types.origin);
     return new StructCursor(this, type, address);
   }

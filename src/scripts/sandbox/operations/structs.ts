@@ -1,4 +1,4 @@
-import { walkList } from "../../../systems/linux/structs/kernel-list";
+import { walkList } from "../../../systems/structs/kernel-list";
 import { walkTree } from "../../../systems/linux/structs/red-black-tree";
 import { addressOfStruct, typeOfStruct, viewStruct } from "../../../systems/structs/struct-view";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";

@@ -1,4 +1,4 @@
-import { findGuest } from "../../../guest/guest";
+import { findSystem } from "../../../guest/guest";
 import type { BP } from "../../../guest/breakpoints/breakpoint";
 import { breakpoints } from "../../../guest/breakpoints/breakpoint-list";
 import type { BreakpointHit, BreakpointType } from "../../../guest/breakpoints/breakpoint-types";
@@ -62,7 +62,7 @@ function readPlace(text: string, session: CommandSession): bigint | string {
 function choosePgd(place: bigint | string, type: BreakpointType, session: CommandSession): bigint {
   if (type.startsWith("physical")) return ALL_PROCESSES;
   const isKernel = typeof place === "bigint" && place >= (session.pointerSize === 8 ? 1n << 63n : 0xc0000000n);
-  if (!session.process && !findGuest()) return ALL_PROCESSES;
+  if (!session.process && !findSystem()) return ALL_PROCESSES;
   return isKernel || (typeof place === "string" && !session.process) ? ALL_PROCESSES : session.pgd;
 }
 

@@ -7,7 +7,7 @@ import type { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { CommandError } from "../../errors";
 import { readGuestBytes, getSize, type MemoryRange, parseRange } from "../arguments/memory-place";
 import { readRunning, unwindPlainly } from "../arguments/plain-backtrace";
-import { getProcess } from "../arguments/process-choice";
+import { getLinuxProcess } from "../arguments/process-choice";
 import { type Command, defineCommand } from "../command";
 import type { CommandSession } from "../command-session";
 import { AddressNamer } from "../rendering/address-namer";
@@ -137,7 +137,7 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
     run: (text, session) => {
       const guest = text === undefined ? findGuest() : getGuest();
       if (!guest) return showFrames(unwindPlainly(session), session.createNamer());
-      const process = text === undefined ? undefined : getProcess(text, session);
+      const process = text === undefined ? undefined : getLinuxProcess(text, session);
       // Without a process it is about the vCPU, whatever process the session looks at.
       const pgd = process ? process.pgd : (guest.findProcess(getRunningProcess(session.cpu.index))?.pgd ?? 0n);
       const user = pgd === 0n ? guest.kernel.memory : guest.kernel.space(pgd);

@@ -1,5 +1,5 @@
 import { diagnoseGuest } from "../../../guest/guest";
-import type { DiagnosisStep } from "../../../systems/linux/guest-diagnosis";
+import type { DiagnosisStep } from "../../../systems/guest-diagnosis";
 import { type Command, defineCommand } from "../command";
 import { toPlainLine } from "../../../config/terminal-text";
 

@@ -1,5 +1,5 @@
 import { getNumCpus } from "../../../machine/state/cpu";
-import { getGuest } from "../../../guest/guest";
+import { getSystem } from "../../../guest/guest";
 import { ALL_PROCESSES, isMonitoredProcess } from "../../../machine/state/processes";
 import type { Owned } from "../../../machine/ownership/module-owner";
 import { startMonitoringProcess, stopMonitoringProcess } from "../../../machine/state/processes";
@@ -28,7 +28,7 @@ export const PROCESS_COMMANDS: readonly Command[] = [
     help: "Lists the guest's processes, kernel threads included.\nPROCESS is a pid, a pgd in hexadecimal, or a name with * and ?.",
     parse: (input) => input.find(),
     run: (text, session) => {
-      const processes = text === undefined ? getGuest().getProcessList() : findProcesses(text, session);
+      const processes = text === undefined ? getSystem().getProcessList() : findProcesses(text, session);
       const rows = processes.map(({ pid, ppid, pgd, name, kaddr, isKernelThread }) => ({
         ...{ pid, ppid, pgd, name, task: kaddr },
         kind: isKernelThread ? "kernel" : pgd === 0n ? "ended" : isMonitoredProcess(pgd) ? "monitored" : "user",

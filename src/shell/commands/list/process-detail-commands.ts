@@ -1,9 +1,11 @@
 import { type Command, defineCommand } from "../command";
 import type { CommandValue } from "../command-result";
-import type { LinuxProcess } from "../../../systems/linux/linux-process";
+import type { GuestProcess } from "../../../systems/guest-system";
+import { LinuxProcess } from "../../../systems/linux/linux-process";
+import { WindowsProcess } from "../../../systems/windows/windows-process";
 import type { SocketFacts } from "../../../systems/linux/network/socket";
 import { getGuest } from "../../../guest/guest";
-import { getProcess } from "../arguments/process-choice";
+import { getLinuxProcess, getProcess } from "../arguments/process-choice";
 
 const SOCKET_COLUMNS = ["family", "type", "state", "local", "remote", "inode", "net", "process"];
 
@@ -15,6 +17,8 @@ interface Listing {
   /** Those that it lists, for the answer that there are none. */
   readonly what: string;
   list(process: LinuxProcess): { readonly [column: string]: CommandValue }[];
+  /** The same for Windows; without it, the command is for Linux. */
+  listOfWindows?(process: WindowsProcess): { readonly [column: string]: CommandValue }[];
 }
 
 function describeEnd(family: SocketFacts["family"], address: string, port: number): string {
@@ -40,6 +44,11 @@ const LISTINGS: readonly Listing[] = [
     what: "mappings",
     list: (process) =>
       process.memoryMap.map(({ start, end, permissions, offset, path }) => ({ start, end, permissions, offset, path })),
+    listOfWindows: (process) =>
+      process.memoryMap.map(({ start, end, permissions, isPrivate, path }) => ({
+        ...{ start, end, offset: null, path },
+        permissions: `${permissions}${isPrivate ? "p" : "s"}`,
+      })),
   },
   {
     name: "threads",
@@ -47,6 +56,7 @@ const LISTINGS: readonly Listing[] = [
     columns: ["tid", "name", "task"],
     what: "threads",
     list: (process) => process.threads.map(({ tid, name, kaddr }) => ({ tid, name, task: kaddr })),
+    listOfWindows: (process) => process.threads.map(({ tid, kaddr }) => ({ tid, name: null, task: kaddr })),
   },
   {
     name: "files",
@@ -93,12 +103,12 @@ const ALL_SOCKETS = defineCommand({
   },
 });
 
-function explainNone({ name, pid, pgd, isKernelThread }: LinuxProcess, what: string): string {
+function explainNone({ name, pid, pgd, isKernelThread }: GuestProcess, what: string): string {
   const reason = isKernelThread ? ": it is a thread of the kernel" : pgd === 0n ? ": it has ended" : "";
   return `${name} (${pid}) has no ${what}${reason}`;
 }
 
-const PROCESS_LISTINGS = LISTINGS.map(({ name, aliases, help, columns, what, list }) =>
+const PROCESS_LISTINGS = LISTINGS.map(({ name, aliases, help, columns, what, list, listOfWindows }) =>
   defineCommand({
     name,
     ...(aliases === undefined ? {} : { aliases }),
@@ -106,8 +116,11 @@ const PROCESS_LISTINGS = LISTINGS.map(({ name, aliases, help, columns, what, lis
     help: `${help} Without PROCESS: of the chosen one, or the one that the vCPU runs.`,
     parse: (input) => input.find(),
     run: (text, session) => {
-      const process = getProcess(text, session);
-      const rows = list(process);
+      const process = listOfWindows ? getProcess(text, session) : getLinuxProcess(text, session);
+      const rows =
+        listOfWindows && process instanceof WindowsProcess
+          ? listOfWindows(process)
+          : list(process instanceof LinuxProcess ? process : getLinuxProcess(text, session));
       return { kind: "rows", columns, rows, note: rows.length === 0 ? explainNone(process, what) : undefined };
     },
   }),

@@ -1,7 +1,7 @@
-import { getGuest } from "../../../guest/guest";
-import type { LinuxGuest } from "../../../systems/linux/linux-guest";
+import { getSystem } from "../../../guest/guest";
+import type { GuestSystem } from "../../../systems/guest-system";
 import { addressOfStruct, type GuestStruct, typeOfStruct } from "../../../systems/structs/struct-view";
-import { namePattern } from "../../../systems/linux/structs/name-pattern";
+import { namePattern } from "../../../systems/symbols/name-pattern";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";
 import type { CommandResult } from "../command-result";
@@ -11,15 +11,15 @@ import { listMembers, showValue, nameType } from "../rendering/struct-rows";
 const MOST_NAMES = 1000;
 const COLUMNS = ["offset", "name", "type", "value"];
 
-function listTypes(guest: LinuxGuest, pattern: string): CommandResult {
+function listTypes(guest: GuestSystem, pattern: string): CommandResult {
   const matches = namePattern(pattern);
   const rows: { name: string; size: number }[] = [];
-  for (const name of guest.kernel.types.compoundNames()) {
+  for (const name of guest.types.compoundNames()) {
     if (!matches(name)) continue;
     if (rows.length === MOST_NAMES) {
       return { kind: "rows", columns: ["name", "size"], rows, note: `more than ${MOST_NAMES}: narrow the name down` };
     }
-    rows.push({ name, size: guest.kernel.types.findCompound(name)?.size ?? 0 });
+    rows.push({ name, size: guest.types.findCompound(name)?.size ?? 0 });
   }
   const note = rows.length === 0 ? `the kernel has no struct ${pattern}` : undefined;
   return { kind: "rows", columns: ["name", "size"], rows, note };
@@ -52,10 +52,10 @@ export const STRUCT_COMMANDS: readonly Command[] = [
       return { name, address: address === undefined ? undefined : evaluate(address, session), path };
     },
     run: ({ name, address, path }): CommandResult => {
-      const guest = getGuest();
+      const guest = getSystem();
       if (/[*?]/.test(name)) return listTypes(guest, name);
       const [member, module] = name.split("!").reverse() as [string, string?];
-      const types = module === undefined || module === "kernel" ? guest.kernel.types : guest.getModuleTypes(module);
+      const types = module === undefined || module === "kernel" ? guest.types : guest.getModuleTypes(module);
       if (address === undefined) {
         const type = types.findCompound(member);
         if (!type) throw new CommandError(`the kernel has no struct ${member}; look for it: dt *${member}*`);

@@ -1,6 +1,6 @@
-import { findGuest, getGuest } from "../../../guest/guest";
+import { findSystem, getSystem } from "../../../guest/guest";
 import type { ModuleSymbol } from "../../../systems/guest-system";
-import { namePattern } from "../../../systems/linux/structs/name-pattern";
+import { namePattern } from "../../../systems/symbols/name-pattern";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";
 import { evaluate } from "../arguments/expression";
@@ -19,7 +19,7 @@ export const SYMBOL_COMMANDS: readonly Command[] = [
     parse: (input) => (input.command === "lsmod" ? "kernel" : input.find()),
     run: (text, session) => {
       const isKernel = text === undefined ? session.process === undefined : KERNEL_NAMES.includes(text);
-      const modules = getGuest().symbols.getModules(isKernel ? 0n : getProcess(text, session).pgd);
+      const modules = getSystem().symbols.getModules(isKernel ? 0n : getProcess(text, session).pgd);
       const rows = modules.map(({ base, size, name, path }) => ({ base, size: BigInt(size), name, path }));
       return { kind: "rows", columns: ["base", "size", "name", "path"], rows };
     },
@@ -34,7 +34,7 @@ export const SYMBOL_COMMANDS: readonly Command[] = [
       return { module: at < 0 ? "*" : text.slice(0, at), name: text.slice(at + 1) };
     },
     run: ({ module, name }, session) => {
-      const guest = getGuest();
+      const guest = getSystem();
       const pgd = session.userPgd(guest);
       const matches = namePattern(module);
       const found: ModuleSymbol[] = [];
@@ -59,7 +59,7 @@ export const SYMBOL_COMMANDS: readonly Command[] = [
     help: "Tells the nearest symbol at or before an address, and the module; the module alone where that has no symbols.",
     parse: (input, session) => evaluate(input.get("an address"), session),
     run: (address, session) => {
-      const guest = findGuest();
+      const guest = findSystem();
       if (!guest) {
         const note = "no symbols: the guest's system is none that rebox knows (doctor says why)";
         return { kind: "rows", columns: ["address"], rows: [{ address }], note };

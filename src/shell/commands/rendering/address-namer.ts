@@ -1,5 +1,4 @@
-import type { GuestModule, ModuleSymbol } from "../../../systems/guest-system";
-import type { LinuxGuest } from "../../../systems/linux/linux-guest";
+import type { GuestModule, GuestSystem, ModuleSymbol } from "../../../systems/guest-system";
 import { KernelDataError } from "../../../systems/errors";
 import { type SymbolName, writeSymbolName } from "../arguments/symbol-name";
 
@@ -10,7 +9,7 @@ export class AddressNamer {
 
   /** @param pgd of a process, or 0 for none */
   constructor(
-    private readonly guest: LinuxGuest | undefined,
+    private readonly guest: GuestSystem | undefined,
     private readonly pgd: bigint,
   ) {}
 

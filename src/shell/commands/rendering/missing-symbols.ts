@@ -1,11 +1,11 @@
 import { toPlainLine } from "../../../config/terminal-text";
-import type { GuestSymbols } from "../../../systems/linux/guest-symbols";
+import type { SystemSymbols } from "../../../systems/guest-system";
 
 /** The largest number of modules without symbols that are named. */
 const MOST_NAMED = 3;
 
 /** The modules that are looked through, and why one of them has no symbols. */
-export type SearchedModules = Pick<GuestSymbols, "getModules" | "explainEmpty">;
+export type SearchedModules = Pick<SystemSymbols, "getModules" | "explainEmpty">;
 
 /**
  * Says which part of a search for symbols had no match: the module, the symbols of the module, or the name.

@@ -1,6 +1,6 @@
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { StructCursor } from "../../structs/struct-cursor";
-import { walkHashList, walkList } from "../structs/kernel-list";
+import { walkHashList, walkList } from "../../structs/kernel-list";
 
 /** fs/inode.c: hash(); GOLDEN_RATIO_64 of include/linux/hash.h, L1_CACHE_BYTES of x86. */
 const GOLDEN_RATIO = 0x61c8864680b583ebn;

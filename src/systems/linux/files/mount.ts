@@ -1,5 +1,5 @@
 import { KernelDataError } from "../../errors";
-import { walkList } from "../structs/kernel-list";
+import { walkList } from "../../structs/kernel-list";
 import { walkTree } from "../structs/red-black-tree";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { PathReader } from "./path-reader";

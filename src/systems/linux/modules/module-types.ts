@@ -1,7 +1,7 @@
 import { Btf } from "../../symbols/btf";
 import { BtfError, KernelDataError } from "../../errors";
 import { LazyTypes, type TypeSource } from "../../symbols/type-source";
-import { walkList } from "../structs/kernel-list";
+import { walkList } from "../../structs/kernel-list";
 import type { KernelModule } from "./kernel-module";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import type { StructCursor } from "../../structs/struct-cursor";

@@ -1,5 +1,5 @@
 import { KernelDataError } from "../../errors";
-import { walkHashChain } from "../structs/kernel-list";
+import { walkHashChain } from "../../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { formatInet, formatInet6 } from "./socket-address";
 import type { StructCursor } from "../../structs/struct-cursor";

@@ -1,6 +1,6 @@
 import { formatInet, formatInet6 } from "./socket-address";
 import { KernelDataError } from "../../errors";
-import { walkList } from "../structs/kernel-list";
+import { walkList } from "../../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { listNetworkNamespaces } from "./network-namespaces";
 import type { StructCursor } from "../../structs/struct-cursor";

@@ -1,5 +1,5 @@
 import { KernelDataError } from "../../errors";
-import { walkHashChain } from "../structs/kernel-list";
+import { walkHashChain } from "../../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { listNetworkNamespaces } from "./network-namespaces";
 import { readSocket, type SocketFacts } from "./socket";

@@ -1,5 +1,5 @@
 import { KernelDataError } from "../../errors";
-import { LONGEST_LIST } from "../structs/kernel-list";
+import { LONGEST_LIST } from "../../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 import { MapleTree } from "../structs/maple-tree";
 import type { PathReader } from "../files/path-reader";

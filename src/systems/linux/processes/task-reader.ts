@@ -1,6 +1,6 @@
 import type { MemoryPlace, VirtualMemory } from "../../memory/virtual-memory";
 import { KernelDataError } from "../../errors";
-import { walkList } from "../structs/kernel-list";
+import { walkList } from "../../structs/kernel-list";
 import type { LinuxKernel } from "../structs/linux-kernel";
 
 /** TASK_COMM_LEN */

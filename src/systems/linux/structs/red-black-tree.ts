@@ -1,5 +1,5 @@
 import { KernelDataError } from "../../errors";
-import { LONGEST_LIST } from "./kernel-list";
+import { LONGEST_LIST } from "../../structs/kernel-list";
 import type { LinuxKernel } from "./linux-kernel";
 
 /** A balanced tree of 4 Mi entries has at most twice as many levels as 4 Mi has bits. */

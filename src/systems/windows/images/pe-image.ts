@@ -1,7 +1,7 @@
 import { PeError } from "../../errors";
 import { findDebugRecord } from "./debug-record";
 import { PeExports } from "./pe-exports";
-import { parsePeHeader, PE_HEADER_SIZE, type PeHeader, type PePart } from "./pe-header";
+import { parsePeHeader, PE_HEADER_SIZE, type PeHeader, type PeSection } from "./pe-header";
 import type { PeSource } from "./pe-source";
 import { PeUnwindTable } from "./pe-unwind";
 import type { SymbolIdentity } from "../symbols/symbol-identity";
@@ -47,7 +47,7 @@ export class PeImage {
   }
 
   /** Finds the section that an RVA is in. */
-  findSection(rva: number): (PePart & { readonly name: string }) | undefined {
+  findSection(rva: number): PeSection | undefined {
     return this.header.sections.find((section) => rva >= section.rva && rva < section.rva + section.size);
   }
 }

@@ -22,6 +22,9 @@ export interface ImageSymbols {
   readonly symbols: SymbolTable;
 }
 
+/** Finds the symbols of an image; undefined when there are none. */
+export type SymbolFinder = (record: SymbolIdentity) => ImageSymbols | undefined;
+
 const PDB_MAGIC = "Microsoft C/C++";
 
 /**

@@ -1,5 +1,5 @@
-import type { VirtualMemory } from "../../memory/virtual-memory";
-import { KernelDataError } from "../../errors";
+import type { VirtualMemory } from "../memory/virtual-memory";
+import { KernelDataError } from "../errors";
 
 /** The kernel's own limit on tasks (PID_MAX_LIMIT) is 4 Mi; no other list that is walked here is longer. */
 export const LONGEST_LIST = 4 * 1024 * 1024;

@@ -1,0 +1,113 @@
+import {
+  AddressError,
+  AttachError,
+  type AttachStep,
+  KernelDataError,
+  MissingSymbolError,
+  MissingTypeError,
+} from "../errors";
+import type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../guest-diagnosis";
+import type { GuestSource } from "../memory/guest-source";
+import { attachWindows, type WindowsOptions } from "./attach-windows";
+import { listMissingMembers } from "./structs/needed-members";
+import type { WindowsGuest } from "./windows-guest";
+
+const ATTACH_STEPS: readonly AttachStep[] = ["cpu", "image", "symbols", "page-tables", "types", "banner"];
+const NOT_REACHED = "not reached";
+const SHOWN = 3;
+const DAMAGED = "try again, the guest may be changing it at this moment; if it stays, the guest's memory is damaged";
+
+/** Looks at one thing; undefined when there is nothing to look at. */
+type Look = (guest: WindowsGuest) => string | undefined;
+
+const LOOKS: readonly (readonly [DiagnosisStepName, Look])[] = [
+  ["processes", lookAtProcesses],
+  ["memory maps", lookAtRanges],
+  ["programs", lookAtPrograms],
+  ["modules", (guest) => list(guest.getKernelModules().map(({ name, base }) => `${name} at 0x${base.toString(16)}`))],
+  ["clock", ({ clock }) => new Date(Number(clock.realTimeNs / 1_000_000n)).toISOString()],
+];
+
+/**
+ * Looks at a Windows guest step by step, and says on what evidence each step succeeds or fails. It remembers nothing.
+ *
+ * @returns undefined when no vCPU enters a Windows kernel
+ */
+export function diagnoseWindows(
+  source: GuestSource,
+  options: Omit<WindowsOptions, "trace">,
+): GuestDiagnosis | undefined {
+  const found = new Map<DiagnosisStepName, DiagnosisStep>();
+  const add = (name: DiagnosisStepName, status: DiagnosisStep["status"], evidence: string, advice = ""): void => {
+    found.set(name, { name, status, evidence, advice });
+  };
+  let guest: WindowsGuest | undefined;
+  let isEarly = false;
+  try {
+    guest = attachWindows(source, { ...options, trace: (step, evidence) => add(step, "ok", evidence) });
+    if (!guest) return undefined;
+    add("types", "ok", describeTypes(guest, found.get("types")?.evidence ?? ""));
+  } catch (error) {
+    if (!(error instanceof AttachError)) throw error;
+    isEarly = error.isEarly;
+    add(error.step, "fail", error.evidence, error.advice);
+  }
+  for (const [name, look] of LOOKS) {
+    if (guest) found.set(name, { name, ...attempt(guest, look) });
+  }
+  const order: readonly DiagnosisStepName[] = [...ATTACH_STEPS, ...LOOKS.map(([name]) => name)];
+  const steps = order.map(
+    (name) => found.get(name) ?? ({ name, status: "skip", evidence: NOT_REACHED, advice: "" } as const),
+  );
+  return { isHealthy: !steps.some(({ status }) => status === "fail"), isEarly, steps };
+}
+
+/** Members that this kernel lacks keep only their readers from working. */
+function describeTypes({ kernel }: WindowsGuest, evidence: string): string {
+  const missing = listMissingMembers(kernel.types);
+  return missing.length === 0 ? evidence : `${evidence}; without ${list(missing)}`;
+}
+
+function attempt(guest: WindowsGuest, look: Look): Omit<DiagnosisStep, "name"> {
+  try {
+    const evidence = look(guest);
+    return evidence === undefined
+      ? { status: "skip", evidence: "no program runs yet", advice: "" }
+      : { status: "ok", evidence, advice: "" };
+  } catch (error) {
+    if (error instanceof MissingTypeError || error instanceof MissingSymbolError) {
+      return { status: "fail", evidence: error.message, advice: "the symbols lack what rebox needs: please report it" };
+    }
+    if (error instanceof KernelDataError || error instanceof AddressError) {
+      return { status: "fail", evidence: error.message, advice: DAMAGED };
+    }
+    throw error;
+  }
+}
+
+function lookAtProcesses(guest: WindowsGuest): string {
+  const processes = guest.getProcessList();
+  const head = guest.kernel.symbol("PsActiveProcessHead");
+  return `${list(processes.map(({ pid, name }) => `${name} (${pid})`))}, from PsActiveProcessHead at 0x${head.toString(16)}`;
+}
+
+function lookAtRanges(guest: WindowsGuest): string | undefined {
+  const process = findProgram(guest);
+  return process && `${process.name} (${process.pid}): ${process.memoryMap.length} ranges`;
+}
+
+function lookAtPrograms(guest: WindowsGuest): string | undefined {
+  const process = findProgram(guest);
+  if (!process) return undefined;
+  const modules = process.modules.map(({ name, base }) => `${name} at 0x${base.toString(16)}`);
+  return `${process.name} (${process.pid}, pgd 0x${process.pgd.toString(16)}): ${list(modules)}`;
+}
+
+function findProgram(guest: WindowsGuest) {
+  return guest.getProcessList().find(({ isKernelThread, pgd }) => !isKernelThread && pgd !== 0n);
+}
+
+function list(items: readonly string[]): string {
+  const shown = items.slice(0, SHOWN).join(", ");
+  return items.length <= SHOWN ? `${items.length}: ${shown}` : `${items.length}: ${shown} and others`;
+}

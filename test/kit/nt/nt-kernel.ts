@@ -1,0 +1,184 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { PROJECT } from "../project";
+import { declareLayout, NT_SOURCES, type NtLayout, readLayout } from "./nt-layout";
+
+/** The test kernel, built: a folder with its images and their PDB files. */
+export interface NtKernel {
+  readonly folder: string;
+  readonly layout: NtLayout;
+}
+
+const KERNEL_SOURCES = ["ntos.c", "processes.c", "images.c", "objects.c", "truth.c", "memory.c", "entry.S"];
+const SOURCES = join(NT_SOURCES, "kernel");
+const TARGET = ["--target=x86_64-pc-windows-msvc", "-ffreestanding", "-mno-red-zone", "-mgeneral-regs-only"];
+const COMPILE = [
+  "-O1",
+  "-fno-stack-protector",
+  "-mno-stack-arg-probe",
+  "-fno-builtin",
+  "-g",
+  "-gcodeview",
+  "-Wall",
+  "-Wno-microsoft-anon-tag",
+];
+
+/** The images beside the kernel: their sources, and where they are linked for. */
+const IMAGES = [
+  { name: "ntdll.dll", source: "ntdll.c", base: 0x7ffb10000000n, link: ["/dll", "/entry:DllMain"] },
+  { name: "program.exe", source: "program.c", base: 0x7ff700000000n, link: ["/entry:start", "/subsystem:console"] },
+  { name: "library.dll", source: "library.c", base: 0x7ffa20000000n, link: ["/dll", "/entry:start"] },
+  { name: "disk.sys", source: "library.c", base: 0xfffff80010000000n, link: ["/driver", "/entry:start"] },
+] as const;
+
+/**
+ * Builds the test kernel with the layout of a build of Windows, once for each state of its sources.
+ *
+ * @param layout the name of a file of test/kit/nt/layouts
+ */
+export function buildNtKernel(layout = "windows-10-19041"): NtKernel {
+  const laid = readLayout(layout);
+  const folder = join(PROJECT, "build/guest/nt", `${layout}-${fingerprint(layout)}`);
+  if (!existsSync(folder)) {
+    mkdirSync(dirname(folder), { recursive: true });
+    const made = mkdtempSync(`${folder}.`);
+    try {
+      build(made, laid);
+      renameSync(made, folder);
+    } catch (error) {
+      rmSync(made, { recursive: true, force: true });
+      // Another test has built it in the meantime.
+      if (!existsSync(folder)) throw error;
+    }
+  }
+  return { folder, layout: laid };
+}
+
+function fingerprint(layout: string): string {
+  const hash = createHash("sha256").update(layout);
+  for (const folder of ["kernel", "layouts", "."]) {
+    const place = join(NT_SOURCES, folder);
+    for (const entry of readdirSync(place, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (entry.isFile()) hash.update(entry.name).update(readFileSync(join(place, entry.name)));
+    }
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+function build(folder: string, layout: NtLayout): void {
+  // A compiler that is no sanitizer build must not be given the sanitizer that these tests may run with.
+  const run = (program: string, ...words: readonly string[]): void =>
+    void execFileSync(program, words, {
+      cwd: folder,
+      env: { ...process.env, LD_PRELOAD: "" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+  const constants = [
+    `#define NT_BUILD ${layout.build}`,
+    `#define NT_MAJOR ${layout.major}`,
+    `#define NT_MINOR ${layout.minor}`,
+    `#define NT_BUILD_LAB "${layout.build}.1.amd64fre.rebox_test.000000-0000"`,
+  ];
+  writeFileSync(join(folder, "nt-types.h"), `${declareLayout(layout)}${constants.join("\n")}\n`);
+  const objects = KERNEL_SOURCES.map((source) => {
+    const object = `${source}.obj`;
+    run("clang", ...TARGET, ...COMPILE, "-I", folder, "-c", join(SOURCES, source), "-o", object);
+    return object;
+  });
+  link(run, "ntkrnlmp", "ntoskrnl.exe", 0xfffff80000200000n, ["/driver", "/entry:KiSystemStartup"], objects);
+  for (const { name, source, base, link: more } of IMAGES) {
+    const object = `${name}.obj`;
+    run("clang", ...TARGET, ...COMPILE, "-c", join(SOURCES, source), "-o", object);
+    link(run, name.replace(/\..*/, ""), name, base, more, [object]);
+  }
+  const loader = [
+    "--target=i386-unknown-elf",
+    "-m32",
+    "-ffreestanding",
+    "-mgeneral-regs-only",
+    "-fno-stack-protector",
+    "-O1",
+    "-fno-pic",
+  ];
+  for (const source of ["boot.S", "loader.c"])
+    run("clang", ...loader, "-c", join(SOURCES, source), "-o", `${source}.o`);
+  const script =
+    "SECTIONS { . = 0x100000; .text : { *(.multiboot) *(.text*) } .rodata : { *(.rodata*) } .data : { *(.data*) } .bss : { *(.bss*) *(COMMON) } }";
+  writeFileSync(join(folder, "loader.ld"), script);
+  run("ld.lld", "-m", "elf_i386", "-T", "loader.ld", "-e", "_start", "-o", "loader.elf", "boot.S.o", "loader.c.o");
+}
+
+function link(
+  run: (program: string, ...words: readonly string[]) => void,
+  pdb: string,
+  name: string,
+  base: bigint,
+  more: readonly string[],
+  objects: readonly string[],
+): void {
+  run(
+    ...([
+      "lld-link",
+      "/nodefaultlib",
+      `/base:0x${base.toString(16)}`,
+      "/dynamicbase",
+      "/debug",
+      "/subsystem:native",
+    ] as const),
+    ...[`/pdb:${pdb}.pdb`, `/pdbaltpath:${pdb}.pdb`, `/out:${name}`, ...more, ...objects],
+  );
+}
+
+/** What is given to a test kernel at its start. */
+export interface NtOptions {
+  /** Lines of acts, as test/kit/nt/README.md lists them. */
+  readonly script: readonly string[];
+  /** Where the loader puts the kernel: page-aligned. */
+  readonly base?: bigint;
+}
+
+/** Makes QEMU's arguments that boot the test kernel. @param place a folder for the script's file */
+export function ntArgs({ folder }: NtKernel, place: string, serial: string, { script, base }: NtOptions): string[] {
+  const path = join(place, "script");
+  writeFileSync(path, script.map((line) => `${line}\n`).join(""));
+  const files = ["ntoskrnl.exe", "ntdll.dll", "program.exe", "library.dll", "disk.sys"].map((name) =>
+    join(folder, name),
+  );
+  return [
+    ...["-m", "64", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none", "-serial", `file:${serial}`],
+    ...["-kernel", join(folder, "loader.elf"), "-initrd", [...files, path].join(",")],
+    ...["-append", `base=0x${(base ?? 0xfffff80000200000n).toString(16)}`],
+  ];
+}
+
+/** A line of the kernel's words: an event, numbers and texts. */
+export interface NtTruth {
+  readonly event: string;
+  readonly seq: bigint;
+  readonly [key: string]: string | bigint;
+}
+
+/** Reads the kernel's words; a last line that is not whole is left out. */
+export function readNtTruth(serial: string): NtTruth[] {
+  return serial
+    .split("\n")
+    .slice(0, -1)
+    .filter((line) => line.startsWith("{"))
+    .map((line) => {
+      const words = Object.entries(JSON.parse(line) as Record<string, string>);
+      return Object.fromEntries(
+        words.map(([key, text]) => [key, /^0x[0-9a-f]+$/.test(text) ? BigInt(text) : text]),
+      ) as unknown as NtTruth;
+    });
+}
