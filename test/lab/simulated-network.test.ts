@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawnSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,13 +29,13 @@ interface Net {
   processes(): { readonly pid: number; readonly name: string }[];
 }
 
-async function withNetwork(use: (net: Net) => Promise<void>): Promise<void> {
+async function withNetwork(use: (net: Net) => Promise<void>, aheadMs = 0): Promise<void> {
   const labFolder = mkdtempSync(join(tmpdir(), "rebox-network-"));
   const folder = join(labFolder, "one");
   const told: string[] = [];
   const names: string[] = [];
   const network = await SimulatedNetwork.start({
-    ...{ labFolder, folder, signal: NEVER },
+    ...{ labFolder, folder, signal: NEVER, aheadMs },
     onProblem: (text) => told.push(text),
     onSecureName: (name) => names.push(name),
   });
@@ -105,6 +106,43 @@ describe("a simulated network", { skip }, () => {
       assert.match(net.told[1]!, /the simulated network is gone/);
       await untilTrue(async () => net.processes().length === 0);
     });
+  });
+
+  test("tells which one of INetSim's services dies, and the others go on", async () => {
+    await withNetwork(async (net) => {
+      await net.network.untilReady(NEVER);
+      const findAll = (word: string) => net.processes().filter(({ name }) => name.startsWith(word));
+      for (const { pid } of findAll("inetsim_dns")) process.kill(pid, "SIGKILL");
+      await untilTrue(() => net.told.length > 0);
+      for (const { pid } of findAll("inetsim_smtp_25")) process.kill(pid, "SIGTERM");
+      await untilTrue(() => net.told.length > 1);
+      assert.match(await net.inside("curl -sS http://10.0.2.2/any.txt"), /INetSim HTTP server/);
+      await net.network.stop();
+      assert.deepEqual(
+        net.told,
+        ["dns_53_tcp_udp", "smtp_25_tcp"].map((name) => `INetSim's service ${name} is gone`),
+      );
+    });
+  });
+
+  test("has the guest's time, about which its certificates are valid", async () => {
+    const guestMs = Date.UTC(2031, 2, 4, 5, 6, 7);
+    await withNetwork(async (net) => {
+      await net.network.untilReady(NEVER);
+      assert.match(await net.inside("bash -c 'cat < /dev/tcp/10.0.2.2/13'"), /^Tue Mar +4 .* 2031/);
+      const served = await net.inside(
+        "openssl s_client -connect 10.0.2.2:443 -servername a.example.com </dev/null 2>/dev/null",
+      );
+      for (const [pem, lastYear] of [
+        [served, 2032],
+        [readFileSync(join(net.folder, "../network/ca/ca.crt"), "utf8"), 2049],
+      ] as const) {
+        const { validFrom, validTo } = new X509Certificate(/-----BEGIN[^]*?END CERTIFICATE-----/.exec(pem)![0]);
+        // A guest's clock stands a little before this host's, or anywhere.
+        assert.ok(Date.parse(validFrom) < guestMs - 86_400_000, validFrom);
+        assert.equal(new Date(validTo).getUTCFullYear(), lastYear);
+      }
+    }, guestMs - Date.now());
   });
 
   test("a kill of its starter, too, ends all that is in it", async () => {

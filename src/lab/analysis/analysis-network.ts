@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import type { AnalysisLog } from "../auxiliary/auxiliary-run";
 import type { LabMachine } from "../machinery/records/lab-machine";
+import { connectGuest } from "../network/connect-guest";
 import { findOwnNetwork, formatNetwork, type NetworkChoice, type NetworkSettings } from "../network/network-choice";
 import { SimulatedNetwork } from "../network/simulated-network";
+import type { GuestWay } from "../ways/guest-way";
 import type { NetworkRecord } from "./analysis-record";
 
 /** The use of a network by an analysis. */
@@ -12,6 +14,8 @@ export interface NetworkUse {
   /** Of the analysis, absolute. */
   readonly folder: string;
   readonly log: AnalysisLog;
+  /** Returns the time that the guest's clock is set to, in milliseconds since 1970; now without it. */
+  getClockMs?(): number | undefined;
   addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
   /** Receives what is known of the network, each time that it changes. */
   onRecord(record: NetworkRecord): void;
@@ -21,6 +25,7 @@ export interface NetworkUse {
 export class AnalysisNetwork {
   #simulated: SimulatedNetwork | undefined;
   #record: NetworkRecord | undefined;
+  #network: NetworkChoice | undefined;
 
   /**
    * @param machine is connected to it by its next start
@@ -42,6 +47,7 @@ export class AnalysisNetwork {
     // A machine without a card, and one with cards of its own.
     this.#tell(network, network === undefined ? findNameOf(facts.settings, this.isQemu) : formatNetwork(network));
     if (network === undefined || own === undefined) return;
+    this.#network = network;
     if (network.kind === "bridge" && facts.cloneOf !== undefined) {
       use.log.warn(`${facts.name} has the addresses of all clones of ${facts.cloneOf} on ${network.interface}`);
     }
@@ -50,14 +56,25 @@ export class AnalysisNetwork {
       return;
     }
     const folder = join(use.folder, "network");
-    const options = { labFolder, folder, signal, onProblem: (problem: string) => this.#fail(problem) };
-    this.#simulated = await SimulatedNetwork.start(options);
+    const aheadMs = (use.getClockMs?.() ?? Date.now()) - Date.now();
+    const onProblem = (problem: string) => this.#fail(problem);
+    this.#simulated = await SimulatedNetwork.start({ labFolder, folder, signal, aheadMs, onProblem });
     machine.network = this.#simulated.device;
   }
 
   /** Waits until all servers answer. @throws NetworkGoneError when one does not */
   async untilReady(signal: AbortSignal): Promise<void> {
     await this.#simulated?.untilReady(signal);
+  }
+
+  /** Gives the guest, which may come from another network, an address in this one; a failure is a warning. */
+  async connectGuest(way: GuestWay, signal: AbortSignal): Promise<void> {
+    if (this.#network === undefined) return;
+    const done = await connectGuest(way, this.#network, signal);
+    const { log } = this.use;
+    if (typeof done === "object") log.warn(`the guest has no address in its network: ${done.failure}`);
+    else if (done === "fetched") log.info("the guest's network manager has fetched an address anew");
+    else if (done === "set") log.info("the guest's address was set, because its network manager has fetched none");
   }
 
   /** Ends it; the logs of its servers are complete then. It never throws. */

@@ -24,6 +24,8 @@ export interface Delivery {
   getClockMs(): number;
   /** Waits until a way into the guest is open. */
   openWay(signal: AbortSignal): Promise<GuestWay>;
+  /** Has the guest be connected to its network. */
+  connect(way: GuestWay, signal: AbortSignal): Promise<void>;
   /**
    * Begins to follow the target from outside; undefined when that cannot be done, and the guest has to be asked for its end.
    *
@@ -67,6 +69,7 @@ export class GuestTarget {
       way = await delivery.openWay(signal);
       disc = await making;
       await way.setClock(delivery.getClockMs(), signal);
+      await delivery.connect(way, signal);
       if (disc !== undefined) await way.receive(disc, signal);
       const mark = `rebox-${randomBytes(8).toString("hex")}`;
       const followed = await delivery.follow(`${RUN_MARK}=${mark}`, signal);

@@ -94,7 +94,6 @@ export class LeasedMachine implements AnalysisMachine {
     }
     await this.#network?.start(signal);
     await this.#request("restoreStart", { signal });
-    await this.#network?.untilReady(signal);
     if (!(machinery instanceof ReboxMachinery)) return;
     this.#log = new EngineLog(join(getMachineFolder(this.lab.folder, this.name), "events.jsonl"), addEvent);
     this.#guest = new EngineGuest(() => machinery.openShell(this.#machine));
@@ -110,18 +109,23 @@ export class LeasedMachine implements AnalysisMachine {
     const delivery: Delivery = {
       ...{ target, command, folder: use.folder },
       getClockMs: () => clockMs ?? Date.now(),
+      connect: async (way, own) => this.#network?.connectGuest(way, own),
       openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own),
       follow: (mark, own) => this.#follow(mark, command === undefined ? "target" : "command", own),
     };
-    let given: GuestTarget;
+    let opened: GuestTarget | undefined;
     try {
-      given = await GuestTarget.deliver(delivery, signal);
+      opened = await GuestTarget.deliver(delivery, signal);
+      // They have begun beside the machine.
+      await this.#network?.untilReady(signal);
     } catch (error) {
+      opened?.close();
       if (!(error instanceof GuestGoneError)) throw error;
       // It may have ended by itself.
       const explain = (own: AbortSignal) => this.#explainEnd(error, own);
       return { begin: async (own) => void (await explain(own)), untilEnd: explain, close: () => {} };
     }
+    const given = opened;
     return {
       begin: async (own) => {
         try {

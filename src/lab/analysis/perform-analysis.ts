@@ -14,7 +14,7 @@ import type { AnalysisMachine } from "./analysis-machine";
 import type { NetworkUse } from "./analysis-network";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import type { AnalysisPhase, AnalysisRecord, AnalysisTarget, LogLine } from "./analysis-record";
-import { AnalysisRun } from "./analysis-run";
+import { AnalysisRun, parseClock } from "./analysis-run";
 import { LabMachinePool } from "./leased-machine";
 import { killMarked } from "./marked-processes";
 import { listNameQuestions } from "./report/module-results";
@@ -167,6 +167,7 @@ async function runInLab(
     const network: NetworkUse = {
       ...{ folder, log: journal, addEvent },
       wanted: entry.network === undefined ? undefined : getNetwork(entry.network),
+      getClockMs: () => parseClock(entry.options.clock),
       onRecord: (record) => journal.update({ network: record }),
     };
     const warn = (text: string) => journal.warn(text);

@@ -17,6 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { NetworkGoneError } from "../errors";
 import type { ServerCertificate } from "./certificate-authority";
 import { INETSIM_DATA } from "./network-host";
+import { findServices, watchServices } from "./service-watch";
 import { ADDRESSES } from "./simulated-addresses";
 
 /** Its services as its configuration names them. HTTPS is left out: tls-front.ts has that port. */
@@ -47,8 +48,21 @@ const SERVICES = [
 export const INETSIM_HOME = "/var/lib/inetsim";
 
 const POLL_MS = 20;
-/** INetSim deafens itself to signals until three seconds after its start, and writes its report at the end. */
+/** INetSim writes its report at the end. */
 const END_LIMIT_MS = 8_000;
+/**
+ * Its start script, but for two pauses of three seconds together, during which its first process does not hear signals: an analysis
+ * that is short would wait for their end.
+ */
+const START_SCRIPT = `BEGIN {
+  my $main = $$;
+  *CORE::GLOBAL::sleep = sub { $$ == $main ? select(undef, undef, undef, 0.2) : CORE::sleep($_[0]) };
+}
+use INetSim;
+INetSim::main();
+exit 0;`;
+/** The last second that its clock knows, in seconds since 1970. */
+const LAST_S = 2 ** 31 - 1;
 const NAMES: readonly (readonly [ending: string, file: string, type: string])[] = [
   ["txt", "sample.txt", "text/plain"],
   ...["htm", "html", "php"].map((ending) => [ending, "sample.html", "text/html"] as const),
@@ -60,14 +74,21 @@ const NAMES: readonly (readonly [ending: string, file: string, type: string])[] 
   ...["exe", "com"].map((ending) => [ending, "sample_gui.exe", "x-msdos-program"] as const),
 ];
 
-/** Writes its configuration. */
-export function writeConfiguration(): string {
+/**
+ * Writes its configuration.
+ *
+ * @param aheadMs how far its clock is to be ahead of this host's, in milliseconds
+ */
+export function writeConfiguration(aheadMs = 0): string {
+  const nowS = Math.floor(Date.now() / 1000);
+  const aheadS = Math.min(Math.max(Math.round(aheadMs / 1000), -nowS), LAST_S - nowS);
   return [
     ...SERVICES.map((name) => `start_service ${name}`),
     `service_bind_address ${ADDRESSES.gateway}`,
     "service_max_childs 30",
     "create_reports yes",
     "dummy_banner_wait 1",
+    ...(aheadS === 0 ? [] : [`faketime_init_delta ${aheadS}`]),
     `dns_default_ip ${ADDRESSES.named}`,
     ...NAMES.map(([ending, file, type]) => `http_fakefile ${ending} ${file} ${type}`),
     "http_default_fakefile sample.html text/html",
@@ -78,17 +99,21 @@ export function writeConfiguration(): string {
 /**
  * Makes the folders that it needs.
  *
- * @param folder gets `data`, `logs` and `report`
+ * @param order its folder gets `data`, `logs` and `report`; its clock is ahead by so much
  * @param own a folder with files in the place of its package's; left out when it does not exist
  */
-export function prepareFolders(folder: string, own: string, certificate: ServerCertificate): void {
+export function prepareFolders(
+  { folder, aheadMs }: { readonly folder: string; readonly aheadMs: number },
+  own: string,
+  certificate: ServerCertificate,
+): void {
   for (const name of ["logs", "report"]) mkdirSync(join(folder, name), { recursive: true });
   const data = join(folder, "data");
   for (const source of [INETSIM_DATA, own]) if (existsSync(source)) cpSync(source, data, { recursive: true });
   mkdirSync(join(data, "certs"), { recursive: true });
   writeFileSync(join(data, "certs/default_cert.pem"), certificate.cert);
   writeFileSync(join(data, "certs/default_key.pem"), certificate.key);
-  writeFileSync(join(folder, "inetsim.conf"), writeConfiguration());
+  writeFileSync(join(folder, "inetsim.conf"), writeConfiguration(aheadMs));
 }
 
 /** INetSim, which runs. */
@@ -96,6 +121,7 @@ export class InetSim {
   readonly #child: ChildProcess;
   readonly #exited: Promise<string>;
   #isStopping = false;
+  #unwatch = (): void => {};
 
   /**
    * Starts it in a folder of prepareFolders().
@@ -108,11 +134,12 @@ export class InetSim {
   ) {
     const output = openSync(join(folder, "logs/output.log"), "w");
     const args = [
+      ...["-Tw", "-e", START_SCRIPT, "--"],
       ...[`--config=${join(folder, "inetsim.conf")}`, `--data-dir=${join(folder, "data")}`],
       ...[`--log-dir=${join(folder, "logs")}`, `--report-dir=${join(folder, "report")}`],
       ...[`--pidfile=${join(folder, "inetsim.pid")}`, "--session=analysis", `--user=${user}`],
     ];
-    this.#child = spawn("inetsim", args, { stdio: ["ignore", output, output] });
+    this.#child = spawn("perl", args, { stdio: ["ignore", output, output] });
     closeSync(output);
     this.#exited = new Promise((resolve) => {
       this.#child.once("error", (error) => resolve(`it cannot be started: ${error.message}`));
@@ -134,15 +161,26 @@ export class InetSim {
       const log = this.#log;
       const failed = /^.*\* (\S+) .*(?:failed|[Ee]rror).*$/m.exec(log);
       if (failed !== null) throw new NetworkGoneError(`INetSim's service ${failed[1]} does not begin: ${failed[0]}`);
-      if ((log.match(/\* \S+ .*started \(PID/g) ?? []).length >= SERVICES.length) return;
+      if (findServices(log).length >= SERVICES.length) return;
       if (gone !== undefined) throw new NetworkGoneError(`INetSim does not begin: ${gone}${this.#lastWords()}`);
       await sleep(POLL_MS);
     }
   }
 
+  /**
+   * Watches its services, which have begun.
+   *
+   * @param onEnd is called with the name of each that ends before INetSim does
+   */
+  watchServices(onEnd: (name: string) => void): void {
+    this.#unwatch = watchServices(findServices(this.#log), ({ name }) => onEnd(name));
+    void this.#exited.then(this.#unwatch);
+  }
+
   /** Ends it, and has it write its report. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    this.#unwatch();
     let hasEnded = false;
     void this.#exited.then(() => (hasEnded = true));
     const endMs = performance.now() + END_LIMIT_MS;

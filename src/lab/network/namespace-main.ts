@@ -30,14 +30,16 @@ async function main(): Promise<void> {
   makeDevice();
   tell({ kind: "up" });
   const authority = await CertificateAuthority.open(order.labFolder);
-  prepareFolders(order.folder, own, await authority.sign("localhost", [ADDRESSES.gateway]));
+  const getTimeMs = () => Date.now() + order.aheadMs;
+  prepareFolders(order, own, await authority.sign("localhost", [ADDRESSES.gateway], getTimeMs()));
   useHome(order);
   watch("dnsmasq", startAddresses());
   const inetsim = new InetSim(INETSIM_HOME, order.user);
   running.push(inetsim);
   void inetsim.untilGone().then((text) => tell({ kind: "problem", text }));
   await inetsim.untilReady();
-  await serveHttps(authority, (name) => tell({ kind: "secure-name", name }));
+  inetsim.watchServices((name) => tell({ kind: "problem", text: `INetSim's service ${name} is gone` }));
+  await serveHttps(authority, getTimeMs, (name) => tell({ kind: "secure-name", name }));
   tell({ kind: "ready" });
 }
 

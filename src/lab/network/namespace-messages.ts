@@ -6,6 +6,8 @@ export interface NamespaceOrder {
   readonly labFolder: string;
   /** Who INetSim's services run as. */
   readonly user: string;
+  /** How far the guest's clock is ahead of this host's, in milliseconds: its servers go by that. */
+  readonly aheadMs: number;
 }
 
 /** A line that the process in the namespace writes. */

@@ -20,6 +20,8 @@ export interface SimulatedNetworkOptions {
   /** Of this network alone, absolute: its configuration, logs, reports, and what the guest has sent. */
   readonly folder: string;
   readonly signal: AbortSignal;
+  /** How far the guest's clock is ahead of this host's, in milliseconds; 0 without it. */
+  readonly aheadMs?: number;
   /** Is called for each server that ends before its time. */
   onProblem(text: string): void;
   /** Is called with each name that the guest asks for by HTTPS. */
@@ -48,7 +50,7 @@ export class SimulatedNetwork {
    * @throws NetworkHostError when this host lacks or forbids what it is made of
    */
   static async start(options: SimulatedNetworkOptions): Promise<SimulatedNetwork> {
-    const { folder, labFolder, signal } = options;
+    const { folder, labFolder, signal, aheadMs = 0 } = options;
     const problems = findHostProblems();
     if (problems.length > 0) {
       const text = problems.map(({ problem, advice }) => `${problem} (${advice})`).join("; ");
@@ -58,7 +60,7 @@ export class SimulatedNetwork {
     const reasons: string[] = [];
     for (const namespaces of getNamespaceOptions()) {
       const user = namespaces.includes("--user") ? "root" : "inetsim";
-      const holder = new NamespaceHolder(namespaces, { folder, labFolder, user }, (message) =>
+      const holder = new NamespaceHolder(namespaces, { folder, labFolder, user, aheadMs }, (message) =>
         report(options, message),
       );
       try {

@@ -13,18 +13,23 @@ const MOST_CONNECTIONS = 256;
  * Serves HTTPS: each name gets a certificate of its own, which the lab's authority signs, and what the guest asks is INetSim's to
  * answer, as if it had come by HTTP.
  *
+ * @param getTimeMs returns the guest's time
  * @param onName receives each name that a client asks for, once
  */
-export async function serveHttps(authority: CertificateAuthority, onName: (name: string) => void): Promise<void> {
+export async function serveHttps(
+  authority: CertificateAuthority,
+  getTimeMs: () => number,
+  onName: (name: string) => void,
+): Promise<void> {
   const addresses = [ADDRESSES.named, ADDRESSES.gateway];
-  const fallback = await authority.sign(undefined, addresses);
+  const fallback = await authority.sign(undefined, addresses, getTimeMs());
   const contexts = new Map<string, Promise<SecureContext>>();
   const getContext = async (name: string): Promise<SecureContext> => {
     const known = contexts.get(name);
     if (known !== undefined) return known;
     if (contexts.size >= MOST_NAMES) return createSecureContext(fallback);
     onName(name);
-    const made = authority.sign(name, addresses).then(createSecureContext);
+    const made = authority.sign(name, addresses, getTimeMs()).then(createSecureContext);
     contexts.set(name, made);
     return made;
   };

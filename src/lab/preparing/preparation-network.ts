@@ -4,6 +4,7 @@ import { AnalysisNetwork } from "../analysis/analysis-network";
 import type { Lab } from "../lab";
 import { QmpMachinery } from "../machinery/drivers/qemu/qmp-machinery";
 import type { LabMachine } from "../machinery/records/lab-machine";
+import type { GuestWay } from "../ways/guest-way";
 
 /**
  * The network of a machine while it is prepared, which is that of its settings: a system that boots in a simulated one has its
@@ -34,6 +35,11 @@ export class PreparationNetwork {
   /** Waits until all servers answer. @throws NetworkGoneError when one does not */
   untilReady(signal: AbortSignal): Promise<void> {
     return this.#network.untilReady(signal);
+  }
+
+  /** Has the guest have an address, which its clones begin with. */
+  connectGuest(way: GuestWay, signal: AbortSignal): Promise<void> {
+    return this.#network.connectGuest(way, signal);
   }
 
   /** Ends it, and leaves nothing of it. */

@@ -135,6 +135,7 @@ class Preparation {
       way = await openWay(this.lab, machine, limitMs, signal);
       request.onProgress(`its ${way.name} has answered`);
       await waitForQuiet(way, this.#watch(endMs));
+      await network.connectGuest(way, signal);
       await this.#change(way);
       way.close();
       request.onProgress("freezing");
