@@ -12,6 +12,19 @@ const CLONES = 10;
 const IN_A_ROW = 20;
 const APPEND = "root=/dev/vda console=ttyS0 quiet no_timer_check";
 
+/** Processes, files and sums, as systems do them; told by the time since the guest's start. */
+const WORK = `#!/bin/bash
+now() { read -r up _ < /proc/uptime; }
+for turn in $(seq TIMES); do
+now; from=$up
+for ((i = 0; i < 200000; i++)); do :; done
+for ((i = 0; i < 100; i++)); do /bin/true; done
+dd if=/dev/zero of=/tmp/work bs=1M count=32 status=none; sha256sum /tmp/work > /dev/null; rm /tmp/work
+now
+echo "worked from $from to $up" > /dev/console
+done
+`;
+
 function atMost(value: number): Limit {
   return { of: "value", bound: "at most", value };
 }
@@ -31,6 +44,9 @@ export const readyMachines: Measure = {
     const booted = new SampleCollection("analysis with a boot: to its record's end", "ms");
     const limit = atMost(MEMORY_MIB + CLONES * 150);
     const memory = new SampleCollection(`memory of ${CLONES} clones with ${MEMORY_MIB} MiB each`, "MiB", limit);
+    const work = new SampleCollection("work in the guest, on a clone and on a booted machine", "s", {
+      ...{ of: "ratio", bound: "at most", value: 1.03 },
+    });
     const hourly = new SampleCollection("analyses in an hour", "");
     await using lab = makeLab();
     say(`${this.name}: preparing the machine`);
@@ -44,6 +60,9 @@ export const readyMachines: Measure = {
     }
     say(`${this.name}: with a boot`);
     booted.addRebox(lab.analyze("fresh").endedMs);
+    say(`${this.name}: work on a clone, and with a boot`);
+    for (const seconds of lab.work("m", pairs)) work.addRebox(seconds);
+    for (const seconds of lab.work("fresh", pairs)) work.addPlain(seconds);
     say(`${this.name}: ${CLONES} clones`);
     for (let each = 1; each <= CLONES; each++) lab.run("machine", "start", `m#${each}`);
     memory.addRebox(lab.readMemoryMiB());
@@ -52,7 +71,7 @@ export const readyMachines: Measure = {
     const beganMs = performance.now();
     lab.run("analyze", "--machine", "m", "--target", lab.target, "--runs", String(IN_A_ROW), "--parallel", "2");
     hourly.addRebox((IN_A_ROW * 3_600_000) / (performance.now() - beganMs));
-    return [begun, ended, start, booted, memory, hourly].map((row) => row.toRow());
+    return [begun, ended, start, booted, memory, work, hourly].map((row) => row.toRow());
   },
 };
 
@@ -77,6 +96,7 @@ function makeLab() {
   run("machine", "add", "rebox", "fresh", ...settings.map((each) => (each.startsWith("qcow2_path") ? `qcow2_path=${other}` : each))); // prettier-ignore
   const target = join(folder, "target.sh");
   writeFileSync(target, "#!/bin/sh\necho hello > /made\n");
+  const work = join(folder, "work.sh");
   let analyses = 0;
   return {
     ...{ run, target },
@@ -96,6 +116,20 @@ function makeLab() {
         endedMs: at(record.ended),
         startMs: phase("delivering target") - phase("starting machine"),
       };
+    },
+    /** Has a machine do the same work some times; returns how long each took by the guest's own clock, in seconds. */
+    work(machine: string, times: number): number[] {
+      writeFileSync(work, WORK.replace("TIMES", String(times)));
+      run("analyze", "--machine", machine, "--target", work, "--timeout", "600");
+      const own = join(folder, "analyses", String(++analyses));
+      const { name } = (JSON.parse(readFileSync(join(own, "analysis.json"), "utf8")) as { machine: { name: string } })
+        .machine;
+      const shown = readFileSync(join(folder, "state", name, "console.log"), "latin1");
+      const found = [...shown.matchAll(/^worked from ([\d.]+) to ([\d.]+)/gm)].map(
+        ([, from, to]) => Number(to) - Number(from),
+      );
+      if (found.length !== times) throw new Error(`the guest has not done its work: ${shown.slice(-500)}`);
+      return found;
     },
     /** Returns the memory of all machines that run, what they share counted once, in MiB. */
     readMemoryMiB(): number {

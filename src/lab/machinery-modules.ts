@@ -19,6 +19,7 @@ const MACHINERY_METHODS = ["restoreStart", "stop", "state"] as const;
 const CALLED_METHODS = [
   ...["restoreStart", "norestoreStart", "acpiStop", "dumpMemory", "handlePaused", "loadMachines", "verifyDependencies"],
   ...["openConsole", "insertDisc", "removeDisc", "callGuestAgent", "findFailure", "startToFreeze", "getGoldenOrigin"],
+  ...["takeSnapshot", "listSnapshots", "removeSnapshot"],
 ];
 
 type Constructor = new () => object;

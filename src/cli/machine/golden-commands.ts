@@ -4,13 +4,13 @@ import type { Lab } from "../../lab/lab";
 import {
   DEFAULT_GOLDEN_NAME,
   getGoldenState,
-  type GoldenState,
+  GoldenState,
   listGoldenStates,
   removeGoldenState,
 } from "../../lab/machinery/golden/golden-state";
 import { ExitStatus } from "../exit-status";
 import type { RunEnvironment } from "../run/run-environment";
-import type { GuestCopy } from "../../lab/preparing/prepare-machine";
+import type { GuestCopy } from "../../lab/preparing/change-guest";
 
 /** How long a system may take to become ready, in seconds. */
 const READY_LIMIT_S = 600;
@@ -83,7 +83,11 @@ export function createGoldenCommands(
           },
           signal,
         );
-        stdout.write(`${name} has the golden state ${state.name}: ${describeSize(state)}\n`);
+        const text =
+          state instanceof GoldenState
+            ? `the golden state ${state.name}: ${describeSize(state)}`
+            : `the snapshot ${state.name}, which ${state.keeper} keeps`;
+        stdout.write(`${name} has ${text}\n`);
         return ExitStatus.success;
       }),
     );

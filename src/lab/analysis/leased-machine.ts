@@ -17,7 +17,7 @@ import { EngineLog } from "./engine-log";
 import { withMoment } from "./event-moment";
 import { FollowedTarget } from "./followed-target";
 import { type Delivery, GuestTarget } from "./execute-target";
-import { findNetworkProblem } from "../network/network-choice";
+import { findNetworkProblem, findOwnNetwork } from "../network/network-choice";
 import { openWay } from "../ways/open-way";
 
 /** A machine may boot that long until a way into it answers, in milliseconds. */
@@ -25,6 +25,8 @@ const WAY_LIMIT_MS = 300_000;
 /** Between the end of a way in and that of its machine, in milliseconds. */
 const OFF_LIMIT_MS = 30_000;
 const POLL_MS = 200;
+
+const NO_AGENT = "no agent can be reached: it has no ip of its own";
 
 /** The use of a machine by an analysis. */
 export interface MachineUse {
@@ -216,6 +218,7 @@ export function findTargetProblem(
 ): string | undefined {
   const { machineryName, platform, wayIn = "auto", ip, cloneOf } = facts;
   const { serialConsole, disc, guestAgent } = machinery.capabilities;
+  const isAlone = (use.network?.wanted ?? findOwnNetwork(facts))?.kind === "simulated";
   const missing: Readonly<Record<WayName, string | undefined>> = {
     console: serialConsole
       ? use.hasTarget && !disc
@@ -223,7 +226,7 @@ export function findTargetProblem(
         : undefined
       : `the machinery ${machineryName} has no serial console (openConsole)`,
     "guest-agent": guestAgent ? undefined : `the machinery ${machineryName} cannot call QEMU's guest agent`,
-    agent: ip === undefined || cloneOf !== undefined ? "no agent can be reached: it has no ip of its own" : undefined,
+    agent: isAlone || (ip !== undefined && cloneOf === undefined) ? undefined : NO_AGENT,
   };
   const wanted = wayIn === "auto" ? WAY_NAMES : [wayIn];
   if (wanted.every((way) => missing[way] !== undefined)) {

@@ -15,6 +15,8 @@ export interface MachineryCapabilities {
   readonly pause: boolean;
   /** Freezing RAM, devices and disk, and starting any number of machines from them. */
   readonly goldenStates: boolean;
+  /** Its hypervisor keeps snapshots of machines that run, from which they start. */
+  readonly snapshots: boolean;
   /** Text can be typed on the machine's serial console: an analysis executes a command by it. */
   readonly serialConsole: boolean;
   /** The machine can be given a disc: an analysis gives it the target by one. */
@@ -32,6 +34,7 @@ const OPTIONAL = {
   screenshot: "screenshot",
   pause: "pause",
   goldenStates: "freeze",
+  snapshots: "takeSnapshot",
   serialConsole: "openConsole",
   disc: "insertDisc",
   guestAgent: "callGuestAgent",
@@ -205,6 +208,29 @@ export abstract class Machinery<
     return this.#refuse("golden states");
   }
 
+  /**
+   * Has the hypervisor take a snapshot of a machine that runs, from which restoreStart() starts it then.
+   *
+   * @param name of the snapshot, which there is not yet
+   */
+  takeSnapshot(_machine: LabMachine<SettingsOf<MachineSettings>>, _name: string, _signal: AbortSignal): Promise<void> {
+    return this.#refuse("snapshots");
+  }
+
+  /** Lists the names of the snapshots that the hypervisor keeps of a machine. */
+  listSnapshots(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<readonly string[]> {
+    return this.#refuse("snapshots");
+  }
+
+  /** Removes a snapshot of a machine. */
+  removeSnapshot(
+    _machine: LabMachine<SettingsOf<MachineSettings>>,
+    _name: string,
+    _signal: AbortSignal,
+  ): Promise<void> {
+    return this.#refuse("snapshots");
+  }
+
   /** Checks that the programs it needs are there. Throws MachineryDependencyError that says what to install. */
   async verifyDependencies(_signal: AbortSignal): Promise<void> {}
 
@@ -250,6 +276,7 @@ export abstract class Machinery<
       screenshot: has(OPTIONAL.screenshot),
       pause: has(OPTIONAL.pause),
       goldenStates: has(OPTIONAL.goldenStates),
+      snapshots: has(OPTIONAL.snapshots),
       serialConsole: has(OPTIONAL.serialConsole),
       disc: has(OPTIONAL.disc),
       guestAgent: has(OPTIONAL.guestAgent),

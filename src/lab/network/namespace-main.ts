@@ -1,11 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { CertificateAuthority } from "./certificate-authority";
 import { INETSIM_HOME, InetSim, prepareFolders, removeUnchanged } from "./inetsim";
-import type { NamespaceMessage, NamespaceOrder } from "./namespace-messages";
+import { AGENT_SOCKET, type NamespaceMessage, type NamespaceOrder } from "./namespace-messages";
 import { ADDRESSES, getRedirections, TAP } from "./simulated-addresses";
 import { serveHttps } from "./tls-front";
 
@@ -23,11 +24,13 @@ async function main(): Promise<void> {
   const running: InetSim[] = [];
   const end = async (): Promise<never> => {
     for (const inetsim of running) await inetsim.stop();
+    rmSync(join(order.folder, AGENT_SOCKET), { force: true });
     removeUnchanged(order.folder, own);
     return process.exit(0);
   };
   lines.once("close", () => void end());
   makeDevice();
+  await serveAgent(order);
   tell({ kind: "up" });
   const authority = await CertificateAuthority.open(order.labFolder);
   const getTimeMs = () => Date.now() + order.aheadMs;
@@ -54,6 +57,21 @@ function makeDevice(): void {
   }
   run("ip", ["link", "set", TAP, "up"]);
   run("nft", ["-f", "-"], getRedirections());
+}
+
+/** Leads from a socket of this host to the agent in the guest, and nowhere else. */
+async function serveAgent({ folder, agentPort }: NamespaceOrder): Promise<void> {
+  // The folder's own path may be too long for a socket.
+  process.chdir(folder);
+  const server = createServer((client) => {
+    const guest = connect(agentPort, ADDRESSES.guest);
+    client.on("error", () => guest.destroy());
+    guest.on("error", () => client.destroy());
+    client.on("close", () => guest.destroy());
+    client.pipe(guest).pipe(client);
+  });
+  server.listen(AGENT_SOCKET);
+  await once(server, "listening");
 }
 
 /** Mounts the analysis' folder where INetSim's user can reach it: a lab may lie in a folder that others cannot enter. */

@@ -1,3 +1,6 @@
+/** The socket in the network's folder that leads to the guest's agent: no other way leads from this host into the network. */
+export const AGENT_SOCKET = "agent.sock";
+
 /** The first line that the process in the namespace reads; the network ends with that input. */
 export interface NamespaceOrder {
   /** Of the network of the analysis, absolute. */
@@ -8,6 +11,8 @@ export interface NamespaceOrder {
   readonly user: string;
   /** How far the guest's clock is ahead of this host's, in milliseconds: its servers go by that. */
   readonly aheadMs: number;
+  /** The port of an agent in the guest, to which AGENT_SOCKET leads. */
+  readonly agentPort: number;
 }
 
 /** A line that the process in the namespace writes. */

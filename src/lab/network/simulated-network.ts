@@ -1,9 +1,10 @@
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { callAsyncWithin } from "../../config/limits";
 import { NetworkHostError } from "../errors";
 import type { MachineNetwork } from "../machinery/records/lab-machine";
 import { NamespaceHolder } from "./namespace-holder";
-import type { NamespaceMessage } from "./namespace-messages";
+import { AGENT_SOCKET, type NamespaceMessage } from "./namespace-messages";
 import { findHostProblems, getNamespaceOptions, NAMESPACE_ADVICE } from "./network-host";
 import { TAP } from "./simulated-addresses";
 
@@ -22,6 +23,8 @@ export interface SimulatedNetworkOptions {
   readonly signal: AbortSignal;
   /** How far the guest's clock is ahead of this host's, in milliseconds; 0 without it. */
   readonly aheadMs?: number;
+  /** The port of an agent in the guest; 8000 without it. */
+  readonly agentPort?: number;
   /** Is called for each server that ends before its time. */
   onProblem(text: string): void;
   /** Is called with each name that the guest asks for by HTTPS. */
@@ -37,6 +40,7 @@ export class SimulatedNetwork {
 
   private constructor(
     private readonly holder: NamespaceHolder,
+    private readonly agentSocket: string,
     onProblem: (text: string) => void,
   ) {
     void holder.ended.then((how) => {
@@ -50,7 +54,7 @@ export class SimulatedNetwork {
    * @throws NetworkHostError when this host lacks or forbids what it is made of
    */
   static async start(options: SimulatedNetworkOptions): Promise<SimulatedNetwork> {
-    const { folder, labFolder, signal, aheadMs = 0 } = options;
+    const { folder, labFolder, signal, aheadMs = 0, agentPort = 8000 } = options;
     const problems = findHostProblems();
     if (problems.length > 0) {
       const text = problems.map(({ problem, advice }) => `${problem} (${advice})`).join("; ");
@@ -60,12 +64,12 @@ export class SimulatedNetwork {
     const reasons: string[] = [];
     for (const namespaces of getNamespaceOptions()) {
       const user = namespaces.includes("--user") ? "root" : "inetsim";
-      const holder = new NamespaceHolder(namespaces, { folder, labFolder, user, aheadMs }, (message) =>
+      const holder = new NamespaceHolder(namespaces, { folder, labFolder, user, aheadMs, agentPort }, (message) =>
         report(options, message),
       );
       try {
         await callAsyncWithin("the simulated network", UP_LIMIT_MS, signal, () => holder.up);
-        return new SimulatedNetwork(holder, options.onProblem);
+        return new SimulatedNetwork(holder, join(folder, AGENT_SOCKET), options.onProblem);
       } catch (error) {
         holder.kill();
         await holder.ended;
@@ -78,7 +82,7 @@ export class SimulatedNetwork {
 
   /** The machine's device in it. */
   get device(): MachineNetwork {
-    return { kind: "tap", tap: TAP, holder: this.holder.pid };
+    return { kind: "tap", tap: TAP, holder: this.holder.pid, agentSocket: this.agentSocket };
   }
 
   /** Waits until all servers answer. @throws NetworkGoneError when one does not, with the reason */

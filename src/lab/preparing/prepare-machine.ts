@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { AnalysisError, GoldenStateError, MachineryManagerError } from "../errors";
 import type { Lab } from "../lab";
 import {
@@ -20,19 +20,13 @@ import type { LabMachine } from "../machinery/records/lab-machine";
 import { writeWhole } from "../machinery/records/machine-file";
 import type { GuestWay } from "../ways/guest-way";
 import { openWay } from "../ways/open-way";
+import { changeGuest, describeChanges, type GuestChanges } from "./change-guest";
 import { PreparationNetwork } from "./preparation-network";
+import { prepareSnapshot, type TakenSnapshot } from "./prepare-snapshot";
 import { waitForQuiet, type Watch } from "./readiness";
 
-/** A file that the guest gets before it is frozen. */
-export interface GuestCopy {
-  /** Of this host, absolute. */
-  readonly from: string;
-  /** In the guest, absolute. */
-  readonly to: string;
-}
-
-/** A golden state that is to be made. */
-export interface PrepareRequest {
+/** A golden state that is to be made, or a snapshot. */
+export interface PrepareRequest extends GuestChanges {
   readonly machine: string;
   /** The state's. */
   readonly name: string;
@@ -40,24 +34,22 @@ export interface PrepareRequest {
   readonly from: string | undefined;
   /** A state of this name is replaced; otherwise it is an error. */
   readonly replaces: boolean;
-  readonly copies: readonly GuestCopy[];
-  /** Files of this host with scripts for the guest's sh. */
-  readonly scripts: readonly string[];
-  /** Commands for the guest's sh, after the scripts. */
-  readonly commands: readonly string[];
   /** Until the system is ready, without the changes, in seconds. */
   readonly timeoutS: number;
-  /** Is called with each thing that begins, for people. */
-  onProgress(text: string): void;
 }
 
 /**
- * Boots a machine, waits until its system is ready, changes it, and freezes it as a golden state.
+ * Boots a machine, waits until its system is ready, changes it, and freezes it: as a golden state, or, where its hypervisor keeps
+ * snapshots, as one of those.
  *
  * @param signal ends it; nothing is left of the state then
  * @throws MachineryManagerError for a request that cannot be met; AnalysisError for a guest that does not become ready
  */
-export async function prepareMachine(lab: Lab, request: PrepareRequest, signal: AbortSignal): Promise<GoldenState> {
+export async function prepareMachine(
+  lab: Lab,
+  request: PrepareRequest,
+  signal: AbortSignal,
+): Promise<GoldenState | TakenSnapshot> {
   const { name } = request;
   const machine = lab.manager.machines.get(request.machine);
   if (machine.facts.cloneOf !== undefined) {
@@ -67,14 +59,16 @@ export async function prepareMachine(lab: Lab, request: PrepareRequest, signal: 
     throw new MachineryManagerError(`${JSON.stringify(name)} is no name for a golden state: letters, digits and _ . -`);
   }
   const machinery = lab.manager.getMachinery(machine);
-  if (!machinery.capabilities.goldenStates) {
-    throw new MachineryManagerError(`machines of ${machinery.name} cannot be frozen as golden states by rebox`);
+  const { goldenStates, snapshots } = machinery.capabilities;
+  if (!goldenStates && !snapshots) {
+    throw new MachineryManagerError(`machines of ${machinery.name} cannot be frozen by rebox`);
   }
   const lease = await lab.takeFree(`rebox machine prepare ${machine.name}`, machine.name);
   if (lease === undefined) {
     throw new MachineryManagerError(`${machine.name} is in use (${machine.unavailableReason ?? "by another process"})`);
   }
   try {
+    if (!goldenStates) return await prepareSnapshot(lab, machine, request, signal);
     return await new Preparation(lab, machine, machinery, request, signal).perform();
   } finally {
     await lease.release();
@@ -170,24 +164,7 @@ class Preparation {
 
   async #change(way: GuestWay): Promise<void> {
     const { request, signal } = this;
-    const { copies, scripts, commands } = request;
-    for (const copy of copies) {
-      request.onProgress(`copying ${copy.from} to ${copy.to}`);
-      await way.put({ ...copy, folder: this.#files.folder }, signal);
-    }
-    const texts = [
-      ...scripts.map((path) => ({ what: basename(path), text: readFileSync(path, "utf8") })),
-      ...commands.map((text) => ({ what: text, text })),
-    ];
-    for (const { what, text } of texts) {
-      request.onProgress(`running ${what}`);
-      const result = await way.runScript(`(\n${text}\n)`, signal);
-      if (result.status === 0) continue;
-      const said = result.output.trim().split("\n").slice(-5).join("\n");
-      throw new AnalysisError(`${what} ended with status ${result.status} in the guest: ${said}`);
-    }
-    if (copies.length + texts.length === 0) return;
-    await way.runScript("sync", signal);
+    if (!(await changeGuest(way, request, this.#files.folder, signal))) return;
     await waitForQuiet(way, this.#watch(performance.now() + request.timeoutS * 1000));
   }
 
@@ -214,12 +191,7 @@ class Preparation {
     const manifest: GoldenManifest = {
       ...{ format: 1, machine: machine.name, name: request.name, createdMs: Date.now() },
       ...{ origin, files: described, wayIn, ramSize: described.find(({ path }) => path === "ram")!.size },
-      changes: [
-        ...(from?.manifest.changes ?? []),
-        ...request.copies.map(({ from, to }) => `copy ${from} ${to}`),
-        ...request.scripts.map((path) => `script ${path}`),
-        ...request.commands.map((text) => `command ${text}`),
-      ],
+      changes: [...(from?.manifest.changes ?? []), ...describeChanges(request)],
     };
     writeWhole(files.manifest, `${JSON.stringify(manifest, null, 2)}\n`);
     if (existsSync(this.#final)) removeGoldenState(GoldenState.read(this.#final));

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { WayInError } from "../errors";
+import { withSocketPath } from "../machinery/drivers/qemu/socket-path";
 
 /** No answer is longer, in bytes: what answers may be hostile. */
 const LONGEST_ANSWER = 64 << 20;
@@ -46,6 +49,8 @@ export class AgentClient {
   constructor(
     private readonly host: string,
     private readonly port: number,
+    /** Leads there, where the host's own network does not. */
+    private readonly socket?: string,
   ) {
     this.#place = `${host}:${port}`;
   }
@@ -151,6 +156,21 @@ export class AgentClient {
     throw new WayInError(`the agent at ${this.#place} refuses ${path}: ${String(message)} (${status})${cause}`);
   }
 
+  async #connect(socket: string, signal: AbortSignal): Promise<Socket> {
+    return withSocketPath(socket, async (path) => {
+      const connection = connect(path);
+      try {
+        await once(connection, "connect", { signal });
+      } catch (error) {
+        connection.destroy();
+        signal.throwIfAborted();
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new AgentSilentError(`the agent at ${this.#place} does not answer: ${reason}`);
+      }
+      return connection;
+    });
+  }
+
   async #send(
     method: "GET" | "POST",
     path: string,
@@ -160,9 +180,11 @@ export class AgentClient {
   ): Promise<Answer> {
     const headers = body === undefined ? {} : { "Content-Type": body.type, "Content-Length": body.bytes.length };
     signal.throwIfAborted();
+    const { host, port } = this;
+    const connection = this.socket === undefined ? undefined : await this.#connect(this.socket, signal);
+    const through = connection === undefined ? { agent: false as const } : { createConnection: () => connection };
     return new Promise((resolve, reject) => {
-      const { host, port } = this;
-      const sent = request({ host, port, method, path, headers, agent: false }, (response) => {
+      const sent = request({ host, port, method, path, headers, ...through }, (response) => {
         const chunks: Buffer[] = [];
         let size = 0;
         response.on("data", (chunk: Buffer) => {

@@ -19,6 +19,8 @@ const MOST_FAILURES = 10;
 export interface AgentAddress {
   readonly host: string;
   readonly port: number;
+  /** Leads there, where the host's own network does not. */
+  readonly socket?: string | undefined;
   /** It is told to listen to this host alone. */
   readonly isPinned: boolean;
 }
@@ -46,8 +48,8 @@ export class AgentWay extends GuestWay {
    * @throws WayInError when nothing answers in time, or something else than an agent does
    */
   static async open(address: AgentAddress, limitMs: number, signal: AbortSignal): Promise<AgentWay> {
-    const { host, port, isPinned } = address;
-    const client = new AgentClient(host, port);
+    const { host, port, isPinned, socket } = address;
+    const client = new AgentClient(host, port, socket);
     const { message, version, features } = await waitForFacts(client, limitMs, signal);
     if (!features.includes("execpy")) {
       throw new WayInError(

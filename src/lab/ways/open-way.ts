@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AnalysisError, GuestGoneError, NotSupportedError, WayInError } from "../errors";
 import { type LabMachine, WAY_NAMES, type WayName } from "../machinery/records/lab-machine";
 import type { Lab } from "../lab";
+import { ADDRESSES } from "../network/simulated-addresses";
 import { AgentWay } from "./agent-way";
 import { ConsoleWay } from "./console-way";
 import { GuestAgentWay } from "./guest-agent-way";
@@ -88,7 +89,7 @@ async function openOne(
   signal: AbortSignal,
 ): Promise<GuestWay> {
   const machinery = lab.manager.getMachinery(machine);
-  const { ip, agentPort, pinsAgent = false, cloneOf, settings } = machine.facts;
+  const { ip, wayIn, agentPort, pinsAgent = false, cloneOf, settings } = machine.facts;
   switch (name) {
     case "console": {
       const { console_user: user, console_password: password } = settings as Record<string, string>;
@@ -109,6 +110,13 @@ async function openOne(
         signal,
       );
     case "agent":
+      if (machine.network?.kind === "tap") {
+        // In a network of its own the machine has no neighbour that could answer in its place.
+        const { agentSocket: socket } = machine.network;
+        if (ip === undefined && wayIn !== "agent") throw new NotSupportedError(`${machine.name} has no ip`);
+        const address = { host: ADDRESSES.guest, port: agentPort, isPinned: pinsAgent, socket };
+        return AgentWay.open(address, limitMs, signal);
+      }
       if (ip === undefined) throw new NotSupportedError(`${machine.name} has no ip, at which an agent could answer`);
       if (cloneOf !== undefined) {
         throw new NotSupportedError(`${machine.name} has the ip of all clones of ${cloneOf}: any could answer there`);

@@ -42,8 +42,8 @@ export interface MachineFacts<Settings = Readonly<Record<string, unknown>>> {
 export type MachineNetwork =
   | { readonly kind: "none" | "user" }
   | { readonly kind: "bridge"; readonly interface: string }
-  /** The device of a namespace of its own, which a process holds. */
-  | { readonly kind: "tap"; readonly tap: string; readonly holder: number };
+  /** The device of a namespace of its own, which a process holds; the socket leads to the guest's agent there. */
+  | { readonly kind: "tap"; readonly tap: string; readonly holder: number; readonly agentSocket?: string };
 
 /** The reason why a machine is out of the pool, and since when. */
 export interface Quarantine {

@@ -12,10 +12,7 @@ export async function chooseSnapshot(
   configured: string | undefined,
   signal: AbortSignal,
 ): Promise<string> {
-  const names = (await virsh.run(["snapshot-list", `--domain=${label}`, "--name"], signal))
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
+  const names = await listSnapshots(virsh, label, signal);
   if (configured !== undefined && !names.includes(configured)) {
     throw new MachineryError(
       `No snapshot found with the name ${configured} for ${label}; there are ${names.join(", ") || "none"}`,
@@ -23,7 +20,7 @@ export async function chooseSnapshot(
   }
   if (names.length === 0) {
     throw new MachineryError(
-      `No snapshot found for ${label}; make one while it runs: virsh snapshot-create-as ${label} clean`,
+      `No snapshot found for ${label}; make one while it runs: virsh snapshot-create-as ${label} clean, or have it prepared: rebox machine prepare`,
     );
   }
   const chosen =
@@ -36,6 +33,14 @@ export async function chooseSnapshot(
     );
   }
   return chosen;
+}
+
+/** Lists the names of a domain's snapshots. */
+export async function listSnapshots(virsh: Virsh, label: string, signal: AbortSignal): Promise<string[]> {
+  return (await virsh.run(["snapshot-list", `--domain=${label}`, "--name"], signal))
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
 }
 
 async function findCurrent(virsh: Virsh, label: string, signal: AbortSignal): Promise<string | undefined> {

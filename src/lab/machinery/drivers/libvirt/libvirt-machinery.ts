@@ -15,13 +15,15 @@ import {
 import { Machinery } from "../../machinery";
 import { checkTarget } from "../../processes/target-file";
 import type { LabMachine, MachineStatus } from "../../records/lab-machine";
-import { chooseSnapshot } from "./choose-snapshot";
+import { chooseSnapshot, listSnapshots } from "./choose-snapshot";
 import { type DomainState, parseDomainState } from "./domain-states";
 import { parseVirshVersion, supportsUri, Virsh } from "./virsh";
 
 /** libvirt 0.8.0 is the first with snapshots. */
 const OLDEST = [0, 8, 0];
 const REVERT_LIMIT_MS = 170_000;
+/** A snapshot holds the machine's RAM. */
+const SNAPSHOT_LIMIT_MS = 600_000;
 const DUMP_LIMIT_MS = 600_000;
 /** Starting virsh on a busy host. */
 const AGENT_SLACK_MS = 15_000;
@@ -125,6 +127,26 @@ export abstract class LibVirtMachinery<
     if (magic === PNG_MAGIC) return;
     rmSync(target, { force: true });
     throw new MachineryError(`the hypervisor's picture of ${machine.name} is no PNG (it begins with ${magic})`);
+  }
+
+  override async takeSnapshot({ label }: LabMachine, name: string, signal: AbortSignal): Promise<void> {
+    const args = ["snapshot-create-as", `--domain=${label}`, `--name=${name}`, "--description=made by rebox"];
+    await this.#virsh.run(args, signal, SNAPSHOT_LIMIT_MS);
+  }
+
+  override listSnapshots({ label }: LabMachine, signal: AbortSignal): Promise<readonly string[]> {
+    return listSnapshots(this.#virsh, label, signal);
+  }
+
+  override async removeSnapshot(machine: LabMachine, name: string, signal: AbortSignal): Promise<void> {
+    await this.#domain("snapshot-delete", machine, signal, [`--snapshotname=${name}`], SNAPSHOT_LIMIT_MS);
+  }
+
+  override async getProcessorTimeMs({ label }: LabMachine, signal: AbortSignal): Promise<number | undefined> {
+    const text = await this.#virsh.run(["domstats", "--cpu-total", label], signal);
+    // In nanoseconds: virDomainGetCPUStats.
+    const [, time] = /^\s*cpu\.time=(\d+)$/m.exec(text) ?? [];
+    return time === undefined ? undefined : Number(time) / 1e6;
   }
 
   override async callGuestAgent(

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { getBuiltFolder } from "../../../../config/folders";
 import { findOwnNetwork, NETDEV } from "../../../network/network-choice";
@@ -7,6 +8,11 @@ import { escapeOption } from "./start-arguments";
 
 /** The descriptor by which a machine gets its tap device: the first behind those of input and output. */
 const TAP_DESCRIPTOR = 3;
+
+/** Where distributions have QEMU's program that connects to bridges. */
+const BRIDGE_HELPERS = ["/usr/libexec", "/usr/lib/qemu", "/usr/lib", "/usr/local/libexec"].map(
+  (folder) => `${folder}/qemu-bridge-helper`,
+);
 
 interface Command {
   readonly program: string;
@@ -47,10 +53,16 @@ function describe(network: MachineNetwork): string {
     case "user":
       return "user";
     case "bridge":
-      return `bridge,br=${escapeOption(network.interface)}`;
+      return `bridge,br=${escapeOption(network.interface)}${describeHelper()}`;
     case "tap":
       return `tap,fd=${TAP_DESCRIPTOR}`;
   }
+}
+
+/** Names the helper where it lies: each QEMU looks in the one place of its own build, and distributions have several. */
+function describeHelper(): string {
+  const found = BRIDGE_HELPERS.find((path) => existsSync(path));
+  return found === undefined ? "" : `,helper=${escapeOption(found)}`;
 }
 
 /** native/network/tap_launcher.c opens a tap device in the namespace of another process, and executes a program with it. */
