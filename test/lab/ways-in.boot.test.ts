@@ -44,6 +44,14 @@ test(
   },
 );
 
+test("the keyboard is the way into a Debian whose screen asks for a login", { skip: NEEDS_DEBIAN }, async () => {
+  await withDebian(["way_in: keyboard", "console_user: root"], async (lab) => {
+    await checkAnalysis(lab, "office", 1, "keyboard");
+    assert.match(lab.read("state/office/console.log"), /ran as root in \/tmp\/rebox-\w+ by/);
+    assert.deepEqual(findLeft(lab), []);
+  });
+});
+
 describe("QEMU's guest agent is the way into a Debian", { skip: NEEDS_DEBIAN }, () => {
   test("of rebox, which is prepared and analysed by it", async () => {
     await withDebian(["way_in: guest-agent"], async (lab) => {

@@ -9,7 +9,7 @@ import { getMachineFolder } from "../machinery-context";
 import type { MachineLease } from "../machine-lease";
 import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
-import { type LabMachine, WAY_NAMES, type WayName } from "../machinery/records/lab-machine";
+import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
 import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
 import { EngineGuest } from "./engine-guest";
@@ -217,18 +217,17 @@ export function findTargetProblem(
   use: Pick<MachineUse, "hasTarget" | "scripts" | "network">,
 ): string | undefined {
   const { machineryName, platform, wayIn = "auto", ip, cloneOf } = facts;
-  const { serialConsole, disc, guestAgent } = machinery.capabilities;
+  const { serialConsole, disc, guestAgent, keyboard } = machinery.capabilities;
   const isAlone = (use.network?.wanted ?? findOwnNetwork(facts))?.kind === "simulated";
+  const noDisc = use.hasTarget && !disc ? `the machinery ${machineryName} has no disc (insertDisc)` : undefined;
+  const noConsole = serialConsole ? noDisc : `the machinery ${machineryName} has no serial console (openConsole)`;
   const missing: Readonly<Record<WayName, string | undefined>> = {
-    console: serialConsole
-      ? use.hasTarget && !disc
-        ? `the machinery ${machineryName} has no disc (insertDisc)`
-        : undefined
-      : `the machinery ${machineryName} has no serial console (openConsole)`,
+    console: noConsole,
+    keyboard: keyboard ? noConsole : `the machinery ${machineryName} has no keyboard (typeKeys)`,
     "guest-agent": guestAgent ? undefined : `the machinery ${machineryName} cannot call QEMU's guest agent`,
     agent: isAlone || (ip !== undefined && cloneOf === undefined) ? undefined : NO_AGENT,
   };
-  const wanted = wayIn === "auto" ? WAY_NAMES : [wayIn];
+  const wanted = wayIn === "auto" ? ASKING_WAYS : [wayIn];
   if (wanted.every((way) => missing[way] !== undefined)) {
     const reasons = wanted.map((way) => missing[way]).join("; ");
     const advice = wayIn === "auto" ? "use a machine of rebox or qemu" : "give it another way_in";

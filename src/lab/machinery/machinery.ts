@@ -23,6 +23,8 @@ export interface MachineryCapabilities {
   readonly disc: boolean;
   /** QEMU's guest agent can be called in machines that have a port for it. */
   readonly guestAgent: boolean;
+  /** Keys can be pressed on the machine's keyboard. */
+  readonly keyboard: boolean;
   /** A shell of rebox looks into the guest. */
   readonly introspection: boolean;
 }
@@ -38,6 +40,7 @@ const OPTIONAL = {
   serialConsole: "openConsole",
   disc: "insertDisc",
   guestAgent: "callGuestAgent",
+  keyboard: "typeKeys",
 } as const;
 
 /**
@@ -148,6 +151,19 @@ export abstract class Machinery<
   /** Takes the disc of insertDisc() out again. */
   removeDisc(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
     return this.#refuse("removeDisc");
+  }
+
+  /**
+   * Presses keys of the machine's keyboard, one after the other.
+   *
+   * @param keys the keys of each press together, by QEMU's names: `["shift", "a"]`
+   */
+  typeKeys(
+    _machine: LabMachine<SettingsOf<MachineSettings>>,
+    _keys: readonly (readonly string[])[],
+    _signal: AbortSignal,
+  ): Promise<void> {
+    return this.#refuse("the keyboard");
   }
 
   /**
@@ -280,6 +296,7 @@ export abstract class Machinery<
       serialConsole: has(OPTIONAL.serialConsole),
       disc: has(OPTIONAL.disc),
       guestAgent: has(OPTIONAL.guestAgent),
+      keyboard: has(OPTIONAL.keyboard),
       introspection: false,
     };
   }

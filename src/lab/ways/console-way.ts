@@ -5,6 +5,7 @@ import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
 import { copyFromDisc, type DiscDrive } from "./copy-from-disc";
 import { GuestConsole } from "./guest-console";
 import type { GuestDisc } from "./guest-disc";
+import { joinKeyboard, redirectShell, type TypeKeys } from "./keyboard-console";
 import { type ConsoleUser, GuestShell } from "./guest-shell";
 import { checkScript, type CopyRequest, getReadLimit, GuestWay, type ScriptResult } from "./guest-way";
 
@@ -13,20 +14,22 @@ const MOST_FILE = 512 << 10;
 
 /** A guest's serial console. */
 export interface ConsoleAccess {
+  readonly name: "console" | "keyboard";
   open(signal: AbortSignal): Promise<Duplex>;
   /** Who logs in where the console asks for it. */
   readonly user: ConsoleUser | undefined;
   readonly drive: DiscDrive;
+  /** Types on the machine's keyboard, where its serial port is only read. */
+  typeKeys?: TypeKeys;
 }
 
 /**
- * The way in by what is typed on a shell of the guest's serial console. Nothing is installed in the guest; files come to it on a
+ * The way in by what is typed on a shell of the guest's serial console, or on the keyboard to a shell that writes to the serial port. Nothing is installed in the guest; files come to it on a
  * disc.
  */
 export class ConsoleWay extends GuestWay {
-  override readonly name = "console";
-
   private constructor(
+    override readonly name: "console" | "keyboard",
     private readonly guestConsole: GuestConsole,
     private readonly shell: GuestShell,
     private readonly drive: DiscDrive,
@@ -41,10 +44,19 @@ export class ConsoleWay extends GuestWay {
    * @throws GuestGoneError when the machine goes off before; AnalysisError that says what the console shows
    */
   static async open(access: ConsoleAccess, limitMs: number, signal: AbortSignal): Promise<ConsoleWay> {
-    const guestConsole = new GuestConsole(await access.open(signal));
+    const { name, user, drive, typeKeys } = access;
+    const serial = await access.open(signal);
+    // Its life is the way's, not that of the opening.
+    const end = new AbortController();
+    serial.once("close", () => end.abort());
+    const stream = typeKeys === undefined ? serial : joinKeyboard(serial, typeKeys, end.signal);
+    const guestConsole = new GuestConsole(stream);
     try {
-      const opened = () => GuestShell.open(guestConsole, access.user, limitMs, signal);
-      return new ConsoleWay(guestConsole, await guard(guestConsole, signal, opened), access.drive);
+      const shell = await guard(guestConsole, signal, async () => {
+        if (typeKeys !== undefined) await redirectShell(guestConsole, user, limitMs, signal);
+        return GuestShell.open(guestConsole, user, limitMs, signal);
+      });
+      return new ConsoleWay(name, guestConsole, shell, drive);
     } catch (error) {
       guestConsole.close();
       throw error;

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AnalysisError, GuestGoneError, NotSupportedError, WayInError } from "../errors";
-import { type LabMachine, WAY_NAMES, type WayName } from "../machinery/records/lab-machine";
+import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
 import type { Lab } from "../lab";
 import { ADDRESSES } from "../network/simulated-addresses";
 import { AgentWay } from "./agent-way";
-import { ConsoleWay } from "./console-way";
+import { type ConsoleAccess, ConsoleWay } from "./console-way";
 import { GuestAgentWay } from "./guest-agent-way";
 import type { GuestWay } from "./guest-way";
 
@@ -19,7 +19,7 @@ const LOOK_MS = 1_000;
  */
 export async function openWay(lab: Lab, machine: LabMachine, limitMs: number, signal: AbortSignal): Promise<GuestWay> {
   const { wayIn = "auto" } = machine.facts;
-  const names = wayIn === "auto" ? WAY_NAMES : [wayIn];
+  const names = wayIn === "auto" ? ASKING_WAYS : [wayIn];
   const race = new AbortController();
   const own = AbortSignal.any([signal, race.signal]);
   const openings = names.map((name) => ({ name, opened: openOne(name, lab, machine, limitMs, own) }));
@@ -91,9 +91,11 @@ async function openOne(
   const machinery = lab.manager.getMachinery(machine);
   const { ip, wayIn, agentPort, pinsAgent = false, cloneOf, settings } = machine.facts;
   switch (name) {
-    case "console": {
+    case "console":
+    case "keyboard": {
       const { console_user: user, console_password: password } = settings as Record<string, string>;
-      const access = {
+      const access: ConsoleAccess = {
+        name,
         open: (own: AbortSignal) => machinery.openConsole(machine, own),
         user: user === undefined ? undefined : { name: user, password },
         drive: {
@@ -101,6 +103,7 @@ async function openOne(
           remove: (own: AbortSignal) => machinery.removeDisc(machine, own),
         },
       };
+      if (name === "keyboard") access.typeKeys = (keys, own) => machinery.typeKeys(machine, keys, own);
       return ConsoleWay.open(access, limitMs, signal);
     }
     case "guest-agent":

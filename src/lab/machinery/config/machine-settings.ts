@@ -50,7 +50,7 @@ export const MACHINE_SETTINGS = {
     .enum(WAY_CHOICES)
     .default("auto")
     .describe(
-      "The way into its system: console, guest-agent (QEMU's), agent (CAPE's), or auto for what answers first.",
+      "The way into its system: console, guest-agent (QEMU's), agent (CAPE's), keyboard, or auto for what answers first but the last.",
     ),
   resultserver_ip: config.ipAddress().optional().describe("Where results are sent to."),
   resultserver_port: z.int().min(1).max(65535).optional().describe("The TCP port there."),

@@ -1,11 +1,13 @@
 import { MachineryManagerError } from "../../errors";
 
+/** The ways into a guest that are tried where its configuration names none: they disturb nothing that does not answer. */
+export const ASKING_WAYS = ["console", "guest-agent", "agent"] as const;
 /** The ways into a guest. */
-export const WAY_NAMES = ["console", "guest-agent", "agent"] as const;
+export const WAY_NAMES = [...ASKING_WAYS, "keyboard"] as const;
 /** What a machine's configuration can say about them. */
 export const WAY_CHOICES = ["auto", ...WAY_NAMES] as const;
 
-/** A way into a guest: its serial console, QEMU's guest agent, or CAPE's and Cuckoo's agent. */
+/** A way into a guest: its serial console, QEMU's guest agent, CAPE's and Cuckoo's agent, or its keyboard. */
 export type WayName = (typeof WAY_NAMES)[number];
 
 /** The configuration of one machine; only its machinery understands `settings`. */

@@ -44,6 +44,7 @@ import { copyImage, insertDisc, makeOverlay, removeDisc, removeDisk } from "./ma
 import { findMemoryFormat, getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./machine-arguments";
 import { connectNetwork } from "./network-arguments";
+import { typeKeys } from "./type-keys";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
 import { QmpClient } from "./qmp-client";
 import { RUN_STATES } from "./run-states";
@@ -239,6 +240,16 @@ export abstract class QmpMachinery<
 
   override async removeDisc(machine: QemuMachine, signal: AbortSignal): Promise<void> {
     await removeDisc((command, args) => this.qmp(machine, command, args, signal), signal);
+  }
+
+  override async typeKeys(
+    machine: QemuMachine,
+    keys: readonly (readonly string[])[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#withQmp(machine, signal, ANSWER_LIMIT_MS, (client) =>
+      typeKeys((command, args = {}) => client.execute(command, args, ANSWER_LIMIT_MS, signal), keys, signal),
+    );
   }
 
   override async callGuestAgent(
