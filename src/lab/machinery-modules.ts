@@ -18,7 +18,16 @@ const MACHINERY_METHODS = ["restoreStart", "stop", "state"] as const;
 /** The methods of both styles that rebox calls. */
 const CALLED_METHODS = [
   ...["restoreStart", "norestoreStart", "acpiStop", "dumpMemory", "handlePaused", "loadMachines", "verifyDependencies"],
-  ...["openConsole", "insertDisc", "removeDisc", "callGuestAgent", "typeKeys", "findFailure", "startToFreeze", "getGoldenOrigin"],
+  ...[
+    "openConsole",
+    "insertDisc",
+    "removeDisc",
+    "callGuestAgent",
+    "typeKeys",
+    "findFailure",
+    "startToFreeze",
+    "getGoldenOrigin",
+  ],
   ...["takeSnapshot", "listSnapshots", "removeSnapshot"],
 ];
 

@@ -58,7 +58,14 @@ export class AnalysisNetwork {
     const folder = join(use.folder, "network");
     const aheadMs = (use.getClockMs?.() ?? Date.now()) - Date.now();
     const onProblem = (problem: string) => this.#fail(problem);
-    this.#simulated = await SimulatedNetwork.start({ labFolder, folder, signal, aheadMs, agentPort: facts.agentPort, onProblem });
+    this.#simulated = await SimulatedNetwork.start({
+      labFolder,
+      folder,
+      signal,
+      aheadMs,
+      agentPort: facts.agentPort,
+      onProblem,
+    });
     machine.network = this.#simulated.device;
   }
 
