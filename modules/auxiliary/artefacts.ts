@@ -1,7 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Auxiliary, type GuestObservation, z } from "rebox/lab";
-import { describeFiles } from "./_file-types";
+import { Auxiliary, describeFiles, type GuestObservation, z } from "rebox/lab";
 import type { ArtefactEvent, ArtefactOptions } from "./engine/artefacts";
 
 /** Below the folder of the analysis. */

@@ -27,6 +27,7 @@ export {
   MachineUnexpectedStateError,
   NotSupportedError,
 } from "../lab/errors";
+export { describeFiles, type FileType } from "../lab/sample/file-types";
 export { Machinery, type MachineryCapabilities, type MachineryContext } from "../lab/machinery/machinery";
 export type { LabMachine, MachineFacts, MachineState, MachineStatus } from "../lab/machinery/records/lab-machine";
 export type { RunEvent } from "../shell/line/run-feed";

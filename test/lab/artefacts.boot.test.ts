@@ -58,8 +58,9 @@ test("files of a dropper are kept as they were at each moment, with their types,
     const target = lab.write("dropper.sh", DROPPER);
     const { status, stdout } = await analyze(lab, "--target", target, "--timeout", "10");
     assert.equal(status, 0, stdout);
-    const { artefacts, analysis, log } = JSON.parse(lab.read("analyses/1/report.json")) as AnalysisReport & { log: { text: string }[] }; // prettier-ignore
+    const { artefacts, analysis, sample, log } = JSON.parse(lab.read("analyses/1/report.json")) as AnalysisReport & { log: { text: string }[] }; // prettier-ignore
     assert.deepEqual(analysis.auxiliary.find(({ name }) => name === "artefacts")!.errors, [], JSON.stringify(log));
+    assert.deepEqual([sample!.type!.mime, sample!.sha256], ["text/x-shellscript", analysis.target!.sha256]);
     const kept = readdirSync(lab.path("analyses/1/artefacts")).toSorted();
     const read = (name: string) => readFileSync(lab.path(`analyses/1/artefacts/${name}`));
     const seen = artefacts.flatMap(({ path, sha256, left, moments }) => {

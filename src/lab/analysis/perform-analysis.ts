@@ -22,6 +22,7 @@ import { gatherEvents, type GatheredEvents } from "./report/gather-events";
 import { writeReport } from "./report/write-report";
 import { getNetwork } from "../network/network-choice";
 import { readRuleFolder, type RuleFolder } from "../verdict/sigma/rule-folder";
+import { writeSampleFacts } from "../sample/sample-file";
 import { loadSignatures, type Signatures } from "../verdict/signature-catalog";
 import { Trial } from "../verdict/trial";
 
@@ -60,6 +61,8 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const journal = new AnalysisJournal(folder, await beginRecord(entry), analysis.onLine, analysis.onEvent);
   analysis.onJournal(journal);
+  // At the beginning: later the file may be another one.
+  const facts = entry.target && writeSampleFacts(entry.target, folder, (text) => journal.warn(text));
   let jury: Promise<Jury> | undefined;
   const summon = () => (jury ??= summonJury(analysis));
   try {
@@ -73,6 +76,7 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   await stopCompiler();
   const left = await killMarked(getProcessMark(analysis.labFolder, entry.id));
   if (left > 0) journal.warn(`${left} processes were left, and are ended`);
+  await facts;
   recordNames(journal);
   journal.begin("reporting");
   analysis.onPhase("reporting");

@@ -9,6 +9,7 @@ import { isOfTarget, type Origin } from "./process-tree";
 import { renderEvent, since } from "./event-rows";
 import type { AnalysisReport } from "./report";
 import type { ReportParts } from "./report-parts";
+import { renderSample } from "./sample-section";
 import { renderVerdict } from "./verdict-section";
 
 /**
@@ -38,6 +39,7 @@ export function renderReportPage(report: AnalysisReport, folder: string, parts: 
       <body>
         <h1>${title}</h1>
         ${renderVerdict(report.verdict, (time) => since(time, analysis.created))} ${renderSummary(report)}
+        ${report.sample && renderSample(report.sample)}
         ${section("processes", "Processes", ...byOrigin(report, "processes", report.processes, (list, name) => renderProcesses(name, list, analysis.created, parts)))}
         ${section("network", "Network", ...byOrigin(report, "network", report.network, renderActs))}
         ${section(

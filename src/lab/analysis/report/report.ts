@@ -1,6 +1,8 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { AnalysisRecord } from "../analysis-record";
+import { findSampleFacts } from "../../sample/sample-file";
+import type { SampleFacts } from "../../sample/sample-facts";
 import { type Artefact, readArtefacts } from "./artefacts";
 import { type GatheredEvents, gatherEvents } from "./gather-events";
 import { type ModuleResults, readModuleResults } from "./module-results";
@@ -17,6 +19,8 @@ export interface ReportFile {
 /** The content of report.json. */
 export interface AnalysisReport extends GatheredEvents {
   readonly analysis: Omit<AnalysisRecord, "log">;
+  /** What the target's own bytes say; undefined for a command. */
+  readonly sample: SampleFacts | undefined;
   /** Files that the target wrote, each content of a path once. */
   readonly artefacts: readonly Artefact[];
   /** The results of auxiliary modules. */
@@ -35,7 +39,14 @@ export interface AnalysisReport extends GatheredEvents {
 export function gatherReport(folder: string, record: AnalysisRecord, events = gatherEvents(folder)): AnalysisReport {
   const { log, ...analysis } = record;
   return {
-    ...{ analysis, ...events, artefacts: readArtefacts(folder), modules: readModuleResults(folder), log },
+    ...{
+      analysis,
+      ...events,
+      sample: findSampleFacts(folder),
+      artefacts: readArtefacts(folder),
+      modules: readModuleResults(folder),
+      log,
+    },
     left: listFiles(folder, ""),
   };
 }

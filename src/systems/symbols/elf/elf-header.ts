@@ -37,7 +37,9 @@ interface ElfLayout {
   /** Elf32_Phdr, Elf64_Phdr. */
   readonly segment: Readonly<Record<"size" | "type" | "flags" | "offset" | "vaddr" | "filesz" | "memsz", number>>;
   /** Elf32_Shdr, Elf64_Shdr. */
-  readonly section: Readonly<Record<"size" | "name" | "type" | "offset" | "bytes" | "link", number>>;
+  readonly section: Readonly<
+    Record<"size" | "name" | "type" | "flags" | "address" | "offset" | "bytes" | "link", number>
+  >;
 }
 
 /** System V ABI, chapters 4 and 5; <elf.h>. */
@@ -45,12 +47,12 @@ export const ELF_LAYOUT: Readonly<Record<32 | 64, ElfLayout>> = {
   32: {
     header: { size: 52, phoff: 28, shoff: 32, phentsize: 42, phnum: 44, shentsize: 46, shnum: 48, shstrndx: 50 },
     segment: { size: 32, type: 0, flags: 24, offset: 4, vaddr: 8, filesz: 16, memsz: 20 },
-    section: { size: 40, name: 0, type: 4, offset: 16, bytes: 20, link: 24 },
+    section: { size: 40, name: 0, type: 4, flags: 8, address: 12, offset: 16, bytes: 20, link: 24 },
   },
   64: {
     header: { size: 64, phoff: 32, shoff: 40, phentsize: 54, phnum: 56, shentsize: 58, shnum: 60, shstrndx: 62 },
     segment: { size: 56, type: 0, flags: 4, offset: 8, vaddr: 16, filesz: 32, memsz: 40 },
-    section: { size: 64, name: 0, type: 4, offset: 24, bytes: 32, link: 40 },
+    section: { size: 64, name: 0, type: 4, flags: 8, address: 16, offset: 24, bytes: 32, link: 40 },
   },
 };
 const E_CLASS = 4;
@@ -61,6 +63,7 @@ const E_ENTRY = 24;
 
 export const PT_LOAD = 1;
 export const PT_DYNAMIC = 2;
+export const PT_INTERP = 3;
 export const PT_NOTE = 4;
 export const PF_X = 1;
 export const PF_W = 2;

@@ -1,12 +1,16 @@
 import { ElfBytes } from "./elf-bytes";
 import { elfText, readElfDynamic } from "./elf-dynamic";
-import { ELF_LAYOUT, PT_NOTE, readElfWord } from "./elf-header";
+import { ELF_LAYOUT, type ElfSegment, PT_INTERP, PT_NOTE, readElfWord } from "./elf-header";
 import type { ElfSource } from "./elf-source";
 import { type ElfSymbolBytes, readElfSymbols } from "./elf-symbols";
 import type { SortedSymbols } from "../sorted-symbols";
 
 const SHT_SYMTAB = 2;
 const SHT_NOTE = 7;
+const SHT_DYNSYM = 11;
+/** st_shndx of a symbol that another file defines (elf(5): SHN_UNDEF). */
+const UNDEFINED = 0;
+const LONGEST_PATH = 4096;
 const NT_GNU_BUILD_ID = 3;
 /** Elf32_Nhdr and Elf64_Nhdr alike: the sizes of name and description, and the type. */
 const NOTE_HEADER_SIZE = 12;
@@ -19,9 +23,23 @@ const MOST_SYMBOLS = 0x100000;
 interface Section {
   readonly name: number;
   readonly type: number;
+  readonly flags: bigint;
+  readonly address: bigint;
   readonly offset: number;
   readonly size: number;
   readonly link: number;
+}
+
+/** A section of an ELF file (elf(5): Elf64_Shdr). */
+export interface ElfSection extends Omit<Section, "name" | "link"> {
+  readonly name: string;
+}
+
+/** A symbol that the dynamic loader resolves. */
+export interface ElfDynamicSymbol {
+  readonly name: string;
+  /** Whether the file has it; else another one must. */
+  readonly isDefined: boolean;
 }
 
 /**
@@ -73,6 +91,44 @@ export class Elf {
     return this.#symbols;
   }
 
+  /** The sections, the empty first one included; none in a file without their table, which programs do not need to run. */
+  get sections(): ElfSection[] {
+    const names = this.#sectionNames();
+    return this.#sections.map(({ name, link: _link, ...facts }) => ({
+      name: names ? elfText(names, name) : "",
+      ...facts,
+    }));
+  }
+
+  get segments(): readonly ElfSegment[] {
+    return this.#bytes.segments;
+  }
+
+  /** The path of the dynamic loader that it asks for; undefined for a static program or a library. */
+  get interpreter(): string | undefined {
+    const segment = this.#bytes.segments.find(({ type }) => type === PT_INTERP);
+    const bytes = segment && this.#bytes.findAt(Number(segment.offset), Math.min(Number(segment.fileSize), LONGEST_PATH)); // prettier-ignore
+    return bytes && elfText(bytes, 0);
+  }
+
+  /** Lists the symbols that the dynamic loader resolves, in their order: what the file asks for, and what it has for others. */
+  listDynamicSymbols(): ElfDynamicSymbol[] {
+    // A hash table counts what others can find here; the section has all.
+    const section = this.#sections.find(({ type }) => type === SHT_DYNSYM);
+    const table = (section && this.#tableOf(section)) ?? this.#tables[0];
+    if (table === undefined) return [];
+    const [size, shndx, info] = this.bits === 64 ? [24, 6, 4] : [16, 14, 12];
+    const view = new DataView(table.symbols.buffer, table.symbols.byteOffset, table.symbols.length);
+    const symbols: ElfDynamicSymbol[] = [];
+    for (let at = size; at + size <= view.byteLength; at += size) {
+      const name = elfText(table.strings, view.getUint32(at, true));
+      // A local symbol is nobody else's.
+      if (name === "" || view.getUint8(at + info) >> 4 === 0) continue;
+      symbols.push({ name, isDefined: view.getUint16(at + shndx, true) !== UNDEFINED });
+    }
+    return symbols;
+  }
+
   /** Reads a section of the file by its name; undefined when it is not there or cannot be read as a whole. */
   findSection(name: string): Uint8Array | undefined {
     const names = this.#sectionNames();
@@ -92,8 +148,12 @@ export class Elf {
 
   #fullTable(): ElfSymbolBytes | undefined {
     const table = this.#sections.find(({ type }) => type === SHT_SYMTAB);
-    const names = table && this.#sections[table.link];
-    if (!table || !names) return undefined;
+    return table && this.#tableOf(table);
+  }
+
+  #tableOf(table: Section): ElfSymbolBytes | undefined {
+    const names = this.#sections[table.link];
+    if (!names) return undefined;
     const symbols = this.#bytes.findAt(table.offset, Math.min(table.size, MOST_SYMBOLS * (this.bits === 64 ? 24 : 16)));
     const strings = this.#bytes.findAt(names.offset, names.size);
     return symbols && strings && { symbols, strings };
@@ -157,6 +217,8 @@ function readSections(elf: ElfBytes): Section[] {
     return {
       name: view.getUint32(at + layout.name, true),
       type: view.getUint32(at + layout.type, true),
+      flags: readElfWord(view, bits, at + layout.flags),
+      address: readElfWord(view, bits, at + layout.address),
       offset: Number(readElfWord(view, bits, at + layout.offset)),
       size: Number(readElfWord(view, bits, at + layout.bytes)),
       link: view.getUint32(at + layout.link, true),
