@@ -28,6 +28,8 @@ const LAB_PACKAGES = [
   ...["inetsim", "dnsmasq-base", "nftables", "openssl"],
   // The types of files that a sample leaves, and rules over them.
   ...["file", "yara"],
+  // Archives of hostile files.
+  ...["7zip", "unzip"],
 ];
 
 // What tests open reports in: the smallest of Debian's browsers without a screen that are driven by a pipe.

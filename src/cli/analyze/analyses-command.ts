@@ -1,16 +1,16 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
-import type { AnalysisDatabase, AnalysisEntry } from "../../lab/analysis/analysis-database";
+import { join, relative } from "node:path";
+import { Command } from "commander";
+import type { AnalysisEntry } from "../../lab/analysis/analysis-database";
 import { toColouredText } from "../../config/terminal-text";
 import { ExitStatus } from "../exit-status";
-import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";
+import { type AnalysesOptions, AnalysesUse, defineAnalysesCommand, readNumber } from "./analyses-use";
+import { createCompareCommand } from "./compare-command";
+import { createExportCommand } from "./export-command";
 
-interface Options {
-  readonly lab?: string;
-  readonly json?: boolean;
+interface Options extends AnalysesOptions {
   readonly limit?: number;
 }
 
@@ -20,44 +20,21 @@ interface Options {
  * @param onStatus receives the exit status
  */
 export function createAnalysesCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
-  const { stdout, stderr } = environment;
-  const use = async (
-    options: Options,
-    run: (database: AnalysisDatabase, labFolder: string) => number | Promise<number>,
-  ) => {
-    const { getDatabaseFile, openDatabase } = await import("../../lab/analysis/analysis-places.js");
-    const { endLostAnalyses } = await import("../../lab/analysis/end-abandoned.js");
-    const labFolder = resolve(getLabFolder(options));
-    if (!existsSync(getDatabaseFile(labFolder))) throw new UsageError(`there are no analyses in ${labFolder}`);
-    const database = openDatabase(labFolder);
-    try {
-      const log = (text: string) => void stderr.write(`rebox: ${text}\n`);
-      await endLostAnalyses({ labFolder, database, api: environment.getApi(), log });
-      onStatus(await run(database, labFolder));
-    } finally {
-      database.close();
-    }
-  };
-  const define = (name: string, summary: string) =>
-    new Command(name)
-      .summary(summary)
-      .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`)
-      .helpOption("-h, --help", "show this help")
-      .addOption(createLabOption())
-      .option("--json", "print JSON");
-  const list = define("list", "list the newest analyses, those that wait and run too")
+  const { stdout } = environment;
+  const use = new AnalysesUse(environment, onStatus);
+  const list = defineAnalysesCommand("list", "list the newest analyses, those that wait and run too")
     .option("--limit <count>", "so many", readNumber, 50)
     .action((options: Options) =>
-      use(options, (database) => {
+      use.run(options, (database) => {
         const entries = database.list(options.limit);
         stdout.write(options.json === true ? `${JSON.stringify(entries, null, 2)}\n` : renderList(entries));
         return ExitStatus.success;
       }),
     );
-  const show = define("show", "tell how an analysis has gone, and where its results are")
+  const show = defineAnalysesCommand("show", "tell how an analysis has gone, and where its results are")
     .argument("<id>", "its number", readNumber)
     .action((id: number, options: Options) =>
-      use(options, async (database, labFolder) => {
+      use.run(options, async (database, labFolder) => {
         const { getAnalysisFolder } = await import("../../lab/analysis/analysis-places.js");
         const entry = database.find(id);
         if (entry === undefined)
@@ -70,11 +47,13 @@ export function createAnalysesCommand(environment: RunEnvironment, onStatus: (st
       }),
     );
   return new Command("analyses")
-    .summary("list and show the analyses of a lab")
+    .summary("list, show, compare and export the analyses of a lab")
     .description("Tells of the analyses of a lab: docs/guides/analyses.md.")
     .helpOption("-h, --help", "show this help")
     .addCommand(list)
-    .addCommand(show);
+    .addCommand(show)
+    .addCommand(createCompareCommand(use))
+    .addCommand(createExportCommand(use));
 }
 
 function renderList(entries: readonly AnalysisEntry[]): string {
@@ -116,9 +95,4 @@ function renderEntry(entry: AnalysisEntry & { readonly files: readonly string[] 
   ];
   const shown = facts.filter(([, value]) => value !== undefined);
   return shown.map(([name, value]) => `${name.padEnd(10)}${toColouredText(value!)}\n`).join("");
-}
-
-function readNumber(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("It must be a number of an analysis.");
-  return Number(text);
 }

@@ -51,7 +51,8 @@ export function gatherReport(folder: string, record: AnalysisRecord, events = ga
   };
 }
 
-function listFiles(folder: string, below: string): ReportFile[] {
+/** Lists the files of an analysis, without the parts of its report. @param below a folder in it, "" for all */
+export function listFiles(folder: string, below: string): ReportFile[] {
   return readdirSync(join(folder, below), { withFileTypes: true })
     .sort((one, other) => (one.name < other.name ? -1 : 1))
     .flatMap((entry) => {

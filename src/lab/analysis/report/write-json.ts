@@ -13,6 +13,31 @@ const TOO_DEEP = JSON.stringify("nested too deeply to be written");
  * @throws Error of node:fs
  */
 export function writeJson(file: string, value: unknown): void {
+  writePieces(file, listPieces(value, 0));
+}
+
+/**
+ * Writes a list of values as JSON between two pieces of it.
+ *
+ * @param head what stands before the first, such as '{"list":['
+ * @param tail what stands behind the last
+ * @throws Error of node:fs
+ */
+export function writeJsonItems(file: string, head: string, items: Iterable<unknown>, tail: string): void {
+  writePieces(file, listItems(head, items, tail));
+}
+
+function* listItems(head: string, items: Iterable<unknown>, tail: string): Generator<string> {
+  yield head;
+  let isFirst = true;
+  for (const item of items) {
+    yield `${isFirst ? "" : ","}\n${toText(item)}`;
+    isFirst = false;
+  }
+  yield `\n${tail}`;
+}
+
+function writePieces(file: string, pieces: Iterable<string>): void {
   const temporary = `${file}.${process.pid}.new`;
   const descriptor = openSync(temporary, "w", 0o644);
   try {
@@ -22,7 +47,7 @@ export function writeJson(file: string, value: unknown): void {
       for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
       waiting = "";
     };
-    for (const piece of listPieces(value, 0)) {
+    for (const piece of pieces) {
       waiting += piece;
       if (waiting.length >= CHUNK) flush();
     }

@@ -1,0 +1,38 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { AnalysisError } from "../../errors";
+import { runProgram } from "../../machinery/processes/run-program";
+import { listFiles } from "../report/report";
+import { getArchiveProgram } from "./archive-program";
+
+/** The password that archives of hostile files have by custom: it keeps scanners and double clicks from them, and no secret. */
+export const CUSTOMARY_PASSWORD = "infected";
+/** Packing a dump of memory takes its time, in milliseconds. */
+const LIMIT_MS = 3_600_000;
+
+/**
+ * Packs all results of an analysis into one zip file with the customary password (ZipCrypto, which every tool opens).
+ *
+ * @param folder of the analysis
+ * @param file is written; one that is there is replaced
+ * @throws AnalysisError when 7-Zip is missing or there is nothing; MachineryError when it fails
+ */
+export async function zipAnalysis(folder: string, file: string, signal: AbortSignal): Promise<void> {
+  const program = getArchiveProgram();
+  // Links are left out: they might lead out of the folder.
+  const files = listFiles(folder, "").map(({ path }) => path).filter((path) => !basename(path).startsWith(".")); // prettier-ignore
+  if (files.length === 0) throw new AnalysisError(`${folder} has no results`);
+  const beside = mkdtempSync(join(dirname(resolve(file)), ".rebox-zip-"));
+  try {
+    const list = join(beside, "files");
+    writeFileSync(list, `${files.join("\n")}\n`);
+    const packed = join(beside, "analysis.zip");
+    const options = ["-tzip", "-mem=ZipCrypto", `-p${CUSTOMARY_PASSWORD}`, "-bso0", "-bsp0", "-sccUTF-8", "-scsUTF-8", "-spd"]; // prettier-ignore
+    await runProgram(program, ["a", ...options, packed, `@${list}`], {
+      ...{ signal, timeoutMs: LIMIT_MS, packageName: "7zip", cwd: folder },
+    });
+    renameSync(packed, file);
+  } finally {
+    rmSync(beside, { recursive: true, force: true });
+  }
+}
