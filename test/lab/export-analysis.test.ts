@@ -17,7 +17,15 @@ import { Trial } from "../../src/lab/verdict/trial";
 
 const SHA256 = "ab".repeat(32);
 const RECORD = {
-  ...{ id: 7, created: "2026-01-02T03:04:05.000Z", outcome: "finished", options: {}, phases: [], auxiliary: [], log: [] },
+  ...{
+    id: 7,
+    created: "2026-01-02T03:04:05.000Z",
+    outcome: "finished",
+    options: {},
+    phases: [],
+    auxiliary: [],
+    log: [],
+  },
   target: { name: "sample", size: 3, sha256: SHA256 },
   network: { network: "simulated", isOpen: false, isAsked: true, problems: [], names: [{ name: "c2.example", type: "A", began: "", count: 1 }] }, // prettier-ignore
 } as unknown as AnalysisRecord;
@@ -71,7 +79,10 @@ describe("an analysis that is exported", () => {
     assert.deepEqual(tracks, [[0, "analysis"], [1, "sample 10"], [2, "curl 11"], [3, "cron 20"]]); // prettier-ignore
     const slices = traceEvents.filter(({ ph }) => ph === "X");
     assert.deepEqual(
-      slices.filter(({ cat }) => cat === "program").map(({ pid, name }) => [pid, name]).toSorted(),
+      slices
+        .filter(({ cat }) => cat === "program")
+        .map(({ pid, name }) => [pid, name])
+        .toSorted(),
       [[1, "./sample -x"], [2, "curl x"]], // prettier-ignore
     );
     for (const program of slices.filter(({ cat }) => cat === "program")) {

@@ -58,8 +58,7 @@ export async function getEndedFolder(database: AnalysisDatabase, labFolder: stri
   if (entry === undefined) throw new UsageError(`there is no analysis ${id}; rebox analyses list shows those that are`);
   if (entry.outcome === undefined) throw new UsageError(`analysis ${id} has not ended: ${entry.phase}; wait for it`);
   const folder = getAnalysisFolder(labFolder, id);
-  if (!existsSync(folder))
-    throw new UsageError(`analysis ${id} has left nothing: ${entry.reason ?? entry.outcome}`);
+  if (!existsSync(folder)) throw new UsageError(`analysis ${id} has left nothing: ${entry.reason ?? entry.outcome}`);
   return folder;
 }
 

@@ -66,7 +66,9 @@ export function normaliseText(text: string, pids: ReadonlyMap<number, string>): 
 
 /** Whether a word changes so often between capitals, small letters and digits as no word of a language does. */
 function isRandom(word: string): boolean {
-  const kinds = [...word].map((char) => (/\d/.test(char) ? "digit" : char === char.toLowerCase() ? "small" : "capital"));
+  const kinds = [...word].map((char) =>
+    /\d/.test(char) ? "digit" : char === char.toLowerCase() ? "small" : "capital",
+  );
   const changes = kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length;
   return changes >= 3 && new Set(kinds).size >= (changes >= 4 ? 2 : 3);
 }

@@ -25,14 +25,21 @@ export type ExportForm = keyof typeof EXPORT_FORMS;
  * @param file is written; one that is there is replaced
  * @throws AnalysisError when the analysis has not what the form needs; Error of node:fs
  */
-export async function exportAnalysis(folder: string, form: ExportForm, file: string, signal: AbortSignal): Promise<void> {
+export async function exportAnalysis(
+  folder: string,
+  form: ExportForm,
+  file: string,
+  signal: AbortSignal,
+): Promise<void> {
   if (form === "zip") return zipAnalysis(folder, file, signal);
   if (form === "perfetto") return writePerfettoTrace(folder, file);
   const report = readReport(folder);
   if (form === "misp") return writeJson(file, createMispEvent(report));
   const { id } = readRecord(folder);
   if (report.verdict === undefined)
-    throw new AnalysisError(`analysis ${id} has no verdict, so no techniques; a layer needs an analysis that was judged`);
+    throw new AnalysisError(
+      `analysis ${id} has no verdict, so no techniques; a layer needs an analysis that was judged`,
+    );
   return writeJson(file, createNavigatorLayer(report.verdict, `Analysis ${id}`));
 }
 
