@@ -10,6 +10,7 @@ import type { Machinery, MachineryCapabilities } from "./machinery/machinery";
 import { findMachineries } from "./find-machineries";
 import { readLabSettings } from "./lab-settings";
 import { listRefusedSignatures } from "./verdict/signature-catalog";
+import { findYaraRules } from "./yara/yara-rules";
 import type { Doors } from "../scripts/loading/doors";
 
 /** A machinery that is configured. */
@@ -62,7 +63,17 @@ export async function checkLab(folder: string, api: Doors): Promise<LabCheck> {
   }
   warnStrayFiles(path, [...machineries.keys()], problems);
   const failures = [...errors, ...(await listRefusedSignatures(path, api))].map(({ message }) => message);
+  failures.push(...(await listYaraProblems(path)));
   return { problems, failures, machineries: checked };
+}
+
+/** Lists the files of YARA rules that cannot be used, or why none can. */
+async function listYaraProblems(folder: string): Promise<string[]> {
+  try {
+    return [...(await findYaraRules(folder)).broken];
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  }
 }
 
 /** Adds why a machinery refuses some of its machines, which are configured without a mistake. @returns how many it refuses */

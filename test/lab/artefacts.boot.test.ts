@@ -53,14 +53,18 @@ test("files of a dropper are kept as they were at each moment, with their types,
   const files = {
     "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine([disk]) }),
     "conf/auxiliary.conf": "[processes]\nenabled = yes\n[artefacts]\nenabled = yes\nmost_file_bytes = 2000\n",
+    "rules/yara/payload.yar": `rule Payload { meta: severity = 6 strings: $a = "echo payload > /tmp" condition: $a }`,
   };
   await withTestLab(files, async (lab) => {
     const target = lab.write("dropper.sh", DROPPER);
     const { status, stdout } = await analyze(lab, "--target", target, "--timeout", "10");
     assert.equal(status, 0, stdout);
-    const { artefacts, analysis, sample, log } = JSON.parse(lab.read("analyses/1/report.json")) as AnalysisReport & { log: { text: string }[] }; // prettier-ignore
+    const { artefacts, analysis, sample, verdict, log } = JSON.parse(lab.read("analyses/1/report.json")) as AnalysisReport & { log: { text: string }[] }; // prettier-ignore
     assert.deepEqual(analysis.auxiliary.find(({ name }) => name === "artefacts")!.errors, [], JSON.stringify(log));
     assert.deepEqual([sample!.type!.mime, sample!.sha256], ["text/x-shellscript", analysis.target!.sha256]);
+    const [fired] = verdict!.findings.filter(({ kind }) => kind === "yara");
+    assert.deepEqual([fired?.name, fired?.score, fired?.evidence[0]!.text], ["Payload", 6, "the sample"]);
+    assert.ok(fired!.evidence.some(({ text }) => text === "file /tmp/drop"));
     const kept = readdirSync(lab.path("analyses/1/artefacts")).toSorted();
     const read = (name: string) => readFileSync(lab.path(`analyses/1/artefacts/${name}`));
     const seen = artefacts.flatMap(({ path, sha256, left, moments }) => {

@@ -22,6 +22,8 @@ import { gatherEvents, type GatheredEvents } from "./report/gather-events";
 import { writeReport } from "./report/write-report";
 import { getNetwork } from "../network/network-choice";
 import { readRuleFolder, type RuleFolder } from "../verdict/sigma/rule-folder";
+import { scanArtefacts } from "../yara/scan-artefacts";
+import { findYaraRules } from "../yara/yara-rules";
 import { writeSampleFacts } from "../sample/sample-file";
 import { loadSignatures, type Signatures } from "../verdict/signature-catalog";
 import { Trial } from "../verdict/trial";
@@ -77,6 +79,7 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   const left = await killMarked(getProcessMark(analysis.labFolder, entry.id));
   if (left > 0) journal.warn(`${left} processes were left, and are ended`);
   await facts;
+  await askYara(analysis, journal);
   recordNames(journal);
   journal.begin("reporting");
   analysis.onPhase("reporting");
@@ -90,6 +93,19 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   journal.begin("ended");
   const { outcome = "failed", reason } = journal.record;
   database.end(entry.id, outcome, reason);
+}
+
+/** Asks the lab's rules of YARA about the sample and what it left; each match is an event. It never rejects. */
+async function askYara({ labFolder, entry }: LabAnalysis, journal: AnalysisJournal): Promise<void> {
+  const warn = (text: string) => journal.warn(text);
+  try {
+    const rules = await findYaraRules(labFolder);
+    for (const problem of rules.broken) warn(`a file of YARA rules cannot be used: ${problem}`);
+    const places = { labFolder, folder: journal.folder, target: entry.target };
+    for (const match of await scanArtefacts(rules, places, warn)) journal.addEvent("yara.matched", { ...match });
+  } catch (error) {
+    warn(`YARA's rules were not asked: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function recordNames(journal: AnalysisJournal): void {

@@ -5,7 +5,11 @@ import { describeAct, type Finding, MOST_EVIDENCE, type Verdict } from "./verdic
 import { judgeScore, LEVEL_SCORES, sumScores } from "./score";
 import type { FoundRule, RuleFolder } from "./sigma/rule-folder";
 import { listSigmaEvents } from "./sigma/sigma-events";
+import type { YaraEvent } from "../yara/scan-artefacts";
 import type { SeenAct, SeenProcess, Signature, SignatureWatcher } from "./signature";
+
+/** A rule of YARA fits the sample, or a file that it left: it needs no process. */
+const YARA_EVENT = "yara.matched";
 
 /** Asks signatures and rules about what the target of an analysis did, while the events pass by. */
 export class Trial implements EventReader {
@@ -21,7 +25,7 @@ export class Trial implements EventReader {
 
   see({ event, doer, origin }: FollowedEvent): void {
     const seen = doer === undefined ? undefined : this.#processes.note(doer, event);
-    if (origin !== undefined) this.#jury.see({ ...event, doer: seen });
+    if (origin !== undefined || event.type === YARA_EVENT) this.#jury.see({ ...event, doer: seen });
   }
 
   /**
@@ -75,6 +79,7 @@ class Jury {
   #watchers: readonly { readonly finding: Finding; readonly watch: SignatureWatcher }[] = [];
   /** By the category of their events. */
   readonly #rules = new Map<string, { readonly found: FoundRule; readonly finding: Finding }[]>();
+  readonly #yara = new Map<string, Finding>();
   readonly #failures: { name: string; reason: string }[] = [];
   readonly #asked: Verdict["asked"];
 
@@ -99,6 +104,7 @@ class Jury {
   }
 
   see(act: SeenAct): void {
+    if (act.type === YARA_EVENT) return this.#noteYara(act as SeenAct & YaraEvent);
     // A hundred signatures see a million acts: nothing is made for each of them.
     for (const watcher of this.#watchers) {
       try {
@@ -131,6 +137,15 @@ class Jury {
     const finding = { ...facts, count: 0, evidence: [] };
     this.#findings.push(finding);
     return finding;
+  }
+
+  #noteYara(act: SeenAct & YaraEvent): void {
+    const { rule, file, score, techniques, description, what, path } = act;
+    const key = `${file} ${rule}`;
+    const title = description ?? `It fits the YARA rule ${rule}`;
+    const finding = this.#yara.get(key) ?? this.#begin({ kind: "yara", name: rule, title, score, techniques });
+    this.#yara.set(key, finding);
+    note(finding, act, what === "sample" ? "the sample" : `${what} ${path}`);
   }
 
   /** A signature that fails is asked no more; the others are. */

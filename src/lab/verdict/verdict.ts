@@ -16,8 +16,8 @@ export interface Evidence {
 
 /** A signature or rule that has fired. */
 export interface Finding {
-  readonly kind: "signature" | "sigma";
-  /** The signature's name; the rule's id, or its file. */
+  readonly kind: "signature" | "sigma" | "yara";
+  /** The signature's name; the rule's id, or its file; the name of a rule of YARA. */
   readonly name: string;
   readonly title: string;
   readonly score: number;

@@ -1,6 +1,8 @@
 import type { Finding, Verdict } from "../../verdict/verdict";
 import { type Markup, markup } from "./markup";
 
+const KINDS: Readonly<Record<Finding["kind"], string>> = { signature: "", sigma: "Sigma", yara: "YARA" };
+
 /** The style of the verdict, for the page's own. */
 export const VERDICT_STYLE = `
 #verdict { border: 1px solid #8886; border-radius: .5rem; padding: .2rem 1rem 1rem; margin: 1rem 0; }
@@ -45,7 +47,7 @@ function renderFindings(findings: readonly Finding[], since: (time: string) => s
       <td>${score}</td>
       <td>
         <details>
-          <summary>${title} <span class="muted">${kind === "sigma" ? "Sigma" : ""} ${name}</span></summary>
+          <summary>${title} <span class="muted">${KINDS[kind]} ${name}</span></summary>
           ${acts}${more}
         </details>
       </td>
