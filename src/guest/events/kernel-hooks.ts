@@ -4,7 +4,6 @@ import { guestEvents } from "../../machine/callbacks/guest-event-source";
 import { Engine } from "../../machine/engine/engine";
 import type { NativeTaskLayout, ProcessPlace } from "../../machine/engine/native";
 import type { Cpu } from "../../machine/state/cpu";
-import type { LinuxKernel } from "../../systems/linux/structs/linux-kernel";
 
 /** The owner of the hooks in lists of callbacks: no script has this number. */
 const MODULE_HANDLE = 0;
@@ -19,13 +18,19 @@ export interface NativeDecision {
   readonly layout: NativeTaskLayout;
 }
 
+/** The names of a kernel's functions. */
+export interface FunctionNames {
+  /** Finds the address of the first of these names that the kernel has. */
+  findSymbol(...names: readonly string[]): bigint | undefined;
+}
+
 /** Hooks on functions of the guest's kernel. What a hook's function throws is an error of the hook, as a script's would be. */
 export class KernelHooks {
-  readonly #kernel: LinuxKernel;
+  readonly #kernel: FunctionNames;
   readonly #set: RegisteredCallback[] = [];
   readonly #failures = new Map<string, number>();
 
-  constructor(kernel: LinuxKernel) {
+  constructor(kernel: FunctionNames) {
     this.#kernel = kernel;
     callbackRegistry.nameModule(MODULE_HANDLE, HOOKS_NAME);
   }
@@ -46,6 +51,11 @@ export class KernelHooks {
     const name = names.find((candidate) => this.has(candidate));
     if (name !== undefined) this.#add(name, this.#find(name) as bigint, onCall, decision);
     return name !== undefined;
+  }
+
+  /** Hooks an address. @param name for messages */
+  addAt(address: bigint, name: string, onCall: (cpu: Cpu) => void): void {
+    this.#add(name, address, onCall);
   }
 
   /** Removes all hooks. */

@@ -4,10 +4,12 @@ import { getCpus } from "../../machine/state/cpu";
 import { AttachError } from "../../systems/errors";
 import type { GuestSystem } from "../../systems/guest-system";
 import { LinuxGuest } from "../../systems/linux/linux-guest";
+import { WindowsGuest } from "../../systems/windows/windows-guest";
 import { getSystem } from "../guest";
 import { HOOKS_NAME } from "./kernel-hooks";
 import { LinuxEventSource } from "./linux-event-source";
 import type { SystemEventSource } from "./system-events";
+import { WindowsEventSource } from "./windows-event-source";
 
 /** How often the guest is looked at while no kernel runs yet. */
 const WAIT_STEP_MS = 20;
@@ -95,6 +97,7 @@ class GuestEventProvider {
 /** Makes the source of events for a system, by its kind. */
 function createSource(system: GuestSystem): SystemEventSource {
   if (system instanceof LinuxGuest) return new LinuxEventSource(system);
+  if (system instanceof WindowsGuest) return new WindowsEventSource(system);
   throw new Error(`rebox sees no processes begin and end in ${system.version}`);
 }
 

@@ -38,6 +38,8 @@ export interface NtOutcome {
   readonly stdout: string;
   readonly stderr: string;
   readonly truth: readonly NtTruth[];
+  /** What the script has written to `seen.json` in the folder of the run; undefined for nothing. */
+  readonly seen: unknown;
 }
 
 /** Boots the test kernel with a shell, and ends both when the test is done. */
@@ -87,7 +89,9 @@ export async function withNt(options: NtRunOptions, use: (run: NtRun) => Promise
       client.close();
     }
     const { status, stdout, stderr } = await ended;
-    return { status, stdout, stderr, truth: truth() };
+    const written = join(place, "seen.json");
+    const seen: unknown = existsSync(written) ? JSON.parse(readFileSync(written, "utf8")) : undefined;
+    return { status, stdout, stderr, truth: truth(), seen };
   } finally {
     rmSync(place, { recursive: true, force: true });
   }

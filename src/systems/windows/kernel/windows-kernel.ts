@@ -32,6 +32,15 @@ export class WindowsKernel extends KernelStructs {
     this.symbols = new ShiftedSymbols(symbols.symbols, image.base, symbols.bits);
   }
 
+  /** Finds the address of the first of these symbols that the kernel has. */
+  findSymbol(...names: readonly string[]): bigint | undefined {
+    for (const name of names) {
+      const address = this.symbols.findAddress(name);
+      if (address !== undefined) return address;
+    }
+    return undefined;
+  }
+
   /** Gets the address of a symbol. @throws MissingSymbolError */
   symbol(name: string): bigint {
     const address = this.symbols.findAddress(name);

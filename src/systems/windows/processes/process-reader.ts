@@ -79,6 +79,23 @@ export function readProcess(kernel: WindowsKernel, address: bigint): ProcessFact
   }
 }
 
+/**
+ * Tells a process' record from anything else: its number is a multiple of 4, and its page tables map the kernel where those of the
+ * kernel do.
+ */
+export function isProcess(kernel: WindowsKernel, address: bigint): boolean {
+  try {
+    const { pid, pgd } = readProcess(kernel, address);
+    const { tables } = kernel.memory;
+    const { base } = kernel.image;
+    if (pid === 0 || pid % 4 !== 0 || pgd === 0n) return false;
+    return tables.translate(Number(pgd), base) === kernel.memory.translate(base);
+  } catch (error) {
+    if (error instanceof KernelDataError) return false;
+    throw error;
+  }
+}
+
 /** Lists the processes in the order in which they were started. @throws KernelDataError when the list is damaged */
 export function* listProcesses(kernel: WindowsKernel): Iterable<ProcessFacts> {
   const what = "the list of processes";
