@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
+import { runMixedAnalyses } from "../kit/lab/mixed-analyses";
 import { SoakRun } from "./soak-run";
 
-const USAGE = "usage: npm run soak -- [--minutes N] [--seed N] [--first N]";
+const USAGE = "usage: npm run soak -- [--minutes N] [--seed N] [--first N]\n       npm run soak -- --analyses N";
 const LARGEST_SEED = 0xffffffff;
 
 function fail(message: string): never {
@@ -17,8 +18,21 @@ function readNumber(name: string, text: string, largest: number): number {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { minutes: { type: "string" }, seed: { type: "string" }, first: { type: "string" } },
+    options: {
+      minutes: { type: "string" },
+      seed: { type: "string" },
+      first: { type: "string" },
+      analyses: { type: "string" },
+    },
   });
+  if (values.analyses !== undefined) {
+    const count = Math.floor(readNumber("analyses", values.analyses, 10_000));
+    console.log(`soak: ${count} analyses of clones in a row, then ten at once`);
+    await runMixedAnalyses(count, 1);
+    await runMixedAnalyses(10, 10);
+    console.log("soak: none has failed, and nothing is left behind");
+    return;
+  }
   const minutes = readNumber("minutes", values.minutes ?? "30", 10_000);
   const seed = Math.floor(
     readNumber("seed", values.seed ?? String(1 + Math.floor(Math.random() * LARGEST_SEED)), LARGEST_SEED),
