@@ -17,6 +17,7 @@ import {
   yamlOf,
 } from "../kit/lab/analyze-run";
 import { NEEDS_QEMU, type TestLab, untilTrue, withTestLab } from "../kit/lab/lab-run";
+import { giveReady } from "../kit/lab/ready-lab";
 import { readPcapng } from "../kit/lab/pcapng";
 
 const lack = findHostProblems()[0] ?? findNamespaceProblem();
@@ -30,17 +31,22 @@ const UP = [
   "udhcpc -i eth0 -n -q -t 5 -T 1 -s /tmp/dhcp > /dev/null 2>&1",
 ].join("; ");
 
+/** Makes a lab with a machine that begins, but for one of `qemu`, where its guest waits at its prompt. */
 function withMachine(
   more: readonly string[],
   use: (lab: TestLab) => Promise<void>,
   machinery = "rebox",
 ): Promise<void> {
-  const settings = consoleMachine(["network_card: virtio-net-pci", ...more]);
+  const base = consoleMachine(["network_card: virtio-net-pci"]);
+  const settings = [...base, ...more];
   const files = {
     [`conf/machineries/${machinery}.yaml`]: yamlOf({ g: settings }),
     "conf/auxiliary.conf": "[netcapture]\nenabled = yes\n",
   };
-  return withTestLab(files, use);
+  return withTestLab(files, async (lab) => {
+    if (machinery === "rebox") await giveReady(lab, { name: "g", settings: [...base, "network: none"] });
+    await use(lab);
+  });
 }
 
 /** Has machine g execute a command, and returns what it writes. */
@@ -162,7 +168,10 @@ describe("a simulated network", { skip }, () => {
 
   test("is where a machine with that setting is prepared and its clones run: each with the same address, at the same time", async () => {
     await withMachine(["network: simulated", "max: 2"], async (lab) => {
-      const prepared = await runRebox(["machine", "prepare", "g", "--lab", lab.folder, "--command", UP], 240_000);
+      const prepared = await runRebox(
+        ["machine", "prepare", "g", "--lab", lab.folder, "--from", "ready", "--as", "up", "--command", UP],
+        240_000,
+      );
       assert.equal(prepared.status, 0, prepared.stderr);
       assert.deepEqual(findLeft(lab), []);
       assert.ok(!existsSync(lab.path("state/g/network")));
