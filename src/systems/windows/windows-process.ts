@@ -4,6 +4,8 @@ import { VirtualMemory } from "../memory/virtual-memory";
 import type { StructCursor } from "../structs/struct-cursor";
 import type { WindowsKernel } from "./kernel/windows-kernel";
 import { listUserModules } from "./modules/module-list";
+import { type Handle, listHandles } from "./objects/handle-table";
+import { readToken, type Token } from "./objects/token";
 import { type AddressRange, listAddressRanges } from "./processes/address-ranges";
 import { splitCommandLine } from "./processes/command-line";
 import { listThreads, type ProcessFacts, readProcess, type WindowsThread } from "./processes/process-reader";
@@ -97,6 +99,16 @@ export class WindowsProcess implements GuestProcess {
   /** The ranges of its memory. */
   get memoryMap(): AddressRange[] {
     return listAddressRanges(this.#kernel, this.#record().address);
+  }
+
+  /** Its handles of objects: open files, events, other processes. */
+  get handles(): Handle[] {
+    return listHandles(this.#kernel, this.#record().address);
+  }
+
+  /** Its rights. */
+  get token(): Token {
+    return readToken(this.#kernel, this.#record().address);
   }
 
   /** Its program and libraries. */

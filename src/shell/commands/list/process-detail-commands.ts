@@ -61,7 +61,7 @@ const LISTINGS: readonly Listing[] = [
   {
     name: "files",
     aliases: ["lsof"],
-    help: "Lists the open files of a process.",
+    help: "Lists the open files of a process; of Windows all handles, with their rights as flags.",
     columns: ["fd", "type", "position", "flags", "path"],
     what: "open files",
     list: (process) =>
@@ -69,6 +69,11 @@ const LISTINGS: readonly Listing[] = [
         ...{ fd: descriptor, type, path, file: kaddr },
         position: String(position),
         flags: `0${flags.toString(8)}`,
+      })),
+    listOfWindows: (process) =>
+      process.handles.map(({ handle, type, name, access, object }) => ({
+        ...{ fd: handle, type, path: name, file: object, position: null },
+        flags: `0x${access.toString(16)}`,
       })),
   },
   {

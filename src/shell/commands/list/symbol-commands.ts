@@ -36,7 +36,9 @@ export const SYMBOL_COMMANDS: readonly Command[] = [
     run: ({ module, name }, session) => {
       const guest = getSystem();
       const pgd = session.userPgd(guest);
-      const matches = namePattern(module);
+      const isNamed = namePattern(module);
+      const matches = (name: string): boolean =>
+        isNamed(name) || (guest.kind === "windows" && isNamed(name.replace(/\.(dll|exe|sys)$/i, "")));
       const found: ModuleSymbol[] = [];
       for (const space of pgd === 0n ? [0n] : [0n, pgd]) {
         for (const symbol of guest.symbols.search(space, name)) {

