@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import ts from "typescript";
+import { DebianRoot, findRootProblem } from "../kit/guests/debian-root";
 import { PROJECT } from "../kit/project";
 
 const ENGINE = "node_modules/rebox-engine-linux-x64";
@@ -22,6 +23,7 @@ const GUEST = "node_modules/rebox-guest-linux-x64/guest";
 const GIVEN = /^\s*(linux-vdso|\/lib64\/ld-linux-x86-64|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s))\.so/;
 
 let folder: string;
+let tarballs: readonly string[];
 /** As of a user who has nothing yet, and no network. */
 let env: NodeJS.ProcessEnv;
 
@@ -47,9 +49,9 @@ before(() => {
   };
   execFileSync(process.execPath, [join(PROJECT, "native/setup/package/main.mjs")], { stdio: "pipe" });
   const packages = join(PROJECT, "build/packages");
-  const tarballs = readdirSync(packages).filter((name) => name.endsWith(".tgz"));
+  tarballs = readdirSync(packages).filter((name) => name.endsWith(".tgz")).map((name) => join(packages, name)); // prettier-ignore
   run("npm", "init", "-y");
-  run("npm", "install", "--offline", "--no-audit", "--no-fund", ...tarballs.map((name) => join(packages, name)));
+  run("npm", "install", "--offline", "--no-audit", "--no-fund", ...tarballs);
 });
 
 after(() => rmSync(folder, { recursive: true }));
@@ -192,3 +194,41 @@ describe("a project of a user's, with the packages", () => {
     assert.ok(existsSync(join(folder, "scripts/my_script.ts")));
   });
 });
+
+// A user without rights, network, compiler, or anything else of this machine.
+for (const [release, node] of [
+  ["bookworm", "20"],
+  ["bookworm", "24"],
+  ["trixie", "22"],
+] as const) {
+  const skip = findRootProblem(release, node);
+  test(
+    `in a Debian ${release} with nothing but Node.js ${node}, the packages are installed, used and removed`,
+    { skip },
+    () => {
+      using root = new DebianRoot(release, node);
+      for (const tarball of tarballs) root.give(tarball);
+      root.run("npm config set prefix ~/.npm; ls -A > before; npm install -g --offline --no-audit --no-fund ./*.tgz");
+      assert.match(root.run("rebox --version"), new RegExp(`^rebox .*\\nQEMU .*\\nNode v${node}\\.`));
+      const lines = root.run("rebox demo | head -3").split("\n");
+      assert.match(lines[0]!, /^A Linux guest boots inside this Node process/);
+      const kit = "$HOME/.npm/lib/node_modules/rebox-guest-linux-x64/guest";
+      const machine = `-m 256 -display none -nic none -no-reboot -serial null -kernel ${kit}/vmlinuz -initrd ${kit}/initramfs.cpio.gz`;
+      const append = "no_timer_check panic=-1 rebox.run";
+      const script = `rebox run --script scripts/my_script.ts --timeout 120 -- ${machine} -append "${append}=poweroff"`;
+      assert.match(root.run(`mkdir own; cd own; rebox init; ${script}`), /^\[my_script\] process \d+: \S+/m);
+      const asked = [
+        `rebox run --control guest.sock -- ${machine} -append "${append}=idle" &`,
+        `until rebox attach guest.sock "ps" > ps 2> /dev/null && grep -q kthreadd ps; do sleep 0.2; done; cat ps`,
+        `rebox dump guest.sock guest.elf; rebox shell --image guest.elf "ps"; rebox attach guest.sock "quit"; wait`,
+      ];
+      const answers = root.run(asked.join("\n"));
+      assert.equal(answers.match(/\bkthreadd\b/g)?.length, 2, answers);
+      root.run("npm uninstall -g rebox rebox-engine-linux-x64 rebox-guest-linux-x64");
+      assert.equal(
+        root.run("ls ~/.npm/lib/node_modules ~/.npm/bin"),
+        "/home/user/.npm/bin:\n\n/home/user/.npm/lib/node_modules:\n",
+      );
+    },
+  );
+}

@@ -1,0 +1,100 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { PROJECT } from "../project";
+
+const ROOTS = join(PROJECT, "build/roots");
+/** A user who is nobody on this machine. */
+const USER_ID = 54_321;
+const HOME = "/home/user";
+const LIMIT_MS = 240_000;
+
+/** The reason why nothing can be tried in small Debian systems here; undefined when it can. */
+export function findRootProblem(release: string, node: string): string | undefined {
+  if (process.getuid?.() !== 0) return "only root can enter another root";
+  const files = [`${release}/root.tar`, `node/node-${node}`];
+  const missing = files.find((file) => !existsSync(join(ROOTS, file)));
+  return missing === undefined ? undefined : `build/roots/${missing} is missing`;
+}
+
+/** A small Debian system in a folder, with Node.js and npm, whose user has no rights, no network, and nothing of this machine. */
+export class DebianRoot implements Disposable {
+  private readonly folder = mkdtempSync(join(tmpdir(), "rebox-root-"));
+
+  /**
+   * Unpacks a system that set-up has made.
+   *
+   * @param release Debian's name of it
+   * @param node the major version of Node.js
+   */
+  constructor(release: string, node: string) {
+    execFileSync("tar", ["-xf", join(ROOTS, release, "root.tar"), "-C", this.folder, "--exclude=./dev/*"]);
+    const local = join(this.folder, "usr/local");
+    copyFileSync(realpathSync(join(ROOTS, "node", `node-${node}`)), join(local, "bin/node"));
+    const npm = dirname(
+      dirname(realpathSync(execFileSync("sh", ["-c", "command -v npm"], { encoding: "utf8" }).trim())),
+    );
+    mkdirSync(join(local, "lib/node_modules"), { recursive: true });
+    execFileSync("cp", ["-rL", npm, join(local, "lib/node_modules/npm")]);
+    for (const name of ["npm", "npx"])
+      symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, join(local, "bin", name));
+    mkdirSync(join(this.folder, HOME));
+    chownSync(join(this.folder, HOME), USER_ID, USER_ID);
+  }
+
+  /** Copies a file into the user's home. */
+  give(path: string): void {
+    const copy = join(this.folder, HOME, basename(path));
+    copyFileSync(path, copy);
+    chownSync(copy, USER_ID, USER_ID);
+  }
+
+  /** Runs a script of sh as the user, and returns all that it writes. @throws Error with that when the script fails */
+  run(script: string): string {
+    const path = `${HOME}/.npm/bin:/usr/local/bin:/usr/bin:/bin`;
+    const clean = [
+      "/usr/bin/env",
+      "-i",
+      `HOME=${HOME}`,
+      `PATH=${path}`,
+      "LANG=C.UTF-8",
+      "sh",
+      "-euc",
+      `cd; exec 2>&1; ${script}`,
+    ];
+    const enter =
+      'mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"; root=$1; shift; exec chroot --userspec="$0:$0" "$root" "$@"';
+    const words = [
+      "--mount",
+      "--pid",
+      "--net",
+      "--fork",
+      "--kill-child",
+      "sh",
+      "-euc",
+      enter,
+      String(USER_ID),
+      this.folder,
+    ];
+    const { status, stdout, stderr } = spawnSync("unshare", [...words, ...clean], {
+      encoding: "utf8",
+      timeout: LIMIT_MS,
+    });
+    if (status !== 0) throw new Error(`${script}: ended with ${status}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true });
+  }
+}
