@@ -4,7 +4,8 @@ import { MachineryDependencyError, MachineryError } from "../../../errors";
 import { runProgram } from "../../processes/run-program";
 import type { QemuMachine } from "./machine-arguments";
 import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "./qemu-settings";
-import { parseVersion, QmpMachinery, type VmCommand } from "./qmp-machinery";
+import type { VmCommand } from "./machine-start";
+import { parseVersion, QmpMachinery } from "./qmp-machinery";
 
 const SETTINGS = {
   path: config

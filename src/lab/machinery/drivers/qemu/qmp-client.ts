@@ -1,6 +1,11 @@
 import { EventEmitter } from "node:events";
 import { connect, type Socket } from "node:net";
 import { MachineryConnectionError, QmpCommandError } from "../../../errors";
+import type { VmProcess } from "../../processes/vm-process";
+import { withSocketPath } from "./socket-path";
+
+/** QEMU answers at once; a busy host, and another client that is served first, take their time. */
+export const ANSWER_LIMIT_MS = 15_000;
 
 interface QmpMessage {
   readonly QMP?: object;
@@ -132,5 +137,24 @@ export class QmpClient extends EventEmitter<{ event: [name: string, data: object
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
     }
+  }
+}
+
+/**
+ * Holds a connection to a machine's QMP for commands that belong together: QEMU serves one at a time, and others want to be served too.
+ *
+ * @param connectMs the time for the connection
+ */
+export async function withQmp<Result>(
+  vm: VmProcess,
+  signal: AbortSignal,
+  connectMs: number,
+  use: (client: QmpClient) => Promise<Result>,
+): Promise<Result> {
+  const client = await withSocketPath(vm.qmpSocket, (path) => QmpClient.connect(path, connectMs, signal));
+  try {
+    return await use(client);
+  } finally {
+    client.close();
   }
 }

@@ -3,12 +3,10 @@ import { existsSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { SettingsOf, SettingsSchema } from "../../../../config/schema/settings-schema";
 import {
   GoldenStateError,
   MachineryConnectionError,
-  MachineryError,
   MachineryUnhandledStateError,
   MachineStateReachedError,
   MachineUnexpectedStateError,
@@ -28,61 +26,23 @@ import {
   type GoldenState,
 } from "../../golden/golden-state";
 import { findGoldenState } from "../../golden/choose-golden-state";
-import {
-  type Execute,
-  freeze,
-  getCloneDevices,
-  getRamArguments,
-  getRamSize,
-  thaw,
-  THAW_ARGUMENTS,
-  punchHoles,
-  reserveRam,
-} from "./golden-start";
+import { freeze, punchHoles } from "./golden-start";
 import { callGuestAgent } from "./guest-agent-socket";
-import { copyImage, insertDisc, makeOverlay, removeDisc, removeDisk } from "./machine-disks";
-import { findMemoryFormat, getIncomingArguments, getMemoryFormat } from "./memory-snapshot";
+import { insertDisc, removeDisc, removeDisk } from "./machine-disks";
+import { findMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./machine-arguments";
-import { connectNetwork } from "./network-arguments";
 import { typeKeys } from "./type-keys";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
-import { QmpClient } from "./qmp-client";
+import { END_LIMIT_MS, startMachine, type StartState, type VmCommand } from "./machine-start";
+import { ANSWER_LIMIT_MS, withQmp } from "./qmp-client";
 import { RUN_STATES } from "./run-states";
-import { shortenSocketPath, withSocketPath } from "./socket-path";
-import { escapeOption } from "./start-arguments";
+import { withSocketPath } from "./socket-path";
 
-/** QEMU answers at once; a busy host, and another client that is served first, take their time. */
-const ANSWER_LIMIT_MS = 15_000;
-/** From the start of the process to QMP's greeting. */
-const BOOT_LIMIT_MS = 60_000;
 /** The time that QEMU gets for closing its disks before it is killed. */
 const QUIT_LIMIT_MS = 2_000;
-/** From the end of QMP's connection to that of the process, when a machine goes off by itself. */
-const END_LIMIT_MS = 10_000;
 /** Writing a machine's memory to a disk. */
 const DUMP_LIMIT_MS = 600_000;
 const PROGRAM_LIMIT_MS = 15_000;
-/** Between two looks at a machine that starts: it takes some hundred milliseconds. */
-const POLL_MS = 10;
-
-/** The program that runs a machine, and its arguments. */
-export interface VmCommand {
-  readonly program: string;
-  readonly args: readonly string[];
-}
-
-/** The state that a machine starts from. */
-type Start =
-  | { readonly kind: "fresh" | "snapshot" }
-  /** `making`: fresh, and to be frozen into these files; `golden`: from these files, which are only read. */
-  | { readonly kind: "making" | "golden"; readonly files: GoldenFiles };
-
-/** Returns the file with the devices that a machine is thawed with; undefined when it boots. */
-function findFrozenDevices(start: Start): string | undefined {
-  if (start.kind === "golden") return start.files.devices;
-  return start.kind === "making" && existsSync(start.files.start) ? start.files.start : undefined;
-}
-
 /** Machines that are each a process of QEMU of their own, which is driven by QMP. */
 export abstract class QmpMachinery<
   Settings extends SettingsSchema & typeof QEMU_SETTINGS,
@@ -247,7 +207,7 @@ export abstract class QmpMachinery<
     keys: readonly (readonly string[])[],
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#withQmp(machine, signal, ANSWER_LIMIT_MS, (client) =>
+    await withQmp(this.process(machine), signal, ANSWER_LIMIT_MS, (client) =>
       typeKeys((command, args = {}) => client.execute(command, args, ANSWER_LIMIT_MS, signal), keys, signal),
     );
   }
@@ -300,27 +260,12 @@ export abstract class QmpMachinery<
     limitMs = ANSWER_LIMIT_MS,
     connectMs = ANSWER_LIMIT_MS,
   ): Promise<unknown> {
-    return this.#withQmp(machine, signal, connectMs, (client) => client.execute(command, args, limitMs, signal));
-  }
-
-  /** Holds a connection to QMP for commands that belong together. */
-  async #withQmp<Result>(
-    machine: QemuMachine,
-    signal: AbortSignal,
-    connectMs: number,
-    use: (client: QmpClient) => Promise<Result>,
-  ): Promise<Result> {
-    const client = await withSocketPath(this.process(machine).qmpSocket, (path) =>
-      QmpClient.connect(path, connectMs, signal),
+    return withQmp(this.process(machine), signal, connectMs, (client) =>
+      client.execute(command, args, limitMs, signal),
     );
-    try {
-      return await use(client);
-    } finally {
-      client.close();
-    }
   }
 
-  async #start(machine: QemuMachine, start: Start, signal: AbortSignal): Promise<void> {
+  async #start(machine: QemuMachine, start: StartState, signal: AbortSignal): Promise<void> {
     const vm = this.process(machine);
     if (vm.find() !== undefined) {
       throw new MachineUnexpectedStateError(
@@ -328,61 +273,12 @@ export abstract class QmpMachinery<
       );
     }
     this.#clean(machine);
-    const { labFolder } = this.context;
-    const disk = await this.#makeDisk(machine, start, signal);
-    const own = getMachineArguments(machine, disk, {
-      socket: shortenSocketPath(vm.consoleSocket, labFolder),
-      log: join(vm.folder, "console.log"),
-      agent: shortenSocketPath(vm.guestAgentSocket, labFolder),
+    await startMachine({
+      ...{ machine, vm, start, signal, labFolder: this.context.labFolder },
+      ...{ disk: this.#diskOf(machine), qemuImg: this.getQemuImg() },
+      getCommand: (qemuArgs) => this.getCommand(machine, qemuArgs),
+      log: (text) => this.context.log(text),
     });
-    const socket = escapeOption(shortenSocketPath(vm.qmpSocket, labFolder));
-    const network = connectNetwork(machine, (text) => this.context.log(text));
-    const qemuArgs = [
-      ...["-qmp", `unix:${socket},server=on,wait=off`, "-monitor", "none"],
-      ...["-pidfile", shortenSocketPath(vm.pidFile, labFolder)],
-      ...(await this.#getStartArguments(machine, start, own, signal)),
-      ...network.args,
-      ...own,
-    ];
-    const { program, args } = network.wrap(this.getCommand(machine, qemuArgs));
-    await vm.start(program, args, labFolder);
-    await this.#waitForQmp(machine, vm, signal);
-    const devices = findFrozenDevices(start);
-    if (devices === undefined && start.kind !== "snapshot") return;
-    try {
-      await this.#withQmp(machine, signal, ANSWER_LIMIT_MS, async (client) => {
-        const execute: Execute = (command, args = {}) => client.execute(command, args, ANSWER_LIMIT_MS, signal);
-        if (devices !== undefined) await thaw(execute, devices, signal);
-        await letGo(execute, () => vm.find() !== undefined, signal);
-      });
-    } catch (error) {
-      // It may end at any moment, by a script that does not load: the caller finds out why it is gone.
-      const isOver = error instanceof MachineryConnectionError && (await vm.waitForEnd(END_LIMIT_MS));
-      if (!isOver) throw error;
-    }
-  }
-
-  /** Returns the arguments that say from which state the machine starts. */
-  async #getStartArguments(machine: QemuMachine, start: Start, own: readonly string[], signal: AbortSignal) {
-    const { snapshot, settings } = machine.facts;
-    const { snapshot_path: memory } = settings;
-    switch (start.kind) {
-      case "fresh":
-        return [];
-      case "snapshot":
-        if (memory !== undefined) return getIncomingArguments(getMemoryFormat(memory), memory);
-        return snapshot === undefined ? [] : ["-loadvm", snapshot];
-      case "making":
-      case "golden": {
-        const isMade = start.kind === "making";
-        const isThawed = findFrozenDevices(start) !== undefined;
-        if (!isThawed) await reserveRam(start.files, getRamSize(own), signal);
-        return [
-          ...[...getRamArguments(start.files, getRamSize(own), isMade), ...getCloneDevices(own)],
-          ...(isThawed ? THAW_ARGUMENTS : []),
-        ];
-      }
-    }
   }
 
   async #checkGolden(machine: QemuMachine, golden: GoldenState, signal: AbortSignal): Promise<void> {
@@ -396,41 +292,6 @@ export abstract class QmpMachinery<
     throw new GoldenStateError(
       `the golden state ${golden.name} of ${base} cannot be used: ${problems.join("; ")}; ${advice}`,
     );
-  }
-
-  async #waitForQmp(machine: QemuMachine, vm: VmProcess, signal: AbortSignal): Promise<void> {
-    const endMs = performance.now() + BOOT_LIMIT_MS;
-    for (;;) {
-      signal.throwIfAborted();
-      if (vm.find() === undefined) throw new MachineryError(`${machine.name}: QEMU ended at once: ${vm.output}`);
-      if (existsSync(vm.qmpSocket)) {
-        try {
-          return void (await this.qmp(machine, "query-status", {}, signal));
-        } catch (error) {
-          // The socket is bound before it is listened on.
-          if (performance.now() > endMs) throw error;
-        }
-      }
-      if (performance.now() > endMs) {
-        throw new MachineryConnectionError(
-          `${machine.name}: QEMU has not opened QMP within ${BOOT_LIMIT_MS / 1000} s: ${vm.output || "it says nothing"}`,
-        );
-      }
-      await sleep(POLL_MS);
-    }
-  }
-
-  async #makeDisk(machine: QemuMachine, start: Start, signal: AbortSignal): Promise<string | undefined> {
-    const { qcow2_path: image } = machine.facts.settings;
-    if (image === undefined) return undefined;
-    const disk = start.kind === "making" ? start.files.disk : this.#diskOf(machine);
-    const tools = { qemuImg: this.getQemuImg(), signal };
-    if (start.kind === "golden") await makeOverlay(start.files.disk, disk, tools);
-    // It is there already when the state is made from another one.
-    else if (start.kind === "making" && findFrozenDevices(start) !== undefined) return disk;
-    else if (start.kind === "snapshot" && machine.facts.snapshot !== undefined) copyImage(image, disk);
-    else await makeOverlay(image, disk, tools);
-    return disk;
   }
 
   #diskOf(machine: QemuMachine): string {
@@ -467,21 +328,6 @@ export abstract class QmpMachinery<
       rmSync(path, { force: true });
       throw error;
     }
-  }
-}
-
-/** Resumes a machine whose state was saved while it was paused: nobody holds it. */
-async function letGo(execute: Execute, isThere: () => boolean, signal: AbortSignal): Promise<void> {
-  const endMs = performance.now() + BOOT_LIMIT_MS;
-  for (;;) {
-    signal.throwIfAborted();
-    // The caller finds out why it is gone.
-    if (!isThere()) return;
-    const { status } = (await execute("query-status")) as { readonly status: string };
-    if (status === "paused") return void (await execute("cont"));
-    const comesUp = status === "inmigrate" || status === "restore-vm" || status === "prelaunch";
-    if (!comesUp || performance.now() > endMs) return;
-    await sleep(POLL_MS);
   }
 }
 

@@ -10,7 +10,8 @@ import type { MachineryCapabilities } from "../../machinery";
 import type { LabMachine, MachineStatus } from "../../records/lab-machine";
 import type { QemuMachine } from "../qemu/machine-arguments";
 import { QEMU_MACHINE_SETTINGS, QEMU_SETTINGS } from "../qemu/qemu-settings";
-import { QmpMachinery, type VmCommand } from "../qemu/qmp-machinery";
+import type { VmCommand } from "../qemu/machine-start";
+import { QmpMachinery } from "../qemu/qmp-machinery";
 import { shortenSocketPath, withSocketPath } from "../qemu/socket-path";
 
 const PROJECT = getProjectFolder();
