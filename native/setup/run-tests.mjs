@@ -29,6 +29,10 @@ const MOST_AGAIN = 6;
 
 const REPORTER = pathToFileURL(join(places.root, "native/setup/failed-files.mjs")).href;
 
+const PROCESSOR_TIME = pathToFileURL(join(places.root, "native/setup/processor-time.mjs")).href;
+/** So many files are named as the most expensive ones, where there are more than that. */
+const MOST_EXPENSIVE = 15;
+
 const USAGE =
   "usage: node native/setup/run-tests.mjs [--fast] [--sanitize] [--again] [--changed [--since REVISION]] [ROOM|NAME ...]";
 
@@ -58,10 +62,12 @@ process.exit(failed.length > 0 ? 1 : 0);
 function runTests(paths) {
   const folder = mkdtempSync(join(tmpdir(), "rebox-tests-"));
   const list = join(folder, "failed");
+  const times = join(folder, "times");
   const { status, signal } = spawnSync(
     values.sanitize ? SANITIZED_NODE : process.execPath,
     [
       "--enable-source-maps",
+      ...["--import", PROCESSOR_TIME],
       "--test",
       ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
       ...[`--test-reporter=${REPORTER}`, `--test-reporter-destination=${list}`],
@@ -69,13 +75,32 @@ function runTests(paths) {
       `--test-timeout=${values.sanitize ? SANITIZED_TIMEOUT_MS : TIMEOUT_MS}`,
       ...paths.map((path) => relative(places.root, path)),
     ],
-    { cwd: places.root, env: { ...process.env, ...(values.sanitize ? sanitizerEnvironment() : {}) }, stdio: "inherit" },
+    {
+      cwd: places.root,
+      env: { ...process.env, REBOX_PROCESSOR_TIMES: times, ...(values.sanitize ? sanitizerEnvironment() : {}) },
+      stdio: "inherit",
+    },
   );
   const files = existsSync(list) ? readFileSync(list, "utf8").split("\n").filter(Boolean) : [];
+  if (existsSync(times) && paths.length > MOST_EXPENSIVE) sayExpensive(readFileSync(times, "utf8"));
   rmSync(folder, { recursive: true });
   if (signal) fail(`the test runner was ended by ${signal}`);
   if (status !== 0 && files.length === 0) fail(`the test runner ended with ${status} and named no test that failed`);
   return [...new Set(files.map(nameTest))];
+}
+
+/** Says which test files have taken the most processor time, with all that they started. */
+function sayExpensive(lines) {
+  const all = lines
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+    .sort((a, b) => b.seconds - a.seconds);
+  const sum = all.reduce((seconds, each) => seconds + each.seconds, 0);
+  console.log(`\ntests: ${Math.round(sum)} s of processor time, most of it for`);
+  for (const { file, seconds } of all.slice(0, MOST_EXPENSIVE)) {
+    console.log(`  ${String(Math.round(seconds)).padStart(5)} s  ${nameTest(file)}`);
+  }
 }
 
 /** Names a test by its compiled file below build/js: a failure inside a test has its source's path, by the source map. */
