@@ -12,9 +12,13 @@ import {
   collect,
   createRequests,
   parseCount,
+  parseGuestFolder,
   parseNetwork,
+  parseOption,
   parseOptions,
   parseSeconds,
+  parseUser,
+  parseVariable,
 } from "./analyze-options";
 
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -41,6 +45,14 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
     .option("--machine <name>", "the machine; without it, any of the lab that is free")
     .option("--target <file>", "what is analysed; may be given more than once: each is an analysis", collect)
     .option("--command <line>", "what is run, for sh; $TARGET is the target. Without it the target itself is")
+    .option("--member <path>", "the file in an archive (zip, 7z, tar) that is analysed; --target is the archive")
+    .option("--password <text>", 'of that archive; "infected" without it')
+    .option("--argument <text>", "an argument of the target, of any text; may be given more than once", collect)
+    .option("--env <name=value>", "a variable of its environment; may be given more than once", parseVariable)
+    .option("--user <name>", "the user of the guest that it runs as", parseUser)
+    .option("--folder <path>", "the folder of the guest in which it runs; its own without it", parseGuestFolder)
+    .option("--platform <name>", "take a machine of this platform, where none is named")
+    .option("--tag <tag>", "take a machine with this tag; may be given more than once", collect)
     .option("--timeout <seconds>", "how long the target may run", parseSeconds, DEFAULT_TIMEOUT_S)
     .option("--script <file>", "load a script into the machine's engine; may be given more than once", collect)
     .option(
@@ -49,6 +61,11 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
       parseNetwork,
     )
     .option("--options <k=v,...>", "for the auxiliary modules; memory=yes dumps memory at the end", parseOptions)
+    .option(
+      "--option <name=value>",
+      "one of those options, whose value may hold anything; may be repeated",
+      parseOption,
+    )
     .option("--runs <count>", "analyse each target so often", parseCount, 1)
     .option(
       "--parallel <count>",

@@ -18,6 +18,15 @@ export interface AnalyzeOptions {
   readonly script?: readonly string[];
   readonly options?: Readonly<Record<string, string>>;
   readonly network?: string;
+  readonly platform?: string;
+  readonly tag?: readonly string[];
+  readonly member?: string;
+  readonly password?: string;
+  readonly argument?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly user?: string;
+  readonly folder?: string;
+  readonly option?: Readonly<Record<string, string>>;
   readonly runs: number;
   readonly parallel?: number;
   readonly lab?: string;
@@ -30,10 +39,20 @@ export interface AnalyzeOptions {
  * @throws UsageError for files that are not there
  */
 export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
-  const { machine, target = [], command, timeout, script = [], options = {}, network, runs } = asked;
+  const { machine, target = [], command, timeout, script = [], network, runs } = asked;
+  const options = { ...asked.options, ...asked.option };
   if (target.length === 0 && command === undefined) {
     throw new UsageError("there is nothing to analyse: name a file by --target, or what to run by --command");
   }
+  const { member, password, platform, tag: tags = [] } = asked;
+  if (target.length === 0 && (member ?? password) !== undefined)
+    throw new UsageError("--member and --password are about an archive: name it by --target");
+  if (machine !== undefined && (platform !== undefined || tags.length > 0))
+    throw new UsageError("--platform and --tag choose a machine, and --machine has named one; leave out either");
+  const more = {
+    ...{ start: { args: asked.argument ?? [], env: asked.env ?? {}, user: asked.user, workingFolder: asked.folder } },
+    ...{ archive: { member, password }, choice: { platform, tags } },
+  };
   const scripts = script.map((file) => findFile(file, "--script"));
   const targets = target.length === 0 ? [undefined] : target.map((file) => findFile(file, "--target"));
   return targets.flatMap((file) =>
@@ -45,6 +64,7 @@ export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
       timeoutS: timeout,
       scripts,
       network,
+      ...more,
     })),
   );
 }
@@ -68,6 +88,39 @@ export function parseOptions(
     );
   }
   return { ...before, ...Object.fromEntries(pairs.map(({ name, value }) => [name, value])) };
+}
+
+/** Parses one `NAME=VALUE`, whose value is everything behind the first "="; further ones are added. */
+export function parseOption(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const [, name, value] = /^([\w.-]+)=([^]*)$/.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError("It must be NAME=VALUE.");
+  return { ...before, [name]: value! };
+}
+
+/** Parses a variable of the environment; further ones are added. */
+export function parseVariable(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const [, name, value] = /^([A-Za-z_]\w*)=([^]*)$/.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError("It must be NAME=VALUE, with a name that shells know.");
+  return { ...before, [name]: value! };
+}
+
+/** Parses a user's name, as useradd(8) permits it. */
+export function parseUser(text: string): string {
+  if (!/^[A-Za-z_][\w.-]{0,63}$/.test(text))
+    throw new InvalidArgumentError("It must be the name of a user of the guest.");
+  return text;
+}
+
+/** Parses a folder of the guest. */
+export function parseGuestFolder(text: string): string {
+  if (!text.startsWith("/")) throw new InvalidArgumentError("It must be an absolute path in the guest.");
+  return text;
 }
 
 /** Parses a network. */

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "libsql";
 import { AnalysisError } from "../errors";
+import type { ArchiveRequest, MachineChoice, StartRequest } from "./start-request";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
 import { findProcess, isRunning, type ProcessIdentity } from "../machinery/processes/process-identity";
 
@@ -19,6 +20,12 @@ export interface AnalysisRequest {
   readonly scripts: readonly string[];
   /** The network, as `--network` has it; undefined is that of the machine's settings. */
   readonly network?: string | undefined;
+  /** How the target is started; by itself, in its folder, without it. */
+  readonly start?: StartRequest;
+  /** The member that is taken out of the target, which is an archive. */
+  readonly archive?: ArchiveRequest;
+  /** Which machines may be taken where none is named. */
+  readonly choice?: MachineChoice;
 }
 
 /** An analysis as the database knows it. */

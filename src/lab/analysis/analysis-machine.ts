@@ -1,3 +1,4 @@
+import type { MachineChoice, StartRequest } from "./start-request";
 import type { AuxiliaryMachine, GuestHandle } from "../auxiliary/auxiliary-run";
 
 /** A machine that an analysis has for itself. Every function ends when its signal says so. */
@@ -23,6 +24,7 @@ export interface TargetRequest {
   readonly target: string | undefined;
   /** For the guest's sh; undefined executes the target. */
   readonly command: string | undefined;
+  readonly start?: StartRequest;
   /** The time that the guest's clock is set to, in milliseconds since 1970; undefined is now. */
   readonly clockMs: number | undefined;
 }
@@ -45,8 +47,9 @@ export interface AnalysisMachinePool {
    * Waits until a machine is free, and takes it.
    *
    * @param name a machine's name; undefined takes any that fits
+   * @param choice what one that is not named has to have
    * @param signal ends the wait
    * @throws Error when no machine can ever fit, with the reason
    */
-  acquire(name: string | undefined, signal: AbortSignal): Promise<AnalysisMachine>;
+  acquire(name: string | undefined, signal: AbortSignal, choice?: MachineChoice): Promise<AnalysisMachine>;
 }

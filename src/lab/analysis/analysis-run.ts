@@ -64,7 +64,7 @@ export class AnalysisRun {
   async execute(signal: AbortSignal): Promise<void> {
     const { machines, request, journal } = this.parts;
     this.begin("waiting for a machine");
-    const acquired = machines.acquire(request.machine, signal);
+    const acquired = machines.acquire(request.machine, signal, request.choice);
     let machine: AnalysisMachine | undefined;
     let auxiliary: AuxiliaryRunner;
     try {
@@ -118,11 +118,11 @@ export class AnalysisRun {
 
   private async run(machine: AnalysisMachine, signal: AbortSignal): Promise<Ending> {
     const { request } = this.parts;
-    const { target, command, options } = request;
+    const { target, command, start, options } = request;
     const clockMs = parseClock(options.clock);
     this.begin("delivering target");
     const delivered = await callAsyncWithin("giving the guest the target", this.limits.deliverMs, signal, (own) =>
-      machine.deliver({ target, command, clockMs }, own),
+      machine.deliver({ target, command, ...(start && { start }), clockMs }, own),
     );
     try {
       await callAsyncWithin("the beginning of the target", this.limits.beginMs, signal, (own) => delivered.begin(own));

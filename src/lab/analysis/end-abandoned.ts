@@ -33,7 +33,8 @@ export async function endAbandoned(cleaning: Cleaning, entry: AnalysisEntry, rea
   // One that was not begun has nothing that could be cleaned up.
   if (!existsSync(folder)) return database.end(entry.id, "lost", why);
   const problem = await stopMachine(cleaning, entry, folder);
-  for (const name of ["target.disc", ".disc", ".reserve"]) rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of ["target.disc", ".disc", ".reserve", ".target"])
+    rmSync(join(folder, name), { recursive: true, force: true });
   const record = completeRecord(folder, entry, problem === undefined ? why : `${why}; ${problem}`);
   try {
     mkdirSync(folder, { recursive: true });

@@ -5,19 +5,21 @@ import { type GuestDisc, makeGuestDisc } from "../ways/guest-disc";
 import { AnalysisError, TargetRefusedError } from "../errors";
 import type { FollowedTarget, TargetBeginning } from "./followed-target";
 import { getRefusalFile, RUN_MARK, writeLaunchScript, writeRunScript } from "./run-script";
+import type { StartRequest } from "./start-request";
 import { explainRefusal, readTargetFormat, type TargetFormat } from "./target-format";
 
 /** Between the end of what launches the target and the word that it has begun, in milliseconds. */
 const WORD_LIMIT_MS = 10_000;
 /** Statuses by which a shell says that it could not execute something (POSIX, 2.8.2); a program may have them too. */
 const REFUSALS = [126, 127];
-const NO_FORMAT: TargetFormat = { isShellText: false, description: undefined, interpreter: undefined };
+const NO_FORMAT: TargetFormat = { starter: [], variables: {}, description: undefined, interpreter: undefined };
 
 /** Everything that giving a guest its target needs. */
 export interface Delivery {
   /** Absolute path. */
   readonly target: string | undefined;
   readonly command: string | undefined;
+  readonly start?: StartRequest;
   /** Of the analysis; the target is packed there. */
   readonly folder: string;
   /** The guest's clock is set to it, in milliseconds since 1970: a guest that was frozen does not know that time has passed. */
@@ -98,7 +100,8 @@ export class GuestTarget {
   async begin(signal: AbortSignal): Promise<TargetBeginning | undefined> {
     const { disc, way, followed } = this;
     const { command } = this.delivery;
-    const parts = { disc, command, isShellText: this.#format.isShellText, mark: this.#mark };
+    const { starter, variables } = this.#format;
+    const parts = { disc, command, starter, variables, start: this.delivery.start ?? {}, mark: this.#mark };
     const script = followed === undefined ? writeRunScript(parts) : writeLaunchScript(parts);
     const untilEnd = new AbortController();
     this.#stop = () => untilEnd.abort();

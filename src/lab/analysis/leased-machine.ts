@@ -11,6 +11,7 @@ import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
 import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
+import type { MachineChoice } from "./start-request";
 import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
@@ -107,9 +108,9 @@ export class LeasedMachine implements AnalysisMachine {
     if (platform !== "linux") {
       throw new AnalysisError(`${name} is a machine with ${platform}: targets can be given to Linux guests only`);
     }
-    const { target, command, clockMs } = request;
+    const { target, command, start, clockMs } = request;
     const delivery: Delivery = {
-      ...{ target, command, folder: use.folder },
+      ...{ target, command, ...(start && { start }), folder: use.folder },
       getClockMs: () => clockMs ?? Date.now(),
       connect: async (way, own) => this.#network?.connectGuest(way, own),
       openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own),
@@ -249,7 +250,7 @@ export class LabMachinePool implements AnalysisMachinePool {
     private readonly use: MachineUse,
   ) {}
 
-  async acquire(name: string | undefined, signal: AbortSignal): Promise<AnalysisMachine> {
+  async acquire(name: string | undefined, signal: AbortSignal, choice: MachineChoice = {}): Promise<AnalysisMachine> {
     const { lab, use } = this;
     lab.checkHasMachines();
     await lab.recheck(signal);
@@ -262,7 +263,8 @@ export class LabMachinePool implements AnalysisMachinePool {
       }
     }
     const findProblem = (machine: LabMachine) => findTargetProblem(machine, lab.manager.getMachinery(machine), use);
-    const query = { ...(name === undefined ? {} : { name }), findProblem };
+    const platform = choice.platform === undefined ? {} : { platform: choice.platform };
+    const query = { ...(name === undefined ? { ...platform, tags: new Set(choice.tags) } : { name }), findProblem };
     const lease = await lab.take(`analysis ${use.id}`, query, signal);
     try {
       await this.#checkIsOff(lease, signal);

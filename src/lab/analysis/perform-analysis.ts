@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, statSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { AuxiliaryCatalog } from "../auxiliary/auxiliary-catalog";
 import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
@@ -10,6 +10,8 @@ import type { Doors } from "../../scripts/loading/doors";
 import { stopCompiler } from "../../scripts/loading/script-compiler";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { AnalysisJournal } from "./analysis-journal";
+import { extractMember, isArchive } from "./archive-member";
+import { AnalysisError } from "../errors";
 import type { AnalysisMachine } from "./analysis-machine";
 import type { NetworkUse } from "./analysis-network";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
@@ -30,6 +32,9 @@ import { Trial } from "../verdict/trial";
 
 /** The time between two looks at a machine that starts or stops, in milliseconds. */
 const POLL_MS = 100;
+
+/** Below the folder of the analysis, while it runs: a target that was in an archive. */
+const UNPACKED = ".target";
 
 /** The folder of a lab with the user's Sigma rules, read as it is. */
 const SIGMA_FOLDER = "rules/sigma";
@@ -57,10 +62,17 @@ export interface LabAnalysis {
  *
  * @throws Error when not even a record can be written
  */
-export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
-  const { database, entry } = analysis;
-  const folder = getAnalysisFolder(analysis.labFolder, entry.id);
+export async function performAnalysis(asked: LabAnalysis): Promise<void> {
+  const folder = getAnalysisFolder(asked.labFolder, asked.entry.id);
   mkdirSync(folder, { recursive: true });
+  let analysis = asked;
+  let refusal: string | undefined;
+  try {
+    analysis = await unpackTarget(asked, folder);
+  } catch (error) {
+    refusal = error instanceof Error ? error.message : String(error);
+  }
+  const { database, entry } = analysis;
   const journal = new AnalysisJournal(folder, await beginRecord(entry), analysis.onLine, analysis.onEvent);
   analysis.onJournal(journal);
   // At the beginning: later the file may be another one.
@@ -69,6 +81,7 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   const summon = () => (jury ??= summonJury(analysis));
   try {
     // They are compiled while the guest works.
+    if (refusal !== undefined) throw new AnalysisError(refusal);
     await runInLab(analysis, journal, (phase) => (phase === "running" ? void summon() : undefined));
   } catch (error) {
     journal.end("failed", error instanceof Error ? error.message : String(error), []);
@@ -80,6 +93,7 @@ export async function performAnalysis(analysis: LabAnalysis): Promise<void> {
   if (left > 0) journal.warn(`${left} processes were left, and are ended`);
   await facts;
   await askYara(analysis, journal);
+  rmSync(join(folder, UNPACKED), { recursive: true, force: true });
   recordNames(journal);
   journal.begin("reporting");
   analysis.onPhase("reporting");
@@ -116,6 +130,14 @@ function recordNames(journal: AnalysisJournal): void {
   } catch (error) {
     journal.warn(`the recorded frames cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** Takes the target out of its archive, where it is in one. @throws AnalysisError when that cannot be done */
+async function unpackTarget(analysis: LabAnalysis, folder: string): Promise<LabAnalysis> {
+  const { entry, signal } = analysis;
+  const { target, archive = {} } = entry;
+  if (target === undefined || !isArchive(target, archive)) return analysis;
+  return { ...analysis, entry: { ...entry, target: await extractMember(target, archive, join(folder, UNPACKED), signal) } }; // prettier-ignore
 }
 
 /** The signatures and rules that an analysis is judged by; what cannot be used is an error or has a reason. */

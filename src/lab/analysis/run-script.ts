@@ -1,4 +1,5 @@
 import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
+import type { StartRequest } from "./start-request";
 import type { GuestDisc } from "../ways/guest-disc";
 
 /** The variable by which a target, or what launches it, is known in the guest. */
@@ -10,8 +11,11 @@ export interface RunParts {
   readonly disc: GuestDisc | undefined;
   /** For sh; undefined executes the target. */
   readonly command: string | undefined;
-  /** The target is text for sh. */
-  readonly isShellText: boolean;
+  /** The words of what executes the target's kind; none where the kernel does. */
+  readonly starter: readonly string[];
+  /** Variables that its kind needs. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly start: StartRequest;
   /** A word for the environment that nobody else uses, without "'". */
   readonly mark: string;
 }
@@ -22,10 +26,7 @@ export interface RunParts {
  * console's input belongs to rebox.
  */
 export function writeLaunchScript(parts: RunParts): string {
-  const launcher = `unset ${RUN_MARK}; ${writeExecution(parts)}`;
-  return `(
-${enterFolder(parts)}${RUN_MARK}=${parts.mark} exec /bin/sh -c ${quoteForShell(launcher)} </dev/null
-)`;
+  return writeLauncher(parts, `unset ${RUN_MARK}; ${writeExecution(parts)}`);
 }
 
 /**
@@ -34,9 +35,7 @@ ${enterFolder(parts)}${RUN_MARK}=${parts.mark} exec /bin/sh -c ${quoteForShell(l
  */
 export function writeRunScript(parts: RunParts): string {
   const launcher = `trap ': > ${getRefusalFile(parts.mark)}' EXIT; ${writeExecution(parts)}`;
-  return `(
-${enterFolder(parts)}${RUN_MARK}=${parts.mark} exec /bin/sh -c ${quoteForShell(launcher)} </dev/null
-)
+  return `${writeLauncher(parts, launcher)}
 rebox_end=$?
 while grep -qs ${parts.mark} /proc/[0-9]*/environ; do sleep 1; done
 (exit $rebox_end)`;
@@ -51,8 +50,29 @@ function enterFolder({ disc }: RunParts): string {
   return disc === undefined ? "" : `cd /tmp/${disc.folder} && TARGET=$PWD/${disc.name} && export TARGET && `;
 }
 
-function writeExecution({ disc, command, isShellText }: RunParts): string {
-  if (command !== undefined) return `exec /bin/sh -c ${quoteForShell(command)}`;
-  const name = `./${disc?.name ?? "true"}`;
-  return isShellText ? `exec /bin/sh ${name}` : `exec ${name}`;
+/** What becomes another user comes before the launcher, so that it is rebox's. */
+function writeLauncher(parts: RunParts, launcher: string): string {
+  const { user, workingFolder } = parts.start;
+  const enter = workingFolder === undefined ? "" : `cd ${quoteForShell(workingFolder)} && `;
+  const launch = `${enter}${RUN_MARK}=${parts.mark} exec /bin/sh -c ${quoteForShell(launcher)}`;
+  const become = user === undefined ? launch : `exec su -s /bin/sh -c ${quoteForShell(launch)} ${quoteForShell(user)}`;
+  return `(
+${enterFolder(parts)}${become} </dev/null
+)`;
+}
+
+function writeExecution({ disc, command, starter, variables, start }: RunParts): string {
+  const { env = {}, args = [], workingFolder } = start;
+  const exports = Object.entries({ ...variables, ...env }).map(
+    ([name, value]) => `export ${name}=${quoteForShell(value)}; `,
+  );
+  const given = args.map((arg) => ` ${quoteForShell(arg)}`).join("");
+  // "$0" of a command is sh, and its arguments follow.
+  if (command !== undefined) {
+    const rest = args.length === 0 ? "" : ` sh${given}`;
+    return `${exports.join("")}exec /bin/sh -c ${quoteForShell(command)}${rest}`;
+  }
+  const name = disc === undefined ? "true" : disc.name;
+  const path = workingFolder === undefined ? `./${name}` : '"$TARGET"';
+  return `${exports.join("")}exec ${[...starter, path].join(" ")}${given}`;
 }

@@ -1,0 +1,25 @@
+/** How a target is started in the guest. */
+export interface StartRequest {
+  /** Its arguments, of any text but NUL. */
+  readonly args?: readonly string[];
+  /** Variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The user of the guest that it runs as; the one that the way into the guest is without it. */
+  readonly user?: string | undefined;
+  /** The folder in the guest in which it runs; its own folder without it. */
+  readonly workingFolder?: string | undefined;
+}
+
+/** The member of an archive that is the target. */
+export interface ArchiveRequest {
+  /** Its path in the archive; without it, the only file that is in there. */
+  readonly member?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+/** The machines that may be taken where none is named. */
+export interface MachineChoice {
+  readonly platform?: string | undefined;
+  /** All of which the machine has. */
+  readonly tags?: readonly string[];
+}
