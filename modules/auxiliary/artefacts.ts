@@ -5,6 +5,7 @@ import type { ArtefactEvent, ArtefactOptions } from "./engine/artefacts";
 
 /** Below the folder of the analysis. */
 const FOLDER = "artefacts";
+const CORE_FOLDER = "cores";
 
 const SETTINGS = {
   most_file_bytes: z
@@ -25,6 +26,22 @@ const SETTINGS = {
     .max(10_000)
     .default(10)
     .describe("How many contents of one file are kept as it is closed; the last one in any case."),
+  most_cores: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(20)
+    .describe("How many processes of the target have their memory kept, as ELF cores, when they end."),
+  most_core_bytes: z
+    .int()
+    .min(0)
+    .default(64 << 20)
+    .describe("The largest memory of a process that is kept."),
+  most_all_core_bytes: z
+    .int()
+    .min(0)
+    .default(512 << 20)
+    .describe("How many bytes of memory are kept in all."),
   most_records: z
     .int()
     .min(1)
@@ -48,13 +65,25 @@ interface FileRecord {
   readonly missing?: number;
 }
 
-/** Keeps the files that the target wrote, as they were when they were closed, executed, removed or replaced. */
+/** The memory of a process at its end, as artefacts.json has it. */
+interface CoreRecord {
+  readonly time: string;
+  readonly pid: number;
+  readonly process: string;
+  /** The name of the file in cores/. */
+  readonly core?: string;
+  readonly left?: string;
+}
+
+/** Keeps the files that the target wrote, as they were when they were closed, executed, removed or replaced, and its memory at its end. */
 export default class Artefacts extends Auxiliary<typeof SETTINGS> {
-  static override readonly description = "Keeps the files that the target wrote; rebox's machines only.";
+  static override readonly description =
+    "Keeps the files that the target wrote, and its memory at its end; rebox's machines only.";
   static override readonly settings = SETTINGS;
   static override readonly isUsual = true;
 
   private readonly records: FileRecord[] = [];
+  private readonly cores: CoreRecord[] = [];
   private leftOut = 0;
   private observation: GuestObservation | undefined;
 
@@ -70,6 +99,10 @@ export default class Artefacts extends Auxiliary<typeof SETTINGS> {
       mostFiles: settings.most_files,
       mostBytes: settings.most_bytes,
       mostVersions: settings.most_versions,
+      coreFolder: join(this.run.folder, CORE_FOLDER),
+      mostCores: settings.most_cores,
+      mostCoreBytes: settings.most_core_bytes,
+      mostAllCoreBytes: settings.most_all_core_bytes,
     };
     this.observation = await this.observe("engine/artefacts.ts", options, (event) => this.add(event as ArtefactEvent));
   }
@@ -86,16 +119,26 @@ export default class Artefacts extends Auxiliary<typeof SETTINGS> {
       const folder = join(this.run.folder, FOLDER);
       const names = new Set(this.records.flatMap(({ sha256 }) => sha256 ?? []));
       const types = await describeFiles(folder, [...names], (text) => this.log.warn(text));
-      const all = { files: this.records, types, leftOut: this.leftOut, lost };
+      const all = { files: this.records, cores: this.cores, types, leftOut: this.leftOut, lost };
       writeFileSync(join(this.run.folder, "artefacts.json"), `${JSON.stringify(all, undefined, 1)}\n`);
     }
   }
 
   private add(event: ArtefactEvent): void {
     if (event.what === "problem") return this.log.warn(event.text);
-    const { what: _what, ...facts } = event;
-    if (this.records.length >= this.options.most_records) return void this.leftOut++;
-    this.records.push({ time: this.getTime(), ...facts });
+    if (this.records.length + this.cores.length >= this.options.most_records) return void this.leftOut++;
+    const time = this.getTime();
+    if (event.what === "core") this.addCore(time, event);
+    else this.addFile(time, event);
+  }
+
+  private addCore(time: string, { what: _what, ...facts }: ArtefactEvent & { readonly what: "core" }): void {
+    this.cores.push({ time, ...facts });
+    this.run.addEvent("artefact.core", facts);
+  }
+
+  private addFile(time: string, { what: _what, ...facts }: ArtefactEvent & { readonly what: "file" }): void {
+    this.records.push({ time, ...facts });
     this.run.addEvent("artefact.file", facts);
   }
 }

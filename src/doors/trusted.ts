@@ -3,6 +3,8 @@
 export { BP } from "../guest/breakpoints/breakpoint";
 export type { BreakpointHit, BreakpointOptions, BreakpointType } from "../guest/breakpoints/breakpoint-types";
 export { type ArtefactLimits, ArtefactStore } from "../guest/artefacts/artefact-store";
+export { type CoreLimits, type KeptCore, KeptCores } from "../guest/artefacts/kept-cores";
+export { type ProcessCore, writeProcessCore } from "../guest/artefacts/process-core";
 export { type KeptFile, KeptFiles, type KeptMoment } from "../guest/artefacts/kept-files";
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "../guest/disks/guest-files";
 export type { GuestPackage } from "../guest/disks/packages/guest-package";

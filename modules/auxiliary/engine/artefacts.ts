@@ -1,23 +1,35 @@
 /** Keeps what the target leaves, in its engine; for the module of the same name. */
 import { getGuest } from "rebox";
 import { type GuestObserver } from "rebox/lab";
-import { type ArtefactLimits, ArtefactStore, type KeptFile, KeptFiles, onTargetBegin } from "rebox/trusted";
+import {
+  type ArtefactLimits,
+  ArtefactStore,
+  type CoreLimits,
+  type KeptCore,
+  KeptCores,
+  type KeptFile,
+  KeptFiles,
+  onTargetBegin,
+} from "rebox/trusted";
 
 /** What the module gives. */
-export interface ArtefactOptions extends ArtefactLimits {
+export interface ArtefactOptions extends ArtefactLimits, CoreLimits {
   /** Of the contents, absolute. */
   readonly folder: string;
+  /** Of cores, absolute. */
+  readonly coreFolder: string;
   readonly mostVersions: number;
 }
 
 /** What the module is told. */
 export type ArtefactEvent =
   | ({ readonly what: "file" } & KeptFile)
+  | ({ readonly what: "core" } & KeptCore)
   /** Something could not be read, or this kernel does not show it. */
   | { readonly what: "problem"; readonly text: string };
 
 export function observe({ callbacks, options, tell }: GuestObserver): () => Promise<void> {
-  const { folder, mostVersions, ...limits } = options as unknown as ArtefactOptions;
+  const { folder, coreFolder, mostVersions, ...limits } = options as unknown as ArtefactOptions;
   const report = (event: ArtefactEvent): void => tell(event);
   const problem = (text: string): void => report({ what: "problem", text });
   const store = new ArtefactStore(folder, limits);
@@ -27,6 +39,9 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => Prom
     const onFile = (file: KeptFile): void => report({ what: "file", ...file });
     files = new KeptFiles(getGuest(), callbacks, scope, store, mostVersions, onFile, problem);
     const missing = files.hook();
+    const onCore = (core: KeptCore): void => report({ what: "core", ...core });
+    const cores = new KeptCores(getGuest(), callbacks, scope, coreFolder, limits, onCore, problem);
+    if (limits.mostCores > 0 && !cores.hook()) problem("this kernel does not show when processes end");
     if (missing.length > 0) problem(`this kernel does not show when files are ${missing.join(", ")}`);
   });
   return async () => {

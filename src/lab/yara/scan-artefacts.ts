@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { readArtefacts } from "../analysis/report/artefacts";
+import { readArtefacts, readCores } from "../analysis/report/artefacts";
 import { getScore, listTechniques } from "./yara-meta";
 import { MATCH_OPTIONS, readMatches, runYara, type YaraMatch } from "./yara-program";
 import type { YaraRules } from "./yara-rules";
@@ -19,10 +19,12 @@ export interface YaraEvent {
   readonly rule: string;
   /** The file of the rule, relative to the lab. */
   readonly file: string;
-  /** "sample" or "file". */
+  /** "sample", "file" or "memory". */
   readonly what: string;
-  /** The path in the guest; undefined for the sample. */
+  /** The path in the guest; of memory the name of the core; undefined for the sample. */
   readonly path: string | undefined;
+  /** Whose memory it is. */
+  readonly pid?: number;
   /** Of the content. */
   readonly sha256: string | undefined;
   readonly score: number;
@@ -42,7 +44,7 @@ export interface ScanPlaces {
 }
 
 /**
- * Asks the rules of a lab about the sample of an analysis and the files that it left.
+ * Asks the rules of a lab about the sample of an analysis, the files that it left, and its memory.
  *
  * @param warn is told what could not be scanned
  * @throws AnalysisError when there is no program yara
@@ -58,8 +60,12 @@ export async function scanArtefacts(
   try {
     const names = [...paths.keys()].filter((name) => /^[0-9a-f]{64}$/.test(name));
     for (const name of names) symlinkSync(join(folder, "artefacts", name), join(own, name));
+    const cores = new Map(readCores(folder).flatMap(({ core, pid }) => (core === undefined ? [] : [[core, pid]])));
+    for (const name of cores.keys()) symlinkSync(join(folder, "cores", name), join(own, name));
     if (target !== undefined) symlinkSync(target, join(own, SAMPLE));
-    const wanted = [...(target === undefined ? [] : [SAMPLE]), ...names].map((name) => join(own, name));
+    const wanted = [...(target === undefined ? [] : [SAMPLE]), ...names, ...cores.keys()].map((name) =>
+      join(own, name),
+    );
     const list = join(own, "list");
     writeFileSync(list, `${wanted.join("\n")}\n`);
     const rules = files.map((file, index) => `r${index}:${file}`);
@@ -71,9 +77,12 @@ export async function scanArtefacts(
     return matches.slice(0, MOST_MATCHES).map(({ source, rule, meta, path, strings }) => {
       const name = relative(own, path);
       const description = typeof meta["description"] === "string" ? meta["description"] : undefined;
+      const pid = cores.get(name);
+      const what = name === SAMPLE ? "sample" : pid === undefined ? "file" : "memory";
       return {
-        ...{ rule, file: relative(labFolder, files[source] ?? ""), what: name === SAMPLE ? "sample" : "file" },
-        ...{ path: paths.get(name), sha256: name === SAMPLE ? undefined : name },
+        ...{ rule, file: relative(labFolder, files[source] ?? ""), what },
+        ...{ path: pid === undefined ? paths.get(name) : name, sha256: what === "file" ? name : undefined },
+        ...(pid === undefined ? {} : { pid }),
         ...{ score: getScore(meta), techniques: listTechniques(meta), description, strings },
       };
     });

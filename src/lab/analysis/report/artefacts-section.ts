@@ -1,12 +1,44 @@
-import type { Artefact } from "./artefacts";
+import type { Artefact, CoreArtefact } from "./artefacts";
 import { type Markup, markup } from "./markup";
 
 const MOST_ROWS = 1_000;
 const MOST_MOMENTS = 5;
 
-/** Renders the files that the target wrote: each content with where it was, and when. */
-export function renderArtefacts(artefacts: readonly Artefact[], since: (time: string) => string): Markup {
-  if (artefacts.length === 0) return markup``;
+/** Renders the files that the target wrote, each content with where it was and when, and the memory of its processes. */
+export function renderArtefacts(
+  { artefacts, cores }: { readonly artefacts: readonly Artefact[]; readonly cores: readonly CoreArtefact[] },
+  since: (time: string) => string,
+): Markup {
+  const files = artefacts.length === 0 ? undefined : renderFiles(artefacts, since);
+  const memory = cores.length === 0 ? undefined : renderCores(cores, since);
+  return files === undefined && memory === undefined ? markup`` : markup`${files}${memory}`;
+}
+
+function renderCores(cores: readonly CoreArtefact[], since: (time: string) => string): Markup {
+  const rows = cores.slice(0, MOST_ROWS).map(
+    ({ time, pid, process, core, threads, size, left }) =>
+      markup`<tr>
+        <td class="muted">${since(time)}</td>
+        <td>${process} <span class="muted">${pid}</span></td>
+        <td>${size}</td>
+        <td>${threads}</td>
+        <td class="code">${core ?? markup`<span class="bad">left out: ${left}</span>`}</td>
+      </tr>`,
+  );
+  return markup`<h3>Memory of processes at their ends <span class="muted">${cores.length}</span></h3>
+    <table>
+      <tr>
+        <th>ended</th>
+        <th>process</th>
+        <th>bytes</th>
+        <th>threads</th>
+        <th>its name in cores/</th>
+      </tr>
+      ${rows}
+    </table>`;
+}
+
+function renderFiles(artefacts: readonly Artefact[], since: (time: string) => string): Markup {
   const rows = artefacts
     .slice(0, MOST_ROWS)
     .map(({ path, size, sha256, left, missing, mime, description, moments }) => {

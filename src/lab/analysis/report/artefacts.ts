@@ -51,6 +51,38 @@ export function readArtefacts(folder: string): Artefact[] {
   return [...found.values()];
 }
 
+/** The memory of a process of the target at its end. */
+export interface CoreArtefact {
+  /** ISO 8601. */
+  readonly time: string;
+  readonly pid: number;
+  readonly process: string;
+  /** Its file in the folder cores; undefined when it was left out. */
+  readonly core: string | undefined;
+  readonly threads: number | undefined;
+  /** Bytes of memory. */
+  readonly size: number | undefined;
+  /** Why it was left out. */
+  readonly left: string | undefined;
+}
+
+/** Reads which processes the module artefacts has kept the memory of; damaged records are left out. */
+export function readCores(folder: string): CoreArtefact[] {
+  return listOf(findJson(join(folder, "artefacts.json")), "cores").flatMap((record) => {
+    const { time, pid, process, threads, size } = record;
+    if (typeof time !== "string" || typeof pid !== "number" || typeof process !== "string") return [];
+    const name = findText(record.core);
+    return [
+      {
+        ...{ time, pid, process, left: findText(record.left) },
+        core: name !== undefined && /^\d{4,}-\d+\.core$/.test(name) ? name : undefined,
+        threads: typeof threads === "number" ? threads : undefined,
+        size: typeof size === "number" ? size : undefined,
+      },
+    ];
+  });
+}
+
 function findText(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }

@@ -52,8 +52,8 @@ export function renderReportPage(report: AnalysisReport, folder: string, parts: 
         ${section(
           "artefacts",
           "Artefacts",
-          report.artefacts.length,
-          renderArtefacts(report.artefacts, (time) => since(time, analysis.created)),
+          report.artefacts.length + report.cores.length,
+          renderArtefacts(report, (time) => since(time, analysis.created)),
         )}
         ${section("control", "Processes, rights and kernel", ...byOrigin(report, "control", report.control, renderActs))}
         ${section("calls", "System calls", systemCalls.length, renderSystemCalls(systemCalls))}

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { AnalysisRecord } from "../analysis-record";
 import { findSampleFacts } from "../../sample/sample-file";
 import type { SampleFacts } from "../../sample/sample-facts";
-import { type Artefact, readArtefacts } from "./artefacts";
+import { type Artefact, type CoreArtefact, readArtefacts, readCores } from "./artefacts";
 import { type GatheredEvents, gatherEvents } from "./gather-events";
 import { type ModuleResults, readModuleResults } from "./module-results";
 import { PARTS_FOLDER } from "./report-parts";
@@ -23,6 +23,8 @@ export interface AnalysisReport extends GatheredEvents {
   readonly sample: SampleFacts | undefined;
   /** Files that the target wrote, each content of a path once. */
   readonly artefacts: readonly Artefact[];
+  /** The memory of the target's processes at their ends. */
+  readonly cores: readonly CoreArtefact[];
   /** The results of auxiliary modules. */
   readonly modules: ModuleResults;
   readonly log: AnalysisRecord["log"];
@@ -44,6 +46,7 @@ export function gatherReport(folder: string, record: AnalysisRecord, events = ga
       ...events,
       sample: findSampleFacts(folder),
       artefacts: readArtefacts(folder),
+      cores: readCores(folder),
       modules: readModuleResults(folder),
       log,
     },

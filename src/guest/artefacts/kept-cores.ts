@@ -1,0 +1,95 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { readArgument } from "../events/kernel-hooks";
+import { type HookCallbacks, ScopeHooks } from "../scope/scope-hooks";
+import type { TargetScope } from "../scope/target-scope";
+import { writeProcessCore } from "./process-core";
+
+/** The bounds of cores. */
+export interface CoreLimits {
+  readonly mostCores: number;
+  /** Of memory in one. */
+  readonly mostCoreBytes: number;
+  /** Of memory in all. */
+  readonly mostAllCoreBytes: number;
+}
+
+/** The memory of a process of the scope at its end. */
+export interface KeptCore {
+  readonly pid: number;
+  readonly process: string;
+  /** The name of its file; undefined when it was left out. */
+  readonly core?: string;
+  readonly threads?: number;
+  /** Bytes of memory. */
+  readonly size?: number;
+  /** Why it was left out. */
+  readonly left?: string;
+}
+
+/** Writes the memory of the processes of a scope as ELF cores when they end: by exit(2), a signal, or their last thread. */
+export class KeptCores {
+  readonly #hooks: ScopeHooks;
+  /** Processes that are written, by the struct signal_struct that all of their threads have. */
+  readonly #done = new Set<bigint>();
+  #count = 0;
+  #bytes = 0;
+
+  /**
+   * @param folder of the cores, absolute; it is made when one is written
+   * @param callbacks that the hooks go with
+   */
+  constructor(
+    private readonly guest: LinuxGuest,
+    callbacks: HookCallbacks,
+    private readonly scope: TargetScope,
+    private readonly folder: string,
+    private readonly limits: CoreLimits,
+    private readonly listener: (core: KeptCore) => void,
+    onProblem: (text: string) => void,
+  ) {
+    this.#hooks = new ScopeHooks(guest, callbacks, onProblem);
+  }
+
+  /** Hooks the kernel. @returns whether it shows the ends of processes */
+  hook(): boolean {
+    const { bits } = this.guest.kernel;
+    // kernel/exit.c: all threads are still there when the first one asks for the end of all.
+    const all = this.#hooks.addFirst(["do_group_exit"], (cpu, current) => {
+      const pid = this.scope.findPid(current);
+      if (pid !== undefined) this.#onEnd(current, pid, Number(readArgument(cpu, 0, bits)) & 0x7f);
+    });
+    // The last thread may end without that.
+    const last = this.#hooks.addFirst(["do_exit"], (cpu, current) => {
+      const pid = this.scope.findPidToItsEnd(current);
+      if (pid === undefined || this.scope.findOrigin(pid) !== undefined) return;
+      this.#onEnd(current, pid, Number(readArgument(cpu, 0, bits)) & 0x7f);
+      this.#done.delete(this.guest.kernel.at("task_struct", current).value("signal"));
+    });
+    return all && last;
+  }
+
+  #onEnd(task: bigint, pid: number, ending: number): void {
+    const signal = this.guest.kernel.at("task_struct", task).follow("signal");
+    if (signal === undefined || this.#done.has(signal.address)) return;
+    this.#done.add(signal.address);
+    const process = this.guest.getProcessList().find((one) => one.pid === pid);
+    if (process === undefined) return;
+    const { name } = process;
+    const { mostCores, mostCoreBytes, mostAllCoreBytes } = this.limits;
+    const leave = (left: string): void => this.listener({ pid, process: name, left });
+    if (this.#count >= mostCores) return leave(`${mostCores} cores are kept already (most_cores)`);
+    const mostBytes = Math.min(mostCoreBytes, mostAllCoreBytes - this.#bytes);
+    const core = `${String(this.#count + 1).padStart(4, "0")}-${pid}.core`;
+    try {
+      mkdirSync(this.folder, { recursive: true });
+      const written = writeProcessCore(this.guest, process, join(this.folder, core), { mostBytes, first: task, signal: ending }); // prettier-ignore
+      this.#count++;
+      this.#bytes += written.memory;
+      this.listener({ pid, process: name, core, threads: written.threads, size: written.memory });
+    } catch (error) {
+      leave(error instanceof Error ? error.message : String(error));
+    }
+  }
+}

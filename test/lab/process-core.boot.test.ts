@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import type { AnalysisReport } from "../../src/lab/analysis/report/report";
+import { analyze, consoleMachine, yamlOf } from "../kit/lab/analyze-run";
+import { withTestLab } from "../kit/lab/lab-run";
+
+/** Prints where its data lies, puts known values into registers, and ends within a system call while another thread waits. */
+const PROGRAM = `
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+static void *wait_here(void *unused) {
+  register long rbx asm("rbx") = 0x7777777700000001;
+  long rax = 34; /* pause */
+  asm volatile("syscall" : "+a"(rax) : "r"(rbx) : "rcx", "r11", "memory");
+  return unused;
+}
+int main(void) {
+  pthread_t thread;
+  char *heap = malloc(64), line[160];
+  snprintf(heap, 64, "made while it ran: %d", 42);
+  pthread_create(&thread, 0, wait_here, 0);
+  usleep(200000);
+  FILE *console = fopen("/dev/console", "w");
+  fprintf(console, "core heap=%p main=%p entry=0x%lx pid=%d\\n", heap, (void *)main, getauxval(AT_ENTRY), getpid());
+  fclose(console);
+  register long r12 asm("r12") = 0x1122334455667788, r13 asm("r13") = (long)heap;
+  asm volatile("syscall" : : "a"(231), "D"(7), "r"(r12), "r"(r13) : "rcx", "r11", "memory"); /* exit_group */
+}`;
+
+test("the memory of a process at its end is a core that gdb and readelf read as the program itself says", async () => {
+  const files = {
+    "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }),
+    "conf/auxiliary.conf": "[processes]\nenabled = yes\n[artefacts]\nenabled = yes\n",
+    "program.c": PROGRAM,
+    "rules/yara/heap.yar": 'rule Heap { strings: $a = "made while it ran: 42" condition: $a }',
+  };
+  await withTestLab(files, async (lab) => {
+    const program = lab.path("program");
+    execFileSync("gcc", ["-g", "-O1", "-static", "-pthread", "-o", program, lab.path("program.c")]);
+    const { status, stdout } = await analyze(lab, "--target", program);
+    assert.equal(status, 0, stdout);
+    const console = lab.read("state/g/console.log");
+    const [, heap, main, entry, pid] = /core heap=(\S+) main=(\S+) entry=(\S+) pid=(\d+)/.exec(console)!;
+    const { log, cores: reported, verdict } = JSON.parse(lab.read("analyses/1/report.json")) as AnalysisReport;
+    const { cores } = JSON.parse(lab.read("analyses/1/artefacts.json")) as { cores: Record<string, unknown>[] };
+    assert.deepEqual(cores.map((one) => [one["pid"], one["threads"], one["left"]]), [[Number(pid), 2, undefined]], JSON.stringify([cores, log])); // prettier-ignore
+    const core = lab.path(`analyses/1/cores/${String(cores[0]!["core"])}`);
+    assert.deepEqual(reported.map((one) => one.core), [cores[0]!["core"]]); // prettier-ignore
+    const [fired] = verdict!.findings.filter(({ kind }) => kind === "yara");
+    assert.deepEqual(fired!.evidence.map(({ pid: whose, text }) => [whose, text]), [[Number(pid), `memory ${String(cores[0]!["core"])}`]]); // prettier-ignore
+    const readelf = execFileSync("readelf", ["-hlnW", core], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+    assert.match(readelf, /Type: +CORE/);
+    assert.doesNotMatch(readelf, /[Ww]arning|[Ee]rror/);
+    const commands = ["info registers r12 r13 rdi rax", `x/s ${heap}`, `x/8xb ${main}`, "info auxv", "info threads", "thread 2", "info registers rbx rip", "info proc mappings"]; // prettier-ignore
+    const gdb = execFileSync("gdb", ["-nx", "-batch", ...commands.flatMap((each) => ["-ex", each]), program, core], { encoding: "utf8" }); // prettier-ignore
+    assert.match(gdb, /r12 +0x1122334455667788/);
+    assert.match(gdb, new RegExp(`r13 +${heap}\\b`));
+    assert.match(gdb, /rdi +0x7\b/);
+    assert.match(gdb, /"made while it ran: 42"/);
+    assert.match(gdb, new RegExp(`AT_ENTRY .*${entry}\\b`));
+    assert.match(gdb, /rbx +0x7777777700000001/);
+    // The code that the file has at the same place.
+    const bytes = execFileSync("gdb", ["-nx", "-batch", "-ex", `x/8xb ${main}`, program], { encoding: "utf8" });
+    const last = (text: string) => /<main>:\s*(.*)/.exec(text)![1];
+    assert.equal(last(gdb), last(bytes));
+    assert.match(gdb, /0x\w+ +0x\w+ +0x\w+ +0x0 +\/\S*program/);
+  });
+});
