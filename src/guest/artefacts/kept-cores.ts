@@ -74,12 +74,13 @@ export class KeptCores {
     const signal = this.guest.kernel.at("task_struct", task).follow("signal");
     if (signal === undefined || this.#done.has(signal.address)) return;
     this.#done.add(signal.address);
-    const process = this.guest.getProcessList().find((one) => one.pid === pid);
-    if (process === undefined) return;
-    const { name } = process;
+    const { name } = this.guest.tasks.read(task);
     const { mostCores, mostCoreBytes, mostAllCoreBytes } = this.limits;
     const leave = (left: string): void => this.listener({ pid, process: name, left });
+    // A chain of many processes costs no more than its first ones.
     if (this.#count >= mostCores) return leave(`${mostCores} cores are kept already (most_cores)`);
+    const process = this.guest.getProcessList().find((one) => one.pid === pid);
+    if (process === undefined) return;
     const mostBytes = Math.min(mostCoreBytes, mostAllCoreBytes - this.#bytes);
     const core = `${String(this.#count + 1).padStart(4, "0")}-${pid}.core`;
     try {
