@@ -82,7 +82,7 @@ export class GuestAttachment {
     this.#attached = undefined;
     this.#refused = undefined;
     try {
-      const guest = this.#search.attach(source);
+      const guest = this.#search.attach(source, true);
       const entries = guest.kernelEntries;
       const cpu = cpus.find(({ lstar, sysenterEip }) =>
         entries.some((entry) => entry === lstar || entry === sysenterEip),

@@ -31,14 +31,21 @@ export class SystemSearch {
     this.#findSymbols = findSymbols;
   }
 
-  /** Finds the guest's system. @throws AttachError when there is none that can be read */
-  attach(source: GuestSource): GuestSystem {
+  /**
+   * Finds the guest's system.
+   *
+   * @param mayBoot whether the machine runs: before it has set an entry for system calls, it is not searched for Windows, since
+   *   a Linux that boots would stand still for that; an image need not have these registers
+   * @throws AttachError when there is none that can be read
+   */
+  attach(source: GuestSource, mayBoot = false): GuestSystem {
     const entries = describeEntries(source);
     if (entries === this.#withWindows) return this.#attachWindows(source, entries) ?? attachGuest(source, this.#linux);
     try {
       return attachGuest(source, this.#linux);
     } catch (error) {
       if (!(error instanceof AttachError) || entries === this.#withoutWindows) throw error;
+      if (mayBoot && error.isEarly && !hasSystemCalls(source)) throw error;
       const windows = this.#attachWindows(source, entries);
       if (windows) return windows;
       throw error;
@@ -65,6 +72,10 @@ export class SystemSearch {
       throw error;
     }
   }
+}
+
+function hasSystemCalls(source: GuestSource): boolean {
+  return source.cpus().some(({ lstar, sysenterEip }) => lstar !== 0n || sysenterEip !== 0n);
 }
 
 function describeEntries(source: GuestSource): string {

@@ -95,8 +95,9 @@ function findBase(
   const start = entry - (entry % PAGE);
   for (let back = 0n; back <= BigInt(FARTHEST) && back <= start; back += PAGE) {
     const base = start - back;
-    const first = memory.readSome(base, 2);
-    if (first.length < 2 || first.readUInt16LE(0) !== MZ) continue;
+    // Of thousands of pages most are none: no buffer is made for them.
+    const physical = memory.translate(base);
+    if (physical < 0 || (memory.ram.findWord32(physical) & 0xffff) !== MZ) continue;
     const found = readKernel(memory, base, entry);
     if (found) return found;
   }
