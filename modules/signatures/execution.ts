@@ -2,24 +2,16 @@
 import { defineSignature } from "rebox/lab";
 import { getWritten, onAct, onAny, onCommand, onMany } from "./_conditions";
 
-/** How much later than the other an observer may tell what was before. */
-const LATE_MS = 500;
-
 export const signatures = [
   defineSignature({
     ...{ name: "dropped-program", score: 6, techniques: ["T1204.002"] },
     title: "It runs a program that it has written itself",
     watch: () => {
       const written = new Set<string>();
-      const executed = new Map<string, number>();
       return (act) => {
         const path = getWritten(act);
         if (path !== undefined) written.add(path);
         const program = act.type === "process.executed" ? act.doer?.executable : undefined;
-        if (program !== undefined) executed.set(program, Date.parse(act.time));
-        // Acts and processes are told by two observers: a write may come a moment after the execution that it was before.
-        const isLate = path !== undefined && Date.parse(act.time) - (executed.get(path) ?? 0) < LATE_MS;
-        if (isLate) return `it ran ${path}`;
         return program !== undefined && written.has(program) ? `it ran ${program}` : undefined;
       };
     },
