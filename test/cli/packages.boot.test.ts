@@ -220,7 +220,7 @@ for (const [release, node] of [
       const asked = [
         `rebox run --control guest.sock -- ${machine} -append "${append}=idle" &`,
         `until rebox attach guest.sock "ps" > ps 2> /dev/null && grep -q kthreadd ps; do sleep 0.2; done; cat ps`,
-        `rebox dump guest.sock guest.elf; rebox shell --image guest.elf "ps"; rebox attach guest.sock "quit"; wait`,
+        `rebox dump guest.sock guest.elf; rebox shell --image guest.elf "ps"; rebox attach guest.sock "hmp quit"; wait`,
       ];
       const answers = root.run(asked.join("\n"));
       assert.equal(answers.match(/\bkthreadd\b/g)?.length, 2, answers);
