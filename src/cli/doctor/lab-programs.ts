@@ -58,6 +58,12 @@ const NEEDS: readonly LabNeed[] = [
     ],
   },
   { name: "YARA", purpose: "rules over files and memory", programs: [[["yara"], "yara"]] },
+  { name: "file types", purpose: "the types of samples and artefacts", programs: [[["file"], "file"]] },
+  {
+    name: "archives",
+    purpose: "targets in archives, and analyses as one file",
+    programs: [[["7zz", "7z", "7za"], "7zip"]],
+  },
   {
     name: "symbols",
     purpose: "symbol files of Windows that a server has packed",
