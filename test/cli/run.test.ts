@@ -402,15 +402,22 @@ describe("--watch", () => {
 });
 
 describe("--json", () => {
-  test("writes one line for each event, with its time", async () => {
+  test("writes one line for each event, with its time and its place in the order", async () => {
     script("s.js", INIT, CLEAN);
     const onRun = (running: FakeEngine) => {
       running.emit("paused", { pc: 0x10n });
       running.finish({ reason: "shutdown", cause: "guest-shutdown" });
     };
     await rebox(["run", "--script", "s.js", "--json", "log", "--", "-m", "1"], { onRun });
-    const lines = jsonLines("log").map(({ time, ...rest }) => {
+    let last = { sequence: -1, monotonicMs: 0 };
+    const lines = jsonLines("log").map(({ time, sequence, monotonicMs, ...rest }) => {
       assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      const moment = { sequence: Number(sequence), monotonicMs: Number(monotonicMs) };
+      assert.ok(
+        moment.sequence > last.sequence && moment.monotonicMs >= last.monotonicMs,
+        JSON.stringify([last, moment]),
+      );
+      last = moment;
       return rest;
     });
     const s = { script: "s", handle: 1 };

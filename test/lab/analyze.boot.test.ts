@@ -116,7 +116,12 @@ describe("a target", () => {
         assert.deepEqual([sample.commandLine, child.commandLine], [command, "sleep 0"]);
         assert.ok([sample, child].every(({ ended }) => ended !== undefined));
         const ofSample = [...acts, ...network].filter(({ pid }) => pid === sample.pid || pid === child.pid);
-        const shown = ofSample.map(({ time: _time, process: _process, origin: _origin, ...act }) => act);
+        const orders = ofSample.map(({ sequence }) => Number(sequence));
+        assert.deepEqual(
+          orders,
+          orders.toSorted((one, other) => one - other),
+        );
+        const shown = ofSample.map(({ time: _time, sequence: _sequence, process: _process, origin: _origin, ...act }) => act); // prettier-ignore
         assert.ok([sample, child, ...ofSample].every(({ origin }) => origin === "target"));
         // All else is folded away.
         const others = acts.filter(({ origin }) => origin !== "rebox" && origin !== "system");
