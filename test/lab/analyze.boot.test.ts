@@ -116,7 +116,7 @@ describe("a target", () => {
         assert.deepEqual([sample.commandLine, child.commandLine], [command, "sleep 0"]);
         assert.ok([sample, child].every(({ ended }) => ended !== undefined));
         const ofSample = [...acts, ...network].filter(({ pid }) => pid === sample.pid || pid === child.pid);
-        const orders = ofSample.map(({ sequence }) => Number(sequence));
+        const orders = acts.map(({ sequence }) => Number(sequence));
         assert.deepEqual(
           orders,
           orders.toSorted((one, other) => one - other),
