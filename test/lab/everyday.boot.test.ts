@@ -15,12 +15,12 @@ apt-get install --yes ./own.deb
 cat /usr/share/own/file`,
   "a web server of Python answers": `
 mkdir served; echo hello > served/file
-python3 -m http.server --directory served 8000 & server=$!
+python3 -m http.server --directory served 8123 & server=$!
 python3 -c '
 import time, urllib.request
 for _ in range(50):
     try:
-        print(urllib.request.urlopen("http://127.0.0.1:8000/file").read()); break
+        print(urllib.request.urlopen("http://127.0.0.1:8123/file").read()); break
     except OSError:
         time.sleep(0.2)
 else:
@@ -29,7 +29,7 @@ kill $server`,
   "logs are read, files packed, and a service asked": `
 journalctl -n 20 > log; dmesg | tail -5 >> log; systemctl status cron > status || true
 tar -czf log.tar.gz log status; tar -tzf log.tar.gz; df; ps aux > processes; ss -tlnp; id; uname -a
-find /etc -name '*.conf' | head -50 | xargs cat > /dev/null
+find /etc -name '*.conf' | head -50 | xargs cat > /dev/null 2>&1 || true
 python3 -m venv --without-pip venv; crontab -l || true`,
 } as const;
 

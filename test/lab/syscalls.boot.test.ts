@@ -54,7 +54,10 @@ test("files that are written, renamed and removed, and connections, become event
     await stopModules(analysis);
     assert.deepEqual([analysis.log, analysis.status("syscalls").errors], [[], []]);
     const acts = analysis.events.filter(({ type }) => /^(file|network)\./.test(type));
-    const shown = acts.map(({ time: _time, pid: _pid, process: _process, type, ...facts }) => ({ type, ...facts }));
+    const shown = acts.map(({ time: _time, sequence: _sequence, pid: _pid, process: _process, type, ...facts }) => ({
+      type,
+      ...facts,
+    }));
     assert.deepEqual(shown, [
       { type: "file.made", path: "/tmp/sub", kind: "folder" },
       { type: "file.written", path: "/tmp/sub/made" },
@@ -97,7 +100,10 @@ test("modes, owners, times, links, folders, mounts, signals, namespaces and wait
       .filter(
         ({ type }) => /^(file|network|process|kernel)\./.test(type) && !/process\.(created|executed|ended)/.test(type),
       )
-      .map(({ time: _time, pid: _pid, process: _process, type, ...facts }) => ({ type, ...facts }));
+      .map(({ time: _time, sequence: _sequence, pid: _pid, process: _process, type, ...facts }) => ({
+        type,
+        ...facts,
+      }));
     const expected = [
       { type: "file.made", path: "/tmp/a b", kind: "folder" },
       { type: "file.mode", path: "/tmp/s", mode: "4755" },
