@@ -1,5 +1,5 @@
 /**
- * What names of PyREBox, MIG and Cuckoo are here, where they are not the same in camel case. A name of a member has its class
+ * The names of PyREBox, MIG and Cuckoo as they are here, where they are not the same in camel case. A name of a member has its class
  * in front. docs/reference/pyrebox.md and its like have all names; a test compares.
  */
 const RENAMED: Readonly<Record<string, string>> = {

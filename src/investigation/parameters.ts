@@ -75,7 +75,7 @@ export type Flags<Kinds extends Readonly<Record<string, FlagKind>>> = {
   -readonly [Name in keyof Kinds]?: FlagValues[Kinds[Name]];
 };
 
-/** What Go's strconv.ParseBool takes. */
+/** The texts that Go's strconv.ParseBool takes. */
 const SWITCH_VALUES: ReadonlyMap<string, boolean> = new Map([
   ...["1", "t", "T", "true", "TRUE", "True"].map((text) => [text, true] as const),
   ...["0", "f", "F", "false", "FALSE", "False"].map((text) => [text, false] as const),

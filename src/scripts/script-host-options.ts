@@ -30,7 +30,7 @@ export interface ScriptHostEvents {
   unloaded: [LoadedScript];
   /** A script, or a new version of one, was compiled and begins; `beganMs`, since 1970, is before the first of its files was read. */
   compiled: [script: { readonly file: string; readonly files: readonly string[] }, beganMs: number];
-  /** What the scripts are made of is more than before: one has attached a trigger, or a new version was refused. */
+  /** The scripts are made of more than before: one has attached a trigger, or a new version was refused. */
   sourcesChanged: [];
   /** An error in a script's timer or promise: outside any call of rebox. */
   strayError: [script: string, error: Error];

@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { extractMember } from "../../src/lab/analysis/archive-member";
+import { extractMember } from "../../src/lab/analysis/target/archive-member";
 import { getArchiveProgram } from "../../src/lab/analysis/export/archive-program";
-import type { ArchiveRequest } from "../../src/lab/analysis/start-request";
+import type { ArchiveRequest } from "../../src/lab/analysis/target/start-request";
 
 let folder: string;
 const signal = new AbortController().signal;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { readNetworkFlows } from "../../src/lab/analysis/report/network-flows";
+import { readNetworkFlows } from "../../src/lab/analysis/report/network/network-flows";
 import { readPcap } from "../kit/lab/pcap";
 import { readPcapng } from "../kit/lab/pcapng";
 import { startModules, stopModules } from "../kit/lab/auxiliary-guest";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { readNetworkFlows } from "../../src/lab/analysis/report/network-flows";
+import { readNetworkFlows } from "../../src/lab/analysis/report/network/network-flows";
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "rebox-flows-"))));

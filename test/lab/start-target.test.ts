@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { basename, join } from "node:path";
 import { describe, test } from "node:test";
 import { writeLaunchScript } from "../../src/lab/analysis/run-script";
-import type { StartRequest } from "../../src/lab/analysis/start-request";
-import { readTargetFormat } from "../../src/lab/analysis/target-format";
+import type { StartRequest } from "../../src/lab/analysis/target/start-request";
+import { readTargetFormat } from "../../src/lab/analysis/target/target-format";
 import { inFolder } from "../kit/in-folder";
 
 const SHOW =

@@ -43,7 +43,7 @@ export interface KeptFile {
 
 type Doer = Pick<KeptFile, "pid" | "process">;
 
-/** What is known of a file since it was looked at last. */
+/** The knowledge of a file since it was looked at last. */
 interface Seen {
   readonly inode: bigint;
   readonly file: WrittenFile;

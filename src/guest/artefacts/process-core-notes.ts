@@ -19,7 +19,7 @@ export interface CoreThread {
   readonly registers: readonly bigint[];
 }
 
-/** What the notes of a core say of a process. */
+/** The facts of a process for the notes of a core. */
 export interface CoreProcess {
   readonly pid: number;
   readonly ppid: number;

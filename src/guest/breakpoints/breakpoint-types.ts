@@ -10,7 +10,7 @@ export const BREAKPOINT_TYPES = [
   "physical-write",
 ] as const;
 
-/** What a breakpoint waits for: execution, reading, writing ... */
+/** The event that a breakpoint waits for: execution, reading, writing ... */
 export type BreakpointType = (typeof BREAKPOINT_TYPES)[number];
 
 /** The facts that a breakpoint's function gets. */

@@ -125,7 +125,7 @@ export class WindowsEventSource implements SystemEventSource {
   }
 
   /**
-   * What a process has mapped as images is compared after each mapping and unmapping: which argument of the function is what differs
+   * The images that a process has mapped are compared after each mapping and unmapping: which argument of the function is what differs
    * between versions, and the loader's lists are the program's own.
    */
   #hookModules(): void {

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "libsql";
 import { AnalysisError } from "../errors";
-import type { ArchiveRequest, MachineChoice, StartRequest } from "./start-request";
+import type { ArchiveRequest, MachineChoice, StartRequest } from "./target/start-request";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
 import { findProcess, isRunning, type ProcessIdentity } from "../machinery/processes/process-identity";
 

@@ -1,4 +1,4 @@
-import type { MachineChoice, StartRequest } from "./start-request";
+import type { MachineChoice, StartRequest } from "./target/start-request";
 import type { AuxiliaryMachine, GuestHandle } from "../auxiliary/auxiliary-run";
 
 /** A machine that an analysis has for itself. Every function ends when its signal says so. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AnalysisError } from "../errors";
 import type { AuxiliaryStatus } from "../auxiliary/auxiliary-run";
-import type { NameQuestion } from "./report/name-questions";
+import type { NameQuestion } from "./report/network/name-questions";
 import { writeWhole } from "../machinery/records/machine-file";
 
 /** The present phase of an analysis. The last three are ends. */

@@ -11,13 +11,13 @@ import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
 import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
-import type { MachineChoice } from "./start-request";
+import type { MachineChoice } from "./target/start-request";
 import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
 import { withMoment } from "./event-moment";
-import { FollowedTarget } from "./followed-target";
-import { type Delivery, GuestTarget } from "./execute-target";
+import { FollowedTarget } from "./target/followed-target";
+import { type Delivery, GuestTarget } from "./target/execute-target";
 import { findNetworkProblem, findOwnNetwork } from "../network/network-choice";
 import { openWay } from "../ways/open-way";
 

@@ -10,7 +10,7 @@ import type { Doors } from "../../scripts/loading/doors";
 import { stopCompiler } from "../../scripts/loading/script-compiler";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { AnalysisJournal } from "./analysis-journal";
-import { extractMember, isArchive } from "./archive-member";
+import { extractMember, isArchive } from "./target/archive-member";
 import { AnalysisError } from "../errors";
 import type { AnalysisMachine } from "./analysis-machine";
 import type { NetworkUse } from "./analysis-network";

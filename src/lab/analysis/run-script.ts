@@ -1,5 +1,5 @@
 import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
-import type { StartRequest } from "./start-request";
+import type { StartRequest } from "./target/start-request";
 import type { GuestDisc } from "../ways/guest-disc";
 
 /** The variable by which a target, or what launches it, is known in the guest. */
@@ -50,7 +50,7 @@ function enterFolder({ disc }: RunParts): string {
   return disc === undefined ? "" : `cd /tmp/${disc.folder} && TARGET=$PWD/${disc.name} && export TARGET && `;
 }
 
-/** What becomes another user comes before the launcher, so that it is rebox's. */
+/** The program that becomes another user comes before the launcher, so that it is rebox's. */
 function writeLauncher(parts: RunParts, launcher: string): string {
   const { user, workingFolder } = parts.start;
   const enter = workingFolder === undefined ? "" : `cd ${quoteForShell(workingFolder)} && `;

@@ -12,7 +12,7 @@ export interface CuckooContext {
   readonly labFolder: string;
   /** Its configuration files as they are, from the lowest layer up; none when there is none. */
   readonly configFiles: readonly ConfigSource[];
-  /** What stands in them: sections with their settings, all as text. */
+  /** Their contents: sections with their settings, all as text. */
   readonly content: Readonly<Record<string, ConfigContent>>;
   /** Makes a machine out of settings, by the names that they have in files. Throws with every mistake. */
   makeMachine(name: string, values: MachineValues): MachineFacts;

@@ -316,7 +316,7 @@ export interface MachineryContext<Settings, MachineSettings> {
   readonly labFolder: string;
   /** Its configuration files as they are, from the lowest layer up; none when there is none. */
   readonly configFiles: readonly ConfigSource[];
-  /** What stands in them: sections with their settings (INI), or names with their values (YAML), all as text. */
+  /** Their contents: sections with their settings (INI), or names with their values (YAML), all as text. */
   readonly content: Readonly<Record<string, ConfigContent>>;
   /**
    * Makes a machine out of settings, by the names that they have in files, and checks them like those of a file.

@@ -11,7 +11,7 @@ export interface GuestCopy {
   readonly to: string;
 }
 
-/** What is done to a system before it is frozen, in this order. */
+/** The changes of a system before it is frozen, in this order. */
 export interface GuestChanges {
   readonly copies: readonly GuestCopy[];
   /** Files of this host with scripts for the guest's sh. */

@@ -16,7 +16,7 @@ export interface SampleFacts {
   readonly md5: string;
   readonly sha1: string;
   readonly sha256: string;
-  /** What libmagic says; undefined where the program `file` is missing. */
+  /** The type, as libmagic says it; undefined where the program `file` is missing. */
   readonly type: FileType | undefined;
   /** Of all that was looked into, 0 to 8. */
   readonly entropy: number;

@@ -34,7 +34,7 @@ export interface YaraEvent {
   readonly strings: YaraMatch["strings"];
 }
 
-/** What is scanned. */
+/** The places of the files that are scanned. */
 export interface ScanPlaces {
   readonly labFolder: string;
   /** Of the analysis. */

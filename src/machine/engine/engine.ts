@@ -16,7 +16,7 @@ export interface EngineEnd {
   readonly reason: "shutdown" | "crashed";
   /** QEMU's ShutdownCause: "guest-shutdown", "guest-reset", "guest-panic", "host-qmp-quit", "host-signal" ... */
   readonly cause: string;
-  /** What failed, when it crashed. */
+  /** The failure, when it crashed. */
   readonly message?: string;
 }
 
@@ -48,7 +48,7 @@ export interface EngineEvents {
 /** The kinds of output of triggers, in the order of rebox_print_kind in triggers/rebox_trigger.h. */
 export const TRIGGER_OUTPUT_KINDS = ["text", "debug", "warning", "error"] as const;
 
-/** What a trigger prints: text for people, or a remark. */
+/** A trigger's output: text for people, or a remark. */
 export type TriggerOutputKind = (typeof TRIGGER_OUTPUT_KINDS)[number];
 
 const DEFAULT_CALLBACK_LIMIT_MS = 5000;

@@ -84,7 +84,7 @@ export interface NativeFileOutcome {
   readonly size: number;
 }
 
-/** What QEMU tells. Called from the event loop. */
+/** QEMU's messages. Called from the event loop. */
 export interface NativeHandlers {
   wake(): void;
   runState(running: boolean, state: string): void;

@@ -22,7 +22,7 @@ export interface Artefact {
   readonly left: string | undefined;
   /** Bytes that could not be read and are zeros in the content. */
   readonly missing: number | undefined;
-  /** What libmagic says of the content. */
+  /** The type of the content, as libmagic says it. */
   readonly mime: string | undefined;
   readonly description: string | undefined;
   readonly moments: ArtefactMoment[];

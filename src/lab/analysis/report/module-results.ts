@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { NameQuestion } from "./name-questions";
-import { type NetworkSummary, readNetworkFlows } from "./network-flows";
+import type { NameQuestion } from "./network/name-questions";
+import { type NetworkSummary, readNetworkFlows } from "./network/network-flows";
 
 /** In bytes: a larger file of a module was not written by it. */
 const LARGEST_JSON = 64 << 20;

@@ -1,5 +1,5 @@
 import { type Markup, markup } from "./markup";
-import type { NameQuestion } from "./name-questions";
+import type { NameQuestion } from "./network/name-questions";
 import type { CalledProcess, ModuleResults, UsageRow } from "./module-results";
 
 const MOST_ROWS = 1_000;

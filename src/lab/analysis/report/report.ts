@@ -19,7 +19,7 @@ export interface ReportFile {
 /** The content of report.json. */
 export interface AnalysisReport extends GatheredEvents {
   readonly analysis: Omit<AnalysisRecord, "log">;
-  /** What the target's own bytes say; undefined for a command. */
+  /** The facts of the target's own bytes; undefined for a command. */
   readonly sample: SampleFacts | undefined;
   /** Files that the target wrote, each content of a path once. */
   readonly artefacts: readonly Artefact[];

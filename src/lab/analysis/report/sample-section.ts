@@ -2,7 +2,7 @@ import type { ElfFacts } from "../../sample/elf-facts";
 import type { SampleFacts } from "../../sample/sample-facts";
 import { type Markup, markup } from "./markup";
 
-/** What the page shows of lists; report.json has more. */
+/** So many entries of a list are on the page; report.json has more. */
 const MOST_NAMES = 200;
 const MOST_STRINGS = 500;
 

@@ -59,7 +59,7 @@ export interface GoldenManifest {
   readonly files: readonly GoldenFile[];
   /** The way in that answered: "console", "guest-agent", "agent". */
   readonly wayIn: string;
-  /** What was done to the system before it was frozen, one line each. */
+  /** The changes of the system before it was frozen, one line each. */
   readonly changes: readonly string[];
 }
 

@@ -4,7 +4,7 @@ import { MachineryManagerError } from "../../errors";
 export const ASKING_WAYS = ["console", "guest-agent", "agent"] as const;
 /** The ways into a guest. */
 export const WAY_NAMES = [...ASKING_WAYS, "keyboard"] as const;
-/** What a machine's configuration can say about them. */
+/** The values that a machine's configuration can have for them. */
 export const WAY_CHOICES = ["auto", ...WAY_NAMES] as const;
 
 /** A way into a guest: its serial console, QEMU's guest agent, CAPE's and Cuckoo's agent, or its keyboard. */

@@ -17,7 +17,7 @@ export interface Handle {
   readonly type: string;
   /** Of a file its path on its volume; empty without one, and where it cannot be read. */
   readonly name: string;
-  /** What the process may do with it: a mask of rights. */
+  /** The rights of the process on it, a mask. */
   readonly access: number;
 }
 

@@ -77,7 +77,7 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
     return status.state === "paused" ? { ...status, pausedBy: machine.pausedBy ?? INSIDE } : status;
   }
 
-  /** What a script printed last is no reason for the end: rebox's own lines begin with its name. */
+  /** A script's last words are no reason for the end: rebox's own lines begin with its name. */
   protected override findReason(output: string): string | undefined {
     const own = output.split("\n").filter((line) => line.startsWith("rebox: "));
     return own.at(-1)?.slice("rebox: ".length);

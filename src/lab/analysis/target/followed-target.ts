@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { getProjectFolder } from "../../config/folders";
-import type { Moment } from "../../config/moment";
-import type { ScopeEvent } from "../../guest/scope/scope-event";
-import type { GuestHandle, GuestObservation } from "../auxiliary/auxiliary-run";
-import { AnalysisError, GuestGoneError, TargetRefusedError } from "../errors";
+import { getProjectFolder } from "../../../config/folders";
+import type { Moment } from "../../../config/moment";
+import type { ScopeEvent } from "../../../guest/scope/scope-event";
+import type { GuestHandle, GuestObservation } from "../../auxiliary/auxiliary-run";
+import { AnalysisError, GuestGoneError, TargetRefusedError } from "../../errors";
 
 /** The file that follows the target in the engine; see there. */
 const FOLLOWER = join(getProjectFolder(), "modules/analysis/follow-target.ts");

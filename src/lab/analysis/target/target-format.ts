@@ -64,7 +64,7 @@ export function explainRefusal(errno: number | undefined, { description, interpr
   }
 }
 
-/** What executes texts that do not say so themselves, by the ends of their names. */
+/** The programs that execute texts which do not say so themselves, by the ends of their names. */
 const TEXTS: readonly (readonly [RegExp, readonly string[], string])[] = [
   [/\.pyz?$/i, ["python3"], "a Python program"],
   [/\.p[lm]$/i, ["perl"], "a Perl program"],

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
 import { basename, join } from "node:path";
-import { AnalysisError } from "../errors";
-import { getArchiveProgram } from "./export/archive-program";
-import { CUSTOMARY_PASSWORD } from "./export/zip-analysis";
+import { AnalysisError } from "../../errors";
+import { getArchiveProgram } from "../export/archive-program";
+import { CUSTOMARY_PASSWORD } from "../export/zip-analysis";
 import type { ArchiveRequest } from "./start-request";
 
 /** An archive is hostile: it may be small and unpack without end. In bytes. */

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import type { GuestWay, ScriptResult } from "../ways/guest-way";
-import { type GuestDisc, makeGuestDisc } from "../ways/guest-disc";
-import { AnalysisError, TargetRefusedError } from "../errors";
+import type { GuestWay, ScriptResult } from "../../ways/guest-way";
+import { type GuestDisc, makeGuestDisc } from "../../ways/guest-disc";
+import { AnalysisError, TargetRefusedError } from "../../errors";
 import type { FollowedTarget, TargetBeginning } from "./followed-target";
-import { getRefusalFile, RUN_MARK, writeLaunchScript, writeRunScript } from "./run-script";
+import { getRefusalFile, RUN_MARK, writeLaunchScript, writeRunScript } from "../run-script";
 import type { StartRequest } from "./start-request";
 import { explainRefusal, readTargetFormat, type TargetFormat } from "./target-format";
 
