@@ -122,13 +122,14 @@ export class GuestAgentWay extends GuestWay {
   }
 
   override async setClock(timeMs: number, signal: AbortSignal): Promise<void> {
+    // The agent's own command waits for hwclock, and that for the next second of the machine's clock.
+    if (await this.setClockByDate(timeMs, signal)) return;
     try {
       // In nanoseconds. JSON.stringify() writes a number of this size with all its digits.
       await this.callAgent("guest-set-time", { time: timeMs * 1e6 }, ANSWER_MS, signal);
     } catch (error) {
+      // Without hwclock the agent has set the clock, and calls it an error.
       if (!(error instanceof GuestAgentError)) throw error;
-      // Without hwclock the agent has set the clock, and calls it an error; where it may not, date may.
-      await super.setClock(timeMs, signal);
     }
   }
 

@@ -80,7 +80,13 @@ export abstract class GuestWay {
    * @param timeMs in milliseconds since 1970
    */
   async setClock(timeMs: number, signal: AbortSignal): Promise<void> {
-    await this.runScript(`(date -u -s @${Math.floor(timeMs / 1000)} >/dev/null 2>&1)`, signal);
+    await this.setClockByDate(timeMs, signal);
+  }
+
+  /** Has the guest's `date` set its clock, and returns whether it did. */
+  protected async setClockByDate(timeMs: number, signal: AbortSignal): Promise<boolean> {
+    const { status } = await this.runScript(`(date -u -s @${Math.floor(timeMs / 1000)} >/dev/null 2>&1)`, signal);
+    return status === 0;
   }
 
   /** Copies a file or folder of this host into the guest. @throws WayInError that says where that failed */

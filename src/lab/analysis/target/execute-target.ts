@@ -36,6 +36,18 @@ export interface Delivery {
   follow(mark: string, signal: AbortSignal): Promise<FollowedTarget | undefined>;
 }
 
+/** Sets the guest's clock, has it be connected to its network, and gives it the disc with the target. */
+async function prepareGuest(
+  delivery: Delivery,
+  way: GuestWay,
+  disc: GuestDisc | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  await way.setClock(delivery.getClockMs(), signal);
+  await delivery.connect(way, signal);
+  if (disc !== undefined) await way.receive(disc, signal);
+}
+
 /** A target that a Linux guest has, and that only has to be executed. */
 export class GuestTarget {
   readonly #mark: string;
@@ -70,11 +82,12 @@ export class GuestTarget {
     try {
       way = await delivery.openWay(signal);
       disc = await making;
-      await way.setClock(delivery.getClockMs(), signal);
-      await delivery.connect(way, signal);
-      if (disc !== undefined) await way.receive(disc, signal);
       const mark = `rebox-${randomBytes(8).toString("hex")}`;
-      const followed = await delivery.follow(`${RUN_MARK}=${mark}`, signal);
+      // The guest's kernel is found from outside while the guest takes the target.
+      const [followed] = await Promise.all([
+        delivery.follow(`${RUN_MARK}=${mark}`, signal),
+        prepareGuest(delivery, way, disc, signal),
+      ]);
       return new GuestTarget(delivery, way, disc, mark, followed);
     } catch (error) {
       way?.close();
