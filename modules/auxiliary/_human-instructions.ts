@@ -1,3 +1,5 @@
+import { findKeys } from "rebox/lab";
+
 /** One thing that a person does. */
 export type HumanAct =
   | { readonly what: "move"; readonly x: number; readonly y: number }
@@ -41,7 +43,7 @@ export function readInstructions(text: string): HumanAct[] {
     const [, keys] = /^key:([\w-]+)$/.exec(word) ?? [];
     if (keys !== undefined) return { what: "keys", keys: keys.split("-") };
     const [, typed] = /^type:"?([^"]+)"?$/.exec(word) ?? [];
-    if (typed !== undefined) return [...typed].map((character) => ({ what: "keys", keys: findKeys(character, word) }));
+    if (typed !== undefined) return [...typed].map((character) => ({ what: "keys", keys: getKeys(character, word) }));
     if (word === "stop") return { what: "stop" };
     const click = CLICKS[word];
     if (click !== undefined) return click;
@@ -51,31 +53,8 @@ export function readInstructions(text: string): HumanAct[] {
   });
 }
 
-// The keys of a keyboard of the United States whose names are no letters or digits: alone, and with shift.
-const NAMED: Readonly<Record<string, string>> = {
-  " ": "spc",
-  "\n": "ret",
-  "-": "minus",
-  "=": "equal",
-  "[": "bracket_left",
-  "]": "bracket_right",
-  ";": "semicolon",
-  "'": "apostrophe",
-  "`": "grave_accent",
-  "\\": "backslash",
-  ",": "comma",
-  ".": "dot",
-  "/": "slash",
-};
-const WITH_SHIFT = '!@#$%^&*()_+{}:~|<>?"';
-const WITHOUT_SHIFT = "1234567890-=[];`\\,./'";
-
-function findKeys(character: string, word: string): string[] {
-  const at = WITH_SHIFT.indexOf(character);
-  if (at >= 0) return ["shift", ...findKeys(WITHOUT_SHIFT[at]!, word)];
-  if (/^[A-Z]$/.test(character)) return ["shift", character.toLowerCase()];
-  if (/^[a-z0-9]$/.test(character)) return [character];
-  const name = NAMED[character];
-  if (name === undefined) throw new Error(`human: there is no key for "${character}" in "${word}"`);
-  return [name];
+function getKeys(character: string, word: string): readonly string[] {
+  const keys = findKeys(character === "\n" ? "\r" : character);
+  if (keys === undefined) throw new Error(`human: there is no key for "${character}" in "${word}"`);
+  return keys;
 }

@@ -30,6 +30,7 @@ export {
 export { describeFiles, type FileType } from "../lab/sample/file-types";
 export { Machinery, type MachineryCapabilities, type MachineryContext } from "../lab/machinery/machinery";
 export type { LabMachine, MachineFacts, MachineState, MachineStatus } from "../lab/machinery/records/lab-machine";
+export { findKeys, type KeyPress } from "../lab/ways/keyboard-keys";
 export type { RunEvent } from "../shell/line/run-feed";
 export {
   defineSignature,

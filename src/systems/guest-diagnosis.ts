@@ -1,4 +1,11 @@
-import type { AttachStep } from "./errors";
+import {
+  AddressError,
+  type AttachStep,
+  BtfError,
+  KernelDataError,
+  MissingSymbolError,
+  MissingTypeError,
+} from "./errors";
 
 /** The steps of a diagnosis: those of attaching, then what is read of a guest that is attached to. */
 export type DiagnosisStepName =
@@ -22,4 +29,39 @@ export interface GuestDiagnosis {
   /** Whether all that is wrong is that the guest has not started a kernel yet. */
   readonly isEarly: boolean;
   readonly steps: readonly DiagnosisStep[];
+}
+
+/** The evidence of a step that nothing has come to. */
+export const NOT_REACHED = "not reached";
+
+const SHOWN = 3;
+const DAMAGED = "try again, the guest may be changing it at this moment; if it stays, the guest's memory is damaged";
+
+/**
+ * Makes a step of a look at a guest that is attached to.
+ *
+ * @param look returns the evidence; undefined when there is nothing to look at, because no program runs yet
+ * @param strangeAdvice the advice where the kernel lacks what the look needs
+ */
+export function takeLook(look: () => string | undefined, strangeAdvice: string): Omit<DiagnosisStep, "name"> {
+  try {
+    const evidence = look();
+    return evidence === undefined
+      ? { status: "skip", evidence: "no program runs yet", advice: "" }
+      : { status: "ok", evidence, advice: "" };
+  } catch (error) {
+    if (error instanceof MissingTypeError || error instanceof MissingSymbolError) {
+      return { status: "fail", evidence: error.message, advice: strangeAdvice };
+    }
+    if (error instanceof KernelDataError || error instanceof AddressError || error instanceof BtfError) {
+      return { status: "fail", evidence: error.message, advice: DAMAGED };
+    }
+    throw error;
+  }
+}
+
+/** Tells how many there are, and the first of them. */
+export function describeList(items: readonly string[]): string {
+  const shown = items.slice(0, SHOWN).join(", ");
+  return items.length <= SHOWN ? `${items.length}: ${shown}` : `${items.length}: ${shown} and others`;
 }

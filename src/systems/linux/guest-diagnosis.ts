@@ -1,13 +1,12 @@
+import { AttachError, type AttachStep, KernelDataError } from "../errors";
 import {
-  AddressError,
-  AttachError,
-  type AttachStep,
-  BtfError,
-  KernelDataError,
-  MissingSymbolError,
-  MissingTypeError,
-} from "../errors";
-import type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../guest-diagnosis";
+  describeList,
+  type DiagnosisStep,
+  type DiagnosisStepName,
+  type GuestDiagnosis,
+  NOT_REACHED,
+  takeLook,
+} from "../guest-diagnosis";
 import type { GuestSource } from "../memory/guest-source";
 import type { AttachOptions } from "./attach/attach";
 import { describeCpus } from "./attach/attach-evidence";
@@ -18,10 +17,6 @@ import type { LinuxProcess } from "./linux-process";
 export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis };
 
 const ATTACH_STEPS: readonly AttachStep[] = ["cpu", "image", "page-tables", "symbols", "banner", "types"];
-const NOT_REACHED = "not reached";
-const SHOWN = 3;
-
-const DAMAGED = "try again, the guest may be changing it at this moment; if it stays, the guest's memory is damaged";
 
 /** Looks at a guest step by step, and says on what evidence each step succeeds or fails. It remembers nothing. */
 export function diagnoseLinux(source: GuestSource, options: Pick<AttachOptions, "findProfile"> = {}): GuestDiagnosis {
@@ -47,8 +42,9 @@ export function diagnoseLinux(source: GuestSource, options: Pick<AttachOptions, 
     add(error.step, "fail", isOfCpu ? `${error.evidence}; ${registers}` : error.evidence, error.advice);
   }
   for (const name of ATTACH_STEPS) if (!found.has(name)) add(name, "skip", NOT_REACHED);
+  const attached = guest;
   for (const [name, look] of LOOKS) {
-    if (guest) found.set(name, { name, ...attempt(guest, look) });
+    if (attached) found.set(name, { name, ...takeLook(() => look(attached), STRANGE_KERNEL) });
     else if (!found.has(name)) add(name, "skip", NOT_REACHED);
   }
   const order: readonly DiagnosisStepName[] = [...ATTACH_STEPS, ...LOOKS.map(([name]) => name)];
@@ -63,29 +59,18 @@ const LOOKS: readonly (readonly [DiagnosisStepName, Look])[] = [
   ["processes", lookAtProcesses],
   ["memory maps", withProgram((process) => `${process.memoryMap.length} mappings`)],
   ["files", withProgram((process) => `${process.openFiles.length} open, ${process.sockets.length} of them sockets`)],
-  ["mounts", withProgram((process) => list(process.mounts.map(({ path, fileSystem }) => `${path} (${fileSystem})`)))],
+  [
+    "mounts",
+    withProgram((process) => describeList(process.mounts.map(({ path, fileSystem }) => `${path} (${fileSystem})`))),
+  ],
   ["programs", lookAtPrograms],
-  ["modules", (guest) => list(guest.getKernelModules().map(({ name, base }) => `${name} at 0x${base.toString(16)}`))],
+  [
+    "modules",
+    (guest) => describeList(guest.getKernelModules().map(({ name, base }) => `${name} at 0x${base.toString(16)}`)),
+  ],
   ["log", (guest) => `${guest.getKernelLog().length} records`],
   ["clock", ({ clock }) => new Date(Number(clock.realTimeNs / 1_000_000n)).toISOString()],
 ];
-
-function attempt(guest: LinuxGuest, look: Look): Omit<DiagnosisStep, "name"> {
-  try {
-    const evidence = look(guest);
-    return evidence === undefined
-      ? { status: "skip", evidence: "no program runs yet", advice: "" }
-      : { status: "ok", evidence, advice: "" };
-  } catch (error) {
-    if (error instanceof MissingTypeError || error instanceof MissingSymbolError) {
-      return { status: "fail", evidence: error.message, advice: STRANGE_KERNEL };
-    }
-    if (error instanceof KernelDataError || error instanceof AddressError || error instanceof BtfError) {
-      return { status: "fail", evidence: error.message, advice: DAMAGED };
-    }
-    throw error;
-  }
-}
 
 function lookAtProcesses(guest: LinuxGuest): string {
   const processes = guest.getProcessList();
@@ -94,14 +79,14 @@ function lookAtProcesses(guest: LinuxGuest): string {
   if (processes.length === 0) {
     throw new KernelDataError("the list of tasks", head, "it is empty: the kernel has started no process yet");
   }
-  return `${list(processes.map(({ pid, name }) => `${name} (${pid})`))}, from init_task at 0x${head.toString(16)}`;
+  return `${describeList(processes.map(({ pid, name }) => `${name} (${pid})`))}, from init_task at 0x${head.toString(16)}`;
 }
 
 function lookAtPrograms(guest: LinuxGuest): string | undefined {
   const process = findProgram(guest);
   if (!process) return undefined;
   const modules = guest.symbols.getModules(process.pgd);
-  return `${describe(process)}: ${list(modules.map(({ name, base }) => `${name} at 0x${base.toString(16)}`))}`;
+  return `${describe(process)}: ${describeList(modules.map(({ name, base }) => `${name} at 0x${base.toString(16)}`))}`;
 }
 
 function withProgram(look: (process: LinuxProcess) => string): Look {
@@ -117,9 +102,4 @@ function findProgram(guest: LinuxGuest): LinuxProcess | undefined {
 
 function describe({ name, pid, pgd }: LinuxProcess): string {
   return `${name} (${pid}, pgd 0x${pgd.toString(16)})`;
-}
-
-function list(items: readonly string[]): string {
-  const shown = items.slice(0, SHOWN).join(", ");
-  return items.length <= SHOWN ? `${items.length}: ${shown}` : `${items.length}: ${shown} and others`;
 }

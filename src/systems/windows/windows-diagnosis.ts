@@ -1,21 +1,19 @@
+import { AttachError, type AttachStep } from "../errors";
 import {
-  AddressError,
-  AttachError,
-  type AttachStep,
-  KernelDataError,
-  MissingSymbolError,
-  MissingTypeError,
-} from "../errors";
-import type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../guest-diagnosis";
+  describeList,
+  type DiagnosisStep,
+  type DiagnosisStepName,
+  type GuestDiagnosis,
+  NOT_REACHED,
+  takeLook,
+} from "../guest-diagnosis";
 import type { GuestSource } from "../memory/guest-source";
 import { attachWindows, type WindowsOptions } from "./attach-windows";
 import { listMissingMembers } from "./structs/needed-members";
 import type { WindowsGuest } from "./windows-guest";
 
 const ATTACH_STEPS: readonly AttachStep[] = ["cpu", "image", "symbols", "page-tables", "types", "banner"];
-const NOT_REACHED = "not reached";
-const SHOWN = 3;
-const DAMAGED = "try again, the guest may be changing it at this moment; if it stays, the guest's memory is damaged";
+const STRANGE_SYMBOLS = "the symbols lack what rebox needs: please report it";
 
 /** Looks at one thing; undefined when there is nothing to look at. */
 type Look = (guest: WindowsGuest) => string | undefined;
@@ -24,7 +22,10 @@ const LOOKS: readonly (readonly [DiagnosisStepName, Look])[] = [
   ["processes", lookAtProcesses],
   ["memory maps", lookAtRanges],
   ["programs", lookAtPrograms],
-  ["modules", (guest) => list(guest.getKernelModules().map(({ name, base }) => `${name} at 0x${base.toString(16)}`))],
+  [
+    "modules",
+    (guest) => describeList(guest.getKernelModules().map(({ name, base }) => `${name} at 0x${base.toString(16)}`)),
+  ],
   ["clock", ({ clock }) => new Date(Number(clock.realTimeNs / 1_000_000n)).toISOString()],
 ];
 
@@ -52,8 +53,9 @@ export function diagnoseWindows(
     isEarly = error.isEarly;
     add(error.step, "fail", error.evidence, error.advice);
   }
+  const attached = guest;
   for (const [name, look] of LOOKS) {
-    if (guest) found.set(name, { name, ...attempt(guest, look) });
+    if (attached) found.set(name, { name, ...takeLook(() => look(attached), STRANGE_SYMBOLS) });
   }
   const order: readonly DiagnosisStepName[] = [...ATTACH_STEPS, ...LOOKS.map(([name]) => name)];
   const steps = order.map(
@@ -65,30 +67,13 @@ export function diagnoseWindows(
 /** Members that this kernel lacks keep only their readers from working. */
 function describeTypes({ kernel }: WindowsGuest, evidence: string): string {
   const missing = listMissingMembers(kernel.types);
-  return missing.length === 0 ? evidence : `${evidence}; without ${list(missing)}`;
-}
-
-function attempt(guest: WindowsGuest, look: Look): Omit<DiagnosisStep, "name"> {
-  try {
-    const evidence = look(guest);
-    return evidence === undefined
-      ? { status: "skip", evidence: "no program runs yet", advice: "" }
-      : { status: "ok", evidence, advice: "" };
-  } catch (error) {
-    if (error instanceof MissingTypeError || error instanceof MissingSymbolError) {
-      return { status: "fail", evidence: error.message, advice: "the symbols lack what rebox needs: please report it" };
-    }
-    if (error instanceof KernelDataError || error instanceof AddressError) {
-      return { status: "fail", evidence: error.message, advice: DAMAGED };
-    }
-    throw error;
-  }
+  return missing.length === 0 ? evidence : `${evidence}; without ${describeList(missing)}`;
 }
 
 function lookAtProcesses(guest: WindowsGuest): string {
   const processes = guest.getProcessList();
   const head = guest.kernel.symbol("PsActiveProcessHead");
-  return `${list(processes.map(({ pid, name }) => `${name} (${pid})`))}, from PsActiveProcessHead at 0x${head.toString(16)}`;
+  return `${describeList(processes.map(({ pid, name }) => `${name} (${pid})`))}, from PsActiveProcessHead at 0x${head.toString(16)}`;
 }
 
 function lookAtRanges(guest: WindowsGuest): string | undefined {
@@ -100,14 +85,9 @@ function lookAtPrograms(guest: WindowsGuest): string | undefined {
   const process = findProgram(guest);
   if (!process) return undefined;
   const modules = process.modules.map(({ name, base }) => `${name} at 0x${base.toString(16)}`);
-  return `${process.name} (${process.pid}, pgd 0x${process.pgd.toString(16)}): ${list(modules)}`;
+  return `${process.name} (${process.pid}, pgd 0x${process.pgd.toString(16)}): ${describeList(modules)}`;
 }
 
 function findProgram(guest: WindowsGuest) {
   return guest.getProcessList().find(({ isKernelThread, pgd }) => !isKernelThread && pgd !== 0n);
-}
-
-function list(items: readonly string[]): string {
-  const shown = items.slice(0, SHOWN).join(", ");
-  return items.length <= SHOWN ? `${items.length}: ${shown}` : `${items.length}: ${shown} and others`;
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ControlClient } from "../../../src/shell/line/control-client";
+import { connectWhenListening } from "../clients/control-client";
 import { runRebox } from "../guests/guest-run";
 import { buildNtKernel, ntArgs, type NtOptions, type NtTruth, readNtTruth } from "./nt-kernel";
 
@@ -63,7 +63,7 @@ export async function withNt(options: NtRunOptions, use: (run: NtRun) => Promise
     const fail = ended.then(({ stderr, stdout }) => Promise.reject(new Error(`rebox has ended: ${stderr}${stdout}`)));
     fail.catch(() => undefined);
     while (!existsSync(socket)) await Promise.race([sleep(20), fail]);
-    const client = await connect(socket);
+    const client = await connectWhenListening(socket);
     const answer = async (line: string) => {
       const result = await client.run(line);
       if (result.error !== undefined) throw new Error(`${line}: ${result.error}`);
@@ -94,17 +94,5 @@ export async function withNt(options: NtRunOptions, use: (run: NtRun) => Promise
     return { status, stdout, stderr, truth: truth(), seen };
   } finally {
     rmSync(place, { recursive: true, force: true });
-  }
-}
-
-/** The socket is there a moment before somebody listens. */
-async function connect(socket: string): Promise<ControlClient> {
-  for (;;) {
-    try {
-      return await ControlClient.connect(socket);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") throw error;
-      await sleep(20);
-    }
   }
 }

@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ControlClient } from "../../../src/shell/line/control-client";
+import type { ControlClient } from "../../../src/shell/line/control-client";
+import { connectWhenListening } from "../clients/control-client";
 import { type GuestRunOptions, guestArgs, readTruth, runRebox } from "../guests/guest-run";
 
 /** A guest under `rebox run --control`, with a shell attached. */
@@ -50,7 +51,7 @@ export async function withShell(
     ended.catch(() => undefined);
     while (!existsSync(socket))
       await Promise.race([sleep(20), ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
-    const client = await connect(socket);
+    const client = await connectWhenListening(socket);
     const answer = async (line: string) => {
       const result = await client.run(line);
       if (result.error !== undefined) throw new Error(`${line}: ${result.error}`);
@@ -77,17 +78,5 @@ export async function withShell(
     return await ended;
   } finally {
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** The socket is there a moment before somebody listens. */
-async function connect(socket: string): Promise<ControlClient> {
-  for (;;) {
-    try {
-      return await ControlClient.connect(socket);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") throw error;
-      await sleep(20);
-    }
   }
 }

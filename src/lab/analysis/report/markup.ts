@@ -25,6 +25,23 @@ export function markup(strings: TemplateStringsArray, ...parts: readonly Part[])
   return new Markup(strings.reduce((text, string, index) => text + render(parts[index - 1]) + string));
 }
 
+/** A name and its value; a row without a value is left out. */
+export type FactRow = readonly [name: string, value: Markup | string | number | undefined];
+
+/** Renders facts as a table with their names in front. */
+export function renderFacts(rows: readonly FactRow[], id?: string): Markup {
+  const shown = rows.filter(([, value]) => value !== undefined);
+  return markup`<table${id === undefined ? undefined : markup` id="${id}"`}>
+    ${shown.map(
+      ([name, value]) =>
+        markup`<tr>
+          <th>${name}</th>
+          <td>${value}</td>
+        </tr>`,
+    )}
+  </table>`;
+}
+
 function render(part: Part): string {
   if (part === undefined) return "";
   if (part instanceof Markup) return part.text;

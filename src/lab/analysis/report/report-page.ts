@@ -1,6 +1,6 @@
 import type { NetworkRecord } from "../analysis-record";
 import { renderArtefacts } from "./artefacts-section";
-import { type Markup, markup } from "./markup";
+import { type FactRow, type Markup, markup, renderFacts } from "./markup";
 import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
 import { PAGE_POLICY, PAGE_STYLE } from "./page-style";
 import { renderPictures } from "./picture-section";
@@ -114,7 +114,7 @@ const NOTHING = markup`<p class="muted">None of the target.</p>`;
 
 function renderSummary({ analysis }: AnalysisReport): Markup {
   const good = analysis.outcome === "finished";
-  const rows: readonly (readonly [string, Markup | string | undefined])[] = [
+  const rows: readonly FactRow[] = [
     [
       "Outcome",
       markup`<span class="${good ? "good" : "bad"}">${analysis.outcome ?? "not ended"}</span> ${analysis.reason}`,
@@ -133,16 +133,7 @@ function renderSummary({ analysis }: AnalysisReport): Markup {
     ["Options", Object.entries(analysis.options).map(([key, value]) => `${key}=${value}`).join(", ") || undefined], // prettier-ignore
     ["Phases", analysis.phases.map(({ phase, began }) => `${phase} ${since(began, analysis.created)}`).join(", ")],
   ];
-  const shown = rows.filter(([, value]) => value !== undefined);
-  return markup`<table id="summary">
-    ${shown.map(
-      ([name, value]) =>
-        markup`<tr>
-          <th>${name}</th>
-          <td>${value}</td>
-        </tr>`,
-    )}
-  </table>`;
+  return renderFacts(rows, "summary");
 }
 
 function renderNetwork({ network, isOpen, problems }: NetworkRecord): Markup {

@@ -1,33 +1,31 @@
 import type { ElfFacts } from "../../sample/elf-facts";
 import type { SampleFacts } from "../../sample/sample-facts";
-import { type Markup, markup } from "./markup";
+import { type FactRow, type Markup, markup, renderFacts } from "./markup";
 
 /** So many entries of a list are on the page; report.json has more. */
 const MOST_NAMES = 200;
 const MOST_STRINGS = 500;
 
-type Row = readonly [string, Markup | string | number | undefined];
-
 /** Renders what the target's own bytes say. */
 export function renderSample({ size, md5, sha1, sha256, type, entropy, strings, elf, problems }: SampleFacts): Markup {
   const code = (text: string) => markup`<code>${text}</code>`;
-  const rows: readonly Row[] = [
+  const rows: readonly FactRow[] = [
     ["Type", type && markup`${type.description} <span class="muted">${type.mime}</span>`],
     ["Size", `${size} bytes, entropy ${entropy} of 8`],
     ["MD5", code(md5)],
     ["SHA-1", code(sha1)],
     ["SHA-256", code(sha256)],
     ...(elf === undefined ? [] : describeElf(elf)),
-    ...problems.map((problem): Row => ["", markup`<span class="bad">${problem}</span>`]),
+    ...problems.map((problem): FactRow => ["", markup`<span class="bad">${problem}</span>`]),
   ];
   return markup`<section id="sample">
     <h2>The target's own facts</h2>
-    ${renderRows(rows)} ${elf === undefined ? undefined : renderParts(elf)}
+    ${renderFacts(rows)} ${elf === undefined ? undefined : renderParts(elf)}
     ${fold("Strings", strings.count, strings.first.slice(0, MOST_STRINGS))}
   </section>`;
 }
 
-function describeElf(elf: ElfFacts): readonly Row[] {
+function describeElf(elf: ElfFacts): readonly FactRow[] {
   return [
     ["ELF", `${elf.bits} bits, ${elf.machine}, ${elf.type}, begins at ${elf.entry}`],
     ["Interpreter", elf.interpreter],
@@ -78,19 +76,6 @@ function renderParts({ segments, sections, imports, exports }: ElfFacts): Markup
     </details>
     ${fold("Imports", imports.count, imports.names.slice(0, MOST_NAMES))}
     ${fold("Exports", exports.count, exports.names.slice(0, MOST_NAMES))}`;
-}
-
-function renderRows(rows: readonly Row[]): Markup {
-  const shown = rows.filter(([, value]) => value !== undefined);
-  return markup`<table>
-    ${shown.map(
-      ([name, value]) =>
-        markup`<tr>
-          <th>${name}</th>
-          <td>${value}</td>
-        </tr>`,
-    )}
-  </table>`;
 }
 
 function fold(title: string, count: number, lines: readonly string[]): Markup {

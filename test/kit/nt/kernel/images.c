@@ -150,7 +150,7 @@ void MiDeleteVads(struct _EPROCESS *process) {
 #define LOADER_HEAP 0x7ff100000000ull
 #define LOADER_HEAP_SIZE 0x10000ull
 
-static u64 user_string(u64 tables, u64 at, struct _UNICODE_STRING *string, const char *text) {
+u64 user_string(u64 tables, u64 at, struct _UNICODE_STRING *string, const char *text) {
   u32 length = 0;
   for (; text[length]; length++) *(u16 *)user(tables, at + length * 2) = (u8)text[length];
   *(u16 *)user(tables, at + length * 2) = 0;

@@ -56,6 +56,8 @@ void ldr_insert(struct _EPROCESS *process, u64 base, const char *path);
 void ldr_remove(struct _EPROCESS *process, u64 base);
 u32 image_size(u64 header_of_image);
 void list_kernel(struct loader_block *loader);
+// Writes a text into the memory of a process, and returns the place behind it.
+u64 user_string(u64 tables, u64 at, struct _UNICODE_STRING *string, const char *text);
 
 // processes.c
 extern struct _EPROCESS *PsInitialSystemProcess;

@@ -140,15 +140,6 @@ static const char *join(const char *folder, const char *name) {
   return path_room;
 }
 
-static u64 put_text(u64 tables, u64 at, struct _UNICODE_STRING *string, const char *text) {
-  u32 length = 0;
-  for (; text[length]; length++) *(u16 *)user(tables, at + length * 2) = (u8)text[length];
-  string->Buffer = (void *)at;
-  string->Length = (u16)(length * 2);
-  string->MaximumLength = (u16)(length * 2 + 2);
-  return at + ((length * 2 + 9) & ~7ull);
-}
-
 // The environment block, the parameters and the loader's data in one page each, behind the PEB.
 static void create_peb(struct _EPROCESS *process, const char *name, u64 base) {
   u64 tables = process->Pcb.DirectoryTableBase;
@@ -173,20 +164,20 @@ static void create_peb(struct _EPROCESS *process, const char *name, u64 base) {
   parameters->Length = sizeof *parameters;
   parameters->Flags = 1;
   u64 text = PEB_AT + 2 * PAGE + 0x800;
-  text = put_text(tables, text, &parameters->ImagePathName, join("C:\\Windows\\System32\\", name));
-  text = put_text(tables, text, &parameters->CommandLine, join("\"C:\\Windows\\System32\\", name));
+  text = user_string(tables, text, &parameters->ImagePathName, join("C:\\Windows\\System32\\", name));
+  text = user_string(tables, text, &parameters->CommandLine, join("\"C:\\Windows\\System32\\", name));
   u32 length = parameters->CommandLine.Length;
   // An argument with a space, behind the program's own name in quotes.
   struct _UNICODE_STRING rest;
-  text = put_text(tables, (u64)parameters->CommandLine.Buffer + length, &rest, "\" -x \"two words\"");
+  text = user_string(tables, (u64)parameters->CommandLine.Buffer + length, &rest, "\" -x \"two words\"");
   parameters->CommandLine.Length += rest.Length;
   parameters->CommandLine.MaximumLength = parameters->CommandLine.Length + 2;
-  text = put_text(tables, text, &parameters->CurrentDirectory.DosPath, "C:\\Windows\\");
+  text = user_string(tables, text, &parameters->CurrentDirectory.DosPath, "C:\\Windows\\");
   struct _UNICODE_STRING word;
   parameters->Environment = (void *)(PEB_AT + 3 * PAGE);
-  put_text(tables, PEB_AT + 3 * PAGE, &word, "SystemRoot=C:\\Windows");
+  user_string(tables, PEB_AT + 3 * PAGE, &word, "SystemRoot=C:\\Windows");
   u64 second = PEB_AT + 3 * PAGE + word.MaximumLength;
-  put_text(tables, second, &word, join("NAME=", name));
+  user_string(tables, second, &word, join("NAME=", name));
   parameters->EnvironmentSize = second + word.MaximumLength + 2 - (PEB_AT + 3 * PAGE);
   struct _OBJECT_NAME_INFORMATION *file = ExAllocatePool(sizeof *file);
   make_string(&file->Name, join("\\Device\\HarddiskVolume1\\Windows\\System32\\", name));
