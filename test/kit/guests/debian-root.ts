@@ -19,6 +19,18 @@ const USER_ID = 54_321;
 const HOME = "/home/user";
 const LIMIT_MS = 480_000;
 
+/** What sh runs to give the system in `$1` devices of its own: those of this machine may have other modes than a fresh system's. */
+const OWN_DEVICES = [
+  'mount -t tmpfs -o mode=755 none "$1/dev"; mkdir -m 1777 "$1/dev/shm"; mkdir "$1/dev/pts"',
+  'mount -t devpts -o newinstance,ptmxmode=666 none "$1/dev/pts"; ln -s pts/ptmx "$1/dev/ptmx"',
+  ...["null 3", "zero 5", "full 7", "random 8", "urandom 9"].map((device) => {
+    const [name, minor] = device.split(" ");
+    return `mknod -m 666 "$1/dev/${name}" c 1 ${minor}`;
+  }),
+  'mknod -m 666 "$1/dev/tty" c 5 0; ln -s /proc/self/fd "$1/dev/fd"; ln -s fd/0 "$1/dev/stdin"',
+  'ln -s fd/1 "$1/dev/stdout"; ln -s fd/2 "$1/dev/stderr"',
+].join("; ");
+
 /** The reason why nothing can be tried in small Debian systems here; undefined when it can. */
 export function findRootProblem(release: string, node: string): string | undefined {
   if (process.getuid?.() !== 0) return "only root can enter another root";
@@ -73,8 +85,7 @@ export class DebianRoot implements Disposable {
       `cd; exec 2>&1; ${script}`,
     ];
     // Not in its place: the system's first process has to be one that ends with this one, and does not when it changes its user.
-    const enter =
-      'mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"; root=$1; shift; chroot --userspec="$0:$0" "$root" "$@"';
+    const enter = `mount -t proc proc "$1/proc"; ${OWN_DEVICES}; root=$1; shift; chroot --userspec="$0:$0" "$root" "$@"`;
     const words = [
       "--mount",
       "--pid",
