@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { guestArgs, runGuest, runRebox, scriptPrelude, SLOWNESS } from "../kit/guests/guest-run";
+import { guestArgs } from "../kit/guests/guest-args";
+import { runGuest, runRebox, scriptPrelude, SLOWNESS } from "../kit/guests/guest-run";
 
 test("pause, resume and reset say what happened, in order", async () => {
   const run = await runGuest({

@@ -29,9 +29,12 @@ test("the script, the trigger and the observing file of the page work on a guest
         callbacks.clean();
       }`;
     const reboxArgs = ["--script", join(folder, "hello.ts")];
-    const { stdout } = await withShell({ task: "idle", reboxArgs, script }, async ({ data, text, truth }) => {
+    const { stdout } = await withShell({ task: "idle", reboxArgs, script }, async ({ client, data, truth }) => {
       await truth("kernel");
-      assert.match(await text("custom attach"), /attached/);
+      let attached = await client.run("custom attach");
+      // The script is loaded while the guest begins.
+      while (/there is no such command/.test(attached.error ?? "")) attached = await client.run("custom attach");
+      assert.match(attached.error === undefined ? attached.text : "", /attached/, attached.error);
       const file = JSON.stringify(join(folder, "modules/auxiliary/engine/loads.ts"));
       const { number } = await data<{ number: number }>(`observe ${file} {}`);
       assert.equal(typeof (await data<{ count: number }>(`observe_end ${number}`)).count, "number");

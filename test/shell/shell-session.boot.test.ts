@@ -7,7 +7,8 @@ import { test } from "node:test";
 import { listCommandGroups } from "../../src/shell/commands/command-table";
 import { ControlClient } from "../../src/shell/line/control-client";
 import { defaultKit } from "../kit/guests/guest-kits";
-import { guestArgs, runRebox } from "../kit/guests/guest-run";
+import { getMachineArgs } from "../kit/guests/guest-args";
+import { runRebox } from "../kit/guests/guest-run";
 import { withRounds } from "../kit/terminal/rounds-run";
 import { withShell } from "../kit/terminal/shell-run";
 import { PROJECT, REBOX } from "../kit/project";
@@ -232,15 +233,15 @@ function runShell(
   });
 }
 
-const reboxRun = (serial: string) => [
+const reboxRun = async (folder: string) => [
   ...[process.execPath, REBOX, "run", "--shell", "--plain", "--"],
-  ...guestArgs(serial, "idle", {}),
+  ...(await getMachineArgs(folder, { task: "idle" })),
 ];
 
 test("rebox run --shell answers the lines of its standard input, and ends the machine when told", () =>
   inFolder(async (folder) => {
     let isAsked = false;
-    const shown = await runShell(reboxRun(join(folder, "serial")), (_, type) => {
+    const shown = await runShell(await reboxRun(folder), (_, type) => {
       if (!isAsked) type("pause\nhmp info status\nnosuch\nquit machine\n");
       isAsked = true;
     });
@@ -249,9 +250,7 @@ test("rebox run --shell answers the lines of its standard input, and ends the ma
 
 test("at a terminal the shell has a prompt, completes names, and remembers lines", () =>
   inFolder(async (folder) => {
-    const quoted = reboxRun(join(folder, "serial"))
-      .map((word) => `'${word}'`)
-      .join(" ");
+    const quoted = (await reboxRun(folder)).map((word) => `'${word}'`).join(" ");
     const steps = [
       // What comes at once is pasted, and nothing is completed in that.
       { until: /rebox> /, type: "setc" },

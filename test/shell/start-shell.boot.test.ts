@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { guestArgs, runGuest } from "../kit/guests/guest-run";
+import { getMachineArgs } from "../kit/guests/guest-args";
+import { runGuest } from "../kit/guests/guest-run";
 import { inFolder } from "../kit/in-folder";
 import { REBOX } from "../kit/project";
 
@@ -63,7 +64,8 @@ async function withPlainShell(script: string, turns: readonly (readonly [text: s
     const file = join(folder, "script.ts");
     writeFileSync(file, script);
     const args = ["run", "--shell", "--plain", "--trust", "--script", file, "--"];
-    const child = spawn(process.execPath, [REBOX, ...args, ...guestArgs(join(folder, "serial"), "busy", undefined)]);
+    const machine = await getMachineArgs(folder, { task: "busy" });
+    const child = spawn(process.execPath, [REBOX, ...args, ...machine]);
     let shown = "";
     let at = 0;
     const left = [...turns];

@@ -2,9 +2,8 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { defaultKit, type GuestKit } from "./guest-kits";
+import { getMachineArgs, type GuestOptions } from "./guest-args";
 import { type GuestReport, parseReport } from "./guest-report";
-import { canBeReady, getReadyGuest } from "./ready-guest";
 import { REBOX } from "../project";
 
 /** AddressSanitizer's remarks on QEMU's coroutines, which are no reports. */
@@ -36,22 +35,12 @@ export interface GuestRun {
   readonly cause: string | undefined;
 }
 
-export interface GuestRunOptions {
-  /** The guest kit's task, native/guest/tasks; null boots what qemuArgs say instead of the kit. */
-  readonly task: string | null;
-  /** The guest is booted, because that is what the test looks at; others are clones of one that stands ready. */
-  readonly boots?: boolean;
-  /** Parameters of the task, without "rebox.". */
-  readonly parameters?: Record<string, string | number>;
+export interface GuestRunOptions extends GuestOptions {
   /** The script's TypeScript source; `serial` is the path of the file with the guest's console output. */
   readonly script?: (serial: string) => string;
   /** The script runs outside the sandbox; by default when it uses Node's modules. */
   readonly trust?: boolean;
-  readonly qemuArgs?: readonly string[];
   readonly reboxArgs?: readonly string[];
-  readonly kernelArgs?: string;
-  /** Which kernel; without it the default one. */
-  readonly kit?: GuestKit;
   /** The machine gets a debug console, and what the guest reports there is returned. */
   readonly reports?: boolean;
   /** Added to the environment of rebox. */
@@ -117,44 +106,6 @@ export function runRebox(
   });
 }
 
-/** QEMU's arguments for the guest kit. */
-export function guestArgs(
-  serial: string,
-  task: GuestRunOptions["task"],
-  parameters: GuestRunOptions["parameters"],
-  kernelArgs = "",
-  kit = defaultKit(),
-): string[] {
-  if (task === null) return [...MACHINE, "-serial", `file:${serial}`];
-  const words = `${getTaskWords(task, parameters)} ${kernelArgs}`;
-  return [...MACHINE, "-serial", `file:${serial}`, ...getKernelArgs(kit, words)];
-}
-
-const MACHINE = ["-m", "256", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none"];
-
-function getTaskWords(task: string, parameters: GuestRunOptions["parameters"] = {}): string {
-  return [`rebox.run=${task}`, ...Object.entries(parameters).map(([key, value]) => `rebox.${key}=${value}`)].join(" ");
-}
-
-function getKernelArgs(kit: GuestKit, words: string): string[] {
-  // On a busy host the kernel may find its timer too late and give up: it need not look.
-  const append = `console=ttyS0 quiet no_timer_check panic=-1 ${words}`;
-  return ["-kernel", kit.kernel, "-initrd", kit.initramfs, "-append", append];
-}
-
-/** QEMU's arguments for a clone of the guest kit that begins with the task at once. */
-async function getCloneArgs(folder: string, options: GuestRunOptions, task: string): Promise<string[]> {
-  const { kit = defaultKit(), kernelArgs = "", qemuArgs = [], parameters } = options;
-  const machine = [...MACHINE, ...qemuArgs, ...getKernelArgs(kit, `rebox.run=@ ${kernelArgs}`)];
-  const { serial, cloneArgs } = await getReadyGuest(kit, machine);
-  const [console, words] = [join(folder, "serial.txt"), join(folder, "words.txt")];
-  writeFileSync(console, serial);
-  // The port takes the first bytes while it has not got the state yet: they are lost.
-  writeFileSync(words, `${"\n".repeat(64)}${getTaskWords(task, parameters)}\n`);
-  const port = `file,id=console,path=${console},append=on,input-path=${words}`;
-  return [...machine, ...cloneArgs, "-chardev", port, "-serial", "chardev:console"];
-}
-
 /** Boots the guest kit under `rebox run`, with a script, and returns when the machine is gone. */
 export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
   const folder = mkdtempSync(join(tmpdir(), "rebox-test-"));
@@ -169,11 +120,7 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       args.push("--script", script);
       if (options.trust ?? NEEDS_NODE.test(options.script(serial))) args.push("--trust");
     }
-    const { task, parameters, kernelArgs, kit, qemuArgs = [] } = options;
-    const isClone = task !== null && !options.boots && canBeReady(qemuArgs);
-    args.push("--");
-    if (isClone) args.push(...(await getCloneArgs(folder, options, task)));
-    else args.push(...guestArgs(serial, task, parameters, kernelArgs, kit), ...qemuArgs);
+    args.push("--", ...(await getMachineArgs(folder, options)));
     const report = join(folder, "report");
     if (options.reports) args.push("-debugcon", `file:${report}`);
     const run = await runRebox(

@@ -23,6 +23,9 @@ const NEVER = new AbortController().signal;
 /** Options whose machine is the same in each run: none of them names a file or a socket. */
 const SHARED_OPTIONS = new Set(["-smp", "-m", "-cpu", "-nic"]);
 
+/** Options that the guest's state knows nothing of: each clone has its own. */
+const OWN_OPTIONS = new Set(["-S", "-no-shutdown", "-debugcon", "-gdb", "-vnc", "-qmp"]);
+
 /** A guest that has booted and waits for its task, to be cloned. */
 export interface ReadyGuest {
   /** The bytes that its console has said. */
@@ -31,12 +34,27 @@ export interface ReadyGuest {
   readonly cloneArgs: readonly string[];
 }
 
-/** Tells whether a machine's further arguments leave it one that tests have in common. */
-export function canBeReady(qemuArgs: readonly string[]): boolean {
-  return qemuArgs.every((word, index) => {
-    if (index % 2 === 0) return SHARED_OPTIONS.has(word);
-    return !/[/=]|user|tap|socket/.test(word) || /^(model|cores|sockets|threads|cpus|[\w,+-]+)=?[\w,=+-]*$/.test(word);
-  });
+/** Further arguments of a machine: what it has in common with others, and what each clone of it has for itself. */
+export interface SplitArgs {
+  readonly shared: readonly string[];
+  readonly own: readonly string[];
+}
+
+/** Splits a machine's further arguments for a clone; undefined where one of them makes it a machine that has to boot. */
+export function splitForClone(qemuArgs: readonly string[]): SplitArgs | undefined {
+  const [shared, own]: [string[], string[]] = [[], []];
+  let to: string[] | undefined;
+  for (const word of qemuArgs) {
+    if (word.startsWith("-")) to = SHARED_OPTIONS.has(word) ? shared : OWN_OPTIONS.has(word) ? own : undefined;
+    else if (to === shared && !isSharedValue(word)) return undefined;
+    if (to === undefined) return undefined;
+    to.push(word);
+  }
+  return { shared, own };
+}
+
+function isSharedValue(word: string): boolean {
+  return !/[/=]|user|tap|socket/.test(word) || /^(model|cores|sockets|threads|cpus|[\w,+-]+)=?[\w,=+-]*$/.test(word);
 }
 
 /**

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ControlClient } from "../../../src/shell/line/control-client";
 import { connectWhenListening } from "../clients/control-client";
-import { type GuestRunOptions, guestArgs, readTruth, runRebox } from "../guests/guest-run";
+import { getMachineArgs } from "../guests/guest-args";
+import { type GuestRunOptions, readTruth, runRebox } from "../guests/guest-run";
 
 /** A guest under `rebox run --control`, with a shell attached. */
 export interface ShellRun {
@@ -21,10 +22,10 @@ export interface ShellRun {
 
 export type ShellOptions = Pick<
   GuestRunOptions,
-  "task" | "parameters" | "qemuArgs" | "reboxArgs" | "script" | "kit" | "trust" | "env" | "timeoutMs"
+  "task" | "boots" | "parameters" | "qemuArgs" | "reboxArgs" | "script" | "kit" | "trust" | "env" | "timeoutMs"
 >;
 
-/** Boots the guest kit with a control socket, attaches a shell, and ends both when the test is done. */
+/** Runs the guest kit with a control socket, attaches a shell, and ends both when the test is done. */
 export async function withShell(
   options: ShellOptions,
   use: (run: ShellRun) => Promise<void>,
@@ -43,8 +44,7 @@ export async function withShell(
     writeFileSync(join(folder, "script.ts"), options.script(serial));
     args.push(...(options.trust === false ? [] : ["--trust"]), "--script", join(folder, "script.ts"));
   }
-  const { task, parameters, kit, qemuArgs = [] } = options;
-  args.push("--", ...guestArgs(serial, task, parameters, "", kit), ...qemuArgs);
+  args.push("--", ...(await getMachineArgs(folder, options)));
   try {
     const ended = runRebox(args, options.timeoutMs ?? 300_000, undefined, options.env);
     // Its failure is reported below; meanwhile it is nobody's.
