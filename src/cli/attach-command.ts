@@ -10,11 +10,11 @@ interface AttachOptions extends ShellOptions {
 /**
  * Creates the command `rebox attach`.
  *
- * @param input gives the lines when the command line has none
+ * @param getInput gets the stream of lines, when the command line has none: Node opens it then
  * @param onStatus receives the exit status: 1 when a line that was given failed
  */
 export function createAttachCommand(
-  input: NodeJS.ReadableStream,
+  getInput: () => NodeJS.ReadableStream,
   stdout: NodeJS.WritableStream,
   stderr: NodeJS.WritableStream,
   onStatus: (status: number) => void,
@@ -30,7 +30,7 @@ export function createAttachCommand(
     .helpOption("-h, --help", "show this help")
     .action(async (socket: string, lines: string[], { json = false, ...form }: AttachOptions) => {
       const hindrance = json || lines.length > 0 ? "--ui shows no lines that are given, and no JSON" : undefined;
-      const terminal = chooseShell(form, { input, output: stdout }, hindrance);
+      const terminal = chooseShell(form, getInput, stdout, hindrance);
       const client = await connectControl(socket);
       try {
         if (terminal) {
@@ -38,7 +38,7 @@ export function createAttachCommand(
           return onStatus(getUiStatus(await openUi(client, terminal, { showsOutput: true }), stderr));
         }
         const { runLineShell, showAnswer } = await import("../shell/line/line-shell.js");
-        if (lines.length === 0) return await runLineShell(client, { input, output: stdout, json });
+        if (lines.length === 0) return await runLineShell(client, { input: getInput(), output: stdout, json });
         let heldBefore = 0;
         for (const line of lines) {
           heldBefore = client.holds;

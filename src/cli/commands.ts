@@ -31,7 +31,7 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
   },
   attach: ({ environment: { stdout, stderr }, onStatus }) => {
     const { createAttachCommand } = require("./attach-command") as typeof import("./attach-command");
-    return createAttachCommand(process.stdin, stdout, stderr, onStatus);
+    return createAttachCommand(() => process.stdin, stdout, stderr, onStatus);
   },
   dump: ({ environment: { stdout, stderr }, onStatus }) => {
     const { createDumpCommand } = require("./dump-command") as typeof import("./dump-command");
@@ -39,7 +39,7 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
   },
   shell: ({ environment: { stdout, stderr, getApi }, onStatus }) => {
     const { createShellCommand } = require("./shell-command") as typeof import("./shell-command");
-    return createShellCommand(process.stdin, stdout, stderr, getApi, onStatus);
+    return createShellCommand(() => process.stdin, stdout, stderr, getApi, onStatus);
   },
   doctor: ({ environment: { stdout, projectFolder }, onStatus }) => {
     const { createDoctorCommand } = require("./doctor/doctor-command") as typeof import("./doctor/doctor-command");

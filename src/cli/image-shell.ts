@@ -20,7 +20,7 @@ export interface ImageShellOptions {
 
 /** The surroundings of a shell on a memory image. */
 export interface ImageShellStreams {
-  readonly input: NodeJS.ReadableStream;
+  readonly getInput: () => NodeJS.ReadableStream;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
   /** The names that !EXPRESSION can use. */
@@ -37,7 +37,7 @@ export interface ImageShellStreams {
 export async function runImageShell(
   lines: readonly string[],
   { image, profile, json = false }: ImageShellOptions,
-  { input, stdout, stderr, api }: ImageShellStreams,
+  { getInput, stdout, stderr, api }: ImageShellStreams,
 ): Promise<number> {
   configureGuest({ profile });
   const isTerminal = (stdout as Partial<NodeJS.WriteStream>).isTTY === true;
@@ -46,7 +46,7 @@ export async function runImageShell(
   const session = new CommandSession(api);
   const target = createLocalTarget(session);
   try {
-    if (lines.length === 0) await runLineShell(target, { input, output: stdout, json });
+    if (lines.length === 0) await runLineShell(target, { input: getInput(), output: stdout, json });
     for (const line of lines) {
       const answer = await target.run(line);
       (answer.error === undefined || json ? stdout : stderr).write(showAnswer(answer, json));

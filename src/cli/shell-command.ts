@@ -5,12 +5,12 @@ import type { ImageShellOptions } from "./image-shell";
 /**
  * Creates the command `rebox shell`.
  *
- * @param input gives the lines when the command line has none
+ * @param getInput gets the stream of lines, when the command line has none: Node opens it then
  * @param getApi gets the names that !EXPRESSION can use
  * @param onStatus receives the exit status: 1 when a line that was given failed
  */
 export function createShellCommand(
-  input: NodeJS.ReadableStream,
+  getInput: () => NodeJS.ReadableStream,
   stdout: NodeJS.WritableStream,
   stderr: NodeJS.WritableStream,
   getApi: () => Doors,
@@ -28,6 +28,6 @@ export function createShellCommand(
     .helpOption("-h, --help", "show this help")
     .action(async (lines: string[], options: ImageShellOptions) => {
       const { runImageShell } = await import("./image-shell.js");
-      onStatus(await runImageShell(lines, options, { input, stdout, stderr, api: getApi() }));
+      onStatus(await runImageShell(lines, options, { getInput, stdout, stderr, api: getApi() }));
     });
 }

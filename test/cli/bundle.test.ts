@@ -115,6 +115,39 @@ describe("a launcher", () => {
     write(`build/bundle/code/rebox-1.js/${name}`, "damaged");
     assert.equal(await start(["run"]), "bundle");
   });
+
+  test("makes kept code anew that V8 does not take", async () => {
+    await start(["run"]);
+    const [name] = readdirSync(join(folder, "build/bundle/code/rebox-1.js"));
+    const file = join(folder, "build/bundle/code/rebox-1.js", name!);
+    const whole = statSync(file).size;
+    writeFileSync(file, "damaged");
+    await start(["run"]);
+    assert.equal(statSync(file).size, whole);
+  });
+
+  test("keeps code by the options of V8, which takes none of other options", async () => {
+    const env = { NODE_OPTIONS: "--max-old-space-size=300" };
+    await start(["run"]);
+    await start(["run"], env);
+    const files = readdirSync(join(folder, "build/bundle/code/rebox-1.js")).map((name) => join(folder, "build/bundle/code/rebox-1.js", name)); // prettier-ignore
+    assert.equal(files.length, 2, files.join(" "));
+    const times = files.map((file) => statSync(file).mtimeMs);
+    await start(["run"], env);
+    await start(["run"]);
+    assert.deepEqual(files.map((file) => statSync(file).mtimeMs), times); // prettier-ignore
+  });
+
+  test("keeps the code of four bundles in the user's cache, the newest", async () => {
+    write("build/bundle/code", "a file");
+    for (const age of [1, 2, 3, 4, 5]) {
+      write(`cache/rebox/code/rebox-old${age}.js/run.code`, "old");
+      utimesSync(join(folder, `cache/rebox/code/rebox-old${age}.js`), 1e6 - age, 1e6 - age);
+    }
+    await start(["run"]);
+    const kept = ["rebox-1.js", "rebox-old1.js", "rebox-old2.js", "rebox-old3.js"];
+    assert.deepEqual(readdirSync(join(folder, "cache/rebox/code")).sort(), kept);
+  });
 });
 
 for (const bundle of ["yes", "no"]) {

@@ -24,14 +24,16 @@ afterEach(() => rmSync(folder, { recursive: true }));
 async function listLoaded(
   bundle: "yes" | "no",
   ...args: readonly string[]
-): Promise<{ stdout: string; loaded: string[] }> {
+): Promise<{ stdout: string; loaded: string[]; ofNode: string[] }> {
   const [counter, list] = [join(folder, "counter.cjs"), join(folder, "loaded")];
-  const write = `require("node:fs").writeFileSync(${JSON.stringify(list)}, Object.keys(require.cache).join("\\n"))`;
+  const lists = "JSON.stringify([Object.keys(require.cache), process.moduleLoadList])";
+  const write = `require("node:fs").writeFileSync(${JSON.stringify(list)}, ${lists})`;
   writeFileSync(counter, `process.on("exit", () => ${write});`);
   const { stdout } = await promisify(execFile)(process.execPath, ["--require", counter, REBOX, ...args], {
     env: { ...process.env, REBOX_BUNDLE: bundle },
   });
-  return { stdout, loaded: readFileSync(list, "utf8").split("\n") };
+  const [loaded, ofNode] = JSON.parse(readFileSync(list, "utf8")) as [string[], string[]];
+  return { stdout, loaded, ofNode: ofNode.map((name) => name.replace(/^NativeModule /, "")) };
 }
 
 describe("a command loads only the modules that it needs", () => {
@@ -50,19 +52,32 @@ describe("a command loads only the modules that it needs", () => {
   });
 
   test("rebox attach", async () => {
-    const socket = join(folder, "control");
-    const server = createServer((client) => {
-      createInterface({ input: client }).on("line", (text) => {
-        const { id } = JSON.parse(text) as { id: number };
-        client.write(`${JSON.stringify({ id, text: "answered", data: null, prompt: "> ", isOver: false })}\n`);
-      });
-    }).listen(socket);
-    try {
-      const { stdout, loaded } = await listLoaded("no", "attach", socket, "ps");
-      assert.equal(stdout, "answered\n");
-      assert.ok(loaded.length <= MOST_MODULES.attach, `${loaded.length} modules:\n${loaded.join("\n")}`);
-    } finally {
-      server.close();
+    const { stdout, loaded } = await attach("no");
+    assert.equal(stdout, "answered\n");
+    assert.ok(loaded.length <= MOST_MODULES.attach, `${loaded.length} modules:\n${loaded.join("\n")}`);
+  });
+
+  test("and out of the bundle only modules of Node's own that it uses", async () => {
+    const others = ["child_process", "module", "readline", "fs/promises", "tty"];
+    for (const { stdout, ofNode } of [await listLoaded("yes", "--version"), await attach("yes")]) {
+      assert.match(stdout, /^(rebox \d|answered)/);
+      assert.deepEqual(others.filter((name) => ofNode.includes(name)), []); // prettier-ignore
     }
   });
 });
+
+/** Runs rebox attach on a socket that answers at once. */
+async function attach(bundle: "yes" | "no"): ReturnType<typeof listLoaded> {
+  const socket = join(folder, "control");
+  const server = createServer((client) => {
+    createInterface({ input: client }).on("line", (text) => {
+      const { id } = JSON.parse(text) as { id: number };
+      client.write(`${JSON.stringify({ id, text: "answered", data: null, prompt: "> ", isOver: false })}\n`);
+    });
+  }).listen(socket);
+  try {
+    return await listLoaded(bundle, "attach", socket, "ps");
+  } finally {
+    server.close();
+  }
+}

@@ -12,8 +12,11 @@ import { places } from "../places.mjs";
  * vm2), and the one for a terminal, which few commands load.
  */
 const EXTERNAL = ["esbuild", "libsql", "iced-x86", "vm2", "acorn", "reblessed", "typescript"];
-/** Those of them that rebox's modules import at their top: they load at their first use, which most commands never come to. */
-const LAZY = ["iced-x86", "libsql"];
+/**
+ * Packages, and modules of Node's own that bring many others, which are imported at the top of files: they load at their first use, which
+ * most commands never come to.
+ */
+const LAZY = ["iced-x86", "libsql", "node:child_process", "node:module", "node:readline"];
 /** Lines of the bundle end near this column: an error of Node's own shows the whole line. */
 const LINE_LIMIT = 160;
 

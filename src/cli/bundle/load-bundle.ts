@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+/* eslint-disable @typescript-eslint/no-require-imports -- a module of Node's own is loaded for it otherwise, and others with that one */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import type * as v8 from "node:v8";
 import { Script } from "node:vm";
 
 /**
@@ -24,7 +25,7 @@ export interface BundleStamp {
 /** The time of change in milliseconds, and the size in bytes. */
 type FileMark = readonly [changedMs: number, size: number];
 
-/** The bundle is this function, which gives the programs. */
+/** The bundle is this function, which gives the programs. Its packages are found from here as from the file: both are in rebox's folder `build`. */
 type BundleFunction = (
   exports: { programs?: Record<string, () => void> },
   require: NodeJS.Require,
@@ -37,6 +38,8 @@ type BundleFunction = (
 const COMPILED = join(__dirname, "../../..");
 /** The time after which a command that goes on is taken to have called what it calls at its start, in milliseconds. */
 const SETTLED_MS = 3000;
+/** The bundles whose code is kept in a folder: of some versions of rebox that a user has at once, and not of all that there ever were. */
+const KEPT_BUNDLES = 4;
 
 /** Returns the folder of bundles: beside the compiled files. */
 export function getBundleFolder(): string {
@@ -78,20 +81,21 @@ export function startProgram(name: keyof typeof PROGRAMS, command: string = name
   const folder = getBundleFolder();
   const stamp = process.env.REBOX_BUNDLE === "no" ? undefined : findBundle(folder);
   if (stamp === undefined) {
-    return (createRequire(__filename)(join(COMPILED, PROGRAMS[name])) as { start(): void }).start();
+    return (require(join(COMPILED, PROGRAMS[name])) as { start(): void }).start();
   }
   const file = join(folder, stamp.file);
-  const codeName = `${command}-${process.version}-${process.arch}.code`;
   const places = [join(folder, "code", stamp.file), join(getUserCodeFolder(), stamp.file)];
-  const cachedData = readCode(places, codeName);
+  const kind = getCodeKind();
+  const names = [command, name].map((each) => `${each}-${kind}.code`);
+  const kept = readCode(places, names);
   // One byte for each character: the compiler of bundles writes ASCII.
   const script = new Script(readFileSync(file, "latin1"), {
     filename: file,
-    ...(cachedData ? { cachedData } : {}),
+    ...(kept ? { cachedData: kept.code } : {}),
   });
-  if (cachedData === undefined) saveCodeLater(script, places, codeName);
+  if (kept?.name !== names[0] || script.cachedDataRejected === true) saveCodeLater(script, places, names[0]!);
   const module = { exports: {} as { programs?: Record<string, () => void> } };
-  (script.runInThisContext() as BundleFunction)(module.exports, createRequire(file), module, file, folder);
+  (script.runInThisContext() as BundleFunction)(module.exports, require, module, file, folder);
   module.exports.programs![name]!();
 }
 
@@ -100,13 +104,29 @@ function getUserCodeFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "rebox/code");
 }
 
-/** Reads what V8 has compiled in an earlier run of the command. V8 itself refuses what is not of its version and options. */
-function readCode(places: readonly string[], name: string): Buffer | undefined {
-  for (const place of places) {
-    try {
-      return readFileSync(join(place, name));
-    } catch {
-      // Not there: the next place, or none.
+/** Names the code that this process can take: V8 takes code of its own version, compiled with the same options of V8. */
+function getCodeKind(): string {
+  const kind = `${process.version}-${process.arch}`;
+  if (process.execArgv.length === 0 && !process.env.NODE_OPTIONS) return kind;
+  // Only now: it is a module more to load.
+  const { cachedDataVersionTag } = require("node:v8") as typeof v8;
+  return `${kind}-${cachedDataVersionTag().toString(16)}`;
+}
+
+/**
+ * Reads what V8 has compiled in an earlier run.
+ *
+ * @param places the folders, in the order in which they are looked into
+ * @param names the files in a folder: of the command itself, and of another whose start is the same
+ */
+function readCode(places: readonly string[], names: readonly string[]): { name: string; code: Buffer } | undefined {
+  for (const name of names) {
+    for (const place of places) {
+      try {
+        return { name, code: readFileSync(join(place, name)) };
+      } catch {
+        // Not there: the next place, or none.
+      }
     }
   }
   return undefined;
@@ -131,9 +151,18 @@ function saveCode(code: Buffer, places: readonly string[], name: string): void {
       // Whole at once: another process may read it, and another write it.
       const written = join(place, `${name}.${process.pid}`);
       writeFileSync(written, code, { mode: 0o600 });
-      return renameSync(written, join(place, name));
+      renameSync(written, join(place, name));
+      return removeOldCode(dirname(place));
     } catch {
       // A package in a folder of root's: the user's own folder is next. Without any, commands are slower.
     }
   }
+}
+
+/** Removes the code of all bundles of a folder but the newest: versions of rebox that are gone leave nothing for ever. */
+function removeOldCode(folder: string): void {
+  const bundles = readdirSync(folder).map((name) => join(folder, name));
+  const times = new Map(bundles.map((bundle) => [bundle, statSync(bundle).mtimeMs]));
+  bundles.sort((a, b) => times.get(b)! - times.get(a)!);
+  for (const bundle of bundles.slice(KEPT_BUNDLES)) rmSync(bundle, { recursive: true, force: true });
 }

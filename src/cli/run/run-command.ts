@@ -86,7 +86,8 @@ function findTerminal(options: RunOptions, plan: RunPlan, { stdout }: RunEnviron
   const json = "--json - needs standard output, which the UI has: write to a file";
   return chooseShell(
     options,
-    { input: process.stdin, output: stdout },
+    () => process.stdin,
+    stdout,
     usesStdio ? stdio : plan.jsonFile === "-" ? json : undefined,
   );
 }

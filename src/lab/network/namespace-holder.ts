@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { getProjectFolder } from "../../config/folders";
+import { readLines } from "../../config/line-reader";
 import { NetworkGoneError } from "../errors";
 import type { NamespaceMessage, NamespaceOrder } from "./namespace-messages";
 import { getProgramPath } from "./network-host";
@@ -41,17 +41,19 @@ export class NamespaceHolder {
     });
     child.stdin!.on("error", () => undefined);
     child.stdin!.write(`${JSON.stringify(order)}\n`);
-    const lines = createInterface({ input: child.stdout! });
+    const takers: ((message: NamespaceMessage) => void)[] = [];
+    readLines(child.stdout!, (line) => {
+      const message = JSON.parse(line) as NamespaceMessage;
+      for (const take of [...takers, onMessage]) take(message);
+    });
     const until = (kind: NamespaceMessage["kind"]) =>
       new Promise<void>((resolve, reject) => {
-        lines.on("line", (line) => {
-          const message = JSON.parse(line) as NamespaceMessage;
+        takers.push((message) => {
           if (message.kind === kind) resolve();
           if (message.kind === "problem") reject(new NetworkGoneError(message.text));
         });
         void this.ended.then((how) => reject(new NetworkGoneError(`the simulated network is gone: ${how}`)));
       });
-    lines.on("line", (line) => onMessage(JSON.parse(line) as NamespaceMessage));
     this.up = until("up");
     this.ready = until("ready");
     for (const each of [this.up, this.ready]) each.catch(() => undefined);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmodSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { readLines } from "../../config/line-reader";
 import { CertificateAuthority } from "./certificate-authority";
 import { INETSIM_HOME, InetSim, prepareFolders, removeUnchanged } from "./inetsim";
 import { AGENT_SOCKET, type NamespaceMessage, type NamespaceOrder } from "./namespace-messages";
@@ -17,8 +17,7 @@ const PROGRAM_LIMIT_MS = 20_000;
  * It reads an order, makes the network, and ends when its input does, which the death of the analysis brings about.
  */
 async function main(): Promise<void> {
-  const lines = createInterface({ input: process.stdin });
-  const [line] = (await once(lines, "line")) as [string];
+  const line = await new Promise<string>((resolve) => readLines(process.stdin, resolve));
   const order = JSON.parse(line) as NamespaceOrder;
   const own = join(order.labFolder, "network", "data");
   const running: InetSim[] = [];
@@ -28,7 +27,7 @@ async function main(): Promise<void> {
     removeUnchanged(order.folder, own);
     return process.exit(0);
   };
-  lines.once("close", () => void end());
+  process.stdin.once("end", () => void end());
   makeDevice();
   await serveAgent(order);
   tell({ kind: "up" });

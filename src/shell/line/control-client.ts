@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { createInterface } from "node:readline";
+import { readLines } from "../../config/line-reader";
 import type { Moment } from "../../config/moment";
 import type { LineCompletion } from "../commands/complete-line";
 import type { JsonValue } from "../commands/rendering/render";
@@ -36,9 +36,7 @@ export class ControlClient implements SessionTarget {
   #nextId = 1;
 
   private constructor(private readonly socket: Socket) {
-    const lines = createInterface({ input: socket }).on("line", (text) => this.#receive(text));
-    // It raises the socket's errors once more.
-    lines.on("error", () => undefined);
+    readLines(socket, (text) => this.#receive(text));
     socket.on("error", () => socket.destroy());
     this.ended = new Promise((resolve) => {
       socket.on("close", () => {

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { createInterface } from "node:readline";
+import { readLines } from "../../config/line-reader";
 import { CommandSession } from "../commands/command-session";
 import type { LineCompletion } from "../commands/complete-line";
 import type { LineAnswer } from "./line-runner";
@@ -141,17 +141,15 @@ export class ControlServer {
       pending = at < 0 ? pending + bytes.length : bytes.length - at - 1;
       if (pending > LONGEST_REQUEST) socket.destroy();
     });
-    const lines = createInterface({ input: socket });
-    // It raises the socket's errors once more.
-    lines.on("error", () => undefined);
-    lines.on("line", (text) => {
+    const takeLine = (text: string) => {
       const request = parse(text);
       void answer(request, target).then((result) => {
         const { prompt, isOver } = target;
         tell({ id: request?.id, ...result, prompt, isOver, holds: session.owner.size });
         if (isOver) socket.end();
       });
-    });
+    };
+    readLines(socket, takeLine, true);
   }
 }
 
