@@ -15,13 +15,15 @@ interface DocumentedScript {
   /** The guest kit's task that it runs on. */
   readonly task: string;
   readonly qemuArgs: readonly string[];
+  /** It has something to do with the guest's boot; the others see what they tell of in a guest that has booted. */
+  readonly boots: boolean;
   readonly needs: string | undefined;
 }
 
 /**
  * Finds the scripts of a document. A comment in the line before says what one needs of the guest:
- * `<!-- run: task=network qemu="-nic user,model=ne2k_pci" -->`; needs="..." says what is missing in rebox itself, so
- * that the script is not run.
+ * `<!-- run: task=network qemu="-nic user,model=ne2k_pci" -->`; boots says that it needs the boot;
+ * needs="..." says what is missing in rebox itself, so that the script is not run.
  */
 function findScripts(document: string): DocumentedScript[] {
   const text = readFileSync(join(PROJECT, document), "utf8");
@@ -30,6 +32,7 @@ function findScripts(document: string): DocumentedScript[] {
       code: code!,
       task: /\btask=(\S+)/.exec(run)?.[1] ?? "poweroff",
       qemuArgs: /\bqemu="([^"]*)"/.exec(run)?.[1]?.split(" ") ?? [],
+      boots: /\bboots\b/.test(run),
       needs: /\bneeds="([^"]*)"/.exec(run)?.[1],
     }))
     .filter(({ code }) => code.includes("initialize_callbacks("));
@@ -45,12 +48,11 @@ const WITH_TESTS_OF_THEIR_OWN = [
 ];
 
 for (const document of DOCUMENTS.filter((name) => name.endsWith(".md") && !WITH_TESTS_OF_THEIR_OWN.includes(name))) {
-  findScripts(document).forEach(({ code, task, qemuArgs, needs }, index) => {
+  findScripts(document).forEach(({ code, task, qemuArgs, boots, needs }, index) => {
     const skip = needs === undefined ? false : `rebox lacks ${needs}`;
     test(`script ${index + 1} of ${document} runs on a guest without an error`, { skip }, async () => {
       const trusted = code.includes('from "rebox/trusted"') ? { trust: true } : {};
-      // As its readers run it.
-      const run = await runGuest({ task, boots: true, qemuArgs, ...trusted, script: () => code });
+      const run = await runGuest({ task, boots, qemuArgs, ...trusted, script: () => code });
       assert.equal(run.status, 0, run.stderr);
       assert.equal(run.stderr, "");
       assert.notDeepEqual(run.messages, []);
