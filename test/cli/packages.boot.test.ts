@@ -46,6 +46,9 @@ before(() => {
     HOME: join(folder, "home"),
     XDG_CACHE_HOME: join(folder, "home/.cache"),
     NODE_PATH: undefined,
+    // The packages have the usual build, also where the tests run on the sanitizer's.
+    REBOX_BUILD: undefined,
+    LD_PRELOAD: undefined,
   };
   execFileSync(process.execPath, [join(PROJECT, "native/setup/package/main.mjs")], { stdio: "pipe" });
   const packages = join(PROJECT, "build/packages");
