@@ -138,7 +138,9 @@ async function beginLine(terminal: TmuxTerminal, press: () => Promise<void>): Pr
   await press();
 }
 
-const endOfLine = (line: string) => new RegExp(`there is no variable\\nrebox> ${line}\\n.*\\S`);
+/** What the shell shows when the last line is done; those before it, of the same words, are above. */
+const endOfLine = (line: string) =>
+  new RegExp(`there is no variable\\nrebox> ${line}\\n((?!rebox> ).)*\\S((?!rebox> ).)*$`, "s");
 
 test("every key that the help and docs/reference/terminal-ui.md describe does what they say", async () => {
   await UiRun.with({ columns: COLUMNS, rows: 44, qemuArgs: ["-S"] }, async (run) => {
