@@ -33,6 +33,13 @@ export { EngineStartError, EngineUsageError, QmpError } from "../machine/errors"
 export type { Subscription } from "../machine/engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "../machine/state/cpu";
 export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "../guest/guest";
+export { hookFunction } from "../guest/hooking/hook-function";
+export { HookError } from "../guest/errors";
+export type { Abandonment, FunctionCall } from "../guest/hooking/function-call";
+export type { FunctionHook, HookedPlace } from "../guest/hooking/function-hook";
+export type { FunctionHookOptions, HookedProcess } from "../guest/hooking/hook-options";
+export type { FunctionDescription, FunctionHandlers } from "../guest/hooking/hooked-function";
+export type { BytesType, FunctionValue, ParameterType, ValueType } from "../guest/hooking/value-types";
 export { writeGuestTypes, writeIsf } from "../guest/kernel-types";
 export type { Credentials } from "../systems/linux/processes/credentials";
 export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../systems/linux/guest-diagnosis";

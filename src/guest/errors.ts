@@ -32,3 +32,11 @@ export class VolatilityError extends ReboxError {
     super(message);
   }
 }
+
+/**
+ * Reports that a function of the guest cannot be hooked as it was asked for, or that a call of it is used at a moment at which that
+ * is not possible.
+ */
+export class HookError extends ReboxError {
+  override readonly code = "REBOX_HOOK";
+}

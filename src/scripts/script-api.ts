@@ -1,5 +1,6 @@
 import type { BP } from "../guest/breakpoints/breakpoint";
 import type { BreakpointOptions } from "../guest/breakpoints/breakpoint-types";
+import type { hookFunction } from "../guest/hooking/hook-function";
 import type { ModuleOwner, Owned } from "../machine/ownership/module-owner";
 import type { Doors } from "./loading/doors";
 
@@ -21,8 +22,12 @@ interface MonitoringFunctions {
   stopMonitoringProcess(pgd: bigint, force?: boolean): boolean;
 }
 
+interface HookFunctions {
+  readonly hookFunction?: typeof hookFunction;
+}
+
 /**
- * Creates the doors of one script: the exports for every script, except that monitoring, breakpoints
+ * Creates the doors of one script: the exports for every script, except that monitoring, hooks, breakpoints
  * and `hot` are the script's own.
  *
  * @param api the exports for every script
@@ -35,9 +40,16 @@ export function createScriptApi(api: Doors, owner: ModuleOwner, hot: Hot): Doors
     "startMonitoringProcess" in rebox ? createOwnMonitoring(rebox as MonitoringFunctions, owner) : undefined;
   return {
     ...api,
-    rebox: { ...rebox, ...monitoring, hot },
+    rebox: { ...rebox, ...monitoring, ...createOwnHooks(rebox as HookFunctions, owner), hot },
     "rebox/trusted": { ...trusted, ...createOwnBreakpoints(trusted as { BP?: typeof BP }, owner) },
   };
+}
+
+/** Creates the function that sets hooks which go with one script. */
+function createOwnHooks(api: HookFunctions, owner: ModuleOwner): HookFunctions {
+  const { hookFunction: base } = api;
+  if (!base) return {};
+  return { hookFunction: (module, name, handlers, options) => base(module, name, handlers, options, owner) };
 }
 
 /** Creates the class of breakpoints that go with one script. */

@@ -24,3 +24,9 @@ export function setModuleOwner(moduleHandle: number, owner: ModuleOwner | undefi
     owners.delete(moduleHandle);
   }
 }
+
+/** Finds the module handle that an owner stands behind; undefined when it is no script's, or that of an earlier version. */
+export function findModuleHandle(owner: ModuleOwner): number | undefined {
+  for (const [handle, known] of owners) if (known === owner) return handle;
+  return undefined;
+}

@@ -1,5 +1,5 @@
 // The errors of rebox that a script in the sandbox can catch by their class. This file is compiled into both sides.
-import { DiskError, VolatilityError } from "../../guest/errors";
+import { DiskError, HookError, VolatilityError } from "../../guest/errors";
 import { EngineStartError, EngineUsageError, MemoryError, QmpError, TriggerError } from "../../machine/errors";
 import {
   AddressError,
@@ -15,7 +15,7 @@ import { ScriptError } from "../errors";
 export const CROSSING_ERRORS = {
   ...{ EngineStartError, EngineUsageError, MemoryError, QmpError, ScriptError, TriggerError },
   ...{ AddressError, AttachError, BtfError, KernelDataError, MissingSymbolError, MissingTypeError },
-  ...{ DiskError, VolatilityError },
+  ...{ DiskError, HookError, VolatilityError },
 } as const;
 
 /** The members of these errors that cross besides their text. Other members stay on their side. */

@@ -1,5 +1,5 @@
 import { CALLBACK_OPERATIONS } from "./operations/callbacks";
-import { DISK_OPERATIONS, GUEST_OPERATIONS, SYSTEM_OPERATIONS } from "./operations/guest";
+import { DISK_OPERATIONS, GUEST_OPERATIONS, HOOK_OPERATIONS, SYSTEM_OPERATIONS } from "./operations/guest";
 import { ENGINE_OPERATIONS, MACHINE_OPERATIONS } from "./operations/machine";
 import { FILE_OPERATIONS, MODULE_OPERATIONS, NETWORK_OPERATIONS, PROGRAM_OPERATIONS } from "./operations/node-modules";
 import { SCRIPT_OPERATIONS } from "./operations/script";
@@ -13,6 +13,7 @@ export const OPERATIONS: Operations = {
   ...CALLBACK_OPERATIONS,
   ...SYSTEM_OPERATIONS,
   ...GUEST_OPERATIONS,
+  ...HOOK_OPERATIONS,
   ...STRUCT_OPERATIONS,
   ...DISK_OPERATIONS,
   ...SCRIPT_OPERATIONS,

@@ -7,6 +7,7 @@ const MADE_INSIDE = [
   ...["CallbackManager", "Cpu", "Engine", "EventBatch", "GuestFile", "TranslationBlock", "getNumCpus"],
   ...[
     "getRunningProcess",
+    "hookFunction",
     "hot",
     "isKernelRunning",
     "readCpu",

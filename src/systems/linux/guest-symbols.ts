@@ -42,6 +42,7 @@ export class GuestSymbols implements SystemSymbols {
   #kept = 0;
   readonly #files = new Map<string, { readonly symbols: SymbolTable; readonly tries: number }>();
 
+  readonly #shared = new Map<string, Elf>();
   readonly #start: bigint;
   readonly #end: bigint;
 
@@ -108,6 +109,18 @@ export class GuestSymbols implements SystemSymbols {
     const loaded = this.#find(pgd, address);
     const symbol = loaded?.symbols().findSymbol(address);
     return loaded && symbol && withModule(symbol, loaded.module.name);
+  }
+
+  /**
+   * Finds a module by its base, with its symbols.
+   *
+   * @param pgd of a process; 0 for the kernel and its modules
+   * @param base 0 for the kernel itself
+   * @returns undefined when there is none now
+   */
+  findLoaded(pgd: bigint, base: bigint): { readonly module: GuestModule; readonly symbols: SymbolTable } | undefined {
+    const loaded = this.#load(pgd).find(({ module }) => (base === 0n ? module.name === KERNEL : module.base === base));
+    return loaded && { module: loaded.module, symbols: loaded.symbols() };
   }
 
   /**
@@ -197,7 +210,27 @@ export class GuestSymbols implements SystemSymbols {
     return symbols;
   }
 
-  #parseElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
+  /**
+   * Lists where a process keeps the addresses of functions that its modules have from each other: what the dynamic loader fills.
+   *
+   * @param pgd of a process
+   */
+  listImports(pgd: bigint): { readonly name: string; readonly address: bigint }[] {
+    const process = this.#guest.findProcess(pgd);
+    if (!process) return [];
+    const map = process.memoryMap;
+    return findUserModules(map).flatMap((module) => {
+      try {
+        const elf = this.#openElf(process, module, map.find(({ start }) => start === module.base)?.file ?? 0n);
+        return elf.listImports().map(({ name, address }) => ({ name, address: address + elf.bias }));
+      } catch (error) {
+        if (error instanceof ElfError) return [];
+        throw error;
+      }
+    });
+  }
+
+  #openElf(process: LinuxProcess, module: GuestModule, file: bigint): Elf {
     const { pageCache, kernel } = this.#guest;
     const space = kernel.space(process.pgd);
     const readMemory = (address: bigint, size: number): Uint8Array | undefined => {
@@ -206,13 +239,26 @@ export class GuestSymbols implements SystemSymbols {
     };
     const readFile = (offset: number, size: number): Uint8Array | undefined =>
       file === 0n ? undefined : pageCache.find(file, BigInt(offset), size);
+    return new Elf({ base: module.base, readMemory, readFile });
+  }
+
+  #parseElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
     try {
-      const elf = new Elf({ base: module.base, readMemory, readFile });
-      return new ShiftedSymbols(elf.symbols, elf.bias, elf.bits);
+      const elf = this.#openElf(process, module, file);
+      return new ShiftedSymbols(this.#share(module, elf), elf.bias, elf.bits);
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
       return new UnreadableSymbols(error.message);
     }
+  }
+
+  /** Processes with one file have one table of its symbols: reading it anew for each would take most of the time. */
+  #share({ path }: GuestModule, elf: Elf): SymbolTable {
+    const known = this.#shared.get(path);
+    if (known?.hasTablesOf(elf)) return known.symbols;
+    if (this.#shared.size >= MOST_FILES) this.#shared.clear();
+    this.#shared.set(path, elf);
+    return elf.symbols;
   }
 
   #read(address: bigint, key: string): ModuleSymbols {

@@ -25,13 +25,14 @@ export interface SymbolTable {
 export class ShiftedSymbols implements SymbolTable {
   readonly #symbols: SymbolTable;
   readonly #shift: bigint;
-  readonly #bits: 32 | 64;
+  /** The width of the addresses. */
+  readonly bits: 32 | 64;
 
   /** @param shift what is to be added to the symbols' own addresses */
   constructor(symbols: SymbolTable, shift: bigint, bits: 32 | 64) {
     this.#symbols = symbols;
     this.#shift = shift;
-    this.#bits = bits;
+    this.bits = bits;
   }
 
   get count(): number {
@@ -44,7 +45,7 @@ export class ShiftedSymbols implements SymbolTable {
   }
 
   findSymbol(address: bigint): GuestSymbol | undefined {
-    const symbol = this.#symbols.findSymbol(BigInt.asUintN(this.#bits, address - this.#shift));
+    const symbol = this.#symbols.findSymbol(BigInt.asUintN(this.bits, address - this.#shift));
     return symbol && { ...symbol, address: this.#move(symbol.address) };
   }
 
@@ -57,7 +58,7 @@ export class ShiftedSymbols implements SymbolTable {
   }
 
   #move(address: bigint): bigint {
-    return BigInt.asUintN(this.#bits, address + this.#shift);
+    return BigInt.asUintN(this.bits, address + this.#shift);
   }
 }
 

@@ -29,6 +29,8 @@ export interface GuestRun {
   readonly messages: readonly string[];
   /** The facts that the guest printed about itself: `rebox-guest: key=value`. */
   readonly truth: ReadonlyMap<string, string>;
+  /** The text of the guest's console. */
+  readonly console: string;
   /** What the guest wrote to QEMU's debug console, when it was asked to report. */
   readonly report: GuestReport;
   /** How the engine ended: QEMU's ShutdownCause. */
@@ -134,10 +136,12 @@ export async function runGuest(options: GuestRunOptions): Promise<GuestRun> {
       .split("\n")
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as { type: string; text?: string; cause?: string });
+    const console = readFileSync(serial, "latin1");
     return {
       ...run,
+      console,
       messages: events.filter((event) => event.type === "message").map((event) => event.text ?? ""),
-      truth: readTruth(readFileSync(serial, "latin1")),
+      truth: readTruth(console),
       report: parseReport(options.reports ? readFileSync(report) : Buffer.alloc(0)),
       cause: events.find((event) => event.type === "end")?.cause,
     };

@@ -1,6 +1,7 @@
 import { getFilesystems, openGuestPath } from "../../../guest/disks/file-systems";
 import { GuestFile } from "../../../guest/disks/guest-file";
-import { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "../../../guest/guest";
+import { findFunctions, findThreadPlaces } from "../../../guest/hooking/find-functions";
+import { diagnoseGuest, findGuest, findGuestRefusal, findSystem, getGuest, waitForGuest } from "../../../guest/guest";
 import { writeGuestTypes, writeIsf } from "../../../guest/kernel-types";
 import * as system from "../../../guest/operating-system";
 import { listSystemCallEntries, listSystemCalls } from "../../../guest/system-calls";
@@ -42,6 +43,15 @@ export const SYSTEM_OPERATIONS: Operations = {
   }),
   writeGuestTypes: operation(["string"], ({ files }, path) => writeGuestTypes(files.getPath(path))),
   writeIsf: operation(["string"], ({ files }, path) => writeIsf(files.getPath(path))),
+};
+
+/** For hooks on functions, which the sandbox's own code sets: realm/fast/hooks.ts. */
+export const HOOK_OPERATIONS: Operations = {
+  "hooks.findFunctions": operation(["bigint", "bigint", "any"], (_session, pgd, base, which) =>
+    findFunctions(pgd, base, typeof which === "bigint" ? which : String(which)),
+  ),
+  "hooks.findSystemKind": operation([], () => findSystem()?.kind),
+  "hooks.findThreadPlaces": operation([], () => findThreadPlaces()),
 };
 
 const GUEST = ["number"] as const;

@@ -3,6 +3,7 @@ import { encodeMessage } from "../message-codec";
 import type { OperationDescription, RawHost, RealmControl } from "../raw-host";
 import { createApi } from "./api";
 import { describeThrown } from "./errors";
+import { setModuleHandle } from "./fast/hooks";
 import { setProxy } from "./fast/structs";
 import { sandboxConsole, setGlobals } from "./globals";
 import { callHost, connect } from "./host-access";
@@ -78,7 +79,10 @@ type Callable = (...args: unknown[]) => unknown;
 
 function invoke(name: string, message: string, ticket: number): string {
   const args = decode(message) as unknown[];
-  if (name === "initialize_callbacks") args.push((text: unknown) => void ask("script.print", inspect(text)));
+  if (name === "initialize_callbacks") {
+    setModuleHandle(args[0] as number);
+    args.push((text: unknown) => void ask("script.print", inspect(text)));
+  }
   return answer((exported[name] as Callable)(...args), ticket, chooseText);
 }
 

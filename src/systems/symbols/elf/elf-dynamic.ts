@@ -1,12 +1,19 @@
 import type { ElfBytes } from "./elf-bytes";
 import { PT_DYNAMIC } from "./elf-header";
+import type { RelocationTable } from "./elf-relocations";
 
 const DT_NEEDED = 1n;
+const DT_PLTRELSZ = 2n;
 const DT_HASH = 4n;
 const DT_STRTAB = 5n;
 const DT_SYMTAB = 6n;
+const DT_RELA = 7n;
+const DT_RELASZ = 8n;
 const DT_STRSZ = 10n;
 const DT_SONAME = 14n;
+const DT_REL = 17n;
+const DT_RELSZ = 18n;
+const DT_JMPREL = 23n;
 const DT_GNU_HASH = 0x6ffffef5n;
 /** The largest programs have some hundred. */
 const MOST_ENTRIES = 4096;
@@ -21,6 +28,7 @@ export interface ElfDynamic {
   readonly needed: readonly string[];
   readonly symbols: Uint8Array | undefined;
   readonly strings: Uint8Array | undefined;
+  readonly relocations: readonly RelocationTable[];
 }
 
 /** Reads the dynamic section; undefined when the file has none, as a static program. */
@@ -61,11 +69,21 @@ export function readElfDynamic(elf: ElfBytes): ElfDynamic | undefined {
     MOST_SYMBOLS,
   );
   const soname = values.get(DT_SONAME);
+  // Those of the linkage table have addends on AMD64, and none on i386.
+  const tables = [
+    [DT_JMPREL, DT_PLTRELSZ, bits === 64],
+    [DT_RELA, DT_RELASZ, true],
+    [DT_REL, DT_RELSZ, false],
+  ] as const;
   return {
     soname: soname === undefined || !strings ? undefined : elfText(strings, Number(soname)),
     needed: strings ? neededOffsets.map((offset) => elfText(strings, Number(offset))) : [],
     symbols: symbolsAt === undefined ? undefined : elf.findAddress(symbolsAt, symbolCount * (bits === 64 ? 24 : 16)),
     strings,
+    relocations: tables.flatMap(([place, length, hasAddend]) => {
+      const [address, size] = [own(place), Number(values.get(length) ?? 0n)];
+      return address === undefined || size === 0 ? [] : [{ address, size, hasAddend }];
+    }),
   };
 }
 

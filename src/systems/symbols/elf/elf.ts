@@ -1,5 +1,6 @@
 import { ElfBytes } from "./elf-bytes";
 import { elfText, readElfDynamic } from "./elf-dynamic";
+import { listImportSlots, type RelocationTable } from "./elf-relocations";
 import { ELF_LAYOUT, type ElfSegment, PT_INTERP, PT_NOTE, readElfWord } from "./elf-header";
 import type { ElfSource } from "./elf-source";
 import { type ElfSymbolBytes, readElfSymbols } from "./elf-symbols";
@@ -65,6 +66,8 @@ export class Elf {
   readonly #bytes: ElfBytes;
   readonly #tables: readonly ElfSymbolBytes[];
   readonly #sections: readonly Section[];
+  readonly #relocations: readonly RelocationTable[];
+  readonly #dynamicTable: ElfSymbolBytes | undefined;
   #symbols: SortedSymbols | undefined;
 
   /** @throws ElfError when there is no readable ELF header */
@@ -79,8 +82,10 @@ export class Elf {
     const dynamic = readElfDynamic(bytes);
     this.soname = dynamic?.soname;
     this.needed = dynamic?.needed ?? [];
+    this.#relocations = dynamic?.relocations ?? [];
     this.#sections = readSections(bytes);
     const tables = [dynamic && { symbols: dynamic.symbols, strings: dynamic.strings }, this.#fullTable()];
+    this.#dynamicTable = tables[0]?.symbols && tables[0].strings ? (tables[0] as ElfSymbolBytes) : undefined;
     this.#tables = tables.filter((table): table is ElfSymbolBytes => table?.symbols != null && table.strings != null);
     this.buildId = this.#findBuildId();
   }
@@ -89,6 +94,16 @@ export class Elf {
   get symbols(): SortedSymbols {
     this.#symbols ??= readElfSymbols(this.#bytes, this.#tables);
     return this.#symbols;
+  }
+
+  /** Reports whether another file has the same symbols, byte for byte. */
+  hasTablesOf(other: Elf): boolean {
+    const [own, others] = [this.#tables, other.#tables];
+    if (this.bits !== other.bits || own.length !== others.length) return false;
+    return own.every(({ symbols, strings }, index) => {
+      const compared = others[index]!;
+      return Buffer.compare(symbols, compared.symbols) === 0 && Buffer.compare(strings, compared.strings) === 0;
+    });
   }
 
   /** The sections, the empty first one included; none in a file without their table, which programs do not need to run. */
@@ -127,6 +142,19 @@ export class Elf {
       symbols.push({ name, isDefined: view.getUint16(at + shndx, true) !== UNDEFINED });
     }
     return symbols;
+  }
+
+  /** Lists the places that the dynamic loader fills with the address of a symbol alone, by the file's own addresses. */
+  listImports(): { readonly name: string; readonly address: bigint }[] {
+    // The table of others' symbols need not be as long as its hash table says: those that are asked for are in no chain.
+    const table = this.#sections.find(({ type }) => type === SHT_DYNSYM);
+    const found = (table && this.#tableOf(table)) ?? this.#dynamicTable;
+    if (found === undefined) return [];
+    const size = this.bits === 64 ? 24 : 16;
+    const view = new DataView(found.symbols.buffer, found.symbols.byteOffset, found.symbols.length);
+    return [...listImportSlots(this.#bytes, this.#relocations)]
+      .filter(({ symbol }) => (symbol + 1) * size <= view.byteLength)
+      .map(({ symbol, address }) => ({ name: elfText(found.strings, view.getUint32(symbol * size, true)), address }));
   }
 
   /** Reads a section of the file by its name; undefined when it is not there or cannot be read as a whole. */

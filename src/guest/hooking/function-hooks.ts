@@ -1,0 +1,244 @@
+import type { Cpu } from "../../machine/state/cpu";
+import { HookError } from "../errors";
+import { CallWatcher } from "./call-watcher";
+import type { CallingConvention } from "./calling-convention";
+import { FunctionHook, type HookedPlace } from "./function-hook";
+import type { FoundFunction, FoundFunctions, HookAccess, HookCallbacks } from "./hook-access";
+import { checkHook, type FunctionHookOptions } from "./hook-options";
+import {
+  type FunctionDescription,
+  type FunctionHandlers,
+  type HookBody,
+  type HookedFunction,
+  planParameters,
+} from "./hooked-function";
+import { HookedSpace, type LoadedModule } from "./hooked-space";
+import { chooseNames, isWantedProcess, matchModule, type WantedHook } from "./wanted-hook";
+
+/** The name of the kernel itself among the modules. */
+const KERNEL = "kernel";
+/** While a module's symbols are not in memory, they are looked for so often, at this distance. */
+const RETRY_MS = 20;
+const MOST_RETRIES = 100;
+
+/** The hooks on functions of one script: keeps them on every process that has the functions, as processes and modules come and go. */
+export class FunctionHooks {
+  readonly #access: HookAccess;
+  readonly #watcher: CallWatcher;
+  readonly #spaces = new Map<bigint, HookedSpace>();
+  readonly #wanted = new Set<WantedHook>();
+  #callbacks: HookCallbacks | undefined;
+  #watches: string[] = [];
+  #ends: { readonly address: bigint; readonly callback: string } | undefined;
+
+  constructor(access: HookAccess) {
+    this.#access = access;
+    this.#watcher = new CallWatcher(access);
+  }
+
+  /**
+   * Sets a hook.
+   *
+   * @throws HookError for what makes no hook, and for a function that no module of that name has
+   */
+  add(module: string, name: string | bigint, handlers: FunctionHandlers, options: FunctionHookOptions): FunctionHook {
+    checkHook(module, name, handlers, options);
+    this.#callbacks ??= this.#access.createCallbacks();
+    const { onEnter, onLeave } = handlers;
+    const body: HookBody = {
+      handlers: { ...(onEnter && { onEnter }), ...(onLeave && { onLeave }) },
+      fromOutside: options.fromOutside === true,
+      isRemoved: false,
+      calls: 0,
+    };
+    const wanted: WantedHook = { body, module, name, options, matches: matchModule(module), isLackReported: false };
+    this.#wanted.add(wanted);
+    const hook = new FunctionHook(
+      module,
+      name,
+      body,
+      () => this.#listPlaces(body),
+      () => this.#remove(wanted),
+    );
+    try {
+      this.#checkSystem();
+      this.#watch(this.#callbacks);
+      let lack: HookError | undefined;
+      for (const space of [...this.#spaces.values()]) {
+        for (const loaded of space.modules.values()) lack = this.#apply(space, loaded, wanted) ?? lack;
+      }
+      if (lack !== undefined && hook.isPending) throw lack;
+    } catch (error) {
+      this.#remove(wanted);
+      throw error;
+    }
+    return hook;
+  }
+
+  /** Rebox knows how functions of Linux are called. */
+  #checkSystem(): void {
+    const kind = this.#access.findSystemKind();
+    if (kind !== undefined && kind !== "linux") {
+      throw new HookError(
+        `functions of a ${kind} guest cannot be hooked by name: set a breakpoint or a callback with addr`,
+      );
+    }
+  }
+
+  #watch(callbacks: HookCallbacks): void {
+    if (this.#watches.length > 0) {
+      this.#lookForKernel();
+      return;
+    }
+    const onLoad = (pid: number, pgd: bigint, base: bigint, size: number, name: string, path: string): void => {
+      // Another kernel may have begun, after a reset.
+      if (pid === 1) this.#watcher.threads.forgetKernel();
+      this.#lookForKernel();
+      this.#load(pgd, { pid, base, size, name, path: path.replace(/ \(deleted\)$/, "") });
+    };
+    const onRemove = (_pid: number, pgd: bigint, base: bigint, size: number): void | Promise<void> =>
+      this.#unload(pgd, base, size);
+    this.#watches = [
+      callbacks.addCallback("REMOVEMODULE_CB", onRemove),
+      callbacks.addCallback("LOADMODULE_CB", onLoad, { replay: true }),
+    ];
+    this.#lookForKernel();
+  }
+
+  /** The kernel is no module that is loaded: it is there as soon as it is known. */
+  #lookForKernel(): void {
+    const space = this.#getSpace(0n, 0);
+    if ([...this.#wanted].some(({ module }) => module === KERNEL) && !space.modules.has(0n)) {
+      if (this.#access.findSystemKind() === undefined) return;
+      this.#load(0n, { pid: 0, base: 0n, size: 0, name: KERNEL, path: "" });
+    }
+  }
+
+  #load(pgd: bigint, loaded: LoadedModule): void {
+    const space = this.#getSpace(pgd, loaded.pid);
+    const before = space.modules.get(loaded.base);
+    if (before?.path === loaded.path && before.name === loaded.name) return;
+    if (before !== undefined) space.removeRange(before.base, before.base + BigInt(before.size));
+    space.modules.set(loaded.base, loaded);
+    let lack: HookError | undefined;
+    for (const wanted of [...this.#wanted]) lack = this.#apply(space, loaded, wanted) ?? lack;
+    if (lack !== undefined) throw lack;
+  }
+
+  #unload(pgd: bigint, base: bigint, size: number): void | Promise<void> {
+    const space = this.#spaces.get(pgd);
+    if (space === undefined || !space.modules.delete(base)) return;
+    space.removeRange(base, base + BigInt(size));
+    if (space.modules.size > 0 || pgd === 0n) return;
+    space.clear();
+    this.#spaces.delete(pgd);
+    return this.#watcher.onSpaceEnd(pgd);
+  }
+
+  #getSpace(pgd: bigint, pid: number): HookedSpace {
+    let space = this.#spaces.get(pgd);
+    if (space === undefined) {
+      space = new HookedSpace(pgd, pid, this.#callbacks!, this.#watcher);
+      this.#spaces.set(pgd, space);
+    }
+    return space;
+  }
+
+  /** Hooks in a module what a hook looks for. @returns the error to report when the module lacks it */
+  #apply(space: HookedSpace, loaded: LoadedModule, wanted: WantedHook, tries = 0): HookError | undefined {
+    if (!wanted.matches(loaded) || !isWantedProcess(wanted.options, loaded.pid, space.pgd)) return undefined;
+    const { name } = wanted;
+    const found = this.#find(space.pgd, loaded.base, name);
+    if (!found.isKnown) {
+      const again = (): void => this.#tryAgain(space, loaded, wanted, tries + 1);
+      if (tries < MOST_RETRIES) this.#access.callLater(again, RETRY_MS);
+      return undefined;
+    }
+    const chosen = chooseNames(found.functions, loaded.name, wanted.options);
+    for (const [one, description] of chosen) this.#hook(space, loaded, wanted, found, one, description);
+    const isExact = typeof name === "string" && !/[*?]/.test(name) && !/[*?]/.test(wanted.module);
+    if (found.functions.length > 0 || !isExact || wanted.isLackReported) return undefined;
+    wanted.isLackReported = true;
+    const hint = found.nearest === undefined ? "" : `; did you mean ${found.nearest}?`;
+    const where = space.pgd === 0n ? "the kernel" : `process ${loaded.pid}`;
+    return new HookError(`${loaded.path || loaded.name} has no function ${name} (in ${where})${hint}`);
+  }
+
+  #tryAgain(space: HookedSpace, loaded: LoadedModule, wanted: WantedHook, tries: number): void {
+    const isThere = this.#spaces.get(space.pgd) === space && space.modules.get(loaded.base) === loaded;
+    if (!isThere || !this.#wanted.has(wanted)) return;
+    const lack = this.#apply(space, loaded, wanted, tries);
+    if (lack !== undefined) throw lack;
+  }
+
+  #find(pgd: bigint, base: bigint, name: string | bigint): FoundFunctions {
+    try {
+      return this.#access.findFunctions(pgd, base, name);
+    } catch {
+      // The process ends just now, or its lists are being changed.
+      return { functions: [], isKnown: false, bits: 64, from: 0n, to: 0n };
+    }
+  }
+
+  #hook(
+    space: HookedSpace,
+    { name: module }: LoadedModule,
+    wanted: WantedHook,
+    { bits, from, to }: FoundFunctions,
+    { name, address, isChooser, chosen }: FoundFunction,
+    description: FunctionDescription,
+  ): void {
+    const convention: CallingConvention = bits === 64 ? "sysv64" : space.pgd === 0n ? "regparm32" : "cdecl32";
+    const add = (hook: HookBody, at: bigint, types: FunctionDescription): void => {
+      if (hook.handlers.onLeave !== undefined) this.#watchEnds();
+      space.add({ hook, module, from, to, name, address: at, ...planParameters(types, convention) });
+    };
+    if (!isChooser) return add(wanted.body, address, description);
+    if (chosen !== undefined) return add(wanted.body, chosen, description);
+    // The dynamic loader calls it once for each module that asks for the function, before the first call of it.
+    const onLeave = ({ result }: { readonly result: unknown }): void => {
+      const isCode = typeof result === "bigint" && result >= from && result < to;
+      if (isCode && this.#wanted.has(wanted)) add(wanted.body, result, description);
+    };
+    const body = { handlers: { onLeave }, fromOutside: false, isRemoved: false, calls: 0, parent: wanted.body };
+    add(body, address, { parameters: [], returns: "pointer" });
+  }
+
+  #listPlaces(body: HookBody): HookedPlace[] {
+    return [...this.#spaces.values()].flatMap((space) =>
+      [...space.functions()]
+        .filter(({ hook }) => hook === body)
+        .map(({ module, name, address }) => ({ pid: space.pid, pgd: space.pgd, module, name, address })),
+    );
+  }
+
+  #remove(wanted: WantedHook): void {
+    const { body } = wanted;
+    if (body.isRemoved) return;
+    body.isRemoved = true;
+    this.#wanted.delete(wanted);
+    const isGone = ({ hook }: HookedFunction): boolean => hook === body || hook.parent === body;
+    for (const space of this.#spaces.values()) space.remove(isGone);
+    this.#watcher.forget(isGone);
+    if (this.#wanted.size > 0) return;
+    for (const space of this.#spaces.values()) space.clear();
+    this.#spaces.clear();
+    for (const name of this.#watches) this.#drop(name);
+    this.#watches = [];
+    if (this.#ends !== undefined) this.#drop(this.#ends.callback);
+    this.#ends = undefined;
+  }
+
+  #drop(callback: string): void {
+    if (this.#callbacks?.callbackExists(callback)) this.#callbacks.rmCallback(callback);
+  }
+
+  /** Threads can end within functions whose end is waited for. */
+  #watchEnds(): void {
+    const address = this.#watcher.threads.places?.end;
+    if (address === undefined || address === this.#ends?.address) return;
+    if (this.#ends !== undefined) this.#drop(this.#ends.callback);
+    const listener = (_cpuIndex: number, cpu: Cpu): void | Promise<void> => this.#watcher.onThreadEnd(cpu);
+    this.#ends = { address, callback: this.#callbacks!.addCallback("INSN_BEGIN_CB", listener, { addr: address }) };
+  }
+}

@@ -1,0 +1,111 @@
+import { findNearestName } from "../../config/nearest-name";
+import { HookError } from "../errors";
+import type { FunctionDescription, FunctionHandlers } from "./hooked-function";
+import { isValueType, type ParameterType, VALUE_TYPES } from "./value-types";
+
+/** A process of the guest, by its number and its address space. */
+export interface HookedProcess {
+  readonly pid: number;
+  readonly pgd: bigint;
+}
+
+/** The properties of a hook, besides its place and its functions. */
+export interface FunctionHookOptions extends FunctionDescription {
+  /**
+   * The process: its number (a number), its address space (a bigint, the pgd that callbacks give), or a function that says of each
+   * process whether it is one. All processes by default. A number stays the same when the process begins another program; an address
+   * space does not.
+   */
+  readonly process?: number | bigint | ((process: HookedProcess) => boolean);
+  /** Leaves out calls from the module that the function itself is in. */
+  readonly fromOutside?: boolean;
+  /**
+   * Gives the types of each function that a pattern finds, and says which of them are wanted: a function for which it returns undefined
+   * is not hooked.
+   */
+  readonly describe?: (name: string, module: string) => FunctionDescription | undefined;
+}
+
+const HANDLERS = ["onEnter", "onLeave"] as const;
+const OPTIONS = ["process", "fromOutside", "describe", "parameters", "returns"] as const;
+const LARGEST_OFFSET = 1n << 48n;
+
+/** Checks what a hook was given. @throws HookError that says what is wrong, and what is accepted */
+export function checkHook(
+  module: unknown,
+  name: unknown,
+  handlers: FunctionHandlers,
+  options: FunctionHookOptions,
+): void {
+  const fail = (text: string): never => {
+    throw new HookError(`hookFunction(${show(module)}, ${show(name)}): ${text}`);
+  };
+  if (typeof module !== "string" || module === "") {
+    fail('the module is the name or path of a program or library as text, such as "libc.so.6", or "kernel"');
+  }
+  if (typeof name === "bigint" ? name < 0n || name > LARGEST_OFFSET : typeof name !== "string" || name === "") {
+    fail(
+      'the function is a name as text, such as "malloc", in which * and ? stand for others, or a place in the module as bigint',
+    );
+  }
+  checkNames("the functions", handlers, HANDLERS, fail);
+  for (const key of HANDLERS) {
+    if (handlers[key] !== undefined && typeof handlers[key] !== "function") {
+      fail(`${key} is a ${typeof handlers[key]}: it must be a function`);
+    }
+  }
+  if (handlers.onEnter === undefined && handlers.onLeave === undefined) {
+    fail("neither onEnter nor onLeave is given, so nothing would be called");
+  }
+  checkNames("the options", options, OPTIONS, fail);
+  const { process, fromOutside, describe } = options;
+  if (process !== undefined && !["number", "bigint", "function"].includes(typeof process)) {
+    fail(
+      `process is a ${typeof process}: a pid is a number, a pgd a bigint, or a function says of each whether it is one`,
+    );
+  }
+  if (fromOutside !== undefined && typeof fromOutside !== "boolean") fail("fromOutside must be true or false");
+  if (describe !== undefined && typeof describe !== "function") fail("describe must be a function");
+  checkDescription(options, fail);
+}
+
+/** Checks the types of a function. @param fail throws the error */
+export function checkDescription({ parameters, returns }: FunctionDescription, fail: (text: string) => never): void {
+  if (parameters !== undefined && !Array.isArray(parameters)) fail("parameters must be a list of types");
+  parameters?.forEach((type, index) => checkType(`parameters[${index}]`, type, parameters.length, fail));
+  if (returns !== undefined && !isValueType(returns)) fail(`returns is ${show(returns)}: ${adviseType(returns)}`);
+}
+
+function checkType(what: string, type: ParameterType, count: number, fail: (text: string) => never): void {
+  if (typeof type === "object" && type !== null) {
+    const { bytes } = type;
+    const isIndex = typeof bytes === "number" && Number.isInteger(bytes) && bytes >= 0 && bytes < count;
+    if (isIndex || bytes === "result") return;
+    fail(
+      `${what}: bytes is ${show(bytes)}: the index of the parameter that counts them, from 0 to ${count - 1}, or "result"`,
+    );
+  }
+  if (!isValueType(type) || type === "void") fail(`${what} is ${show(type)}: ${adviseType(type)}`);
+}
+
+function adviseType(name: unknown): string {
+  const nearest = typeof name === "string" ? findNearestName(name, VALUE_TYPES) : undefined;
+  return `${nearest === undefined ? "" : `did you mean ${nearest}? `}types are ${VALUE_TYPES.join(", ")}`;
+}
+
+function checkNames(what: string, value: unknown, known: readonly string[], fail: (text: string) => never): void {
+  if (typeof value !== "object" || value === null) {
+    fail(`${what} are a ${typeof value}: they must be an object with members of ${known.join(", ")}`);
+  }
+  const unknown = Object.keys(value as object).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const nearest = findNearestName(unknown, known);
+  fail(
+    `${what}: ${show(unknown)} is unknown; ${nearest === undefined ? "" : `did you mean ${nearest}? `}members may be ${known.join(", ")}`,
+  );
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "bigint" ? `0x${value.toString(16)}n` : String(value);
+}

@@ -1,0 +1,70 @@
+import { type CallingConvention, type ParameterPlace, placeParameters, UNKNOWN_PARAMETERS } from "./calling-convention";
+import type { FunctionCall } from "./function-call";
+import type { WordReader } from "./guest-values";
+import type { HookAccess } from "./hook-access";
+import type { ThreadReader } from "./thread-reader";
+import type { ParameterType, ValueType } from "./value-types";
+
+/** The functions that a hook calls. Each is called while the guest stands still; a promise that it returns holds the guest. */
+export interface FunctionHandlers {
+  /** Is called before the function's first instruction. */
+  readonly onEnter?: (call: FunctionCall) => void | Promise<void>;
+  /** Is called when the function has returned, before the caller goes on, and when it was left otherwise: call.abandoned says how. */
+  readonly onLeave?: (call: FunctionCall) => void | Promise<void>;
+}
+
+/** The types of a function. */
+export interface FunctionDescription {
+  /** Of the parameters, in their order; without it, the first six are taken for addresses. */
+  readonly parameters?: readonly ParameterType[];
+  /** Of the result; "ulong" by default. */
+  readonly returns?: ValueType;
+}
+
+/** The parts of a hook that the functions which it has found have in common. */
+export interface HookBody {
+  readonly handlers: FunctionHandlers;
+  /** Calls whose caller is in the same module are left out. */
+  readonly fromOutside: boolean;
+  /** The hook that this one serves, which waits for the function that a chooser returns. */
+  readonly parent?: HookBody;
+  isRemoved: boolean;
+  calls: number;
+}
+
+/** One function of one process with a hook on it. */
+export interface HookedFunction {
+  readonly hook: HookBody;
+  readonly module: string;
+  /** Of the module, one behind the other: to tell calls from inside. */
+  readonly from: bigint;
+  readonly to: bigint;
+  readonly name: string;
+  readonly address: bigint;
+  readonly convention: CallingConvention;
+  readonly parameters: readonly ParameterType[];
+  readonly places: readonly ParameterPlace[];
+  readonly returns: ValueType;
+}
+
+/** Everything that calls need to read the guest. */
+export interface CallContext {
+  readonly access: HookAccess;
+  readonly words: WordReader;
+  readonly threads: ThreadReader;
+}
+
+const UNKNOWN: readonly ParameterType[] = Array.from({ length: UNKNOWN_PARAMETERS }, () => "pointer");
+const plans = new WeakMap<readonly ParameterType[], Map<CallingConvention, readonly ParameterPlace[]>>();
+
+/** Works out where the parameters of a function lie; functions with one list of types share the result. */
+export function planParameters(
+  { parameters = UNKNOWN, returns = "ulong" }: FunctionDescription,
+  convention: CallingConvention,
+): Pick<HookedFunction, "parameters" | "places" | "returns" | "convention"> {
+  let known = plans.get(parameters);
+  if (known === undefined) plans.set(parameters, (known = new Map<CallingConvention, readonly ParameterPlace[]>()));
+  let places = known.get(convention);
+  if (places === undefined) known.set(convention, (places = placeParameters(parameters, convention)));
+  return { convention, parameters, places, returns };
+}
