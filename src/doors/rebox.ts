@@ -32,7 +32,15 @@ export type { CallbackFailure, EngineEnd, EngineEvents, EngineState } from "../m
 export { EngineStartError, EngineUsageError, QmpError } from "../machine/errors";
 export type { Subscription } from "../machine/engine/listeners";
 export { Cpu, getNumCpus, type RegisterName, readCpu, writeRegister, writeSegmentRegister } from "../machine/state/cpu";
-export { diagnoseGuest, findGuest, findGuestRefusal, getGuest, waitForGuest } from "../guest/guest";
+export {
+  diagnoseGuest,
+  findGuest,
+  findGuestRefusal,
+  findSystem,
+  getGuest,
+  getSystem,
+  waitForGuest,
+} from "../guest/guest";
 export { hookFunction } from "../guest/hooking/hook-function";
 export { HookError } from "../guest/errors";
 export type { Abandonment, FunctionCall } from "../guest/hooking/function-call";
@@ -43,7 +51,16 @@ export type { BytesType, FunctionValue, ParameterType, ValueType } from "../gues
 export { writeGuestTypes, writeIsf } from "../guest/kernel-types";
 export type { Credentials } from "../systems/linux/processes/credentials";
 export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../systems/linux/guest-diagnosis";
-export type { AddressName, GuestModule, ModuleSymbol } from "../systems/guest-system";
+export type {
+  AddressName,
+  GuestClock,
+  GuestModule,
+  GuestProcess,
+  GuestSystem,
+  GuestThread,
+  ModuleSymbol,
+  SystemSymbols,
+} from "../systems/guest-system";
 export type { LogRecord } from "../systems/linux/system/kernel-log";
 export type { LinuxGuest } from "../systems/linux/linux-guest";
 export type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
@@ -91,6 +108,8 @@ export {
 } from "../machine/state/processes";
 export type { SystemCallEntry } from "../guest/system-calls";
 export { listSystemCallEntries, listSystemCalls } from "../guest/system-calls";
+export type { WindowsGuest } from "../systems/windows/windows-guest";
+export type { WindowsProcess } from "../systems/windows/windows-process";
 export type { GuestSymbol, SymbolTable } from "../systems/symbols/symbol-table";
 export type { TypeSource } from "../systems/symbols/type-source";
 export type * from "../systems/symbols/guest-type";

@@ -1,27 +1,29 @@
-import type { AddressName, GuestModule, ModuleSymbol } from "../systems/guest-system";
+import type { AddressName, GuestModule, GuestProcess, ModuleSymbol } from "../systems/guest-system";
 import type { LinuxProcess } from "../systems/linux/linux-process";
-import { getGuest, getSystem } from "./guest";
+import { getSystem } from "./guest";
 
 /**
  * Lists the guest's processes, kernel threads included.
  *
+ * @typeParam Process what a script for another system than Linux expects: WindowsProcess, or GuestProcess for any
  * @throws AttachError when the guest runs no kernel that rebox knows
  * @throws KernelDataError when the kernel's own list is damaged
  */
-export function getProcessList(): LinuxProcess[] {
-  return getGuest().getProcessList();
+export function getProcessList<Process extends GuestProcess = LinuxProcess>(): Process[] {
+  return getSystem().getProcessList() as Process[];
 }
 
 /**
  * Finds a process of the guest.
  *
+ * @typeParam Process what a script for another system than Linux expects: WindowsProcess, or GuestProcess for any
  * @param which its number in the guest (a number), or its address space (a bigint: the pgd that callbacks give)
  * @returns undefined when there is none
  * @throws AttachError when the guest runs no kernel that rebox knows
  * @throws KernelDataError when the kernel's own list is damaged
  */
-export function findProcess(which: number | bigint): LinuxProcess | undefined {
-  return getGuest().findProcess(which);
+export function findProcess<Process extends GuestProcess = LinuxProcess>(which: number | bigint): Process | undefined {
+  return getSystem().findProcess(which) as Process | undefined;
 }
 
 /**

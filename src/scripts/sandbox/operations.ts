@@ -1,5 +1,6 @@
 import { CALLBACK_OPERATIONS } from "./operations/callbacks";
-import { DISK_OPERATIONS, GUEST_OPERATIONS, HOOK_OPERATIONS, SYSTEM_OPERATIONS } from "./operations/guest";
+import { DISK_OPERATIONS } from "./operations/disks";
+import { GUEST_OPERATIONS, HOOK_OPERATIONS, SYSTEM_OPERATIONS } from "./operations/guest";
 import { ENGINE_OPERATIONS, MACHINE_OPERATIONS } from "./operations/machine";
 import { FILE_OPERATIONS, MODULE_OPERATIONS, NETWORK_OPERATIONS, PROGRAM_OPERATIONS } from "./operations/node-modules";
 import { SCRIPT_OPERATIONS } from "./operations/script";

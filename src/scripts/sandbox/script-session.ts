@@ -4,7 +4,9 @@ import type { GuestFile } from "../../guest/disks/guest-file";
 import type { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { startMonitoringProcess, stopMonitoringProcess } from "../../machine/state/processes";
 import type { ModuleOwner } from "../../machine/ownership/module-owner";
-import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import { OtherSystemError } from "../../systems/errors";
+import { LinuxGuest } from "../../systems/linux/linux-guest";
+import type { WindowsGuest } from "../../systems/windows/windows-guest";
 import type { FindRequired, RequiredScript } from "../loading/required-imports";
 import { createOwnMonitoring } from "../script-api";
 import { FileAccess } from "./file-access";
@@ -42,7 +44,19 @@ export class ScriptSession {
   readonly files: FileAccess;
   /** Monitors processes for this script alone. */
   readonly monitoring: ReturnType<typeof createOwnMonitoring>;
-  readonly guests = new Handles<LinuxGuest>(this, "this guest's kernel is gone: call getGuest() again", MOST_GUESTS);
+  readonly systems = new Handles<LinuxGuest | WindowsGuest>(
+    this,
+    "this guest's kernel is gone: call getSystem() or getGuest() again",
+    MOST_GUESTS,
+  );
+  /** Those of the systems that are Linux. */
+  readonly guests = {
+    get: (id: number): LinuxGuest => {
+      const system = this.systems.get(id);
+      if (system instanceof LinuxGuest) return system;
+      throw new OtherSystemError(system.version);
+    },
+  };
   readonly guestFiles = new Handles<GuestFile>(
     this,
     "this file was opened too long ago: open it again",

@@ -26,8 +26,10 @@ export interface NtRun {
 }
 
 export interface NtRunOptions extends NtOptions {
-  /** A trusted script of rebox, given the folder of the run. */
+  /** A script of rebox, given the folder of the run. */
   readonly rebox?: (folder: string) => string;
+  /** Whether the script runs outside the sandbox; it does by default. */
+  readonly trust?: boolean;
   /** Whether rebox has the symbol files; it has by default. */
   readonly hasSymbols?: boolean;
 }
@@ -51,7 +53,7 @@ export async function withNt(options: NtRunOptions, use: (run: NtRun) => Promise
   const args = ["run", "--control", socket];
   if (options.rebox) {
     writeFileSync(join(place, "script.ts"), options.rebox(place));
-    args.push("--trust", "--script", join(place, "script.ts"));
+    args.push(...(options.trust === false ? [] : ["--trust"]), "--script", join(place, "script.ts"));
   }
   args.push("--", ...ntArgs(kernel, place, serial, options));
   // Its own folder of symbols, so that nothing of the user's is found.

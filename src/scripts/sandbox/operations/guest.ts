@@ -1,15 +1,23 @@
-import { getFilesystems, openGuestPath } from "../../../guest/disks/file-systems";
-import { GuestFile } from "../../../guest/disks/guest-file";
 import { findFunctions, findThreadPlaces } from "../../../guest/hooking/find-functions";
-import { diagnoseGuest, findGuest, findGuestRefusal, findSystem, getGuest, waitForGuest } from "../../../guest/guest";
+import {
+  diagnoseGuest,
+  findGuest,
+  findGuestRefusal,
+  findSystem,
+  getGuest,
+  getSystem,
+  waitForGuest,
+} from "../../../guest/guest";
 import { writeGuestTypes, writeIsf } from "../../../guest/kernel-types";
 import * as system from "../../../guest/operating-system";
 import { listSystemCallEntries, listSystemCalls } from "../../../guest/system-calls";
-import { listVolatilityPlugins, runVolatility } from "../../../guest/volatility/volatility";
-import type { GuestModule } from "../../../systems/guest-system";
-import type { LinuxGuest } from "../../../systems/linux/linux-guest";
+import type { GuestModule, GuestProcess, GuestSystem } from "../../../systems/guest-system";
+import { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { LinuxProcess } from "../../../systems/linux/linux-process";
 import type { VirtualMemory } from "../../../systems/memory/virtual-memory";
+import { readProcess } from "../../../systems/windows/processes/process-reader";
+import { WindowsGuest } from "../../../systems/windows/windows-guest";
+import { WindowsProcess } from "../../../systems/windows/windows-process";
 import { type DescribedObject, describeObject, getter, member, operation, type Operations } from "../operation";
 import type { ScriptSession } from "../script-session";
 
@@ -20,20 +28,18 @@ const OBJECT = { result: "object" } as const;
 /** The guest's system, as functions of "rebox". */
 export const SYSTEM_OPERATIONS: Operations = {
   diagnoseGuest: operation([], () => diagnoseGuest()),
-  findProcess: operation(
-    ["any"],
-    (session, which) => findProcess(session, session.guests.add(getGuest()), which),
-    OBJECT,
-  ),
+  findProcess: operation(["any"], (session, which) => findProcess(session, addSystem(session), which), OBJECT),
   findGuest: operation([], (session) => describe(session, findGuest()), OBJECT),
+  findSystem: operation([], (session) => describe(session, findSystem()), OBJECT),
   findGuestRefusal: operation([], () => findGuestRefusal()),
   getGuest: operation([], (session) => describe(session, getGuest()), OBJECT),
   getModuleList: operation(["bigint"], (_session, pgd) => system.getModuleList(pgd).map(describeModule), OBJECT),
   getOsBits: operation([], () => system.getOsBits()),
-  getProcessList: operation([], (session) => describeProcesses(session, getGuest()), OBJECT),
+  getProcessList: operation([], (session) => describeProcesses(session, addSystem(session)), OBJECT),
   getSymbolList: operation(["bigint", "string?"], (_, pgd, pattern) => system.getSymbolList(pgd, pattern), FROZEN),
   listSystemCallEntries: operation([], () => listSystemCallEntries()),
   listSystemCalls: operation([], () => listSystemCalls()),
+  getSystem: operation([], (session) => describe(session, getSystem()), OBJECT),
   getSystemTime: operation([], () => system.getSystemTime()),
   symToVa: operation(["bigint", "string", "string"], (_, pgd, module, name) => system.symToVa(pgd, module, name)),
   vaToSym: operation(["bigint", "bigint"], (_, pgd, address) => system.vaToSym(pgd, address)),
@@ -66,6 +72,12 @@ const PROCESS_PARTS = [
   ...(["memoryMap", "openFiles", "sockets", "mounts"] as const),
 ];
 
+/** The members of a process of Windows that are read when they are asked for. */
+const WINDOWS_PROCESS_PARTS = [
+  ...(["commandLine", "commandLineText", "environment", "executable", "imageFile", "workingFolder"] as const),
+  ...(["startTime", "isAlive", "threads", "memoryMap", "handles", "token"] as const),
+];
+
 const MEMORY_CALLS = [
   ...(["read", "readSome", "view", "u8", "u16", "u32", "u64", "pointer", "text", "translate"] as const),
 ];
@@ -78,12 +90,7 @@ export const GUEST_OPERATIONS: Operations = {
   "guest.pathOf": operation(["number", "bigint"], ({ guests }, id, file) => guests.get(id).pathOf(file)),
   "Guest.getKernelLog": member(GUEST, [], ({ guests }, id) => guests.get(id).getKernelLog(), FROZEN),
   "Guest.getKernelModules": member(GUEST, [], ({ guests }, id) => guests.get(id).getKernelModules(), FROZEN),
-  "Guest.getProcessList": member(
-    GUEST,
-    [],
-    (session, id) => describeProcesses(session, session.guests.get(id)),
-    OBJECT,
-  ),
+  "Guest.getProcessList": member(GUEST, [], describeProcesses, OBJECT),
   "Guest.getNeighbours": member(GUEST, [], ({ guests }, id) => guests.get(id).getNeighbours(), FROZEN),
   "Guest.getNetworkInterfaces": member(GUEST, [], ({ guests }, id) => guests.get(id).getNetworkInterfaces(), FROZEN),
   "Guest.hostName": getter(GUEST, ({ guests }, id) => guests.get(id).hostName),
@@ -110,23 +117,58 @@ export const GUEST_OPERATIONS: Operations = {
   "GuestTasks.list": member(GUEST, [], ({ guests }, id) => [...guests.get(id).tasks.list()], { result: "iterator" }),
   "GuestTasks.read": member(GUEST, ["bigint"], ({ guests }, id, kaddr) => guests.get(id).tasks.read(kaddr), FROZEN),
 
-  "GuestSymbols.findAddress": member(GUEST, ["bigint", "string", "string"], ({ guests }, id, pgd, module, name) =>
-    guests.get(id).symbols.findAddress(pgd, module, name),
+  "GuestSymbols.findAddress": member(GUEST, ["bigint", "string", "string"], ({ systems }, id, pgd, module, name) =>
+    systems.get(id).symbols.findAddress(pgd, module, name),
   ),
-  "GuestSymbols.findSymbol": member(GUEST, ["bigint", "bigint"], ({ guests }, id, pgd, address) =>
-    guests.get(id).symbols.findSymbol(pgd, address),
+  "GuestSymbols.findSymbol": member(GUEST, ["bigint", "bigint"], ({ systems }, id, pgd, address) =>
+    systems.get(id).symbols.findSymbol(pgd, address),
   ),
   "GuestSymbols.getModules": member(
     GUEST,
     ["bigint"],
-    ({ guests }, id, pgd) => guests.get(id).symbols.getModules(pgd).map(describeModule),
+    ({ systems }, id, pgd) => systems.get(id).symbols.getModules(pgd).map(describeModule),
     OBJECT,
   ),
+  "GuestSymbols.findModule": member(
+    GUEST,
+    ["bigint", "bigint"],
+    ({ systems }, id, pgd, address) => {
+      const module = systems.get(id).symbols.findModule(pgd, address);
+      return module && describeModule(module);
+    },
+    OBJECT,
+  ),
+  "GuestSymbols.resolve": member(GUEST, ["bigint", "any", "string"], ({ systems }, id, pgd, module, name) => {
+    if (module !== undefined && typeof module !== "string") throw new TypeError("a module is given by its name");
+    return systems.get(id).symbols.resolve(pgd, module, name);
+  }),
   "GuestSymbols.search": member(
     GUEST,
     ["bigint", "string"],
-    ({ guests }, id, pgd, pattern) => [...guests.get(id).symbols.search(pgd, pattern)],
+    ({ systems }, id, pgd, pattern) => [...systems.get(id).symbols.search(pgd, pattern)],
     { result: "iterator" },
+  ),
+
+  "WindowsGuest.build": getter(GUEST, ({ systems }, id) => getWindows(systems.get(id)).build),
+  "WindowsGuest.clock": getter(GUEST, ({ systems }, id) => systems.get(id).clock, FROZEN),
+  "WindowsGuest.findProcess": member(GUEST, ["any"], findProcess, OBJECT),
+  "WindowsGuest.getKernelModules": member(
+    GUEST,
+    [],
+    ({ systems }, id) => getWindows(systems.get(id)).getKernelModules(),
+    FROZEN,
+  ),
+  "WindowsGuest.getProcessList": member(GUEST, [], describeProcesses, OBJECT),
+  ...Object.fromEntries(
+    WINDOWS_PROCESS_PARTS.map((part) => [
+      `WindowsProcess.${part}`,
+      getter(PROCESS, (session, id, kaddr, pid) => findWindowsProcess(session, id, kaddr, pid)[part], FROZEN),
+    ]),
+  ),
+  "WindowsProcess.modules": getter(
+    PROCESS,
+    (session, id, kaddr, pid) => findWindowsProcess(session, id, kaddr, pid).modules.map(describeModule),
+    OBJECT,
   ),
 
   ...Object.fromEntries(
@@ -146,36 +188,54 @@ export const GUEST_OPERATIONS: Operations = {
   ),
 };
 
-function describe(session: ScriptSession, guest: LinuxGuest | undefined): DescribedObject | undefined {
-  if (guest === undefined) return undefined;
-  const id = session.guests.add(guest);
-  const { banner, release, bits, image, directMap } = guest.kernel;
+function describe(session: ScriptSession, system: GuestSystem | undefined): DescribedObject | undefined {
+  if (system === undefined) return undefined;
+  const id = addSystem(session, system);
+  const facts = { kind: system.kind, version: system.version, bits: system.bits };
+  const symbols = describeObject("GuestSymbols", [id]);
+  if (!(system instanceof LinuxGuest)) return describeObject("WindowsGuest", [id], { ...facts, symbols });
+  const { banner, release, bits, image, directMap } = system.kernel;
   const memory = describeObject("GuestMemory", [id, 0n]);
-  const facts = { banner, release, bits, image: { start: image.start, size: image.size }, directMap, memory };
+  const kernel = { banner, release, bits, image: { start: image.start, size: image.size }, directMap, memory };
   return describeObject("Guest", [id], {
-    ...{ kind: guest.kind, version: guest.version, bits: guest.bits },
-    kernel: describeObject("GuestKernel", [id], facts),
+    ...facts,
+    kernel: describeObject("GuestKernel", [id], kernel),
     tasks: describeObject("GuestTasks", [id]),
-    symbols: describeObject("GuestSymbols", [id]),
+    symbols,
   });
+}
+
+/** Gives the system that the guest runs its number. */
+function addSystem({ systems }: ScriptSession, system: GuestSystem = getSystem()): number {
+  if (system instanceof LinuxGuest) return systems.add(system);
+  return systems.add(getWindows(system));
+}
+
+/** @throws TypeError for another system */
+function getWindows(system: GuestSystem): WindowsGuest {
+  if (system instanceof WindowsGuest) return system;
+  throw new TypeError(`this is ${system.version}, and no Windows`);
 }
 
 function describeModule({ contains: _, ...facts }: GuestModule): DescribedObject {
   return describeObject("GuestModule", [], facts);
 }
 
-function describeProcesses(session: ScriptSession, guest: LinuxGuest): DescribedObject[] {
-  const id = session.guests.add(guest);
-  return guest.getProcessList().map((process) => describeProcess(id, process));
+function describeProcesses({ systems }: ScriptSession, id: number): DescribedObject[] {
+  return systems
+    .get(id)
+    .getProcessList()
+    .map((process) => describeProcess(id, process));
 }
 
-function describeProcess(guest: number, process: LinuxProcess): DescribedObject {
+function describeProcess(system: number, process: GuestProcess): DescribedObject {
   const { pid, ppid, pgd, name, kaddr, isKernelThread } = process;
-  return describeObject("GuestProcess", [guest, kaddr, pid, ppid], { pid, ppid, pgd, name, kaddr, isKernelThread });
+  const kind = process instanceof LinuxProcess ? "GuestProcess" : "WindowsProcess";
+  return describeObject(kind, [system, kaddr, pid, ppid], { pid, ppid, pgd, name, kaddr, isKernelThread });
 }
 
-function findProcess({ guests }: ScriptSession, id: number, which: unknown): DescribedObject | undefined {
-  const process = guests.get(id).findProcess(which as number);
+function findProcess({ systems }: ScriptSession, id: number, which: unknown): DescribedObject | undefined {
+  const process = systems.get(id).findProcess(which as number);
   return process && describeProcess(id, process);
 }
 
@@ -184,66 +244,13 @@ function findByKey(session: ScriptSession, id: number, kaddr: bigint, pid: numbe
   return new LinuxProcess(guest, { ...guest.tasks.read(kaddr), tgid: pid }, ppid);
 }
 
+function findWindowsProcess({ systems }: ScriptSession, id: number, kaddr: bigint, pid: number): WindowsProcess {
+  const { kernel } = getWindows(systems.get(id));
+  return new WindowsProcess(kernel, { ...readProcess(kernel, kaddr), pid });
+}
+
 /** @param pgd of a process; 0 for the kernel */
 function getMemory({ guests }: ScriptSession, id: number, pgd: bigint): VirtualMemory {
   const { kernel } = guests.get(id);
   return pgd === 0n ? kernel.memory : kernel.space(pgd);
-}
-
-const FILE = ["number"] as const;
-const VOLATILITY = { ...ASYNC, permission: "volatility", refusedAs: "Volatility" } as const;
-
-/** The guest's disks, and Volatility. What of it runs when the script goes is ended. */
-export const DISK_OPERATIONS: Operations = {
-  getFilesystems: operation([], async () => (await getFilesystems()).map((one) => ({ ...one })), ASYNC),
-  openGuestPath: operation(["number", "string", "any"], openPath, { ...ASYNC, ...OBJECT }),
-  "GuestFile.offset": getter(FILE, ({ guestFiles }, id) => guestFiles.get(id).offset),
-  "GuestFile.seek": member(FILE, ["number"], ({ guestFiles }, id, offset) => guestFiles.get(id).seek(offset)),
-  "GuestFile.read": member(
-    FILE,
-    ["number?", "number?"],
-    ({ guestFiles }, id, size, offset) => guestFiles.get(id).read(size, offset),
-    ASYNC,
-  ),
-  "volatility.list": operation(
-    ["text?"],
-    async (_session, filter) => (await listVolatilityPlugins(filter)).map((plugin) => ({ ...plugin })),
-    VOLATILITY,
-  ),
-  "volatility.run": operation(["text", "any", "any"], runPlugin, VOLATILITY),
-};
-
-async function openPath(session: ScriptSession, index: number, path: string, options: unknown): Promise<unknown> {
-  const { source } = (options ?? {}) as { readonly source?: unknown };
-  if (source !== undefined && typeof source !== "string") throw new TypeError("source is disk or disk+memory");
-  const found = await openGuestPath(index, path, source === undefined ? {} : { source: source as "disk" });
-  if (!(found instanceof GuestFile)) return found?.map((one) => ({ ...one }));
-  const { name, size, mode, uid, gid, modified } = found;
-  const facts = { path: found.path, name, size, mode, uid, gid, modified };
-  return describeObject("GuestFile", [session.guestFiles.add(found)], facts);
-}
-
-/** The options that a script in the sandbox may choose. */
-interface GivenOptions {
-  readonly pause?: unknown;
-  readonly timeoutMs?: unknown;
-  readonly outputFolder?: unknown;
-}
-
-async function runPlugin(session: ScriptSession, plugin: string, args: unknown, given: unknown): Promise<object> {
-  const { pause, timeoutMs, outputFolder } = (given ?? {}) as GivenOptions;
-  const abort = new AbortController();
-  const owned = session.owner.own(() => abort.abort());
-  try {
-    const result = await runVolatility(plugin, ((args ?? []) as unknown[]).map(String), {
-      pause: pause !== false,
-      ...(timeoutMs === undefined ? {} : { timeoutMs: Number(timeoutMs) }),
-      signal: abort.signal,
-      // Without a folder that the script may use, there is none for what plugins extract.
-      outputFolder: typeof outputFolder === "string" ? session.files.getPath(outputFolder) : null,
-    });
-    return { ...result };
-  } finally {
-    owned.release();
-  }
 }

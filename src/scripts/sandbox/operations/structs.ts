@@ -2,6 +2,7 @@ import { walkList } from "../../../systems/structs/kernel-list";
 import { walkTree } from "../../../systems/linux/structs/red-black-tree";
 import { addressOfStruct, typeOfStruct, viewStruct } from "../../../systems/structs/struct-view";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
+import type { WindowsGuest } from "../../../systems/windows/windows-guest";
 import type { CompoundType, GuestType } from "../../../systems/symbols/guest-type";
 import { findMember } from "../../../systems/symbols/member-path";
 import { MissingTypeError } from "../../../systems/errors";
@@ -20,25 +21,25 @@ type TypeName = readonly string[];
 
 /** Structs of a guest's kernel, which realm/fast/structs.ts asks about. The first argument is the guest's number. */
 export const STRUCT_OPERATIONS: Operations = {
-  "struct.checkModule": operation(["number", "string"], ({ guests }, id, module) => {
-    guests.get(id).getModuleTypes(module);
+  "struct.checkModule": operation(["number", "string"], ({ systems }, id, module) => {
+    systems.get(id).getModuleTypes(module);
   }),
-  "struct.checkType": operation(["number", "string"], ({ guests }, id, name) => {
-    getType(guests.get(id), name.split("\n"));
+  "struct.checkType": operation(["number", "string"], ({ systems }, id, name) => {
+    getType(systems.get(id), name.split("\n"));
   }),
-  "struct.readMember": operation(["number", "string", "bigint", "string"], ({ guests }, id, name, address, wanted) =>
-    readMember(guests.get(id), name.split("\n"), address, wanted),
+  "struct.readMember": operation(["number", "string", "bigint", "string"], ({ systems }, id, name, address, wanted) =>
+    readMember(systems.get(id), name.split("\n"), address, wanted),
   ),
   "struct.hasMember": operation(
     ["number", "string", "string"],
-    ({ guests }, id, name, wanted) => findMember(getType(guests.get(id), name.split("\n")), wanted) !== undefined,
+    ({ systems }, id, name, wanted) => findMember(getType(systems.get(id), name.split("\n")), wanted) !== undefined,
   ),
-  "struct.listMembers": operation(["number", "string"], ({ guests }, id, name) => {
-    const guest = guests.get(id);
+  "struct.listMembers": operation(["number", "string"], ({ systems }, id, name) => {
+    const guest = systems.get(id);
     return Object.keys(viewStruct(guest.kernel, getType(guest, name.split("\n")), 0n));
   }),
-  "struct.describeKind": operation(["number", "string"], ({ guests }, id, name) => {
-    const type = getType(guests.get(id), name.split("\n"));
+  "struct.describeKind": operation(["number", "string"], ({ systems }, id, name) => {
+    const type = getType(systems.get(id), name.split("\n"));
     return `${type.kind} ${type.name || "without a name"}`;
   }),
   "struct.walkList": operation(["number", "bigint", "string", "string"], ({ guests }, id, head, name, path) => {
@@ -55,11 +56,11 @@ export const STRUCT_OPERATIONS: Operations = {
   }),
 };
 
-function getTypes(guest: LinuxGuest, module: string): TypeSource {
+function getTypes(guest: LinuxGuest | WindowsGuest, module: string): TypeSource {
   return module === "" ? guest.kernel.types : guest.getModuleTypes(module);
 }
 
-function getType(guest: LinuxGuest, [module = "", name = "", ...members]: TypeName): CompoundType {
+function getType(guest: LinuxGuest | WindowsGuest, [module = "", name = "", ...members]: TypeName): CompoundType {
   const types = getTypes(guest, module);
   let type = types.findCompound(name);
   if (type === undefined) throw new MissingTypeError(name, undefined, types.origin);
@@ -84,13 +85,13 @@ function findInner(type: GuestType, types: TypeSource): CompoundType | undefined
   return at.kind === "struct" || at.kind === "union" ? at : undefined;
 }
 
-function readMember(guest: LinuxGuest, path: TypeName, address: bigint, member: string): unknown {
+function readMember(guest: LinuxGuest | WindowsGuest, path: TypeName, address: bigint, member: string): unknown {
   const value: unknown = viewStruct(guest.kernel, getType(guest, path), address)[member];
   return describeValue(guest, value, path, member);
 }
 
 /** A struct becomes ["struct", name of its type, address]; a list ["list", its elements]; all else ["value", it]. */
-function describeValue(guest: LinuxGuest, value: unknown, path: TypeName, member: string): unknown {
+function describeValue(guest: LinuxGuest | WindowsGuest, value: unknown, path: TypeName, member: string): unknown {
   if (Array.isArray(value)) return ["list", value.map((item) => describeValue(guest, item, path, member))];
   if (typeof value !== "object" || value === null) return ["value", value];
   const type = typeOfStruct(value);

@@ -12,10 +12,16 @@ interface ModuleFacts {
 
 /** A kernel that was replaced by another one this many times ago is forgotten. */
 const MOST_GUESTS = 8;
-const guests = new Map<number, Guest>();
+const guests = new Map<number, System>();
+/** Gets the number of a system, which scripts do not see. */
+let getId: (system: System) => number;
 
-/** The guest's system, as outside of the sandbox: src/systems/linux/linux-guest.ts says what its functions do. */
-class Guest extends Remote {
+/** A system that a guest runs, as outside of the sandbox: src/systems/guest-system.ts says what its functions do. */
+class System extends Remote {
+  static {
+    getId = (system) => system.#id;
+  }
+
   readonly #id: number;
 
   constructor(key: readonly unknown[], facts: Readonly<Record<string, unknown>>) {
@@ -41,28 +47,31 @@ class Guest extends Remote {
     return Object.freeze({ module });
   }
 
+  addressOf(struct: unknown): bigint {
+    if (findTarget(struct) === undefined) throw new TypeError("this is no struct of the guest");
+    return addressOf(struct);
+  }
+}
+
+/** A Linux: src/systems/linux/linux-guest.ts says what its functions do. */
+class Guest extends System {
   *list(head: unknown, name: string, member: string): IterableIterator<GuestStruct> {
-    yield* walkEntries("walkList", this.#id, head, name, member);
+    yield* walkEntries("walkList", getId(this), head, name, member);
   }
 
   *tree(root: unknown, name: string, member: string): IterableIterator<GuestStruct> {
-    yield* walkEntries("walkTree", this.#id, root, name, member);
+    yield* walkEntries("walkTree", getId(this), root, name, member);
   }
 
   pathOf(file: unknown): string {
-    return ask("guest.pathOf", this.#id, addressOf(file)) as string;
+    return ask("guest.pathOf", getId(this), addressOf(file)) as string;
   }
 
   getSocketOwners(processes?: readonly ProcessFacts[]): Map<bigint, readonly ProcessFacts[]> {
     const list = processes ?? (this as unknown as { getProcessList(): ProcessFacts[] }).getProcessList();
     const byPid = new Map(list.map((process) => [process.pid, process]));
-    const found = ask("guest.listSocketOwners", this.#id, [...byPid.keys()]) as [bigint, number[]][];
+    const found = ask("guest.listSocketOwners", getId(this), [...byPid.keys()]) as [bigint, number[]][];
     return new Map(found.map(([socket, pids]) => [socket, pids.flatMap((pid) => byPid.get(pid) ?? [])]));
-  }
-
-  addressOf(struct: unknown): bigint {
-    if (findTarget(struct) === undefined) throw new TypeError("this is no struct of the guest");
-    return addressOf(struct);
   }
 }
 
@@ -80,5 +89,6 @@ class GuestModule extends Remote {
 /** Puts the classes that have more than operations in their places. */
 export function defineGuestClasses(): void {
   defineClass("Guest", Guest);
+  defineClass("WindowsGuest", System);
   defineClass("GuestModule", GuestModule);
 }
