@@ -167,6 +167,12 @@ export class OtherSystemError extends AttachError {
 
   /** @param version of the system, in its own words */
   constructor(version: string) {
-    super("banner", `the guest runs ${version}`, "rebox knows this of Linux only; what it knows of every system is at getSystem()", false, "this is for Linux guests");
+    super(
+      "banner",
+      `the guest runs ${version}`,
+      "rebox knows this of Linux only; what it knows of every system is at getSystem()",
+      false,
+      "this is for Linux guests",
+    );
   }
 }
