@@ -4,12 +4,12 @@ import { withNt } from "../kit/nt/nt-run";
 import { WITHOUT_WINDOWS_TOOLS } from "../kit/windows/windows-image";
 
 const SCRIPT = [
-  "start smss.exe",
-  "start csrss.exe smss.exe",
-  "load csrss.exe library.dll",
-  "handles smss.exe 5",
-  "hold",
+  ...["start smss.exe", "start csrss.exe smss.exe", "load csrss.exe library.dll", "driver disk.sys", "thread smss.exe"],
+  ...["handles smss.exe 5", "handles csrss.exe 300", "start zombie.exe", "zombie zombie.exe", "hold"],
 ];
+const BASE = 0xfffff80123456000n;
+
+const hex = (value: unknown): string => `0x${BigInt(value as bigint).toString(16)}`;
 
 /** What a script sees, with its big integers as text. */
 const LOOK = () => `
@@ -22,12 +22,13 @@ const LOOK = () => `
   export function do_look(): string {
     const system = getSystem() as WindowsGuest;
     const lines = getProcessList<WindowsProcess>().map((process) => {
-      const { pid, ppid, pgd, name, kaddr, isKernelThread, commandLine, executable, isAlive, threads, handles, modules } = process;
+      const { pid, ppid, pgd, name, kaddr, isKernelThread, commandLine, executable, isAlive, threads, handles, modules, memoryMap } = process;
       const struct = system.struct("_EPROCESS", kaddr);
       const found: GuestProcess | undefined = pgd === 0n ? undefined : findProcess<GuestProcess>(pgd);
       return {
         pid, ppid, pgd, name, kaddr, isKernelThread, commandLine, executable, isAlive,
-        threads: threads.map(({ tid }) => tid), handles: handles.length, user: process.token.user, begun: process.startTime.getTime(),
+        threads: threads.map(({ tid }) => tid), handles: handles.map(({ handle, type, name }) => [handle, type, name]),
+        ranges: memoryMap.map(({ start, end, path }) => [start, end, path]), user: process.token.user, begun: process.startTime.getTime(),
         modules: modules.map(({ base, size, path, contains }) => [base, size, path, contains(base), contains(base + BigInt(size))]),
         same: found?.pid, byPid: system.findProcess(pid)?.kaddr, number: struct.UniqueProcessId, listed: pgd === 0n ? 0 : getModuleList(pgd).length,
       };
@@ -59,14 +60,25 @@ interface Line {
   readonly kaddr: string;
   readonly same: number;
   readonly byPid: string;
-  readonly handles: number;
-  readonly modules: readonly (readonly [base: string, size: number, path: string, first: boolean, behind: boolean])[];
+  readonly number: string;
+  readonly user: string;
+  readonly isKernelThread: boolean;
+  readonly executable: string;
+  readonly commandLine: readonly string[];
+  readonly threads: readonly number[];
+  readonly handles: readonly unknown[];
+  readonly ranges: readonly (readonly [start: string, end: string, path: string])[];
+  readonly modules: readonly unknown[];
 }
 
 interface Look {
   readonly kind: string;
   readonly bits: number;
   readonly build: number;
+  readonly version: string;
+  readonly drivers: readonly (readonly [name: string, base: string])[];
+  readonly head: string;
+  readonly holder: string;
   readonly refused: string;
   readonly linux: boolean;
   readonly same: boolean;
@@ -75,43 +87,66 @@ interface Look {
   readonly lines: readonly Line[];
 }
 
-test(
-  "a script sees the processes of an NT kernel, the same in the sandbox and outside, and as the kernel says",
-  { skip: WITHOUT_WINDOWS_TOOLS },
-  async () => {
-    const looks: Look[] = [];
-    for (const trust of [true, false]) {
-      await withNt({ script: SCRIPT, rebox: LOOK, trust }, async ({ text, truth, untilHold }) => {
-        await untilHold(1);
-        const look = JSON.parse(await text("custom look")) as Look;
-        looks.push(look);
-        const told = (event: string) => truth().filter((one) => one.event === event);
-        const hex = (value: unknown) => `0x${(value as bigint).toString(16)}`;
-        assert.deepEqual(
-          look.lines.map(({ pid, ppid, pgd, name, kaddr }) => [pid, ppid, name, pgd, kaddr]),
-          told("process").map(({ pid, ppid, name, cr3, eprocess }) => [
-            ...[Number(pid), Number(ppid), name, hex(cr3), hex(eprocess)],
-          ]),
-        );
-        for (const { pid, same, byPid, kaddr, modules } of look.lines) {
-          assert.deepEqual([same, byPid], [pid, kaddr]);
+/** Which layouts, and whether the script runs outside the sandbox. */
+const RUNS = [
+  ["windows-10-19041", true],
+  ["windows-10-19041", false],
+  ["windows-8.1-9600", false],
+  ["windows-10-14393", false],
+  ["windows-10-17763", false],
+  ["windows-server-20348", false],
+  ["windows-11-22000", false],
+] as const;
+
+/** By layout: what a script saw of the same kernel elsewhere. */
+const looks = new Map<string, Look>();
+
+for (const [layout, trust] of RUNS) {
+  test(
+    `a script ${trust ? "outside the sandbox" : "in the sandbox"} sees of an NT kernel with the layout ${layout} what that says of itself`,
+    { skip: WITHOUT_WINDOWS_TOOLS },
+    async () => {
+      await withNt(
+        { script: SCRIPT, rebox: LOOK, trust, layout, base: BASE },
+        async ({ text, data, truth, untilHold }) => {
+          await untilHold(1);
+          const look = JSON.parse(await text("custom look")) as Look;
+          const told = (event: string) => truth().filter((one) => one.event === event);
+          const of = (event: string, pid: number) => told(event).filter((one) => Number(one.pid) === pid);
           assert.deepEqual(
-            modules.map(([base, size, path]) => [base, size, path]),
-            told("module").filter((one) => Number(one.pid) === pid).map(({ base, size, path }) => [hex(base), Number(size), path]), // prettier-ignore
+            look.lines.map(({ pid, ppid, pgd, name, kaddr, user }) => [pid, ppid, name, pgd, kaddr, user]),
+            told("process").map(({ pid, ppid, name, cr3, eprocess, sid }) => [
+              ...[Number(pid), Number(ppid), name, hex(name === "zombie.exe" ? 0n : cr3), hex(eprocess), sid],
+            ]),
           );
-          for (const [, , , first, behind] of modules) assert.deepEqual([first, behind], [true, false]);
-        }
-        assert.ok(look.lines.find(({ name }) => name === "smss.exe")!.handles >= 5);
-        const { kind, bits, build, refused, linux, same, none, clock } = look;
-        assert.deepEqual(
-          { kind, bits, build, refused, linux, same, none, clock },
-          {
-            ...{ kind: "windows", bits: 64, build: 19041, refused: "REBOX_OTHER_SYSTEM" },
-            ...{ linux: true, same: true, none: true, clock: true },
-          },
-        );
-      });
-    }
-    assert.deepEqual(looks[0], looks[1]);
-  },
-);
+          for (const line of look.lines.filter(({ name }) => name !== "zombie.exe")) {
+            assert.deepEqual([line.same, line.byPid, line.number], [line.pid, line.kaddr, hex(BigInt(line.pid))]);
+            const modules = of("module", line.pid);
+            assert.deepEqual(
+              line.modules,
+              modules.map(({ base, size, path }) => [hex(base), Number(size), path, true, false]),
+            );
+            assert.deepEqual(line.threads, of("thread", line.pid).map(({ tid }) => Number(tid))); // prettier-ignore
+            assert.deepEqual(line.handles, of("handle", line.pid).map(({ handle, type, name }) => [Number(handle), type, name])); // prettier-ignore
+            for (const { base, size, path } of modules) {
+              const range = line.ranges.find(([start]) => start === hex(base));
+              assert.deepEqual(range, [hex(base), hex((base as bigint) + (size as bigint)), String(path).slice(2)]);
+            }
+            if (line.isKernelThread) continue;
+            const path = `C:\\Windows\\System32\\${line.name}`;
+            assert.deepEqual([line.executable, line.commandLine], [path, [path, "-x", "two words"]]);
+          }
+          const { lines: _, version: __, drivers, head, holder, build, kind, bits, ...rest } = look;
+          assert.deepEqual([kind, bits, build], ["windows", 64, Number(/\d+$/.exec(layout)![0])]);
+          assert.deepEqual(drivers.map(([, base]) => base), told("driver").map(({ base }) => hex(base))); // prettier-ignore
+          const [symbol] = await data<{ address: bigint }[]>("x kernel!PsActiveProcessHead");
+          assert.deepEqual([head, holder], [hex(symbol!.address), "kernel"]);
+          assert.deepEqual(rest, { refused: "REBOX_OTHER_SYSTEM", linux: true, same: true, none: true, clock: true });
+          const other = looks.get(layout);
+          if (other) assert.deepEqual(look, other);
+          looks.set(layout, look);
+        },
+      );
+    },
+  );
+}

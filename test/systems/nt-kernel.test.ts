@@ -12,7 +12,14 @@ import { listSymbolFiles, WINDOWS_DATA, WITHOUT_WINDOWS_DATA } from "../kit/wind
 import { WITHOUT_WINDOWS_TOOLS } from "../kit/windows/windows-image";
 
 /** The real kernel that a layout was taken of. */
-const REAL = new Map([["windows-10-19041", "606FF669409B00F7FC8C61A9C1670129"]]);
+const REAL = new Map([
+  ["windows-8.1-9600", "169C65213E3E42DDBEB4E3AC66312B82"],
+  ["windows-10-14393", "DBBC830E3E9A48FDA25A2144C146930E"],
+  ["windows-10-17763", "2EA98876FE209B61954090E803113013"],
+  ["windows-10-19041", "606FF669409B00F7FC8C61A9C1670129"],
+  ["windows-server-20348", "BA02CB8F36DB1DACC5DB9F1ED97AAC96"],
+  ["windows-11-22000", "0CE4A95C0CD782A7596B034D8648E585"],
+]);
 
 /** Members of a struct without a name have one in the layout: that of the member which holds them. */
 function findReal(types: TypeSource, struct: string, member: string) {

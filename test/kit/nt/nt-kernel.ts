@@ -90,6 +90,9 @@ function build(folder: string, layout: NtLayout): void {
     `#define NT_MINOR ${layout.minor}`,
     `#define NT_BUILD_LAB "${layout.build}.1.amd64fre.rebox_test.000000-0000"`,
   ];
+  // Older kernels keep their drivers in the structs of libraries, and do not tell programs their build.
+  if (!layout.types["_KLDR_DATA_TABLE_ENTRY"]) constants.push("#define _KLDR_DATA_TABLE_ENTRY _LDR_DATA_TABLE_ENTRY");
+  if (layout.types["_KUSER_SHARED_DATA"]?.members["NtBuildNumber"]) constants.push("#define NT_SHARES_BUILD");
   writeFileSync(join(folder, "nt-types.h"), `${declareLayout(layout)}${constants.join("\n")}\n`);
   const objects = KERNEL_SOURCES.map((source) => {
     const object = `${source}.obj`;
@@ -144,6 +147,8 @@ function link(
 export interface NtOptions {
   /** Lines of acts, as test/kit/nt/README.md lists them. */
   readonly script: readonly string[];
+  /** The build of Windows whose layout it has: the name of a file of test/kit/nt/layouts. */
+  readonly layout?: string;
   /** Where the loader puts the kernel: page-aligned. */
   readonly base?: bigint;
 }

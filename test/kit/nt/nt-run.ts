@@ -46,7 +46,7 @@ export interface NtOutcome {
 
 /** Boots the test kernel with a shell, and ends both when the test is done. */
 export async function withNt(options: NtRunOptions, use: (run: NtRun) => Promise<void>): Promise<NtOutcome> {
-  const kernel = buildNtKernel();
+  const kernel = buildNtKernel(options.layout);
   const place = mkdtempSync(join(tmpdir(), "rebox-nt-"));
   const [serial, socket] = [join(place, "serial.txt"), join(place, "control")];
   writeFileSync(serial, "");

@@ -80,7 +80,9 @@ static void fill_shared_data(void) {
   u64 page = MiTakePage();
   MiMapPage(SystemTables, USER_SHARED_DATA, page, 2);
   shared = (void *)USER_SHARED_DATA;
+#ifdef NT_SHARES_BUILD
   shared->NtBuildNumber = NT_BUILD;
+#endif
   shared->NtMajorVersion = NT_MAJOR;
   shared->NtMinorVersion = NT_MINOR;
   tick();
