@@ -43,6 +43,9 @@ export class CallWatcher implements SpaceEvents {
     for (const called of functions) {
       const { hook, from, to } = called;
       if (hook.fromOutside && returnAddress >= from && returnAddress < to) continue;
+      // A function of the module has become this one by a tail call, and has the caller of before.
+      const before = thread === undefined ? undefined : this.#open.findTailCaller(thread, stackPointer, returnAddress);
+      if (hook.fromOutside && before?.called.from === from) continue;
       steps.push(() => {
         hook.calls++;
         const depth = thread === undefined ? 0 : this.#open.depthOf(thread);

@@ -57,6 +57,12 @@ export class OpenCalls {
     return first < 0 ? [] : this.#takeOut(thread, calls, first).map((one) => ({ ...one, abandoned: "jumped over" }));
   }
 
+  /** Finds the call that has become one with this stack pointer and return address by a tail call. */
+  findTailCaller(thread: bigint, stackPointer: bigint, returnAddress: bigint): OpenCall | undefined {
+    const last = this.#stacks.get(thread)?.calls.at(-1);
+    return last?.call.stackPointer === stackPointer && last.call.returnAddress === returnAddress ? last : undefined;
+  }
+
   /** Notes calls that begin. */
   push(thread: bigint, pgd: bigint, open: OpenCall): void {
     const stack = this.#stacks.get(thread);

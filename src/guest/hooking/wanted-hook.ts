@@ -29,14 +29,20 @@ export function isWantedProcess({ process }: FunctionHookOptions, pid: number, p
   return typeof process === "number" ? process === pid : process === pgd;
 }
 
-/** Chooses the functions that are wanted: of several names for one address the first that is described. */
+/** Compares names of one function: printf before _IO_printf, open before open64. */
+function compareNames({ name: one }: FoundFunction, { name: other }: FoundFunction): number {
+  const isReserved = (name: string): number => (name.startsWith("_") ? 1 : 0);
+  return isReserved(one) - isReserved(other) || one.length - other.length || (one < other ? -1 : 1);
+}
+
+/** Chooses the functions that are wanted: of several names for one address the simplest that is described. */
 export function chooseNames(
   functions: readonly FoundFunction[],
   module: string,
   options: FunctionHookOptions,
 ): IterableIterator<[FoundFunction, FunctionDescription]> {
   const chosen = new Map<bigint, [FoundFunction, FunctionDescription]>();
-  for (const one of functions) {
+  for (const one of [...functions].sort(compareNames)) {
     if (chosen.has(one.address)) continue;
     const description = options.describe === undefined ? options : options.describe(one.name, module);
     if (description === undefined) continue;

@@ -1,0 +1,179 @@
+/**
+ * Traces calls of functions of libraries, with their arguments, results, callers and times:
+ *
+ *   custom api_trace [what ...]              prints the calls as they end
+ *   custom api_trace_to <file> [what ...]    writes them into a file, such as results/api.log
+ *   custom api_trace_end                     ends either
+ *   custom api_counts                        the functions by how often they were called
+ *
+ * Each word of what is
+ *
+ *   module!function    in which * and ? stand for others: "libssl.so*!SSL_*"
+ *   function           of the C library and its like, as above: "str*"
+ *   process=PROCESS    only these, as in the shell: a pid in decimal, a pgd such as 0x1f3c000, or a name with * and ?
+ *   inside             calls from inside the module too
+ *
+ * Without a function, it is all of the C library that it knows the parameters of (_prototypes.ts). A line is "PID NAME/TID
+ * function(parameter, ...) = result, MILLISECONDS ms, CALLER". Of functions that are not known it shows six words, which need not all be
+ * parameters. The time is the host's, and has the time of the trace in it.
+ */
+import { appendFileSync, writeFileSync } from "node:fs";
+import {
+  CallbackManager,
+  findProcess,
+  type FunctionCall,
+  type FunctionHook,
+  hookFunction,
+  type HookedProcess,
+} from "rebox";
+import { Callers, showBeginning, showCall } from "./_api_calls";
+import { readNewFile } from "./_new_file";
+import { splitWords } from "./_numbers";
+import { PROTOTYPES, UNKNOWN_PROTOTYPE } from "./_prototypes";
+import { escape } from "./_system_call_arguments";
+
+/** The C libraries, and the parts of it that had files of their own before glibc 2.34. */
+const C_LIBRARY = ["libc.so.6", "libpthread.so.0", "libdl.so.2", "libc.musl-*", "ld-musl-*"];
+/** How long lines may wait for being written. */
+const FLUSH_MS = 200;
+
+/** Files go into the folder "results" beside pyrebox.conf, which grants this. */
+export const permissions = ["fs:results"];
+
+interface Wanted {
+  readonly functions: readonly { readonly module: string; readonly name: string }[];
+  readonly isProcess: (process: HookedProcess) => boolean;
+  readonly isInside: boolean;
+}
+
+let callbacks: CallbackManager;
+let print: (text: string) => void;
+const hooks: FunctionHook[] = [];
+let file: string | undefined;
+let timer: NodeJS.Timeout | undefined;
+let lines: string[] = [];
+const callers = new Callers();
+const labels = new Map<bigint, string>();
+const counts = new Map<string, number>();
+
+export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
+  callbacks = new CallbackManager(moduleHandle);
+  print = printer;
+}
+
+export function clean(): void {
+  do_api_trace_end();
+  callbacks.clean();
+}
+
+/**
+ * Prints calls of functions.
+ *
+ * @param line which functions, and of which processes
+ */
+export function do_api_trace(line: string): string {
+  return begin(readWanted(splitWords(line)));
+}
+
+/**
+ * Writes calls of functions into a file.
+ *
+ * @param line the file; one that exists is written anew; and which functions
+ */
+export function do_api_trace_to(line: string): string {
+  const [path, ...words] = splitWords(line);
+  const wanted = readWanted(words);
+  const to = readNewFile(path ?? "");
+  writeFileSync(to, "");
+  const answer = begin(wanted);
+  file = to;
+  timer = setInterval(flush, FLUSH_MS);
+  return `${answer} into ${to}`;
+}
+
+/** Ends the trace. Calls that have not ended are left out. */
+export function do_api_trace_end(): string {
+  flush();
+  clearInterval(timer);
+  file = undefined;
+  const calls = hooks.reduce((sum, hook) => sum + hook.calls, 0);
+  for (const hook of hooks.splice(0)) hook.remove();
+  callbacks.clean();
+  labels.clear();
+  return `${calls} calls`;
+}
+
+/** Lists the functions that were called, the most frequent first. */
+export function do_api_counts(): string {
+  const sorted = [...counts].sort(([one, a], [other, b]) => b - a || (one < other ? -1 : 1));
+  return sorted.map(([name, count]) => `${String(count).padStart(10)} ${name}`).join("\n") || "nothing was called";
+}
+
+function begin(wanted: Wanted): string {
+  do_api_trace_end();
+  counts.clear();
+  const onBegin = (pid: number, pgd: bigint, name: string): void => {
+    labels.set(pgd, `${pid} ${escape(name)}`);
+    callers.forget(pgd);
+  };
+  callbacks.addCallback(CallbackManager.CREATEPROC_CB, onBegin, { replay: true });
+  callbacks.addCallback(CallbackManager.REMOVEMODULE_CB, (_pid, pgd) => callers.forget(pgd));
+  const handlers = { onEnter: noteBeginning, onLeave: noteEnd };
+  for (const { module, name } of wanted.functions) {
+    const isAll = name === "*" && C_LIBRARY.includes(module);
+    const describe = (found: string) => (PROTOTYPES.get(found) ?? (isAll ? undefined : UNKNOWN_PROTOTYPE))?.description;
+    // As a pattern, it waits for a module without complaint.
+    hooks.push(
+      hookFunction(module, name, handlers, { process: wanted.isProcess, describe, fromOutside: !wanted.isInside }),
+    );
+  }
+  const what = wanted.functions.map(({ module, name }) => `${module}!${name}`);
+  return `tracing ${what.join(" ")}`;
+}
+
+function readWanted(words: readonly string[]): Wanted {
+  const named = words.filter((word) => !/^(process=|inside$)/.test(word));
+  const functions = (named.length === 0 ? ["*"] : named).flatMap((word) => {
+    const [module, name] = word.includes("!") ? (word.split("!", 2) as [string, string]) : ["", word];
+    if (name === "") throw new Error(`${word} names no function: libc.so.6!*`);
+    return module === "" ? C_LIBRARY.map((one) => ({ module: one, name })) : [{ module, name }];
+  });
+  const processes = words.flatMap((word) => /^process=(.*)$/.exec(word)?.slice(1) ?? []).map(readProcess);
+  const isProcess = (process: HookedProcess): boolean =>
+    processes.length === 0 || processes.some((isOne) => isOne(process));
+  return { functions, isProcess, isInside: words.includes("inside") };
+}
+
+function readProcess(word: string): (process: HookedProcess) => boolean {
+  if (word === "") throw new Error("the process is missing: process=92, process=0x1f3c000 or process=nginx*");
+  if (/^\d+$/.test(word)) return ({ pid }) => pid === Number(word);
+  if (/^0x[\da-f]+$/i.test(word)) return ({ pgd }) => pgd === BigInt(word);
+  const pieces = word
+    .split(/([*?])/)
+    .map((piece) => (piece === "*" ? ".*" : piece === "?" ? "." : escapePattern(piece)));
+  const pattern = new RegExp(`^${pieces.join("")}$`, "s");
+  return ({ pid }) => pattern.test(findProcess(pid)?.name ?? "");
+}
+
+function escapePattern(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+function noteBeginning(call: FunctionCall): void {
+  call.data = showBeginning(call);
+}
+
+function noteEnd(call: FunctionCall): void {
+  const { name, module } = call;
+  counts.set(`${module}!${name}`, (counts.get(`${module}!${name}`) ?? 0) + 1);
+  const shown = showCall(call, call.data as (string | undefined)[]);
+  const label = labels.get(call.pgd) ?? String(call.pid);
+  const line = `${label}/${call.tid} ${shown}, ${call.durationMs.toFixed(3)} ms, ${callers.show(call)}`;
+  if (file === undefined) print(line);
+  else lines.push(line);
+}
+
+function flush(): void {
+  if (file !== undefined && lines.length > 0) appendFileSync(file, `${lines.join("\n")}\n`);
+  lines = [];
+}
