@@ -26,6 +26,8 @@ export const enum BtfKind {
 
 const MAGIC = 0xeb9f;
 const LONGEST_NAME = 512;
+/** More names than this with one hash are no longer found by name: hostile types must not take quadratic time. */
+const MOST_PROBES = 4096;
 /** Sizes of a record: the part that all have, and by kind what follows once, and what follows for each member. */
 const RECORD = 12;
 const ONCE = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0];
@@ -45,7 +47,7 @@ export class BtfTable {
   readonly #stringsEnd: number;
   /** The offset at which the strings of this table begin, counted from those of the base. */
   readonly #firstString: number;
-  #named: Map<number, number[]> | undefined;
+  #named: Int32Array | undefined;
 
   /** @throws BtfError when the bytes are not BTF */
   constructor(bytes: Uint8Array, base?: BtfTable) {
@@ -138,26 +140,37 @@ export class BtfTable {
 
   /** Finds the first type of a kind with a name, in this table alone. */
   findNamed(name: string, kind: BtfKind): number | undefined {
-    this.#named ??= this.#indexNames();
-    const candidates = this.#named.get(hashText(name));
-    return candidates?.find((id) => this.kind(id) === kind && this.name(id) === name);
+    const slots = (this.#named ??= this.#indexNames());
+    const mask = slots.length - 1;
+    let slot = mix(hashText(name)) & mask;
+    for (let probe = 0; probe < MOST_PROBES; probe++, slot = (slot + 1) & mask) {
+      const id = slots[slot]!;
+      if (id === 0) return undefined;
+      if (this.kind(id) === kind && this.name(id) === name) return id;
+    }
+    return undefined;
   }
 
-  /** Types by the hash of their name: about 15,000 have a name that can be asked for. */
-  #indexNames(): Map<number, number[]> {
-    const named = new Map<number, number[]>();
-    for (let id = Math.max(1, this.start); id < this.end; id++) {
-      const kind = this.kind(id);
+  /** Types by the hash of their name, each at the place of its hash or the next free one: about 15,000 have a name that can be asked for. */
+  #indexNames(): Int32Array {
+    const slots = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(8, (this.end - this.start) * 2))));
+    const mask = slots.length - 1;
+    for (let index = this.start === 0 ? 1 : 0; index < this.#places.length; index++) {
+      const at = this.#places[index]!;
+      const kind = (this.#view.getUint32(at + 4, true) >>> 24) & 0x1f;
       const isAsked = kind === BtfKind.Struct || kind === BtfKind.Union || kind === BtfKind.Typedef;
       if (!isAsked && kind !== BtfKind.Enum && kind !== BtfKind.Enum64) continue;
-      const offset = this.#view.getUint32(this.#place(id), true);
+      const offset = this.#view.getUint32(at, true);
       if (offset === 0) continue;
-      const hash = this.#hashAt(offset);
-      const list = named.get(hash);
-      if (list) list.push(id);
-      else named.set(hash, [id]);
+      let slot = mix(this.#hashAt(offset)) & mask;
+      for (let probe = 0; probe < MOST_PROBES; probe++, slot = (slot + 1) & mask) {
+        if (slots[slot] === 0) {
+          slots[slot] = this.start + index;
+          break;
+        }
+      }
     }
-    return named;
+    return slots;
   }
 
   #hashAt(offset: number): number {
@@ -187,4 +200,9 @@ function hashText(text: string): number {
   let hash = 0;
   for (let at = 0; at < text.length; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
   return hash;
+}
+
+/** The multiplication leaves the low bits, which choose the slot, less mixed than the high ones. */
+function mix(hash: number): number {
+  return hash ^ (hash >>> 15);
 }

@@ -1,18 +1,20 @@
+import { CompressedNames, LONGEST_NAME } from "./compressed-names";
 import { KallsymsAddresses } from "./kallsyms-addresses";
 import type { KallsymsLocation } from "./kallsyms-location";
 import { NameIndex } from "../name-index";
 import type { GuestSymbol, SymbolTable } from "../symbol-table";
 
 const TOKENS = 256;
-/** KSYM_NAME_LEN of the kernel with the longest names (6.1 and newer), with some room. */
-const LONGEST_NAME = 1024;
+/** In bytes; a longer one is made to take memory. */
+const LONGEST_TOKEN = 1024;
 
-/** The kernel's own symbols, from its memory. Names are decompressed when they are first asked for. */
+/** The kernel's own symbols, from its memory. Names are indexed when they are first asked for, and decompressed when all are listed. */
 export class Kallsyms implements SymbolTable {
   readonly #addresses: KallsymsAddresses;
   readonly #location: KallsymsLocation;
   readonly #compressed: Uint8Array;
   readonly #tokens: readonly Uint8Array[];
+  #compressedNames: CompressedNames | undefined;
   #names: NameIndex | undefined;
   #made: (GuestSymbol | undefined)[] | undefined;
 
@@ -31,7 +33,8 @@ export class Kallsyms implements SymbolTable {
     const view = new DataView(image.buffer, image.byteOffset, image.length);
     this.#tokens = Array.from({ length: TOKENS }, (_, token) => {
       const at = location.tokenTable + view.getUint16(location.tokenIndex + token * 2, true);
-      return image.slice(at, image.indexOf(0, at));
+      const end = image.indexOf(0, at);
+      return image.slice(at, Math.min(end < 0 ? at : end, at + LONGEST_TOKEN));
     });
   }
 
@@ -45,15 +48,13 @@ export class Kallsyms implements SymbolTable {
   }
 
   findAddress(name: string): bigint | undefined {
-    const symbol = this.#index().find(name);
+    const symbol = this.#index.find(name);
     return symbol === undefined ? undefined : this.#addresses.get(symbol);
   }
 
   /** Finds all addresses of a name: static functions of different files may share one. */
   findAddresses(name: string): bigint[] {
-    return this.#index()
-      .findAll(name)
-      .map((symbol) => this.#addresses.get(symbol));
+    return this.#index.findAll(name).map((symbol) => this.#addresses.get(symbol));
   }
 
   findSymbol(address: bigint): GuestSymbol | undefined {
@@ -69,39 +70,29 @@ export class Kallsyms implements SymbolTable {
   }
 
   *symbolsWith(texts: readonly string[]): IterableIterator<GuestSymbol> {
-    for (const symbol of this.#index().numbersWith(texts)) yield this.#get(symbol);
+    this.#names ??= this.#decompress();
+    for (const symbol of this.#names.numbersWith(texts)) yield this.#get(symbol);
   }
 
   #get(symbol: number): GuestSymbol {
-    const index = this.#index();
     return {
-      name: index.name(symbol),
+      name: this.#index.name(symbol),
       address: this.#addresses.get(symbol),
       size: this.#addresses.size(symbol),
-      type: String.fromCharCode(index.mark(symbol)),
+      type: this.#index.type(symbol),
     };
   }
 
-  #index(): NameIndex {
-    this.#names ??= this.#decompress();
-    return this.#names;
+  get #index(): CompressedNames {
+    const { count } = this;
+    return (this.#compressedNames ??= new CompressedNames({ names: this.#compressed, tokens: this.#tokens, count }));
   }
 
   #decompress(): NameIndex {
-    const from = this.#compressed;
     const names = new NameIndex(this.count);
-    const name = new Uint8Array(LONGEST_NAME);
-    for (let symbol = 0, at = 0; symbol < this.count; symbol++) {
-      let length = from[at++] ?? 0;
-      if ((length & 0x80) !== 0) length = (length & 0x7f) | ((from[at++] ?? 0) << 7);
-      let size = 0;
-      for (const end = Math.min(at + length, from.length); at < end; at++) {
-        const token = this.#tokens[from[at] as number] as Uint8Array;
-        if (size + token.length > LONGEST_NAME) continue;
-        for (let i = 0; i < token.length; i++) name[size++] = token[i] as number;
-      }
-      // The first character is the type, as nm prints it.
-      names.add(name, 1, size, size > 0 ? (name[0] as number) : 0);
+    const record = new Uint8Array(LONGEST_NAME);
+    for (let symbol = 0; symbol < this.count; symbol++) {
+      names.add(record, 1, this.#index.decompress(symbol, record));
     }
     return names;
   }
