@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { delimiter, join } from "node:path";
 import { describe, test } from "node:test";
 import { callGuestAgent } from "../../src/lab/machinery/drivers/qemu/guest-agent-socket";
+import { makeGuestDisc } from "../../src/lab/ways/guest-disc";
 import { GuestAgentWay } from "../../src/lab/ways/guest-agent-way";
 import { inFolder } from "../kit/in-folder";
 import { untilTrue } from "../kit/lab/lab-run";
@@ -87,6 +88,28 @@ describe("QEMU's guest agent", { skip: NEEDS_AGENT }, () => {
     });
   });
 
+  test("prepares the guest for a target: clock, look and file, however large", async () => {
+    await withAgent(async (way, folder) => {
+      for (const size of [10, 200_000]) {
+        const from = join(folder, "it's odd");
+        writeFileSync(from, "x".repeat(size), { mode: 0o600 });
+        const disc = await makeGuestDisc(from, folder, signal);
+        const parts = { getTimeMs: () => 1_700_000_000_500, look: "cat; echo seen >&2; exit 24" };
+        assert.equal(await way.prepare({ ...parts, disc }, signal), 24);
+        const there = join("/tmp", disc.folder);
+        assert.deepEqual(readdirSync(there), ["it_s_odd"]);
+        assert.equal(readFileSync(join(there, "it_s_odd"), "utf8"), "x".repeat(size));
+        assert.equal(statSync(join(there, "it_s_odd")).mode & 0o777, 0o755);
+        assert.equal(existsSync(`${there}.tar`), false);
+        rmSync(there, { recursive: true });
+      }
+      assert.equal(readFileSync(join(folder, "dates"), "utf8"), "-u -s @1700000000\n".repeat(2));
+      const broken = { path: join(folder, "dates"), folder: "none", name: "dates" };
+      const asked = way.prepare({ getTimeMs: () => 0, look: undefined, disc: broken }, signal);
+      await assert.rejects(asked, { code: "REBOX_WAY_IN", message: /cannot unpack dates in \/tmp: .*tar/s });
+    });
+  });
+
   test("that may not set the clock leaves it to date", async () => {
     await withAgent(async (way, folder) => {
       await way.setClock(1_700_000_000_500, signal);
@@ -138,12 +161,10 @@ describe("a port for QEMU's guest agent", () => {
       socket.on("data", (bytes) => {
         text += bytes.toString("latin1");
         const sync = /"id":(\d+)/.exec(text)?.[1];
-        if (sync === undefined) return;
-        if (!text.includes("guest-ping")) {
-          socket.write(`{"return": 7}\n{"ret\n\xff\xffnoise\n[]\nnull\n`, "latin1");
-          socket.write(`\xff{"return": ${sync}`, "latin1");
-          setTimeout(() => socket.write("}\n"), 20);
-        } else socket.write('{"return": {"answer": 42}}\n{"return": 43}\n');
+        if (sync === undefined || !text.includes("guest-ping")) return;
+        socket.write(`{"return": 7}\n{"ret\n\xff\xffnoise\n[]\nnull\n`, "latin1");
+        socket.write(`\xff{"return": ${sync}`, "latin1");
+        setTimeout(() => socket.write('}\n{"return": {"answer": 42}}\n{"return": 43}\n'), 20);
       });
     };
     await withPort(serve, async (path) => {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { AnalysisLog } from "../auxiliary/auxiliary-run";
 import type { LabMachine } from "../machinery/records/lab-machine";
-import { connectGuest } from "../network/connect-guest";
+import { connectGuest, writeNetworkLook } from "../network/connect-guest";
 import { findOwnNetwork, formatNetwork, type NetworkChoice, type NetworkSettings } from "../network/network-choice";
 import { SimulatedNetwork } from "../network/simulated-network";
 import type { GuestWay } from "../ways/guest-way";
@@ -74,10 +74,19 @@ export class AnalysisNetwork {
     await this.#simulated?.untilReady(signal);
   }
 
-  /** Gives the guest, which may come from another network, an address in this one; a failure is a warning. */
-  async connectGuest(way: GuestWay, signal: AbortSignal): Promise<void> {
+  /** Commands for sh that look whether the guest has an address in it; undefined where it needs none. */
+  get look(): string | undefined {
+    return this.#network && writeNetworkLook(this.#network);
+  }
+
+  /**
+   * Gives the guest, which may come from another network, an address in this one; a failure is a warning.
+   *
+   * @param seen the exit status of the look, where that was executed already
+   */
+  async connectGuest(way: GuestWay, signal: AbortSignal, seen?: number): Promise<void> {
     if (this.#network === undefined) return;
-    const done = await connectGuest(way, this.#network, signal);
+    const done = await connectGuest(way, this.#network, signal, seen);
     const { log } = this.use;
     if (typeof done === "object") log.warn(`the guest has no address in its network: ${done.failure}`);
     else if (done === "fetched") log.info("the guest's network manager has fetched an address anew");

@@ -112,7 +112,8 @@ export class LeasedMachine implements AnalysisMachine {
     const delivery: Delivery = {
       ...{ target, command, ...(start && { start }), folder: use.folder },
       getClockMs: () => clockMs ?? Date.now(),
-      connect: async (way, own) => this.#network?.connectGuest(way, own),
+      look: this.#network?.look,
+      connect: async (way, own, seen) => this.#network?.connectGuest(way, own, seen),
       openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own),
       follow: (mark, own) => this.#follow(mark, command === undefined ? "target" : "command", own),
     };

@@ -28,26 +28,38 @@ const ANSWERS: ReadonlyMap<number, GuestConnection> = new Map([
   [23, "no card"],
 ]);
 
+/** Writes commands for sh that look whether a guest is connected; undefined where it is to have no network. */
+export function writeNetworkLook(network: NetworkChoice): string | undefined {
+  return network.kind === "none" ? undefined : writeCheck(getGateway(network));
+}
+
+/** Returns the router's address as /proc/net/route has it, for grep. */
+function getGateway({ kind }: NetworkChoice): string {
+  return kind === "bridge" ? "[0-9A-F]*" : writeRouteAddress(ADDRESSES.gateway);
+}
+
 /**
  * Sees to it that a guest has an address in its network, which may be another than the one that its system was frozen in: its network
  * manager is told, and where that does nothing, the address that the network gives away is set.
  *
+ * @param seen the exit status of writeNetworkLook(), where that was executed already
  * @returns what was done; it never throws but for the signal's reason and the machine's end
  */
 export async function connectGuest(
   way: GuestWay,
-  { kind }: NetworkChoice,
+  network: NetworkChoice,
   signal: AbortSignal,
+  seen?: number,
 ): Promise<GuestConnection> {
-  if (kind === "none") return "connected";
-  const gateway = kind === "bridge" ? "[0-9A-F]*" : writeRouteAddress(ADDRESSES.gateway);
+  const { kind } = network;
+  const look = writeNetworkLook(network);
+  if (look === undefined) return "connected";
   try {
     return await callAsyncWithin("the guest's network", LIMIT_MS, signal, async (own) => {
       // The common case is short: what is typed on a console takes its time.
-      const { status } = await way.runScript(`(${writeCheck(gateway)})`, own);
-      const found = ANSWERS.get(status);
+      const found = ANSWERS.get(seen ?? (await way.runScript(`(${look})`, own)).status);
       if (found !== undefined) return found;
-      const done = await way.runScript(`(${writeConnection(gateway, kind !== "bridge")})`, own);
+      const done = await way.runScript(`(${writeConnection(getGateway(network), kind !== "bridge")})`, own);
       return ANSWERS.get(done.status) ?? { failure: done.output.trim() || "no answer came, and none can be set" };
     });
   } catch (error) {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GuestGoneError, WayInError } from "../errors";
 import { AgentClient, AgentSilentError } from "./agent-client";
 import { AGENT_PROGRAM, parseAgentEnd } from "./agent-program";
-import { type GuestDisc, unpackDisc } from "./guest-disc";
+import { checkUnpacked, type GuestDisc, writeUnpacking } from "./guest-disc";
 import { checkScript, getReadLimit, GuestWay, type ScriptResult } from "./guest-way";
 
 const RETRY_MS = 500;
@@ -86,7 +86,7 @@ export class AgentWay extends GuestWay {
     const packed = `/tmp/${disc.folder}.tar`;
     const content = await readFile(disc.path);
     await explainBreak(() => this.client.store(packed, content, signal));
-    await unpackDisc(this, disc, packed, signal);
+    checkUnpacked(disc, await this.runScript(writeUnpacking(packed), signal));
   }
 
   async readFile(path: string, signal: AbortSignal, limit?: number): Promise<Buffer> {

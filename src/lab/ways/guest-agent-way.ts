@@ -1,8 +1,9 @@
+import { statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GuestAgentError, GuestGoneError, MachineryConnectionError, WayInError } from "../errors";
-import type { GuestDisc } from "./guest-disc";
-import { readDisc, unpackDisc } from "./guest-disc";
-import { checkScript, getReadLimit, GuestWay, type ScriptResult } from "./guest-way";
+import { checkUnpacked, type GuestDisc, readDisc, writeUnpacking } from "./guest-disc";
+import { checkScript, getReadLimit, type GuestPreparation, GuestWay, type ScriptResult, writeDate } from "./guest-way";
 
 /** The commands that the way needs: qga/qapi-schema.json of QEMU. */
 const NEEDED = [
@@ -14,7 +15,8 @@ const ANSWER_MS = 15_000;
 const FIRST_ANSWER_MS = 2_000;
 const RETRY_MS = 250;
 /** The agent is asked again and again whether a program has ended: each time later, in milliseconds. */
-const FIRST_POLL_MS = 10;
+const FIRST_POLL_MS = 20;
+const POLL_GROWTH = 1.5;
 const LONGEST_POLL_MS = 1_000;
 /** In bytes: with base64 it fits into an argument of virsh, by which libvirt is asked. */
 const CHUNK = 64 << 10;
@@ -70,24 +72,51 @@ export class GuestAgentWay extends GuestWay {
     }
   }
 
-  async runScript(script: string, signal: AbortSignal): Promise<ScriptResult> {
+  async runScript(script: string, signal: AbortSignal, input?: Buffer): Promise<ScriptResult> {
     checkScript(script);
     const line = `exec 2>&1\n${script}`;
-    const begun = { path: "/bin/sh", arg: ["-c", line], "capture-output": true };
+    const begun = {
+      ...{ path: "/bin/sh", arg: ["-c", line], "capture-output": true },
+      ...(input !== undefined && { "input-data": input.toString("base64") }),
+    };
     const { pid } = (await this.#call("guest-exec", begun, signal)) as { readonly pid: number };
     let pollMs = FIRST_POLL_MS;
     for (;;) {
-      const state = (await this.#callAgain("guest-exec-status", { pid }, signal)) as ExecStatus;
-      if (state.exited) {
-        const output = Buffer.from(state["out-data"] ?? "", "base64").toString("utf8");
-        return { status: state.exitcode ?? 128 + (state.signal ?? 0), output };
-      }
+      // No program has ended at once, and to be asked costs the guest time.
       await sleep(pollMs, undefined, { signal });
-      pollMs = Math.min(pollMs * 2, LONGEST_POLL_MS);
+      pollMs = Math.min(pollMs * POLL_GROWTH, LONGEST_POLL_MS);
+      const state = (await this.#callAgain("guest-exec-status", { pid }, signal)) as ExecStatus;
+      if (!state.exited) continue;
+      const output = Buffer.from(state["out-data"] ?? "", "base64").toString("utf8");
+      return { status: state.exitcode ?? 128 + (state.signal ?? 0), output };
     }
   }
 
   async receive(disc: GuestDisc, signal: AbortSignal): Promise<void> {
+    const { input, packed } = await this.#send(disc, signal);
+    checkUnpacked(disc, await this.runScript(writeUnpacking(packed), signal, input));
+  }
+
+  /** As one script: what a guest that was frozen executes first takes longest. */
+  override async prepare(
+    { getTimeMs, look, disc }: GuestPreparation,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { input, packed } = disc === undefined ? {} : await this.#send(disc, signal);
+    const steps = { clock: writeDate(getTimeMs()), look: look ?? ":" };
+    const lines = Object.entries(steps).map(([name, line]) => `(${line}) </dev/null >/dev/null 2>&1; echo ${name} $?`);
+    if (disc !== undefined) lines.push(writeUnpacking(packed));
+    const { status, output } = await this.runScript(lines.join("\n"), signal, input);
+    const [, clock, looked, rest = ""] = /^clock (\d+)\nlook (\d+)\n([^]*)$/.exec(output) ?? [];
+    if (clock === undefined) throw new WayInError(`the guest's shell does not answer as one: ${output.slice(0, 300)}`);
+    if (disc !== undefined) checkUnpacked(disc, { status, output: rest });
+    if (clock !== "0") await this.#setClockByAgent(getTimeMs(), signal);
+    return look === undefined ? undefined : Number(looked);
+  }
+
+  /** Sends a disc as a file, and one that is small later, as a script's input. */
+  async #send(disc: GuestDisc, signal: AbortSignal): Promise<{ input?: Buffer; packed?: string }> {
+    if (statSync(disc.path).size <= CHUNK) return { input: await readFile(disc.path) };
     const packed = `/tmp/${disc.folder}.tar`;
     const handle = await this.#call("guest-file-open", { path: packed, mode: "w" }, signal);
     for await (const bytes of readDisc(disc, CHUNK)) {
@@ -97,7 +126,7 @@ export class GuestAgentWay extends GuestWay {
       if (sent.count !== bytes.length) throw new WayInError(`the guest's disk has no room for ${disc.name}`);
     }
     await this.#call("guest-file-close", { handle }, signal);
-    await unpackDisc(this, disc, packed, signal);
+    return { packed };
   }
 
   async readFile(path: string, signal: AbortSignal, limit?: number): Promise<Buffer> {
@@ -123,7 +152,10 @@ export class GuestAgentWay extends GuestWay {
 
   override async setClock(timeMs: number, signal: AbortSignal): Promise<void> {
     // The agent's own command waits for hwclock, and that for the next second of the machine's clock.
-    if (await this.setClockByDate(timeMs, signal)) return;
+    if (!(await this.setClockByDate(timeMs, signal))) await this.#setClockByAgent(timeMs, signal);
+  }
+
+  async #setClockByAgent(timeMs: number, signal: AbortSignal): Promise<void> {
     try {
       // In nanoseconds. JSON.stringify() writes a number of this size with all its digits.
       await this.callAgent("guest-set-time", { time: timeMs * 1e6 }, ANSWER_MS, signal);

@@ -3,7 +3,7 @@ import { createReadStream, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { WayInError } from "../errors";
 import { runProgram } from "../machinery/processes/run-program";
-import type { GuestWay } from "./guest-way";
+import type { ScriptResult } from "./guest-way";
 
 /** Writing it takes no longer, in milliseconds. */
 const LIMIT_MS = 120_000;
@@ -52,19 +52,17 @@ export function readDisc({ path }: GuestDisc, size: number): AsyncIterable<Buffe
 }
 
 /**
- * Unpacks a disc that was sent into the guest as a file.
+ * Writes the commands for sh that unpack a disc in the guest. Its file may be executed then: that is in the archive.
  *
- * @param packed the file's path in the guest; it is removed
- * @throws WayInError with the guest's words
+ * @param packed the path in the guest of the file that it was sent as, which is removed; undefined when it is the script's input
  */
-export async function unpackDisc(
-  way: GuestWay,
-  { folder, name }: GuestDisc,
-  packed: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const script = `(cd /tmp && tar xf ${packed} && rm ${packed} && chmod 755 ${folder}/${name})`;
-  const { status, output } = await way.runScript(script, signal);
+export function writeUnpacking(packed: string | undefined): string {
+  const removal = packed === undefined ? "" : ` && rm ${packed}`;
+  return `(cd /tmp && umask 022 && tar xf ${packed ?? "-"}${removal})`;
+}
+
+/** @throws WayInError with the guest's words, when it could not unpack a disc */
+export function checkUnpacked({ name }: GuestDisc, { status, output }: ScriptResult): void {
   if (status !== 0) throw new WayInError(`the guest cannot unpack ${name} in /tmp: ${output.trim().slice(-300)}`);
 }
 

@@ -34,6 +34,16 @@ export interface CopyRequest {
   readonly folder: string;
 }
 
+/** Everything that a guest needs before a target is executed in it. */
+export interface GuestPreparation {
+  /** Its clock is set to it, in milliseconds since 1970. A guest in which that may not be done keeps its own. */
+  getTimeMs(): number;
+  /** Commands for sh that look at the guest. */
+  readonly look: string | undefined;
+  /** The guest has it then, as by receive(). */
+  readonly disc: GuestDisc | undefined;
+}
+
 /** In bytes; a longer script belongs in a file. */
 const LONGEST_SCRIPT = 64 << 10;
 /** The largest file that readFile() reads without another limit, in bytes. */
@@ -56,6 +66,18 @@ export abstract class GuestWay {
 
   /** Brings what is on a disc into the guest: it is in /tmp then, in the disc's folder, and may be executed. */
   abstract receive(disc: GuestDisc, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Prepares a guest for a target.
+   *
+   * @returns the exit status of the look; undefined without one
+   */
+  async prepare({ getTimeMs, look, disc }: GuestPreparation, signal: AbortSignal): Promise<number | undefined> {
+    await this.setClock(getTimeMs(), signal);
+    const seen = look === undefined ? undefined : await this.runScript(`(${look})`, signal);
+    if (disc !== undefined) await this.receive(disc, signal);
+    return seen?.status;
+  }
 
   /**
    * Reads a file of the guest.
@@ -85,7 +107,7 @@ export abstract class GuestWay {
 
   /** Has the guest's `date` set its clock, and returns whether it did. */
   protected async setClockByDate(timeMs: number, signal: AbortSignal): Promise<boolean> {
-    const { status } = await this.runScript(`(date -u -s @${Math.floor(timeMs / 1000)} >/dev/null 2>&1)`, signal);
+    const { status } = await this.runScript(`(${writeDate(timeMs)} >/dev/null 2>&1)`, signal);
     return status === 0;
   }
 
@@ -104,6 +126,11 @@ export abstract class GuestWay {
       rmSync(disc.path, { force: true });
     }
   }
+}
+
+/** Writes the command that sets the guest's clock, to the second. */
+export function writeDate(timeMs: number): string {
+  return `date -u -s @${Math.floor(timeMs / 1000)}`;
 }
 
 /** The limit of readFile() where none is given, in bytes. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { waitAtMost } from "../../config/limits";
 import { AnalysisError, GuestGoneError, NotSupportedError, WayInError } from "../errors";
 import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
 import type { Lab } from "../lab";
@@ -8,8 +9,14 @@ import { type ConsoleAccess, ConsoleWay } from "./console-way";
 import { GuestAgentWay } from "./guest-agent-way";
 import type { GuestWay } from "./guest-way";
 
+/**
+ * The guest agent is asked alone for so long, in milliseconds: an answer costs the guest least there. A shell that is typed at and an
+ * agent that is given files have programs run, which a guest that was frozen executes slowly at first.
+ */
+const HEAD_START_MS = 500;
 /** Between two looks whether the machine is still on, in milliseconds. */
 const LOOK_MS = 1_000;
+const ANOTHER = "another way in has answered";
 
 /**
  * Opens a way into a machine that runs: the one of its setting `way_in`, or the one that answers first.
@@ -22,12 +29,29 @@ export async function openWay(lab: Lab, machine: LabMachine, limitMs: number, si
   const names = wayIn === "auto" ? ASKING_WAYS : [wayIn];
   const race = new AbortController();
   const own = AbortSignal.any([signal, race.signal]);
-  const openings = names.map((name) => ({ name, opened: openOne(name, lab, machine, limitMs, own) }));
+  const open = (name: WayName) => openOne(name, lab, machine, limitMs, own);
+  const agent = names.includes("guest-agent") ? open("guest-agent") : undefined;
+  const openings = names.map((name) => {
+    if (name === "guest-agent") return { name, opened: agent! };
+    return { name, opened: agent === undefined ? open(name) : openAfter(agent, () => open(name), own) };
+  });
   try {
     return await Promise.race([takeFirst(openings, signal), watchMachine(lab, machine, own)]);
   } finally {
-    race.abort(new WayInError("another way in has answered"));
+    race.abort(new WayInError(ANOTHER));
   }
+}
+
+/** Opens a way when another has not answered within its head start. @throws WayInError when it has */
+async function openAfter(
+  first: Promise<GuestWay>,
+  open: () => Promise<GuestWay>,
+  signal: AbortSignal,
+): Promise<GuestWay> {
+  const outcome = await waitAtMost(first, HEAD_START_MS, signal).catch(() => "failed");
+  signal.throwIfAborted();
+  if (outcome === "settled") throw new WayInError(ANOTHER);
+  return open();
 }
 
 interface Opening {

@@ -26,8 +26,14 @@ export interface Delivery {
   getClockMs(): number;
   /** Waits until a way into the guest is open. */
   openWay(signal: AbortSignal): Promise<GuestWay>;
-  /** Has the guest be connected to its network. */
-  connect(way: GuestWay, signal: AbortSignal): Promise<void>;
+  /** Commands for sh that look at the guest, for connect(). */
+  readonly look: string | undefined;
+  /**
+   * Has the guest be connected to its network.
+   *
+   * @param seen the look's exit status
+   */
+  connect(way: GuestWay, signal: AbortSignal, seen: number | undefined): Promise<void>;
   /**
    * Begins to follow the target from outside; undefined when that cannot be done, and the guest has to be asked for its end.
    *
@@ -36,16 +42,15 @@ export interface Delivery {
   follow(mark: string, signal: AbortSignal): Promise<FollowedTarget | undefined>;
 }
 
-/** Sets the guest's clock, has it be connected to its network, and gives it the disc with the target. */
+/** Sets the guest's clock, gives it the disc with the target, and has it be connected to its network. */
 async function prepareGuest(
   delivery: Delivery,
   way: GuestWay,
   disc: GuestDisc | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  await way.setClock(delivery.getClockMs(), signal);
-  await delivery.connect(way, signal);
-  if (disc !== undefined) await way.receive(disc, signal);
+  const seen = await way.prepare({ getTimeMs: () => delivery.getClockMs(), look: delivery.look, disc }, signal);
+  await delivery.connect(way, signal, seen);
 }
 
 /** A target that a Linux guest has, and that only has to be executed. */

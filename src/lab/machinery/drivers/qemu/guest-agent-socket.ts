@@ -37,12 +37,13 @@ export async function callGuestAgent(
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     const id = randomInt(1, 2 ** 31);
-    socket.write(Buffer.concat([Buffer.from([SENTINEL]), encode("guest-sync-delimited", { id })]));
+    const sync = encode("guest-sync-delimited", { id });
+    // It takes one after the other: to wait for the first answer would cost the guest a second wake-up.
+    socket.write(Buffer.concat([Buffer.from([SENTINEL]), sync, encode(command, args)]));
     for (;;) {
       const answer = await lines.next();
       if (answer.return === id) break;
     }
-    socket.write(encode(command, args));
     const { error, return: result } = await lines.next();
     if (error !== undefined) throw new GuestAgentError(command, error.desc ?? error.class ?? "without a reason");
     return result;
