@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
+import { getProcessMark } from "../../src/lab/analysis/analysis-places";
+import { findMarked } from "../../src/lab/analysis/marked-processes";
 import { findProcess } from "../../src/lab/machinery/processes/process-identity";
 import { runRebox } from "../kit/guests/guest-run";
 import {
@@ -132,6 +134,29 @@ describe("when it is killed in the middle", () => {
       await checkClean(lab);
     });
   });
+
+  for (const phase of ["starting machine", "running"] as const) {
+    test(`a supervisor that is killed when its lab's folder goes, while ${phase}, leaves no process`, async () => {
+      await withQuickLab(async (lab) => {
+        if (phase !== "running") lab.write("state/q/hold.restoreStart", "");
+        const { child, ended } = startAnalyze(lab, "--machine", "q", "--command", "sleep 1000");
+        await untilPhase(lab, phase);
+        await untilProcess(lab, "1234");
+        const mark = getProcessMark(lab.folder, 1);
+        child.kill("SIGKILL");
+        renameSync(lab.folder, `${lab.folder}.gone`);
+        try {
+          await ended;
+          await untilTrue(() => findMarked(mark).length === 0);
+          // Where the machine's module is held by a file, it has gone on by then.
+          if (phase === "running") assert.equal(existsSync(lab.folder), false);
+        } finally {
+          rmSync(lab.folder, { recursive: true, force: true });
+          renameSync(`${lab.folder}.gone`, lab.folder);
+        }
+      });
+    });
+  }
 
   test("what a supervisor and its analysis leave when both are killed is ended by the next command on the lab", async () => {
     await withQuickLab(async (lab) => {

@@ -1,9 +1,11 @@
-import { openDatabase } from "../../lab/analysis/analysis-places";
+import { getProcessMark, openDatabase } from "../../lab/analysis/analysis-places";
+import { killMarkedAtOnce } from "../../lab/analysis/marked-processes";
 import type { AnalysisJournal } from "../../lab/analysis/analysis-journal";
 import { performAnalysis } from "../../lab/analysis/perform-analysis";
 import { doors } from "../../doors/doors";
 import { stopCompiler } from "../../scripts/loading/script-compiler";
 import { ExitStatus } from "../exit-status";
+import { KnownFolder } from "./known-folder";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages";
 
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -12,7 +14,8 @@ const COUNT_MS = 500;
 
 /**
  * Makes one analysis. Only `rebox analyze` starts this program, with a channel: when that closes, the supervisor of the analysis is
- * gone, and the analysis is cancelled as it would be by a signal.
+ * gone, and the analysis is cancelled as it would be by a signal. A lab whose folder is gone then, too, has nothing that could be
+ * brought to an end: its processes are killed, and this one ends.
  *
  * @returns the exit status
  */
@@ -27,11 +30,21 @@ async function work(labFolder: string, id: number): Promise<number> {
     journal?.error(`an error that nobody has caught: ${text}`);
   };
   for (const signal of END_SIGNALS) process.on(signal, () => cancel(`ended by ${signal}`));
-  process.on("disconnect", () => cancel("the process that supervised it is gone"));
+  const folder = new KnownFolder(labFolder);
+  const mark = getProcessMark(labFolder, id);
+  const onAlone = () => {
+    folder.onGone(() => {
+      // At once: this process would write into a new folder about their ends.
+      killMarkedAtOnce(mark);
+      process.exit(ExitStatus.failure);
+    });
+    if (!folder.isGone) cancel("the process that supervised it is gone");
+  };
+  process.on("disconnect", onAlone);
   process.on("message", (order: WorkerOrder) => cancel(order.cancel));
   process.on("uncaughtException", onStray);
   process.on("unhandledRejection", onStray);
-  if (!process.connected) cancel("nobody supervises it");
+  if (!process.connected) onAlone();
   const tell = (message: WorkerMessage) => {
     if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
   };

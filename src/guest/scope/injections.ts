@@ -36,6 +36,11 @@ export class Injections {
     this.#scope = scope;
   }
 
+  /** Whether a program that the kernel was asked for is still to begin. */
+  get hasHelpers(): boolean {
+    return this.#helpers.size > 0;
+  }
+
   /** Hooks the functions; what this kernel lacks is not seen. */
   hook(): void {
     const { bits } = this.#guest.kernel;

@@ -19,5 +19,7 @@ export type ScopeEvent =
   | { readonly what: "adopted"; readonly pid: number; readonly name: string; readonly by: number; readonly act: string }
   /** The last task in the scope has ended; the end is that of the target's first process. */
   | ({ readonly what: "ended"; readonly processes: number } & ProcessEnd)
+  /** What the scope's last acts caused has happened: the guest has come to rest since the end, or does not. */
+  | { readonly what: "settled" }
   /** Something could not be read out of the kernel: the scope may have a gap. */
   | { readonly what: "problem"; readonly text: string };

@@ -3,6 +3,7 @@ import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { KernelDataError } from "../../systems/errors";
 import { readArgument } from "../events/kernel-hooks";
+import { GuestRest } from "./guest-rest";
 import { Injections } from "./injections";
 import { ProcessEndReader } from "./process-end";
 import type { ScopeEvent, ScopeOrigin } from "./scope-event";
@@ -82,6 +83,9 @@ export class TargetScope {
   /** Tasks of the scope that are within do_exit(): there files are closed that nothing else closes. */
   readonly #ending = new Map<bigint, number>();
   #writtenFiles: WrittenFiles | undefined;
+  #injections: Injections | undefined;
+  /** Of the guest, since the scope has ended. */
+  #rest: GuestRest | undefined;
   #begunNs = 0n;
   #launcher: { readonly task: bigint; readonly pid: number } | undefined;
   #isExecuting = false;
@@ -142,6 +146,7 @@ export class TargetScope {
 
   /** Is the engine's scope no longer; its hooks go with the callbacks. */
   end(): void {
+    this.#rest?.end();
     if (current === this) current = undefined;
   }
 
@@ -222,7 +227,8 @@ export class TargetScope {
     this.#begunNs = this.#readTimeNs();
     this.#add(this.#launcher!.task, pid, "target");
     this.#listener({ what: "began", pid, name, path });
-    new Injections(this.#guest, this.#hooks, this).hook();
+    this.#injections = new Injections(this.#guest, this.#hooks, this);
+    this.#injections.hook();
     this.#writtenFiles = new WrittenFiles(this.#guest, this.#hooks, this);
     this.#writtenFiles.hook();
     for (const listener of beginListeners) listener(this);
@@ -238,6 +244,8 @@ export class TargetScope {
 
   #add(task: bigint, pid: number, origin: ScopeOrigin): void {
     if (this.#tasks.has(task)) return;
+    // It ends anew when this one has ended, too.
+    this.#rest?.end();
     this.#tasks.set(task, { pid, origin });
     const known = this.#processes.get(pid);
     if (known === undefined) {
@@ -260,7 +268,13 @@ export class TargetScope {
     const process = this.#processes.get(known.pid);
     if (process !== undefined && --process.tasks === 0) this.#processes.delete(known.pid);
     if (known.pid === this.#rootPid) this.#ends.note(this.#guest.tasks.read(task), Number(code));
-    if (this.#tasks.size === 0) this.#listener({ what: "ended", processes: this.#count, ...this.#ends.end });
+    if (this.#tasks.size === 0) this.#onEnd();
+  }
+
+  #onEnd(): void {
+    this.#listener({ what: "ended", processes: this.#count, ...this.#ends.end });
+    const isPending = () => this.#injections?.hasHelpers === true;
+    this.#rest = new GuestRest(this.#guest, isPending, () => this.#listener({ what: "settled" }));
   }
 
   #noteEnding(task: bigint, pid: number): void {

@@ -31,17 +31,27 @@ export function findMarked(mark: string): number[] {
 export async function killMarked(mark: string): Promise<number> {
   const killed = new Set<number>();
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const found = findMarked(mark);
-    if (found.length === 0) break;
-    for (const pid of found) {
-      try {
-        process.kill(pid, "SIGKILL");
-        killed.add(pid);
-      } catch {
-        // Gone by itself.
-      }
-    }
+    if (killOnce(mark, killed) === 0) break;
     await sleep(POLL_MS);
   }
   return killed.size;
+}
+
+/** Kills the same at once: nothing else is done in this process in the meantime. */
+export function killMarkedAtOnce(mark: string): void {
+  for (let round = 0; round < MOST_ROUNDS; round++) if (killOnce(mark, new Set()) === 0) break;
+}
+
+/** Returns how many processes with the mark were found. */
+function killOnce(mark: string, killed: Set<number>): number {
+  const found = findMarked(mark);
+  for (const pid of found) {
+    try {
+      process.kill(pid, "SIGKILL");
+      killed.add(pid);
+    } catch {
+      // Gone by itself.
+    }
+  }
+  return found.length;
 }

@@ -11,9 +11,6 @@ const FOLLOWER = join(getProjectFolder(), "modules/analysis/follow-target.ts");
 /** The connection may end a little before the machine's other signs of its end do, in milliseconds. */
 const LAST_WORDS_MS = 2_000;
 
-/** Consequences of the last acts are still on their way: packets, text for a console, a program that another process starts. */
-const SETTLE_MS = 1_000;
-
 type FollowerEvent = ScopeEvent | { readonly what: "restarted" };
 
 /** The first instruction of a target. */
@@ -27,7 +24,8 @@ export class FollowedTarget {
   readonly #began = new Outcome<TargetBeginning>();
   readonly #ended = new Outcome<string>();
   #hasBegun = false;
-  #settling: NodeJS.Timeout | undefined;
+  /** How it has ended last: processes of the system may act for it then. */
+  #end = "";
 
   private constructor(
     private readonly noun: string,
@@ -77,15 +75,14 @@ export class FollowedTarget {
     } else if (event.what === "ended") {
       this.addEvent("target.ended", facts);
       const { status, signal } = event;
-      const how = signal === undefined ? `status ${status}` : `signal ${signal}`;
-      this.#settling = setTimeout(() => this.#ended.resolve(`the ${this.noun} ended with ${how}`), SETTLE_MS);
+      this.#end = signal === undefined ? `status ${status}` : `signal ${signal}`;
+    } else if (event.what === "settled") {
+      this.#ended.resolve(`the ${this.noun} ended with ${this.#end}`);
     } else if (event.what === "restarted") {
       this.addEvent("machine.restarted", {});
       if (this.#hasBegun) this.#ended.resolve("the guest restarted");
       else this.#fail(new AnalysisError("the guest restarted before the target ran"));
     } else {
-      // It has ended anew when this process has, too.
-      if (event.what === "adopted") clearTimeout(this.#settling);
       this.addEvent(event.what === "adopted" ? "process.adopted" : "scope.problem", facts);
     }
   }
