@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
+import { ControlClient } from "../../src/shell/line/control-client";
 import type { AnalysisReport } from "../../src/lab/analysis/report/report";
-import { analyze, consoleMachine, yamlOf } from "../kit/lab/analyze-run";
+import { consoleMachine, startAnalyze, yamlOf } from "../kit/lab/analyze-run";
 import { withTestLab } from "../kit/lab/lab-run";
 
-/** Prints where its data lies, puts known values into registers, and ends within a system call while another thread waits. */
+/** Prints where its data lies, waits until a number behind it is written from outside, puts known values into registers, and ends within a system call while another thread waits. */
 const PROGRAM = `
 #include <pthread.h>
 #include <stdio.h>
@@ -21,18 +22,19 @@ static void *wait_here(void *unused) {
 }
 int main(void) {
   pthread_t thread;
-  char *heap = malloc(64), line[160];
+  char *heap = calloc(64, 1);
   snprintf(heap, 64, "made while it ran: %d", 42);
   pthread_create(&thread, 0, wait_here, 0);
   usleep(200000);
   FILE *console = fopen("/dev/console", "w");
   fprintf(console, "core heap=%p main=%p entry=0x%lx pid=%d\\n", heap, (void *)main, getauxval(AT_ENTRY), getpid());
   fclose(console);
+  while (!((volatile int *)heap)[15]) usleep(10000);
   register long r12 asm("r12") = 0x1122334455667788, r13 asm("r13") = (long)heap;
   asm volatile("syscall" : : "a"(231), "D"(7), "r"(r12), "r"(r13) : "rcx", "r11", "memory"); /* exit_group */
 }`;
 
-test("the memory of a process at its end is a core that gdb and readelf read as the program itself says", async () => {
+test("the memory of a process, asked for and at its end, is a core that gdb and readelf read as the program itself says", async () => {
   const files = {
     "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }),
     "conf/auxiliary.conf": "[processes]\nenabled = yes\n[artefacts]\nenabled = yes\n",
@@ -42,10 +44,32 @@ test("the memory of a process at its end is a core that gdb and readelf read as 
   await withTestLab(files, async (lab) => {
     const program = lab.path("program");
     execFileSync("gcc", ["-g", "-O1", "-static", "-pthread", "-o", program, lab.path("program.c")]);
-    const { status, stdout } = await analyze(lab, "--target", program);
-    assert.equal(status, 0, stdout);
-    const console = lab.read("state/g/console.log");
-    const [, heap, main, entry, pid] = /core heap=(\S+) main=(\S+) entry=(\S+) pid=(\d+)/.exec(console)!;
+    const { ended } = startAnalyze(lab, "--target", program);
+    const said = await lab.until("state/g/console.log", /core heap=(\S+) main=(\S+) entry=(\S+) pid=(\d+)\s/);
+    const [, heap, main, entry, pid] = said as unknown as [string, string, string, string, string];
+    const asked = lab.path("asked.core");
+    const client = await ControlClient.connect(lab.path("state/g/control.sock"));
+    const dumped = await client.run(`dump_process ${pid} ${asked}`);
+    if (dumped.error !== undefined) assert.fail(dumped.error);
+    const { memory, ...facts } = dumped.data as { readonly memory: number };
+    assert.deepEqual(facts, { path: asked, threads: 2, pid: Number(pid) });
+    assert.ok(memory > 20_000 && memory < 10_000_000, String(memory));
+    assert.match(
+      String((await client.run(`dump_process ${pid} ${asked}`)).error),
+      /is there already; choose another file/,
+    );
+    assert.match(String((await client.run(`dump_process kthreadd ${asked}.2`)).error), /has none/);
+    await client.run(`proc ${pid}`);
+    assert.equal((await client.run(`ed ${heap}+3c=1`)).error, undefined);
+    client.close();
+    const { end, output } = await ended;
+    assert.equal(end, 0, output);
+    const show = (core: string, commands: readonly string[]) =>
+      execFileSync("gdb", ["-nx", "-batch", ...commands.flatMap((each) => ["-ex", each]), program, core], { encoding: "utf8" }); // prettier-ignore
+    const before = show(asked, [`x/s ${heap}`, `x/dw ${heap}+60`, "thread apply all bt", "info registers rip"]);
+    assert.match(before, /"made while it ran: 42"/);
+    assert.match(before, /:\s+0$/m);
+    assert.match(before, /in (?:usleep|clock_nanosleep|__clock_nanosleep)[^]*in main \(/);
     const { log, cores: reported, verdict } = JSON.parse(lab.read("analyses/1/report.json")) as AnalysisReport;
     const { cores } = JSON.parse(lab.read("analyses/1/artefacts.json")) as { cores: Record<string, unknown>[] };
     assert.deepEqual(cores.map((one) => [one["pid"], one["threads"], one["left"]]), [[Number(pid), 2, undefined]], JSON.stringify([cores, log])); // prettier-ignore
@@ -57,7 +81,7 @@ test("the memory of a process at its end is a core that gdb and readelf read as 
     assert.match(readelf, /Type: +CORE/);
     assert.doesNotMatch(readelf, /[Ww]arning|[Ee]rror/);
     const commands = ["info registers r12 r13 rdi rax", `x/s ${heap}`, `x/8xb ${main}`, "info auxv", "info threads", "thread 2", "info registers rbx rip", "info proc mappings"]; // prettier-ignore
-    const gdb = execFileSync("gdb", ["-nx", "-batch", ...commands.flatMap((each) => ["-ex", each]), program, core], { encoding: "utf8" }); // prettier-ignore
+    const gdb = show(core, commands);
     assert.match(gdb, /r12 +0x1122334455667788/);
     assert.match(gdb, new RegExp(`r13 +${heap}\\b`));
     assert.match(gdb, /rdi +0x7\b/);

@@ -6,6 +6,7 @@ import { BREAKPOINT_COMMANDS } from "./list/breakpoint-commands";
 import { DOCTOR_COMMANDS } from "./list/doctor-commands";
 import { createHelpCommand } from "./list/help-command";
 import { IMAGE_COMMANDS } from "./list/image-commands";
+import { PROCESS_CORE_COMMANDS } from "./list/process-core-command";
 import { INVESTIGATE_COMMANDS } from "./list/investigate-command";
 import { MACHINE_COMMANDS } from "./list/machine-commands";
 import { MEMORY_COMMANDS } from "./list/memory-commands";
@@ -25,7 +26,7 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   processes: [...PROCESS_COMMANDS, ...PROCESS_DETAIL_COMMANDS, ...DOCTOR_COMMANDS],
   symbols: [...SYMBOL_COMMANDS, ...STRUCT_COMMANDS],
   registers: REGISTER_COMMANDS,
-  memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS, ...IMAGE_COMMANDS],
+  memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS, ...IMAGE_COMMANDS, ...PROCESS_CORE_COMMANDS],
   code: [...CODE_COMMANDS, ...BACKTRACE_COMMANDS],
   breakpoints: BREAKPOINT_COMMANDS,
   machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
