@@ -12,7 +12,7 @@ import { ext4Step } from "./steps/ext4.mjs";
 import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
-import { nodesStep, rootStep } from "./steps/roots.mjs";
+import { nodesStep, rootStep, wheelsStep } from "./steps/roots.mjs";
 import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
@@ -44,8 +44,8 @@ function stepsFor({ for: purpose, only, kernel }) {
     optional(labStep()),
     optional(browserStep()),
     optional(systemStep("trixie")),
-    ...[optional(rootStep("bookworm")), optional(rootStep("trixie")), optional(nodesStep())],
-    optional(sigmaReferenceStep()),
+    ...[optional(rootStep("bookworm")), optional(rootStep("trixie", { python: true })), optional(nodesStep())],
+    ...[optional(sigmaReferenceStep()), optional(volatilityStep()), optional(wheelsStep())],
   ];
   const building = [
     npmStep(),
@@ -61,7 +61,7 @@ function stepsFor({ for: purpose, only, kernel }) {
   const plans = {
     demo: [aptStep(), ...building],
     package: [aptStep(PACKAGING_PACKAGES), ...building],
-    test: [aptStep([...TEST_PACKAGES, ...PACKAGING_PACKAGES]), ...building, ...testGuests, optional(volatilityStep())],
+    test: [aptStep([...TEST_PACKAGES, ...PACKAGING_PACKAGES]), ...building, ...testGuests],
     bench: [
       aptStep(),
       ...building,
@@ -86,7 +86,6 @@ function stepsFor({ for: purpose, only, kernel }) {
       bundleStep(),
       ...guests,
       ...testGuests,
-      optional(volatilityStep()),
     ],
     guest: [aptStep(), ...guests],
   };

@@ -1,5 +1,5 @@
 import {
-  copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -23,10 +23,11 @@ export class ResultStore {
   /**
    * @param {string} kind the directory in the cache: qemu, qemu-asan or plain
    * @param {string} link what points at the result in use, in the checkout's build directory
+   * @param {{build: string, cache: string}} folders of the build, and of the cache
    */
-  constructor(kind, link) {
-    this.directory = join(places.cache, kind);
-    this.link = join(places.build, link);
+  constructor(kind, link, { build, cache } = places) {
+    this.directory = join(cache, kind);
+    this.link = join(build, link);
   }
 
   /** Tells whether the checkout's link points at the result of that hash, and it is there. */
@@ -43,12 +44,12 @@ export class ResultStore {
     return existsSync(join(this.#path(hash), "info.json"));
   }
 
-  /** Adds a result all at once, so that nobody sees half of it. */
+  /** Adds a result of files and folders all at once, so that nobody sees half of it. */
   add(hash, files, info) {
     const temporary = join(this.directory, `.new-${process.pid}`);
     rmSync(temporary, { recursive: true, force: true });
     mkdirSync(temporary, { recursive: true });
-    for (const file of files) copyFileSync(file, join(temporary, basename(file)));
+    for (const file of files) cpSync(file, join(temporary, basename(file)), { recursive: true });
     writeFileSync(join(temporary, "info.json"), `${JSON.stringify(info, null, 2)}\n`);
     rmSync(this.#path(hash), { recursive: true, force: true });
     renameSync(temporary, this.#path(hash));

@@ -17,13 +17,14 @@ export function createVolCommand(stdout: NodeJS.WritableStream, onStatus: (statu
         "which: tells which Volatility is used. Plugins are run in the shell: vol linux.pslist (docs/guides/volatility.md).",
     )
     .argument("<what>", "install, or which")
+    .option("--wheels <folder>", "install from Python packages in a folder, without a network")
     .helpOption("-h, --help", "show this help")
-    .action(async (what: string) => {
+    .action(async (what: string, { wheels }: { readonly wheels?: string }) => {
       const { VolatilityError } = await import("../guest/errors.js");
       try {
         if (what === "install") {
           const { installVolatility } = await import("../guest/volatility/install-volatility.js");
-          say(`Volatility 3 is in ${installVolatility(say)}`);
+          say(`Volatility 3 is in ${installVolatility(say, wheels)}`);
         } else if (what === "which") {
           const { getVolatilityProgram } = await import("../guest/volatility/volatility-program.js");
           const { command, version, plugins } = await getVolatilityProgram();

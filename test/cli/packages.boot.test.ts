@@ -11,10 +11,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import ts from "typescript";
-import { DebianRoot, findRootProblem } from "../kit/guests/debian-root";
+import { DebianRoot, findRootProblem, listWheels } from "../kit/guests/debian-root";
 import { PROJECT } from "../kit/project";
 
 const ENGINE = "node_modules/rebox-engine-linux-x64";
@@ -75,6 +76,23 @@ describe("a project of a user's, with the packages", () => {
     }
     const { stdout } = start(join(folder, ENGINE, "qemu/qemu-img"), "--version");
     assert.match(stdout, /^qemu-img version/);
+  });
+
+  test("a checkout of the same sources takes the engine in place of building QEMU", async () => {
+    const { PackagedEngine } = (await import(
+      pathToFileURL(join(PROJECT, "native/setup/packaged-engine.mjs")).href
+    )) as {
+      PackagedEngine: new (folders: object) => { take(task: object, source: undefined, setting: string): string };
+    };
+    const build = join(folder, "checkout/build");
+    const task = { say: assert.fail };
+    assert.match(
+      new PackagedEngine({ build, cache: join(folder, "engines") }).take(task, undefined, folder),
+      /^rebox-engine-linux-x64 /,
+    );
+    const loaded = run("ldd", join(build, "qemu/libqemu-system-x86_64.so"));
+    assert.doesNotMatch(loaded, /not found/);
+    assert.match(loaded, /\/engines\/engine\/|checkout\/build\/qemu\/\.\.\/lib\//);
   });
 
   test("the bill of materials names QEMU, and each library with its version and source", () => {
@@ -190,6 +208,19 @@ describe("a project of a user's, with the packages", () => {
     }
   });
 
+  test("an upgrade leaves nothing of the version before", () => {
+    rebox("--version");
+    const rest = join(folder, "node_modules/rebox/build/bundle/code");
+    assert.ok(existsSync(rest), "the code that V8 has made is what a version leaves when it runs");
+    run("npm", "install", "--offline", "--no-audit", "--no-fund", ...makeNextVersion("99.0.1"));
+    assert.match(rebox("--version"), /^rebox 99\.0\.1\n/);
+    rmSync(rest, { recursive: true, force: true });
+    for (const name of ["rebox", "rebox-engine-linux-x64", "rebox-guest-linux-x64"]) {
+      const expected = listFiles(join(folder, "next", name, "package"));
+      assert.deepEqual(listFiles(join(folder, "node_modules", name)), expected);
+    }
+  });
+
   test("nothing of them is left when they are removed", () => {
     run("npm", "uninstall", "--offline", "rebox", "rebox-engine-linux-x64", "rebox-guest-linux-x64");
     const left = readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."));
@@ -197,6 +228,31 @@ describe("a project of a user's, with the packages", () => {
     assert.ok(existsSync(join(folder, "scripts/my_script.ts")));
   });
 });
+
+/** Makes tarballs of a version that has lost a document and two examples. */
+function makeNextVersion(version: string): string[] {
+  return ["rebox", "rebox-engine-linux-x64", "rebox-guest-linux-x64"].map((name) => {
+    const parent = join(folder, "next", name);
+    mkdirSync(parent, { recursive: true });
+    execFileSync("cp", ["-a", join(PROJECT, "build/packages", name), join(parent, "package")]);
+    const file = join(parent, "package/package.json");
+    const manifest = JSON.parse(readFileSync(file, "utf8")) as { peerDependencies?: Record<string, string> };
+    const peerDependencies = Object.fromEntries(
+      Object.keys(manifest.peerDependencies ?? {}).map((peer) => [peer, version]),
+    );
+    writeFileSync(file, JSON.stringify({ ...manifest, version, peerDependencies }));
+    if (name === "rebox") for (const gone of ["docs/guides", "CHANGELOG.md"]) rmSync(join(parent, "package", gone), { recursive: true }); // prettier-ignore
+    const tarball = join(folder, "next", `${name}.tgz`);
+    execFileSync("tar", ["-I", "gzip -1", "-cf", tarball, "-C", parent, "package"]);
+    return tarball;
+  });
+}
+
+/** Lists the files below a folder, without those of packages that a package brings along. */
+function listFiles(top: string): string[] {
+  const names = readdirSync(top, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
+  return names.map(({ parentPath, name }) => relative(top, join(parentPath, name))).filter((path) => !path.startsWith("node_modules/")).sort(); // prettier-ignore
+}
 
 // A user without rights, network, compiler, or anything else of this machine.
 for (const [release, node] of [
@@ -227,11 +283,43 @@ for (const [release, node] of [
       ];
       const answers = root.run(asked.join("\n"));
       assert.equal(answers.match(/^ +2 +0 .* kthreadd /gm)?.length, 2, answers);
+      checkVolatility(root, release === "trixie");
       root.run("npm uninstall -g rebox rebox-engine-linux-x64 rebox-guest-linux-x64");
-      assert.equal(
-        root.run("ls ~/.npm/lib/node_modules ~/.npm/bin"),
-        "/home/user/.npm/bin:\n\n/home/user/.npm/lib/node_modules:\n",
-      );
+      // Beside what npm itself keeps of all packages, the tarballs, and the cache, of which the guide says that it may be removed.
+      const left = 'find ~ /tmp -name "*rebox*" ! -path "*/.npm/_*" ! -name "*.tgz" ! -path "*/.cache/rebox/*"';
+      assert.equal(root.run(left), "/home/user/.cache/rebox\n");
+      const made = new Set(root.run("ls -A ~ | grep -vxFf before").trim().split("\n"));
+      for (const own of ["guest.elf", "own", "ps", "wheels", ".cache", ".npm"]) made.delete(own);
+      assert.deepEqual([...made], []);
+      assert.equal(root.run('find ~/.npm -type l ! -path "*/.npm/_*"; ls -A /tmp'), "");
     },
   );
+}
+
+/** Asks about Volatility, installs it where Python is, and has it read the image guest.elf. */
+function checkVolatility(root: DebianRoot, hasPython: boolean): void {
+  const ask = () => {
+    const checks = JSON.parse(root.run("rebox doctor --lab --json")) as Record<"name" | "status" | "detail" | "advice", string>[]; // prettier-ignore
+    return checks.find(({ name }) => name === "Volatility")!;
+  };
+  const missing = /^rebox: there is no Volatility 3: no "vol" on the PATH; install it: rebox vol install; /;
+  assert.match(root.run("rebox vol which || true"), missing);
+  const { status, detail, advice } = ask();
+  assert.equal(status, "warn");
+  if (!hasPython) {
+    assert.match(detail, /^Python 3 with venv is missing: /);
+    assert.equal(advice, "install python3 python3-venv, then: rebox vol install");
+    return assert.match(root.run("rebox vol install || true"), /^rebox: there is no Python 3 with venv: apt install /);
+  }
+  assert.match(detail, /^it is not installed: /);
+  assert.equal(advice, "install it: rebox vol install");
+  assert.match(
+    root.run("rebox vol install || true"),
+    /rebox: .* failed: .*without a network: rebox vol install --wheels /,
+  );
+  for (const wheel of listWheels()) root.give(wheel, "wheels");
+  assert.match(root.run("rebox vol install --wheels wheels"), /^Volatility 3 is in /m);
+  assert.match(root.run("rebox vol which"), /: Volatility \d+\.\d+\.\d+, \d{2,} plugins$/m);
+  assert.equal(ask().status, "ok");
+  assert.match(root.run('rebox shell --image guest.elf "vol pslist"'), /^.* 2 .* kthreadd /m);
 }

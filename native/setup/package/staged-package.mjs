@@ -42,6 +42,11 @@ export class StagedPackage {
     });
   }
 
+  /** Takes the components over that another package's bill of materials names. */
+  takeComponents({ components }) {
+    this.#components.push(...components);
+  }
+
   /**
    * Writes package.json and the bill of materials, and packs.
    *

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { Fingerprint } from "../fingerprint.mjs";
+import { PackagedEngine } from "../packaged-engine.mjs";
 import { places } from "../places.mjs";
 import { hostSystem, qemuConfiguration } from "../qemu-configuration.mjs";
 import { qemuPatches } from "../qemu-patches.mjs";
@@ -12,11 +13,13 @@ const LIBRARY = "libqemu-system-x86_64.so";
 
 /**
  * Makes the step that builds QEMU as a shared library, with native/qemu inside.
- * @param {{sanitize?: boolean}} options sanitize: with AddressSanitizer and UndefinedBehaviorSanitizer in the target's objects
+ * @param {{sanitize?: boolean, isPackaged?: boolean}} options sanitize: with AddressSanitizer and UndefinedBehaviorSanitizer in the
+ *   target's objects; isPackaged: an installed package of the same content serves as well
  */
-export function qemuStep({ sanitize = false } = {}) {
+export function qemuStep({ sanitize = false, isPackaged = !sanitize } = {}) {
   const name = sanitize ? "qemu-asan" : "qemu";
-  return qemuBuildStep({
+  const packaged = new PackagedEngine();
+  const built = qemuBuildStep({
     name,
     store: new ResultStore(name, name),
     targets: [LIBRARY, "qemu-img"],
@@ -25,6 +28,24 @@ export function qemuStep({ sanitize = false } = {}) {
     native: true,
     sanitize,
   });
+  if (!isPackaged) return built;
+  return {
+    ...built,
+    isDone: () => built.isDone() || packaged.isUsed(knownSourceHash()),
+    act: async (task) => {
+      // A source that somebody has chosen is to be built.
+      const name =
+        built.isInCache() || process.env.REBOX_QEMU_SOURCE ? undefined : packaged.take(task, knownSourceHash());
+      if (name !== undefined) return `taken from ${name}`;
+      packaged.leave();
+      return built.act(task);
+    },
+  };
+}
+
+/** The sha256 of Debian's tarball, when it is there. */
+function knownSourceHash() {
+  return knownQemuSource()?.identity;
 }
 
 /** Makes a step that builds targets of QEMU into a result store, with headers from its source beside them. */
@@ -59,6 +80,10 @@ export function qemuBuildStep({
     isDone: () => {
       const source = knownQemuSource();
       return source !== undefined && store.isLinked(resultHash(source));
+    },
+    isInCache: () => {
+      const source = knownQemuSource();
+      return source !== undefined && store.has(resultHash(source));
     },
     act: async (task) => {
       const source = knownQemuSource() ?? (await fetchQemuSource(task));

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { installVolatility } from "../../guest/volatility/install-volatility";
 import { UsageError } from "../errors";
-import { checkLab } from "./lab-programs";
+import { checkLab, VOLATILITY } from "./lab-programs";
 
 /** Runs a program, and returns its exit status; undefined when it cannot be started. */
 export type RunProgram = (command: string, args: readonly string[]) => number | undefined;
@@ -17,7 +17,8 @@ export type RunProgram = (command: string, args: readonly string[]) => number | 
 export function fixLab(say: (text: string) => void, run: RunProgram = runVisibly, path?: string): void {
   const packages = [...new Set(checkLab(path).flatMap(({ missing }) => missing))];
   if (packages.length > 0) installPackages(packages, say, run);
-  installVolatility(say);
+  const hasVolatility = checkLab(path).some(({ name, status }) => name === VOLATILITY && status === "ok");
+  if (!hasVolatility) installVolatility(say);
 }
 
 function installPackages(packages: readonly string[], say: (text: string) => void, run: RunProgram): void {

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { environmentFolder } from "../../guest/volatility/volatility-places";
+import { VolatilityError } from "../../guest/errors";
+import { findVolatilityCommand } from "../../guest/volatility/volatility-program";
 import { getProgramPath } from "../../lab/network/network-host";
 import type { CheckResult } from "./checks";
 
@@ -77,7 +78,8 @@ const NEEDS: readonly LabNeed[] = [
   },
 ];
 
-const VOLATILITY = "Volatility";
+/** The name of the check of Volatility 3. */
+export const VOLATILITY = "Volatility";
 /** The packages that a virtual environment of Python needs. */
 const PYTHON_PACKAGES = ["python3", "python3-venv"];
 
@@ -106,14 +108,15 @@ export function checkLab(path: string = getProgramPath()): LabCheck[] {
 
 function checkVolatility(hasPython: boolean): LabCheck {
   const purpose = "its plugins on guests and images, by rebox vol and vol in the shell";
-  if (existsSync(join(environmentFolder(), "bin/vol"))) {
-    return { name: VOLATILITY, status: "ok", detail: purpose, missing: [] };
+  try {
+    const command = findVolatilityCommand().join(" ");
+    return { name: VOLATILITY, status: "ok", detail: `${purpose}: ${command}`, missing: [] };
+  } catch (error) {
+    if (!(error instanceof VolatilityError)) throw error;
   }
   const hasVenv = hasPython && spawnSync("python3", ["-c", "import venv, ensurepip"]).status === 0;
-  const [missing, what] = hasVenv
-    ? [[], "it is installed at its first use"]
-    : [PYTHON_PACKAGES, "Python 3 with venv is missing"];
-  const advice = hasVenv ? "install it now: rebox doctor --lab --fix" : `install ${missing.join(" ")}`;
+  const [missing, what] = hasVenv ? [[], "it is not installed"] : [PYTHON_PACKAGES, "Python 3 with venv is missing"];
+  const advice = hasVenv ? "install it: rebox vol install" : `install ${missing.join(" ")}, then: rebox vol install`;
   return { name: VOLATILITY, status: "warn", detail: `${what}: ${purpose}`, advice, missing };
 }
 

@@ -61,7 +61,7 @@ export function setVolatilityCommand(command: string | undefined): void {
  * @throws VolatilityError when there is none, it is too old, or it does not start
  */
 export async function getVolatilityProgram(): Promise<VolatilityProgram> {
-  const command = findCommand();
+  const command = findVolatilityCommand();
   const identity = identify(command);
   let probe = state.probes.get(identity);
   if (!probe) {
@@ -77,7 +77,12 @@ export async function getVolatilityProgram(): Promise<VolatilityProgram> {
   return { command, version, plugins, unloaded };
 }
 
-function findCommand(): Command {
+/**
+ * Finds the command of the Volatility that rebox uses, without starting it.
+ *
+ * @throws VolatilityError when there is none
+ */
+export function findVolatilityCommand(): Command {
   for (const [text, where] of [
     [state.command, "[VOL] command"],
     [process.env["REBOX_VOLATILITY"], "REBOX_VOLATILITY"],

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -34,9 +35,15 @@ const OWN_DEVICES = [
 /** The reason why nothing can be tried in small Debian systems here; undefined when it can. */
 export function findRootProblem(release: string, node: string): string | undefined {
   if (process.getuid?.() !== 0) return "only root can enter another root";
-  const files = [`${release}/root.tar`, `node/node-${node}`];
+  const files = [`${release}/root.tar`, `node/node-${node}`, "wheels"];
   const missing = files.find((file) => !existsSync(join(ROOTS, file)));
   return missing === undefined ? undefined : `build/roots/${missing} is missing`;
+}
+
+/** Lists the Python packages of Volatility, which set-up fetches. */
+export function listWheels(): string[] {
+  const folder = join(ROOTS, "wheels");
+  return readdirSync(folder).filter((name) => name.endsWith(".whl")).map((name) => join(folder, name)); // prettier-ignore
 }
 
 /** A small Debian system in a folder, with Node.js and npm, whose user has no rights, no network, and nothing of this machine. */
@@ -64,11 +71,13 @@ export class DebianRoot implements Disposable {
     chownSync(join(this.folder, HOME), USER_ID, USER_ID);
   }
 
-  /** Copies a file into the user's home. */
-  give(path: string): void {
-    const copy = join(this.folder, HOME, basename(path));
+  /** Copies a file into the user's home, or a folder in it. */
+  give(path: string, folder = ""): void {
+    const parent = join(this.folder, HOME, folder);
+    mkdirSync(parent, { recursive: true });
+    const copy = join(parent, basename(path));
     copyFileSync(path, copy);
-    chownSync(copy, USER_ID, USER_ID);
+    for (const each of [parent, copy]) chownSync(each, USER_ID, USER_ID);
   }
 
   /** Runs a script of sh as the user, and returns all that it writes. @throws Error with that when the script fails */
