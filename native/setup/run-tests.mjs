@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -34,9 +34,11 @@ const PROCESSOR_TIME = pathToFileURL(join(places.root, "native/setup/processor-t
 const MOST_EXPENSIVE = 15;
 
 const USAGE =
-  "usage: node native/setup/run-tests.mjs [--fast] [--sanitize] [--again] [--changed [--since REVISION]] [ROOM|NAME ...]";
+  "usage: node native/setup/run-tests.mjs [--fast] [--node MAJOR | --sanitize] [--again] [--changed [--since REVISION]] [ROOM|NAME ...]";
 
 const { values, positionals: names } = readArguments();
+if (values.node !== undefined && values.sanitize) fail(`--node and --sanitize exclude each other\n${USAGE}`);
+const otherNode = values.node === undefined ? undefined : findNode(values.node);
 const all = filesBelow(join(places.build, "js/test")).filter((path) => path.endsWith(".test.js"));
 if (all.length === 0) fail(`no *.test.js below build/js/test; run "npm run setup" first`);
 const unknown = names.find((name) => !all.some((path) => isNamed(path, name)));
@@ -64,7 +66,7 @@ function runTests(paths) {
   const list = join(folder, "failed");
   const times = join(folder, "times");
   const { status, signal } = spawnSync(
-    values.sanitize ? SANITIZED_NODE : process.execPath,
+    values.sanitize ? SANITIZED_NODE : (otherNode ?? process.execPath),
     [
       "--enable-source-maps",
       ...["--import", PROCESSOR_TIME],
@@ -77,7 +79,12 @@ function runTests(paths) {
     ],
     {
       cwd: places.root,
-      env: { ...process.env, REBOX_PROCESSOR_TIMES: times, ...(values.sanitize ? sanitizerEnvironment() : {}) },
+      env: {
+        ...process.env,
+        REBOX_PROCESSOR_TIMES: times,
+        ...(values.sanitize ? sanitizerEnvironment() : {}),
+        ...(otherNode ? withFirst(otherNode) : {}),
+      },
       stdio: "inherit",
     },
   );
@@ -115,6 +122,7 @@ function readArguments() {
       options: {
         fast: { type: "boolean", default: false },
         sanitize: { type: "boolean", default: false },
+        node: { type: "string" },
         again: { type: "boolean", default: false },
         changed: { type: "boolean", default: false },
         since: { type: "string" },
@@ -144,12 +152,31 @@ function findTestsOfChanges() {
   }
 }
 
+/** Finds the Node of a major version that set-up has fetched, under the name by which the programs of tests find it. */
+function findNode(major) {
+  const file = join(places.build, "roots/node", `node-${major}`);
+  if (!existsSync(file))
+    fail(
+      `--node ${major}: there is no ${relative(places.root, file)}; "npm run setup -- --for test" fetches 20, 22 and 24`,
+    );
+  const folder = join(places.build, "nodes", major);
+  mkdirSync(folder, { recursive: true });
+  rmSync(join(folder, "node"), { force: true });
+  symlinkSync(realpathSync(file), join(folder, "node"));
+  return join(folder, "node");
+}
+
+/** Returns the PATH on which a Node comes first: programs of tests that ask for "node" get that one. */
+function withFirst(node) {
+  return { PATH: `${dirname(node)}:${process.env.PATH ?? ""}` };
+}
+
 /** Returns the environment in which every Node is the one that loads the sanitizer. */
 function sanitizerEnvironment() {
   if (!existsSync(SANITIZED_NODE)) fail(`${SANITIZED_NODE} is missing; run "npm run test:sanitize", which makes it`);
   return {
     REBOX_BUILD: "asan",
-    PATH: `${dirname(SANITIZED_NODE)}:${process.env.PATH ?? ""}`,
+    ...withFirst(SANITIZED_NODE),
     ASAN_OPTIONS: ASAN_OPTIONS.join(":"),
     // A test may not look at what its process prints; it notices that the process is gone.
     UBSAN_OPTIONS: "print_stacktrace=1:halt_on_error=1",
