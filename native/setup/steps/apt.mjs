@@ -24,6 +24,8 @@ const LAB_PACKAGES = [
   "mmdebstrap",
   ...["qemu-system-x86", "qemu-utils", "lz4", "gzip"],
   ...["libvirt-clients", "libvirt-daemon", "libvirt-daemon-driver-qemu"],
+  // The agent that answers in guests: here it is driven without one.
+  "qemu-guest-agent",
   // The servers of simulated networks, their addresses and their redirections.
   ...["inetsim", "dnsmasq-base", "nftables", "openssl"],
   // The types of files that a sample leaves, and rules over them.
