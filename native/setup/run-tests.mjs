@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -162,7 +162,8 @@ function findNode(major) {
   const folder = join(places.build, "nodes", major);
   mkdirSync(folder, { recursive: true });
   rmSync(join(folder, "node"), { force: true });
-  symlinkSync(realpathSync(file), join(folder, "node"));
+  // A copy: tests start it as another user too, who cannot look into the cache.
+  copyFileSync(file, join(folder, "node"));
   return join(folder, "node");
 }
 
