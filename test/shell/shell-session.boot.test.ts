@@ -233,9 +233,10 @@ function runShell(
   });
 }
 
+// A clone that is not whole yet would be paused as "inmigrate".
 const reboxRun = async (folder: string) => [
   ...[process.execPath, REBOX, "run", "--shell", "--plain", "--"],
-  ...(await getMachineArgs(folder, { task: "idle" })),
+  ...(await getMachineArgs(folder, { task: "idle", boots: true })),
 ];
 
 test("rebox run --shell answers the lines of its standard input, and ends the machine when told", () =>
