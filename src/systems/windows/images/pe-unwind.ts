@@ -52,7 +52,8 @@ export class PeUnwindTable {
   }
 
   get count(): number {
-    return this.#table.byteLength / ENTRY;
+    // A damaged header may say a size that is no multiple of an entry.
+    return Math.floor(this.#table.byteLength / ENTRY);
   }
 
   /** Lists the functions in the order of their addresses. */
