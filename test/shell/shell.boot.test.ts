@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { listCommandGroups } from "../../src/shell/commands/command-table";
 import { ControlClient } from "../../src/shell/line/control-client";
+import { SLOWNESS } from "../kit/guests/guest-run";
 import { type ShellRun, withShell } from "../kit/terminal/shell-run";
 import { PROJECT } from "../kit/project";
 
@@ -181,6 +183,32 @@ test("a breakpoint pauses the guest exactly there, and steps go where the code s
     await run.text("cont");
   });
 });
+
+test(
+  "an interruption that comes right behind a line ends it, whether it has let the guest go or not",
+  { timeout: 60_000 * SLOWNESS },
+  async () => {
+    await withShell({ task: "busy" }, async ({ client, data, text, truth }) => {
+      await truth("busy");
+      await text("pause");
+      for (let round = 0; round < 20; round++) {
+        for (const line of ["until 0x10", "step 80000"]) {
+          const ended = client.run(line);
+          // Half of them come with the line, the others while it lets the guest go or waits.
+          if (round % 2 === 1) await sleep(round);
+          const [{ error }] = await Promise.all([ended, client.interrupt()]);
+          assert.equal(error, undefined, line);
+          assert.equal((await data<{ state: string }>("status")).state, "paused", line);
+        }
+      }
+      // One that comes when no line is there is about none that comes later.
+      await client.interrupt();
+      const [first] = await data<{ address: string }[]>("u rip:1");
+      await text("step");
+      assert.notEqual((await data<{ address: string }[]>("u rip:1"))[0]!.address, first!.address);
+    });
+  },
+);
 
 test("a script's breakpoints are its own, and a shell in a callback holds the guest exactly there", async () => {
   const script = () => `

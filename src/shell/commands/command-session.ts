@@ -47,6 +47,8 @@ export class CommandSession implements NameSource {
   release: (() => void) | undefined;
   /** Ends the running command for Ctrl-C; undefined when it cannot be ended. */
   cancel: (() => void) | undefined;
+  /** Whether Ctrl-C has come for the running command: one that has not let the guest go yet does not do so. */
+  isInterrupted = false;
 
   /** @param api the names that !EXPRESSION can use: those of all doors */
   constructor(readonly api: Doors = createDoors()) {}

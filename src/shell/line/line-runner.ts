@@ -10,19 +10,27 @@ export type LineAnswer =
 /** Carries out the lines of one shell, one after the other, in the order in which they came. */
 export class LineRunner {
   #last: Promise<unknown> = Promise.resolve();
+  /** The number of lines that have come and not ended. */
+  #lines = 0;
 
   constructor(readonly session: CommandSession) {}
 
   /** Carries out a line when those before it are done. It never rejects: a failure is an answer. */
   run(line: string): Promise<LineAnswer> {
+    this.#lines++;
     const answer = this.#last.then(() => this.#runNow(line));
-    this.#last = answer;
+    this.#last = answer.then(() => {
+      this.#lines--;
+      this.session.isInterrupted = false;
+    });
     return answer;
   }
 
   /** Ctrl-C: ends the line that is being carried out when that can be ended, else pauses the guest. */
   interrupt(): Promise<LineAnswer> {
     const { cancel } = this.session;
+    // The line may have come just before, and not have begun.
+    this.session.isInterrupted = this.#lines > 0;
     if (!cancel) return this.#runNow("pause");
     cancel();
     return Promise.resolve({ text: "", data: null });

@@ -36,6 +36,8 @@ export function setPausingBreakpoint(
  * saved it only stands still for a moment.
  */
 export async function resumeUntilPaused(session: CommandSession): Promise<void> {
+  // The pause that Ctrl-C asked for came before: it would never come again.
+  if (session.isInterrupted) return;
   const engine = Engine.get();
   let stop: () => void = () => undefined;
   const subscriptions = [
