@@ -192,7 +192,7 @@ test(
       await truth("busy");
       await text("pause");
       for (let round = 0; round < 20; round++) {
-        for (const line of ["until 0x10", "step 80000"]) {
+        for (const line of ["until 0x10", "step 80000", "cont"]) {
           const ended = client.run(line);
           // Half of them come with the line, the others while it lets the guest go or waits.
           if (round % 2 === 1) await sleep(round);

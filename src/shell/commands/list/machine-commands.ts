@@ -22,6 +22,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     help: "Lets the guest go on.",
     parse: (input) => input.end(),
     run: async (_, session) => {
+      if (session.isInterrupted) return textResult("interrupted before the guest went on");
       const engine = Engine.get();
       session.release?.();
       // Held by a callback, it may be paused besides.
