@@ -103,7 +103,7 @@ int main(int argc, char **argv)
     ((double (*)(int, double, float))find("called_scale"))(3, 1.5, 0.25F);
     ((const char *(*)(const char *))find("called_text"))("good night");
     ((const char *(*)(const char *))find("called_text"))(NULL);
-    ((size_t (*)(char *, size_t, char))find("called_fill"))(bytes, sizeof(bytes), 'x');
+    ((size_t(*)(char *, size_t, char))find("called_fill"))(bytes, sizeof(bytes), 'x');
     depth(3);
     for (volatile int i = 1; i <= 3; i++) {
         if (setjmp(place) == 0) {

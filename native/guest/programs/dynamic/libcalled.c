@@ -28,8 +28,8 @@ static void note(const char *what, const char *name, const void *caller, const c
     if (at >= MOST) {
         return;
     }
-    size = snprintf(lines[at], LONGEST, "%s tid=%ld name=%s caller=0x%llx values=", what, (long)syscall(SYS_gettid), name,
-                    (unsigned long long)(uintptr_t)caller);
+    size = snprintf(lines[at], LONGEST, "%s tid=%ld name=%s caller=0x%llx values=", what, (long)syscall(SYS_gettid),
+                    name, (unsigned long long)(uintptr_t)caller);
     va_start(values, format);
     vsnprintf(lines[at] + size, (size_t)(LONGEST - size), format, values);
     va_end(values);

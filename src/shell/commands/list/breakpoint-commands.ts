@@ -11,7 +11,7 @@ import { compileCondition } from "../arguments/script-expression";
 import { evaluate } from "../arguments/expression";
 import { splitAtColons } from "../arguments/memory-place";
 import { readSymbolName } from "../arguments/symbol-name";
-import { setPausingBreakpoint } from "./pausing-breakpoint";
+import { setPausingBreakpoint } from "../pausing-breakpoint";
 
 const KINDS: readonly { readonly name: string; readonly type: BreakpointType; readonly what: string }[] = [
   { name: "bp", type: "execution", what: "an instruction of this range begins" },

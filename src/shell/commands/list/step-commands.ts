@@ -17,7 +17,7 @@ import { evaluate } from "../arguments/expression";
 import { readRunning, unwindPlainly } from "../arguments/plain-backtrace";
 import { readGuestBytes } from "../arguments/memory-place";
 import { StepCounter } from "../../../guest/unwinding/step-counter";
-import { resumeUntilPaused, setPausingBreakpoint } from "./pausing-breakpoint";
+import { resumeUntilPaused, setPausingBreakpoint } from "../pausing-breakpoint";
 
 const LONGEST_INSTRUCTION = 15;
 const MOST_STEPS = 1_000_000n;

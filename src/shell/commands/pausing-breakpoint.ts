@@ -1,7 +1,7 @@
-import { BP } from "../../../guest/breakpoints/breakpoint";
-import type { BreakpointHit, BreakpointOptions } from "../../../guest/breakpoints/breakpoint-types";
-import { Engine } from "../../../machine/engine/engine";
-import type { CommandSession } from "../command-session";
+import { BP } from "../../guest/breakpoints/breakpoint";
+import type { BreakpointHit, BreakpointOptions } from "../../guest/breakpoints/breakpoint-types";
+import { Engine } from "../../machine/engine/engine";
+import type { CommandSession } from "./command-session";
 
 /**
  * Sets a breakpoint that pauses the guest, exactly there, and tells the session.
