@@ -204,7 +204,7 @@ function attachImage(image: StillMachine, search: SystemSearch): GuestSystem {
     throw new AttachError(
       "page-tables",
       "nowhere in the image is a page table that maps itself, an interrupt table and the kernel's memory",
-      "it is no whole image of a machine's memory, or one of another system: without registers, rebox finds Linux on x86",
+      "it is no whole image of a machine's memory, or one of another system: without registers, rebox finds Linux, and Windows of 64 bits",
     );
   }
   try {

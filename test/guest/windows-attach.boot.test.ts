@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { readElfCore } from "../../src/systems/memory/images/elf-core";
+import { makeCrashDump } from "../kit/windows/crash-writer";
 import { runRebox } from "../kit/guests/guest-run";
 import type { NtTruth } from "../kit/nt/nt-kernel";
 import { withNt } from "../kit/nt/nt-run";
@@ -114,14 +116,36 @@ test(
       // An image of the machine's memory with its registers, wherever the vCPU was, shows the same.
       const place = mkdtempSync(join(tmpdir(), "rebox-nt-image-"));
       try {
-        const file = join(place, "guest.elf");
-        await data(`dump_memory ${file}`);
         const lines = ["ps", "lm kernel", "lm csrss.exe", "vmmap smss.exe"];
         const env = { XDG_DATA_HOME: place, _NT_SYMBOL_PATH: folder };
-        const { stdout, stderr } = await runRebox(["shell", "--image", file, ...lines], 60_000, undefined, env);
         const living: string[] = [];
         for (const line of lines) living.push(await text(line));
-        assert.equal(stdout.trimEnd(), living.map((one) => one.trimEnd()).join("\n"), stderr);
+        const compare = async (file: string): Promise<void> => {
+          const { stdout, stderr } = await runRebox(["shell", "--image", file, ...lines], 60_000, undefined, env);
+          assert.equal(stdout.trimEnd(), living.map((one) => one.trimEnd()).join("\n"), `${file}: ${stderr}`);
+          rmSync(file);
+        };
+        const elf = join(place, "guest.elf");
+        await data(`dump_memory ${elf}`);
+        // So do crash dumps, which have only the page tables and the list of modules, and memory alone.
+        const modules = rows(await data("x kernel!PsLoadedModuleList"))[0]!.address;
+        const bytes = readFileSync(elf);
+        const { parts, cpus } = readElfCore({ size: bytes.length, read: (at, size) => bytes.subarray(at, at + size) });
+        const ranges = parts.map(({ address, offset, size }) => ({
+          address,
+          bytes: bytes.subarray(offset, offset + size),
+        }));
+        const facts = { ranges, tables: cpus[0]!.registers.get("CR3")!, modules: number(modules) };
+        await compare(elf);
+        for (const type of [1, 2, 5, 6]) {
+          writeFileSync(join(place, "guest.dmp"), makeCrashDump({ ...facts, bits: 64, type }));
+          await compare(join(place, "guest.dmp"));
+        }
+        for (const format of ["raw", "lime"]) {
+          const file = join(place, `guest.${format}`);
+          await data(`dump_memory ${file} --format ${format}`);
+          await compare(file);
+        }
       } finally {
         rmSync(place, { recursive: true, force: true });
       }

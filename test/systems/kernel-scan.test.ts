@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { scanForKernel } from "../../src/systems/linux/attach/kernel-scan";
+import { scanForWindows } from "../../src/systems/windows/kernel/kernel-scan";
 import { MemoryImage } from "../kit/memory-image";
 import { Ram } from "../../src/systems/memory/ram";
 
@@ -26,9 +27,11 @@ class CountingRam extends Ram {
   }
 }
 
+/** Looks for a kernel of Linux, then for one of Windows. */
 function scan(bytes: Uint8Array) {
   const ram = new CountingRam(new MemoryImage([{ address: 0, bytes }], []));
-  return { found: scanForKernel(ram, [{ address: 0, size: bytes.length }]), reads: ram.reads };
+  const spans = [{ address: 0, size: bytes.length }];
+  return { found: scanForKernel(ram, spans) ?? scanForWindows(ram, spans), reads: ram.reads };
 }
 
 test("no kernel is found in memory without one", () => {

@@ -1,10 +1,12 @@
 import { MemoryResult, type NativeRamRegion, type NativeRegister } from "../../machine/engine/native";
 import type { CpuFacts, RamRegion } from "../../systems/memory/guest-source";
 import { ImageError } from "../../systems/errors";
-import { findCpuFacts, type SavedCpu } from "../../systems/memory/images/saved-cpu";
+import type { ImageLayout } from "../../systems/memory/images/image-layout";
+import { findCpuFacts } from "../../systems/memory/images/saved-cpu";
 import { findPagingMode, PageTables } from "../../systems/memory/page-tables";
 import { kernelTablesOf } from "../../systems/linux/processes/isolated-tables";
 import { scanForKernel } from "../../systems/linux/attach/kernel-scan";
+import { scanForWindows } from "../../systems/windows/kernel/kernel-scan";
 import { Ram, type RamRange } from "../../systems/memory/ram";
 import type { StillMachine } from "../../machine/state/machine-access";
 
@@ -29,14 +31,14 @@ export class ImageMachine implements StillMachine {
   constructor(
     readonly path: string,
     private readonly memory: readonly RamRegion[],
-    saved: readonly SavedCpu[],
+    { cpus, facts }: Pick<ImageLayout, "cpus" | "facts">,
     private readonly spans: readonly RamRange[],
     readonly file: StillMachine["file"],
   ) {
     this.#ram = new Ram(this);
-    this.#saved = saved.map(({ registers }) => addPrivilege(registers));
+    this.#saved = cpus.map(({ registers }) => addPrivilege(registers));
     this.#names = [...new Set(this.#saved.flatMap((registers) => [...registers.keys()]))];
-    this.#facts = saved.map(findCpuFacts).filter((facts) => facts !== undefined);
+    this.#facts = facts ?? cpus.map(findCpuFacts).filter((found) => found !== undefined);
   }
 
   regions(): readonly RamRegion[] {
@@ -49,7 +51,7 @@ export class ImageMachine implements StillMachine {
 
   scan(): readonly CpuFacts[] {
     if (!this.#scanned) {
-      const found = scanForKernel(this.#ram, this.spans);
+      const found = scanForKernel(this.#ram, this.spans) ?? scanForWindows(this.#ram, this.spans);
       this.#scanned = found ? [found] : [];
     }
     return this.#scanned;

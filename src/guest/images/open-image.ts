@@ -5,7 +5,7 @@ import { Engine } from "../../machine/engine/engine";
 import { loadAddon } from "../../machine/engine/load-addon";
 import type { RamRegion } from "../../systems/memory/guest-source";
 import { ImageError } from "../../systems/errors";
-import type { FileBytes, ImagePart } from "../../systems/memory/images/image-layout";
+import type { FileBytes, ImagePart, ReadFormat } from "../../systems/memory/images/image-layout";
 import { readImageLayout } from "../../systems/memory/images/read-image-layout";
 import type { RamRange } from "../../systems/memory/ram";
 import { findStillMachine, setStillMachine } from "../../machine/state/machine-access";
@@ -31,7 +31,7 @@ export interface OpenImageOptions {
 /** The facts of an image that was opened. */
 export interface OpenedImage {
   readonly path: string;
-  readonly format: "raw" | "elf" | "lime";
+  readonly format: ReadFormat;
   /** Of physical memory, in bytes. */
   readonly memorySize: number;
   /** The number of vCPUs whose registers the image holds. */
@@ -40,7 +40,7 @@ export interface OpenedImage {
 
 /**
  * Opens a memory image in the place of a running machine: everything that reads the guest reads the image from then on. It is an
- * ELF core (of QEMU, rebox, kdump), a LiME image or raw memory, each also compressed by zstd. The file must not change
+ * ELF core (of QEMU, rebox, kdump), a LiME image, a crash dump of Windows or raw memory, each also compressed by zstd. The file must not change
  * as long as it is open. One for each process, and none beside a machine.
  *
  * @throws ImageError when the file cannot be read, is none of these, is damaged or cut off
@@ -116,7 +116,7 @@ function useFile(fd: number, path: string): OpenedImage {
       return bytes;
     },
   };
-  const { format, parts, cpus } = readImageLayout(file);
+  const { format, parts, cpus, facts } = readImageLayout(file);
   const pieces = parts.flatMap(splitPart);
   const mapped = loadAddon().mapImage(fd, size, pieces);
   if (typeof mapped === "number") throw new ImageError(`it cannot be mapped: ${describeSystemError(mapped)}`);
@@ -124,7 +124,7 @@ function useFile(fd: number, path: string): OpenedImage {
     address,
     bytes: new Uint8Array(mapped[index] as ArrayBuffer),
   }));
-  setStillMachine(new ImageMachine(path, regions, cpus, findSpans(fd, parts), { descriptor: fd, parts }));
+  setStillMachine(new ImageMachine(path, regions, { cpus, facts }, findSpans(fd, parts), { descriptor: fd, parts }));
   const memorySize = parts.reduce((sum, part) => sum + part.size, 0);
   return { path, format, memorySize, cpuCount: cpus.length };
 }

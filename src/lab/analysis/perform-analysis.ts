@@ -73,6 +73,8 @@ export async function performAnalysis(asked: LabAnalysis): Promise<void> {
     refusal = error instanceof Error ? error.message : String(error);
   }
   const { database, entry } = analysis;
+  // Now: at the end somebody may have removed the lab's folder.
+  const processMark = getProcessMark(analysis.labFolder, entry.id);
   const journal = new AnalysisJournal(folder, await beginRecord(entry), analysis.onLine, analysis.onEvent);
   analysis.onJournal(journal);
   // At the beginning: later the file may be another one.
@@ -89,7 +91,7 @@ export async function performAnalysis(asked: LabAnalysis): Promise<void> {
   // It is one of ours, which nobody has left.
   await summon();
   await stopCompiler();
-  const left = await killMarked(getProcessMark(analysis.labFolder, entry.id));
+  const left = await killMarked(processMark);
   if (left > 0) journal.warn(`${left} processes were left, and are ended`);
   await facts;
   await askYara(analysis, journal);

@@ -19,6 +19,8 @@ export interface CpuFacts {
   readonly sysenterEip: bigint;
   readonly idtBase: bigint;
   readonly idtLimit: number;
+  /** An address of data in the kernel's image, where an image of memory says one. */
+  readonly kernelData?: bigint;
 }
 
 /**

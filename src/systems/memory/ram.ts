@@ -65,13 +65,13 @@ export class Ram {
   /** The highest address of RAM, plus one. */
   get end(): number {
     this.#refresh();
-    return Math.max(0, ...this.#regions.map(({ end }) => end));
+    return this.#regions.at(-1)?.end ?? 0;
   }
 
   /** The same, as of when the list of RAM was read last, which takes no time. */
   get knownEnd(): number {
     if (this.#regions.length === 0) this.#refresh();
-    return Math.max(0, ...this.#regions.map(({ end }) => end));
+    return this.#regions.at(-1)?.end ?? 0;
   }
 
   #find(address: number, size: number): Region | undefined {
@@ -89,19 +89,27 @@ export class Ram {
   }
 
   #search(address: number, size: number): Region | undefined {
-    for (const region of this.#regions) {
-      if (address >= region.start && address + size <= region.end) return region;
+    // A crash dump of a kernel's pages has ten thousands of regions.
+    let [low, high] = [0, this.#regions.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#regions[middle] as Region).start <= address) low = middle + 1;
+      else high = middle;
     }
-    return undefined;
+    const region = this.#regions[low - 1];
+    return region && address + size <= region.end ? region : undefined;
   }
 
   #refresh(): void {
-    this.#regions = this.#source.regions().map(({ address, bytes }) => ({
-      start: address,
-      end: address + bytes.length,
-      bytes,
-      view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
-    }));
+    this.#regions = this.#source
+      .regions()
+      .map(({ address, bytes }) => ({
+        start: address,
+        end: address + bytes.length,
+        bytes,
+        view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
+      }))
+      .sort((a, b) => a.start - b.start);
   }
 }
 

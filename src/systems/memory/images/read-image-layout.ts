@@ -1,3 +1,4 @@
+import { isCrashDump, readCrashDump } from "./crash-dump";
 import { readElfCore } from "./elf-core";
 import { ImageError } from "../../errors";
 import type { FileBytes, ImageLayout } from "./image-layout";
@@ -14,8 +15,6 @@ const OTHERS: readonly (readonly [start: string, what: string])[] = [
   ["DISKDUMP", "a diskdump image: make an ELF core instead"],
   ["QFI\xfb", "a disk image (qcow2), not one of memory"],
   ["QEVM", "a saved state of QEMU (migration or savevm): load it into a machine and dump that"],
-  ["PAGEDU64", "a crash dump of Windows"],
-  ["PAGEDUMP", "a crash dump of Windows"],
   ["\xd2\xbe\xd2\xbe", "a saved state of VMware: give the .vmem file beside it"],
   ["\x1f\x8b", "compressed by gzip: gunzip it first"],
   ["\xfd7zXZ", "compressed by xz: unxz it first"],
@@ -32,11 +31,14 @@ export function readImageLayout(file: FileBytes): ImageLayout {
   const start = file.read(0, Math.min(16, file.size));
   if (start.toString("latin1", 0, 4) === "\x7fELF") return readElfCore(file);
   if (isLime(start)) return readLime(file);
+  if (isCrashDump(start)) return readCrashDump(file);
   const other = OTHERS.find(([magic]) => start.toString("latin1").startsWith(magic));
   if (other) throw new ImageError(other[1]);
   if (file.size < SMALLEST) throw new ImageError(`no memory image: it has ${file.size} bytes, less than any machine`);
   if (file.size % PAGE !== 0) {
-    throw new ImageError(`no ELF core, no LiME image, and no raw one: its ${file.size} bytes are no whole pages`);
+    throw new ImageError(
+      `no ELF core, no LiME image, no crash dump, and no raw one: its ${file.size} bytes are no whole pages`,
+    );
   }
   return { format: "raw", parts: [{ address: 0, offset: 0, size: file.size }], cpus: [] };
 }

@@ -3,7 +3,7 @@ export interface RegisterField {
   readonly name: string;
   readonly offset: number;
   /** In bytes. */
-  readonly size: 4 | 8;
+  readonly size: 2 | 4 | 8;
 }
 
 /** A struct of registers in a note of an ELF core. */
@@ -80,7 +80,7 @@ export function readRegisters({ fields }: RegisterLayout, bytes: Buffer): Map<st
       .filter(({ offset, size }) => offset + size <= bytes.length)
       .map(({ name, offset, size }) => [
         name,
-        size === 8 ? bytes.readBigUInt64LE(offset) : BigInt(bytes.readUInt32LE(offset)),
+        size === 8 ? bytes.readBigUInt64LE(offset) : BigInt(bytes.readUIntLE(offset, size)),
       ]),
   );
 }
@@ -91,7 +91,7 @@ export function writeRegisters(layout: RegisterLayout, registers: ReadonlyMap<st
   for (const { name, offset, size } of layout.fields) {
     const value = registers.get(name) ?? 0n;
     if (size === 8) bytes.writeBigUInt64LE(BigInt.asUintN(64, value), offset);
-    else bytes.writeUInt32LE(Number(BigInt.asUintN(32, value)), offset);
+    else bytes.writeUIntLE(Number(BigInt.asUintN(size * 8, value)), offset, size);
   }
   return bytes;
 }

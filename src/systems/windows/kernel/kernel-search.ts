@@ -8,7 +8,7 @@ import { peSourceOfMemory } from "../images/pe-source";
 import type { SymbolIdentity } from "../symbols/symbol-identity";
 
 /** How the processor told where the kernel is. */
-export type KernelEntry = "LSTAR" | "SYSENTER_EIP" | "IDT[0x2e]" | "IDT[0]";
+export type KernelEntry = "LSTAR" | "SYSENTER_EIP" | "IDT[0x2e]" | "IDT[0]" | "PsLoadedModuleList";
 
 /** The image of a Windows kernel in a guest's memory. */
 export interface WindowsKernelImage {
@@ -72,6 +72,7 @@ function listEntries(cpu: CpuFacts, memory: VirtualMemory): { readonly by: Kerne
     wide ? { by: "LSTAR", entry: cpu.lstar } : { by: "SYSENTER_EIP", entry: cpu.sysenterEip },
     ...(wide ? [] : [{ by: "IDT[0x2e]" as const, entry: readGate(cpu, memory, SYSTEM_SERVICE) }]),
     { by: "IDT[0]", entry: readGate(cpu, memory, 0) },
+    { by: "PsLoadedModuleList", entry: cpu.kernelData },
   ];
   const lowest = wide ? KERNEL_HALF_64 : KERNEL_HALF_32;
   return entries.flatMap(({ by, entry }) => (entry !== undefined && entry >= lowest ? [{ by, entry }] : []));
@@ -120,6 +121,11 @@ function readKernel(
     if (error instanceof PeError) return undefined;
     throw error;
   }
+}
+
+/** Returns whether the image of a Windows kernel begins at an address. */
+export function readKernelAt(memory: VirtualMemory, base: bigint): boolean {
+  return readKernel(memory, base, base) !== undefined;
 }
 
 /** Where the exports are not in memory, the name and the entry have to do. */

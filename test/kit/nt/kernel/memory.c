@@ -19,6 +19,9 @@ void *memset(void *to, int value, u64 size) {
 
 void *phys(u64 physical) { return (void *)(PHYSICAL_MAP + physical); }
 
+// As in Windows before KASLR of the page tables: they lie at 0xfffff68000000000.
+static void map_itself(u64 tables) { ((u64 *)phys(tables))[0x1ed] = tables | 3; }
+
 void MiInitialize(struct loader_block *loader) {
   next_page = loader->free_page;
   memory_end = loader->memory_end;
@@ -26,6 +29,7 @@ void MiInitialize(struct loader_block *loader) {
   // The programs' half, which held the loader.
   u64 *tables = phys(SystemTables);
   for (u32 at = 0; at < 256; at++) tables[at] = 0;
+  map_itself(SystemTables);
   __asm__ volatile("mov %0, %%cr3" ::"r"(SystemTables) : "memory");
 }
 
@@ -88,6 +92,7 @@ u64 MiCreateTables(void) {
   u64 tables = MiTakePage();
   u64 *to = phys(tables), *from = phys(SystemTables);
   for (u32 at = 256; at < 512; at++) to[at] = from[at];
+  map_itself(tables);
   return tables;
 }
 
