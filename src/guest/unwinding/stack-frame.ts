@@ -1,5 +1,5 @@
 /** The way in which a frame was found: "heuristic" is a value on the stack that could be a return address, and need not be one. */
-export type FrameMethod = "registers" | "saved" | "orc" | "frame pointer" | "heuristic";
+export type FrameMethod = "registers" | "saved" | "orc" | "unwind data" | "frame pointer" | "heuristic";
 
 /** One function that is being executed. */
 export interface StackFrame {

@@ -28,6 +28,8 @@ const COMPILE = [
   "-fno-stack-protector",
   "-mno-stack-arg-probe",
   "-fno-builtin",
+  // As Windows has them: the stack of every function can be undone.
+  "-fasynchronous-unwind-tables",
   "-g",
   "-gcodeview",
   "-Wall",

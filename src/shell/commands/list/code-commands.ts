@@ -1,12 +1,14 @@
-import { findGuest, getGuest } from "../../../guest/guest";
+import { findGuest, findSystem, getGuest } from "../../../guest/guest";
 import { Backtrace } from "../../../guest/unwinding/backtrace";
 import { type DecodedInstruction, Disassembler } from "../../../guest/unwinding/disassembler";
 import type { FrameRegisters, StackFrame } from "../../../guest/unwinding/stack-frame";
+import { unwindWindows } from "../../../guest/unwinding/windows-backtrace";
 import { getRunningProcess } from "../../../machine/state/processes";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
+import { WindowsGuest } from "../../../systems/windows/windows-guest";
 import { CommandError } from "../../errors";
 import { readGuestBytes, getSize, type MemoryRange, parseRange } from "../arguments/memory-place";
-import { readRunning, unwindPlainly } from "../arguments/plain-backtrace";
+import { readRunning, readRunningContext, unwindPlainly } from "../arguments/plain-backtrace";
 import { getLinuxProcess } from "../arguments/process-choice";
 import { type Command, defineCommand } from "../command";
 import type { CommandSession } from "../command-session";
@@ -132,9 +134,17 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
     name: "bt",
     aliases: ["k", "backtrace"],
     usage: "[PROCESS]",
-    help: "Lists the functions that are being executed: by the vCPU, or by a process that does not run now, in its first thread that has not ended.\nThe column says how a frame was found: a heuristic one need not be one. In user mode callers are found in programs that keep a frame pointer.",
+    help: "Lists the functions that are being executed: by the vCPU, or by a process that does not run now, in its first thread that has not ended.\nThe column says how a frame was found: a heuristic one need not be one. In user mode callers are found in programs that keep a frame pointer; in 64-bit Windows by the unwind data of every image.",
     parse: (input) => input.find(),
     run: (text, session) => {
+      const system = findSystem();
+      if (text === undefined && system instanceof WindowsGuest && system.bits === 64) {
+        const running = system.findProcess(getRunningProcess(session.cpu.index))?.pgd ?? 0n;
+        return showFrames(
+          unwindWindows(system, running, readRunningContext(session)),
+          new AddressNamer(system, running),
+        );
+      }
       const guest = text === undefined ? findGuest() : getGuest();
       if (!guest) return showFrames(unwindPlainly(session), session.createNamer());
       const process = text === undefined ? undefined : getLinuxProcess(text, session);

@@ -6,34 +6,45 @@
   .globl KiLoadDescriptors
 
 # Called by programs: number in RAX, arguments in R10 and RDX. The kernel's own stack begins where KiEnterUser left it.
+# The stack has what the processor pushes for an interrupt, so that unwind data leads back to the program, as in Windows.
+  .seh_proc KiSystemCall64
 KiSystemCall64:
+  .seh_pushframe
   swapgs
   mov %rsp, %gs:0x10
   mov KiKernelStack(%rip), %rsp
-  push %rcx
+  push $0x2b
+  push %gs:0x10
   push %r11
+  push $0x33
+  push %rcx
+  sub $32, %rsp
+  .seh_stackalloc 32
+  .seh_endprologue
   mov %rax, %rcx
   mov %rdx, %r8
   mov %r10, %rdx
-  sub $40, %rsp
   call KiSystemService
-  add $40, %rsp
+  add $32, %rsp
   test %rax, %rax
   jnz leave
-  pop %r11
   pop %rcx
-  mov %gs:0x10, %rsp
+  add $8, %rsp
+  pop %r11
+  pop %rsp
   swapgs
   sysretq
+  .seh_endproc
 
 # The thread gives the processor up: back to the caller of KiEnterUser, with the place to continue at.
 leave:
-  pop %rdx
-  pop %rax
   mov KiContinueAt(%rip), %rcx
+  pop %rax
   mov %rax, (%rcx)
-  mov %gs:0x10, %rax
+  add $16, %rsp
+  pop %rax
   mov %rax, 8(%rcx)
+  add $8, %rsp
   mov %rbx, 32(%rcx)
   mov %rbp, 40(%rcx)
   mov %rsi, 48(%rcx)
