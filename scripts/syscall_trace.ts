@@ -19,7 +19,7 @@ import { type CallRecord, SystemCallRecorder, Wish } from "./_system_call_record
 
 /** How long calls may lie with the recorders. */
 const FLUSH_MS = 200;
-const UNKNOWN_ARGUMENTS = 6;
+const MOST_ARGUMENTS = 6;
 /** No kernel has more. */
 const MOST_NUMBERS = 4096;
 
@@ -29,6 +29,8 @@ interface Tracer {
   readonly bits: 32 | 64;
   readonly number: number;
   readonly shows: readonly Show[];
+  /** Whether the kernel says how many arguments there are. */
+  readonly isDescribed: boolean;
   /** Of each argument, ArgumentKind in 2 bits. */
   readonly kinds: number;
   isPrinted: boolean;
@@ -44,6 +46,8 @@ let timer: NodeJS.Timeout | undefined;
 /** What is printed: names and numbers; undefined for nothing, empty for all. */
 let wanted: readonly string[] | undefined;
 const tracers: Record<32 | 64, Map<number, Tracer>> = { 32: new Map(), 64: new Map() };
+/** How many arguments are in registers: in Windows those of 64-bit programs beyond four are on the stack, and not shown. */
+const argumentCounts: Record<32 | 64, number> = { 32: MOST_ARGUMENTS, 64: MOST_ARGUMENTS };
 const recorders: { readonly bits: 32 | 64; readonly recorder: SystemCallRecorder }[] = [];
 let labels: ProcessLabels;
 
@@ -64,6 +68,7 @@ function hook(): void {
   for (const call of listSystemCalls()) tracers[call.bits].set(call.number, createTracer(call));
   for (const entry of listSystemCallEntries()) {
     const kinds = new Map([...tracers[entry.bits]].map(([number, { kinds }]) => [number, kinds]));
+    argumentCounts[entry.bits] = entry.arguments.length + (entry.sixthAt === undefined ? 0 : 1);
     recorders.push({ bits: entry.bits, recorder: new SystemCallRecorder(callbacks, entry, kinds, take) });
   }
   labels.record();
@@ -106,12 +111,13 @@ function take(): void {
   if (file !== undefined && lines !== "") appendFileSync(file, lines);
 }
 
-function show({ name, shows }: Tracer, { values, pieces }: CallRecord): string {
+function show({ name, bits, shows, isDescribed }: Tracer, { values, pieces }: CallRecord): string {
+  const known = Math.min(shows.length, argumentCounts[bits]);
   let text = "";
-  for (let index = 0; index < shows.length; index++) {
+  for (let index = 0; index < known; index++) {
     text += (index === 0 ? "" : ", ") + (shows[index] as Show)(values[index] as bigint, pieces[index]);
   }
-  return `${name}(${text})`;
+  return `${name}(${text}${isDescribed && known < shows.length ? ", ..." : ""})`;
 }
 
 function findTracer(bits: 32 | 64, number: number): Tracer {
@@ -127,9 +133,9 @@ function createTracer({ name, bits, number, parameters }: SystemCall): Tracer {
   const chosen = (parameters ?? []).map((parameter, index, all) => chooseKind(parameter, all[index + 1]));
   const shows = parameters
     ? parameters.map((parameter, index) => createShow(parameter, chosen[index] as ArgumentKind, bits))
-    : Array.from({ length: UNKNOWN_ARGUMENTS }, () => hex);
+    : Array.from({ length: MOST_ARGUMENTS }, () => hex);
   const kinds = chosen.reduce((all, kind, index) => all | (kind << (2 * index)), 0);
-  return { name, bits, number, shows, kinds, isPrinted: isWanted(name, number) };
+  return { name, bits, number, shows, isDescribed: parameters !== undefined, kinds, isPrinted: isWanted(name, number) };
 }
 
 function isWanted(name: string, number: number): boolean {

@@ -70,7 +70,7 @@ export type { Mount } from "../systems/linux/files/mount";
 export type { NetworkNeighbour } from "../systems/linux/network/neighbours";
 export type { NetworkAddress, NetworkInterface } from "../systems/linux/network/network-interfaces";
 export type { OpenFile } from "../systems/linux/files/open-file";
-export type { SystemCall, SystemCallParameter } from "../systems/linux/system/system-call";
+export type { SystemCall, SystemCallParameter } from "../systems/system-call";
 export type { GuestStruct, StructName, StructOf } from "../systems/structs/struct-view";
 export type { TaskFacts } from "../systems/linux/processes/task-reader";
 export { mouseButton, mouseMove, screenshot, sendKey } from "../machine/state/machine";

@@ -1,5 +1,5 @@
 import type { LinuxKernel } from "../structs/linux-kernel";
-import type { SystemCall, SystemCallParameter } from "./system-call";
+import type { SystemCall, SystemCallParameter } from "../../system-call";
 import { SystemCallSwitch } from "./system-call-switch";
 
 /** Numbers of system calls are below this on all kernels, those of x32 included (547). */

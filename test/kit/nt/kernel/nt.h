@@ -22,6 +22,7 @@ void *phys(u64 physical);
 u64 MiTakePage(void);
 void MiMapPage(u64 tables, u64 address, u64 physical, u64 bits);
 u64 MiCreateTables(void);
+u64 PsCountSystemCall(u64 is_alertable, u64 interval);
 void MiDeleteUserTables(u64 tables);
 void MiUnmapPages(u64 tables, u64 address, u64 count);
 u8 *user(u64 tables, u64 address);

@@ -43,8 +43,32 @@ void KeBugCheck(u64 address, u64 code) {
   for (;;) __asm__ volatile("cli; hlt");
 }
 
+// Numbers of Windows 10 (14393 to 17134). Entries as in Windows: the distance of the function, and how many arguments lie on the stack.
+#define SERVICES 0x1ce
+EXPORT u32 KiServiceLimit = SERVICES;
+EXPORT int KiServiceTable[SERVICES];
+
 // @returns not 0 when the thread gives the processor up
-u64 KiSystemService(u64 number) { return number == 0x46; }
+EXPORT NOINLINE u64 NtYieldExecution(void) { return PsCountSystemCall(0, 0); }
+EXPORT NOINLINE u64 NtDelayExecution(u64 is_alertable, u64 interval) { return PsCountSystemCall(is_alertable, interval); }
+EXPORT NOINLINE u64 NtCreateFile(void) { return 0; }
+EXPORT NOINLINE u64 NtNotImplemented(void) { return 0; }
+
+static void add_service(u32 number, void *function, u32 on_stack) {
+  KiServiceTable[number] = (int)((u64)function - (u64)KiServiceTable) * 16 + (int)on_stack;
+}
+
+static void fill_services(void) {
+  for (u32 number = 0; number < SERVICES; number++) add_service(number, (void *)NtNotImplemented, 0);
+  add_service(0x34, (void *)NtDelayExecution, 0);
+  add_service(0x46, (void *)NtYieldExecution, 0);
+  add_service(0x55, (void *)NtCreateFile, 7);
+}
+
+u64 KiSystemService(u64 number, u64 first, u64 second) {
+  if (number >= SERVICES) return 0;
+  return ((u64(*)(u64, u64))((u64)KiServiceTable + (KiServiceTable[number] >> 4)))(first, second);
+}
 
 static u64 gdt[10] = {0, 0, 0x00209b0000000000, 0x00cf93000000ffff, 0x00cffb000000ffff, 0x00cff3000000ffff, 0x0020fb0000000000};
 static u64 idt[512];
@@ -199,6 +223,7 @@ void KiSystemStartup(struct loader_block *given) {
   loader = *given;
   MiInitialize(&loader);
   ObInitialize();
+  fill_services();
   initialize_processor();
   fill_shared_data();
   fill_debugger_data(&loader);

@@ -296,10 +296,39 @@ static struct _ETHREAD *first_thread(struct _EPROCESS *process) {
   return head->Flink == head ? 0 : CONTAINER(head->Flink, _ETHREAD, ThreadListEntry);
 }
 
+// How often each process has called, and with which argument last.
+static struct {
+  u64 yields, delays, interval;
+} calls[MOST_PROCESSES * 4];
+
+// @returns 1 for a call that gives the processor up
+u64 PsCountSystemCall(u64 is_alertable, u64 interval) {
+  u64 at = (u64)current_thread()->Cid.UniqueProcess / 4;
+  if (!is_alertable) {
+    calls[at].yields++;
+    return 1;
+  }
+  calls[at].delays++;
+  calls[at].interval = interval;
+  return 0;
+}
+
+static void tell_calls(struct _EPROCESS *process) {
+  u64 at = (u64)process->UniqueProcessId / 4;
+  begin_truth("system calls");
+  tell_number("pid", at * 4);
+  tell_number("yields", calls[at].yields);
+  tell_number("delays", calls[at].delays);
+  tell_number("interval", calls[at].interval);
+  end_truth();
+  calls[at].yields = calls[at].delays = calls[at].interval = 0;
+}
+
 // A process that is kept is one that others still have handles of.
 void end_process(struct _EPROCESS *process, int is_kept) {
   char name[16] = {0};
   for (u32 at = 0; at < 15; at++) name[at] = (char)process->ImageFileName[at];
+  tell_calls(process);
   for (struct _ETHREAD *thread; (thread = first_thread(process));) PspExitThread(thread, process);
   PspExitProcess(1, process);
   MmCleanProcessAddressSpace(process);
