@@ -5,6 +5,7 @@ import { type BenchOptions, parseBenchOptions } from "./bench-options";
 import { getBuildFolder } from "./guest-arguments";
 import { type MachineFacts, readMachineFacts } from "./machine-facts";
 import type { Measure } from "./measure";
+import { apiTrace } from "./measures/api-trace";
 import { blockBegin } from "./measures/block-begin";
 import { commands } from "./measures/commands";
 import { contextChange } from "./measures/context-change";
@@ -39,6 +40,7 @@ const MEASURES: readonly Measure[] = [
   contextChange,
   processEvents,
   syscallTrace,
+  apiTrace,
   rejectedEvents,
   eventRates,
   hookChanges,

@@ -1,5 +1,5 @@
 /** Shows calls of functions as lines of text; for api_trace. */
-import type { FunctionCall, FunctionValue } from "rebox";
+import type { FunctionValue, RecordedCall } from "rebox";
 import { type Prototype, PROTOTYPES, type PrototypePart, UNKNOWN_PROTOTYPE } from "./_prototypes";
 import { escape, hex } from "./_system_call_arguments";
 
@@ -8,37 +8,37 @@ const MOST_BYTES = 32;
 /** The callers that are remembered of one process. */
 const MOST_CALLERS = 10_000;
 
+/** What is shown of a call, whether it was recorded or its beginning and end called the script. */
+export type ShownCall = Pick<
+  RecordedCall,
+  "name" | "args" | "rawArgs" | "result" | "abandoned" | "pgd" | "returnAddress" | "caller"
+>;
+
 /** Gets what is known of a function; of others six words are shown. */
 export function getPrototype(name: string): Prototype {
   return PROTOTYPES.get(name) ?? UNKNOWN_PROTOTYPE;
 }
 
-/** Shows the parameters that can be read when a call begins; those that the function is to fill are left for its end. */
-export function showBeginning(call: FunctionCall): (string | undefined)[] {
-  const { parameters } = getPrototype(call.name);
-  const values = call.args;
-  return parameters.map((part, index) => (part.isOut ? undefined : show(part, values[index], call.rawArgs[index])));
-}
-
 /** Shows a call that has ended: "name(parameter, ...) = result". */
-export function showCall(call: FunctionCall, beginning: readonly (string | undefined)[]): string {
-  const { parameters, result, isVariadic } = getPrototype(call.name);
-  const values = beginning.includes(undefined) ? call.args : [];
-  const shown = parameters.map((part, index) => beginning[index] ?? showOut(call, part, values[index], index));
-  if (isVariadic) shown.push("...");
-  const end = call.abandoned ?? (result.type === "void" ? "" : show(result, call.result, undefined));
-  return `${call.name}(${shown.join(", ")})${end === "" ? "" : ` = ${end}`}`;
+export function showCall(call: ShownCall): string {
+  const { name, abandoned, args } = call;
+  const { parameters, result, isVariadic } = getPrototype(name);
+  let shown = "";
+  for (let index = 0; index < parameters.length; index++) {
+    const part = parameters[index]!;
+    // Nothing was filled by a call that did not return.
+    const text = part.isOut && abandoned !== undefined ? undefined : show(part, args[index]);
+    shown += `${index === 0 ? "" : ", "}${text ?? showRaw(call.rawArgs[index])}`;
+  }
+  if (isVariadic) shown += shown === "" ? "..." : ", ...";
+  const end = abandoned ?? (result.type === "void" ? "" : (show(result, call.result) ?? "?"));
+  return `${name}(${shown})${end === "" ? "" : ` = ${end}`}`;
 }
 
-/** Nothing was filled by a call that did not return. */
-function showOut(call: FunctionCall, part: PrototypePart, value: FunctionValue, index: number): string {
-  const raw = call.rawArgs[index];
-  return call.abandoned === undefined ? show(part, value, raw) : raw === undefined ? "?" : showAddress(raw);
-}
-
-function show({ type, shown }: PrototypePart, value: FunctionValue, raw: bigint | undefined): string {
+/** Shows a value; undefined when there is none. */
+function show({ type, shown }: PrototypePart, value: FunctionValue): string | undefined {
   if (value === null) return "NULL";
-  if (value === undefined) return raw === undefined ? "?" : showAddress(raw);
+  if (value === undefined) return undefined;
   if (typeof value === "string") return quote(value, value.length > LONGEST_TEXT, LONGEST_TEXT);
   if (typeof value === "object") {
     return quote(Buffer.from(value.subarray(0, MOST_BYTES)).toString("latin1"), value.length > MOST_BYTES, MOST_BYTES);
@@ -47,6 +47,10 @@ function show({ type, shown }: PrototypePart, value: FunctionValue, raw: bigint 
   if (shown === "flags") return `0x${(value as number).toString(16)}`;
   if (shown === "mode") return `0${(value as number).toString(8)}`;
   return String(value);
+}
+
+function showRaw(raw: bigint | undefined): string {
+  return raw === undefined ? "?" : showAddress(raw);
 }
 
 function showAddress(address: bigint): string {
@@ -62,7 +66,7 @@ export class Callers {
   readonly #known = new Map<bigint, Map<bigint, string>>();
 
   /** Shows the function that called. */
-  show(call: FunctionCall): string {
+  show(call: ShownCall): string {
     const { pgd, returnAddress } = call;
     let own = this.#known.get(pgd);
     if (own === undefined || own.size >= MOST_CALLERS) this.#known.set(pgd, (own = new Map<bigint, string>()));
@@ -77,7 +81,7 @@ export class Callers {
   }
 }
 
-function describe({ caller, returnAddress }: FunctionCall): string {
+function describe({ caller, returnAddress }: ShownCall): string {
   if (caller === undefined) return hex(returnAddress);
   const { name, module, offset } = caller;
   return name === "" ? `${module}+0x${offset.toString(16)}` : `${module}!${name}+0x${offset.toString(16)}`;

@@ -329,6 +329,7 @@ function parse(line: string): readonly [string, Prototype] {
   const description = {
     parameters: parameters.map(({ type }) => type as ParameterType),
     returns: returned.type as ValueType,
+    filled: parameters.flatMap(({ isOut }, index) => (isOut ? [index] : [])),
   };
   return [name, { parameters, result: returned, isVariadic, description }];
 }

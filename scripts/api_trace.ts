@@ -15,18 +15,19 @@
  *
  * Without a function, it is all of the C library that it knows the parameters of (_prototypes.ts). A line is "PID NAME/TID
  * function(parameter, ...) = result, MILLISECONDS ms, CALLER". Of functions that are not known it shows six words, which need not all be
- * parameters. The time is the host's, and has the time of the trace in it.
+ * parameters. The time is that of a clock which stands still while the machine is paused; the trace's own is in it. Calls are written down
+ * natively, and shown some hundred at a time.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import {
   CallbackManager,
   findProcess,
-  type FunctionCall,
   type FunctionHook,
   hookFunction,
   type HookedProcess,
+  type RecordedCall,
 } from "rebox";
-import { Callers, showBeginning, showCall } from "./_api_calls";
+import { Callers, showCall } from "./_api_calls";
 import { readNewFile } from "./_new_file";
 import { splitWords } from "./_numbers";
 import { PROTOTYPES, UNKNOWN_PROTOTYPE } from "./_prototypes";
@@ -55,6 +56,7 @@ let lines: string[] = [];
 const callers = new Callers();
 const labels = new Map<bigint, string>();
 const counts = new Map<string, number>();
+const HANDLERS = { onCalls: noteCalls };
 
 export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
   callbacks = new CallbackManager(moduleHandle);
@@ -93,11 +95,11 @@ export function do_api_trace_to(line: string): string {
 
 /** Ends the trace. Calls that have not ended are left out. */
 export function do_api_trace_end(): string {
+  const calls = hooks.reduce((sum, hook) => sum + hook.calls, 0);
+  for (const hook of hooks.splice(0)) hook.remove();
   flush();
   clearInterval(timer);
   file = undefined;
-  const calls = hooks.reduce((sum, hook) => sum + hook.calls, 0);
-  for (const hook of hooks.splice(0)) hook.remove();
   callbacks.clean();
   labels.clear();
   return `${calls} calls`;
@@ -112,21 +114,20 @@ export function do_api_counts(): string {
 function begin(wanted: Wanted): string {
   do_api_trace_end();
   counts.clear();
+  for (const { module, name } of wanted.functions) {
+    const isAll = name === "*" && C_LIBRARY.includes(module);
+    const describe = (found: string) => (PROTOTYPES.get(found) ?? (isAll ? undefined : UNKNOWN_PROTOTYPE))?.description;
+    // As a pattern, it waits for a module without complaint.
+    const options = { process: wanted.isProcess, describe, fromOutside: !wanted.isInside };
+    hooks.push(hookFunction(module, name, HANDLERS, options));
+  }
+  // Behind the hooks: calls that were made before are shown before.
   const onBegin = (pid: number, pgd: bigint, name: string): void => {
     labels.set(pgd, `${pid} ${escape(name)}`);
     callers.forget(pgd);
   };
   callbacks.addCallback(CallbackManager.CREATEPROC_CB, onBegin, { replay: true });
   callbacks.addCallback(CallbackManager.REMOVEMODULE_CB, (_pid, pgd) => callers.forget(pgd));
-  const handlers = { onEnter: noteBeginning, onLeave: noteEnd };
-  for (const { module, name } of wanted.functions) {
-    const isAll = name === "*" && C_LIBRARY.includes(module);
-    const describe = (found: string) => (PROTOTYPES.get(found) ?? (isAll ? undefined : UNKNOWN_PROTOTYPE))?.description;
-    // As a pattern, it waits for a module without complaint.
-    hooks.push(
-      hookFunction(module, name, handlers, { process: wanted.isProcess, describe, fromOutside: !wanted.isInside }),
-    );
-  }
   const what = wanted.functions.map(({ module, name }) => `${module}!${name}`);
   return `tracing ${what.join(" ")}`;
 }
@@ -159,18 +160,16 @@ function escapePattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-function noteBeginning(call: FunctionCall): void {
-  call.data = showBeginning(call);
-}
-
-function noteEnd(call: FunctionCall): void {
-  const { name, module } = call;
-  counts.set(`${module}!${name}`, (counts.get(`${module}!${name}`) ?? 0) + 1);
-  const shown = showCall(call, call.data as (string | undefined)[]);
-  const label = labels.get(call.pgd) ?? String(call.pid);
-  const line = `${label}/${call.tid} ${shown}, ${call.durationMs.toFixed(3)} ms, ${callers.show(call)}`;
-  if (file === undefined) print(line);
-  else lines.push(line);
+function noteCalls(calls: readonly RecordedCall[]): void {
+  for (const call of calls) {
+    const { name, module, pgd, pid, tid, durationMs } = call;
+    const full = `${module}!${name}`;
+    counts.set(full, (counts.get(full) ?? 0) + 1);
+    const label = labels.get(pgd) ?? String(pid);
+    const line = `${label}/${tid} ${showCall(call)}, ${durationMs.toFixed(3)} ms, ${callers.show(call)}`;
+    if (file === undefined) print(line);
+    else lines.push(line);
+  }
 }
 
 function flush(): void {

@@ -255,6 +255,21 @@ REBOX_API void delete_var(callback_handle_t handle, const char *key_str, int boo
 /* Forgets and frees all variables. What clean() leaves is freed after it. */
 REBOX_API void erase_trigger_vars(callback_handle_t handle);
 
+/* ---- further addresses, for triggers of OP_BLOCK_BEGIN_CB and OP_INSN_BEGIN_CB ---- */
+
+/*
+ * Has the trigger asked at another address too, in the process pgd or, with REBOX_ALL_PROCESSES, in any. Returns the hook's
+ * number; 0 for a trigger of another type, and in trigger_init() and clean(). All of them go with the trigger.
+ */
+REBOX_API uint32_t rebox_trigger_hook(callback_handle_t handle, pyrebox_target_ulong address, pyrebox_target_ulong pgd);
+/* Nothing happens when there is no such hook. */
+REBOX_API void rebox_trigger_unhook(callback_handle_t handle, uint32_t hook);
+
+/* ---- time ---- */
+
+/* A clock of the host in nanoseconds that stands still while the machine is paused, as the guest's own clocks do. */
+REBOX_API uint64_t rebox_trigger_clock_ns(void);
+
 /* ---- output ---- */
 
 typedef enum rebox_print_kind {

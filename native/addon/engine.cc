@@ -6,6 +6,7 @@
 
 #include "addon_state.h"
 #include "events.h"
+#include "guest_clock.h"
 #include "qemu_glue.h"
 
 extern "C" int uv_backend_fd(const struct uv_loop_s* loop);
@@ -40,6 +41,7 @@ void Post(Message* message) {
 void OnWake(void*) { Post(new Message{MessageKind::kWake, false, "", "", nullptr, nullptr}); }
 
 void OnRunState(void*, bool running, const char* state) {
+  SetGuestClockRuns(running);
   Post(new Message{MessageKind::kRunState, running, state, "", nullptr, nullptr});
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_set>
 
 #include "event_kind.h"
 #include "filter.h"
@@ -33,6 +34,8 @@ struct Listener {
   // With an address: its hook in QEMU, 0 when it is gone.
   bool is_hooked = false;
   uint32_t hook = 0;
+  // The further addresses that its trigger has asked for: their hooks in QEMU.
+  std::unordered_set<uint32_t> trigger_hooks;
   // Of a hook: decides before the function is called, which then is not.
   std::unique_ptr<ProcessHook> process_hook;
   std::unique_ptr<Filter> filter;

@@ -84,6 +84,28 @@ uint32_t Subscriptions::AddHook(std::unique_ptr<Listener> listener, uint64_t add
   return id;
 }
 
+uint32_t Subscriptions::AddTriggerHook(Listener& listener, uint64_t address, uint64_t pgd) {
+  uint32_t hook = rebox_hook(listener.kind == REBOX_BLOCK_BEGIN, address, pgd);
+  listener.trigger_hooks.insert(hook);
+  by_hook[hook] = &listener;
+  return hook;
+}
+
+void Subscriptions::RemoveTriggerHook(Listener& listener, uint32_t hook) {
+  if (listener.trigger_hooks.erase(hook)) {
+    rebox_unhook(hook);
+    by_hook.erase(hook);
+  }
+}
+
+void Subscriptions::RemoveTriggerHooks(Listener& listener) {
+  for (uint32_t hook : listener.trigger_hooks) {
+    rebox_unhook(hook);
+    by_hook.erase(hook);
+  }
+  listener.trigger_hooks.clear();
+}
+
 void Subscriptions::Remove(uint32_t id) {
   Listener* listener = Find(id);
   if (!listener) {
@@ -113,6 +135,7 @@ void Subscriptions::Retire(Listener& listener) {
 void Subscriptions::Detach(Listener& listener) {
   int kind = listener.kind;
   if (listener.is_hooked) {
+    RemoveTriggerHooks(listener);
     rebox_unhook(listener.hook);
     by_hook.erase(listener.hook);
     hooked.Kill(&listener);
@@ -169,6 +192,8 @@ void SetTrigger(uint32_t listener_id, Trigger* trigger) {
   }
   Trigger* old = listener->trigger;
   listener->trigger = trigger;
+  // Without it, the callback would be called at its addresses.
+  subscriptions.RemoveTriggerHooks(*listener);
   if (!listener->is_hooked) {
     UpdateNeeds(listener->kind);
   }

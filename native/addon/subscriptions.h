@@ -6,6 +6,8 @@
 
 #include "listener_list.h"
 
+class Trigger;
+
 struct Subscriptions {
   // By kind; the address-bound callbacks of a type are kept apart, in hooked.
   ListenerList by_kind[kEventKinds];
@@ -30,6 +32,11 @@ struct Subscriptions {
   // Ends the listening, not the listener: it is still found and counted, and may be being delivered to.
   void Retire(Listener& listener);
 
+  // Hooks another address for a listener that has one already. Returns the hook's id.
+  uint32_t AddTriggerHook(Listener& listener, uint64_t address, uint64_t pgd);
+  // Nothing happens when the listener has no such hook.
+  void RemoveTriggerHook(Listener& listener, uint32_t hook);
+
   // nullptr when there is no such listener.
   Listener* Find(uint32_t id);
 
@@ -38,6 +45,8 @@ struct Subscriptions {
 
  private:
   void Detach(Listener& listener);
+  void RemoveTriggerHooks(Listener& listener);
+  friend void SetTrigger(uint32_t listener_id, Trigger* trigger);
 
   uint32_t last_id_ = 0;
 };

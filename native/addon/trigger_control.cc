@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "dispatch.h"
+#include "guest_clock.h"
 #include "subscriptions.h"
 #include "trigger_store.h"
 #include "triggers.h"
@@ -142,6 +143,27 @@ extern "C" void rebox_trigger_print(rebox_print_kind kind, const char* text) {
     calls.CloseScope();
   }
 }
+
+// The listener of a trigger at work, when it is one with an address.
+static Listener* FindHookedListener(callback_handle_t handle) {
+  TriggerStore* store = FindTriggerStore(handle);
+  Listener* listener = store ? subscriptions.Find(store->trigger->listener_id()) : nullptr;
+  return listener && listener->is_hooked && listener->trigger == store->trigger ? listener : nullptr;
+}
+
+extern "C" uint32_t rebox_trigger_hook(callback_handle_t handle, pyrebox_target_ulong address,
+                                       pyrebox_target_ulong pgd) {
+  Listener* listener = FindHookedListener(handle);
+  return listener ? subscriptions.AddTriggerHook(*listener, address, pgd) : 0;
+}
+
+extern "C" void rebox_trigger_unhook(callback_handle_t handle, uint32_t hook) {
+  if (Listener* listener = FindHookedListener(handle)) {
+    subscriptions.RemoveTriggerHook(*listener, hook);
+  }
+}
+
+extern "C" uint64_t rebox_trigger_clock_ns(void) { return ReadGuestClockNs(); }
 
 Napi::Object InitTriggers(Napi::Env env, Napi::Object exports) {
   exports.Set("attachTrigger", Napi::Function::New(env, Attach));

@@ -57,6 +57,7 @@ class Trigger {
   }
 
   callback_handle_t handle() const { return handle_; }
+  uint32_t listener_id() const { return listener_id_; }
   // Calls a declared function; returns false, and the reason, when there is none of this name or it has thrown.
   bool Call(const std::string& name, std::string* error);
   // The same for a trigger, which may catch what is thrown.

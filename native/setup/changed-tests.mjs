@@ -15,6 +15,10 @@ const RULES = [
   { changed: /^native\/setup\//, tests: /^test\/setup\// },
   { changed: /^native\/guest\//, tests: /^test\/setup\/guest-tasks\./ },
   { changed: /^triggers\//, tests: /^test\/machine\/triggers-shipped\./ },
+  {
+    changed: /^triggers\/(trigger_call_record|call_record|open_calls|recorded_function|guest_reader|guest_thread)\./,
+    tests: /^test\/guest\/recorded-calls\./,
+  },
   { changed: /^triggers\/.*\.h$/, tests: /^test\/machine\/trigger/ },
   { changed: /\.md$/, tests: /^test\/project\/document/ },
   { changed: /^(package(-lock)?|tsconfig)\.json$/, tests: /(?<!\.boot)\.test\.ts$/ },

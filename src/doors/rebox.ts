@@ -47,6 +47,7 @@ export type { Abandonment, FunctionCall } from "../guest/hooking/function-call";
 export type { FunctionHook, HookedPlace } from "../guest/hooking/function-hook";
 export type { FunctionHookOptions, HookedProcess } from "../guest/hooking/hook-options";
 export type { FunctionDescription, FunctionHandlers } from "../guest/hooking/hooked-function";
+export type { RecordedCall } from "../guest/hooking/recorded-call";
 export type { BytesType, FunctionValue, ParameterType, ValueType } from "../guest/hooking/value-types";
 export { writeGuestTypes, writeIsf } from "../guest/kernel-types";
 export type { Credentials } from "../systems/linux/processes/credentials";

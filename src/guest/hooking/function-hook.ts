@@ -15,10 +15,12 @@ export interface HookedPlace {
 export class FunctionHook {
   readonly #body: HookBody;
   readonly #list: () => HookedPlace[];
+  readonly #count: () => number;
   readonly #remove: () => void;
 
   /**
    * @param list finds where it is set now
+   * @param count counts the calls that it has seen begin
    * @param remove takes it out of the guest
    */
   constructor(
@@ -28,10 +30,12 @@ export class FunctionHook {
     readonly name: string | bigint,
     body: HookBody,
     list: () => HookedPlace[],
+    count: () => number,
     remove: () => void,
   ) {
     this.#body = body;
     this.#list = list;
+    this.#count = count;
     this.#remove = remove;
   }
 
@@ -47,7 +51,7 @@ export class FunctionHook {
 
   /** The number of calls that it has seen begin. */
   get calls(): number {
-    return this.#body.calls;
+    return this.#count();
   }
 
   /** Takes it out of the guest. Calls that are open are forgotten: onLeave() is not called for them. */

@@ -1,5 +1,6 @@
 import type { Cpu } from "../../machine/state/cpu";
 import { HookError } from "../errors";
+import { CallRecorder } from "./call-recorder";
 import { CallWatcher } from "./call-watcher";
 import type { CallingConvention } from "./calling-convention";
 import { FunctionHook, type HookedPlace } from "./function-hook";
@@ -17,6 +18,9 @@ import { chooseNames, isWantedProcess, matchModule, type WantedHook } from "./wa
 
 /** The name of the kernel itself among the modules. */
 const KERNEL = "kernel";
+/** What is kept of texts and of other bytes when a hook does not say it. */
+const MAX_TEXT_BYTES = 1024;
+const MAX_BYTES = 64;
 /** While a module's symbols are not in memory, they are looked for so often, at this distance. */
 const RETRY_MS = 20;
 const MOST_RETRIES = 100;
@@ -28,6 +32,7 @@ export class FunctionHooks {
   readonly #spaces = new Map<bigint, HookedSpace>();
   readonly #wanted = new Set<WantedHook>();
   #callbacks: HookCallbacks | undefined;
+  #recorder: CallRecorder | undefined;
   #watches: string[] = [];
   #ends: { readonly address: bigint; readonly callback: string } | undefined;
 
@@ -44,10 +49,13 @@ export class FunctionHooks {
   add(module: string, name: string | bigint, handlers: FunctionHandlers, options: FunctionHookOptions): FunctionHook {
     checkHook(module, name, handlers, options);
     this.#callbacks ??= this.#access.createCallbacks();
-    const { onEnter, onLeave } = handlers;
+    this.#recorder ??= new CallRecorder(this.#access, this.#callbacks, this.#watcher.threads);
+    const { onEnter, onLeave, onCalls } = handlers;
     const body: HookBody = {
-      handlers: { ...(onEnter && { onEnter }), ...(onLeave && { onLeave }) },
+      handlers: { ...(onEnter && { onEnter }), ...(onLeave && { onLeave }), ...(onCalls && { onCalls }) },
       fromOutside: options.fromOutside === true,
+      maxTextBytes: options.maxTextBytes ?? MAX_TEXT_BYTES,
+      maxBytes: options.maxBytes ?? MAX_BYTES,
       isRemoved: false,
       calls: 0,
     };
@@ -58,6 +66,7 @@ export class FunctionHooks {
       name,
       body,
       () => this.#listPlaces(body),
+      () => this.#count(body),
       () => this.#remove(wanted),
     );
     try {
@@ -67,6 +76,7 @@ export class FunctionHooks {
       for (const space of [...this.#spaces.values()]) {
         for (const loaded of space.modules.values()) lack = this.#apply(space, loaded, wanted) ?? lack;
       }
+      this.#recorder.apply();
       if (lack !== undefined && hook.isPending) throw lack;
     } catch (error) {
       this.#remove(wanted);
@@ -122,6 +132,7 @@ export class FunctionHooks {
     space.modules.set(loaded.base, loaded);
     let lack: HookError | undefined;
     for (const wanted of [...this.#wanted]) lack = this.#apply(space, loaded, wanted) ?? lack;
+    this.#recorder?.apply();
     if (lack !== undefined) throw lack;
   }
 
@@ -129,16 +140,20 @@ export class FunctionHooks {
     const space = this.#spaces.get(pgd);
     if (space === undefined || !space.modules.delete(base)) return;
     space.removeRange(base, base + BigInt(size));
+    this.#recorder?.apply();
+    this.#recorder?.renewCallers(pgd);
     if (space.modules.size > 0 || pgd === 0n) return;
     space.clear();
     this.#spaces.delete(pgd);
+    this.#recorder?.apply();
+    this.#recorder?.endSpace(pgd);
     return this.#watcher.onSpaceEnd(pgd);
   }
 
   #getSpace(pgd: bigint, pid: number): HookedSpace {
     let space = this.#spaces.get(pgd);
     if (space === undefined) {
-      space = new HookedSpace(pgd, pid, this.#callbacks!, this.#watcher);
+      space = new HookedSpace(pgd, pid, this.#callbacks!, this.#watcher, this.#recorder!);
       this.#spaces.set(pgd, space);
     }
     return space;
@@ -168,6 +183,7 @@ export class FunctionHooks {
     const isThere = this.#spaces.get(space.pgd) === space && space.modules.get(loaded.base) === loaded;
     if (!isThere || !this.#wanted.has(wanted)) return;
     const lack = this.#apply(space, loaded, wanted, tries);
+    this.#recorder?.apply();
     if (lack !== undefined) throw lack;
   }
 
@@ -198,9 +214,11 @@ export class FunctionHooks {
     // The dynamic loader calls it once for each module that asks for the function, before the first call of it.
     const onLeave = ({ result }: { readonly result: unknown }): void => {
       const isCode = typeof result === "bigint" && result >= from && result < to;
-      if (isCode && this.#wanted.has(wanted)) add(wanted.body, result, description);
+      if (!isCode || !this.#wanted.has(wanted)) return;
+      add(wanted.body, result, description);
+      this.#recorder?.apply();
     };
-    const body = { handlers: { onLeave }, fromOutside: false, isRemoved: false, calls: 0, parent: wanted.body };
+    const body = { ...wanted.body, handlers: { onLeave }, fromOutside: false, calls: 0, parent: wanted.body };
     add(body, address, { parameters: [], returns: "pointer" });
   }
 
@@ -212,19 +230,37 @@ export class FunctionHooks {
     );
   }
 
+  #count(body: HookBody): number {
+    const isRecorded = body.handlers.onCalls !== undefined && !body.isRemoved;
+    return isRecorded ? (this.#recorder?.count(body) ?? 0) : body.calls;
+  }
+
   #remove(wanted: WantedHook): void {
     const { body } = wanted;
     if (body.isRemoved) return;
+    try {
+      // What was recorded until now is handed over.
+      if (body.handlers.onCalls !== undefined) this.#recorder?.take();
+    } finally {
+      this.#removeNow(wanted);
+    }
+  }
+
+  #removeNow(wanted: WantedHook): void {
+    const { body } = wanted;
+    body.calls = this.#count(body);
     body.isRemoved = true;
     this.#wanted.delete(wanted);
     const isGone = ({ hook }: HookedFunction): boolean => hook === body || hook.parent === body;
     for (const space of this.#spaces.values()) space.remove(isGone);
     this.#watcher.forget(isGone);
+    this.#recorder?.apply(true);
     if (this.#wanted.size > 0) return;
     for (const space of this.#spaces.values()) space.clear();
     this.#spaces.clear();
     for (const name of this.#watches) this.#drop(name);
     this.#watches = [];
+    this.#recorder?.stop();
     if (this.#ends !== undefined) this.#drop(this.#ends.callback);
     this.#ends = undefined;
   }

@@ -7,6 +7,10 @@ export interface HookCallbacks {
   addCallback(type: string, callback: (...args: never[]) => unknown, options?: CallbackOptions): string;
   rmCallback(name: string): void;
   callbackExists(name: string): boolean;
+  addTrigger(callbackName: string, path: string): void;
+  setTriggerVar(callbackName: string, varName: string, value: bigint | number | Uint8Array): void;
+  getTriggerVar(callbackName: string, varName: string): bigint | string | Uint8Array | undefined;
+  callTriggerFunction(callbackName: string, functionName: string): void;
 }
 
 /** A function of a module, as its symbols have it. */

@@ -24,10 +24,18 @@ export interface FunctionHookOptions extends FunctionDescription {
    * is not hooked.
    */
   readonly describe?: (name: string, module: string) => FunctionDescription | undefined;
+  /** With onCalls: how much is kept of a text, in bytes, up to 65535; 1024 by default. */
+  readonly maxTextBytes?: number;
+  /** With onCalls: how much is kept of other bytes that a parameter points to, up to 65535; 64 by default. */
+  readonly maxBytes?: number;
 }
 
-const HANDLERS = ["onEnter", "onLeave"] as const;
-const OPTIONS = ["process", "fromOutside", "describe", "parameters", "returns"] as const;
+const HANDLERS = ["onEnter", "onLeave", "onCalls"] as const;
+const OPTIONS = [
+  ...["process", "fromOutside", "describe", "parameters", "returns", "filled", "maxTextBytes", "maxBytes"],
+] as const;
+/** More than this a record has no room for. */
+const MOST_RECORDED = 0xffff;
 const LARGEST_OFFSET = 1n << 48n;
 
 /** Checks what a hook was given. @throws HookError that says what is wrong, and what is accepted */
@@ -54,11 +62,15 @@ export function checkHook(
       fail(`${key} is a ${typeof handlers[key]}: it must be a function`);
     }
   }
-  if (handlers.onEnter === undefined && handlers.onLeave === undefined) {
-    fail("neither onEnter nor onLeave is given, so nothing would be called");
+  const { onEnter, onLeave, onCalls } = handlers;
+  if (onEnter === undefined && onLeave === undefined && onCalls === undefined) {
+    fail("neither onEnter nor onLeave nor onCalls is given, so nothing would be called");
+  }
+  if (onCalls !== undefined && (onEnter !== undefined || onLeave !== undefined)) {
+    fail("onCalls takes calls after they have ended, in place of onEnter and onLeave: set another hook for those");
   }
   checkNames("the options", options, OPTIONS, fail);
-  const { process, fromOutside, describe } = options;
+  const { process, fromOutside, describe, maxTextBytes, maxBytes } = options;
   if (process !== undefined && !["number", "bigint", "function"].includes(typeof process)) {
     fail(
       `process is a ${typeof process}: a pid is a number, a pgd a bigint, or a function says of each whether it is one`,
@@ -66,14 +78,28 @@ export function checkHook(
   }
   if (fromOutside !== undefined && typeof fromOutside !== "boolean") fail("fromOutside must be true or false");
   if (describe !== undefined && typeof describe !== "function") fail("describe must be a function");
+  for (const [key, value] of Object.entries({ maxTextBytes, maxBytes })) {
+    if (value !== undefined && !(Number.isInteger(value) && value >= 0 && value <= MOST_RECORDED)) {
+      fail(`${key} is ${show(value)}: a number of bytes from 0 to ${MOST_RECORDED}`);
+    }
+  }
   checkDescription(options, fail);
 }
 
 /** Checks the types of a function. @param fail throws the error */
-export function checkDescription({ parameters, returns }: FunctionDescription, fail: (text: string) => never): void {
+export function checkDescription(
+  { parameters, returns, filled }: FunctionDescription,
+  fail: (text: string) => never,
+): void {
   if (parameters !== undefined && !Array.isArray(parameters)) fail("parameters must be a list of types");
   parameters?.forEach((type, index) => checkType(`parameters[${index}]`, type, parameters.length, fail));
   if (returns !== undefined && !isValueType(returns)) fail(`returns is ${show(returns)}: ${adviseType(returns)}`);
+  if (filled === undefined) return;
+  if (!Array.isArray(filled)) fail("filled must be a list of indices of parameters, from 0");
+  const count = parameters?.length ?? 0;
+  const wrong = filled.find((index) => !Number.isInteger(index) || index < 0 || index >= count);
+  if (wrong !== undefined)
+    fail(`filled has ${show(wrong)}: indices of parameters, from 0, of which there are ${count}`);
 }
 
 function checkType(what: string, type: ParameterType, count: number, fail: (text: string) => never): void {

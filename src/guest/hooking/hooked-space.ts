@@ -26,30 +26,43 @@ export interface SpaceEvents {
   onReturn(space: HookedSpace, address: bigint, cpuIndex: number, cpu: Cpu): void | Promise<void>;
 }
 
+/** The writer of calls for hooks whose handlers take many at a time. */
+export interface SpaceRecorder {
+  add(space: bigint, called: HookedFunction): void;
+  remove(called: HookedFunction): void;
+}
+
 /** The hooks in one address space; with pgd 0, those in the kernel, which is in all. */
 export class HookedSpace {
   readonly modules = new Map<bigint, LoadedModule>();
   readonly #entries = new Map<bigint, Entry & { readonly callback: string }>();
   readonly #returns = new Map<bigint, string>();
+  readonly #recorded: HookedFunction[] = [];
 
   constructor(
     readonly pgd: bigint,
     readonly pid: number,
     private readonly callbacks: HookCallbacks,
     private readonly events: SpaceEvents,
+    private readonly recorder: SpaceRecorder,
   ) {}
 
   /** The hooked functions, in the order in which they were hooked. */
   *functions(): IterableIterator<HookedFunction> {
     for (const { functions } of this.#entries.values()) yield* functions;
+    yield* this.#recorded;
   }
 
   /** Hooks a function. Nothing happens when this hook is on it already. */
   add(called: HookedFunction): void {
-    const { address } = called;
+    const { address, hook } = called;
+    if (hook.handlers.onCalls !== undefined) {
+      this.#record(called);
+      return;
+    }
     const known = this.#entries.get(address);
     if (known !== undefined) {
-      if (!known.functions.some(({ hook }) => hook === called.hook)) known.functions.push(called);
+      if (!known.functions.some((one) => one.hook === hook)) known.functions.push(called);
       return;
     }
     const functions = [called];
@@ -70,6 +83,9 @@ export class HookedSpace {
 
   /** Takes out hooks on functions. */
   remove(isGone: (called: HookedFunction) => boolean): void {
+    for (let index = this.#recorded.length - 1; index >= 0; index--) {
+      if (isGone(this.#recorded[index]!)) this.recorder.remove(this.#recorded.splice(index, 1)[0]!);
+    }
     for (const [address, { functions, callback }] of this.#entries) {
       for (let index = functions.length - 1; index >= 0; index--)
         if (isGone(functions[index]!)) functions.splice(index, 1);
@@ -89,6 +105,12 @@ export class HookedSpace {
   clear(): void {
     this.remove(() => true);
     for (const address of [...this.#returns.keys()]) this.#unwatch(address);
+  }
+
+  #record(called: HookedFunction): void {
+    if (this.#recorded.some(({ address, hook }) => address === called.address && hook === called.hook)) return;
+    this.#recorded.push(called);
+    this.recorder.add(this.pgd, called);
   }
 
   #hook(addr: bigint, listener: (cpuIndex: number, cpu: Cpu) => void | Promise<void>): string {

@@ -61,6 +61,16 @@ export function isFloatType(type: ParameterType): boolean {
   return factsOf(type).kind === "float";
 }
 
+/** Reports whether the bits of a type have a sign. */
+export function isSignedType(type: ParameterType): boolean {
+  return factsOf(type).kind === "signed";
+}
+
+/** Reports whether a value is the address of what is read: a text, or bytes. */
+export function isPointed(type: ParameterType): boolean {
+  return type === "text" || typeof type === "object";
+}
+
 function factsOf(type: ParameterType): TypeFacts {
   return typeof type === "string" ? TYPES[type] : TYPES.pointer;
 }
@@ -78,6 +88,31 @@ export function decodeValue(raw: bigint, type: ParameterType, bits: 32 | 64): nu
   if (kind === "boolean") return BigInt.asUintN(8, raw) !== 0n;
   const value = kind === "signed" ? BigInt.asIntN(width, raw) : BigInt.asUintN(width, raw);
   return isWide || kind === "text" ? value : Number(value);
+}
+
+/**
+ * Reads a value out of 64 bits of memory, of which only those of the type count; the same as decodeValue(), without making a bigint of
+ * what is none.
+ */
+export function readValue(
+  view: DataView,
+  at: number,
+  type: ParameterType,
+  bits: 32 | 64,
+): number | bigint | boolean | undefined {
+  const { kind, isWide } = factsOf(type);
+  if (kind === "boolean") return view.getUint8(at) !== 0;
+  const size = sizeOfType(type, bits);
+  if (kind === "float") return size === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true);
+  if (kind === "nothing") return undefined;
+  const isSigned = kind === "signed";
+  if (size === 8) return isSigned ? view.getBigInt64(at, true) : view.getBigUint64(at, true);
+  if (size === 4) {
+    const value = isSigned ? view.getInt32(at, true) : view.getUint32(at, true);
+    return isWide || kind === "text" ? BigInt(value) : value;
+  }
+  if (size === 2) return isSigned ? view.getInt16(at, true) : view.getUint16(at, true);
+  return isSigned ? view.getInt8(at) : view.getUint8(at);
 }
 
 /**

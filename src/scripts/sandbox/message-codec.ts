@@ -162,7 +162,8 @@ function toText(bytes: Uint8Array): string {
   for (let at = 0; at < bytes.length; at++) codes[at] = FIRST_CODE | (bytes[at] as number);
   let text = "";
   for (let at = 0; at < codes.length; at += 8192) {
-    text += String.fromCharCode(...codes.subarray(at, at + 8192));
+    // Spread, it would be iterated, which takes ten times as long.
+    text += String.fromCharCode.apply(null, codes.subarray(at, at + 8192) as unknown as number[]);
   }
   return text;
 }

@@ -12,6 +12,11 @@ export interface RawHost {
   readVirtual(pgd: bigint, address: bigint, into: Uint8Array): number;
   writeVirtual(pgd: bigint, address: bigint, from: Uint8Array): number;
   lastFault(): bigint;
+  /**
+   * Copies the bytes of a trigger's variable as far as there is room, and returns how many it has; -1 when it has none, or may not be
+   * asked.
+   */
+  copyTriggerBytes(manager: number, callbackName: string, variable: string, into: Uint8Array): number;
   /** A view of the guest's RAM. It must not reach a script: its buffer is rebox's. */
   viewPhysical(address: bigint, size: number): DataView | undefined;
   /** A vCPU's state in 64-bit words. It must not reach a script. */

@@ -67,6 +67,7 @@ export class SandboxHost {
       call: (name, message) => callReserved(call, name, message),
       register: (message, listener) => callReserved(registerListener, message, listener),
       ...memoryAccess,
+      copyTriggerBytes: (...place) => this.copyTriggerBytes(...place),
       viewPhysical: (address, size) => findView(address, size),
       words: (cpuIndex) => {
         const state = getMachine().cpuState(cpuIndex);
@@ -79,6 +80,14 @@ export class SandboxHost {
       blockCount: () => getBlockCount(),
       hold: (id) => new Promise<void>((resolve, reject) => this.holds.set(id, { resolve, reject })),
     };
+  }
+
+  private copyTriggerBytes(manager: number, callbackName: string, variable: string, into: Uint8Array): number {
+    const bytes = this.session.managers.get(manager).getTriggerVar(callbackName, variable);
+    if (!(bytes instanceof Uint8Array)) return -1;
+    // By this realm's own function: one of the array's own would be the script's.
+    if (bytes.length <= lengthOf(into)) setBytes(into, bytes);
+    return bytes.length;
   }
 
   private perform(name: string, message: string): unknown {
@@ -120,6 +129,12 @@ export class SandboxHost {
     else hold?.reject(this.callbacks.toError(thrown));
   }
 }
+
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array;
+const setBytes = Function.prototype.call.bind(typedArray.set) as (into: Uint8Array, from: Uint8Array) => void;
+const lengthOf = Function.prototype.call.bind(Object.getOwnPropertyDescriptor(typedArray, "length")!.get!) as (
+  array: Uint8Array,
+) => number;
 
 /** Makes a value of text that came from the sandbox. */
 export function decodeFromRealm(text: string): unknown {

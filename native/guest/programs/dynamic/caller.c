@@ -3,7 +3,9 @@
  * what was called. Prints that as "rebox-act: NUMBER begin|end tid=... name=... caller=... values=..." lines.
  *
  *   caller [now]          waits for a sign from outside (see go.h), unless told not to
- *   caller rate COUNT     calls a small function of the C library so often, and prints how long that took
+ *   caller rate COUNT [TURNS]
+ *                         calls a small function of the C library so often, with so many turns of an empty loop before each call, and
+ *                         prints how long that took
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -59,13 +61,18 @@ static void in_thread(void *(*what)(void *), long count)
     }
 }
 
-static int measure(long count)
+static int measure(long count, long turns)
 {
     struct timespec from, to;
     char *(*volatile get)(const char *) = getenv;
 
+    printf("rebox-guest: caller.count=%ld\n", count);
+    fflush(stdout);
+
     clock_gettime(CLOCK_MONOTONIC, &from);
     for (long i = 0; i < count; i++) {
+        for (volatile long turn = 0; turn < turns; turn++) {
+        }
         get("REBOX_NOTHING");
     }
     clock_gettime(CLOCK_MONOTONIC, &to);
@@ -81,8 +88,8 @@ int main(int argc, char **argv)
     char bytes[16];
     int child;
 
-    if (argc == 3 && strcmp(argv[1], "rate") == 0) {
-        return measure(atol(argv[2]));
+    if (argc >= 3 && strcmp(argv[1], "rate") == 0) {
+        return measure(atol(argv[2]), argc > 3 ? atol(argv[3]) : 0);
     }
     /* The loader has filled in the C library's functions before anybody looks. */
     printf("rebox-guest: caller.length=%zu\n", length("before"));

@@ -41,7 +41,7 @@ export const CALLBACK_OPERATIONS: Operations = {
   "CallbackManager.setTriggerVar": member(MANAGER, ["text", "text", "any"], (session, id, name, variable, value) =>
     session.managers.get(id).setTriggerVar(name, variable, value as TriggerValue),
   ),
-  "CallbackManager.getTriggerVar": member(MANAGER, ["text", "text"], (session, id, name, variable) =>
+  "callbacks.getTriggerVar": operation(["number", "text", "text"], (session, id, name, variable) =>
     session.managers.get(id).getTriggerVar(name, variable),
   ),
   "CallbackManager.callTriggerFunction": member(MANAGER, ["text", "text"], (session, id, name, called) =>

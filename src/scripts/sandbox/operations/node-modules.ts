@@ -16,9 +16,10 @@ export const FILE_OPERATIONS: Operations = {
   "file.read": operation(["text"], (session, path) =>
     withFile(session, path, O_RDONLY, (descriptor) => fs.readFileSync(descriptor)),
   ),
-  "file.write": operation(["text", "any", "text"], (session, path, bytes, flag) => {
+  "file.write": operation(["text", "any", "text"], (session, path, content, flag) => {
     const flags = Object.hasOwn(WRITE_FLAGS, flag) ? WRITE_FLAGS[flag] : undefined;
     if (flags === undefined) throw new TypeError(`flag ${flag}: one of ${Object.keys(WRITE_FLAGS).join(", ")}`);
+    const bytes = typeof content === "string" ? Buffer.from(content) : content;
     if (!(bytes instanceof Uint8Array)) throw new TypeError("a file is written from bytes");
     withFile(session, path, flags, (descriptor) => {
       for (let written = 0; written < bytes.length;) written += fs.writeSync(descriptor, bytes, written);

@@ -98,6 +98,24 @@ export function lastFault(): bigint {
   return typeof result === "bigint" ? result : refuse();
 }
 
+let scratch = new Bytes(1 << 16);
+
+/** Copies the bytes of a trigger's variable; undefined where the same question as a message says what there is. */
+export function readTriggerBytes(manager: number, callbackName: string, variable: string): Uint8Array | undefined {
+  if (typeof manager !== "number" || typeof callbackName !== "string" || typeof variable !== "string") return undefined;
+  for (;;) {
+    let size: unknown;
+    try {
+      size = host.copyTriggerBytes(manager, callbackName, variable, scratch);
+    } catch {
+      return undefined;
+    }
+    if (typeof size !== "number" || size < 0) return undefined;
+    if (size <= scratch.length) return scratch.slice(0, size);
+    scratch = new Bytes(size);
+  }
+}
+
 type ViewMethod = `get${"Int" | "Uint"}${8 | 16 | 32}` | `getBig${"Int" | "Uint"}64` | `getFloat${32 | 64}`;
 
 /** Reads one value of a view of RAM. Returns undefined when the offset is outside of it. */

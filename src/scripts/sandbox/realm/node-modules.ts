@@ -14,8 +14,12 @@ function encodingOf(options: Encoding): string | undefined {
   return (typeof options === "string" ? options : options?.encoding) ?? undefined;
 }
 
-function toBytes(data: unknown, options: Encoding): Uint8Array {
-  if (typeof data === "string") return Buffer.from(data, encodingOf(options) as "utf8");
+/** UTF-8 is made by rebox, many times as fast as in here. */
+function toContent(data: unknown, options: Encoding): Uint8Array | string {
+  const encoding = encodingOf(options);
+  if (typeof data === "string") {
+    return /^utf-?8$/i.test(encoding ?? "utf8") ? data : Buffer.from(data, encoding as "latin1");
+  }
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
   throw new TypeError("a file is written from a string or bytes");
 }
@@ -40,10 +44,10 @@ function toStats({ size, kind, mtimeMs }: StatFacts) {
 const files = {
   readFileSync: (path: string, options?: Encoding) => toResult(ask("file.read", String(path)), options),
   writeFileSync: (path: string, data: unknown, options?: Encoding) => {
-    ask("file.write", String(path), toBytes(data, options), (typeof options === "object" && options?.flag) || "w");
+    ask("file.write", String(path), toContent(data, options), (typeof options === "object" && options?.flag) || "w");
   },
   appendFileSync: (path: string, data: unknown, options?: Encoding) => {
-    ask("file.write", String(path), toBytes(data, options), "a");
+    ask("file.write", String(path), toContent(data, options), "a");
   },
   statSync: (path: string) => toStats(ask("file.stat", String(path)) as StatFacts),
 };

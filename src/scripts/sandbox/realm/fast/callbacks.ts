@@ -1,5 +1,5 @@
 import { encodeMessage } from "../../message-codec";
-import { copyColumn, mark, register } from "../host-access";
+import { copyColumn, mark, readTriggerBytes, register } from "../host-access";
 import { ask, openAnswer } from "../messages";
 import { defineClass, Remote } from "../remote";
 import { callHandler, createListener } from "./listeners";
@@ -95,6 +95,10 @@ export class CallbackManager extends Remote {
     return openAnswer(register(message, createListener(type, callback))) as string;
   }
 
+  getTriggerVar(callbackName: string, variable: string): unknown {
+    return getTriggerVar(this, String(callbackName), String(variable));
+  }
+
   addStream(type: string, handler: (batch: object) => unknown, options: object = {}): string {
     if (typeof handler !== "function") throw new TypeError(`a stream needs a function to call, not ${typeof handler}`);
     const columns = ask("callbacks.describeBatch", type, options) as {
@@ -105,6 +109,12 @@ export class CallbackManager extends Remote {
     const listener = createStreamListener(batch, () => callHandler(handler, batch));
     return openAnswer(register(encodeMessage(["stream", Remote.keyOf(this)[0], type, options]), listener)) as string;
   }
+}
+
+/** What triggers write down is much, and taken often: it crosses as bytes, everything else as a message. */
+function getTriggerVar(manager: CallbackManager, callbackName: string, variable: string): unknown {
+  const id = Remote.keyOf(manager)[0] as number;
+  return readTriggerBytes(id, callbackName, variable) ?? ask("callbacks.getTriggerVar", id, callbackName, variable);
 }
 
 defineClass("CallbackManager", CallbackManager as never);
