@@ -19,22 +19,13 @@
  * natively, and shown some hundred at a time.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
-import {
-  CallbackManager,
-  findProcess,
-  type FunctionHook,
-  hookFunction,
-  type HookedProcess,
-  type RecordedCall,
-} from "rebox";
+import { CallbackManager, findProcess, type FunctionHook, type HookedProcess, type RecordedCall } from "rebox";
 import { Callers, showCall } from "./_api_calls";
 import { readNewFile } from "./_new_file";
 import { splitWords } from "./_numbers";
-import { PROTOTYPES, UNKNOWN_PROTOTYPE } from "./_prototypes";
 import { escape } from "./_system_call_arguments";
+import { readFunctions, type TracedFunctions, traceFunctions } from "./_traced_functions";
 
-/** The C libraries, and the parts of it that had files of their own before glibc 2.34. */
-const C_LIBRARY = ["libc.so.6", "libpthread.so.0", "libdl.so.2", "libc.musl-*", "ld-musl-*"];
 /** How long lines may wait for being written. */
 const FLUSH_MS = 200;
 
@@ -42,7 +33,7 @@ const FLUSH_MS = 200;
 export const permissions = ["fs:results"];
 
 interface Wanted {
-  readonly functions: readonly { readonly module: string; readonly name: string }[];
+  readonly functions: readonly TracedFunctions[];
   readonly isProcess: (process: HookedProcess) => boolean;
   readonly isInside: boolean;
 }
@@ -56,7 +47,6 @@ let lines: string[] = [];
 const callers = new Callers();
 const labels = new Map<bigint, string>();
 const counts = new Map<string, number>();
-const HANDLERS = { onCalls: noteCalls };
 
 export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
   callbacks = new CallbackManager(moduleHandle);
@@ -114,13 +104,8 @@ export function do_api_counts(): string {
 function begin(wanted: Wanted): string {
   do_api_trace_end();
   counts.clear();
-  for (const { module, name } of wanted.functions) {
-    const isAll = name === "*" && C_LIBRARY.includes(module);
-    const describe = (found: string) => (PROTOTYPES.get(found) ?? (isAll ? undefined : UNKNOWN_PROTOTYPE))?.description;
-    // As a pattern, it waits for a module without complaint.
-    const options = { process: wanted.isProcess, describe, fromOutside: !wanted.isInside };
-    hooks.push(hookFunction(module, name, HANDLERS, options));
-  }
+  const options = { process: wanted.isProcess, fromOutside: !wanted.isInside };
+  hooks.push(...traceFunctions(wanted.functions, noteCalls, options));
   // Behind the hooks: calls that were made before are shown before.
   const onBegin = (pid: number, pgd: bigint, name: string): void => {
     labels.set(pgd, `${pid} ${escape(name)}`);
@@ -133,12 +118,7 @@ function begin(wanted: Wanted): string {
 }
 
 function readWanted(words: readonly string[]): Wanted {
-  const named = words.filter((word) => !/^(process=|inside$)/.test(word));
-  const functions = (named.length === 0 ? ["*"] : named).flatMap((word) => {
-    const [module, name] = word.includes("!") ? (word.split("!", 2) as [string, string]) : ["", word];
-    if (name === "") throw new Error(`${word} names no function: libc.so.6!*`);
-    return module === "" ? C_LIBRARY.map((one) => ({ module: one, name })) : [{ module, name }];
-  });
+  const functions = readFunctions(words.filter((word) => !/^(process=|inside$)/.test(word)));
   const processes = words.flatMap((word) => /^process=(.*)$/.exec(word)?.slice(1) ?? []).map(readProcess);
   const isProcess = (process: HookedProcess): boolean =>
     processes.length === 0 || processes.some((isOne) => isOne(process));

@@ -9,11 +9,13 @@
  *   ids, remove, forget              4 bytes each, and functions: no more of their calls; nor of those that are open
  *   space, leave, forget_callers     an address space, and functions: it is gone; its modules have changed
  *   take                             a function: moves what was written into "records"
+ *   resume                           a function: the callers in it have been looked up, and the clock of the records goes on
  *   count                            a function: tells in "counts" how many calls each hook has seen begin, 8 bytes each, by its number
  *
  * It passes when there is much to be taken, and when somebody calls from a place that has not called before, so that the script can look
  * up who that is while it is there. The records are those of call_record.h, and of such places: size 4, -1 4, address space 8, return
- * address 8, address space or 0 for one of the kernel 8.
+ * address 8, address space or 0 for one of the kernel 8, 8 unused; the last one is that of the time at which they were taken: size 4,
+ * -2 4, time 8. Times are those of rebox_trigger_clock_ns() without those in which callers were looked up.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,7 +29,7 @@ namespace {
 constexpr size_t MUCH = 48 * 1024;
 /* Addresses that calls return to, and places that have called, beyond this are not kept. */
 constexpr size_t MOST_PLACES = 20000;
-constexpr uint32_t NEW_CALLER = UINT32_MAX;
+constexpr uint32_t NEW_CALLER = UINT32_MAX, TIME = UINT32_MAX - 1;
 /* Of a code segment's flags: its code is of 64 bits (Intel SDM volume 3, 3.4.5). */
 constexpr uint64_t LONG_CODE = 1 << 21;
 
@@ -39,6 +41,8 @@ struct Entry {
 callback_handle_t own_handle;
 Bytes records;
 bool is_new_caller;
+/* The time in which callers were looked up, and since when they are; 0 while they are not. */
+uint64_t looked_up_ns, looking_since;
 uint64_t end_address;
 uint32_t end_hook;
 
@@ -62,6 +66,11 @@ struct Reader {
     Register ip{ "RIP" }, sp{ "RSP" }, code_flags{ "CS_FLAGS" };
 };
 Reader *reader;
+
+uint64_t ReadClock()
+{
+    return rebox_trigger_clock_ns() - looked_up_ns;
+}
 
 void WriteEnd(const OpenCall &call, const uint8_t *record, Left left)
 {
@@ -303,7 +312,7 @@ void Forget(callback_handle_t handle)
 
 void Leave(callback_handle_t handle)
 {
-    moment.now = rebox_trigger_clock_ns();
+    moment.now = ReadClock();
     open.EndSpace(GetSpace(handle));
     callers.erase(GetSpace(handle));
 }
@@ -315,9 +324,22 @@ void ForgetCallers(callback_handle_t handle)
 
 void Take(callback_handle_t handle)
 {
+    if (!records.empty()) {
+        Put<uint32_t>(&records, 16);
+        Put(&records, TIME);
+        Put(&records, ReadClock());
+    }
     set_var_bytes(handle, "records", records.data(), records.size());
     records.clear();
     is_new_caller = false;
+}
+
+void Resume(callback_handle_t)
+{
+    if (looking_since != 0) {
+        looked_up_ns += rebox_trigger_clock_ns() - looking_since;
+        looking_since = 0;
+    }
 }
 
 void Count(callback_handle_t handle)
@@ -343,6 +365,7 @@ void trigger_init(callback_handle_t handle)
     declare_function(handle, "leave", Leave);
     declare_function(handle, "forget_callers", ForgetCallers);
     declare_function(handle, "take", Take);
+    declare_function(handle, "resume", Resume);
     declare_function(handle, "count", Count);
 }
 
@@ -351,7 +374,7 @@ int trigger(callback_handle_t, callback_params_t params)
     qemu_cpu_opaque_t cpu = params.insn_begin_params.cpu;
     uint64_t address = reader->ip.Read(cpu);
 
-    moment = { cpu, get_pgd(cpu), rebox_trigger_clock_ns() };
+    moment = { cpu, get_pgd(cpu), ReadClock() };
     if (returns.count(address)) {
         OnReturn(address);
     }
@@ -361,6 +384,9 @@ int trigger(callback_handle_t, callback_params_t params)
     }
     if (address == end_address && end_address != 0) {
         OnThreadEnd();
+    }
+    if (is_new_caller) {
+        looking_since = rebox_trigger_clock_ns();
     }
     return is_new_caller || records.size() >= MUCH;
 }

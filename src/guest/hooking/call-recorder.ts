@@ -1,27 +1,26 @@
-import type { RegisterName } from "../../machine/state/cpu";
 import type { AddressName } from "../../systems/guest-system";
-import { bitsOf } from "./calling-convention";
 import type { HookAccess, HookCallbacks, ThreadPlaces } from "./hook-access";
 import type { FunctionHandlers, HookBody, HookedFunction } from "./hooked-function";
-import { isReadAtEnd, planPieces, type RecordBatch, RecordedCall, type RecordedFunction } from "./recorded-call";
+import { describeFunctions } from "./function-descriptions";
+import { planPieces, type RecordBatch, RecordedCall, type RecordedFunction } from "./recorded-call";
 import type { ThreadReader } from "./thread-reader";
-import { isFloatType, isSignedType, sizeOfType } from "./value-types";
 
 const TRIGGER = "triggers/trigger_call_record";
 /** How long records may lie there. */
 const FLUSH_MS = 200;
 /** Functions whose module is gone are kept for calls that may still be open, up to so many. */
 const MOST_RETIRED = 10_000;
-/** By their numbers in qemu_glue.h (register_num_t). */
-const REGISTERS: readonly RegisterName[] = [
-  ...["RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI"],
-  ...["R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"],
-] as RegisterName[];
-const CONVENTIONS = ["sysv64", "cdecl32", "regparm32"] as const;
 const NEW_CALLER = 0xffff_ffff;
-const BY_RESULT = 255;
+const TIME = 0xffff_fffe;
+const NS_PER_MS = 1e6;
 
 type OnCalls = NonNullable<FunctionHandlers["onCalls"]>;
+
+/** Calls that are handed over together. */
+interface CallGroup {
+  readonly onCalls: OnCalls;
+  readonly calls: RecordedCall[];
+}
 
 /** Has the calls of functions written down natively, by triggers/trigger_call_record.cc, and hands them to the hooks. */
 export class CallRecorder {
@@ -44,6 +43,22 @@ export class CallRecorder {
     private readonly threads: ThreadReader,
   ) {}
 
+  /** Loads the trigger, which may have to be compiled first: not while the guest is held in a callback, which has a limit of time. */
+  start(): string {
+    if (this.#callback !== undefined) return this.#callback;
+    // The trigger chooses the addresses; it takes none of its own.
+    const name = this.callbacks.addCallback("INSN_BEGIN_CB", () => this.take(), { name: "recorded_calls", addr: 0n });
+    try {
+      this.callbacks.addTrigger(name, TRIGGER);
+    } catch (error) {
+      this.callbacks.rmCallback(name);
+      throw error;
+    }
+    this.#callback = name;
+    this.access.callLater(() => this.#flush(), FLUSH_MS);
+    return name;
+  }
+
   /** Records a function, from apply() on. @param space its address space, 0 in the kernel */
   add(space: bigint, called: HookedFunction): void {
     const id = ++this.#lastId;
@@ -58,6 +73,11 @@ export class CallRecorder {
     const id = this.#ids.get(called);
     if (id === undefined) return;
     this.#ids.delete(called);
+    if (this.#added.includes(id)) {
+      this.#added = this.#added.filter((one) => one !== id);
+      this.#drop(id);
+      return;
+    }
     this.#retired.add(id);
     this.#removed.push(id);
   }
@@ -69,7 +89,7 @@ export class CallRecorder {
    */
   apply(isForgotten = false): void {
     if (this.#added.length === 0 && this.#removed.length === 0) return;
-    const name = this.#start();
+    const name = this.start();
     this.#renew(name);
     const added = this.#added.splice(0);
     const removed = this.#removed.splice(0);
@@ -78,7 +98,9 @@ export class CallRecorder {
       if (isForgotten) for (const id of removed) this.#drop(id);
       for (const id of this.#retired) if (this.#retired.size > MOST_RETIRED) this.#drop(id);
     }
-    if (added.length > 0) this.#call(name, { functions: this.#describe(added) }, "add");
+    if (added.length === 0) return;
+    const described = added.map((id) => ({ id, ...this.#functions.get(id)! }));
+    this.#call(name, { functions: describeFunctions(described, (hook) => this.#hooks.get(hook)!) }, "add");
   }
 
   /** Takes what was written down, and hands it over. @throws what a hook's function has thrown */
@@ -89,7 +111,11 @@ export class CallRecorder {
     try {
       this.callbacks.callTriggerFunction(name, "take");
       const bytes = this.callbacks.getTriggerVar(name, "records") as Uint8Array;
-      if (bytes.length > 0) this.#handOver(bytes);
+      if (bytes.length === 0) return;
+      const calls = this.#read(bytes);
+      // The calls that come now are not to have the time of looking up who makes them.
+      this.callbacks.callTriggerFunction(name, "resume");
+      handOver(calls);
     } finally {
       this.#isTaking = false;
     }
@@ -139,21 +165,6 @@ export class CallRecorder {
     this.#removed = [];
   }
 
-  #start(): string {
-    if (this.#callback !== undefined) return this.#callback;
-    // The trigger chooses the addresses; it takes none of its own.
-    const name = this.callbacks.addCallback("INSN_BEGIN_CB", () => this.take(), { name: "recorded_calls", addr: 0n });
-    try {
-      this.callbacks.addTrigger(name, TRIGGER);
-    } catch (error) {
-      this.callbacks.rmCallback(name);
-      throw error;
-    }
-    this.#callback = name;
-    this.access.callLater(() => this.#flush(), FLUSH_MS);
-    return name;
-  }
-
   #flush(): void {
     if (this.#callback === undefined) return;
     this.access.callLater(() => this.#flush(), FLUSH_MS);
@@ -180,37 +191,31 @@ export class CallRecorder {
     this.#retired.delete(id);
   }
 
-  #handOver(bytes: Uint8Array): void {
+  /** Reads records. Hooks that share a function get their calls in one order. */
+  #read(bytes: Uint8Array): CallGroup[] {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // The last record has the time.
+    const now = Number(view.getBigUint64(bytes.length - 8, true));
     const batch: RecordBatch = {
       view,
       bytes,
+      clockBeganMs: performance.now() - now / NS_PER_MS,
       decodeText: (text) => this.access.decodeText(text),
       findCaller: ({ space }, address) => this.#callers.get(space)?.get(address),
     };
-    // Hooks that share a function get their calls in one order.
-    const groups: { readonly onCalls: OnCalls; readonly calls: RecordedCall[] }[] = [];
+    const groups: CallGroup[] = [];
+    let last: CallGroup | undefined;
     for (let at = 0; at < bytes.length; at += view.getUint32(at, true)) {
       const id = view.getUint32(at + 4, true);
-      if (id === NEW_CALLER) {
-        this.#noteCaller(view, at);
-        continue;
-      }
+      if (id === NEW_CALLER) this.#noteCaller(view, at);
+      if (id === NEW_CALLER || id === TIME) continue;
       const recorded = this.#functions.get(id);
       const onCalls = recorded?.called.hook.handlers.onCalls;
       if (recorded === undefined || onCalls === undefined) continue;
-      if (groups.at(-1)?.onCalls !== onCalls) groups.push({ onCalls, calls: [] });
-      groups.at(-1)!.calls.push(new RecordedCall(batch, at, recorded));
+      if (last?.onCalls !== onCalls) groups.push((last = { onCalls, calls: [] }));
+      last.calls.push(new RecordedCall(batch, at, recorded));
     }
-    const errors: unknown[] = [];
-    for (const { onCalls, calls } of groups) {
-      try {
-        onCalls(calls);
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    if (errors.length > 0) throw errors[0];
+    return groups;
   }
 
   #noteCaller(view: DataView, at: number): void {
@@ -226,49 +231,17 @@ export class CallRecorder {
     }
     known.set(address, found && { ...found, offset: found.offset + 1 });
   }
-
-  #describe(ids: readonly number[]): Uint8Array {
-    const size = ids.reduce((sum, id) => sum + 56 + 8 * this.#functions.get(id)!.called.parameters.length, 0);
-    const view = new DataView(new ArrayBuffer(size));
-    let at = 0;
-    for (const id of ids) at = this.#describeOne(view, at, id, this.#functions.get(id)!);
-    return new Uint8Array(view.buffer);
-  }
-
-  /** Writes one description; triggers/recorded_function.h says how. @returns where the next one begins */
-  #describeOne(view: DataView, at: number, id: number, { called, space }: RecordedFunction): number {
-    const { hook, convention, parameters, places, returns, filled } = called;
-    const bits = bitsOf(convention);
-    view.setUint32(at, id, true);
-    const flags = (hook.fromOutside ? 1 : 0) | (space === 0n ? 2 : 0);
-    const result = isFloatType(returns) ? 1 : returns === "text" ? 2 : 0;
-    const facts = [flags, CONVENTIONS.indexOf(convention), parameters.length, result, sizeOfType(returns, bits)];
-    [...facts, isSignedType(returns) ? 1 : 0].forEach((fact, index) => view.setUint8(at + 4 + index, fact));
-    [hook.maxTextBytes, hook.maxBytes, this.#hooks.get(hook)!].forEach((fact, index) =>
-      view.setUint16(at + 10 + 2 * index, fact, true),
-    );
-    [space, called.address, called.from, called.to, BigInt(bits / 8)].forEach((fact, index) =>
-      view.setBigUint64(at + 16 + 8 * index, fact, true),
-    );
-    parameters.forEach((type, index) => {
-      const place = places[index]!;
-      const to = at + 56 + 8 * index;
-      const kind = ["register", "vector", "stack"].indexOf(place.kind);
-      const isAtEnd = isReadAtEnd(type, filled.includes(index));
-      const pointee = type === "text" ? 1 : typeof type === "object" ? 2 : 0;
-      const counter = typeof type === "object" ? (type.bytes === "result" ? BY_RESULT : type.bytes) : 0;
-      const typeFlags = (isSignedType(type) ? 1 : 0) | (isAtEnd ? 2 : 0);
-      const number = place.kind === "stack" ? 0 : findRegister(place.name);
-      [kind, number, sizeOfType(type, bits), typeFlags, pointee, counter].forEach((fact, byte) =>
-        view.setUint8(to + byte, fact),
-      );
-      view.setUint16(to + 6, place.kind === "stack" ? place.offset : 0, true);
-    });
-    return at + 56 + 8 * parameters.length;
-  }
 }
 
-function findRegister(name: RegisterName): number {
-  const vector = /^XMM(\d+)$/.exec(name);
-  return vector ? Number(vector[1]) : REGISTERS.indexOf(name.replace(/^E/, "R") as RegisterName);
+/** Hands calls over, all of them, also when a function fails. @throws the error of the first that failed */
+function handOver(groups: readonly CallGroup[]): void {
+  const errors: unknown[] = [];
+  for (const { onCalls, calls } of groups) {
+    try {
+      onCalls(calls);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }

@@ -71,6 +71,7 @@ export class FunctionHooks {
     );
     try {
       this.#checkSystem();
+      if (onCalls !== undefined) this.#recorder.start();
       this.#watch(this.#callbacks);
       let lack: HookError | undefined;
       for (const space of [...this.#spaces.values()]) {
@@ -83,6 +84,11 @@ export class FunctionHooks {
       throw error;
     }
     return hook;
+  }
+
+  /** Hands over the calls that were recorded until now. @throws what a hook's function has thrown */
+  take(): void {
+    this.#recorder?.take();
   }
 
   /** Rebox knows how functions of Linux are called. */

@@ -45,6 +45,11 @@ export function hookFunction(
   return hooks.add(module, name, handlers, options);
 }
 
+/** Hands over the calls that were recorded for hooks of a script until now. @throws what a hook's function has thrown */
+export function takeRecordedCalls(owner: ModuleOwner): void {
+  hooksOf.get(owner)?.take();
+}
+
 function createAccess(owner: ModuleOwner): HookAccess {
   return {
     createCallbacks: () => new CallbackManager(findModuleHandle(owner) ?? 0, owner),

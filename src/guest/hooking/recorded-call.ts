@@ -30,6 +30,8 @@ export interface RecordedFunction {
 export interface RecordBatch {
   readonly view: DataView;
   readonly bytes: Uint8Array;
+  /** When the clock of the records was 0, as performance.now(). */
+  readonly clockBeganMs: number;
   decodeText(bytes: Uint8Array): string;
   findCaller(recorded: RecordedFunction, returnAddress: bigint): AddressName | undefined;
 }
@@ -109,12 +111,12 @@ export class RecordedCall {
     return LEFT[this.#batch.view.getUint8(this.#at + PLACES.left)];
   }
 
-  /** When it began, in milliseconds of a clock that all records of a script share, and that stands still while the machine is paused. */
+  /** When it began, as performance.now(), unless the machine was paused since then: the clock of records stands still in the meantime. */
   get beganMs(): number {
-    return this.#milliseconds(PLACES.began);
+    return this.#batch.clockBeganMs + this.#milliseconds(PLACES.began);
   }
 
-  /** How long it took, in milliseconds of that clock. */
+  /** How long it took, in milliseconds, without the time in which the machine was paused. */
   get durationMs(): number {
     return this.#milliseconds(PLACES.duration);
   }

@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { takeMoment } from "../../config/moment";
+import { takeRecordedCalls } from "../../guest/hooking/hook-function";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { ScriptError } from "../../scripts/errors";
@@ -79,7 +80,11 @@ export class GuestObservationFile {
   async end(): Promise<unknown> {
     if (this.isEnded) return undefined;
     this.isEnded = true;
-    this.owner.dispose();
+    try {
+      takeRecordedCalls(this.owner);
+    } finally {
+      this.owner.dispose();
+    }
     try {
       return await this.finish?.();
     } finally {

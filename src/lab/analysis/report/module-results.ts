@@ -9,7 +9,7 @@ const LARGEST_JSON = 64 << 20;
 /** The files of modules that record frames. */
 const CAPTURE_FILES = ["network.pcapng", "dump.pcap"];
 
-/** The system calls of a process, as the module syscalls has recorded them. */
+/** What a process called: the kernel, as the module syscalls has recorded it, or functions of libraries, as apicalls has. */
 export interface CalledProcess {
   readonly pid: number;
   readonly name: string;
@@ -28,6 +28,7 @@ export interface ModuleResults {
   /** By the file. */
   readonly captures: readonly (NetworkSummary & { readonly file: string })[];
   readonly systemCalls: readonly CalledProcess[];
+  readonly libraryCalls: readonly CalledProcess[];
   readonly usage: readonly UsageRow[];
 }
 
@@ -49,6 +50,7 @@ export function readModuleResults(folder: string): ModuleResults {
   return {
     captures: readCaptures(folder),
     systemCalls: listOf(findJson(join(folder, "syscalls.json")), "processes").flatMap(readCalled),
+    libraryCalls: listOf(findJson(join(folder, "apicalls.json")), "processes").flatMap(readCalled),
     usage: listOf(findJson(join(folder, "usage.json")), "samples").flatMap((row) =>
       typeof row.time === "string" ? [row as UsageRow] : [],
     ),

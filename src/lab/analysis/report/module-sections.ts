@@ -67,7 +67,7 @@ function renderNames(names: readonly NameQuestion[], since: (time: string) => st
 }
 
 /** Renders what each process called. */
-export function renderSystemCalls(processes: readonly CalledProcess[]): Markup {
+export function renderCalls(processes: readonly CalledProcess[]): Markup {
   const rows = processes.slice(0, MOST_ROWS).map(({ pid, name, calls }) => {
     const shown = calls.slice(0, MOST_CALLS).map(([call, count]) => `${call} ${count}`);
     const more = calls.length > MOST_CALLS ? `, and ${calls.length - MOST_CALLS} others` : "";

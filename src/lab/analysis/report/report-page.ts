@@ -1,7 +1,7 @@
 import type { NetworkRecord } from "../analysis-record";
 import { renderArtefacts } from "./artefacts-section";
 import { type FactRow, type Markup, markup, renderFacts } from "./markup";
-import { renderCaptures, renderSystemCalls, renderUsage } from "./module-sections";
+import { renderCaptures, renderCalls, renderUsage } from "./module-sections";
 import { PAGE_POLICY, PAGE_STYLE } from "./page-style";
 import { renderPictures } from "./picture-section";
 import { renderProcesses } from "./process-section";
@@ -21,7 +21,7 @@ import { renderVerdict } from "./verdict-section";
  */
 export function renderReportPage(report: AnalysisReport, folder: string, parts: ReportParts): string {
   const { analysis } = report;
-  const { captures, systemCalls, usage } = report.modules;
+  const { captures, systemCalls, libraryCalls, usage } = report.modules;
   const renderActs = (list: AnalysisReport["files"], name: string) =>
     parts.renderTable(name, list, ({ origin: _origin, ...act }) => renderEvent(act, analysis.created));
   const title = `Analysis ${analysis.id}: ${analysis.target?.name ?? analysis.command ?? "no target"}`;
@@ -56,7 +56,8 @@ export function renderReportPage(report: AnalysisReport, folder: string, parts: 
           renderArtefacts(report, (time) => since(time, analysis.created)),
         )}
         ${section("control", "Processes, rights and kernel", ...byOrigin(report, "control", report.control, renderActs))}
-        ${section("calls", "System calls", systemCalls.length, renderSystemCalls(systemCalls))}
+        ${section("calls", "System calls", systemCalls.length, renderCalls(systemCalls))}
+        ${section("functions", "Calls of library functions", libraryCalls.length, renderCalls(libraryCalls))}
         ${section("screenshots", "Screenshots", report.screenshots.length, renderPictures(report.screenshots, folder))}
         ${section("usage", "Usage", usage.length, renderUsage(usage))}
         ${section("modules", "Auxiliary modules", analysis.auxiliary.length, renderModules(report))}
