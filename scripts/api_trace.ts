@@ -19,11 +19,12 @@
  * natively, and shown some hundred at a time.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
-import { CallbackManager, findProcess, type FunctionHook, type HookedProcess, type RecordedCall } from "rebox";
+import { CallbackManager, type FunctionHook, type HookedProcess, type RecordedCall } from "rebox";
 import { Callers, showCall } from "./_api_calls";
 import { readNewFile } from "./_new_file";
 import { splitWords } from "./_numbers";
 import { escape } from "./_system_call_arguments";
+import { isProcessWord, readWantedProcesses } from "./_wanted_processes";
 import { readFunctions, type TracedFunctions, traceFunctions } from "./_traced_functions";
 
 /** How long lines may wait for being written. */
@@ -118,26 +119,8 @@ function begin(wanted: Wanted): string {
 }
 
 function readWanted(words: readonly string[]): Wanted {
-  const functions = readFunctions(words.filter((word) => !/^(process=|inside$)/.test(word)));
-  const processes = words.flatMap((word) => /^process=(.*)$/.exec(word)?.slice(1) ?? []).map(readProcess);
-  const isProcess = (process: HookedProcess): boolean =>
-    processes.length === 0 || processes.some((isOne) => isOne(process));
-  return { functions, isProcess, isInside: words.includes("inside") };
-}
-
-function readProcess(word: string): (process: HookedProcess) => boolean {
-  if (word === "") throw new Error("the process is missing: process=92, process=0x1f3c000 or process=nginx*");
-  if (/^\d+$/.test(word)) return ({ pid }) => pid === Number(word);
-  if (/^0x[\da-f]+$/i.test(word)) return ({ pgd }) => pgd === BigInt(word);
-  const pieces = word
-    .split(/([*?])/)
-    .map((piece) => (piece === "*" ? ".*" : piece === "?" ? "." : escapePattern(piece)));
-  const pattern = new RegExp(`^${pieces.join("")}$`, "s");
-  return ({ pid }) => pattern.test(findProcess(pid)?.name ?? "");
-}
-
-function escapePattern(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const functions = readFunctions(words.filter((word) => word !== "inside" && !isProcessWord(word)));
+  return { functions, isProcess: readWantedProcesses(words), isInside: words.includes("inside") };
 }
 
 function noteCalls(calls: readonly RecordedCall[]): void {

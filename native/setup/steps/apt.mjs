@@ -43,7 +43,7 @@ const BROWSER_PACKAGES = ["chromium-headless-shell"];
  */
 export const TEST_PACKAGES = [
   ...["tmux", "zsh", "fish", "man-db", "groff-base"],
-  ...["e2fsprogs", "iputils-ping"],
+  ...["e2fsprogs", "iputils-ping", "tshark"],
   ...["clang", "lld", "llvm", "cabextract", "gcab"],
 ];
 

@@ -53,6 +53,11 @@ export class FunctionCall {
     this.#raw = this.#values.readPlaces(cpu);
   }
 
+  /** The width of addresses in the program that calls. */
+  get bits(): 32 | 64 {
+    return this.#values.bits;
+  }
+
   /** The name of the module that the function belongs to. */
   get module(): string {
     return this.#function.module;
