@@ -15,6 +15,7 @@ import { haltedCpu } from "./measures/halted-cpu";
 import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { investigations } from "./measures/investigations";
+import { observation } from "./measures/observation";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
 import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
@@ -41,6 +42,7 @@ const MEASURES: readonly Measure[] = [
   processEvents,
   syscallTrace,
   apiTrace,
+  observation,
   rejectedEvents,
   eventRates,
   hookChanges,

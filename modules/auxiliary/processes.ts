@@ -65,6 +65,12 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
     const time = this.getTime();
     const known = this.living.get(pid);
     const mark = origin === undefined ? {} : { origin };
+    // The kernel's own thread that becomes a program, and one whose beginning was not noted.
+    if (what === "runs" && known === undefined && !this.unnamed.has(pid)) {
+      this.add({ what: "begins", pid, name, ppid, ...mark });
+      if (this.living.has(pid)) this.add({ what, pid, name, commandLine, executable, ...mark } as ProcessEvent);
+      return;
+    }
     if (what === "begins") {
       // A process that executes another program keeps its number, and is no new one.
       if (known === undefined) {

@@ -10,9 +10,12 @@ const SETTINGS = {
     .default(64 << 20)
     .describe("How large syscalls.log may become, half of it for the target alone; 0: only counts."),
   processes: z
-    .enum(["new", "all"])
-    .default("new")
-    .describe("new: processes that begin during the analysis; all: also those that were there before."),
+    .enum(["target", "new", "all"])
+    .default("target")
+    .describe(
+      "target: the target's processes and those that act for it, all others cost the guest nothing; new: all processes that begin " +
+        "during the analysis; all: also those that were there before.",
+    ),
   calls: z
     .array(z.string())
     .default([])
@@ -38,7 +41,7 @@ export default class Syscalls extends Auxiliary<typeof SETTINGS> {
   override async machineStarted(): Promise<void> {
     const { most_bytes: mostBytes, processes, calls, most_acts: mostActs } = this.options;
     const file = join(this.run.folder, "syscalls.log");
-    const options: SyscallOptions = { file, mostBytes, isOfAll: processes === "all", calls: [...calls], mostActs };
+    const options: SyscallOptions = { file, mostBytes, whose: processes, calls: [...calls], mostActs };
     this.observation = await this.observe("engine/syscalls.ts", options, (event) =>
       this.tell(event as { readonly act: string }),
     );

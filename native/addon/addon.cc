@@ -5,12 +5,14 @@
 #include "engine.h"
 #include "events.h"
 #include "guest_events.h"
+#include "guest_set.h"
 #include "heap_guard.h"
 #include "image_files.h"
 #include "machine.h"
 #include "monitor_commands.h"
 #include "monitoring.h"
 #include "process_hook.h"
+#include "process_journal.h"
 #include "process_table.h"
 #include "qemu_glue.h"
 #include "stack_reserve.h"
@@ -54,9 +56,11 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitImageFiles(env, exports);
   InitEvents(env, exports);
   InitGuestEvents(env, exports);
+  InitGuestSets(env, exports);
   InitMonitorCommands(env, exports);
   InitMonitoring(env, exports);
   InitProcessHook(env, exports);
+  InitProcessJournal(env, exports);
   InitProcessTable(env, exports);
   InitTriggers(env, exports);
   return exports;

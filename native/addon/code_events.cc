@@ -2,6 +2,7 @@
 
 #include "dispatch.h"
 #include "process_hook.h"
+#include "process_journal.h"
 
 namespace {
 
@@ -203,6 +204,11 @@ void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
     if (!IsForScript(
             listener, true, [&] { return block ? FactsOfBlock(cpu_index, block) : FactsOfCode(cpu_index); },
             [&] { return block ? BlockBeginParams(cpu_index, block) : InsnParams(cpu_index); })) {
+      return;
+    }
+    if (listener.process_journal) {
+      listener.process_journal->Note(cpu_index);
+      listener.filtered++;
       return;
     }
     if (listener.process_hook && listener.process_hook->Handle(cpu_index)) {

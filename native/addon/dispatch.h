@@ -4,6 +4,7 @@
 #include <string>
 
 #include "event_facts.h"
+#include "guest_test.h"
 #include "script_objects.h"
 #include "subscriptions.h"
 #include "triggers.h"
@@ -42,7 +43,16 @@ inline bool IsForAll(int kind) { return !subscriptions.everywhere[kind] || rebox
 // Whether the event being reported is a repetition for this listener.
 inline bool HasSeen(const Listener& listener) { return listener.subscription <= rebox_reported.subscribed_after; }
 
-// Asks filter and trigger, in this order, because a trigger costs more.
+// Counts what the condition keeps away.
+inline bool MeetsCondition(Listener& listener, int cpu_index) {
+  if (__builtin_expect(!listener.condition->Holds(cpu_index), 1)) {
+    listener.filtered++;
+    return false;
+  }
+  return true;
+}
+
+// Asks filter, condition and trigger, in this order, because each costs more than the one before.
 template <typename MakeFacts, typename MakeParams>
 inline bool PassesNatively(Listener& listener, MakeFacts make_facts, MakeParams make_params) {
   if (listener.has_passed) {
@@ -52,6 +62,7 @@ inline bool PassesNatively(Listener& listener, MakeFacts make_facts, MakeParams 
   bool is_measured = listener.native_time.Turn();
   uint64_t began = is_measured ? ReadTicks() : 0;
   bool passes = (!listener.filter || PassesFilter(listener, make_facts())) &&
+                (!listener.condition || MeetsCondition(listener, make_facts().cpu_index)) &&
                 (!listener.trigger || listener.trigger->Passes(make_params));
   if (is_measured) {
     listener.native_time.Measured(ReadTicks() - began);
@@ -63,8 +74,8 @@ inline bool PassesNatively(Listener& listener, MakeFacts make_facts, MakeParams 
 // costs more than the one before. True when the script is to be called.
 template <typename MakeFacts, typename MakeParams>
 inline bool IsForScript(Listener& listener, bool is_for_all, MakeFacts make_facts, MakeParams make_params) {
-  if ((!is_for_all && !listener.trigger) ||
-      ((listener.filter || listener.trigger) && !PassesNatively(listener, make_facts, make_params))) {
+  if ((!is_for_all && !listener.trigger) || ((listener.filter || listener.condition || listener.trigger) &&
+                                             !PassesNatively(listener, make_facts, make_params))) {
     return false;
   }
   if (listener.stream) {

@@ -47,6 +47,16 @@ Napi::Value AddOpcodes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), subscriptions.Add(std::move(listener)));
 }
 
+// setCondition(id, condition): boolean, whether there is such a hook
+Napi::Value SetCondition(const Napi::CallbackInfo& info) {
+  Listener* listener = subscriptions.Find(info[0].As<Napi::Number>().Uint32Value());
+  bool is_hook = listener && listener->is_hooked;
+  if (is_hook) {
+    listener->condition = GuestCondition::From(info[1]);
+  }
+  return Napi::Boolean::New(info.Env(), is_hook);
+}
+
 Napi::Value Remove(const Napi::CallbackInfo& info) {
   subscriptions.Remove(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
@@ -112,6 +122,7 @@ Napi::Object InitEvents(Napi::Env env, Napi::Object exports) {
   exports.Set("statistics", Napi::Function::New(env, Statistics));
   exports.Set("addHook", Napi::Function::New(env, AddHook));
   exports.Set("addOpcodes", Napi::Function::New(env, AddOpcodes));
+  exports.Set("setCondition", Napi::Function::New(env, SetCondition));
   exports.Set("removeListener", Napi::Function::New(env, Remove));
   exports.Set("setScriptObjects", Napi::Function::New(env, SetScriptObjects));
   return exports;

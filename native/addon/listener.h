@@ -11,7 +11,9 @@
 #include "script_calls.h"
 #include "stream.h"
 
+class GuestCondition;
 class ProcessHook;
+class ProcessJournal;
 class Trigger;
 
 struct Listener {
@@ -38,7 +40,11 @@ struct Listener {
   std::unordered_set<uint32_t> trigger_hooks;
   // Of a hook: decides before the function is called, which then is not.
   std::unique_ptr<ProcessHook> process_hook;
+  // Of a hook: notes in place of a call.
+  std::unique_ptr<ProcessJournal> process_journal;
   std::unique_ptr<Filter> filter;
+  // Of a hook: holds when its function is to be called.
+  std::unique_ptr<GuestCondition> condition;
   // Takes the events in place of a call for each; function is its handler then.
   std::unique_ptr<Stream> stream;
   // Turns are calls.

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "addon_state.h"
+#include "guest_test.h"
 #include "process_hook.h"
+#include "process_journal.h"
 #include "subscriptions.h"
 
 Listener::Listener() = default;

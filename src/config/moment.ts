@@ -11,9 +11,13 @@ export interface Moment {
 
 let last = 0;
 
-/** Takes the present moment of this process. */
-export function takeMoment(): Moment {
-  return { sequence: ++last, monotonicMs: readMonotonicMs() };
+/**
+ * Takes the present moment of this process.
+ *
+ * @param monotonicMs of something that was noted before and is told of now: its own time
+ */
+export function takeMoment(monotonicMs = readMonotonicMs()): Moment {
+  return { sequence: ++last, monotonicMs };
 }
 
 /** Reads the clock that all processes of a host share, and that is never set, in milliseconds. */

@@ -100,6 +100,33 @@ test("a program and a script that the target has written are adopted where the s
   });
 });
 
+test("a service of a unit, and a job of a table, that the target has written are adopted when the system starts them", async () => {
+  const script = [
+    "mkdir -p /etc/systemd/system /var/spool/cron/crontabs",
+    "echo '[Service]' > /etc/systemd/system/evil.service",
+    "echo '/bin/sleep 0.11' > /var/spool/cron/crontabs/root",
+    "echo > /tmp/done; sleep 900",
+  ];
+  await follow(script.join("\n"), async ({ execute, events }) => {
+    await execute("until [ -e /tmp/done ]; do /bin/sleep 0.1; done");
+    await execute(
+      "mkdir -p /tmp/groups && mount -t cgroup2 none /tmp/groups && mkdir -p /tmp/groups/evil.service/inner",
+    );
+    // As systemd and cron do it: a process in the unit's control group; a daemon that has read the table starts its line.
+    const output = await execute(
+      [
+        "/bin/sh -c 'echo $$ > /tmp/groups/evil.service/inner/cgroup.procs; echo unit $$; exec /bin/true'",
+        `/bin/sh -c 'printf crond > /proc/$$/comm; read job < /var/spool/cron/crontabs/root; (exec /bin/sh -c "$job"); echo done'`,
+        "/bin/sleep 0.11",
+      ].join("; "),
+    );
+    const unit = Number(/unit (\d+)/.exec(output)![1]);
+    const adoptions = adoptionsOf(events);
+    assert.deepEqual(adoptions.find(([pid]) => pid === unit)?.[1], "belongs to /etc/systemd/system/evil.service, which it wrote"); // prettier-ignore
+    assert.deepEqual(adoptions.slice(1).map(([, act]) => act), ["is a job of /var/spool/cron/crontabs/root, which it wrote"]); // prettier-ignore
+  });
+});
+
 test("a program that the kernel starts for the target is adopted", async () => {
   const script = [
     "echo '|/bin/busybox sleep 2' > /proc/sys/kernel/core_pattern; ulimit -c unlimited",

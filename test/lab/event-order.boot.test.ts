@@ -4,7 +4,7 @@ import { orderEvents } from "../../src/lab/analysis/order-events";
 import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
 import { withGuest } from "../kit/lab/guest-machine";
 
-const SETTINGS = ["processes", "syscalls"].flatMap((name) => [`[${name}]`, "enabled = yes"]);
+const SETTINGS = ["[processes]", "enabled = yes", "[syscalls]", "enabled = yes", "processes = new"];
 const ROUNDS = 60;
 /** Each round opens a file, forks and executes, connects in that process, and removes the file. */
 const PROGRAM = [

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
 import { withGuest, withGuests } from "../kit/lab/guest-machine";
 
-const ENABLED = ["[syscalls]", "enabled = yes"];
+const ENABLED = ["[syscalls]", "enabled = yes", "processes = new"];
 
 interface Recorded {
   readonly processes: readonly {

@@ -5,7 +5,7 @@ import type { Act, FindAct, ReportAct } from "./acts";
 import { FileActs } from "./file-acts";
 import { NetworkActs } from "./network-acts";
 import { ProcessActs } from "./process-acts";
-import type { Traced } from "./syscalls";
+import type { Traced } from "./traced-processes";
 
 /** Calls that wait for their return at one moment. */
 const MOST_WAITING = 1000;

@@ -1,6 +1,6 @@
 /** The base of the readers of acts. An act is what a system call did, told when it has returned. */
 import type { LinuxProcess } from "rebox";
-import type { Traced } from "./syscalls";
+import type { Traced } from "./traced-processes";
 
 /** Tells what a call has done, by what it returned. */
 export type Act = (result: bigint, process: LinuxProcess | undefined) => void;

@@ -2,7 +2,7 @@
 import type { LinuxProcess } from "rebox";
 import { readPath, resolvePath } from "./act-arguments";
 import { type Act, type FindAct, findPath, onSuccess, type ReportAct } from "./acts";
-import type { Traced } from "./syscalls";
+import type { Traced } from "./traced-processes";
 
 /** Calls that write into the file of their first descriptor, and of another one. */
 const WRITES_FIRST = ["write", "pwrite64", "writev", "pwritev", "pwritev2", "sendfile64", "sendfile", "ftruncate", "fallocate"]; // prettier-ignore

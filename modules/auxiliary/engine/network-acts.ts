@@ -2,7 +2,7 @@
 import type { LinuxProcess, SocketFacts } from "rebox";
 import { readAddress } from "./act-arguments";
 import { type Act, type FindAct, onSuccess, type ReportAct } from "./acts";
-import type { Traced } from "./syscalls";
+import type { Traced } from "./traced-processes";
 
 /** The result of a call that goes on without the program (include/uapi/asm-generic/errno.h). */
 const IN_PROGRESS = -115n;

@@ -1,7 +1,7 @@
 /** Tells what system calls have done to processes and to the kernel. */
 import { readPath } from "./act-arguments";
 import { type Act, type FindAct, findPath, onSuccess, type ReportAct } from "./acts";
-import type { Traced } from "./syscalls";
+import type { Traced } from "./traced-processes";
 
 // include/uapi/linux/ptrace.h
 const PTRACE_REQUESTS: Readonly<Record<number, string>> = {

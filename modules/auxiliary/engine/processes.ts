@@ -1,7 +1,15 @@
 /** Tells of the processes that begin and end in the guest; for the module of the same name. */
-import { CallbackManager, findGuest, getProcessList, KernelDataError, type LinuxProcess } from "rebox";
+import { CallbackManager, findGuest, getGuest, getProcessList, KernelDataError, type LinuxProcess } from "rebox";
 import { type GuestObserver } from "rebox/lab";
-import { findTargetScope, type ScopeOrigin } from "rebox/trusted";
+import {
+  type Execution,
+  findTargetScope,
+  onTargetBegin,
+  ProcessJournal,
+  readExecution,
+  type ScopeOrigin,
+  type TargetScope,
+} from "rebox/trusted";
 
 /** Begins the variable that the target of an analysis has in its environment where it cannot be followed otherwise. */
 const TARGET_MARK = "REBOX_RUN=";
@@ -21,24 +29,83 @@ export interface ProcessEvent {
   readonly origin?: ScopeOrigin;
 }
 
+/** Of the system's processes: they are noted by the addon, and taken so often. */
+const TAKE_MS = 100;
+
 export function observe({ callbacks, tell }: GuestObserver): () => object {
   const before = findGuest() === undefined ? [] : getProcessList().map(describe);
+  const say = (event: ProcessEvent, happenedMs?: number): void => tell(event, happenedMs);
+  let hasTargetRun = false;
+  const names = [
+    callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
+      const ppid = findProcess(pgd, pid)?.ppid;
+      say({ what: "begins", pid, name, ppid, ...mark(findTargetScope()?.findOrigin(pid)) });
+    }),
+    // Its words are those of the start: later the process may have changed them.
+    callbacks.addCallback(CallbackManager.EXEC_CB, (pid, _pgd, name, path, argv, envp) => {
+      const origin = findOrigin(pid, envp);
+      if (origin === "target") hasTargetRun = true;
+      say({ what: "runs", pid, name, commandLine: argv.join(" "), executable: path, ...mark(origin) });
+    }),
+    callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (pid, pgd, name) => {
+      // One that starts another program gives up its memory too.
+      if (isExiting(pgd, pid)) say({ what: "ends", pid, name });
+    }),
+  ];
+  let end: () => void = () => undefined;
+  // From here on the target is followed by its scope, and the rest of the system costs no call.
+  const forget = onTargetBegin((scope) => {
+    for (const name of names) callbacks.rmCallback(name);
+    end = followScope(scope, callbacks, say, hasTargetRun);
+  });
+  return () => {
+    forget();
+    end();
+    return { before };
+  };
+}
 
-  callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
-    const ppid = findProcess(pgd, pid)?.ppid;
-    tell({ what: "begins", pid, name, ppid, ...mark(findTargetScope()?.findOrigin(pid)) } satisfies ProcessEvent);
+/** Tells the processes of a scope as they begin and end, and from time to time those of the system. */
+function followScope(
+  scope: TargetScope,
+  callbacks: CallbackManager,
+  say: (event: ProcessEvent, happenedMs?: number) => void,
+  hasTargetRun: boolean,
+): () => void {
+  const guest = getGuest();
+  const journal = new ProcessJournal(guest, scope.conditions);
+  journal.hook(callbacks);
+  const takeNotes = (): void => {
+    for (const { what, pid, ppid, name, path, words, timeMs } of journal.take()) {
+      const program = { commandLine: words.join(" "), ...(path.startsWith("/") ? { executable: path } : {}) };
+      if (what === "begins") say({ what, pid, name, ppid }, timeMs);
+      else say({ what, pid, name, ...(what === "runs" ? { ppid, ...program } : {}) }, timeMs);
+    }
+  };
+  // What was noted before happened before.
+  const tell = (event: ProcessEvent): void => {
+    takeNotes();
+    say(event);
+  };
+  const executes = ({ pid, name, path, argv }: Execution, ppid: number, origin: ScopeOrigin): void =>
+    tell({ what: "runs", pid, name, ppid, commandLine: argv.join(" "), executable: path, origin });
+  if (!hasTargetRun) {
+    for (const { pid, ppid, livingThread } of getProcessList()) {
+      const origin = scope.findOrigin(pid);
+      if (origin !== undefined) executes(readExecution(guest, livingThread), ppid, origin);
+    }
+  }
+  const end = scope.follow({
+    begins: ({ pid, ppid, name, origin }) => tell({ what: "begins", pid, ppid, name, origin }),
+    executes,
+    ends: ({ pid, name }) => tell({ what: "ends", pid, name }),
   });
-  // Its words are those of the start: later the process may have changed them.
-  callbacks.addCallback(CallbackManager.EXEC_CB, (pid, _pgd, name, path, argv, envp) => {
-    const program = { commandLine: argv.join(" "), executable: path };
-    tell({ what: "runs", pid, name, ...program, ...mark(findOrigin(pid, envp)) } satisfies ProcessEvent);
-  });
-  callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (pid, pgd, name) => {
-    // One that starts another program gives up its memory too.
-    if (!isExiting(pgd, pid)) return;
-    tell({ what: "ends", pid, name } satisfies ProcessEvent);
-  });
-  return () => ({ before });
+  const timer = setInterval(takeNotes, TAKE_MS);
+  return () => {
+    end();
+    clearInterval(timer);
+    takeNotes();
+  };
 }
 
 /** A value that is undefined arrives as null. */

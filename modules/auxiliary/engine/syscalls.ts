@@ -5,17 +5,17 @@ import {
   type Cpu,
   findGuest,
   getProcessList,
-  getRunningProcess,
   listSystemCallEntries,
   listSystemCalls,
   type SystemCall,
   type SystemCallEntry,
 } from "rebox";
 import { type GuestObserver } from "rebox/lab";
-import { findTargetScope, onAdoption } from "rebox/trusted";
+import { findTargetScope, onAdoption, onTargetBegin, type TargetScope } from "rebox/trusted";
 import { readPieces, readSixth } from "../../../scripts/_read_pieces";
 import { ArgumentKind, chooseKind, createShow, escape, hex, type Show } from "../../../scripts/_system_call_arguments";
 import { ActWatcher } from "./act-watcher";
+import { type ProcessCalls, type Traced, TracedProcesses } from "./traced-processes";
 
 /** In characters; what is written at once. */
 const CHUNK = 1 << 16;
@@ -23,26 +23,16 @@ const FLUSH_MS = 200;
 /** Marks a call of the x32 ABI, whose numbers are among those of 64 bits (arch/x86/include/uapi/asm/unistd.h). */
 const X32 = 0x40000000;
 const UNKNOWN_REGISTERS = 6;
-/** Of more processes the calls are counted together. */
-const MOST_PROCESSES = 10_000;
-
 /** What the module gives. */
 export interface SyscallOptions {
   /** Absolute path. */
   readonly file: string;
   readonly mostBytes: number;
-  /** Whether also processes are traced that are there already. */
-  readonly isOfAll: boolean;
+  /** The processes that are traced: those of the scope, those that begin, or also those that are there already. */
+  readonly whose: "target" | "new" | "all";
   /** Names of the calls that are recorded; all when there is none. */
   readonly calls: readonly string[];
   readonly mostActs: number;
-}
-
-/** What the calls of a process were. */
-export interface ProcessCalls {
-  readonly pid: number;
-  readonly name: string;
-  readonly calls: Readonly<Record<string, number>>;
 }
 
 /** What the module gets at the end. */
@@ -51,17 +41,6 @@ export interface SyscallResult {
   readonly recorded: number;
   /** Calls that were left out of the file because it had its size. */
   readonly cut: number;
-}
-
-interface Counted {
-  readonly pid: number;
-  name: string;
-  readonly calls: Map<string, number>;
-}
-
-/** Whose calls are recorded: a process with the program that it executes. */
-export interface Traced extends Readonly<Counted> {
-  readonly pgd: bigint;
 }
 
 interface Tracer {
@@ -80,13 +59,7 @@ class SyscallRecorder {
   private readonly descriptor: number;
   private readonly beganMs = performance.now();
   private readonly tracers: Record<32 | 64, Map<number, Tracer>> = { 32: new Map(), 64: new Map() };
-  /** By address space. */
-  private readonly traced = new Map<bigint, Traced>();
-  /** By the value of CR3, undefined for processes that are none of ours: to ask for the address space takes longer than all else. */
-  private readonly callers = new Map<bigint, Traced | undefined>();
-  private readonly processes = new Map<number, Counted>();
-  /** Those beyond the number that is kept. */
-  private readonly others: Counted = { pid: 0, name: "others", calls: new Map<string, number>() };
+  private readonly processes = new TracedProcesses((pgd) => this.acts.forget(pgd));
   private readonly acts: ActWatcher;
   private lines = "";
   private size = 0;
@@ -104,69 +77,80 @@ class SyscallRecorder {
   }
 
   begin(): () => SyscallResult {
-    const { callbacks, options } = this;
-    const isThere = findGuest() !== undefined;
-    if (isThere && options.isOfAll) for (const { pid, pgd, name } of getProcessList()) this.trace(pid, pgd, name);
-    callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
-      this.trace(pid, pgd, name);
-      // No process makes a call before the first one has begun: the guest is held there until the hooks are set.
-      return this.isHooked ? undefined : new Promise<void>((resolve) => setTimeout(resolve, 0)).then(() => this.hook());
-    });
-    callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => {
-      this.traced.delete(pgd);
-      this.callers.clear();
-      this.acts.forget(pgd);
-    });
-    // A process that was there before, and acts for the target now.
-    const forget = onAdoption((pid, pgd, name) => {
-      if (!this.traced.has(pgd)) this.trace(pid, pgd, name);
-    });
-    if (isThere) this.hook();
+    const forget = this.options.whose === "target" ? this.followTarget() : this.followAll();
     const timer = setInterval(() => this.flush(), FLUSH_MS);
     return () => {
       forget();
       clearInterval(timer);
       this.flush();
       closeSync(this.descriptor);
-      const counted = [...this.processes.values(), ...(this.others.calls.size > 0 ? [this.others] : [])];
-      const processes = counted.map(({ pid, name, calls }) => ({ pid, name, calls: Object.fromEntries(calls) }));
-      return { processes, recorded: this.recorded, cut: this.cut };
+      return { processes: this.processes.list(), recorded: this.recorded, cut: this.cut };
     };
   }
 
-  private trace(pid: number, pgd: bigint, name: string): void {
-    if (pgd === 0n) return;
-    this.callers.clear();
-    // One that executes another program goes on with new memory.
-    let process = this.processes.get(pid);
-    if (process === undefined) {
-      const isCounted = this.processes.size < MOST_PROCESSES;
-      process = { pid, name, calls: isCounted ? new Map<string, number>() : this.others.calls };
-      if (isCounted) this.processes.set(pid, process);
-    }
-    process.name = name;
-    this.traced.set(pgd, { pid, pgd, name, calls: process.calls });
+  /** Traces the scope, from its beginning; nothing is hooked before. */
+  private followTarget(): () => void {
+    const ends: (() => void)[] = [];
+    ends.push(
+      onTargetBegin((scope) => {
+        const end = scope.follow({
+          begins: ({ pid, pgd, name }) => this.processes.addOwn(pid, pgd, name),
+          executes: ({ pid, pgd, name }) => this.processes.addOwn(pid, pgd, name),
+          ends: ({ pid }) => this.processes.removeOwn(pid),
+        });
+        ends.push(end, onAdoption((pid, pgd, name) => this.processes.addOwn(pid, pgd, name))); // prettier-ignore
+        for (const { pid, pgd, name } of getProcessList()) {
+          if (scope.findOrigin(pid) !== undefined) this.processes.addOwn(pid, pgd, name);
+        }
+        this.hook(scope);
+      }),
+    );
+    return () => ends.forEach((end) => end());
   }
 
-  private hook(): void {
+  /** Traces processes of the whole system. */
+  private followAll(): () => void {
+    const { callbacks, options } = this;
+    const isThere = findGuest() !== undefined;
+    if (isThere && options.whose === "all") for (const { pid, pgd, name } of getProcessList()) this.processes.add(pid, pgd, name); // prettier-ignore
+    callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
+      this.processes.add(pid, pgd, name);
+      // No process makes a call before the first one has begun: the guest is held there until the hooks are set.
+      return this.isHooked ? undefined : new Promise<void>((resolve) => setTimeout(resolve, 0)).then(() => this.hook());
+    });
+    callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => this.processes.remove(pgd));
+    // A process that was there before, and acts for the target now.
+    const forget = onAdoption((pid, pgd, name) => {
+      if (!this.processes.has(pgd)) this.processes.add(pid, pgd, name);
+    });
+    if (isThere) this.hook();
+    return forget;
+  }
+
+  private hook(scope?: TargetScope): void {
     if (this.isHooked) return;
     this.isHooked = true;
     for (const call of listSystemCalls()) this.tracers[call.bits].set(call.number, this.createTracer(call));
+    const condition = scope?.conditions.entering;
+    const findCaller =
+      condition === undefined
+        ? (cpu: Cpu, cpuIndex: number) => this.processes.findBySpace(cpu, cpuIndex)
+        : (cpu: Cpu) => this.processes.findOwn(scope?.findCaller(cpu));
     for (const entry of listSystemCallEntries()) {
-      this.callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, this.createListener(entry), { addr: entry.address });
+      const listener = this.createListener(entry, findCaller);
+      const name = this.callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, listener, { addr: entry.address });
+      if (condition !== undefined) this.callbacks.setCondition(name, condition);
     }
   }
 
-  private createListener({ bits, number, arguments: registers, sixthAt }: SystemCallEntry) {
+  private createListener(
+    { bits, number, arguments: registers, sixthAt }: SystemCallEntry,
+    findCaller: (cpu: Cpu, cpuIndex: number) => Traced | undefined,
+  ) {
     const known = this.tracers[bits];
     return (cpuIndex: number, cpu: Cpu): void => {
-      const root = cpu.CR3;
-      let caller = this.callers.get(root);
-      if (caller === undefined) {
-        if (this.callers.has(root)) return;
-        this.callers.set(root, (caller = this.traced.get(getRunningProcess(cpuIndex))));
-        if (caller === undefined) return;
-      }
+      const caller = findCaller(cpu, cpuIndex);
+      if (caller === undefined) return;
       const index = Number(cpu[number]) & ~X32;
       let tracer = known.get(index);
       if (tracer === undefined) known.set(index, (tracer = this.createUnknown(bits, index)));

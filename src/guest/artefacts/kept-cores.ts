@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { readArgument } from "../events/kernel-hooks";
 import { type HookCallbacks, ScopeHooks } from "../scope/scope-hooks";
@@ -49,7 +50,7 @@ export class KeptCores {
     private readonly listener: (core: KeptCore) => void,
     onProblem: (text: string) => void,
   ) {
-    this.#hooks = new ScopeHooks(guest, callbacks, onProblem);
+    this.#hooks = new ScopeHooks(guest, callbacks, scope.conditions, onProblem);
   }
 
   /** Hooks the kernel. @returns whether it shows the ends of processes */
@@ -61,12 +62,17 @@ export class KeptCores {
       if (pid !== undefined) this.#onEnd(current, pid, Number(readArgument(cpu, 0, bits)) & 0x7f);
     });
     // The last thread may end without that.
-    const last = this.#hooks.addFirst(["do_exit"], (cpu, current) => {
+    const { conditions } = this.scope;
+    const onLast = (cpu: Cpu, current: bigint): void => {
       const pid = this.scope.findPidToItsEnd(current);
       if (pid === undefined || this.scope.findOrigin(pid) !== undefined) return;
       this.#onEnd(current, pid, Number(readArgument(cpu, 0, bits)) & 0x7f);
       this.#done.delete(this.guest.kernel.at("task_struct", current).value("signal"));
-    });
+    };
+    const last = this.#hooks.addFirst(["do_exit"], onLast, [
+      ...conditions.running,
+      [conditions.runs(conditions.ending)],
+    ]);
     return all && last;
   }
 

@@ -6,7 +6,7 @@ import type { StructCursor } from "../../systems/structs/struct-cursor";
 import { readArgument } from "../events/kernel-hooks";
 import { type HookCallbacks, ScopeHooks } from "../scope/scope-hooks";
 import type { TargetScope } from "../scope/target-scope";
-import { findFileKey, type WrittenFile } from "../scope/written-files";
+import { findFileKey, readFileNumbers, type WrittenFile } from "../scope/written-files";
 import type { ArtefactStore } from "./artefact-store";
 import { type FileContent, FileContents } from "./file-content";
 
@@ -82,7 +82,7 @@ export class KeptFiles {
     private readonly onProblem: (text: string) => void,
   ) {
     this.#guest = guest;
-    this.#hooks = new ScopeHooks(guest, callbacks, onProblem);
+    this.#hooks = new ScopeHooks(guest, callbacks, scope.conditions, onProblem);
     this.#contents = new FileContents(guest);
   }
 
@@ -91,30 +91,47 @@ export class KeptFiles {
     const { bits } = this.#guest.kernel;
     const entry = (cpu: Cpu, index: 0 | 1 | 2) => this.#guest.kernel.at("dentry", readArgument(cpu, index, bits));
     // fs/file_table.c: the last reference to an open file is given up, by its task or a worker of the kernel.
-    const closed = this.#hooks.addFirst(["__fput"], (cpu, current) =>
-      this.#onClose(this.#guest.kernel.at("file", readArgument(cpu, 0, bits)), current),
+    const { conditions } = this.scope;
+    const isWritten = conditions.canWrite(0);
+    const closed = this.#hooks.addFirst(
+      ["__fput"],
+      (cpu, current) => this.#onClose(this.#guest.kernel.at("file", readArgument(cpu, 0, bits)), current),
+      [
+        [conditions.runs(conditions.living), ...isWritten],
+        [conditions.runs(conditions.ending), ...isWritten],
+        [conditions.leadsToFile(0, ["file", "f_inode"]), ...isWritten],
+      ],
     );
     // security/security.c: asked for each file on the way to a program, a script before its interpreter.
-    const executed = this.#hooks.addFirst(["security_bprm_check"], (cpu, current) => {
+    const onExecuted = (cpu: Cpu, current: bigint): void | Promise<void> => {
       const file = this.#guest.kernel.at("linux_binprm", readArgument(cpu, 0, bits)).follow("file");
       if (file === undefined) return undefined;
       return this.#onMoment("executed", file.follow("f_inode"), current, () =>
         this.#guest.paths.renew().readFile(file.address),
       );
-    });
+    };
+    const executed = this.#hooks.addFirst(["security_bprm_check"], onExecuted, [
+      [conditions.leadsToFile(0, ["linux_binprm", "file"], ["file", "f_inode"])],
+    ]);
     const pathOf = (dentry: StructCursor) => (file: WrittenFile) =>
       this.#guest.paths.renew().readEntry(dentry.address, file.mount);
     // security/security.c: (directory, entry), and (directory, entry, directory, entry, flags), after all checks.
-    const removed = this.#hooks.addFirst(["security_inode_unlink"], (cpu, current) => {
+    const onRemoved = (cpu: Cpu, current: bigint): void | Promise<void> => {
       const dentry = entry(cpu, 1);
       return this.#onMoment("removed", dentry.follow("d_inode"), current, pathOf(dentry));
-    });
-    const replaced = this.#hooks.addFirst(["security_inode_rename"], (cpu, current) => {
+    };
+    const removed = this.#hooks.addFirst(["security_inode_unlink"], onRemoved, [
+      [conditions.leadsToFile(1, ["dentry", "d_inode"])],
+    ]);
+    const onReplaced = (cpu: Cpu, current: bigint): void | Promise<void> => {
       const [address, flags] = this.#readRenameArguments(cpu);
       if ((flags & RENAME_EXCHANGE) !== 0n) return undefined;
       const dentry = this.#guest.kernel.at("dentry", address);
       return this.#onMoment("replaced", dentry.follow("d_inode"), current, pathOf(dentry));
-    });
+    };
+    const replaced = this.#hooks.addFirst(["security_inode_rename"], onReplaced, [
+      [conditions.leadsToFile(3, ["dentry", "d_inode"])],
+    ]);
     const all = { closed, executed, removed, replaced };
     return (Object.keys(all) as (keyof typeof all)[]).filter((moment) => !all[moment]);
   }
@@ -259,7 +276,9 @@ export class KeptFiles {
     if (known?.inode === inode) return known;
     const { path } = file;
     const seen = { inode, file, stamp: "", sha256: undefined, versions: 0, path, who, isBehind: false };
-    if (this.#seen.size < MOST_FILES) this.#seen.set(key, seen);
+    if (this.#seen.size >= MOST_FILES) return seen;
+    this.#seen.set(key, seen);
+    this.scope.conditions.files.add(...readFileNumbers(this.#guest.kernel.at("inode", inode)));
     return seen;
   }
 

@@ -45,9 +45,20 @@ export class CurrentTask {
 
   /** Finds the address of its task_struct, which is all that telling tasks apart needs; undefined as for find(). */
   findAddress(cpu: Cpu): bigint | undefined {
+    return this.#findAt(this.#guest.kernel.bits === 64 ? cpu.GS_BASE : cpu.FS_BASE);
+  }
+
+  /**
+   * Finds it at the kernel's first instruction of a system call, where swapgs is still to come (arch/x86/entry/entry_64.S); in a
+   * kernel of 32 bits it is nowhere then.
+   */
+  findEntering(cpu: Cpu): bigint | undefined {
+    return this.#guest.kernel.bits === 64 ? this.#findAt(cpu.KERNEL_GS_BASE) : undefined;
+  }
+
+  #findAt(base: bigint): bigint | undefined {
     if (this.place === undefined) return undefined;
     const { memory, bits } = this.#guest.kernel;
-    const base = bits === 64 ? cpu.GS_BASE : cpu.FS_BASE;
     try {
       return memory.pointer(BigInt.asUintN(bits, base + this.place));
     } catch {

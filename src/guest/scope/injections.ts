@@ -2,6 +2,7 @@ import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { readArgument } from "../events/kernel-hooks";
 import type { AdoptingScope } from "./adopting-scope";
+import type { ScopeConditions } from "./scope-conditions";
 import type { ScopeHooks } from "./scope-hooks";
 
 /** Requests of ptrace(2) that change the traced process (include/uapi/linux/ptrace.h, arch/x86/include/uapi/asm/ptrace-abi.h). */
@@ -30,7 +31,12 @@ export class Injections {
   /** By the address of the subprocess_info: who has caused it. */
   readonly #helpers = new Map<bigint, number>();
 
-  constructor(guest: LinuxGuest, hooks: ScopeHooks, scope: AdoptingScope) {
+  constructor(
+    guest: LinuxGuest,
+    hooks: ScopeHooks,
+    scope: AdoptingScope,
+    private readonly conditions: ScopeConditions,
+  ) {
     this.#guest = guest;
     this.#hooks = hooks;
     this.#scope = scope;
@@ -80,21 +86,39 @@ export class Injections {
       });
     });
     // kernel/umh.c: a program that the kernel is to start, and the task in which it does.
-    this.#hooks.addAll(["call_usermodehelper_exec"], (cpu, current) => {
-      const info = readArgument(cpu, 0, bits);
-      const pid = this.#scope.findPid(current);
-      // One that was never started may have had the same place.
-      if (pid === undefined) this.#helpers.delete(info);
-      else if (this.#helpers.size < MOST_HELPERS) this.#helpers.set(info, pid);
-    });
-    this.#hooks.addAll(["call_usermodehelper_exec_async"], (cpu, current) => {
-      const info = readArgument(cpu, 0, bits);
-      const by = this.#helpers.get(info);
-      if (by === undefined) return;
-      this.#helpers.delete(info);
-      const path = this.#guest.kernel.at("subprocess_info", info).text(LONGEST_PATH, "path");
-      this.#scope.adopt(current, by, `the kernel starts ${path} for it`, true);
-    });
+    const { conditions } = this;
+    const isKnown = [conditions.argument(0, conditions.helpers)];
+    this.#hooks.addAll(
+      ["call_usermodehelper_exec"],
+      (cpu, current) => {
+        const info = readArgument(cpu, 0, bits);
+        const pid = this.#scope.findPid(current);
+        // One that was never started may have had the same place.
+        if (pid === undefined) this.#forgetHelper(info);
+        else if (this.#helpers.size < MOST_HELPERS) {
+          this.#helpers.set(info, pid);
+          conditions.helpers.add(info);
+        }
+      },
+      [...conditions.running, isKnown],
+    );
+    this.#hooks.addAll(
+      ["call_usermodehelper_exec_async"],
+      (cpu, current) => {
+        const info = readArgument(cpu, 0, bits);
+        const by = this.#helpers.get(info);
+        if (by === undefined) return;
+        this.#forgetHelper(info);
+        const path = this.#guest.kernel.at("subprocess_info", info).text(LONGEST_PATH, "path");
+        this.#scope.adopt(current, by, `the kernel starts ${path} for it`, true);
+      },
+      [isKnown],
+    );
+  }
+
+  #forgetHelper(info: bigint): void {
+    this.#helpers.delete(info);
+    this.conditions.helpers.delete(info);
   }
 
   #findByMemory(mm: bigint): bigint | undefined {

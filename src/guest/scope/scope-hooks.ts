@@ -1,10 +1,13 @@
 import type { CallbackManager } from "../../machine/callbacks/callback-manager";
+import type { GuestCondition } from "../../machine/callbacks/guest-condition";
+import { GuestSet } from "../../machine/callbacks/guest-set";
 import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { CurrentTask } from "../events/current-task";
+import type { ScopeConditions } from "./scope-conditions";
 
 /** The part of a CallbackManager that hooks need. */
-export type HookCallbacks = Pick<CallbackManager, "addCallback" | "rmCallback">;
+export type HookCallbacks = Pick<CallbackManager, "addCallback" | "rmCallback" | "setCondition" | "setJournal">;
 
 /** Names that GCC may have made of a function of which it saw every call. */
 const SUFFIXES = ["", ".isra.0", ".constprop.0"];
@@ -17,32 +20,41 @@ export class ScopeHooks {
   readonly #guest: LinuxGuest;
   readonly #callbacks: HookCallbacks;
   readonly #current: CurrentTask;
+  readonly #conditions: ScopeConditions;
   readonly #onProblem: (text: string) => void;
 
-  /** @param onProblem called when a hook's function throws: the kernel's data is damaged, for example */
-  constructor(guest: LinuxGuest, callbacks: HookCallbacks, onProblem: (text: string) => void) {
+  /**
+   * @param conditions of the scope that the hooks are for
+   * @param onProblem called when a hook's function throws: the kernel's data is damaged, for example
+   */
+  constructor(
+    guest: LinuxGuest,
+    callbacks: HookCallbacks,
+    conditions: ScopeConditions,
+    onProblem: (text: string) => void,
+  ) {
     this.#guest = guest;
     this.#callbacks = callbacks;
     this.#current = new CurrentTask(guest);
+    this.#conditions = conditions;
     this.#onProblem = onProblem;
   }
 
-  /** Whether the kernel says which task runs. */
-  get knowsCurrent(): boolean {
-    return this.#current.place !== undefined;
-  }
-
-  /** Hooks the first of these functions that the kernel has; returns whether it has one. */
-  addFirst(names: readonly string[], act: HookAct): boolean {
+  /**
+   * Hooks the first of these functions that the kernel has; returns whether it has one.
+   *
+   * @param condition holds when the function is to be called; by default while a task of the scope runs
+   */
+  addFirst(names: readonly string[], act: HookAct, condition = this.#conditions.running): boolean {
     const addr = this.#findFirst(names);
-    if (addr !== undefined) this.#add(addr, act);
+    if (addr !== undefined) this.#add(addr, act, condition);
     return addr !== undefined;
   }
 
-  /** Hooks all of these functions that the kernel has; returns whether it has one. */
-  addAll(names: readonly string[], act: HookAct): boolean {
+  /** Hooks all of these functions that the kernel has, as addFirst() does one; returns whether it has one. */
+  addAll(names: readonly string[], act: HookAct, condition = this.#conditions.running): boolean {
     const found = names.flatMap((name) => this.#findFirst([name]) ?? []);
-    for (const addr of new Set(found)) this.#add(addr, act);
+    for (const addr of new Set(found)) this.#add(addr, act, condition);
     return found.length > 0;
   }
 
@@ -58,24 +70,26 @@ export class ScopeHooks {
     const stackOf = (at: Cpu): bigint => (is64 ? at.RSP : at.ESP);
     const stack = stackOf(cpu);
     // The caller's stack pointer behind "ret"; the stack belongs to the task alone.
-    const behind = stack + (is64 ? 8n : 4n);
+    const behind = new GuestSet();
+    behind.add(stack + (is64 ? 8n : 4n));
     const name = this.#callbacks.addCallback(
       "BLOCK_BEGIN_CB",
       (_index, now) => {
-        if (stackOf(now) !== behind) return;
+        behind.dispose();
         this.#callbacks.rmCallback(name);
         this.#attempt(() => act(BigInt.asIntN(kernel.bits, is64 ? now.RAX : now.EAX)));
       },
       { addr: kernel.memory.pointer(stack) },
     );
+    this.#callbacks.setCondition(name, [[this.#conditions.stack(behind)]], this.#conditions.pointerSize);
   }
 
   #findFirst(names: readonly string[]): bigint | undefined {
     return this.#guest.kernel.findSymbol(...names.flatMap((name) => SUFFIXES.map((suffix) => name + suffix)));
   }
 
-  #add(addr: bigint, act: HookAct): void {
-    this.#callbacks.addCallback(
+  #add(addr: bigint, act: HookAct, condition: GuestCondition): void {
+    const name = this.#callbacks.addCallback(
       "BLOCK_BEGIN_CB",
       (_index, cpu) => {
         const current = this.#current.findAddress(cpu);
@@ -83,6 +97,7 @@ export class ScopeHooks {
       },
       { addr },
     );
+    this.#callbacks.setCondition(name, condition, this.#conditions.pointerSize);
   }
 
   #attempt(act: () => void | Promise<void>): void | Promise<void> {

@@ -2,27 +2,25 @@ import { ReboxError } from "../../config/rebox-error";
 import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { KernelDataError } from "../../systems/errors";
+import { CurrentTask } from "../events/current-task";
 import { readArgument } from "../events/kernel-hooks";
 import { GuestRest } from "./guest-rest";
 import { Injections } from "./injections";
+import { Launcher } from "./launcher";
 import { ProcessEndReader } from "./process-end";
 import type { ScopeEvent, ScopeOrigin } from "./scope-event";
+import { ScopeConditions } from "./scope-conditions";
+import { type ScopeFollower, ScopeFollowers } from "./scope-followers";
 import { type HookCallbacks, ScopeHooks } from "./scope-hooks";
+import { ScopeTasks } from "./scope-tasks";
 import { WrittenFiles } from "./written-files";
 
-/** The system call by which a program is executed, in all its forms (arch/x86/entry/syscalls/). */
-const EXECUTIONS = ["execve", "execveat"].flatMap((call) =>
-  ["__x64_sys_", "__x64_compat_sys_", "__x32_compat_sys_", "__ia32_sys_", "__ia32_compat_sys_", "sys_"].map(
-    (prefix) => prefix + call,
-  ),
-);
+/** fs/exec.c: the new program is complete, and has executed no instruction. */
+const PROGRAM_ENDS = ["finalize_exec", "proc_exec_connector"];
 /** Problems are reported up to this number. */
 const MOST_PROBLEMS = 20;
 /** Adoptions are reported up to this number; the processes are in the scope all the same. */
 const MOST_ADOPTIONS = 10_000;
-/** Tasks whose end is under way, at one moment. */
-const MOST_ENDING = 1000;
-
 let current: TargetScope | undefined;
 
 /** Finds the scope of the analysis that this engine is used for: those who observe the guest ask it whose a process is. */
@@ -58,12 +56,6 @@ export function onTargetBegin(listener: BeginListener): () => void {
   return () => beginListeners.delete(listener);
 }
 
-/** A task in the scope. */
-interface ScopeTask {
-  readonly pid: number;
-  readonly origin: ScopeOrigin;
-}
-
 /**
  * The processes of the target of an analysis: those that it has started, with all their threads, by whatever call and however often
  * they fork. They are followed by the kernel's own functions for tasks that begin and end, so none is missed, and the guest is
@@ -72,25 +64,22 @@ interface ScopeTask {
  * A launcher, known by a word of its environment, executes the target: it is rebox's own until then.
  */
 export class TargetScope {
+  /** By which the addon decides whose acts a hook sees. */
+  readonly conditions: ScopeConditions;
   readonly #guest: LinuxGuest;
+  readonly #current: CurrentTask;
   readonly #hooks: ScopeHooks;
   readonly #callbacks: HookCallbacks;
   readonly #ends: ProcessEndReader;
-  /** By the address of the task_struct. */
-  readonly #tasks = new Map<bigint, ScopeTask>();
-  /** The number of tasks of each process, by pid. */
-  readonly #processes = new Map<number, { origin: ScopeOrigin; tasks: number }>();
-  /** Tasks of the scope that are within do_exit(): there files are closed that nothing else closes. */
-  readonly #ending = new Map<bigint, number>();
+  readonly #tasks: ScopeTasks;
+  readonly #followers: ScopeFollowers;
   #writtenFiles: WrittenFiles | undefined;
   #injections: Injections | undefined;
   /** Of the guest, since the scope has ended. */
   #rest: GuestRest | undefined;
   #begunNs = 0n;
-  #launcher: { readonly task: bigint; readonly pid: number } | undefined;
-  #isExecuting = false;
+  #launcher: Launcher | undefined;
   #rootPid: number | undefined;
-  #count = 0;
   #problems = 0;
   #adoptions = 0;
   readonly #listener: (event: ScopeEvent) => void;
@@ -110,8 +99,11 @@ export class TargetScope {
     this.#guest = guest;
     this.#callbacks = callbacks;
     this.#ends = new ProcessEndReader(guest.kernel);
-    this.#hooks = new ScopeHooks(guest, callbacks, (text) => this.#report(text));
-    if (!this.#hooks.knowsCurrent) throw new KernelDataError("the current task", 0n, "the kernel does not say it");
+    this.#current = new CurrentTask(guest);
+    this.conditions = new ScopeConditions(guest);
+    this.#tasks = new ScopeTasks(this.conditions);
+    this.#followers = new ScopeFollowers(guest);
+    this.#hooks = new ScopeHooks(guest, callbacks, this.conditions, (text) => this.#report(text));
   }
 
   /** Begins to wait for the launcher; it is the engine's scope until end(). @throws KernelDataError when this kernel lacks a function that the scope is followed by */
@@ -124,14 +116,16 @@ export class TargetScope {
     // reported: those who are told there ask for the scope.
     const begins = ["cgroup_post_fork", "wake_up_new_task"];
     const onBegin = (cpu: Cpu, current: bigint): void => this.#onNewTask(readArgument(cpu, 0, bits), current);
-    need(this.#hooks.addFirst(begins, onBegin), "new tasks");
+    const { conditions } = this;
+    // A task of the system may get the place of one that has ended.
+    const isPlaceOfScope = [conditions.argument(0, conditions.ending)];
+    need(this.#hooks.addFirst(begins, onBegin, [...conditions.running, isPlaceOfScope]), "new tasks");
     const onExit = (cpu: Cpu, current: bigint): void => this.#onExit(current, readArgument(cpu, 0, bits));
-    need(this.#hooks.addFirst(["do_exit"], onExit), "ending tasks");
+    const isLauncher = [conditions.runs(conditions.launcher)];
+    need(this.#hooks.addFirst(["do_exit"], onExit, [...conditions.running, isLauncher]), "ending tasks");
     // fs/exec.c: from here on there is no way back to the program of before.
-    const onPoint = (_cpu: Cpu, current: bigint): void => {
-      if (current === this.#launcher?.task) this.#isExecuting = true;
-    };
-    need(this.#hooks.addFirst(["begin_new_exec", "flush_old_exec"], onPoint), "new programs");
+    const onPoint = (_cpu: Cpu, current: bigint): void => this.#launcher?.notePoint(current);
+    need(this.#hooks.addFirst(["begin_new_exec", "flush_old_exec"], onPoint, [isLauncher]), "new programs");
     // eslint-disable-next-line @typescript-eslint/no-this-alias -- others in this engine ask for it
     current = this;
     const listener = this.#callbacks.addCallback("EXEC_CB", (pid, _pgd, name, path, _argv, envp) => {
@@ -147,6 +141,7 @@ export class TargetScope {
   /** Is the engine's scope no longer; its hooks go with the callbacks. */
   end(): void {
     this.#rest?.end();
+    this.conditions.dispose();
     if (current === this) current = undefined;
   }
 
@@ -155,8 +150,8 @@ export class TargetScope {
    * execute a program it is known already; where they end no more.
    */
   findOrigin(pid: number): ScopeOrigin | undefined {
-    if (pid === this.#launcher?.pid && this.#isExecuting && this.#rootPid === undefined) return "target";
-    return this.#processes.get(pid)?.origin;
+    if (this.#rootPid === undefined && this.#launcher?.pid === pid && this.#launcher.isExecuting) return "target";
+    return this.#tasks.findOrigin(pid);
   }
 
   /** Whether the target has executed its first instruction. */
@@ -174,19 +169,37 @@ export class TargetScope {
     return this.#writtenFiles;
   }
 
+  /**
+   * Tells of the scope's processes from now on.
+   *
+   * @returns the function that ends it
+   */
+  follow(follower: ScopeFollower): () => void {
+    return this.#followers.add(follower);
+  }
+
   /** Whether the task with this task_struct is in the scope. */
   has(task: bigint): boolean {
-    return this.#tasks.has(task);
+    return this.#tasks.find(task) !== undefined;
   }
 
   /** The process of a task in the scope. */
   findPid(task: bigint): number | undefined {
-    return this.#tasks.get(task)?.pid;
+    return this.#tasks.find(task)?.pid;
+  }
+
+  /**
+   * The process of the scope that a vCPU runs, where it enters the kernel by a system call; undefined for one of the system, and in
+   * a kernel of 32 bits.
+   */
+  findCaller(cpu: Cpu): number | undefined {
+    const task = this.#current.findEntering(cpu);
+    return task === undefined ? undefined : this.#tasks.find(task)?.pid;
   }
 
   /** The process of a task in the scope, also while the task ends. */
   findPidToItsEnd(task: bigint): number | undefined {
-    return this.#tasks.get(task)?.pid ?? this.#ending.get(task);
+    return this.#tasks.find(task)?.pid ?? this.#tasks.findEnding(task);
   }
 
   /**
@@ -200,86 +213,75 @@ export class TargetScope {
    */
   adopt(task: bigint, by: number, act: string, isFuture = false): void {
     const { tgid, pgd, name, isKernelThread } = this.#guest.tasks.read(task);
-    if ((isKernelThread && !isFuture) || this.#processes.has(tgid)) return;
-    for (const { kaddr } of this.#guest.tasks.listThreads(task)) this.#add(kaddr, tgid, "adopted");
+    if ((isKernelThread && !isFuture) || this.#tasks.findOrigin(tgid) !== undefined) return;
+    for (const { kaddr, mm } of this.#guest.tasks.listThreads(task)) {
+      // A thread that has given its memory up does not end any more.
+      if (mm !== 0n || isFuture) this.#add(kaddr, tgid, "adopted");
+    }
     for (const listener of adoptionListeners) listener(tgid, pgd, name);
     if (++this.#adoptions <= MOST_ADOPTIONS) this.#listener({ what: "adopted", pid: tgid, name, by, act });
   }
 
   #onLauncher(pid: number): void {
-    // A program is executed by what is its first thread by then.
-    for (const { tid, kaddr } of this.#guest.tasks.list()) if (tid === pid) this.#launcher = { task: kaddr, pid };
-    const launcher = this.#launcher;
-    if (launcher === undefined) return;
-    let isFirst = true;
-    this.#hooks.addAll(EXECUTIONS, (cpu, current) => {
-      if (current !== launcher.task || this.#rootPid !== undefined || !isFirst) return;
-      isFirst = false;
-      // A shell tries again in ways of its own: what counts is what the kernel says to the target itself.
-      this.#hooks.onReturn(cpu, (result) => {
-        if (result < 0n) this.#listener({ what: "refused", errno: Number(-result) });
-      });
-    });
+    const onRefused = (errno: number): void => this.#listener({ what: "refused", errno });
+    this.#launcher = Launcher.find(this.#guest, pid, this.#hooks, this.conditions, onRefused);
   }
 
   #onTarget(pid: number, name: string, path: string): void {
     this.#rootPid = pid;
     this.#begunNs = this.#readTimeNs();
+    this.#launcher!.forget();
     this.#add(this.#launcher!.task, pid, "target");
     this.#listener({ what: "began", pid, name, path });
-    this.#injections = new Injections(this.#guest, this.#hooks, this);
+    this.#injections = new Injections(this.#guest, this.#hooks, this, this.conditions);
     this.#injections.hook();
-    this.#writtenFiles = new WrittenFiles(this.#guest, this.#hooks, this);
+    this.#writtenFiles = new WrittenFiles(this.#guest, this.#hooks, this, this.conditions);
     this.#writtenFiles.hook();
+    // Behind the place where a process is adopted for what it executes.
+    this.#hooks.addFirst(PROGRAM_ENDS, (_cpu, current) => this.#onProgram(current));
     for (const listener of beginListeners) listener(this);
     beginListeners.clear();
   }
 
   #onNewTask(task: bigint, creator: bigint): void {
     // The place of one that has ended.
-    this.#ending.delete(task);
-    const origin = this.#tasks.get(creator)?.origin;
-    if (origin !== undefined) this.#add(task, this.#guest.tasks.read(task).tgid, origin);
+    this.#tasks.forgetEnding(task);
+    const origin = this.#tasks.find(creator)?.origin;
+    if (origin === undefined) return;
+    const facts = this.#guest.tasks.read(task);
+    this.#add(task, facts.tgid, origin);
+    this.#followers.tellBegin(facts, origin);
+  }
+
+  #onProgram(task: bigint): void {
+    const origin = this.#tasks.find(task)?.origin;
+    if (origin !== undefined) this.#followers.tellProgram(task, origin);
   }
 
   #add(task: bigint, pid: number, origin: ScopeOrigin): void {
-    if (this.#tasks.has(task)) return;
+    if (this.has(task)) return;
     // It ends anew when this one has ended, too.
     this.#rest?.end();
-    this.#tasks.set(task, { pid, origin });
-    const known = this.#processes.get(pid);
-    if (known === undefined) {
-      this.#processes.set(pid, { origin, tasks: 1 });
-      this.#count++;
-    } else {
-      known.tasks++;
-    }
+    this.#tasks.add(task, pid, origin);
   }
 
   #onExit(task: bigint, code: bigint): void {
     if (task === this.#launcher?.task && this.#rootPid === undefined) {
+      this.#launcher.forget();
       this.#launcher = undefined;
       return this.#listener({ what: "refused" });
     }
-    const known = this.#tasks.get(task);
-    if (known === undefined) return;
-    this.#tasks.delete(task);
-    this.#noteEnding(task, known.pid);
-    const process = this.#processes.get(known.pid);
-    if (process !== undefined && --process.tasks === 0) this.#processes.delete(known.pid);
-    if (known.pid === this.#rootPid) this.#ends.note(this.#guest.tasks.read(task), Number(code));
-    if (this.#tasks.size === 0) this.#onEnd();
+    const ended = this.#tasks.end(task);
+    if (ended === undefined) return;
+    if (ended.isLast) this.#followers.tellEnd(task, ended.pid);
+    if (ended.pid === this.#rootPid) this.#ends.note(this.#guest.tasks.read(task), Number(code));
+    if (this.#tasks.isEmpty) this.#onEnd();
   }
 
   #onEnd(): void {
-    this.#listener({ what: "ended", processes: this.#count, ...this.#ends.end });
+    this.#listener({ what: "ended", processes: this.#tasks.processCount, ...this.#ends.end });
     const isPending = () => this.#injections?.hasHelpers === true;
     this.#rest = new GuestRest(this.#guest, isPending, () => this.#listener({ what: "settled" }));
-  }
-
-  #noteEnding(task: bigint, pid: number): void {
-    this.#ending.set(task, pid);
-    if (this.#ending.size > MOST_ENDING) this.#ending.delete(this.#ending.keys().next().value as bigint);
   }
 
   #readTimeNs(): bigint {

@@ -4,6 +4,7 @@ import { readCommandLine, splitWords } from "../../systems/linux/processes/comma
 import type { StructCursor } from "../../systems/structs/struct-cursor";
 import { readArgument } from "../events/kernel-hooks";
 import type { AdoptingScope } from "./adopting-scope";
+import { MOST_ANCESTORS, MOST_GROUPS, type ScopeConditions } from "./scope-conditions";
 import type { ScopeHooks } from "./scope-hooks";
 import { isReadToExecute, listUnits } from "./start-files";
 
@@ -11,8 +12,6 @@ import { isReadToExecute, listUnits } from "./start-files";
 const FMODE_WRITE = 2;
 /** Files that a scope has opened for writing; the first ones are kept. */
 const MOST_FILES = 100_000;
-/** A daemon that runs jobs is so far above them. */
-const MOST_ANCESTORS = 4;
 /** In bytes; a table of jobs that is longer is cut off. */
 const LONGEST_TABLE = 64 << 10;
 
@@ -42,7 +41,12 @@ export class WrittenFiles {
   /** Tables of jobs that a daemon has read, by its pid. */
   readonly #tables = new Map<number, Map<string, WrittenFile & { readonly text: string }>>();
 
-  constructor(guest: LinuxGuest, hooks: ScopeHooks, scope: AdoptingScope) {
+  constructor(
+    guest: LinuxGuest,
+    hooks: ScopeHooks,
+    scope: AdoptingScope,
+    private readonly conditions: ScopeConditions,
+  ) {
     this.#guest = guest;
     this.#hooks = hooks;
     this.#scope = scope;
@@ -55,21 +59,33 @@ export class WrittenFiles {
 
   /** Hooks the functions; what this kernel lacks is not seen. */
   hook(): void {
+    const { conditions } = this;
     const { kernel } = this.#guest;
     // fs/file.c: (descriptor, file), when a process gets an open file.
-    this.#hooks.addFirst(["fd_install"], (cpu, current) => {
-      const by = this.#scope.findPid(current);
-      if (by === undefined && this.#files.size === 0) return;
-      const file = kernel.at("file", readArgument(cpu, 1, kernel.bits));
-      const key = findFileKey(file.follow("f_inode"));
-      if (key === undefined) return;
-      if (by === undefined) this.#onRead(current, file, key);
-      else if ((file.number("f_mode") & FMODE_WRITE) !== 0) this.#onWritten(by, file, key);
-    });
+    this.#hooks.addFirst(
+      ["fd_install"],
+      (cpu, current) => {
+        const by = this.#scope.findPid(current);
+        if (by === undefined && this.#files.size === 0) return;
+        const file = kernel.at("file", readArgument(cpu, 1, kernel.bits));
+        const key = findFileKey(file.follow("f_inode"));
+        if (key === undefined) return;
+        if (by === undefined) this.#onRead(current, file, key);
+        else if ((file.number("f_mode") & FMODE_WRITE) !== 0) this.#onWritten(by, file, key);
+      },
+      [
+        [conditions.runs(conditions.living), ...conditions.canWrite(1)],
+        [conditions.leadsToFile(1, ["file", "f_inode"])],
+      ],
+    );
     // fs/exec.c: the new program is complete, and has executed no instruction.
-    this.#hooks.addFirst(["finalize_exec", "proc_exec_connector"], (_cpu, current) => {
-      if (this.#files.size > 0 && !this.#scope.has(current)) this.#onProgram(current);
-    });
+    this.#hooks.addFirst(
+      ["finalize_exec", "proc_exec_connector"],
+      (_cpu, current) => {
+        if (this.#files.size > 0 && !this.#scope.has(current)) this.#onProgram(current);
+      },
+      [[conditions.runsFile], ...(conditions.runsInUnit ? [[conditions.runsInUnit]] : []), [conditions.isJob]],
+    );
   }
 
   #onWritten(by: number, file: StructCursor, key: string): void {
@@ -77,7 +93,11 @@ export class WrittenFiles {
     const mount = file.value("f_path.mnt");
     const written = { path: this.#guest.paths.readFile(file.address), by, mount };
     this.#files.set(key, written);
-    for (const unit of listUnits(written.path)) this.#units.set(unit, written);
+    this.conditions.files.add(...readFileNumbers(file.follow("f_inode")!));
+    for (const unit of listUnits(written.path)) {
+      this.#units.set(unit, written);
+      this.conditions.units.addText(unit);
+    }
   }
 
   #onRead(current: bigint, file: StructCursor, key: string): void {
@@ -95,6 +115,7 @@ export class WrittenFiles {
     const size = Number(BigInt.asUintN(48, file.follow("f_inode")?.value("i_size") ?? 0n));
     const bytes = this.#guest.pageCache.find(file.address, 0n, Math.min(size, LONGEST_TABLE));
     const tables = this.#tables.get(pid) ?? new Map<string, WrittenFile & { readonly text: string }>();
+    this.conditions.daemons.add(BigInt(pid));
     this.#tables.set(pid, tables.set(key, { ...written, text: Buffer.from(bytes ?? []).toString("latin1") }));
   }
 
@@ -117,7 +138,7 @@ export class WrittenFiles {
   /** The unit by whose name the task's control group, or one that it is in, is called. */
   #findUnit(task: StructCursor): WrittenFile | undefined {
     let node = task.follow("cgroups")?.follow("dfl_cgrp")?.follow("kn");
-    for (let depth = 0; node !== undefined && depth < 32; depth++) {
+    for (let depth = 0; node !== undefined && depth < MOST_GROUPS; depth++) {
       const unit = this.#units.get(node.text(256, "name"));
       if (unit !== undefined) return unit;
       node = node.follow("__parent", "parent");
@@ -148,5 +169,10 @@ export class WrittenFiles {
 /** Finds the key of the inode of a regular file; undefined for all others. */
 export function findFileKey(inode: StructCursor | undefined): string | undefined {
   if (inode === undefined || getFileFormat(inode.number("i_mode")) !== FileFormat.regular) return undefined;
-  return `${inode.follow("i_sb")?.value("s_dev")}:${inode.value("i_ino")}`;
+  return readFileNumbers(inode).join(":");
+}
+
+/** Reads the numbers by which an inode is known: of its device, and its own. */
+export function readFileNumbers(inode: StructCursor): [device: bigint, number: bigint] {
+  return [inode.follow("i_sb")?.value("s_dev") ?? 0n, inode.value("i_ino")];
 }

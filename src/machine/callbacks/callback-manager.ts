@@ -1,10 +1,14 @@
+import { Engine } from "../engine/engine";
+import type { JournalPlace, NativeJournalLayout } from "../engine/native";
 import { type ModuleOwner, type Owned } from "../ownership/module-owner";
 import { getModuleOwner } from "../ownership/module-owners";
 import { compileOptions, compileStreamOptions } from "./callback-options";
 import { callbackRegistry, type RegisteredCallback } from "./callback-registry";
 import type { CallbackFunctions, CallbackOptions, CallbackType, StreamOptions } from "./callback-types";
 import { EventBatch, type StreamType } from "./event-batch";
+import { compileCondition, type GuestCondition } from "./guest-condition";
 import { guestEvents, isGuestEventType } from "./guest-event-source";
+import type { GuestSet } from "./guest-set";
 import {
   addTrigger,
   callTriggerFunction,
@@ -186,6 +190,40 @@ export class CallbackManager {
    */
   callTriggerFunction(callbackName: string, functionName: string): void {
     callTriggerFunction(this.#getAlive(callbackName), functionName);
+  }
+
+  /**
+   * Has a callback with an addr called only while a condition holds, which the addon decides before any call. What it keeps away
+   * counts as filtered.
+   *
+   * @param callbackName what addCallback() returned
+   * @param pointerSize of the guest's kernel, in bytes
+   * @throws RangeError for an unknown callback, and for one without an addr
+   */
+  setCondition(callbackName: string, condition: GuestCondition, pointerSize: 4 | 8 = 8): void {
+    const { listenerId } = this.#getAlive(callbackName);
+    if (!Engine.get().native.setCondition(listenerId, compileCondition(condition, pointerSize))) {
+      throw new RangeError(`the callback ${callbackName} has no addr: conditions are for hooks at an address`);
+    }
+  }
+
+  /**
+   * Has a callback with an addr take notes of processes natively, and call nothing; see native/addon/process_journal.h.
+   *
+   * @param callbackName what addCallback() returned
+   * @param told sets of tasks that are left out
+   * @throws RangeError for an unknown callback, and for one without an addr
+   */
+  setJournal(
+    callbackName: string,
+    place: JournalPlace,
+    layout: NativeJournalLayout,
+    told: readonly [GuestSet, GuestSet],
+  ): void {
+    const { listenerId } = this.#getAlive(callbackName);
+    if (!Engine.get().native.journalProcessesAt(listenerId, place, layout, told[0].id, told[1].id)) {
+      throw new RangeError(`the callback ${callbackName} has no addr: notes are taken at an address`);
+    }
   }
 
   /** Removes every callback of this manager. */

@@ -35,6 +35,48 @@ export const enum ProcessPlace {
   NewProgram = 2,
 }
 
+/** Where a hook in the guest's kernel is at which ProcessJournal of the addon takes a note. */
+export const enum JournalPlace {
+  /** The first argument is a new task. */
+  Begin = 0,
+  /** The program of the current task is complete. */
+  Program = 1,
+  /** The current task begins to end. */
+  End = 2,
+}
+
+/** Where the guest's kernel keeps what is noted of a process: offsets in bytes. */
+export interface NativeJournalLayout {
+  readonly flags: number;
+  readonly mm: number;
+  readonly tid: number;
+  readonly tgid: number;
+  readonly name: number;
+  readonly parent: number;
+  readonly leader: number;
+  readonly signal: number;
+  /** In signal_struct. */
+  readonly live: number;
+  /** In mm_struct. */
+  readonly words: number;
+  readonly wordsEnd: number;
+  /** In linux_binprm, the first argument; 0 when it is none. */
+  readonly path: number;
+  readonly pointerSize: number;
+  readonly current: bigint;
+}
+
+/** A note of a process: words end with a zero each, the time is that of CLOCK_MONOTONIC. */
+export type NativeProcessNote = [
+  place: JournalPlace,
+  pid: number,
+  ppid: number,
+  name: string,
+  path: string,
+  words: string,
+  timeMs: number,
+];
+
 /** Where the guest's kernel keeps what is asked of a task: offsets in bytes. */
 export interface NativeTaskLayout {
   readonly flags: number;
@@ -52,6 +94,24 @@ export interface NativeTaskLayout {
 
 /** An address space of a Linux guest: the address of its mm_struct, for which process it was made, its page table, name. */
 export type NativeProcess = [mm: bigint, pid: number, pgd: bigint, name: string];
+
+/** What is asked of a value in the guest's memory, as GuestTest of the addon reads it. */
+export interface NativeGuestTest {
+  /** The name of a plain register of 64 bits. */
+  readonly register: string;
+  readonly pointerSize: number;
+  /** From the register: each leads to a pointer, the last to the first node. */
+  readonly offsets: BigUint64Array;
+  /** Of the pointer to the next node. */
+  readonly next: bigint;
+  /** Of nodes that are looked at. */
+  readonly most: number;
+  /** One or two; without offsets a value is the node itself, with size 0 the hash of a text. */
+  readonly values: readonly { readonly offsets: BigUint64Array; readonly size: number }[];
+  /** The number of the set that has the values; without it the value has one of these bits. */
+  readonly set?: number;
+  readonly bits: bigint;
+}
 
 /** One register of a vCPU. Its place in the list is its id. */
 export interface NativeRegister {
@@ -251,6 +311,19 @@ export interface NativeAddon {
     layout: NativeTaskLayout,
     onUnwatched: (kind: EventKind) => void,
   ): void;
+  /**
+   * Has a hook take notes of processes in place of calling its function; tasks that one of the two sets has are left out. Returns
+   * whether there is such a hook.
+   */
+  journalProcessesAt(
+    listenerId: number,
+    place: JournalPlace,
+    layout: NativeJournalLayout,
+    toldSet: number,
+    alsoToldSet: number,
+  ): boolean;
+  /** Takes the notes, in their order; lost ones are those that there was no place for. */
+  takeProcessJournal(): [notes: NativeProcessNote[], lost: number];
   /** Has the functions of all these hooks called, always, until it is undone. */
   suspendProcessHooks(on: boolean): void;
   setToldProcess(mm: bigint, pid: number, pgd: bigint, name: string): void;
@@ -267,6 +340,20 @@ export interface NativeAddon {
   statistics(
     id: number,
   ): [calls: number, filtered: number, dropped: number, nativeTimeMs: number, scriptTimeMs: number] | undefined;
+  /**
+   * Has a hook's function called only while one of these lists holds, of which each test has to. Returns whether there is such
+   * a hook.
+   */
+  setCondition(listenerId: number, condition: readonly (readonly NativeGuestTest[])[]): boolean;
+  /** Makes a set of numbers, or of pairs of them, that conditions ask. Returns its number. */
+  createGuestSet(): number;
+  addToGuestSet(id: number, first: bigint, second: bigint): void;
+  /** Returns whether it was there. */
+  removeFromGuestSet(id: number, first: bigint, second: bigint): boolean;
+  countGuestSet(id: number): number;
+  clearGuestSet(id: number): void;
+  /** Conditions that ask it find it empty from now on. */
+  removeGuestSet(id: number): void;
   removeListener(id: number): void;
   /**
    * Loads a trigger for a listener that has none. Two triggers must not be loaded from one file.

@@ -14,8 +14,12 @@ export interface GuestObserver {
   readonly callbacks: CallbackManager;
   /** The options that the session has given. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Reports a value to the session: any value of JSON, and bigints. It has the moment of this call. */
-  tell(value: unknown): void;
+  /**
+   * Reports a value to the session: any value of JSON, and bigints. It has the moment of this call.
+   *
+   * @param happenedMs CLOCK_MONOTONIC, in milliseconds, of something that was noted before
+   */
+  tell(value: unknown, happenedMs?: number): void;
 }
 
 /** The function that observe() may return: it is called when the observation ends, and its result is reported last. */
@@ -53,10 +57,10 @@ export class GuestObservationFile {
       const observer: GuestObserver = {
         callbacks: new CallbackManager(0, owner),
         options,
-        tell: (value) => {
+        tell: (value, happenedMs) => {
           const data = toCommandValue(value);
           if (!owner.isOpen) return;
-          session.onNotice?.({ text: JSON.stringify(value, showBigint), data, moment: takeMoment() });
+          session.onNotice?.({ text: JSON.stringify(value, showBigint), data, moment: takeMoment(happenedMs) });
         },
       };
       owner.check();
