@@ -438,7 +438,7 @@ for (const kit of listKits()) {
           line
             .replace(/0x[0-9a-f]+/g, "0x...")
             .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
-            .replace(/-?\d+(\.\d+)?(ms|µs|s)?\b/g, "N");
+            .replace(/-?(\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)?\b/g, "N");
         EXAMPLES.forEach(({ module, words, lines }, index) => {
           const answer = get(`example${index}`);
           assert.deepEqual(
