@@ -1,5 +1,5 @@
 /** Shows calls of functions as lines of text; for api_trace. */
-import type { FunctionValue, RecordedCall } from "rebox";
+import type { AddressName, FunctionValue, RecordedCall } from "rebox";
 import { type Prototype, PROTOTYPES, type PrototypePart, UNKNOWN_PROTOTYPE } from "./_prototypes";
 import { escape, hex } from "./_system_call_arguments";
 
@@ -82,7 +82,12 @@ export class Callers {
 }
 
 function describe({ caller, returnAddress }: ShownCall): string {
-  if (caller === undefined) return hex(returnAddress);
-  const { name, module, offset } = caller;
+  return showPlace(caller, returnAddress);
+}
+
+/** Shows a place in a program: "module!function+offset". */
+export function showPlace(found: AddressName | undefined, address: bigint): string {
+  if (found === undefined) return hex(address);
+  const { name, module, offset } = found;
   return name === "" ? `${module}+0x${offset.toString(16)}` : `${module}!${name}+0x${offset.toString(16)}`;
 }

@@ -12,6 +12,7 @@
  *   function           of the C library and its like, as above: "str*"
  *   process=PROCESS    only these, as in the shell: a pid in decimal, a pgd such as 0x1f3c000, or a name with * and ?
  *   inside             calls from inside the module too
+ *   stack              with the functions that have led to each call, a line each: slow, so name the functions that matter
  *
  * Without a function, it is all of the C library that it knows the parameters of (_prototypes.ts). A line is "PID NAME/TID
  * function(parameter, ...) = result, MILLISECONDS ms, CALLER". Of functions that are not known it shows six words, which need not all be
@@ -19,13 +20,13 @@
  * natively, and shown some hundred at a time.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
-import { CallbackManager, type FunctionHook, type HookedProcess, type RecordedCall } from "rebox";
-import { Callers, showCall } from "./_api_calls";
+import { type BacktraceFrame, CallbackManager, type FunctionHook, type HookedProcess, type RecordedCall } from "rebox";
+import { Callers, showCall, type ShownCall, showPlace } from "./_api_calls";
 import { readNewFile } from "./_new_file";
 import { splitWords } from "./_numbers";
 import { escape } from "./_system_call_arguments";
 import { isProcessWord, readWantedProcesses } from "./_wanted_processes";
-import { readFunctions, type TracedFunctions, traceFunctions } from "./_traced_functions";
+import { readFunctions, type TracedCall, type TracedFunctions, traceFunctions, traceStacks } from "./_traced_functions";
 
 /** How long lines may wait for being written. */
 const FLUSH_MS = 200;
@@ -37,6 +38,7 @@ interface Wanted {
   readonly functions: readonly TracedFunctions[];
   readonly isProcess: (process: HookedProcess) => boolean;
   readonly isInside: boolean;
+  readonly hasStacks: boolean;
 }
 
 let callbacks: CallbackManager;
@@ -106,7 +108,8 @@ function begin(wanted: Wanted): string {
   do_api_trace_end();
   counts.clear();
   const options = { process: wanted.isProcess, fromOutside: !wanted.isInside };
-  hooks.push(...traceFunctions(wanted.functions, noteCalls, options));
+  const set = wanted.hasStacks ? traceStacks(wanted.functions, noteCall, options) : traceFunctions(wanted.functions, noteCalls, options); // prettier-ignore
+  hooks.push(...set);
   // Behind the hooks: calls that were made before are shown before.
   const onBegin = (pid: number, pgd: bigint, name: string): void => {
     labels.set(pgd, `${pid} ${escape(name)}`);
@@ -119,20 +122,25 @@ function begin(wanted: Wanted): string {
 }
 
 function readWanted(words: readonly string[]): Wanted {
-  const functions = readFunctions(words.filter((word) => word !== "inside" && !isProcessWord(word)));
-  return { functions, isProcess: readWantedProcesses(words), isInside: words.includes("inside") };
+  const isFlag = (word: string): boolean => word === "inside" || word === "stack";
+  const functions = readFunctions(words.filter((word) => !isFlag(word) && !isProcessWord(word)));
+  const isProcess = readWantedProcesses(words);
+  return { functions, isProcess, isInside: words.includes("inside"), hasStacks: words.includes("stack") };
 }
 
 function noteCalls(calls: readonly RecordedCall[]): void {
-  for (const call of calls) {
-    const { name, module, pgd, pid, tid, durationMs } = call;
-    const full = `${module}!${name}`;
-    counts.set(full, (counts.get(full) ?? 0) + 1);
-    const label = labels.get(pgd) ?? String(pid);
-    const line = `${label}/${tid} ${showCall(call)}, ${durationMs.toFixed(3)} ms, ${callers.show(call)}`;
-    if (file === undefined) print(line);
-    else lines.push(line);
-  }
+  for (const call of calls) noteCall(call);
+}
+
+function noteCall(call: ShownCall & TracedCall, stack: readonly BacktraceFrame[] = []): void {
+  const { name, module, pgd, pid, tid, durationMs } = call;
+  const full = `${module}!${name}`;
+  counts.set(full, (counts.get(full) ?? 0) + 1);
+  const label = labels.get(pgd) ?? String(pid);
+  const line = `${label}/${tid} ${showCall(call)}, ${durationMs.toFixed(3)} ms, ${callers.show(call)}`;
+  const shown = [line, ...stack.map(({ name: place, address }) => `    ${showPlace(place, address)}`)];
+  if (file === undefined) for (const one of shown) print(one);
+  else lines.push(...shown);
 }
 
 function flush(): void {

@@ -49,6 +49,8 @@ export type { FunctionHookOptions, HookedProcess } from "../guest/hooking/hook-o
 export type { FunctionDescription, FunctionHandlers } from "../guest/hooking/hooked-function";
 export type { RecordedCall } from "../guest/hooking/recorded-call";
 export type { BytesType, FunctionValue, ParameterType, ValueType } from "../guest/hooking/value-types";
+export { backtrace, type BacktraceFrame, type BacktraceThread } from "../guest/unwinding/guest-backtrace";
+export type { FrameMethod, StackFrame } from "../guest/unwinding/stack-frame";
 export { writeGuestTypes, writeIsf } from "../guest/kernel-types";
 export type { Credentials } from "../systems/linux/processes/credentials";
 export type { DiagnosisStep, DiagnosisStepName, GuestDiagnosis } from "../systems/linux/guest-diagnosis";

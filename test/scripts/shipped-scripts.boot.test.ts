@@ -265,6 +265,33 @@ test("api_trace writes the calls of the C library as the program itself says tha
     }
   }));
 
+test("api_trace shows below a call the functions that have led to it", () =>
+  inFolder(async (folder) => {
+    const run = await ship("api_trace", {
+      folder,
+      task: "talker",
+      timeoutMs: 120_000,
+      drive: `say(await run("api_trace_to " + results + "/api.log strcmp getpid stack process=talk*"));
+        await untilTruth("talker.done");
+        await run("api_trace_end");`,
+    });
+    assertFine(run);
+    const lines = readFileSync(join(folder, "results/api.log"), "utf8").trimEnd().split("\n");
+    const calls = lines.join("\n").split(/\n(?! )/).map((part) => part.split("\n    ")); // prettier-ignore
+    assert.equal(calls.length, 4, lines.join("\n"));
+    const functions = calls.map(([, ...stack]) => stack.map((place) => place.replace(/\+0x[0-9a-f]+$/, "")));
+    assert.match(calls[0]![0]!, / getpid\(\) = \d+, /);
+    assert.equal(functions[0]![0], "talker!main");
+    for (const [at, stack] of functions.slice(1).entries()) {
+      assert.match(calls[at + 1]![0]!, / strcmp\("\w+", "\w+"\) = -?\d+, .*, talker!compare\+0x/);
+      assert.equal(stack[0], "talker!compare");
+      // Through the C library's sort to main().
+      assert.ok(stack.slice(1, stack.indexOf("talker!main")).every((place) => place.startsWith("libc.so.6")));
+      assert.ok(stack.includes("talker!main"));
+      assert.equal(stack.at(-1), "talker!_start");
+    }
+  }));
+
 test("keylog has the line that was typed, as the guest has read it", async () => {
   const run = await ship("keylog", {
     task: "keys",

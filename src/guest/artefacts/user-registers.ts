@@ -30,7 +30,7 @@ export class UserRegisters {
   }
 
   /** Reads the registers of a thread, in the order of USER_REGISTERS; undefined when they are not where the kernel keeps them. */
-  read(thread: TaskFacts): bigint[] | undefined {
+  read(thread: Pick<TaskFacts, "kaddr">): bigint[] | undefined {
     const cpu = getCpus().find((one) => this.#findTask(one) === thread.kaddr);
     if (cpu?.CPL === 3n) return this.#readCpu(cpu);
     const saved = this.#readSaved(thread.kaddr);

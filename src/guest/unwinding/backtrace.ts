@@ -3,41 +3,12 @@ import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { VirtualMemory } from "../../systems/memory/virtual-memory";
 import { OrcUnwinder } from "./orc-unwinder";
 import type { FrameMethod, FrameRegisters, StackFrame } from "./stack-frame";
+import { followUser, type UserRegisterValues, type UserStack } from "./user-backtrace";
 
 const MOST_FRAMES = 64;
 /** The part of the stack that is searched for possible return addresses, in bytes: THREAD_SIZE without KASAN. */
 const STACK_SIZE = 0x4000n;
 const KERNEL_HALF = 1n << 63n;
-
-/** The memory that a stack is read from: undefined where nothing can be read. */
-export interface StackMemory {
-  readonly pointerSize: 4 | 8;
-  findPointer(address: bigint): bigint | undefined;
-}
-
-/**
- * Follows frame pointers, which needs no knowledge of the system: many programs do not keep them.
- *
- * @param start the registers to begin with
- * @param isCaller refuses return addresses that cannot be any
- * @returns the callers, the nearest first
- */
-export function* followFramePointers(
-  memory: StackMemory,
-  start: Pick<FrameRegisters, "bp">,
-  isCaller: (address: bigint) => boolean,
-): Generator<StackFrame> {
-  const word = BigInt(memory.pointerSize);
-  for (let { bp } = start, count = 0; bp !== 0n && bp % word === 0n && count < MOST_FRAMES; count++) {
-    const address = memory.findPointer(bp + word);
-    const next = memory.findPointer(bp);
-    if (address === undefined || next === undefined || address === 0n || !isCaller(address)) return;
-    yield { address, stackPointer: bp + 2n * word, method: "frame pointer" };
-    // Callers lie above.
-    if (next <= bp) return;
-    bp = next;
-  }
-}
 
 /** A backtrace in the making. */
 export class Backtrace {
@@ -45,16 +16,18 @@ export class Backtrace {
 
   /**
    * @param guest its kernel
-   * @param user the address space of the process, where user mode was left
+   * @param pgd of the process, where user mode was left; 0 for a kernel thread
+   * @param readUser reads all registers that the thread has in its program; undefined when they are not known
    */
   constructor(
     private readonly guest: LinuxGuest,
-    private readonly user: VirtualMemory,
+    private readonly pgd: bigint,
+    private readonly readUser: () => UserRegisterValues | undefined,
   ) {}
 
   /**
    * Follows the callers from here on: in the kernel by ORC where it has it, and by guessing where that ends early; in user
-   * mode by frame pointers, which many programs do not keep.
+   * mode by the unwind data of programs and libraries, and by frame pointers where there is none.
    */
   unwind(start: FrameRegisters, method: FrameMethod): readonly StackFrame[] {
     if (this.#isKernel(start.ip)) this.#unwindKernel(start, method);
@@ -105,11 +78,19 @@ export class Backtrace {
 
   #unwindUser(start: FrameRegisters, method: FrameMethod): void {
     this.#add(start, method);
-    const memory: StackMemory = {
-      pointerSize: this.user.pointerSize,
-      findPointer: (address) => readPointer(this.user, address),
+    if (this.pgd === 0n) return;
+    const { kernel, symbols } = this.guest;
+    const space = kernel.space(this.pgd);
+    const all = this.readUser();
+    // What the kernel has saved may be of another moment than what led here.
+    const isOfPlace = all?.RIP === start.ip && all.RSP === start.sp;
+    const stack: UserStack = {
+      bits: kernel.bits,
+      findTable: symbols.openUnwindData(this.pgd),
+      findWord: (address, size) => findWord(space, address, size),
+      isUser: (address) => !this.#isKernel(address),
     };
-    for (const frame of followFramePointers(memory, start, (address) => !this.#isKernel(address))) {
+    for (const frame of followUser({ ...start, all: isOfPlace ? all : undefined }, stack)) {
       if (this.frames.length >= MOST_FRAMES) return;
       this.frames.push(frame);
     }
@@ -132,4 +113,12 @@ function readPointer(memory: VirtualMemory, address: bigint): bigint | undefined
     if (error instanceof AddressError) return undefined;
     throw error;
   }
+}
+
+function findWord(memory: VirtualMemory, address: bigint, size: number): bigint | undefined {
+  const bytes = memory.readSome(address, size);
+  if (bytes.length < size) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, size);
+  if (size === 8) return view.getBigUint64(0, true);
+  return BigInt(size === 4 ? view.getUint32(0, true) : size === 2 ? view.getUint16(0, true) : view.getUint8(0));
 }

@@ -1,5 +1,6 @@
 import type { GuestModule, ModuleSymbol, SystemSymbols } from "../guest-system";
 import { Elf } from "../symbols/elf/elf";
+import { UnwindTable } from "../symbols/elf/unwind-table";
 import { ElfError, KernelDataError } from "../errors";
 import { type GuestSymbol, ShiftedSymbols, type SymbolTable } from "../symbols/symbol-table";
 import { asModule, findUserModules, KERNEL, kernelAsModule } from "./modules/guest-module";
@@ -26,6 +27,12 @@ interface Loaded {
   readonly symbols: () => SymbolTable;
 }
 
+/** The unwind data of a module, and the distance of its addresses from the file's own. */
+export interface UnwindData {
+  readonly table: UnwindTable;
+  readonly bias: bigint;
+}
+
 /** Everything that reading the names of addresses needs. A LinuxGuest has all of it. */
 export interface SymbolReaders {
   readonly kernel: LinuxKernel;
@@ -42,6 +49,7 @@ export class GuestSymbols implements SystemSymbols {
   #kept = 0;
   readonly #files = new Map<string, { readonly symbols: SymbolTable; readonly tries: number }>();
 
+  readonly #unwindData = new Map<string, UnwindData>();
   readonly #shared = new Map<string, Elf>();
   readonly #start: bigint;
   readonly #end: bigint;
@@ -200,7 +208,7 @@ export class GuestSymbols implements SystemSymbols {
    * program has overwritten them.
    */
   #readElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
-    const key = `${process.kaddr} ${process.startTimeNs} ${module.base} ${module.path} ${file}`;
+    const key = keyOf(process, module, file);
     const known = this.#files.get(key);
     // A file that is just being mapped has little in memory yet.
     if (known && (known.symbols.count > 0 || known.tries >= MOST_TRIES)) return known.symbols;
@@ -228,6 +236,41 @@ export class GuestSymbols implements SystemSymbols {
         throw error;
       }
     });
+  }
+
+  /**
+   * Opens the unwind data of a process' programs and libraries, as they are mapped now.
+   *
+   * @param pgd of a process
+   * @returns finds the data of the module that an address is in; bias is the distance of its addresses from the file's own
+   */
+  openUnwindData(pgd: bigint): (address: bigint) => UnwindData | undefined {
+    const process = this.#guest.findProcess(pgd);
+    if (!process) return () => undefined;
+    const map = process.memoryMap;
+    const modules = findUserModules(map);
+    return (address) => {
+      const module = modules.find((one) => one.contains(address));
+      return module && this.#readUnwindData(process, module, map.find(({ start }) => start === module.base)?.file ?? 0n); // prettier-ignore
+    };
+  }
+
+  #readUnwindData(process: LinuxProcess, module: GuestModule, file: bigint): UnwindData | undefined {
+    const key = keyOf(process, module, file);
+    const known = this.#unwindData.get(key);
+    if (known !== undefined) return known;
+    try {
+      const elf = this.#openElf(process, module, file);
+      const table = UnwindTable.find(elf);
+      if (table === undefined) return undefined;
+      if (this.#unwindData.size >= MOST_FILES) this.#unwindData.clear();
+      const found = { table, bias: elf.bias };
+      this.#unwindData.set(key, found);
+      return found;
+    } catch (error) {
+      if (error instanceof ElfError) return undefined;
+      throw error;
+    }
   }
 
   #openElf(process: LinuxProcess, module: GuestModule, file: bigint): Elf {
@@ -274,6 +317,11 @@ export class GuestSymbols implements SystemSymbols {
     this.#modules.set(address, { key, symbols });
     return symbols;
   }
+}
+
+/** What identifies a file that a process has mapped, as long as it has. */
+function keyOf({ kaddr, startTimeNs, pgd }: LinuxProcess, { base, path }: GuestModule, file: bigint): string {
+  return `${kaddr} ${startTimeNs} ${pgd} ${base} ${path} ${file}`;
 }
 
 /** Copies member by member: a spread takes longer than the search. */

@@ -11,6 +11,7 @@ import {
 import { writeGuestTypes, writeIsf } from "../../../guest/kernel-types";
 import * as system from "../../../guest/operating-system";
 import { listSystemCallEntries, listSystemCalls } from "../../../guest/system-calls";
+import { backtrace, type BacktraceThread } from "../../../guest/unwinding/guest-backtrace";
 import type { GuestModule, GuestProcess, GuestSystem } from "../../../systems/guest-system";
 import { LinuxGuest } from "../../../systems/linux/linux-guest";
 import { LinuxProcess } from "../../../systems/linux/linux-process";
@@ -27,6 +28,7 @@ const OBJECT = { result: "object" } as const;
 
 /** The guest's system, as functions of "rebox". */
 export const SYSTEM_OPERATIONS: Operations = {
+  backtrace: operation(["any"], (_session, of) => backtrace(of as number | BacktraceThread | undefined)),
   diagnoseGuest: operation([], () => diagnoseGuest()),
   findProcess: operation(["any"], (session, which) => findProcess(session, addSystem(session), which), OBJECT),
   findGuest: operation([], (session) => describe(session, findGuest()), OBJECT),

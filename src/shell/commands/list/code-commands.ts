@@ -1,14 +1,12 @@
-import { findGuest, findSystem, getGuest } from "../../../guest/guest";
-import { Backtrace } from "../../../guest/unwinding/backtrace";
+import { findSystem, getGuest } from "../../../guest/guest";
 import { type DecodedInstruction, Disassembler } from "../../../guest/unwinding/disassembler";
-import type { FrameRegisters, StackFrame } from "../../../guest/unwinding/stack-frame";
-import { unwindWindows } from "../../../guest/unwinding/windows-backtrace";
+import { findFramesOfCpu, listFramesOfThread } from "../../../guest/unwinding/guest-backtrace";
+import type { StackFrame } from "../../../guest/unwinding/stack-frame";
 import { getRunningProcess } from "../../../machine/state/processes";
 import type { LinuxGuest } from "../../../systems/linux/linux-guest";
-import { WindowsGuest } from "../../../systems/windows/windows-guest";
 import { CommandError } from "../../errors";
 import { readGuestBytes, getSize, type MemoryRange, parseRange } from "../arguments/memory-place";
-import { readRunning, readRunningContext, unwindPlainly } from "../arguments/plain-backtrace";
+import { unwindPlainly } from "../arguments/plain-backtrace";
 import { getLinuxProcess } from "../arguments/process-choice";
 import { type Command, defineCommand } from "../command";
 import type { CommandSession } from "../command-session";
@@ -111,16 +109,6 @@ export const CODE_COMMANDS: readonly Command[] = [
   }),
 ];
 
-/** Reads the registers that the scheduler has pushed onto the stack of a task that does not run (struct inactive_task_frame). */
-function readSaved(guest: LinuxGuest, task: bigint): FrameRegisters {
-  const { kernel } = guest;
-  const { memory } = kernel;
-  const sp = memory.pointer(task + BigInt(kernel.offset("task_struct", "thread.sp")));
-  const member = (name: string) => sp + BigInt(kernel.offset("inactive_task_frame", name));
-  const end = sp + BigInt(kernel.sizeOf("inactive_task_frame"));
-  return { ip: memory.pointer(member("ret_addr")), sp: end, bp: memory.pointer(member("bp")), isExact: false };
-}
-
 function showFrames(frames: readonly StackFrame[], namer: AddressNamer) {
   const rows = frames.map(({ address, stackPointer, method }, frame) => ({
     ...{ frame, address, method, symbol: namer.find(address) },
@@ -134,29 +122,24 @@ export const BACKTRACE_COMMANDS: readonly Command[] = [
     name: "bt",
     aliases: ["k", "backtrace"],
     usage: "[PROCESS]",
-    help: "Lists the functions that are being executed: by the vCPU, or by a process that does not run now, in its first thread that has not ended.\nThe column says how a frame was found: a heuristic one need not be one. In user mode callers are found in programs that keep a frame pointer; in 64-bit Windows by the unwind data of every image.",
+    help: "Lists the functions that are being executed: by the vCPU, or by a process that does not run now, in its first thread that has not ended.\nThe column says how a frame was found: a heuristic one need not be one. In user mode callers are found by the unwind data (.eh_frame) of programs and libraries, else where they keep a frame pointer; in 64-bit Windows by the unwind data of every image.",
     parse: (input) => input.find(),
     run: (text, session) => {
-      const system = findSystem();
-      if (text === undefined && system instanceof WindowsGuest && system.bits === 64) {
+      if (text === undefined) {
+        // Without a process it is about the vCPU, whatever process the session looks at.
+        const system = findSystem();
+        const frames = findFramesOfCpu(session.cpu);
+        if (system === undefined || frames === undefined)
+          return showFrames(unwindPlainly(session), session.createNamer());
         const running = system.findProcess(getRunningProcess(session.cpu.index))?.pgd ?? 0n;
-        return showFrames(
-          unwindWindows(system, running, readRunningContext(session)),
-          new AddressNamer(system, running),
-        );
+        return showFrames(frames, new AddressNamer(system, running));
       }
-      const guest = text === undefined ? findGuest() : getGuest();
-      if (!guest) return showFrames(unwindPlainly(session), session.createNamer());
-      const process = text === undefined ? undefined : getLinuxProcess(text, session);
-      // Without a process it is about the vCPU, whatever process the session looks at.
-      const pgd = process ? process.pgd : (guest.findProcess(getRunningProcess(session.cpu.index))?.pgd ?? 0n);
-      const user = pgd === 0n ? guest.kernel.memory : guest.kernel.space(pgd);
-      const task = process?.livingThread.kaddr;
-      if (process && task !== undefined && isOnCpu(guest, task))
+      const guest = getGuest();
+      const process = getLinuxProcess(text, session);
+      const task = process.livingThread;
+      if (isOnCpu(guest, task.kaddr))
         throw new CommandError(`process ${process.pid} runs on a vCPU now: choose that by setcpu, then bt`);
-      const start = task === undefined ? readRunning(session) : readSaved(guest, task);
-      const frames = new Backtrace(guest, user).unwind(start, process ? "saved" : "registers");
-      return showFrames(frames, new AddressNamer(guest, pgd));
+      return showFrames(listFramesOfThread(guest, task), new AddressNamer(guest, process.pgd));
     },
   }),
 ];

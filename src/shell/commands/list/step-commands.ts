@@ -1,12 +1,11 @@
 import { Engine } from "../../../machine/engine/engine";
-import { findGuest } from "../../../guest/guest";
 import {
   ALL_PROCESSES,
   getRunningProcess,
   startMonitoringProcess,
   stopMonitoringProcess,
 } from "../../../machine/state/processes";
-import { Backtrace } from "../../../guest/unwinding/backtrace";
+import { findFramesOfCpu } from "../../../guest/unwinding/guest-backtrace";
 import type { StackFrame } from "../../../guest/unwinding/stack-frame";
 import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";
@@ -14,7 +13,7 @@ import type { CommandResult } from "../command-result";
 import type { CommandSession } from "../command-session";
 import { Disassembler } from "../../../guest/unwinding/disassembler";
 import { evaluate } from "../arguments/expression";
-import { readRunning, unwindPlainly } from "../arguments/plain-backtrace";
+import { unwindPlainly } from "../arguments/plain-backtrace";
 import { readGuestBytes } from "../arguments/memory-place";
 import { StepCounter } from "../../../guest/unwinding/step-counter";
 import { resumeUntilPaused, setPausingBreakpoint } from "../pausing-breakpoint";
@@ -73,11 +72,7 @@ async function stepInstructions(session: CommandSession, count: bigint): Promise
 
 /** Lists the frames of what the vCPU executes. */
 function unwind(session: CommandSession): readonly StackFrame[] {
-  const guest = findGuest();
-  if (!guest) return unwindPlainly(session);
-  const process = guest.findProcess(getRunningProcess(session.cpuIndex));
-  const user = process ? guest.kernel.space(process.pgd) : guest.kernel.memory;
-  return new Backtrace(guest, user).unwind(readRunning(session), "registers");
+  return findFramesOfCpu(session.cpu) ?? unwindPlainly(session);
 }
 
 /** Runs to an address in the address space that the vCPU runs in, where the condition holds. */

@@ -65,6 +65,13 @@ export class ElfBytes {
     return whole;
   }
 
+  /** Reads by the file's own addresses; undefined when a part of it cannot be read. */
+  findWhole(address: bigint, size: number): Uint8Array | undefined {
+    if (size <= 0 || size > LARGEST_TABLE) return undefined;
+    const { bytes, found } = readWithHoles(address, size, (at, part) => this.#readAddress(at, part));
+    return found === size ? bytes : undefined;
+  }
+
   /** Finds the part of the file that an address of the file's own is in. */
   segmentOf(address: bigint): ElfSegment | undefined {
     return this.loads.find((load) => address >= load.address && address - load.address < load.memorySize);

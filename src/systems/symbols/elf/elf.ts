@@ -169,6 +169,11 @@ export class Elf {
     return this.#bytes.findAddress(address, size);
   }
 
+  /** Reads by the file's own addresses; undefined when a part of it cannot be read. */
+  findWhole(address: bigint, size: number): Uint8Array | undefined {
+    return this.#bytes.findWhole(address, size);
+  }
+
   #sectionNames(): Uint8Array | undefined {
     const section = this.#sections[this.#bytes.header.sectionNames];
     return section && this.#bytes.findAt(section.offset, section.size);
