@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { getProjectFolder } from "../../config/folders";
 import { getAnalysisFolder, getProcessMark } from "../../lab/analysis/analysis-places";
 import { MARK } from "../../lab/analysis/marked-processes";
-import type { WorkerMessage, WorkerOrder } from "./worker-messages";
+import { SERVED, type WorkerMessage, type WorkerOrder } from "./worker-messages";
 
 const MAIN = join(getProjectFolder(), "build/js/src/cli/analyze/analysis-worker-main.js");
 /** The end of what it said, in characters. */
@@ -17,17 +17,25 @@ export class AnalysisWorker {
   readonly #child: ChildProcess;
   readonly #output: string;
 
-  /** Starts it. Its own session keeps Ctrl-C from it: it gets a message to cancel, and has the time to clean up. */
-  constructor(labFolder: string, id: number, onMessage: (message: WorkerMessage) => void) {
+  /**
+   * Starts it. Its own session keeps Ctrl-C from it: it gets a message to cancel, and has the time to clean up.
+   *
+   * @param served the analysis comes from a server's queue, and goes on when the server is gone
+   */
+  constructor(labFolder: string, id: number, onMessage: (message: WorkerMessage) => void, served = false) {
     const folder = getAnalysisFolder(labFolder, id);
     mkdirSync(folder, { recursive: true });
     this.#output = join(folder, "output.log");
     const output = openSync(this.#output, "w", 0o600);
     try {
-      this.#child = spawn(process.execPath, [...process.execArgv, MAIN, labFolder, String(id)], {
-        ...{ detached: true, stdio: ["ignore", output, output, "ipc"] },
-        env: { ...process.env, [MARK]: getProcessMark(labFolder, id) },
-      });
+      this.#child = spawn(
+        process.execPath,
+        [...process.execArgv, MAIN, labFolder, String(id), ...(served ? [SERVED] : [])],
+        {
+          ...{ detached: true, stdio: ["ignore", output, output, "ipc"] },
+          env: { ...process.env, [MARK]: getProcessMark(labFolder, id) },
+        },
+      );
     } finally {
       closeSync(output);
     }

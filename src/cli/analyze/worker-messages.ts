@@ -1,5 +1,8 @@
 import type { AnalysisPhase, LogLine } from "../../lab/analysis/analysis-record";
 
+/** The word behind the arguments of a process whose analysis comes from a server's queue. */
+export const SERVED = "served";
+
 /** A message from the process of an analysis to its supervisor. */
 export type WorkerMessage =
   | { readonly kind: "phase"; readonly phase: AnalysisPhase }

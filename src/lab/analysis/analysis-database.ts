@@ -26,6 +26,20 @@ export interface AnalysisRequest {
   readonly archive?: ArchiveRequest;
   /** Which machines may be taken where none is named. */
   readonly choice?: MachineChoice;
+  /** Who asked a server for it, and how. */
+  readonly submission?: Submission;
+}
+
+/** How an analysis came to the queue of a server. */
+export interface Submission {
+  /** The name of the user. */
+  readonly by: string;
+  /** 1 to 3: of those that wait, the highest begins first. */
+  readonly priority: number;
+  /** A text of the user's, which rebox does not read. */
+  readonly note?: string | undefined;
+  /** The fields of another tool's form, as its client sent them: they are told back. */
+  readonly form?: Readonly<Record<string, string>> | undefined;
 }
 
 /** An analysis as the database knows it. */
@@ -39,7 +53,8 @@ export interface AnalysisEntry extends AnalysisRequest {
   readonly ended: string | undefined;
 }
 
-interface Row {
+/** An analysis as it is stored. */
+export interface AnalysisRow {
   readonly id: number;
   readonly created: string;
   readonly phase: AnalysisPhase;
@@ -64,6 +79,9 @@ const SCHEMA = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS analyses_phase ON analyses (phase);`;
 
+/** The owner of analyses that belong to no process: a server of the lab begins them, this one or the next. */
+export const NOBODY = "null";
+
 /** The longest wait for another process' transaction, in milliseconds. */
 const BUSY_MS = 30_000;
 
@@ -72,14 +90,15 @@ const BUSY_MS = 30_000;
  * process that makes it, and one whose process is gone without an end is taken over by claimLost().
  */
 export class AnalysisDatabase {
-  private readonly database: Database.Database;
+  /** The connection, for what else the file has. */
+  readonly connection: Database.Database;
 
   /** Opens the file, and makes it when it does not exist. */
   constructor(file: string) {
     mkdirSync(dirname(file), { recursive: true });
-    this.database = new Database(file);
-    this.database.exec(`PRAGMA busy_timeout = ${BUSY_MS};`);
-    this.database.exec(SCHEMA);
+    this.connection = new Database(file);
+    this.connection.exec(`PRAGMA busy_timeout = ${BUSY_MS};`);
+    this.connection.exec(SCHEMA);
   }
 
   /**
@@ -88,7 +107,7 @@ export class AnalysisDatabase {
    * @returns its number, which no other analysis of the lab ever has
    */
   add(request: AnalysisRequest): number {
-    const { lastInsertRowid } = this.database
+    const { lastInsertRowid } = this.connection
       .prepare("INSERT INTO analyses (created, phase, owner, request) VALUES (?, 'queued', ?, ?)")
       .run(new Date().toISOString(), getOwnIdentity(), JSON.stringify(request));
     return Number(lastInsertRowid);
@@ -101,7 +120,7 @@ export class AnalysisDatabase {
    * @returns whether it has begun
    */
   begin(id: number, limit: number): boolean {
-    return this.database
+    return this.connection
       .transaction(() => {
         const active = this.select("WHERE outcome IS NULL ORDER BY id").filter(({ owner }) => isAlive(owner));
         const running = active.filter(({ phase }) => phase !== "queued");
@@ -114,12 +133,12 @@ export class AnalysisDatabase {
   }
 
   setPhase(id: number, phase: AnalysisPhase): void {
-    this.database.prepare("UPDATE analyses SET phase = ? WHERE id = ? AND outcome IS NULL").run(phase, id);
+    this.connection.prepare("UPDATE analyses SET phase = ? WHERE id = ? AND outcome IS NULL").run(phase, id);
   }
 
   /** Ends an analysis; one that has ended stays as it is. */
   end(id: number, outcome: AnalysisOutcome, reason: string | undefined): void {
-    this.database
+    this.connection
       .prepare(
         "UPDATE analyses SET phase = 'ended', outcome = ?, reason = ?, ended = ? WHERE id = ? AND outcome IS NULL",
       )
@@ -132,7 +151,7 @@ export class AnalysisDatabase {
    * @throws Error when it has ended, or there is none
    */
   takeOver(id: number): AnalysisEntry {
-    const statement = this.database.prepare("UPDATE analyses SET owner = ? WHERE id = ? AND outcome IS NULL");
+    const statement = this.connection.prepare("UPDATE analyses SET owner = ? WHERE id = ? AND outcome IS NULL");
     if (statement.run(getOwnIdentity(), id).changes !== 1)
       throw new AnalysisError(`there is no analysis ${id} that goes on`);
     return this.find(id)!;
@@ -147,7 +166,7 @@ export class AnalysisDatabase {
   claimLost(others: ReadonlySet<number> = new Set()): AnalysisEntry[] {
     // Nearly always there are none, and asking must not keep others from writing.
     if (this.findLost(others).length === 0) return [];
-    return this.database
+    return this.connection
       .transaction(() => {
         const lost = this.findLost(others);
         for (const { id } of lost) this.takeOver(id);
@@ -167,19 +186,22 @@ export class AnalysisDatabase {
   }
 
   close(): void {
-    this.database.close();
+    this.connection.close();
   }
 
-  private findLost(others: ReadonlySet<number>): Row[] {
-    return this.select("WHERE outcome IS NULL").filter(({ id, owner }) => !others.has(id) && !isAlive(owner));
+  private findLost(others: ReadonlySet<number>): AnalysisRow[] {
+    const unended = this.select("WHERE outcome IS NULL AND owner <> ?", NOBODY);
+    return unended.filter(({ id, owner }) => !others.has(id) && !isAlive(owner));
   }
 
-  private select(rest: string, ...values: readonly (string | number)[]): Row[] {
-    return this.database.prepare(`SELECT * FROM analyses ${rest}`).all(...values) as Row[];
+  /** Reads rows. @param rest the part of the statement behind the table */
+  select(rest: string, ...values: readonly (string | number)[]): AnalysisRow[] {
+    return this.connection.prepare(`SELECT * FROM analyses ${rest}`).all(...values) as AnalysisRow[];
   }
 }
 
-function toEntry(row: Row): AnalysisEntry {
+/** Makes an analysis of a row. */
+export function toEntry(row: AnalysisRow): AnalysisEntry {
   return {
     ...(JSON.parse(row.request) as AnalysisRequest),
     id: row.id,
@@ -195,6 +217,12 @@ function getOwnIdentity(): string {
   return JSON.stringify(findProcess(process.pid));
 }
 
+/** Finds the process that an analysis belongs to, and that runs. @param owner as a row has it */
+export function findOwner(owner: string): ProcessIdentity | undefined {
+  const identity = JSON.parse(owner) as ProcessIdentity | null;
+  return identity !== null && isRunning(identity) ? identity : undefined;
+}
+
 function isAlive(owner: string): boolean {
-  return isRunning(JSON.parse(owner) as ProcessIdentity);
+  return findOwner(owner) !== undefined;
 }

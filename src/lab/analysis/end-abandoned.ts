@@ -6,6 +6,8 @@ import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import { type AnalysisRecord, readRecord, writeRecord } from "./analysis-record";
 import { killMarked } from "./marked-processes";
 import { orderEvents } from "./order-events";
+import { gatherEvents } from "./report/gather-events";
+import { AnalysisIndex } from "./search/analysis-index";
 import { writeReport } from "./report/write-report";
 import type { Doors } from "../../scripts/loading/doors";
 
@@ -40,7 +42,9 @@ export async function endAbandoned(cleaning: Cleaning, entry: AnalysisEntry, rea
     mkdirSync(folder, { recursive: true });
     writeRecord(folder, record);
     orderEvents(folder);
-    writeReport(folder, record);
+    const events = gatherEvents(folder);
+    writeReport(folder, record, events);
+    new AnalysisIndex(database).add(folder, record, events);
   } catch (error) {
     cleaning.log(`the record of analysis ${entry.id} cannot be written: ${(error as Error).message}`);
   }

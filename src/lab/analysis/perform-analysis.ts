@@ -27,6 +27,7 @@ import { readRuleFolder, type RuleFolder } from "../verdict/sigma/rule-folder";
 import { scanArtefacts } from "../yara/scan-artefacts";
 import { findYaraRules } from "../yara/yara-rules";
 import { writeSampleFacts } from "../sample/sample-file";
+import { AnalysisIndex } from "./search/analysis-index";
 import { loadSignatures, type Signatures } from "../verdict/signature-catalog";
 import { Trial } from "../verdict/trial";
 
@@ -103,6 +104,7 @@ export async function performAnalysis(asked: LabAnalysis): Promise<void> {
   try {
     const events = judgeAnalysis(await summon(), journal);
     writeReport(folder, journal.record, events);
+    new AnalysisIndex(database).add(folder, journal.record, events);
   } catch (error) {
     journal.incomplete(`the report cannot be written: ${error instanceof Error ? error.message : String(error)}`);
   }

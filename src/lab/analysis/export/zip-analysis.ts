@@ -18,16 +18,36 @@ const LIMIT_MS = 3_600_000;
  * @throws AnalysisError when 7-Zip is missing or there is nothing; MachineryError when it fails
  */
 export async function zipAnalysis(folder: string, file: string, signal: AbortSignal): Promise<void> {
-  const program = getArchiveProgram();
   // Links are left out: they might lead out of the folder.
   const files = listFiles(folder, "").map(({ path }) => path).filter((path) => !basename(path).startsWith(".")); // prettier-ignore
-  if (files.length === 0) throw new AnalysisError(`${folder} has no results`);
+  await zipFiles(folder, files, file, signal);
+}
+
+/**
+ * Packs some files of a folder into one zip file.
+ *
+ * @param names relative to the folder; those with characters that a list of names cannot have are left out
+ * @param file is written; one that is there is replaced
+ * @param password of ZipCrypto; "" makes a file without one
+ * @throws AnalysisError when 7-Zip is missing or there is nothing; MachineryError when it fails
+ */
+export async function zipFiles(
+  folder: string,
+  names: readonly string[],
+  file: string,
+  signal: AbortSignal,
+  password = CUSTOMARY_PASSWORD,
+): Promise<void> {
+  const program = getArchiveProgram();
+  const listed = names.filter((name) => !/\p{Cc}/u.test(name));
+  if (listed.length === 0) throw new AnalysisError(`${folder} has no results`);
   const beside = mkdtempSync(join(dirname(resolve(file)), ".rebox-zip-"));
   try {
     const list = join(beside, "files");
-    writeFileSync(list, `${files.join("\n")}\n`);
+    writeFileSync(list, `${listed.join("\n")}\n`);
     const packed = join(beside, "analysis.zip");
-    const options = ["-tzip", "-mem=ZipCrypto", `-p${CUSTOMARY_PASSWORD}`, "-bso0", "-bsp0", "-sccUTF-8", "-scsUTF-8", "-spd"]; // prettier-ignore
+    const secret = password === "" ? [] : ["-mem=ZipCrypto", `-p${password}`];
+    const options = ["-tzip", ...secret, "-bso0", "-bsp0", "-sccUTF-8", "-scsUTF-8", "-spd"];
     await runProgram(program, ["a", ...options, packed, `@${list}`], {
       ...{ signal, timeoutMs: LIMIT_MS, packageName: "7zip", cwd: folder },
     });
