@@ -77,6 +77,10 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
     const module = require("./analyze/analyses-command") as typeof import("./analyze/analyses-command");
     return module.createAnalysesCommand(environment, onStatus);
   },
+  serve: ({ environment, onStatus }) => {
+    const { createServeCommand } = require("./serve/serve-command") as typeof import("./serve/serve-command");
+    return createServeCommand(environment, onStatus);
+  },
   investigate: ({ environment, onStatus }) => {
     const module = require("./investigate/investigate-command") as typeof import("./investigate/investigate-command");
     return module.createInvestigateCommand(environment, process.stdin, onStatus);

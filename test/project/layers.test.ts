@@ -8,7 +8,19 @@ import { PROJECT } from "../kit/project";
 const SRC = join(PROJECT, "src");
 
 /** The rooms of src/ from the lowest up. The compiler refuses an import that a room's tsconfig.json does not name. */
-const ROOMS = ["config", "systems", "machine", "guest", "scripts", "investigation", "shell", "lab", "doors", "cli"];
+const ROOMS = [
+  "config",
+  "systems",
+  "machine",
+  "guest",
+  "scripts",
+  "investigation",
+  "shell",
+  "lab",
+  "server",
+  "doors",
+  "cli",
+];
 
 function listFiles(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {
@@ -69,6 +81,16 @@ test("systems/ reads an operating system out of bytes alone, and sees no room ex
   assert.deepEqual(
     projectReferences.map(({ path }) => relative(SRC, path)),
     ["config"],
+  );
+});
+
+test("the script of the server's pages runs in browsers, and sees no room", () => {
+  const { projectReferences = [], fileNames } = readProject(join(SRC, "server/browser/tsconfig.json"));
+  assert.deepEqual(projectReferences, []);
+  const { fileNames: ofServer } = readProject(join(SRC, "server/tsconfig.json"));
+  assert.deepEqual(
+    fileNames.filter((name) => ofServer.includes(name)),
+    [],
   );
 });
 

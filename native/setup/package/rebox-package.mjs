@@ -8,7 +8,7 @@ import { StagedPackage } from "./staged-package.mjs";
 /** The files of rebox itself, below the checkout. */
 const FILES = [
   ...["LICENSE", "README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "pyrebox.conf"],
-  ...["docs", "scripts", "triggers", "modules", "qemu-patches"],
+  ...["docs", "scripts", "triggers", "modules", "qemu-patches", "conf"],
   ...["src/guest/volatility/python", "native/setup/volatility-requirements.txt"],
   // Triggers of users are compiled with these.
   ...["native/qemu", "native/addon"],
@@ -71,7 +71,9 @@ function copyDependencies(staged) {
     .filter((path) => path.startsWith("node_modules/") && existsSync(join(places.root, path)))
     .map((path) => ({ path, name: path.slice("node_modules/".length), ...packages[path] }))
     .filter(({ name, dev }) => (!dev && !BUILDING.includes(name)) || FOR_SCRIPTS.includes(name))
-    .filter(({ name }) => !name.endsWith("-musl"));
+    .filter(({ name }) => !name.endsWith("-musl"))
+    // Those within another package come with it.
+    .filter(({ name }) => !name.includes("/node_modules/"));
   for (const { path, name, version, license, resolved } of names) {
     staged.copy(join(places.root, path), path, (file) => !/\/(tests?|\.github)$/.test(file));
     const file = join(staged.folder, path, "package.json");

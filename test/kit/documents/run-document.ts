@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { PROJECT, REBOX } from "../project";
@@ -58,6 +58,17 @@ export function runDocument(path: string, run: DocumentRun): number {
     return count;
   } finally {
     for (const args of run.cleanUp ?? []) spawnSync(rebox, args, { cwd, env });
+    endBackground(cwd);
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Ends what the document has in the background, whose ids are in files NAME.pid. */
+function endBackground(folder: string): void {
+  for (const name of readdirSync(folder).filter((each) => each.endsWith(".pid")))
+    try {
+      process.kill(Number(readFileSync(join(folder, name), "utf8")), "SIGKILL");
+    } catch {
+      // It has ended.
+    }
 }

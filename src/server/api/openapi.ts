@@ -1,0 +1,32 @@
+import swagger from "@fastify/swagger";
+import type { FastifyInstance } from "fastify";
+import { jsonSchemaTransform } from "fastify-type-provider-zod";
+import { getReboxVersion } from "../../config/folders";
+import { getRouteKind } from "../http/caller";
+import type { App } from "./app";
+
+/** Has an OpenAPI document be made of the routes of the API that are added from now on. Pages, and the routes of CAPE's clients, are left out. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "rebox",
+        version: getReboxVersion(),
+        description: "Analyses of files in machines of a lab: docs/reference/server-api.md explains it.",
+      },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+      security: [{ token: [] }],
+    },
+    transform: (route) => {
+      const made = jsonSchemaTransform(route as Parameters<typeof jsonSchemaTransform>[0]);
+      const isShown = getRouteKind(route.url) === "api";
+      return isShown ? made : { ...made, schema: { ...made.schema, hide: true } };
+    },
+  });
+}
+
+/** Adds the route of the OpenAPI document. */
+export function addOpenApiRoute(app: App): void {
+  app.get("/api/v1/openapi.json", { config: { access: "read" }, schema: { hide: true } }, () => app.swagger());
+}

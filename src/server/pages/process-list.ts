@@ -1,0 +1,29 @@
+import { since } from "../../lab/analysis/report/event-rows";
+import type { ReportedProcess } from "../../lab/analysis/report/gather-events";
+import { type Markup, markup } from "../../lab/analysis/report/markup";
+import { groupByParent, NO_PARENT } from "../results/group-processes";
+
+/** The depth to which processes stand below each other: a chain may be longer than a browser bears. */
+const DEEPEST = 30;
+/** In characters. */
+const LONGEST_LINE = 500;
+
+/** Renders processes below those that started them. @param start the beginning of the analysis */
+export function renderProcessTree(processes: readonly ReportedProcess[], start: string): Markup {
+  if (processes.length === 0) return markup`<p class="muted">None of the target was seen.</p>`;
+  const children = groupByParent(processes);
+  const render = (parent: number, depth: number): Markup => {
+    const items = (children.get(parent) ?? []).map((process) => {
+      const below = !children.has(process.id) ? undefined : depth < DEEPEST ? render(process.id, depth + 1) : markup` <span class="muted">and further ones below</span>`; // prettier-ignore
+      return markup`<li>${renderProcess(process, start)}${below}</li>`;
+    });
+    return markup`<ul class="tree">${items}</ul>`;
+  };
+  return render(NO_PARENT, 0);
+}
+
+function renderProcess({ pid, name, commandLine, began, ended, adoptedBy }: ReportedProcess, start: string): Markup {
+  const adoption = adoptedBy && markup` <span class="bad">acts for the target: ${adoptedBy}</span>`;
+  const end = ended === undefined ? "" : ` to ${since(ended, start)}`;
+  return markup`<code>${pid}</code> <b>${name}</b> <code>${commandLine?.slice(0, LONGEST_LINE)}</code>${adoption} <span class="muted small">${since(began, start)}${end}</span>`;
+}

@@ -1,0 +1,49 @@
+import type { AnalysisDatabase } from "../lab/analysis/analysis-database";
+import type { AnalysisIndex } from "../lab/analysis/search/analysis-index";
+import type { AnalysisSearch } from "../lab/analysis/search/search-analyses";
+import type { ServedQueue } from "../lab/analysis/served-queue";
+import type { AuditLog } from "./accounts/audit-log";
+import type { Sessions } from "./accounts/sessions";
+import type { Tokens } from "./accounts/tokens";
+import type { Users } from "./accounts/users";
+import type { MachineWatch } from "./machines/machine-watch";
+import type { Dispatcher } from "./queue/dispatcher";
+import type { SampleStore } from "./queue/sample-store";
+import type { ReportTickets } from "./results/report-tickets";
+import type { WorkPool } from "./results/work-pool";
+import type { ServerSettings } from "./settings";
+import type { RequestCounts } from "./http/request-counts";
+import type { EventStreams } from "./results/event-streams";
+
+/** The accounts of a server. */
+export interface Accounts {
+  readonly users: Users;
+  readonly tokens: Tokens;
+  readonly sessions: Sessions;
+  readonly audit: AuditLog;
+}
+
+/** Everything that the routes of a server use. */
+export interface ServerParts {
+  /** Absolute. */
+  readonly labFolder: string;
+  readonly settings: ServerSettings;
+  readonly accounts: Accounts;
+  readonly database: AnalysisDatabase;
+  readonly queue: ServedQueue;
+  readonly index: AnalysisIndex;
+  readonly search: AnalysisSearch;
+  readonly samples: SampleStore;
+  readonly dispatcher: Dispatcher;
+  readonly machines: MachineWatch;
+  readonly work: WorkPool;
+  readonly streams: EventStreams;
+  readonly tickets: ReportTickets;
+  readonly counts: RequestCounts;
+  /** How many analyses may run at once. */
+  readonly mostRunning: number;
+  /** Milliseconds since 1970. */
+  readonly startedMs: number;
+  /** For people. */
+  log(text: string): void;
+}

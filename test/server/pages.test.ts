@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { NEEDS_BROWSER } from "../kit/lab/browser";
+import { findFaults, signInByPage, withWalk } from "../kit/server/browser-walk";
+import { VERDICT } from "../kit/server/made-analysis";
+import { PASSWORD, withServer } from "../kit/server/test-server";
+
+const PICTURES = process.env.REBOX_TEST_PICTURES;
+const EVIL = "<img src=x onerror=alert(1)>";
+const MADE = {
+  ...{ name: "dropper.bin", content: "evil", verdict: VERDICT, domains: ["c2.example"], hasPicture: true },
+  artefacts: { "/tmp/drop": "dropped", [`/tmp/${EVIL}`]: "more" },
+  events: [
+    { type: "process.created", pid: 101, ppid: 100, name: "sh", commandLine: "sh -c id", origin: "target" },
+    ...Array.from({ length: 300 }, (_, at) => ({ type: "file.written", pid: 100, process: "sample", path: `/tmp/${at}${EVIL}` })), // prettier-ignore
+    { type: "network.connected", pid: 100, process: "sample", protocol: "tcp", address: "203.0.113.9", port: 443 },
+  ],
+};
+
+describe("the pages", { skip: NEEDS_BROWSER }, () => {
+  test("let a new user submit, watch, read, download, search, compare and manage", async () => {
+    await withServer({}, async (server) => {
+      const one = server.add(MADE);
+      const other = server.add({ name: "letter.txt", content: "plain" });
+      await withWalk(server.url, { acceptDownloads: true }, async ({ page, complaints }) => {
+        await signInByPage(page, "administrator");
+        // Submit a file by the form: it is sent piece by piece, and its analysis is shown while it runs.
+        await page.getByRole("link", { name: "Submit", exact: true }).click();
+        await page.getByLabel("Files to analyse").setInputFiles({ name: "s.sh", mimeType: "text/plain", buffer: Buffer.from("#!/bin/sh\n") }); // prettier-ignore
+        await page.getByRole("button", { name: "Analyse", exact: true }).click();
+        await page.waitForURL(/\/analyses\/3$/);
+        await page.getByText("cannot be given a target").first().waitFor();
+        // A command, which these machines can: its events come by themselves, and its report follows.
+        await page.goto("/submit");
+        await page.getByLabel("Command").fill("sleep 2; echo done");
+        await page.getByLabel("Machine", { exact: true }).selectOption("office");
+        await page.getByRole("button", { name: "Analyse", exact: true }).click();
+        await page.waitForURL(/\/analyses\/4$/);
+        await page.locator("[data-events] tr", { hasText: "phase=running" }).waitFor();
+        await page.locator("ol.steps li[aria-current]", { hasText: "running" }).waitFor();
+        await page.getByText("finished").first().waitFor();
+        await page.getByRole("heading", { name: "Report" }).waitFor();
+        // The report of one that did much: verdict, processes, picture, artefacts, and the report in its frame.
+        await page.goto(`/analyses/${one}`);
+        await page.getByText("It hides files").waitFor();
+        await page.getByText("sh -c id").waitFor();
+        const frame = page.frameLocator("iframe");
+        await page.locator("iframe").scrollIntoViewIfNeeded();
+        await frame.locator("h1", { hasText: "dropper.bin" }).waitFor();
+        await frame.locator("summary", { hasText: "More: 201 to" }).first().click();
+        await frame.locator("#files .further a").first().click();
+        await frame.frameLocator("#files iframe").locator("tr", { hasText: "/tmp/299" }).first().waitFor();
+        const download = page.waitForEvent("download");
+        await page.getByRole("link", { name: "Artefacts" }).click();
+        assert.ok(
+          readFileSync((await (await download).path())!)
+            .subarray(0, 2)
+            .equals(Buffer.from("PK")),
+        );
+        // Its events, page by page and filtered.
+        await page.getByRole("link", { name: "Events", exact: true }).first().click();
+        await page.getByLabel("Type", { exact: true }).fill("network.");
+        await page.getByRole("button", { name: "Show" }).click();
+        assert.equal(await page.locator("tbody tr").count(), 1);
+        // Search, and compare.
+        await page.getByRole("link", { name: "Search" }).click();
+        await page.getByLabel("Address or domain").fill("c2.example");
+        await page.getByRole("button", { name: "Search" }).click();
+        await page.getByRole("link", { name: "dropper.bin" }).click();
+        await page.getByLabel("with analysis").fill(String(other));
+        await page.getByRole("button", { name: "Compare" }).click();
+        await page.getByRole("heading", { name: `Analyses ${one} and ${other}` }).waitFor();
+        // Machines, tokens and users.
+        await page.getByRole("link", { name: "Machines" }).click();
+        await page.getByRole("button", { name: "Take out" }).first().click();
+        await page.getByText("taken out by administrator").first().waitFor();
+        await page.getByRole("link", { name: "Tokens" }).click();
+        await page.getByLabel("What it is for").fill("a program");
+        await page.getByRole("button", { name: "Make it" }).click();
+        const token = await page.getByRole("status").locator("code").textContent();
+        assert.equal((await fetch(`${server.url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } })).status, 200); // prettier-ignore
+        await page.getByRole("link", { name: "Users" }).click();
+        await page.getByLabel("Name", { exact: true }).fill("max");
+        await page.getByLabel("Password").fill(PASSWORD);
+        await page.getByRole("button", { name: "Add" }).click();
+        await page.getByRole("cell", { name: "max", exact: true }).waitFor();
+        await page.getByRole("button", { name: "Sign out" }).click();
+        await page.getByRole("button", { name: "Sign in" }).waitFor();
+        assert.deepEqual(complaints, []);
+      });
+    });
+  });
+
+  test("take files that are dropped on them, and say what was wrong without losing the form", async () => {
+    await withServer({}, async (server) => {
+      await withWalk(server.url, {}, async ({ page }) => {
+        await signInByPage(page, "analyst");
+        await page.goto("/submit");
+        await page.getByLabel("Command").fill("true");
+        await page.getByText("More options").click();
+        await page.getByLabel("Options for the modules").fill("nonsense");
+        await page.getByRole("button", { name: "Analyse", exact: true }).click();
+        await page.getByText("`options` is NAME=VALUE").waitFor();
+        assert.equal(await page.getByLabel("Command").inputValue(), "true");
+        await page.getByLabel("Options for the modules").fill("");
+        const data = await page.evaluateHandle(`{
+          const transfer = new DataTransfer();
+          for (const name of ["a.txt", "b.txt"]) transfer.items.add(new File([name], name));
+          transfer;
+        }`);
+        await page.dispatchEvent("[data-drop]", "drop", { dataTransfer: data });
+        await page.getByRole("button", { name: "Analyse", exact: true }).click();
+        await page.waitForURL("/");
+        const { analyses } = await server.read<{ analyses: { target: { name: string } }[] }>(
+          "reader",
+          "/api/v1/analyses",
+        );
+        assert.deepEqual(
+          analyses.map(({ target }) => target.name),
+          ["b.txt", "a.txt"],
+        );
+      });
+    });
+  });
+
+  for (const colorScheme of ["light", "dark"] as const)
+    test(`have no serious fault for who cannot see or use a mouse, in ${colorScheme} colours`, async () => {
+      await withServer({}, async (server) => {
+        const one = server.add(MADE);
+        const other = server.add({ name: "letter.txt", content: "plain" });
+        await withWalk(server.url, { colorScheme }, async ({ page, complaints }) => {
+          const look = async (name: string) => {
+            if (PICTURES !== undefined) {
+              mkdirSync(PICTURES, { recursive: true });
+              await page.screenshot({ path: join(PICTURES, `${name}-${colorScheme}.png`), fullPage: true });
+            }
+            assert.deepEqual(await findFaults(page), [], name);
+          };
+          await page.goto("/sign-in");
+          await look("sign-in");
+          await signInByPage(page, "administrator");
+          await look("list");
+          const pages = { submit: "/submit", search: "/search?state=finished", analysis: `/analyses/${one}`, events: `/analyses/${one}/events`, compare: `/compare?one=${one}&other=${other}`, machines: "/machines", tokens: "/account", users: "/users", audit: "/audit", error: "/nothing" }; // prettier-ignore
+          for (const [name, path] of Object.entries(pages)) {
+            await page.goto(path);
+            await look(name);
+          }
+          await page.goto("/submit");
+          await page.getByLabel("Command").fill("sleep 3");
+          await page.getByRole("button", { name: "Analyse", exact: true }).click();
+          await page.locator("[data-events] tr", { hasText: "phase=running" }).waitFor();
+          await look("running");
+          // Chromium reports the status of the missing page.
+          assert.deepEqual(
+            complaints.filter((text) => !/status of 404/.test(text)),
+            [],
+          );
+        });
+      });
+    });
+
+  test("are used with the keyboard alone, and without scripts", async () => {
+    await withServer({}, async (server) => {
+      const id = server.add(MADE);
+      await withWalk(server.url, { javaScriptEnabled: false }, async ({ page }) => {
+        await page.goto(`/analyses/${id}`);
+        // The first field has the focus.
+        await page.locator("#name:focus").waitFor();
+        await page.keyboard.type("analyst");
+        await page.keyboard.press("Tab");
+        await page.keyboard.type(PASSWORD);
+        await page.keyboard.press("Enter");
+        await page.waitForURL(`/analyses/${id}`);
+        await page.keyboard.press("Tab");
+        await page.keyboard.press("Enter");
+        assert.match(page.url(), /#main$/);
+        await page.goto("/submit");
+        await page.getByLabel("Files to analyse").setInputFiles({ name: "s.sh", mimeType: "text/plain", buffer: Buffer.from("x") }); // prettier-ignore
+        await page.getByLabel("Command").focus();
+        await page.keyboard.press("Enter");
+        await page.waitForURL(/\/analyses\/2$/);
+      });
+    });
+  });
+});
