@@ -1,0 +1,36 @@
+import type { Artefact, CoreArtefact } from "../../lab/analysis/report/artefacts";
+import type { AnalysisReport } from "../../lab/analysis/report/report";
+import type { ReportedProcess } from "../../lab/analysis/report/gather-events";
+import { isOfTarget } from "../../lab/analysis/report/process-tree";
+import type { Verdict } from "../../lab/verdict/verdict";
+
+const MOST_PROCESSES = 500;
+const MOST_ARTEFACTS = 500;
+
+/** The part of a report that a page shows by itself: it stays small however much has happened. */
+export interface ReportSummary {
+  readonly analysis: AnalysisReport["analysis"];
+  readonly verdict: Verdict | undefined;
+  /** Of the target, or all where it was not seen which are. */
+  readonly processes: readonly ReportedProcess[];
+  readonly artefacts: readonly Artefact[];
+  readonly cores: readonly CoreArtefact[];
+  readonly screenshots: readonly string[];
+  /** The number of events of each type. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** The numbers of acts of each kind. */
+  readonly acts: { readonly network: number; readonly files: number; readonly control: number };
+}
+
+/** Takes the part of a report that a page shows by itself. */
+export function summariseReport(report: AnalysisReport): ReportSummary {
+  const { analysis, verdict, processes, knowsTarget, artefacts, cores, screenshots, counts } = report;
+  const own = knowsTarget ? processes.filter(({ origin }) => isOfTarget(origin)) : processes;
+  const count = (acts: AnalysisReport["files"]) =>
+    acts.filter(({ origin }) => !knowsTarget || isOfTarget(origin)).length;
+  return {
+    ...{ analysis, verdict, screenshots, counts, processes: own.slice(0, MOST_PROCESSES) },
+    ...{ artefacts: artefacts.slice(0, MOST_ARTEFACTS), cores: cores.slice(0, MOST_ARTEFACTS) },
+    acts: { network: count(report.network), files: count(report.files), control: count(report.control) },
+  };
+}

@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { getProjectFolder } from "../../config/folders";
+import { BadRequestError, BusyError } from "../errors";
+import type { Work, WorkResults } from "./work";
+import type { WorkAnswer } from "./work-thread";
+
+const PROGRAM = join(getProjectFolder(), "build/js/src/server/results/work-thread.js");
+/** Threads at once; works that wait for one; and how long a thread may be without work, and a work may take, in milliseconds. */
+const MOST_THREADS = 2;
+const MOST_WAITING = 50;
+const IDLE_MS = 30_000;
+const LIMIT_MS = 120_000;
+/** The memory of a thread, in MiB. */
+const MEMORY_MIB = 512;
+
+interface Waiting {
+  readonly work: Work;
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+/** Threads that do work on whole analyses: a server's own thread answers requests in the meantime. */
+export class WorkPool {
+  readonly #waiting: Waiting[] = [];
+  readonly #idle = new Map<Worker, NodeJS.Timeout>();
+  readonly #threads = new Set<Worker>();
+  #isClosed = false;
+
+  /**
+   * Does a work.
+   *
+   * @throws BusyError when too many wait; BadRequestError when it cannot be done, or takes too long
+   */
+  do<Kind extends Work["kind"]>(work: Extract<Work, { kind: Kind }>): Promise<WorkResults[Kind]> {
+    if (this.#waiting.length >= MOST_WAITING || this.#isClosed) throw new BusyError("the server has too much to do; try again in 10 seconds"); // prettier-ignore
+    return new Promise<unknown>((resolve, reject) => {
+      this.#waiting.push({ work, resolve, reject });
+      this.#begin();
+    }) as Promise<WorkResults[Kind]>;
+  }
+
+  /** Ends all threads. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { reject } of this.#waiting.splice(0)) reject(new BusyError("the server ends"));
+    for (const timer of this.#idle.values()) clearTimeout(timer);
+    await Promise.all([...this.#threads].map((thread) => thread.terminate()));
+  }
+
+  #begin(): void {
+    if (this.#waiting.length === 0) return;
+    const [idle] = this.#idle.keys();
+    if (idle === undefined && this.#threads.size >= MOST_THREADS) return;
+    const thread = idle ?? this.#startThread();
+    clearTimeout(this.#idle.get(thread));
+    this.#idle.delete(thread);
+    this.#give(thread, this.#waiting.shift()!);
+  }
+
+  #startThread(): Worker {
+    const thread = new Worker(PROGRAM, { resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB } });
+    this.#threads.add(thread);
+    // Each work has its own listeners; this one keeps an error between two works from ending the server.
+    thread.on("error", () => undefined);
+    thread.once("exit", () => {
+      this.#threads.delete(thread);
+      clearTimeout(this.#idle.get(thread));
+      this.#idle.delete(thread);
+      if (!this.#isClosed) this.#begin();
+    });
+    return thread;
+  }
+
+  #give(thread: Worker, { work, resolve, reject }: Waiting): void {
+    const late = setTimeout(() => end(new BadRequestError(`it took longer than ${LIMIT_MS / 1000} s`), true), LIMIT_MS);
+    const onAnswer = (answer: WorkAnswer) => {
+      if ("failure" in answer) end(new BadRequestError(answer.failure), false);
+      else {
+        resolve(answer.result);
+        end(undefined, false);
+      }
+    };
+    const onError = (error: Error) => end(new BadRequestError(`it cannot be done: ${error.message}`), true);
+    const onExit = () => end(new BadRequestError("it cannot be done: its thread has ended"), true);
+    const end = (error: Error | undefined, isBroken: boolean) => {
+      clearTimeout(late);
+      thread.off("message", onAnswer).off("error", onError).off("exit", onExit);
+      if (error !== undefined) reject(error);
+      if (isBroken) void thread.terminate();
+      else {
+        this.#idle.set(thread, setTimeout(() => void thread.terminate(), IDLE_MS).unref());
+        this.#begin();
+      }
+    };
+    thread.on("message", onAnswer).on("error", onError).on("exit", onExit);
+    thread.postMessage(work);
+  }
+}
