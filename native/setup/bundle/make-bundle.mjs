@@ -9,19 +9,9 @@ import { places } from "../places.mjs";
 
 /**
  * Packages that stay files: those with native code or WebAssembly, those whose modules are exchanged while they load (acorn, for
- * vm2), and those for a terminal and for a server, which few commands load.
+ * vm2), and the one for a terminal, which few commands load.
  */
-const EXTERNAL = [
-  ...[
-    "fastify",
-    "fastify-type-provider-zod",
-    "@fastify/cookie",
-    "@fastify/multipart",
-    "@fastify/rate-limit",
-    "@fastify/swagger",
-  ],
-  ...["esbuild", "libsql", "iced-x86", "vm2", "acorn", "reblessed", "typescript"],
-];
+const EXTERNAL = ["esbuild", "libsql", "iced-x86", "vm2", "acorn", "reblessed", "typescript"];
 /**
  * Packages, and modules of Node's own that bring many others, which are imported at the top of files: they load at their first use, which
  * most commands never come to.

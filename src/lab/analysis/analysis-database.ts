@@ -77,7 +77,8 @@ const SCHEMA = `
     owner TEXT NOT NULL,
     request TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX IF NOT EXISTS analyses_phase ON analyses (phase);`;
+  CREATE INDEX IF NOT EXISTS analyses_phase ON analyses (phase);
+  CREATE INDEX IF NOT EXISTS analyses_outcome ON analyses (outcome);`;
 
 /** The owner of analyses that belong to no process: a server of the lab begins them, this one or the next. */
 export const NOBODY = "null";

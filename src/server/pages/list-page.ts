@@ -1,6 +1,5 @@
 import { type Markup, markup } from "../../lab/analysis/report/markup";
 import type { Caller } from "../accounts/roles";
-import { readStatistics } from "../api/statistics";
 import type { ServerParts } from "../server-parts";
 import { renderAnalyses } from "./analysis-table";
 import { renderPage } from "./layout";
@@ -26,12 +25,12 @@ export function renderListPage(parts: ServerParts, caller: Caller, before: numbe
   });
 }
 
-function renderTiles(parts: ServerParts): Markup {
-  const { states, judgements, mostRunning } = readStatistics(parts);
+function renderTiles({ search, mostRunning }: ServerParts): Markup {
+  const [states, judgements] = [search.countByState(), search.countByJudgement()];
   const tile = (text: string, value: string | number, query: string) =>
     markup`<a class="tile" href="/search?${query}"><b>${value}</b>${text}</a>`;
   return markup`<div class="tiles">
-${tile("running", `${states.running} of ${mostRunning}`, "state=running")}
+${tile("running", `${states.running ?? 0} of ${mostRunning}`, "state=running")}
 ${tile("waiting", states.waiting ?? 0, "state=waiting")}
 ${tile("finished", states.finished ?? 0, "state=finished")}
 ${tile("failed or lost", (states.failed ?? 0) + (states.lost ?? 0), "state=failed")}

@@ -13,6 +13,7 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS facts_md5 ON facts (md5);
   CREATE INDEX IF NOT EXISTS facts_sha1 ON facts (sha1);
   CREATE INDEX IF NOT EXISTS facts_sha256 ON facts (sha256);
+  CREATE INDEX IF NOT EXISTS facts_judgement ON facts (judgement);
   CREATE TABLE IF NOT EXISTS findings (
     analysis INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, title TEXT NOT NULL, techniques TEXT NOT NULL
   ) STRICT;
