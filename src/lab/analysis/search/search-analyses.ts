@@ -88,9 +88,7 @@ export class AnalysisSearch {
 
   /** Counts analyses by what has become of them: "waiting", "running", and the outcomes. */
   countByState(): Record<string, number> {
-    const rows = this.database.connection
-      .prepare(COUNTS)
-      .all() as { state: string; count: number }[];
+    const rows = this.database.connection.prepare(COUNTS).all() as { state: string; count: number }[];
     return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
   }
 
