@@ -17,7 +17,7 @@ import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
-import { sigmaReferenceStep } from "./steps/sigma-reference.mjs";
+import { referenceStep } from "./steps/reference-reader.mjs";
 import { volatilityStep } from "./steps/volatility.mjs";
 import { sanitizedNodeStep } from "./steps/sanitized-node.mjs";
 import { systemStep } from "./steps/system.mjs";
@@ -45,7 +45,12 @@ function stepsFor({ for: purpose, only, kernel }) {
     optional(browserStep()),
     optional(systemStep("trixie")),
     ...[optional(rootStep("bookworm")), optional(rootStep("trixie", { python: true })), optional(nodesStep())],
-    ...[optional(sigmaReferenceStep()), optional(volatilityStep()), optional(wheelsStep())],
+    ...[
+      optional(referenceStep("sigma")),
+      optional(referenceStep("export")),
+      optional(volatilityStep()),
+      optional(wheelsStep()),
+    ],
   ];
   const building = [
     npmStep(),

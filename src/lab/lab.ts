@@ -104,9 +104,14 @@ export class Lab {
    * @param owner who uses it, for messages: "run 12"
    * @throws MachineUnserviceableError when none can ever fit; CancelledError
    */
-  take(owner: string, query: MachineQuery, signal?: AbortSignal): Promise<MachineLease> {
+  take(
+    owner: string,
+    query: MachineQuery,
+    signal?: AbortSignal,
+    listAhead: () => readonly MachineQuery[] = () => [],
+  ): Promise<MachineLease> {
     return takeMachine(this.manager.machines, {
-      ...{ owner, query, signal },
+      ...{ owner, query, signal, listAhead },
       getLockFile: ({ name }) => getUseLock(this.folder, name),
     });
   }

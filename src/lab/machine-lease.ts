@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryManagerError } from "./errors";
 import { CancelledError } from "../config/errors";
 import type { LabMachine } from "./machinery/records/lab-machine";
-import type { MachineList, MachineQuery } from "./machinery/records/machine-list";
+import { type MachineList, type MachineQuery, matchesQuery } from "./machinery/records/machine-list";
 import { takeLock } from "./process-lock";
 
 /** The time between two attempts to get a machine that is in use elsewhere. */
@@ -19,6 +19,8 @@ export interface LeaseOptions {
   readonly owner: string;
   readonly query: MachineQuery;
   readonly signal?: AbortSignal | undefined;
+  /** Lists what those want who wait for a machine, too, and come first. */
+  listAhead?(): readonly MachineQuery[];
   /** Returns the file whose lock keeps other processes from the machine. */
   getLockFile(machine: LabMachine): string;
 }
@@ -50,9 +52,11 @@ export async function takeMachine(machines: MachineList, options: LeaseOptions):
 async function tryAll(machines: MachineList, options: LeaseOptions): Promise<MachineLease | undefined> {
   const { owner, query, signal, getLockFile } = options;
   const elsewhere: LabMachine[] = [];
+  const ahead = options.listAhead?.() ?? [];
+  const mayTake = (machine: LabMachine) => !ahead.some((wanted) => matchesQuery(machine, wanted));
   try {
     for (;;) {
-      const machine = machines.acquire(owner, query);
+      const machine = machines.acquire(owner, query, mayTake);
       if (machine === undefined) return undefined;
       const unlock = await takeLock(getLockFile(machine), { timeoutMs: 0, signal, owner }).catch((error: unknown) => {
         elsewhere.push(machine);

@@ -51,6 +51,25 @@ test("an analysis is there with all that was asked for, also for who opens the f
   assert.equal(database.find(id + 1), undefined);
 });
 
+test("of those that wait, the one with the greatest priority begins first, and is ahead of others that wait for a machine", () => {
+  const low = database.add(REQUEST);
+  const usual = database.add({ ...REQUEST, priority: 2 });
+  const high = database.add({ ...REQUEST, priority: 3 });
+  const second = database.add({ ...REQUEST, submission: { by: "a user of a server", priority: 3 } });
+  for (const [id, ...others] of [[high, second, usual, low], [second, usual, low], [usual, low], [low]]) {
+    for (const other of others) assert.equal(database.begin(other, 9), false);
+    assert.equal(database.begin(id!, 9), true);
+  }
+  const aheadOf = (id: number) => database.listAhead(id).map((entry) => entry.id);
+  assert.deepEqual([aheadOf(high), aheadOf(second), aheadOf(usual), aheadOf(low)], [[], [high], [high, second], [high, second, usual]]); // prettier-ignore
+  database.setPhase(high, "running");
+  database.end(second, "finished", undefined);
+  assert.deepEqual(aheadOf(low), [usual]);
+  const gone = spawnSync(process.execPath, program("database.begin(database.add({ ...request, priority: 3 }), 9)"));
+  assert.equal(gone.status, 0);
+  assert.deepEqual(aheadOf(low), [usual], "one whose process is gone holds nobody up");
+});
+
 test("analyses begin in their order, and not more at once than the limit", () => {
   const [one, two, three] = [database.add(REQUEST), database.add(REQUEST), database.add(REQUEST)] as const;
   assert.equal(database.begin(two, 2), false);

@@ -14,6 +14,15 @@ import { writeReport } from "../../src/lab/analysis/report/write-report";
 import type { NavigatorLayer } from "../../src/lab/verdict/navigator-layer";
 import { defineSignature } from "../../src/lab/verdict/signature";
 import { Trial } from "../../src/lab/verdict/trial";
+import { askReference, needReference } from "../kit/lab/reference-python";
+
+/** What test/kit/lab/export_reference.py has read. */
+interface ReadExports {
+  readonly misp: unknown;
+  readonly isKnown: boolean;
+  readonly slices: readonly (readonly [track: string[], name: string, categories: string[], depth: number, since: number, until: number])[]; // prettier-ignore
+  readonly instants: readonly unknown[];
+}
 
 const SHA256 = "ab".repeat(32);
 const RECORD = {
@@ -71,32 +80,44 @@ async function readExport(form: ExportForm): Promise<unknown> {
 }
 
 describe("an analysis that is exported", () => {
-  test("as a trace has a track for each process, its programs as slices within its life, and its acts", async () => {
-    const { traceEvents } = (await readExport("perfetto")) as {
-      traceEvents: { ph: string; name: string; pid: number; tid: number; ts: number; dur: number; cat?: string; args?: { name?: string } }[]; // prettier-ignore
-    };
-    const tracks = traceEvents.filter(({ name }) => name === "process_name").map(({ pid, args }) => [pid, args!.name]);
-    assert.deepEqual(tracks, [[0, "analysis"], [1, "sample 10"], [2, "curl 11"], [3, "cron 20"]]); // prettier-ignore
-    const slices = traceEvents.filter(({ ph }) => ph === "X");
-    assert.deepEqual(
-      slices
-        .filter(({ cat }) => cat === "program")
-        .map(({ pid, name }) => [pid, name])
-        .toSorted(),
-      [[1, "./sample -x"], [2, "curl x"]], // prettier-ignore
-    );
-    for (const program of slices.filter(({ cat }) => cat === "program")) {
-      const life = slices.find(({ cat, pid }) => cat === "process" && pid === program.pid)!;
-      assert.ok(life.ts <= program.ts && program.ts + program.dur <= life.ts + life.dur, JSON.stringify([life, program])); // prettier-ignore
-    }
-    const acts = traceEvents.filter(({ ph }) => ph === "i").map(({ pid, name }) => [pid, name]);
-    assert.deepEqual(acts, [[2, "network.connected"], [2, "network.connected"], [2, "file.written"], [3, "file.written"]]); // prettier-ignore
-    // Chrome's trace event format: what each kind of entry has.
-    for (const { ph, pid, tid, ts, dur } of traceEvents) {
-      assert.ok("XiM".includes(ph) && Number.isInteger(pid) && Number.isInteger(tid));
-      if (ph !== "M") assert.ok(Number.isInteger(ts) && (ph === "i" || dur >= 0));
-    }
-  });
+  test(
+    "is read by PyMISP, and by Perfetto's own definition, as what it is",
+    { skip: needReference("export") },
+    async () => {
+      const read = askReference("export", "export_reference.py", {
+        misp: await exportAs("misp"),
+        perfetto: await exportAs("perfetto"),
+      }) as ReadExports;
+      const event = (await readExport("misp")) as ReturnType<typeof createMispEvent>;
+      const { uuid, info, date, Tag, Attribute } = event.Event;
+      const attributes = Attribute.map(({ type, category, value, to_ids, comment }) => [type, category, value, to_ids, comment]); // prettier-ignore
+      assert.deepEqual(read.misp, { uuid, info, date, tags: Tag.map(({ name }) => name), attributes });
+
+      assert.equal(read.isKnown, true, "the definition knows every field");
+      const sample = ["the target", "sample 10"];
+      const curl = ["the target", "curl 11"];
+      const cron = ["the system", "cron 20"];
+      const slices = read.slices.map(([track, name, categories, depth]) => [track, name, categories, depth]);
+      assert.deepEqual(slices.toSorted((one, other) => String(one).localeCompare(String(other))), [
+      [cron, "cron", ["process"], 0],
+      [curl, "curl x", ["program"], 1],
+      [curl, "curl", ["process"], 0],
+      [sample, "./sample -x", ["program"], 1],
+      [sample, "sample", ["process"], 0],
+    ]); // prettier-ignore
+      for (const [track, , , depth, since, until] of read.slices) {
+        const outer = read.slices.find((one) => depth > 0 && String(one[0]) === String(track) && one[3] === depth - 1);
+        assert.ok(since <= until && (outer === undefined || (outer[4] <= since && until <= outer[5])));
+      }
+      const connection = { protocol: "tcp", address: "192.0.2.9", port: 443 };
+      assert.deepEqual(read.instants, [
+        [curl, "network.connected", ["network"], connection],
+        [curl, "network.connected", ["network"], { protocol: "tcp", address: "127.0.0.1", port: 80 }],
+        [curl, "file.written", ["file"], { path: "/etc/cron.d/r\u00fcn" }],
+        [cron, "file.written", ["file"], { path: "/var/cron" }],
+      ]);
+    },
+  );
 
   test("as an event for MISP has the sample, what it reached and wrote, and techniques; the same each time", async () => {
     const event = (await readExport("misp")) as ReturnType<typeof createMispEvent>;

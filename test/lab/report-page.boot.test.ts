@@ -8,7 +8,10 @@ import { NEEDS_BROWSER, withPage } from "../kit/lab/browser";
 import { withGuest } from "../kit/lab/guest-machine";
 
 const MODULES = ["console", "netcapture", "processes", "screenshots", "syscalls", "usage"];
-const SETTINGS = [...MODULES.flatMap((name) => [`[${name}]`, "enabled = yes"]), "interval_ms = 100"];
+const SETTINGS = [
+  ...MODULES.flatMap((name) => [`[${name}]`, "enabled = yes", ...(name === "syscalls" ? ["processes = new"] : [])]),
+  "interval_ms = 100",
+];
 const NETWORK =
   "-netdev user,id=n0,guestfwd=tcp:10.0.2.100:80-cmd:cat -device virtio-net-pci,netdev=n0 -object filter-dump,id=f0,netdev=n0,file=g.pcap";
 const UP = "ip address add 10.0.2.15/24 dev eth0; ip link set eth0 up";

@@ -16,6 +16,7 @@ import {
   parseNetwork,
   parseOption,
   parseOptions,
+  parsePriority,
   parseSeconds,
   parseUser,
   parseVariable,
@@ -66,6 +67,7 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
       "one of those options, whose value may hold anything; may be repeated",
       parseOption,
     )
+    .option("--priority <number>", "1 to 3: of those that wait, the highest begins first; 1 without it", parsePriority)
     .option("--runs <count>", "analyse each target so often", parseCount, 1)
     .option(
       "--parallel <count>",

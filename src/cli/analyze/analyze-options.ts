@@ -27,6 +27,7 @@ export interface AnalyzeOptions {
   readonly user?: string;
   readonly folder?: string;
   readonly option?: Readonly<Record<string, string>>;
+  readonly priority?: number;
   readonly runs: number;
   readonly parallel?: number;
   readonly lab?: string;
@@ -51,7 +52,7 @@ export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
     throw new UsageError("--platform and --tag choose a machine, and --machine has named one; leave out either");
   const more = {
     ...{ start: { args: asked.argument ?? [], env: asked.env ?? {}, user: asked.user, workingFolder: asked.folder } },
-    ...{ archive: { member, password }, choice: { platform, tags } },
+    ...{ archive: { member, password }, choice: { platform, tags }, priority: asked.priority },
   };
   const scripts = script.map((file) => findFile(file, "--script"));
   const targets = target.length === 0 ? [undefined] : target.map((file) => findFile(file, "--target"));
@@ -141,6 +142,12 @@ export function parseSeconds(text: string): number {
 /** Parses a number of analyses. */
 export function parseCount(text: string): number {
   if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError("It must be a whole number from 1 to 99999.");
+  return Number(text);
+}
+
+/** Parses a priority. */
+export function parsePriority(text: string): number {
+  if (!/^[1-3]$/.test(text)) throw new InvalidArgumentError("It must be 1, 2 or 3.");
   return Number(text);
 }
 

@@ -6,6 +6,9 @@ import type { ArchiveRequest, MachineChoice, StartRequest } from "./target/start
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
 import { findProcess, isRunning, type ProcessIdentity } from "../machinery/processes/process-identity";
 
+/** The priority of an analysis that was given none. */
+export const LOWEST_PRIORITY = 1;
+
 /** A request for an analysis. */
 export interface AnalysisRequest {
   /** Name of a machine; undefined takes any that fits. */
@@ -26,6 +29,8 @@ export interface AnalysisRequest {
   readonly archive?: ArchiveRequest;
   /** Which machines may be taken where none is named. */
   readonly choice?: MachineChoice;
+  /** From 1 to 3: of those that wait, the highest begins first; LOWEST_PRIORITY without it. */
+  readonly priority?: number | undefined;
   /** Who asked a server for it, and how. */
   readonly submission?: Submission;
 }
@@ -103,7 +108,7 @@ export class AnalysisDatabase {
   }
 
   /**
-   * Adds an analysis at the end of the queue; it belongs to this process.
+   * Adds an analysis to the queue, behind those of its priority; it belongs to this process.
    *
    * @returns its number, which no other analysis of the lab ever has
    */
@@ -115,7 +120,8 @@ export class AnalysisDatabase {
   }
 
   /**
-   * Lets an analysis of this process begin when its turn has come: fewer than `limit` run, and none waits that is older.
+   * Lets an analysis of this process begin when its turn has come: fewer than `limit` run, and none waits that has a higher priority,
+   * or the same and is older.
    *
    * @param limit how many may run at once
    * @returns whether it has begun
@@ -125,12 +131,19 @@ export class AnalysisDatabase {
       .transaction(() => {
         const active = this.select("WHERE outcome IS NULL ORDER BY id").filter(({ owner }) => isAlive(owner));
         const running = active.filter(({ phase }) => phase !== "queued");
-        const next = active.find(({ phase }) => phase === "queued");
+        const next = active.filter(({ phase }) => phase === "queued").toSorted(compareTurns)[0];
         if (running.length >= limit || next?.id !== id) return false;
         this.setPhase(id, "waiting for a machine");
         return true;
       })
       .immediate() as boolean;
+  }
+
+  /** Lists the analyses that wait for a machine, too, and whose turn comes before that of this one. */
+  listAhead(id: number): AnalysisEntry[] {
+    const waiting = this.select("WHERE phase = 'waiting for a machine' AND outcome IS NULL").toSorted(compareTurns);
+    const own = waiting.findIndex((row) => row.id === id);
+    return waiting.slice(0, Math.max(own, 0)).filter(({ owner }) => isAlive(owner)).map(toEntry);
   }
 
   setPhase(id: number, phase: AnalysisPhase): void {
@@ -199,6 +212,16 @@ export class AnalysisDatabase {
   select(rest: string, ...values: readonly (string | number)[]): AnalysisRow[] {
     return this.connection.prepare(`SELECT * FROM analyses ${rest}`).all(...values) as AnalysisRow[];
   }
+}
+
+/** Orders those that wait: a higher priority first, then the older. */
+function compareTurns(one: AnalysisRow, other: AnalysisRow): number {
+  return readPriority(other) - readPriority(one) || one.id - other.id;
+}
+
+function readPriority({ request }: AnalysisRow): number {
+  const { priority, submission } = JSON.parse(request) as AnalysisRequest;
+  return submission?.priority ?? priority ?? LOWEST_PRIORITY;
 }
 
 /** Makes an analysis of a row. */

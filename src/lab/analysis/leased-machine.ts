@@ -9,7 +9,9 @@ import { getMachineFolder } from "../machinery-context";
 import type { MachineLease } from "../machine-lease";
 import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
+import type { MachineQuery } from "../machinery/records/machine-list";
 import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
+import type { AnalysisRequest } from "./analysis-database";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
 import type { MachineChoice } from "./target/start-request";
 import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
@@ -18,7 +20,7 @@ import { EngineLog } from "./engine-log";
 import { withMoment } from "./event-moment";
 import { FollowedTarget } from "./target/followed-target";
 import { type Delivery, GuestTarget } from "./target/execute-target";
-import { findNetworkProblem, findOwnNetwork } from "../network/network-choice";
+import { findNetwork, findNetworkProblem, findOwnNetwork } from "../network/network-choice";
 import { openWay } from "../ways/open-way";
 
 /** A machine may boot that long until a way into it answers, in milliseconds. */
@@ -41,10 +43,17 @@ export interface MachineUse {
   readonly hasTarget: boolean;
   /** Without it the machine has the network of its settings, and nothing of it is recorded. */
   readonly network?: NetworkUse;
+  /** Lists the analyses that wait for a machine, too, and come first. */
+  listAhead?(): readonly AnalysisRequest[];
   addEvent(type: string, facts: Readonly<Record<string, unknown>>): void;
   /** Adds a line to the analysis' log. */
   warn(text: string): void;
 }
+
+/** What an analysis needs of its machine. */
+type TargetNeeds = Pick<MachineUse, "hasTarget" | "scripts"> & {
+  readonly network?: Pick<NetworkUse, "wanted"> | undefined;
+};
 
 /** A machine of a lab that an analysis has for itself. */
 export class LeasedMachine implements AnalysisMachine {
@@ -216,7 +225,7 @@ export class LeasedMachine implements AnalysisMachine {
 export function findTargetProblem(
   { name, facts }: LabMachine,
   machinery: Machinery,
-  use: Pick<MachineUse, "hasTarget" | "scripts" | "network">,
+  use: TargetNeeds,
 ): string | undefined {
   const { machineryName, platform, wayIn = "auto", ip, cloneOf } = facts;
   const { serialConsole, disc, guestAgent, keyboard } = machinery.capabilities;
@@ -263,10 +272,8 @@ export class LabMachinePool implements AnalysisMachinePool {
         );
       }
     }
-    const findProblem = (machine: LabMachine) => findTargetProblem(machine, lab.manager.getMachinery(machine), use);
-    const platform = choice.platform === undefined ? {} : { platform: choice.platform };
-    const query = { ...(name === undefined ? { ...platform, tags: new Set(choice.tags) } : { name }), findProblem };
-    const lease = await lab.take(`analysis ${use.id}`, query, signal);
+    const query = this.#makeQuery(name, choice, use);
+    const lease = await lab.take(`analysis ${use.id}`, query, signal, () => this.#listAhead());
     try {
       await this.#checkIsOff(lease, signal);
       return new LeasedMachine(lab, lease, use);
@@ -274,6 +281,20 @@ export class LabMachinePool implements AnalysisMachinePool {
       await lease.release();
       throw error;
     }
+  }
+
+  #makeQuery(name: string | undefined, choice: MachineChoice, use: TargetNeeds): MachineQuery {
+    const { manager } = this.lab;
+    const findProblem = (machine: LabMachine) => findTargetProblem(machine, manager.getMachinery(machine), use);
+    const platform = choice.platform === undefined ? {} : { platform: choice.platform };
+    return { ...(name === undefined ? { ...platform, tags: new Set(choice.tags) } : { name }), findProblem };
+  }
+
+  #listAhead(): MachineQuery[] {
+    return (this.use.listAhead?.() ?? []).map(({ machine, choice = {}, target, scripts, network }) => {
+      const wanted = network === undefined ? undefined : findNetwork(network);
+      return this.#makeQuery(machine, choice, { hasTarget: target !== undefined, scripts, network: { wanted } });
+    });
   }
 
   /** One that somebody has started by hand is not ours to stop. */

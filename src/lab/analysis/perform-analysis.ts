@@ -222,6 +222,7 @@ async function runInLab(
       machines: new LabMachinePool(lab, {
         ...{ id, folder, scripts, hasTarget: target !== undefined },
         ...{ network, addEvent, warn },
+        listAhead: () => database.listAhead(id),
       }),
       journal,
       makeAuxiliary: (machine, own) => makeAuxiliary(analysis, journal, machine, own),

@@ -11,7 +11,7 @@ import { zipAnalysis } from "./zip-analysis";
 
 /** The forms that an analysis can be exported in, with the ends of their files' names. */
 export const EXPORT_FORMS = {
-  perfetto: ".perfetto.json",
+  perfetto: ".pftrace",
   misp: ".misp.json",
   navigator: ".navigator.json",
   zip: ".zip",

@@ -1,7 +1,5 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { writeWholeFile } from "../whole-file";
 
-/** In characters; what is written at once. */
-const CHUNK = 1 << 20;
 /** The depth to which values are written piece by piece; deeper ones are small. */
 const DEEPEST = 3;
 const TOO_DEEP = JSON.stringify("nested too deeply to be written");
@@ -13,51 +11,12 @@ const TOO_DEEP = JSON.stringify("nested too deeply to be written");
  * @throws Error of node:fs
  */
 export function writeJson(file: string, value: unknown): void {
-  writePieces(file, listPieces(value, 0));
+  writeWholeFile(file, listAll(value));
 }
 
-/**
- * Writes a list of values as JSON between two pieces of it.
- *
- * @param head what stands before the first, such as '{"list":['
- * @param tail what stands behind the last
- * @throws Error of node:fs
- */
-export function writeJsonItems(file: string, head: string, items: Iterable<unknown>, tail: string): void {
-  writePieces(file, listItems(head, items, tail));
-}
-
-function* listItems(head: string, items: Iterable<unknown>, tail: string): Generator<string> {
-  yield head;
-  let isFirst = true;
-  for (const item of items) {
-    yield `${isFirst ? "" : ","}\n${toText(item)}`;
-    isFirst = false;
-  }
-  yield `\n${tail}`;
-}
-
-function writePieces(file: string, pieces: Iterable<string>): void {
-  const temporary = `${file}.${process.pid}.new`;
-  const descriptor = openSync(temporary, "w", 0o644);
-  try {
-    let waiting = "";
-    const flush = (): void => {
-      const bytes = Buffer.from(waiting);
-      for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
-      waiting = "";
-    };
-    for (const piece of pieces) {
-      waiting += piece;
-      if (waiting.length >= CHUNK) flush();
-    }
-    waiting += "\n";
-    flush();
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(temporary, file);
+function* listAll(value: unknown): Generator<string> {
+  yield* listPieces(value, 0);
+  yield "\n";
 }
 
 function* listPieces(value: unknown, depth: number): Generator<string> {

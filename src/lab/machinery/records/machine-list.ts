@@ -52,17 +52,22 @@ export class MachineList implements Iterable<LabMachine> {
    * Takes a machine.
    *
    * @param owner who uses it, for messages
-   * @returns undefined when all that match are in use, or as many as may be are in use at once
+   * @param mayTake tells of a machine that is free whether it is the user's turn
+   * @returns undefined when all that match are in use or others', or as many as may be are in use at once
    * @throws MachineUnserviceableError when none can ever match
    */
-  acquire(owner: string, query: MachineQuery): LabMachine | undefined {
+  acquire(
+    owner: string,
+    query: MachineQuery,
+    mayTake: (machine: LabMachine) => boolean = () => true,
+  ): LabMachine | undefined {
     this.checkServiceable(query);
     const all = this.#findAll(query);
     const locked = [...this].filter((machine) => machine.isLocked).length;
     if (this.mostLocked > 0 && locked >= this.mostLocked) return undefined;
     const machine =
       all.find((candidate) => candidate.reservedBy === owner && !candidate.isLocked && !candidate.isDisabled) ??
-      all.find((candidate) => candidate.isAvailable);
+      all.find((candidate) => candidate.isAvailable && mayTake(candidate));
     machine?.lock(owner);
     return machine;
   }

@@ -3,13 +3,16 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { places } from "../places.mjs";
 
-const REQUIREMENTS = join(places.root, "native/setup/sigma-requirements.txt");
-
-/** Makes the step for what the tests compare the matching of Sigma rules with: pySigma from the Python package index. */
-export function sigmaReferenceStep() {
-  const folder = findSigmaReference();
+/**
+ * Makes the step for what tests compare with: programs from the Python package index, in an environment of their own.
+ *
+ * @param {"sigma" | "export"} name of native/setup/NAME-requirements.txt, and of the folder in the cache
+ */
+export function referenceStep(name) {
+  const requirements = join(places.root, `native/setup/${name}-requirements.txt`);
+  const folder = findReference(name, requirements);
   return {
-    name: "sigma-reference",
+    name: `${name}-reference`,
     sharesCache: true,
     isDone: () => existsSync(join(folder, "bin/python3")),
     act: async (task) => {
@@ -19,7 +22,7 @@ export function sigmaReferenceStep() {
       try {
         const system = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
         await task.run(system, ["-m", "venv", making]);
-        const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS];
+        const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
         await task.run(join(making, "bin/python3"), pip);
         renameSync(making, folder);
       } finally {
@@ -30,8 +33,8 @@ export function sigmaReferenceStep() {
   };
 }
 
-/** As test/kit/lab/sigma-reference.ts has it. */
-function findSigmaReference() {
-  const hash = createHash("sha256").update(readFileSync(REQUIREMENTS)).digest("hex").slice(0, 16);
-  return join(places.cache, `sigma/venv-${hash}`);
+/** As test/kit/lab/reference-python.ts has it. */
+function findReference(name, requirements) {
+  const hash = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 16);
+  return join(places.cache, `${name}/venv-${hash}`);
 }
