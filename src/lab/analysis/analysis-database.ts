@@ -143,7 +143,10 @@ export class AnalysisDatabase {
   listAhead(id: number): AnalysisEntry[] {
     const waiting = this.select("WHERE phase = 'waiting for a machine' AND outcome IS NULL").toSorted(compareTurns);
     const own = waiting.findIndex((row) => row.id === id);
-    return waiting.slice(0, Math.max(own, 0)).filter(({ owner }) => isAlive(owner)).map(toEntry);
+    return waiting
+      .slice(0, Math.max(own, 0))
+      .filter(({ owner }) => isAlive(owner))
+      .map(toEntry);
   }
 
   setPhase(id: number, phase: AnalysisPhase): void {
