@@ -1,28 +1,44 @@
 /**
- * Writes which blocks were executed, as a file that Lighthouse, lightkeeper, Cartographer and others read (drcov).
+ * Writes which blocks were executed, of which modules, as a file that Lighthouse, lightkeeper, Cartographer, Dragon Dance and others read
+ * (drcov):
  *
- *   custom coverage_begin <pgd>      one process, in hexadecimal; "all" for whatever the machine runs
- *   custom coverage_write <file>     such as results/coverage.drcov: pyrebox.conf permits this folder
+ *   custom coverage_begin WHAT ...    from nothing: all, kernel, or process=PROCESS, also several; edges: also from where to where
+ *   custom coverage_stop              collects no more; what was collected stays
+ *   custom coverage_continue          goes on
+ *   custom coverage_write FILE        such as results/coverage.drcov: pyrebox.conf permits this folder
+ *   custom coverage_compare ONE OTHER [FILE]
+ *                                     counts what only one of two files has; FILE gets what only the other one has
  *
- * drcov keeps 32-bit offsets in modules. Which modules there are is not asked here: a "module" is a window of 2 GiB of
- * the address space in which something was executed.
+ * Beside the file comes FILE.json, with the modules' build ids and processes, and with edges FILE.edges, a line each: process, from, to. A
+ * PROCESS is a pid in decimal, a pgd such as 0x1f3c000, or a name with * and ?; those that begin later are among them.
  */
-import { writeFileSync } from "node:fs";
-import { ALL_PROCESSES, CallbackManager, type EventBatch, startMonitoringProcess, stopMonitoringProcess } from "rebox";
+import { readFileSync, writeFileSync } from "node:fs";
+import { CallbackManager, findSystem, getModuleList, getProcessList } from "rebox";
+import { findBuildId } from "./_build_id";
+import { compareRuns, readRun, writeRun } from "./_coverage_file";
+import { CoveredSpaces, type Place } from "./_coverage_spaces";
 import { readNewFile } from "./_new_file";
-import { readNumber } from "./_numbers";
+import { splitWords } from "./_numbers";
+import { isProcessWord, readWantedProcesses } from "./_wanted_processes";
 
-const WINDOW_BITS = 31n;
-const RECORD_SIZE = 8;
-const LARGEST_BLOCK = 0xffff;
+const CALLBACK = "coverage";
+const BLOCK = 24;
+const JUMP = 24;
 
 /** Files go into the folder "results" beside pyrebox.conf, which grants this. */
 export const permissions = ["fs:results"];
 
+interface Choice {
+  readonly isAll: boolean;
+  readonly hasKernel: boolean;
+  readonly hasEdges: boolean;
+  readonly isProcess: (process: { readonly pid: number; readonly pgd: bigint }) => boolean;
+}
+
 let callbacks: CallbackManager;
-let watched: bigint | undefined;
-/** Block sizes in bytes by address. */
-const blocks = new Map<bigint, number>();
+let choice: Choice | undefined;
+let spaces = new CoveredSpaces();
+let isCollecting = false;
 
 export function initialize_callbacks(moduleHandle: number): void {
   callbacks = new CallbackManager(moduleHandle);
@@ -30,25 +46,43 @@ export function initialize_callbacks(moduleHandle: number): void {
 
 export const clean = (): void => callbacks.clean();
 
-function onBlocks({ pc, size, length }: EventBatch): void {
-  for (let at = 0; at < length; at++) blocks.set(pc[at]!, size[at]!);
-}
-
 /**
  * Begins to collect, from nothing.
  *
- * @param line the pgd in hexadecimal, or "all"
+ * @param line all, kernel, process=PROCESS, edges
  */
 export function do_coverage_begin(line: string): string {
-  const pgd = line === "all" ? ALL_PROCESSES : readNumber(line || undefined, "the pgd");
+  const words = splitWords(line);
+  const unknown = words.find((word) => !["all", "kernel", "edges"].includes(word) && !isProcessWord(word));
+  if (unknown !== undefined) throw new Error(`${unknown} is not known: all, kernel, process=PROCESS, edges`);
+  const hasProcesses = words.some(isProcessWord);
+  const isAll = words.includes("all");
+  const hasKernel = isAll || words.includes("kernel");
+  if (!hasKernel && !hasProcesses) throw new Error("nothing is named: all, kernel, or process=PROCESS");
+  const isNamed = readWantedProcesses(words);
+  const isProcess = (process: { readonly pid: number; readonly pgd: bigint }): boolean =>
+    isAll || (hasProcesses && isNamed(process));
+  choice = { isAll, hasKernel, hasEdges: words.includes("edges"), isProcess };
   callbacks.clean();
-  if (watched !== undefined) stopMonitoringProcess(watched);
-  blocks.clear();
-  watched = pgd;
-  const columns = ["pc", "size"] as const;
-  callbacks.addStream(CallbackManager.BLOCK_BEGIN_CB, onBlocks, { name: "coverage", columns });
-  startMonitoringProcess(watched);
-  return `collecting from ${line}`;
+  spaces = new CoveredSpaces();
+  start();
+  return `collecting from ${words.join(" ")}`;
+}
+
+/** Collects no more. What was collected stays. */
+export function do_coverage_stop(): string {
+  if (!isCollecting) return "nothing is collected";
+  take();
+  callbacks.clean();
+  isCollecting = false;
+  return `${spaces.count} blocks`;
+}
+
+/** Goes on with what was collected before. */
+export function do_coverage_continue(): string {
+  if (choice === undefined) throw new Error("nothing has begun: coverage_begin");
+  if (!isCollecting) start();
+  return "collecting";
 }
 
 /**
@@ -57,29 +91,129 @@ export function do_coverage_begin(line: string): string {
  * @param line the file; one that exists is written anew
  */
 export function do_coverage_write(line: string): string {
-  const windows = [...new Set([...blocks.keys()].map((pc) => pc >> WINDOW_BITS))].sort((a, b) => (a < b ? -1 : 1));
-  const idOf = new Map(windows.map((window, id) => [window, id]));
-  const hex = (value: bigint) => `0x${value.toString(16).padStart(16, "0")}`;
-  const modules = windows.map((window, id) => {
-    const base = window << WINDOW_BITS;
-    return `${id}, ${hex(base)}, ${hex(base + (1n << WINDOW_BITS))}, ${hex(0n)}, window_${base.toString(16)}`;
+  const path = readNewFile(line);
+  take();
+  if (isCollecting) spaces.list().forEach(identify);
+  const { modules, edges } = spaces.resolve();
+  writeFileSync(path, writeRun(modules));
+  const facts = modules.map(({ blocks, ...module }) => ({ ...module, blocks: blocks.size }));
+  writeFileSync(`${path}.json`, `${JSON.stringify(facts, showBigint, 1)}\n`);
+  if (choice?.hasEdges === true) writeFileSync(`${path}.edges`, edges.map(showEdge).join(""));
+  const blocks = modules.reduce((sum, module) => sum + module.blocks.size, 0);
+  return `${blocks} blocks in ${modules.length} modules${choice?.hasEdges === true ? `, ${edges.length} edges` : ""}`;
+}
+
+/**
+ * Compares two files, by the modules' paths.
+ *
+ * @param line two files, and one that gets what only the second one has
+ */
+export function do_coverage_compare(line: string): string {
+  const [one, other, difference] = splitWords(line);
+  if (one === undefined || other === undefined)
+    throw new Error("two files are compared: coverage_compare ONE OTHER [FILE]");
+  const { rows, onlyOther } = compareRuns(
+    readRun(readFileSync(one) as Uint8Array),
+    readRun(readFileSync(other) as Uint8Array),
+  );
+  if (difference !== undefined) writeFileSync(readNewFile(difference), writeRun(onlyOther));
+  const shown = rows.map(
+    ({ path, both, first, second }) =>
+      `${path}: ${both} in both, ${first} only in the first, ${second} only in the second`,
+  );
+  return shown.join("\n") || "both are empty";
+}
+
+function start(): void {
+  const { isAll, hasKernel, hasEdges } = choice!;
+  isCollecting = true;
+  callbacks.addCallback(CallbackManager.BLOCK_BEGIN_CB, take, { name: CALLBACK });
+  callbacks.addTrigger(CALLBACK, "triggers/trigger_coverage");
+  const set = (name: string, is: boolean) => callbacks.setTriggerVar(CALLBACK, name, is ? 1 : 0);
+  set("all", isAll);
+  set("kernel", hasKernel);
+  set("edges", hasEdges);
+  if (findSystem() !== undefined) for (const { pid, pgd, name } of getProcessList()) begin(pid, pgd, name);
+  if (hasKernel) readKernel();
+  choose();
+  callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
+    // What was collected in this address space was of a process that is gone.
+    if (spaces.has(pgd)) forget(pgd);
+    begin(pid, pgd, name);
+    choose();
   });
-  const head = [
-    "DRCOV VERSION: 2",
-    "DRCOV FLAVOR: rebox",
-    `Module Table: version 2, count ${windows.length}`,
-    "Columns: id, base, end, entry, path",
-    ...modules,
-    `BB Table: ${blocks.size} bbs`,
-  ];
-  const table = Buffer.alloc(blocks.size * RECORD_SIZE);
-  let at = 0;
-  for (const [pc, size] of blocks) {
-    table.writeUInt32LE(Number(BigInt.asUintN(Number(WINDOW_BITS), pc)), at);
-    table.writeUInt16LE(Math.min(size, LARGEST_BLOCK), at + 4);
-    table.writeUInt16LE(idOf.get(pc >> WINDOW_BITS)!, at + 6);
-    at += RECORD_SIZE;
+  callbacks.addCallback(
+    CallbackManager.LOADMODULE_CB,
+    (_pid, pgd, base, size, name, path) => spaces.addModule(pgd, { base, size, path: path || name }),
+    { replay: true },
+  );
+  callbacks.addCallback(CallbackManager.REMOVEMODULE_CB, (_pid, pgd) => {
+    take();
+    identify(pgd);
+  });
+}
+
+/** While it is there: a process that has ended has no memory. */
+function identify(pgd: bigint): void {
+  if (pgd !== 0n && spaces.has(pgd)) spaces.identify(pgd, (base) => findBuildId(pgd, base));
+}
+
+function begin(pid: number, pgd: bigint, name: string): void {
+  if (pgd !== 0n && choice!.isProcess({ pid, pgd })) spaces.begin(pgd, pid, name);
+}
+
+function forget(pgd: bigint): void {
+  take();
+  callbacks.setTriggerVar(CALLBACK, "spaces", bytesOf([pgd]));
+  callbacks.callTriggerFunction(CALLBACK, "forget");
+  spaces.end(pgd);
+}
+
+function choose(): void {
+  callbacks.setTriggerVar(CALLBACK, "spaces", bytesOf(spaces.list()));
+  callbacks.callTriggerFunction(CALLBACK, "choose");
+}
+
+function readKernel(): void {
+  spaces.begin(0n, 0, "kernel");
+  if (findSystem() === undefined) return;
+  for (const { base, size, name, path } of getModuleList(0n)) {
+    spaces.addModule(0n, { base, size, path: path || (name === "kernel" ? "vmlinux" : name) });
   }
-  writeFileSync(readNewFile(line), Buffer.concat([Buffer.from(`${head.join("\n")}\n`), table]));
-  return `${blocks.size} blocks in ${windows.length} windows`;
+}
+
+/** Takes what is new. */
+function take(): void {
+  if (!isCollecting || !callbacks.callbackExists(CALLBACK)) return;
+  callbacks.callTriggerFunction(CALLBACK, "take");
+  const blocks = read("blocks");
+  for (let at = 0; at < blocks.byteLength; at += BLOCK) {
+    spaces.addBlock(blocks.getBigUint64(at, true), placeAt(blocks, at + 8), blocks.getUint32(at + 16, true));
+  }
+  const jumps = read("jumps");
+  for (let at = 0; at < jumps.byteLength; at += JUMP) {
+    spaces.addEdge(jumps.getBigUint64(at, true), placeAt(jumps, at + 8), placeAt(jumps, at + 16));
+  }
+}
+
+function read(variable: string): DataView {
+  const bytes = callbacks.getTriggerVar(CALLBACK, variable) as Uint8Array;
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** An address as a number, exact in the lower and in the upper half of addresses: that is below zero. */
+function placeAt(view: DataView, at: number): Place {
+  return view.getInt32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
+}
+
+function bytesOf(list: readonly bigint[]): Uint8Array {
+  return new Uint8Array(BigUint64Array.from(list).buffer);
+}
+
+function showEdge({ pid, from, to }: { readonly pid: number; readonly from: string; readonly to: string }): string {
+  return `${pid} ${from} ${to}\n`;
+}
+
+function showBigint(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? `0x${value.toString(16)}` : value;
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { inFolder } from "../kit/in-folder";
 import { type GuestRun, type GuestRunOptions, runGuest, scriptPrelude } from "../kit/guests/guest-run";
+import { readRun } from "../../scripts/_coverage_file";
 import { BUILT, PROJECT } from "../kit/project";
 
 const SCRIPTS = join(PROJECT, "scripts");
@@ -34,7 +35,7 @@ async function ship(
       reboxArgs: ["-c", config, ...(options.reboxArgs ?? [])],
       script: (serial) => `
         ${scriptPrelude(serial)}
-        import { CallbackManager, Engine, getRunningProcess, readCpu, runCommand as run, sendKey } from "rebox";
+        import { CallbackManager, Engine, getRunningProcess, readCpu, runCommand as run, sendKey, startMonitoringProcess } from "rebox";
         const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
         const results = ${JSON.stringify(join(own, "results"))};
         export function initialize_callbacks(handle: number, print: (text: string) => void): void {
@@ -43,7 +44,7 @@ async function ship(
           const atBootSector = (call: () => void) =>
             callbacks.addCallback("INSN_BEGIN_CB", call, { addr: 0x7c00n, filter: { hits: 1 } });
           const drive = async (): Promise<void> => { ${options.drive ?? ""} };
-          void [atBootSector, untilTruth, run, sleep, results, getRunningProcess, readCpu, sendKey, Engine];
+          void [atBootSector, untilTruth, run, sleep, results, getRunningProcess, readCpu, sendKey, startMonitoringProcess, Engine];
           drive().catch((error) => say("failed: " + error.stack));
         }
         export function clean(): void {}
@@ -215,6 +216,72 @@ test("coverage has the kernel function that the guest called, at the address tha
     }
     assert.equal(blocks.size, Number(count));
     assert.ok(blocks.has(BigInt(run.truth.get("symbol.__x64_sys_geteuid")!)));
+  }));
+
+test("coverage has of a process the blocks that a stream of them has, by its modules, and the edges between them", () =>
+  inFolder(async (folder) => {
+    const run = await ship("coverage", {
+      folder,
+      task: "talker",
+      timeoutMs: 120_000,
+      drive: `const seen = new Set<string>();
+        let own: bigint | undefined;
+        let modules: { readonly name: string; readonly base: bigint; readonly size: number }[] = [];
+        say(await run("coverage_begin process=talk* edges"));
+        callbacks.addStream("BLOCK_BEGIN_CB", ({ pc, pgd, length }) => {
+          for (let at = 0; at < length; at++) if (pgd[at] === own && pc[at]! >> 63n === 0n) seen.add(pc[at]!.toString(16));
+        }, { columns: ["pc", "pgd"] });
+        callbacks.addCallback("CREATEPROC_CB", (pid, pgd, name) => {
+          if (name !== "talker" || own !== undefined) return;
+          own = pgd;
+          startMonitoringProcess(pgd);
+        });
+        callbacks.addCallback("LOADMODULE_CB", (_pid, pgd, base, size, name) => {
+          if (pgd === own) modules.push({ name, base, size });
+        });
+        await untilTruth("talker.done");
+        say(await run("coverage_stop"));
+        say(await run("coverage_write " + results + "/one.drcov"));
+        say(await run("coverage_compare " + results + "/one.drcov " + results + "/one.drcov"));
+        for (const { name, base, size } of modules) {
+          const of = [...seen].map((pc) => BigInt("0x" + pc)).filter((pc) => pc >= base && pc < base + BigInt(size));
+          say("seen " + name + " " + of.map((pc) => (pc - base).toString(16)).sort().join());
+        }`,
+    });
+    assertFine(run);
+    const modules = readRun(readFileSync(join(folder, "results/one.drcov")));
+    const names = modules.map(({ path }) => path.replace(/.*\//, ""));
+    assert.ok(names.includes("talker") && names.some((name) => name.startsWith("libc")), names.join(" "));
+    let compared = 0;
+    for (const line of run.said.filter((text) => text.startsWith("seen "))) {
+      const [, name, offsets] = line.split(" ") as [string, string, string];
+      const module = modules[names.indexOf(name)];
+      if (offsets === "") continue;
+      assert.deepEqual(
+        [...module!.blocks.keys()].map((offset) => offset.toString(16)).sort(),
+        offsets.split(","),
+        name,
+      );
+      compared += module!.blocks.size;
+    }
+    assert.ok(compared > 1000, `${compared} blocks`);
+    const facts = JSON.parse(readFileSync(join(folder, "results/one.drcov.json"), "utf8")) as {
+      readonly path: string;
+      readonly buildId?: string;
+      readonly processes: readonly { readonly pid: number; readonly name: string }[];
+    }[];
+    const program = facts.find(({ path }) => path.endsWith("/talker"))!;
+    assert.deepEqual(program.processes, [{ pid: Number(run.truth.get("talker.pid")), name: "talker" }]);
+    assert.match(program.buildId ?? "", /^[0-9a-f]{40}$/);
+    const edges = readFileSync(join(folder, "results/one.drcov.edges"), "utf8").trimEnd().split("\n");
+    const places = new Set(modules.flatMap(({ path, blocks }) => [...blocks.keys()].map((offset) => `${path}+0x${offset.toString(16)}`))); // prettier-ignore
+    assert.ok(edges.length > compared);
+    for (const edge of edges) {
+      const [pid, from, to] = edge.split(" ") as [string, string, string];
+      assert.equal(pid, run.truth.get("talker.pid"));
+      assert.ok(places.has(from) && places.has(to), edge);
+    }
+    assert.match(run.said[3]!, /talker: \d+ in both, 0 only in the first, 0 only in the second/);
   }));
 
 test("api_trace writes the calls of the C library as the program itself says that it made them", () =>
