@@ -5,8 +5,6 @@ import { escape, hex } from "./_system_call_arguments";
 
 const LONGEST_TEXT = 200;
 const MOST_BYTES = 32;
-/** The callers that are remembered of one process. */
-const MOST_CALLERS = 10_000;
 
 /** What is shown of a call, whether it was recorded or its beginning and end called the script. */
 export type ShownCall = Pick<
@@ -61,28 +59,14 @@ function quote(text: string, isCut: boolean, length: number): string {
   return `"${escape(text.slice(0, length))}"${isCut ? "..." : ""}`;
 }
 
-/** Remembers who calls from where: finding a name takes longer than all else. */
-export class Callers {
-  readonly #known = new Map<bigint, Map<bigint, string>>();
+const known = new WeakMap<AddressName, string>();
 
-  /** Shows the function that called. */
-  show(call: ShownCall): string {
-    const { pgd, returnAddress } = call;
-    let own = this.#known.get(pgd);
-    if (own === undefined || own.size >= MOST_CALLERS) this.#known.set(pgd, (own = new Map<bigint, string>()));
-    let text = own.get(returnAddress);
-    if (text === undefined) own.set(returnAddress, (text = describe(call)));
-    return text;
-  }
-
-  /** Forgets a process: it has begun another program, or mapped something else. */
-  forget(pgd: bigint): void {
-    this.#known.delete(pgd);
-  }
-}
-
-function describe({ caller, returnAddress }: ShownCall): string {
-  return showPlace(caller, returnAddress);
+/** Shows the function that called. Of calls that were recorded, each place that calls has one name, which is made text once. */
+export function showCaller({ caller, returnAddress }: Pick<ShownCall, "caller" | "returnAddress">): string {
+  if (caller === undefined) return hex(returnAddress);
+  let text = known.get(caller);
+  if (text === undefined) known.set(caller, (text = showPlace(caller, 0n)));
+  return text;
 }
 
 /** Shows a place in a program: "module!function+offset". */

@@ -21,15 +21,16 @@
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { type BacktraceFrame, CallbackManager, type FunctionHook, type HookedProcess, type RecordedCall } from "rebox";
-import { Callers, showCall, type ShownCall, showPlace } from "./_api_calls";
+import { showCall, showCaller, type ShownCall, showPlace } from "./_api_calls";
 import { readNewFile } from "./_new_file";
 import { splitWords } from "./_numbers";
 import { escape } from "./_system_call_arguments";
 import { isProcessWord, readWantedProcesses } from "./_wanted_processes";
 import { readFunctions, type TracedCall, type TracedFunctions, traceFunctions, traceStacks } from "./_traced_functions";
 
-/** How long lines may wait for being written. */
+/** How long lines may wait for being written, and how many. */
 const FLUSH_MS = 200;
+const MOST_LINES = 256;
 
 /** Files go into the folder "results" beside pyrebox.conf, which grants this. */
 export const permissions = ["fs:results"];
@@ -47,8 +48,8 @@ const hooks: FunctionHook[] = [];
 let file: string | undefined;
 let timer: NodeJS.Timeout | undefined;
 let lines: string[] = [];
-const callers = new Callers();
-const labels = new Map<bigint, string>();
+/** By pid, and by address space for a process that vfork() has made: it has its maker's. */
+const labels = new Map<number | bigint, string>();
 const counts = new Map<string, number>();
 
 export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
@@ -112,11 +113,11 @@ function begin(wanted: Wanted): string {
   hooks.push(...set);
   // Behind the hooks: calls that were made before are shown before.
   const onBegin = (pid: number, pgd: bigint, name: string): void => {
-    labels.set(pgd, `${pid} ${escape(name)}`);
-    callers.forget(pgd);
+    const label = `${pid} ${escape(name)}`;
+    labels.set(pgd, label);
+    labels.set(pid, label);
   };
   callbacks.addCallback(CallbackManager.CREATEPROC_CB, onBegin, { replay: true });
-  callbacks.addCallback(CallbackManager.REMOVEMODULE_CB, (_pid, pgd) => callers.forget(pgd));
   const what = wanted.functions.map(({ module, name }) => `${module}!${name}`);
   return `tracing ${what.join(" ")}`;
 }
@@ -130,14 +131,16 @@ function readWanted(words: readonly string[]): Wanted {
 
 function noteCalls(calls: readonly RecordedCall[]): void {
   for (const call of calls) noteCall(call);
+  // What is kept for long costs the collector of garbage more than writing it does.
+  if (lines.length >= MOST_LINES) flush();
 }
 
 function noteCall(call: ShownCall & TracedCall, stack: readonly BacktraceFrame[] = []): void {
-  const { name, module, pgd, pid, tid, durationMs } = call;
+  const { name, module, pid, tid, durationMs } = call;
   const full = `${module}!${name}`;
   counts.set(full, (counts.get(full) ?? 0) + 1);
-  const label = labels.get(pgd) ?? String(pid);
-  const line = `${label}/${tid} ${showCall(call)}, ${durationMs.toFixed(3)} ms, ${callers.show(call)}`;
+  const label = labels.get(pid) ?? labels.get(call.pgd) ?? String(pid);
+  const line = `${label}/${tid} ${showCall(call)}, ${durationMs.toFixed(3)} ms, ${showCaller(call)}`;
   const shown = [line, ...stack.map(({ name: place, address }) => `    ${showPlace(place, address)}`)];
   if (file === undefined) for (const one of shown) print(one);
   else lines.push(...shown);

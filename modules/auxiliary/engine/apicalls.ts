@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { CallbackManager, findGuest, getProcessList, type HookedProcess, type RecordedCall } from "rebox";
 import { type GuestObserver } from "rebox/lab";
 import { findTargetScope } from "rebox/trusted";
-import { Callers, showCall } from "../../../scripts/_api_calls";
+import { showCall, showCaller } from "../../../scripts/_api_calls";
 import { escape } from "../../../scripts/_system_call_arguments";
 import { readFunctions, traceFunctions } from "../../../scripts/_traced_functions";
 
@@ -53,7 +53,6 @@ class ApiCallRecorder {
   private readonly processes = new Map<number, Counted>();
   /** Those beyond the number that is kept. */
   private readonly others: Counted = { pid: 0, name: "others", calls: new Map<string, number>() };
-  private readonly callers = new Callers();
   private readonly beganMs = performance.now();
   private size = 0;
   private recorded = 0;
@@ -79,9 +78,7 @@ class ApiCallRecorder {
       this.begun.delete(pgd);
       this.begun.set(pgd, { pid, name });
       for (const oldest of this.begun.keys()) if (this.begun.size > MOST_SPACES) this.begun.delete(oldest);
-      this.callers.forget(pgd);
     });
-    callbacks.addCallback(CallbackManager.REMOVEMODULE_CB, (_pid, pgd) => this.callers.forget(pgd));
     return () => {
       closeSync(this.descriptor);
       const counted = [...this.processes.values(), ...(this.others.calls.size > 0 ? [this.others] : [])];
@@ -100,7 +97,7 @@ class ApiCallRecorder {
         continue;
       }
       const seconds = ((call.beganMs - this.beganMs) / 1000).toFixed(3);
-      const shown = `${showCall(call)}, ${call.durationMs.toFixed(3)} ms, ${this.callers.show(call)}`;
+      const shown = `${showCall(call)}, ${call.durationMs.toFixed(3)} ms, ${showCaller(call)}`;
       const line = `${seconds} ${process.pid} ${escape(process.name)}/${call.tid} ${shown}\n`;
       this.recorded++;
       this.size += line.length;

@@ -2,7 +2,15 @@ import type { AddressName } from "../../systems/guest-system";
 import type { HookAccess, HookCallbacks, ThreadPlaces } from "./hook-access";
 import type { FunctionHandlers, HookBody, HookedFunction } from "./hooked-function";
 import { describeFunctions } from "./function-descriptions";
-import { planPieces, type RecordBatch, RecordedCall, type RecordedFunction } from "./recorded-call";
+import { decodeAscii } from "./guest-values";
+import {
+  type AddressKey,
+  keyOf,
+  planPieces,
+  type RecordBatch,
+  RecordedCall,
+  type RecordedFunction,
+} from "./recorded-call";
 import type { ThreadReader } from "./thread-reader";
 
 const TRIGGER = "triggers/trigger_call_record";
@@ -29,7 +37,7 @@ export class CallRecorder {
   readonly #retired = new Set<number>();
   readonly #hooks = new Map<HookBody, number>();
   /** By address space, 0 for the kernel, and return address. */
-  readonly #callers = new Map<bigint, Map<bigint, AddressName | undefined>>();
+  readonly #callers = new Map<bigint, Map<AddressKey, AddressName | undefined>>();
   #lastId = 0;
   #added: number[] = [];
   #removed: number[] = [];
@@ -200,7 +208,7 @@ export class CallRecorder {
       view,
       bytes,
       clockBeganMs: performance.now() - now / NS_PER_MS,
-      decodeText: (text) => this.access.decodeText(text),
+      decodeText: (text) => decodeAscii(text) ?? this.access.decodeText(text),
       findCaller: ({ space }, address) => this.#callers.get(space)?.get(address),
     };
     const groups: CallGroup[] = [];
@@ -221,7 +229,7 @@ export class CallRecorder {
   #noteCaller(view: DataView, at: number): void {
     const [pgd, address, space] = [8, 16, 24].map((place) => view.getBigUint64(at + place, true)) as [bigint, bigint, bigint]; // prettier-ignore
     let known = this.#callers.get(space);
-    if (known === undefined) this.#callers.set(space, (known = new Map()));
+    if (known === undefined) this.#callers.set(space, (known = new Map<AddressKey, AddressName | undefined>()));
     let found: AddressName | undefined;
     try {
       // A call may be the last instruction of its function: the address that it returns to lies behind that.
@@ -229,7 +237,7 @@ export class CallRecorder {
     } catch {
       // The process is just ending: its list of modules is gone.
     }
-    known.set(address, found && { ...found, offset: found.offset + 1 });
+    known.set(keyOf(view, at + 16), found && { ...found, offset: found.offset + 1 });
   }
 }
 

@@ -3,6 +3,7 @@ import type { HookAccess } from "./hook-access";
 const PAGE = 4096;
 const LONGEST_TEXT = 1 << 20;
 const LARGEST_READ = 1 << 26;
+const LONGEST_ASCII = 128;
 
 /** Reads a word of the guest; undefined when it is not in memory. */
 export class WordReader {
@@ -63,4 +64,16 @@ export function findText(access: HookAccess, pgd: bigint, address: bigint, maxBy
     size += room;
   }
   return access.decodeText(bytes.subarray(0, maxBytes));
+}
+
+/** Makes a short text of ASCII, which most are: in the sandbox, a decoder takes many times as long. @returns undefined for another text */
+export function decodeAscii(bytes: Uint8Array): string | undefined {
+  if (bytes.length > LONGEST_ASCII) return undefined;
+  let text = "";
+  for (let at = 0; at < bytes.length; at++) {
+    const code = bytes[at]!;
+    if (code > 0x7f) return undefined;
+    text += String.fromCharCode(code);
+  }
+  return text;
 }

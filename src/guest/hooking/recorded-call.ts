@@ -33,7 +33,16 @@ export interface RecordBatch {
   /** When the clock of the records was 0, as performance.now(). */
   readonly clockBeganMs: number;
   decodeText(bytes: Uint8Array): string;
-  findCaller(recorded: RecordedFunction, returnAddress: bigint): AddressName | undefined;
+  findCaller(recorded: RecordedFunction, returnAddress: AddressKey): AddressName | undefined;
+}
+
+/** An address to look things up by: a number where that is exact, which nearly all are, since a bigint has to be made for each look. */
+export type AddressKey = number | bigint;
+
+/** Reads an address as a key. Those of the upper half are below zero. */
+export function keyOf(view: DataView, at: number): AddressKey {
+  const key = view.getInt32(at + 4, true) * TWO_32 + view.getUint32(at, true);
+  return Number.isSafeInteger(key) ? key : view.getBigUint64(at, true);
 }
 
 /** Works out the order of a record's pieces. */
@@ -123,7 +132,7 @@ export class RecordedCall {
 
   /** The function that called, as it was found when it first did so; undefined outside of all modules. */
   get caller(): AddressName | undefined {
-    return this.#batch.findCaller(this.#recorded, this.returnAddress);
+    return this.#batch.findCaller(this.#recorded, keyOf(this.#batch.view, this.#at + PLACES.returnAddress));
   }
 
   /**
