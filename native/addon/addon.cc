@@ -15,6 +15,7 @@
 #include "process_journal.h"
 #include "process_table.h"
 #include "qemu_glue.h"
+#include "recording.h"
 #include "stack_reserve.h"
 #include "triggers.h"
 
@@ -62,6 +63,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitProcessHook(env, exports);
   InitProcessJournal(env, exports);
   InitProcessTable(env, exports);
+  InitRecording(env, exports);
   InitTriggers(env, exports);
   return exports;
 }

@@ -20,7 +20,7 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 5
+#define REBOX_GLUE_VERSION 6
 
 REBOX_API int rebox_glue_version(void);
 
@@ -95,6 +95,50 @@ REBOX_API bool rebox_engine_end_now(int timeout_ms);
 
 /* Removes this file when the engine faults, because no orderly clean-up follows. path is copied; at most 8. */
 REBOX_API void rebox_engine_remove_on_fault(const char *path);
+
+/* ---- the count of instructions (vcpu/instructions.c) ---- */
+
+/* Whether the machine counts the instructions that it executes: QEMU's -icount. */
+REBOX_API bool rebox_counts_instructions(void);
+
+/*
+ * How many instructions all vCPUs have executed since the machine began. At an event of an instruction, that one is not among
+ * them.
+ */
+REBOX_API uint64_t rebox_instruction_count(void);
+
+/* ---- recording and replaying (vcpu/recording.c) ---- */
+
+typedef enum rebox_recording_mode {
+    REBOX_NOT_RECORDED,
+    REBOX_RECORDING,
+    REBOX_REPLAYING,
+} rebox_recording_mode;
+
+/* Any thread. Registers, memory and ports are written only where it is REBOX_NOT_RECORDED. */
+REBOX_API rebox_recording_mode rebox_recording(void);
+
+/* How many events of the log were replayed: with the count of instructions it tells whether a replay still goes on. */
+REBOX_API uint64_t rebox_recording_events(void);
+
+/* Why the log could not be written to its end, in the system's words; "" when it could. The machine ends then. */
+REBOX_API const char *rebox_recording_failure(void);
+
+/* The count of instructions at the last check of a replay, up to which it is as it was recorded. */
+REBOX_API uint64_t rebox_last_right_count(void);
+
+typedef struct rebox_recording_facts {
+    uint64_t instructions; /* of the whole execution */
+    uint64_t events;
+    uint64_t whole_size; /* bytes of the log that can be replayed */
+    bool has_ended;      /* false: it was cut off, by a kill or a full disk */
+} rebox_recording_facts;
+
+/*
+ * Before rebox_engine_start(). Reads the log of a recording; a replay of it then ends in good order, also when the log was cut
+ * off. Returns false, with errno, when it cannot be read.
+ */
+REBOX_API bool rebox_scan_recording(const char *path, rebox_recording_facts *facts);
 
 /* ---- QMP (vcpu/qmp.c) ---- */
 
@@ -181,6 +225,7 @@ typedef enum rebox_memory_result {
     REBOX_MEMORY_UNMAPPED,  /* the page tables map nothing at *fault */
     REBOX_MEMORY_NOT_RAM,   /* nothing, or a device, answers at the physical address *fault */
     REBOX_MEMORY_READ_ONLY, /* the physical address *fault is ROM */
+    REBOX_MEMORY_RECORDED,  /* nothing may be written while the machine is recorded or replayed */
 } rebox_memory_result;
 
 /* All or nothing is not promised: on failure the bytes before *fault have been copied. */
@@ -207,7 +252,7 @@ typedef struct rebox_ram_region {
 /* Lists the RAM and ROM that the CPU sees now, by address. Returns how many there are; fills at most max. */
 REBOX_API size_t rebox_ram_regions(rebox_ram_region *regions, size_t max);
 
-/* size is 1, 2 or 4 bytes. */
+/* size is 1, 2 or 4 bytes. In a recorded machine nothing is done, and 0 is read. */
 REBOX_API uint32_t rebox_port_read(uint16_t port, int size);
 REBOX_API void rebox_port_write(uint16_t port, int size, uint32_t value);
 

@@ -274,7 +274,7 @@ static int ask_for_snapshot(const char *command, const char *name)
     g_autoptr(GString) json = NULL;
     QDict *request, *arguments;
 
-    if (!name || !*name) {
+    if (!name || !*name || rebox_recording() != REBOX_NOT_RECORDED) {
         return -1;
     }
     /* The monitor's words end at white space and have quotes of their own. */

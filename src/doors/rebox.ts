@@ -90,7 +90,7 @@ export {
   writePa,
   writeVa,
 } from "../machine/state/memory";
-export { MemoryError } from "../machine/errors";
+export { MemoryError, RecordedError } from "../machine/errors";
 export {
   findProcess,
   getModuleList,
@@ -133,6 +133,7 @@ export type { VolatilityOptions, VolatilityResult } from "../guest/volatility/vo
 export { VolatilityError, type VolatilityFailure } from "../guest/errors";
 export type { VolatilityPlugin } from "../guest/volatility/volatility-program";
 export type { VolatilityRow, VolatilityValue } from "../guest/volatility/volatility-rows";
+export { getInstructionCount } from "../machine/state/instruction-count";
 export { getBlockCount, setBlockCounting } from "../machine/callbacks/block-counter";
 export {
   AddressError,

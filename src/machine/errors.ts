@@ -79,3 +79,16 @@ export class MemoryError extends ReboxError {
 export class TriggerError extends ReboxError {
   override readonly code = "REBOX_TRIGGER";
 }
+
+const RECORDED =
+  "the machine is recorded or replayed, and the log has only what came from its devices; write in a guest of `rebox run`";
+
+/** Refuses what would change a guest that is recorded or replayed: the replay would depart from the recording. */
+export class RecordedError extends ReboxError {
+  override readonly code = "REBOX_RECORDED";
+
+  /** @param what is refused, as the subject of a sentence: "RAX cannot be written" */
+  constructor(what: string) {
+    super(`${what}: ${RECORDED}`);
+  }
+}

@@ -64,14 +64,14 @@ static inline void report_access(int cpu_index, qemu_plugin_meminfo_t info, uint
         access.data[0] &= (1ULL << (access.size * 8)) - 1;
     }
     env->eip = ((rebox_linear_pc(env) & TARGET_PAGE_MASK) | INSN_OFFSET(data)) - rebox_code_base(env);
-    rebox_code_pointer = code_pointer;
+    rebox_begin_code_callback(code_pointer);
     rebox_reported.monitored = monitored;
     rebox_listening->access(rebox_listening->opaque, cpu_index, is_write, &access);
     disturbance = rebox_take_disturbance();
     if (unlikely(disturbance != REBOX_UNDISTURBED)) {
         note_disturbance(cpu, disturbance);
     }
-    rebox_code_pointer = 0;
+    rebox_end_code_callback();
     env->eip = generated_eip;
 }
 

@@ -118,6 +118,7 @@ void rebox_hook_interrupt(CPUX86State *env, int is_int, int is_hw)
     int cpu_index = env_cpu(env)->cpu_index;
     vcpu_progress *mine = &progress[cpu_index];
 
+    rebox_check_recording(env);
     if (!rebox_any_pending(cpu_index)) {
         return;
     }

@@ -34,7 +34,7 @@ static void leave(CPUState *cpu, rebox_disturbance disturbance, rebox_resumption
         stage = REBOX_RESUME_NOTHING;
     }
     rebox_mark_resumption(env, stage, rebox_last_subscription);
-    cpu_loop_exit_noexc(cpu);
+    rebox_leave_code(cpu);
 }
 
 static inline void leave_if_disturbed(CPUState *cpu, rebox_resumption stage)
@@ -81,7 +81,7 @@ static void resume_block(int cpu_index, rebox_block *block, bool monitored, rebo
 }
 
 /* The start of a block: the end of what came before, hooks, then the general event where it is wanted. */
-static inline void begin_block(int cpu_index, rebox_block *translated, bool monitored)
+static inline void enter_block(int cpu_index, rebox_block *translated, bool monitored)
 {
     CPUState *cpu = current_cpu;
     CPUX86State *env = cpu_env(cpu);
@@ -101,43 +101,52 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
     report_block(cpu_index, rebox_block_at(rebox_linear_pc(env), translated), monitored);
 }
 
+static inline void begin_block(int cpu_index, rebox_block *translated, bool monitored, uintptr_t code_pointer)
+{
+    rebox_begin_code_callback(code_pointer);
+    enter_block(cpu_index, translated, monitored);
+    rebox_end_code_callback();
+}
+
 void rebox_on_monitored_block(unsigned int cpu_index, void *block)
 {
-    begin_block(cpu_index, block, true);
+    begin_block(cpu_index, block, true, GETPC());
 }
 
 void rebox_on_other_block(unsigned int cpu_index, void *block)
 {
-    begin_block(cpu_index, block, false);
+    begin_block(cpu_index, block, false, GETPC());
 }
 
 /*
  * The same for blocks translated when nothing but their beginnings was wanted: most of what begin_block() looks for
  * cannot be there.
  */
-static inline void begin_plain_block(int cpu_index, rebox_block *block, bool monitored)
+static inline void begin_plain_block(int cpu_index, rebox_block *block, bool monitored, uintptr_t code_pointer)
 {
     CPUState *cpu = current_cpu;
 
     if (unlikely(rebox_resumptions || resumed_insn.active) || unlikely(rebox_any_pending(cpu_index)) ||
         unlikely(rebox_linear_pc(cpu_env(cpu)) != block->pc) || unlikely(monitored && !rebox_is_monitored_now(cpu)) ||
         unlikely(!rebox_watched[REBOX_BLOCK_BEGIN])) {
-        begin_block(cpu_index, block, monitored);
+        begin_block(cpu_index, block, monitored, code_pointer);
         return;
     }
+    rebox_begin_code_callback(code_pointer);
     rebox_reported.monitored = monitored;
     rebox_listening->block_begin(rebox_listening->opaque, cpu_index, block);
     leave_if_disturbed(cpu, REBOX_RESUME_BLOCK);
+    rebox_end_code_callback();
 }
 
 void rebox_on_monitored_plain_block(unsigned int cpu_index, void *block)
 {
-    begin_plain_block(cpu_index, block, true);
+    begin_plain_block(cpu_index, block, true, GETPC());
 }
 
 void rebox_on_other_plain_block(unsigned int cpu_index, void *block)
 {
-    begin_plain_block(cpu_index, block, false);
+    begin_plain_block(cpu_index, block, false, GETPC());
 }
 
 /*
@@ -170,7 +179,7 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
     }
     monitored = monitored && rebox_is_monitored_now(cpu);
     env->eip = eip;
-    rebox_code_pointer = code_pointer;
+    rebox_begin_code_callback(code_pointer);
     /* The pending part of a resumed instruction is its own. */
     if (rebox_any_pending(cpu_index) && !is_resumed) {
         rebox_finish(cpu_index, pc, false);
@@ -198,7 +207,7 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
         rebox_settle_flags(cpu);
         leave(cpu, disturbance, REBOX_RESUME_INSN);
     }
-    rebox_code_pointer = 0;
+    rebox_end_code_callback();
     env->eip = generated_eip;
 }
 
@@ -209,7 +218,7 @@ void rebox_on_held_insn(unsigned int cpu_index, void *data)
 
     qemu_plugin_u64_set(qemu_plugin_scoreboard_u64(rebox_held_accesses), cpu_index, 0);
     env->eip = ((rebox_linear_pc(env) & TARGET_PAGE_MASK) | INSN_OFFSET(data)) - rebox_code_base(env);
-    rebox_code_pointer = GETPC();
+    rebox_begin_code_callback(GETPC());
     rebox_settle_flags(cpu);
     /* No block begins here: the rest of this one does. */
     leave(cpu, REBOX_STATE_CHANGED, REBOX_RESUME_BLOCK);

@@ -169,6 +169,7 @@ void rebox_hook_cr3(CPUX86State *env)
     }
     enter_address_space(cpu, env);
     if (rebox_take_disturbance() == REBOX_PC_CHANGED) {
+        /* What writes CR3 ends its block, so all that the block has counted was executed: nothing is to be given back. */
         cpu_loop_exit_noexc(cpu);
     }
 }

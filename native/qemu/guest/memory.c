@@ -74,6 +74,10 @@ rebox_memory_result rebox_read_physical(uint64_t address, void *to, size_t size,
 
 rebox_memory_result rebox_write_physical(uint64_t address, const void *from, size_t size, uint64_t *fault)
 {
+    if (rebox_is_recorded()) {
+        *fault = address;
+        return REBOX_MEMORY_RECORDED;
+    }
     return access_physical(address, (uint8_t *)from, size, true, fault);
 }
 
@@ -110,6 +114,10 @@ rebox_memory_result rebox_read_virtual(int cpu_index, uint64_t pgd, uint64_t add
 rebox_memory_result rebox_write_virtual(int cpu_index, uint64_t pgd, uint64_t address, const void *from, size_t size,
                                         uint64_t *fault)
 {
+    if (rebox_is_recorded()) {
+        *fault = address;
+        return REBOX_MEMORY_RECORDED;
+    }
     return access_virtual(cpu_index, pgd, address, (uint8_t *)from, size, true, fault);
 }
 
@@ -149,7 +157,7 @@ size_t rebox_ram_regions(rebox_ram_region *regions, size_t max)
     return list.count;
 }
 
-uint32_t rebox_port_read(uint16_t port, int size)
+static uint32_t read_port(uint16_t port, int size)
 {
     switch (size) {
     case 1:
@@ -161,7 +169,21 @@ uint32_t rebox_port_read(uint16_t port, int size)
     }
 }
 
-void rebox_port_write(uint16_t port, int size, uint32_t value)
+uint32_t rebox_port_read(uint16_t port, int size)
+{
+    rebox_clock_access clock;
+    uint32_t value;
+
+    if (rebox_is_recorded()) {
+        return 0;
+    }
+    clock = rebox_open_clock();
+    value = read_port(port, size);
+    rebox_close_clock(clock);
+    return value;
+}
+
+static void write_port(uint16_t port, int size, uint32_t value)
 {
     switch (size) {
     case 1:
@@ -173,5 +195,17 @@ void rebox_port_write(uint16_t port, int size, uint32_t value)
     default:
         cpu_outl(port, value);
     }
+}
+
+void rebox_port_write(uint16_t port, int size, uint32_t value)
+{
+    rebox_clock_access clock;
+
+    if (rebox_is_recorded()) {
+        return;
+    }
+    clock = rebox_open_clock();
+    write_port(port, size, value);
+    rebox_close_clock(clock);
     rebox_rouse_vcpus();
 }

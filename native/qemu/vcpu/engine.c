@@ -118,6 +118,7 @@ static void *run_main_loop(void *unused)
     status = qemu_main_loop();
     CALL_FLOORS(close)
     qemu_cleanup(status);
+    rebox_recording_end();
     bql_unlock();
     replay_mutex_unlock();
     report_end(false, "");
@@ -198,6 +199,7 @@ rebox_start_result rebox_engine_start(int argc, char **argv, const rebox_engine_
     shutdown_notifier.notify = on_shutdown;
     qemu_register_shutdown_notifier(&shutdown_notifier);
     qemu_register_reset(on_reset, NULL);
+    rebox_recording_begin();
     current_cpu = NULL;
     bql_unlock();
     replay_mutex_unlock();

@@ -9,6 +9,7 @@
 #include "qemu/main-loop.h"
 #include "hw/i386/apic.h"
 #include "target/i386/tcg/helper-tcg.h"
+#include "tcg/insn-start-words.h"
 
 /* Computed registers have no place in CPUX86State; this is where their number goes in the table's offset. */
 enum { COMPUTED_RFLAGS, COMPUTED_CR8, COMPUTED_CPL };
@@ -53,17 +54,19 @@ static const rebox_register registers[] = {
 /* clang-format on */
 
 rebox_disturbance rebox_noted_disturbance;
-uintptr_t rebox_code_pointer;
+bool rebox_has_settled;
 
 void rebox_settle_flags(CPUState *cpu)
 {
-    CPUX86State *env = cpu_env(cpu);
-    uint64_t eip = env->eip;
+    uint64_t words[TARGET_INSN_START_WORDS];
 
-    if (rebox_code_pointer && cpu == current_cpu) {
-        cpu_restore_state(cpu, rebox_code_pointer);
-        rebox_code_pointer = 0;
-        env->eip = eip;
+    if (!rebox_code_pointer || rebox_has_settled || cpu != current_cpu) {
+        return;
+    }
+    rebox_has_settled = true;
+    /* Not cpu_restore_state(), which gives back the instructions of the rest of the block: it may go on. */
+    if (cpu_unwind_state_data(cpu, rebox_code_pointer, words) && words[1] != CC_OP_DYNAMIC) {
+        cpu_env(cpu)->cc_op = words[1];
     }
 }
 
@@ -141,7 +144,7 @@ bool rebox_register_write(int cpu_index, size_t id, uint64_t value)
     const rebox_register *which = &registers[id];
     CPUX86State *env;
 
-    if (!cpu || id >= ARRAY_SIZE(registers) || !which->writable) {
+    if (!cpu || id >= ARRAY_SIZE(registers) || !which->writable || rebox_is_recorded()) {
         return false;
     }
     env = cpu_env(cpu);
@@ -174,7 +177,7 @@ bool rebox_segment_write(int cpu_index, rebox_segment segment, uint32_t selector
     CPUX86State *env;
     SegmentCache cache = { .selector = selector, .base = base, .limit = limit, .flags = flags };
 
-    if (!cpu) {
+    if (!cpu || rebox_is_recorded()) {
         return false;
     }
     env = cpu_env(cpu);

@@ -9,7 +9,6 @@
  */
 #include "rebox/vcpu/vcpu.h"
 #include "qapi/error.h"
-#include "qemu/guest-random.h"
 #include "qemu/main-loop.h"
 #include "qemu/notify.h"
 #include "qemu/rcu.h"
@@ -115,7 +114,7 @@ static void create_vcpu(CPUState *cpu)
         force_rcu.notify = on_force_rcu;
         rcu_add_force_rcu_notifier(&force_rcu);
         cpu->thread_id = qemu_get_thread_id();
-        qemu_guest_random_seed_thread_part2(cpu->random_seed);
+        /* Its random numbers are seeded: QEMU did so for the thread that it was initialised on, where -seed asks for it. */
     } else {
         g_free(cpu->thread);
         qemu_cond_destroy(cpu->halt_cond);
@@ -235,6 +234,7 @@ static void execute_turn(void)
     bql_unlock();
     replay_mutex_lock();
     bql_lock();
+    rebox_recording_turn();
     if (icount_enabled()) {
         icount_account_warp_timer();
         icount_handle_deadline();
@@ -374,7 +374,13 @@ rebox_slice_result rebox_engine_slice(int idle_wait_ms)
             break;
         }
         serve_vcpus();
-        execute_turn();
+        /*
+         * A recorder that is ending is left with its lock taken, which a turn waits for. It has stopped the vCPUs before; one
+         * that is not stopped is waited for.
+         */
+        if (!cpu_is_stopped(first_cpu)) {
+            execute_turn();
+        }
     }
     qatomic_set(&interrupt_requested, false);
     /* Outside a slice this thread is nobody's vCPU: qemu_in_vcpu_thread() must say so. */

@@ -70,14 +70,55 @@ static inline rebox_disturbance rebox_take_disturbance(void)
     rebox_noted_disturbance = REBOX_UNDISTURBED;
     return taken;
 }
+/* Whether rebox_settle_flags() has made the flags whole in this callback; they may have been written since. */
+extern bool rebox_has_settled;
 /* Notes that the code the vCPU executes is not what is wanted any more; nothing when it executes none. */
 void rebox_disturb(CPUState *cpu, rebox_disturbance what);
 /*
- * Where in the generated code the vCPU is, while a callback runs within a block; 0 otherwise. Within a block the
- * flags are kept in parts that only the generated code knows; rebox_settle_flags() makes them whole.
+ * Within a block the flags are kept in parts that only the generated code knows; this makes them whole. The block may go
+ * on afterwards.
  */
-extern uintptr_t rebox_code_pointer;
 void rebox_settle_flags(CPUState *cpu);
+
+/* instructions.c */
+/* Where in the generated code the vCPU is, while a callback of a block runs; 0 otherwise. */
+extern uintptr_t rebox_code_pointer;
+/* Says that a callback of a block begins, and where in the generated code; ended by rebox_end_code_callback(). */
+static inline void rebox_begin_code_callback(uintptr_t code_pointer)
+{
+    rebox_code_pointer = code_pointer;
+    rebox_has_settled = false;
+}
+static inline void rebox_end_code_callback(void)
+{
+    rebox_code_pointer = 0;
+}
+/* Leaves the block that a callback was called by, before the instruction that the callback is about. */
+G_NORETURN void rebox_leave_code(CPUState *cpu);
+
+/*
+ * While it is open, devices may read the guest's clock in a callback, and see it as it is there: QEMU ends where the clock
+ * is read within a block (icount_get_raw_locked()).
+ */
+typedef struct rebox_clock_access {
+    CPUState *cpu;
+    uint16_t rest;
+    bool could_do_io;
+} rebox_clock_access;
+rebox_clock_access rebox_open_clock(void);
+void rebox_close_clock(rebox_clock_access access);
+
+/* recording.c */
+/* Whether the machine is recorded or replayed: nothing but what the log has may change it. */
+bool rebox_is_recorded(void);
+/* Once, when the machine is built and QEMU's locks are held: takes over the log. */
+void rebox_recording_begin(void);
+/* At each turn of the vCPUs, with the lock of the log. */
+void rebox_recording_turn(void);
+/* When QEMU has cleaned up. */
+void rebox_recording_end(void);
+/* At each delivered interrupt or exception: notes, or compares, where the vCPU is. */
+void rebox_check_recording(CPUX86State *env);
 
 /*
  * Where CS:eip is: the address that translation and hooks go by. The base counts outside 64-bit mode only, as in

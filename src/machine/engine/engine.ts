@@ -1,9 +1,10 @@
 import { EngineStartError, EngineUsageError, QmpError } from "../errors";
 import { Listeners, type Subscription } from "./listeners";
 import { getFirmwareArguments, loadAddon } from "./load-addon";
-import { type NativeAddon, SliceResult, StartResult } from "./native";
+import { type NativeAddon, RecordingMode, SliceResult, StartResult } from "./native";
 import { checkQemuArguments } from "./qemu-arguments";
 import { QmpChannel } from "./qmp-channel";
+import { checkMayExecute } from "./recorded";
 
 /**
  * "created": built, no instruction executed; "running" and "paused": as QEMU says; "shutdown": over in good order;
@@ -50,6 +51,12 @@ export const TRIGGER_OUTPUT_KINDS = ["text", "debug", "warning", "error"] as con
 
 /** A trigger's output: text for people, or a remark. */
 export type TriggerOutputKind = (typeof TRIGGER_OUTPUT_KINDS)[number];
+
+const RECORDING_MODES = {
+  [RecordingMode.None]: undefined,
+  [RecordingMode.Recording]: "recording",
+  [RecordingMode.Replaying]: "replaying",
+} as const;
 
 const DEFAULT_CALLBACK_LIMIT_MS = 5000;
 const END_NOW_TIMEOUT_MS = 3000;
@@ -143,6 +150,11 @@ export class Engine {
     return this.#native;
   }
 
+  /** Whether the guest is recorded or replayed; undefined: neither. Then nothing but its recorded devices may change it. */
+  get recording(): "recording" | "replaying" | undefined {
+    return RECORDING_MODES[this.#native.recordingMode()];
+  }
+
   /** The longest that one callback may take, in milliseconds, before it is cut off and removed; 0 is without limit. */
   get callbackLimitMs(): number {
     return this.#callbackLimitMs;
@@ -231,8 +243,13 @@ export class Engine {
     await this.quit();
   }
 
-  /** Executes a QMP command; see QmpChannel.execute(). */
-  qmp(command: string, args?: object): Promise<unknown> {
+  /**
+   * Executes a QMP command; see QmpChannel.execute().
+   *
+   * @throws RecordedError when it might change a guest that is recorded or replayed
+   */
+  async qmp(command: string, args?: object): Promise<unknown> {
+    checkMayExecute(this.#native, command, args);
     const answer = this.#qmp.execute(command, args);
     // A command may have to stop the vCPUs, which takes this thread.
     this.#schedule();

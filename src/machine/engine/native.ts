@@ -23,6 +23,25 @@ export const enum MemoryResult {
   Unmapped = 1,
   NotRam = 2,
   ReadOnly = 3,
+  Recorded = 4,
+}
+
+/** What QEMU's recorder does: rebox_recording_mode. */
+export const enum RecordingMode {
+  None = 0,
+  Recording = 1,
+  Replaying = 2,
+}
+
+/** What the log of a recording holds. */
+export interface NativeRecordingFacts {
+  /** The instructions of the whole execution. */
+  readonly instructions: number;
+  readonly events: number;
+  /** How many bytes of the log can be replayed. */
+  readonly wholeSize: number;
+  /** It was not cut off. */
+  readonly hasEnded: boolean;
 }
 
 /** Where a hook in the guest's kernel is that ProcessHook of the addon decides. */
@@ -399,4 +418,15 @@ export interface NativeAddon {
   tellIsolation(bits?: bigint): void;
   countBlocks(on: boolean): void;
   blockCount(): number;
+  /** The instructions that all vCPUs have executed; undefined when the machine does not count them. */
+  instructionCount(): number | undefined;
+  recordingMode(): RecordingMode;
+  /** How many events of the log were replayed. */
+  recordingEvents(): number;
+  /** Why the log could not be written to its end; "" when it could. */
+  recordingFailure(): string;
+  /** The count of instructions at the last check of a replay, up to which it is as it was recorded. */
+  lastRightCount(): number;
+  /** Reads a log before the machine is started: a replay of it ends in good order then. Undefined when it cannot be read. */
+  scanRecording(path: string): NativeRecordingFacts | undefined;
 }

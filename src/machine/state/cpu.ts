@@ -1,6 +1,7 @@
 import { Engine } from "../engine/engine";
 import type { NativeRegister } from "../engine/native";
-import { getMachine, type MachineAccess } from "./machine-access";
+import { checkMayChange } from "../engine/recorded";
+import { findRunning, getMachine, type MachineAccess } from "./machine-access";
 
 type WideRegisterName =
   | `R${"AX" | "BX" | "CX" | "DX" | "SI" | "DI" | "BP" | "SP" | "IP" | "FLAGS"}`
@@ -104,8 +105,10 @@ let registerIds: Map<string, number> | undefined;
  * Writes a register by its id.
  *
  * @throws RangeError when this register cannot be written
+ * @throws RecordedError when the machine is recorded or replayed
  */
 function writeRegisterById(native: MachineAccess, cpuIndex: number, name: string, id: number, value: bigint): void {
+  checkMayChange(findRunning(), `${name} cannot be written`);
   if (!native.writeRegister(cpuIndex, id, BigInt.asUintN(64, value))) {
     throw new RangeError(`${name} cannot be written; segments are written by writeSegmentRegister()`);
   }
@@ -221,6 +224,7 @@ export function writeSegmentRegister(
   flags: number,
 ): void {
   const cpu = readCpu(cpuIndex);
+  checkMayChange(findRunning(), `${name} cannot be written`);
   const segment = SEGMENTS.indexOf(name);
   if (segment < 0) {
     throw new RangeError(`there is no segment register ${name}: it is one of ${SEGMENTS.join(", ")}`);

@@ -46,6 +46,11 @@ export function getMachine(): MachineAccess {
   return still ?? Engine.get().native;
 }
 
+/** Finds the running machine; undefined when there is none, also where an image is opened in its place. */
+export function findRunning(): NativeAddon | undefined {
+  return Engine.find()?.native;
+}
+
 /** Whether there is a machine, running or not. */
 export function hasMachine(): boolean {
   return still !== undefined || Engine.find() !== undefined;

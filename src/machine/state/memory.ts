@@ -1,7 +1,8 @@
 import { Engine } from "../engine/engine";
+import { checkMayChange } from "../engine/recorded";
 import { MemoryResult, type NativeRamRegion } from "../engine/native";
 import { getMachine } from "./machine-access";
-import { MemoryError } from "../errors";
+import { MemoryError, RecordedError } from "../errors";
 
 const LARGEST_READ = 0x40000000;
 
@@ -13,6 +14,7 @@ function allocate(size: number): Buffer {
 }
 
 function check(result: MemoryResult, pgd?: bigint): void {
+  if (result === MemoryResult.Recorded) throw new RecordedError("memory cannot be written");
   if (result !== MemoryResult.Ok) {
     throw new MemoryError(result, memoryAccess.lastFault(), pgd);
   }
@@ -53,6 +55,7 @@ export function readPa(address: bigint, size: number): Buffer {
  * Writes guest-physical RAM. Code that was translated from it is translated anew.
  *
  * @throws MemoryError when a byte of it is not RAM; what lies before that byte has been written
+ * @throws RecordedError when the machine is recorded or replayed
  */
 export function writePa(address: bigint, bytes: Uint8Array): void {
   check(memoryAccess.writePhysical(address, bytes));
@@ -109,6 +112,7 @@ export function readText(pgd: bigint, address: bigint, maxBytes = PAGE): string 
  * Writes memory of an address space, whatever its page permissions are.
  *
  * @throws MemoryError that names the first address that is not mapped, or not RAM; the bytes before have been written
+ * @throws RecordedError when the machine is recorded or replayed
  */
 export function writeVa(pgd: bigint, address: bigint, bytes: Uint8Array): void {
   check(memoryAccess.writeVirtual(pgd, address, bytes), pgd);
@@ -182,10 +186,13 @@ function checkPort(port: number, size: number): void {
  *
  * @param port from 0 to 0xffff
  * @param size 1, 2 or 4 bytes
+ * @throws RecordedError when the machine is recorded or replayed
  */
 export function readIoPort(port: number, size: number): number {
   checkPort(port, size);
-  return Engine.get().native.readPort(port, size);
+  const { native } = Engine.get();
+  checkMayChange(native, "a port cannot be read, which may change its device");
+  return native.readPort(port, size);
 }
 
 /**
@@ -194,8 +201,11 @@ export function readIoPort(port: number, size: number): number {
  * @param port from 0 to 0xffff
  * @param size 1, 2 or 4 bytes
  * @param value taken modulo the size
+ * @throws RecordedError when the machine is recorded or replayed
  */
 export function writeIoPort(port: number, size: number, value: number): void {
   checkPort(port, size);
-  Engine.get().native.writePort(port, size, value >>> 0);
+  const { native } = Engine.get();
+  checkMayChange(native, "a port cannot be written");
+  native.writePort(port, size, value >>> 0);
 }

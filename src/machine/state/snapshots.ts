@@ -1,4 +1,5 @@
 import { Engine } from "../engine/engine";
+import { checkMayChange } from "../engine/recorded";
 import { QmpError } from "../errors";
 
 /** The bytes of a name that QEMU keeps: it drops the rest (QEMUSnapshotInfo, include/block/snapshot.h). */
@@ -33,9 +34,11 @@ const ADVICE: readonly (readonly [reason: RegExp, advice: string])[] = [
  * @param name 1 to 255 bytes
  * @throws QmpError with QEMU's reason
  * @throws RangeError for a name that QEMU cannot keep
+ * @throws RecordedError when the machine is recorded or replayed
  */
 export async function saveVm(name: string): Promise<void> {
   checkName(name);
+  checkMayChange(Engine.get().native, "no snapshot can be saved");
   await saveSnapshot(Engine.get(), name);
 }
 
@@ -56,10 +59,12 @@ export async function saveSnapshot(engine: SnapshotMachine, name: string): Promi
  *
  * @throws QmpError with QEMU's reason; when the snapshot exists but cannot be loaded the guest stays paused
  * @throws RangeError for a name that QEMU cannot keep
+ * @throws RecordedError when the machine is recorded or replayed
  */
 export async function loadVm(name: string): Promise<void> {
   checkName(name);
   const engine = Engine.get();
+  checkMayChange(engine.native, "no snapshot can be loaded");
   const wasRunning = engine.state === "running";
   try {
     await executeLine(engine, "loadvm", name);

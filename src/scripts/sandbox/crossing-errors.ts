@@ -1,6 +1,6 @@
 // The errors of rebox that a script in the sandbox can catch by their class. This file is compiled into both sides.
 import { DiskError, HookError, VolatilityError } from "../../guest/errors";
-import { EngineStartError, EngineUsageError, MemoryError, QmpError, TriggerError } from "../../machine/errors";
+import { EngineStartError, EngineUsageError, MemoryError, QmpError, RecordedError, TriggerError } from "../../machine/errors";
 import {
   AddressError,
   AttachError,
@@ -13,7 +13,7 @@ import { ScriptError } from "../errors";
 
 /** Their classes, which "rebox" exports inside and outside of the sandbox. */
 export const CROSSING_ERRORS = {
-  ...{ EngineStartError, EngineUsageError, MemoryError, QmpError, ScriptError, TriggerError },
+  ...{ EngineStartError, EngineUsageError, MemoryError, QmpError, RecordedError, ScriptError, TriggerError },
   ...{ AddressError, AttachError, BtfError, KernelDataError, MissingSymbolError, MissingTypeError },
   ...{ DiskError, HookError, VolatilityError },
 } as const;

@@ -14,6 +14,7 @@ import { OBSERVER_COMMANDS } from "./list/observer-commands";
 import { PROCESS_COMMANDS } from "./list/process-commands";
 import { PROCESS_DETAIL_COMMANDS } from "./list/process-detail-commands";
 import { REGISTER_COMMANDS } from "./list/register-commands";
+import { REPLAY_COMMANDS } from "./list/replay-commands";
 import { SCRIPT_COMMANDS } from "./list/script-commands";
 import { SEARCH_COMMANDS } from "./list/search-commands";
 import { SESSION_COMMANDS } from "./list/session-commands";
@@ -29,7 +30,7 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS, ...IMAGE_COMMANDS, ...PROCESS_CORE_COMMANDS],
   code: [...CODE_COMMANDS, ...BACKTRACE_COMMANDS],
   breakpoints: BREAKPOINT_COMMANDS,
-  machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
+  machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS, ...REPLAY_COMMANDS],
   volatility: VOLATILITY_COMMANDS,
   investigations: INVESTIGATE_COMMANDS,
   scripts: [...SCRIPT_COMMANDS, ...OBSERVER_COMMANDS],

@@ -6,6 +6,7 @@ interface Status {
   readonly cpu: number;
   readonly process?: { readonly pid?: number; readonly name: string };
   readonly running?: { readonly pid: number; readonly name: string };
+  readonly instructions?: number;
 }
 
 /** The first row: the state of the guest, the process of the commands, hits of breakpoints. */
@@ -35,12 +36,13 @@ export class StatusLine {
 
   /** @param width in cells */
   render(width: number): Span[] {
-    const { cpu = 0, process, running } = this.#status ?? {};
+    const { cpu = 0, process, running, instructions } = this.#status ?? {};
     const parts = [
       `rebox: ${this.isHeld ? "held by a callback" : this.state}`,
       `vCPU ${cpu}`,
       running ? `${running.name}:${running.pid}` : "no process",
       ...(process ? [`looking at ${process.name}${process.pid === undefined ? "" : `:${process.pid}`}`] : []),
+      ...(instructions === undefined ? [] : [`instruction ${instructions}`]),
       `hits ${this.#hits}`,
       ...(this.waitsFor === undefined ? [] : [`waits for: ${this.waitsFor}`]),
     ];

@@ -9,7 +9,7 @@ export function watchSequence(onBegin: string, onEnd: string, qemuArgs: readonly
     task: "exact",
     qemuArgs,
     script: (serial) => `
-      import { CallbackManager, type CallbackFilter, findPa, getRunningProcess, listCallbacks, readCpu, readVa,
+      import { CallbackManager, type CallbackFilter, findPa, getInstructionCount, getRunningProcess, listCallbacks, readCpu, readIoPort, readVa,
                startMonitoringProcess, stopMonitoringProcess, writeVa } from "rebox";
       ${scriptPrelude(serial)}
       let cm: CallbackManager;

@@ -1,6 +1,7 @@
 import { getBlockCount, setBlockCounting } from "../../../machine/callbacks/block-counter";
 import { listCallbacks } from "../../../machine/callbacks/list-callbacks";
 import { Engine, type EngineEvents } from "../../../machine/engine/engine";
+import { getInstructionCount } from "../../../machine/state/instruction-count";
 import { getCpus, REGISTER_ALIASES, type RegisterName, writeRegister } from "../../../machine/state/cpu";
 import { writeSegmentRegister } from "../../../machine/state/cpu";
 import { mouseButton, mouseMove, screenshot, sendKey } from "../../../machine/state/machine";
@@ -18,6 +19,7 @@ const LOW_HALF = 0xffffffffn;
 export const MACHINE_OPERATIONS: Operations = {
   findPa: operation(["bigint", "bigint"], (_session, pgd, address) => findPa(pgd, address)),
   getBlockCount: operation([], () => getBlockCount()),
+  getInstructionCount: operation([], () => getInstructionCount()),
   isMonitoredProcess: operation(["bigint"], (_session, pgd) => isMonitoredProcess(pgd)),
   listCallbacks: operation([], () => listCallbacks()),
   readIoPort: operation(["number", "number"], (_session, port, size) => readIoPort(port, size)),

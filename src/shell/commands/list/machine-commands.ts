@@ -1,4 +1,5 @@
 import { Engine } from "../../../machine/engine/engine";
+import { findInstructionCount } from "../../../machine/state/instruction-count";
 import { findStillMachine } from "../../../machine/state/machine-access";
 import { readIoPort, writeIoPort } from "../../../machine/state/memory";
 import { loadVm, saveVm } from "../../../machine/state/snapshots";
@@ -59,8 +60,9 @@ export const MACHINE_COMMANDS: readonly Command[] = [
         process: session.process && { ...session.process },
         running: running && { pid: running.pid, name: running.name },
         pc: image ? undefined : session.codeAddress,
+        instructions: image ? undefined : findInstructionCount(),
       };
-      const text = `the guest is ${image ? `the image ${image.path}` : state}; vCPU ${data.cpu}, pgd 0x${data.pgd.toString(16)}`;
+      const text = `the guest is ${image ? `the image ${image.path}` : state}; vCPU ${data.cpu}, pgd 0x${data.pgd.toString(16)}${data.instructions === undefined ? "" : `, instruction ${data.instructions}`}`;
       return { kind: "data", text, data };
     },
   }),

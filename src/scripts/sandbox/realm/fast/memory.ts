@@ -1,6 +1,6 @@
 import { Buffer } from "buffer/";
 import { MemoryResult } from "../../../../machine/engine/native";
-import { MemoryError } from "../../../../machine/errors";
+import { MemoryError, RecordedError } from "../../../../machine/errors";
 import {
   accessPhysical,
   accessVirtual,
@@ -23,6 +23,7 @@ function allocate(size: number): Buffer {
 }
 
 function check(result: MemoryResult, pgd?: bigint): void {
+  if (result === MemoryResult.Recorded) throw new RecordedError("memory cannot be written");
   if (result !== OK) throw new MemoryError(result, lastFault(), pgd);
 }
 
