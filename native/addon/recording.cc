@@ -28,6 +28,9 @@ Napi::Value RecordingFailure(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), rebox_recording_failure());
 }
 
+// isHeld(): whether a callback holds the guest
+Napi::Value IsHeld(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), rebox_is_held()); }
+
 // lastRightCount(): number, the count of instructions at the last check of a replay
 Napi::Value LastRightCount(const Napi::CallbackInfo& info) { return ToNumber(info.Env(), rebox_last_right_count()); }
 
@@ -53,6 +56,7 @@ Napi::Object InitRecording(Napi::Env env, Napi::Object exports) {
   exports.Set("recordingMode", Napi::Function::New(env, RecordingMode));
   exports.Set("recordingEvents", Napi::Function::New(env, RecordingEvents));
   exports.Set("recordingFailure", Napi::Function::New(env, RecordingFailure));
+  exports.Set("isHeld", Napi::Function::New(env, IsHeld));
   exports.Set("lastRightCount", Napi::Function::New(env, LastRightCount));
   exports.Set("scanRecording", Napi::Function::New(env, ScanRecording));
   return exports;

@@ -77,6 +77,8 @@ REBOX_API void rebox_engine_interrupt(void);
  */
 REBOX_API void rebox_hold(void);
 REBOX_API void rebox_release(void);
+/* Whether the vCPUs are held: they execute nothing once they have left the code they are in. */
+REBOX_API bool rebox_is_held(void);
 
 /* The vCPU of the event that a listener is called for now, or that holds the guest; -1 when there is none. */
 REBOX_API int rebox_event_cpu(void);

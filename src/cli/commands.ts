@@ -25,6 +25,14 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
     const { createRunCommand } = require("./run/run-command") as typeof import("./run/run-command");
     return createRunCommand(environment, qemuArgs, onStatus, own);
   },
+  record: ({ environment, qemuArgs, onStatus, own }) => {
+    const { createRecordCommand } = require("./record/record-command") as typeof import("./record/record-command");
+    return createRecordCommand(environment, { args: own, qemuArgs }, onStatus);
+  },
+  replay: ({ environment, onStatus, own }) => {
+    const { createReplayCommand } = require("./record/replay-command") as typeof import("./record/replay-command");
+    return createReplayCommand(environment, { args: own, qemuArgs: undefined }, onStatus);
+  },
   init: ({ environment: { stdout, projectFolder } }) => {
     const { createInitCommand } = require("./init/init-command") as typeof import("./init/init-command");
     return createInitCommand(stdout, projectFolder);

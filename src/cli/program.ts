@@ -79,8 +79,11 @@ function chooseCommands([word = "", ...rest]: readonly string[]): (typeof COMMAN
   return ["-V", "--version"].includes(word) && rest.length === 0 ? [] : Object.values(COMMANDS);
 }
 
-/** Splits `run`'s arguments at the first "--": commander would drop it, and QEMU's part must stay as it is. */
+/** The commands whose words behind "--" are QEMU's. */
+const WITH_QEMU_ARGUMENTS = ["run", "record"];
+
+/** Splits such arguments at the first "--": commander would drop it, and QEMU's part must stay as it is. */
 function splitAtSeparator(argv: readonly string[]): [own: string[], qemuArgs: string[] | undefined] {
-  const at = argv[0] === "run" ? argv.indexOf("--") : -1;
+  const at = WITH_QEMU_ARGUMENTS.includes(argv[0] ?? "") ? argv.indexOf("--") : -1;
   return at === -1 ? [[...argv], undefined] : [argv.slice(0, at), argv.slice(at + 1)];
 }

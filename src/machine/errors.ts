@@ -92,3 +92,8 @@ export class RecordedError extends ReboxError {
     super(`${what}: ${RECORDED}`);
   }
 }
+
+/** A machine that cannot be recorded, or a recording that cannot be made, read or replayed. */
+export class RecordingError extends ReboxError {
+  override readonly code = "REBOX_RECORDING";
+}

@@ -8,6 +8,7 @@
 #include "rebox/vcpu/vcpu.h"
 #include "qapi/qapi-types-run-state.h"
 #include "qapi/util.h"
+#include "block/aio.h"
 #include "qemu/main-loop.h"
 #include "qemu/notify.h"
 #include "system/replay.h"
@@ -85,6 +86,9 @@ static const char *cause_name(ShutdownCause cause)
 
 static void on_run_state(void *opaque, bool running, RunState state)
 {
+    if (running) {
+        rebox_start_executing();
+    }
     rebox_events.run_state(rebox_events.opaque, running, qapi_enum_lookup(&RunState_lookup, state));
 }
 
@@ -231,13 +235,24 @@ bool rebox_engine_stays_stopped(void)
     return qatomic_read(&stays_stopped);
 }
 
+static void quit(void *unused)
+{
+    /* With -no-shutdown, or after set-action, it would only be paused; quit of a monitor does the same. */
+    shutdown_action = SHUTDOWN_ACTION_POWEROFF;
+    qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
+    qemu_notify_event();
+}
+
 void rebox_engine_quit(void)
 {
-    if (started && !rebox_engine_has_ended()) {
-        /* With -no-shutdown, or after set-action, it would only be paused; quit of a monitor does the same. */
-        shutdown_action = SHUTDOWN_ACTION_POWEROFF;
-        qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
-        qemu_notify_event();
+    if (!started || rebox_engine_has_ended()) {
+        return;
+    }
+    if (rebox_is_recorded()) {
+        /* It goes into the log, whose lock the main loop has. */
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), quit, NULL);
+    } else {
+        quit(NULL);
     }
 }
 

@@ -43,9 +43,19 @@ void rebox_engine_remove_on_fault(const char *path)
 G_NORETURN static void end_process(const char *what, const char *where, uintptr_t offset)
 {
     char line[512];
-    int length = snprintf(line, sizeof(line),
+    int length;
+
+    if (rebox_recording() == REBOX_REPLAYING) {
+        /* QEMU's recorder ends so where an event of the log comes at a time when nothing asks for it. */
+        length = snprintf(line, sizeof(line),
+                          "rebox: the replay departs from its recording: it was right up to instruction %" PRIu64
+                          "; the engine ended it: %s at %s+0x%" PRIxPTR "\n",
+                          rebox_last_right_count(), what, where, offset);
+    } else {
+        length = snprintf(line, sizeof(line),
                           "rebox: engine fault: %s at %s+0x%" PRIxPTR "; the guest is lost, and with it this process\n",
                           what, where, offset);
+    }
 
     if (write(STDERR_FILENO, line, MIN(length, (int)sizeof(line) - 1)) < 0) {
         /* Nobody is left to read it. */

@@ -29,7 +29,7 @@
 #define LOG_VERSION 0xe0200c
 #define BUFFER_SIZE (1 << 20)
 /* A check for so many interrupts and exceptions. */
-#define CHECK_EVERY 256
+#define CHECK_EVERY 64
 #define CHECKS_NAME "checks"
 
 static int log_fd = -1;
@@ -46,8 +46,12 @@ typedef struct check {
 } check;
 
 static FILE *checks;
-static uint64_t deliveries, last_right_count;
+static uint64_t deliveries, last_delivery, last_right_count;
 static bool is_departed;
+
+/* In a replay: the next check that the recording has. */
+static check next_check;
+static bool has_next;
 
 bool rebox_is_recorded(void)
 {
@@ -183,6 +187,7 @@ void rebox_recording_begin(void)
         }
     } else if (replay_mode == REPLAY_MODE_PLAY) {
         open_checks("rb");
+        has_next = checks && fread(&next_check, sizeof(next_check), 1, checks) == 1;
         if (whole_size >= 0) {
             replace_log("rb");
         }
@@ -244,22 +249,57 @@ static void depart(uint64_t count)
     rebox_engine_fault(text);
 }
 
-void rebox_check_recording(CPUX86State *env)
+/* Compares with the next check that the recording has, when its place is reached. */
+static void compare(check here)
 {
-    check here, recorded;
-
-    if (likely(!checks) || is_departed || ++deliveries % CHECK_EVERY) {
-        return;
-    }
-    here = (check){ .count = rebox_instruction_count(), .sum = sum_registers(env) };
-    if (replay_mode == REPLAY_MODE_RECORD) {
-        fwrite(&here, sizeof(here), 1, checks);
-    } else if (replay_mode == REPLAY_MODE_PLAY && fread(&recorded, sizeof(recorded), 1, checks) == 1) {
-        if (here.count != recorded.count || here.sum != recorded.sum) {
+    while (has_next && here.count >= next_check.count) {
+        if (here.count != next_check.count || here.sum != next_check.sum) {
             depart(here.count);
             return;
         }
         last_right_count = here.count;
+        has_next = fread(&next_check, sizeof(next_check), 1, checks) == 1;
+    }
+}
+
+void rebox_check_recording(CPUX86State *env)
+{
+    check here;
+
+    if (likely(!checks) || is_departed) {
+        return;
+    }
+    if (replay_mode == REPLAY_MODE_PLAY) {
+        here = (check){ .count = rebox_instruction_count(), .sum = sum_registers(env) };
+        compare(here);
+    } else if (replay_mode == REPLAY_MODE_RECORD) {
+        uint64_t count = rebox_instruction_count();
+
+        /* Several may be delivered at one instruction: the check is of the first of them. */
+        if (++deliveries >= CHECK_EVERY && count > last_delivery) {
+            here = (check){ .count = count, .sum = sum_registers(env) };
+            fwrite(&here, sizeof(here), 1, checks);
+            deliveries = 0;
+        }
+        last_delivery = count;
+    }
+}
+
+void __real_qemu_system_shutdown_request(ShutdownCause cause);
+void __wrap_qemu_system_shutdown_request(ShutdownCause cause);
+void __wrap_qemu_system_shutdown_request(ShutdownCause cause)
+{
+    /* QEMU writes the event in front of the instructions since the one before: a replay would end that much too early. */
+    if (replay_mode == REPLAY_MODE_RECORD && replay_mutex_locked()) {
+        replay_save_instructions();
+    }
+    __real_qemu_system_shutdown_request(cause);
+    /*
+     * QEMU's main loop stops the vCPUs some instructions later, at no certain one. Where the guest itself ends the machine,
+     * recording and replay are to end at the same one.
+     */
+    if (rebox_is_recorded() && current_cpu && rebox_in_guest_code()) {
+        rebox_stop_executing();
     }
 }
 

@@ -39,6 +39,7 @@ static bool in_guest_code;
 static bool interrupt_requested; /* any thread: the slice has to end */
 static bool asleep;              /* the event loop waits for wake() */
 static unsigned int holds;       /* callbacks that are waited for */
+static bool has_ended_itself;    /* the guest has ended the machine: nothing is executed until it runs anew */
 static int held_cpu = -1;        /* whose event the last of them is about; -1: a device's */
 
 static void kick_executing_cpu(void)
@@ -201,6 +202,17 @@ void rebox_hold(void)
     rebox_engine_interrupt();
 }
 
+void rebox_stop_executing(void)
+{
+    has_ended_itself = true;
+    cpu_exit(current_cpu);
+}
+
+void rebox_start_executing(void)
+{
+    qatomic_set(&has_ended_itself, false);
+}
+
 bool rebox_is_held(void)
 {
     return holds != 0;
@@ -361,7 +373,7 @@ rebox_slice_result rebox_engine_slice(int idle_wait_ms)
             result = REBOX_SLICE_ENDED;
             break;
         }
-        if (holds) {
+        if (holds || qatomic_read(&has_ended_itself)) {
             /* Requests to stop the vCPUs, and work for them, are served all the same: a kick comes back here. */
             qatomic_set(&asleep, true);
             smp_mb();

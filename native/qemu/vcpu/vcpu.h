@@ -49,8 +49,9 @@ void rebox_stop_floors(CPUState *cpu);
 bool rebox_on_vcpu_thread(void);
 /* Whether the calling vCPU thread is inside generated code, so that registers were written under its feet. */
 bool rebox_in_guest_code(void);
-/* Whether a callback holds the vCPUs: they execute nothing once they have left the code they are in. */
-bool rebox_is_held(void);
+/* From generated code: executes nothing behind the present instruction until rebox_start_executing(). */
+void rebox_stop_executing(void);
+void rebox_start_executing(void);
 /* Makes an idle machine look for work that the vCPU thread itself created outside a slice. */
 void rebox_rouse_vcpus(void);
 /* Finds a vCPU by its index. */

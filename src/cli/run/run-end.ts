@@ -60,7 +60,7 @@ export function getRefusal(error: unknown): RunEnd {
   if (!(error instanceof Error)) return { kind: "fault", error };
   const { message } = error;
   // By name: importing the engine's classes would load the addon, which not every command has.
-  if (error instanceof UsageError || error.name === "EngineUsageError") {
+  if (error instanceof UsageError || ["EngineUsageError", "RecordingError"].includes(error.name)) {
     return { kind: "refused", status, message, isReported: false };
   }
   if (error.name === "EngineStartError") {

@@ -3,6 +3,8 @@ import { dirname, resolve } from "node:path";
 import { loadConfig } from "../../config/rebox-config";
 import { resolveProfile } from "../../systems/symbols/profile-store";
 import { UsageError } from "../errors";
+import type { EnginePort } from "./run-environment";
+import type { RunEnd } from "./run-end";
 import { getMonitorArgs, type MonitorOption, checkSocketPath } from "./sockets";
 
 /** The options of `rebox run`, parsed but not yet joined with a pyrebox.conf. */
@@ -35,6 +37,26 @@ export interface RunOptions {
   readonly json?: string;
   /** In milliseconds. */
   readonly callbackLimit?: number;
+}
+
+/** A machine that is recorded or replayed, in place of one that QEMU's arguments alone describe. */
+export interface RecordedRun {
+  /** Prepares it. @returns QEMU's arguments; it throws RecordingError for what cannot be recorded or replayed */
+  prepare(): Promise<readonly string[]>;
+  /** Called when the machine is built: nothing of it has been executed. */
+  watch(engine: EnginePort, port: { say(text: string): void; end(end: RunEnd): void }): void;
+  /** Says how it came out, when the machine is gone. */
+  describe(end: RunEnd): RecordedOutcome | undefined;
+  /** Removes what it has made for itself; it can be called twice, also in the handler of a process' end. */
+  close(): void;
+}
+
+/** How a recording or a replay came out. */
+export interface RecordedOutcome {
+  readonly sentence: string;
+  /** Of the JSON log. */
+  readonly detail: object;
+  readonly hasFailed: boolean;
 }
 
 /** Everything that a run does, decided before it starts. */
@@ -70,6 +92,8 @@ export interface RunPlan {
   readonly volatilityCommand: string | undefined;
   /** Warnings about the configuration, one line each. */
   readonly warnings: readonly string[];
+  /** What gives the arguments of a machine that is recorded or replayed; undefined for any other. */
+  readonly recorded?: RecordedRun;
 }
 
 /** Of the current folder: used when no other is named. */

@@ -114,10 +114,13 @@ export class RunSession {
       await prepareSocket(plan.monitorSocket, "--monitor");
       this.ownedSocket = plan.monitorSocket;
     }
-    reporter.event("start", { qemuArgs: plan.qemuArgs, scripts: plan.scripts });
-    if (this.feed) this.console = await SerialConsole.offer(plan.qemuArgs, this.feed);
-    this.engine = environment.createEngine([...plan.qemuArgs, ...(this.console?.qemuArgs ?? [])]);
+    const qemuArgs = (await plan.recorded?.prepare()) ?? plan.qemuArgs;
+    reporter.event("start", { qemuArgs, scripts: plan.scripts });
+    if (this.feed) this.console = await SerialConsole.offer(qemuArgs, this.feed);
+    if (this.ended) return;
+    this.engine = environment.createEngine([...qemuArgs, ...(this.console?.qemuArgs ?? [])]);
     this.watchEngine(this.engine);
+    plan.recorded?.watch(this.engine, { say: (text) => reporter.say(text), end: (end) => this.end(end) });
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
     setVolatilityCommand(plan.volatilityCommand);
     environment.configureGuest({ profile: plan.profile, onAttempt: (refusal) => this.guestWatch.note(refusal) });
@@ -237,7 +240,10 @@ export class RunSession {
       onFirstSignal: (signal) => this.end({ kind: "signal", signal }),
       onNextSignal: (signal) => exitNow(getSignalStatus(signal)),
       onUncaught: (error) => this.handleUncaught(error),
-      onExit: () => this.removeSocket(),
+      onExit: () => {
+        this.removeSocket();
+        this.plan.recorded?.close();
+      },
     });
   }
 
@@ -284,6 +290,13 @@ export class RunSession {
     this.console?.close();
     this.removeSocket();
     this.guestWatch.end();
+    const recorded = engine && this.plan.recorded?.describe(end);
+    this.plan.recorded?.close();
+    if (recorded) {
+      reporter.say(recorded.sentence);
+      reporter.event("recording", recorded.detail);
+      if (recorded.hasFailed) status ||= ExitStatus.failure;
+    }
     reporter.end(status, getEndDetail(end));
     if (log?.writeFailure !== undefined) {
       reporter.say(`the JSON log ${this.plan.jsonFile} is incomplete: ${log.writeFailure.message}`);

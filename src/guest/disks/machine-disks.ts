@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Engine } from "../../machine/engine/engine";
+import { getImageNode } from "../../machine/recording/recorded-drives";
 import { DiskError } from "../errors";
 import { NbdConnection } from "./nbd-connection";
 
@@ -18,7 +19,11 @@ export interface MachineDisk {
 interface BlockInfo {
   readonly device: string;
   readonly qdev?: string;
-  readonly inserted?: { readonly "node-name"?: string; readonly image: { readonly "virtual-size": number } };
+  readonly inserted?: {
+    readonly "node-name"?: string;
+    readonly drv: string;
+    readonly image: { readonly "virtual-size": number };
+  };
 }
 
 /** Lists the disks of the machine that have a medium. */
@@ -27,7 +32,9 @@ export async function listMachineDisks(engine: Engine): Promise<MachineDisk[]> {
   return blocks.flatMap(({ device, qdev, inserted }) => {
     const node = inserted?.["node-name"];
     if (inserted === undefined || node === undefined) return [];
-    return [{ node, name: device || qdev || node, sizeBytes: inserted.image["virtual-size"] }];
+    // What orders the operations of a recorded disk would wait for ours to come in the recording.
+    const content = inserted.drv === "blkreplay" ? getImageNode(node) : node;
+    return [{ node: content, name: device || qdev || node, sizeBytes: inserted.image["virtual-size"] }];
   });
 }
 

@@ -77,6 +77,8 @@ export class Engine {
   #sliceScheduled = false;
   #runs = false;
   #startsPaused = false;
+  /** A machine that shuts down stays there, paused. */
+  #staysAtEnd = false;
   #pauseCount = 0;
   #pausing = 0;
   readonly #onProcessExit = () => this.#native.endNow(END_NOW_TIMEOUT_MS);
@@ -107,6 +109,8 @@ export class Engine {
     const native = loadAddon();
     const engine = new this(native);
     Engine.#current = engine;
+    // With -no-shutdown QEMU's events end it only later, or never: its state has always been "running" there.
+    engine.#staysAtEnd = argv.some((argument, at) => argument === "-action" && argv[at + 1] === "shutdown=pause");
     engine.#startsPaused = argv.some((argument) => argument === "-S" || argument === "--S");
     // Held until run(), so that scripts are there before the first instruction and no guest time passes meanwhile.
     const { result, exitStatus, message } = native.start(["rebox", ...argv, ...getFirmwareArguments(), "-S"], {
@@ -287,7 +291,7 @@ export class Engine {
   };
 
   #onRunState(running: boolean, state: string): void {
-    if (this.#state === "shutdown" || this.#state === "crashed" || state === "shutdown") {
+    if (this.#state === "shutdown" || this.#state === "crashed" || (state === "shutdown" && !this.#staysAtEnd)) {
       return;
     }
     const next = running ? "running" : "paused";

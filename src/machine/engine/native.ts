@@ -425,6 +425,8 @@ export interface NativeAddon {
   recordingEvents(): number;
   /** Why the log could not be written to its end; "" when it could. */
   recordingFailure(): string;
+  /** Whether a callback holds the guest. */
+  isHeld(): boolean;
   /** The count of instructions at the last check of a replay, up to which it is as it was recorded. */
   lastRightCount(): number;
   /** Reads a log before the machine is started: a replay of it ends in good order then. Undefined when it cannot be read. */

@@ -1,6 +1,13 @@
 // The errors of rebox that a script in the sandbox can catch by their class. This file is compiled into both sides.
 import { DiskError, HookError, VolatilityError } from "../../guest/errors";
-import { EngineStartError, EngineUsageError, MemoryError, QmpError, RecordedError, TriggerError } from "../../machine/errors";
+import {
+  EngineStartError,
+  EngineUsageError,
+  MemoryError,
+  QmpError,
+  RecordedError,
+  TriggerError,
+} from "../../machine/errors";
 import {
   AddressError,
   AttachError,

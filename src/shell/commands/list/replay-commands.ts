@@ -6,7 +6,7 @@ import { type Command, defineCommand } from "../command";
 import { CommandError } from "../../errors";
 import type { CommandResult } from "../command-result";
 import type { CommandSession } from "../command-session";
-import { resumeUntilPaused } from "./pausing-breakpoint";
+import { resumeUntilPaused } from "../pausing-breakpoint";
 
 /** Counts are printed and read as decimal numbers, unlike addresses. */
 const COUNT = /^(\+?)(\d{1,16})$/;

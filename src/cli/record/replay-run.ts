@@ -1,0 +1,90 @@
+import { resolve } from "node:path";
+import { Engine } from "../../machine/engine/engine";
+import { loadAddon } from "../../machine/engine/load-addon";
+import { prepareReplay, type Replay, type ReplayOptions } from "../../machine/recording/replayer";
+import { ExitStatus } from "../exit-status";
+import type { EnginePort } from "../run/run-environment";
+import type { RunEnd } from "../run/run-end";
+import type { RecordedOutcome, RecordedRun } from "../run/run-plan";
+
+/** The time after which a replay that executes nothing is given up, in milliseconds. */
+const STUCK_MS = 60_000;
+const LOOK_MS = 5_000;
+
+/** The replay of a recording. */
+export class ReplayRun implements RecordedRun {
+  private replay: Replay | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private isClosed = false;
+
+  /**
+   * @param folder of the recording
+   * @param stays the guest stays as it is where the recording ends, in place of ending
+   */
+  constructor(
+    private readonly folder: string,
+    private readonly options: ReplayOptions & { readonly stays: boolean },
+  ) {}
+
+  async prepare(): Promise<readonly string[]> {
+    const replay = await prepareReplay(this.folder, this.options);
+    this.replay = replay;
+    // Somebody has ended the run meanwhile.
+    if (this.isClosed) replay.close();
+    return this.options.stays ? [...replay.args, "-action", "shutdown=pause"] : replay.args;
+  }
+
+  watch(engine: EnginePort, { say, end }: { say(text: string): void; end(end: RunEnd): void }): void {
+    engine.on("paused", (detail) => {
+      if ((detail as { state?: string } | undefined)?.state === "shutdown")
+        say(`${this.describePlace()}; the guest stays as it is`);
+    });
+    this.watchProgress(end);
+  }
+
+  describe(end: RunEnd): RecordedOutcome {
+    const { facts } = this.replay as Replay;
+    const instructions = loadAddon().instructionCount() ?? 0;
+    const detail = { folder: resolve(this.folder), instructions, of: facts.instructions, isCutOff: !facts.hasEnded };
+    const hasFailed = end.kind === "engine" && end.end.reason === "crashed";
+    return { sentence: this.describePlace(), detail, hasFailed };
+  }
+
+  close(): void {
+    this.isClosed = true;
+    clearInterval(this.timer);
+    this.replay?.close();
+  }
+
+  private describePlace(): string {
+    const { facts } = this.replay as Replay;
+    const instructions = loadAddon().instructionCount() ?? 0;
+    if (instructions < facts.instructions) {
+      return `the replay was left at instruction ${instructions} of ${facts.instructions}`;
+    }
+    const why = facts.hasEnded ? "" : ": it was cut off there, by a kill or a full disk";
+    return `the recording ends at instruction ${facts.instructions}${why}`;
+  }
+
+  /** A replay that departs from its recording may wait for ever for an event that cannot come any more. */
+  private watchProgress(end: (end: RunEnd) => void): void {
+    const native = loadAddon();
+    let last = "";
+    let sinceMs = performance.now();
+    this.timer = setInterval(() => {
+      const now = `${native.instructionCount()} ${native.recordingEvents()}`;
+      const stands = Engine.find()?.state !== "running" || native.isHeld();
+      if (now !== last || stands) {
+        last = now;
+        sinceMs = performance.now();
+      } else if (performance.now() - sinceMs >= STUCK_MS) {
+        clearInterval(this.timer);
+        const message =
+          `the replay stands still at instruction ${native.instructionCount()} for ${STUCK_MS / 1000} s: it has departed from its ` +
+          `recording; it was right up to instruction ${native.lastRightCount()}`;
+        end({ kind: "refused", status: ExitStatus.engineFault, message, isReported: false });
+      }
+    }, LOOK_MS);
+    this.timer.unref();
+  }
+}

@@ -1,0 +1,48 @@
+import { RecordingError } from "../errors";
+import { type MachineOption, readParts } from "./machine-options";
+
+/** Options that connect the machine with something outside. */
+const PORTS = ["-serial", "-parallel", "-debugcon", "-chardev"];
+/** Options that let somebody outside steer the machine, or look at its screen. */
+const CONTROLS = ["-monitor", "-qmp", "-vnc", "-gdb", "-s"];
+
+/** Whether an option connects the machine with something outside. */
+export function isPort({ name }: MachineOption): boolean {
+  return PORTS.includes(name) || CONTROLS.includes(name);
+}
+
+/**
+ * Plans the outside of a port. In a replay its input comes from the log, and its output goes to standard output where it went there,
+ * else nowhere: files and sockets of the recording are left alone.
+ *
+ * @param console in a replay, the file for the output of the first serial line, if it is wanted
+ * @throws RecordingError for a port that cannot be recorded
+ */
+export function planPort(
+  { name, value = "" }: MachineOption,
+  isReplay: boolean,
+  console: string | undefined,
+): string[] {
+  const words = name === "-s" ? [name] : [name, value];
+  if (/^\/dev\//.test(value) || /^(tty|serial|parallel|parport)(,|$)/.test(value)) {
+    throw new RecordingError(
+      `${name} ${value} cannot be recorded: it is a device of the host, which the guest sets up`,
+    );
+  }
+  if (!isReplay) return words;
+  if (name === "-monitor") return [name, "none"];
+  if (name === "-vnc") return ["-display", "none"];
+  if (CONTROLS.includes(name)) return [];
+  if (name === "-chardev") {
+    const parts = readParts(value);
+    const id = parts.find(([key]) => key === "id")?.[1] ?? "";
+    return parts[0]?.[1] === "stdio" ? words : [name, `null,id=${id}`];
+  }
+  if (name === "-serial" && console !== undefined) return [name, getConsolePort(console)];
+  return /^(none|null|stdio|chardev:.*)$/.test(value) ? words : [name, "null"];
+}
+
+/** Returns the port that writes into a file. */
+export function getConsolePort(file: string): string {
+  return `file:${file.replaceAll(",", ",,")}`;
+}

@@ -1,0 +1,61 @@
+import { existsSync, mkdirSync, readdirSync, realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { getBuiltFolder, getReboxVersion } from "../../config/folders";
+import { loadAddon } from "../engine/load-addon";
+import { RecordingError } from "../errors";
+import { createDisks, readImageFacts } from "./disk-images";
+import { type FileFacts, readFileFacts } from "./file-facts";
+import { type Manifest, MANIFEST_FORMAT, writeManifest } from "./manifest";
+import { getLogPath, planMachine } from "./recorded-machine";
+
+const DISK_ROLE = "disk";
+
+/** Reads what the library is like that has QEMU in it. */
+export function readEngineFacts(): Promise<FileFacts> {
+  const suffix = process.env["REBOX_BUILD"] === "asan" ? "-asan" : "";
+  const library = join(getBuiltFolder("qemu", undefined, suffix), "libqemu-system-x86_64.so");
+  return readFileFacts("the engine", realpathSync(library));
+}
+
+/**
+ * Prepares a recording: makes its folder, with a manifest, and overlays for the disks that the guest may write.
+ *
+ * @param folder a new or empty one
+ * @param args QEMU's arguments for the machine
+ * @returns the arguments that record it
+ * @throws RecordingError for a folder that is in use, and for what cannot be recorded
+ */
+export async function prepareRecording(folder: string, args: readonly string[]): Promise<string[]> {
+  const cwd = process.cwd();
+  const plan = planMachine(args, { cwd, log: resolve(getLogPath(folder)), isReplay: false });
+  makeFolder(folder);
+  const images = await Promise.all(plan.disks.map((disk) => readImageFacts(disk)));
+  const files: FileFacts[] = [];
+  for (const { role, path } of plan.files) files.push(await readFileFacts(role, path));
+  for (const path of new Set(images.flatMap((image) => image.files))) files.push(await readFileFacts(DISK_ROLE, path));
+  const diskFormats = images.map(({ format }) => format);
+  const manifest: Manifest = {
+    format: MANIFEST_FORMAT,
+    rebox: getReboxVersion(),
+    qemu: loadAddon().qemuVersion,
+    engine: await readEngineFacts(),
+    ...{ args, cwd, files, diskFormats },
+  };
+  writeManifest(folder, manifest);
+  return [...(await createDisks(plan.disks, diskFormats, resolve(folder))), ...plan.args];
+}
+
+function makeFolder(folder: string): void {
+  try {
+    if (existsSync(folder) && readdirSync(folder).length > 0) {
+      throw new RecordingError(
+        `${resolve(folder)} is not empty: a recording gets a folder of its own; name another one`,
+      );
+    }
+    // The guest's memory can be made of a recording: only this user may read it.
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (error instanceof RecordingError) throw error;
+    throw new RecordingError(`the folder ${resolve(folder)} cannot be made: ${(error as Error).message}`);
+  }
+}

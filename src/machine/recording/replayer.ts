@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { loadAddon } from "../engine/load-addon";
+import type { NativeRecordingFacts } from "../engine/native";
+import { RecordingError } from "../errors";
+import { createDisks } from "./disk-images";
+import { checkFile } from "./file-facts";
+import { type Manifest, readManifest } from "./manifest";
+import { getLogPath, planMachine } from "./recorded-machine";
+import { setRecordedInstructions } from "./recorded-instructions";
+import { readEngineFacts } from "./recorder";
+
+/** A recording that is ready to be replayed. */
+export interface Replay {
+  /** QEMU's arguments. */
+  readonly args: readonly string[];
+  readonly facts: NativeRecordingFacts;
+  /** Removes what the replay has made; it can be called twice. */
+  close(): void;
+}
+
+export interface ReplayOptions {
+  /** The file for the output of the first serial line. */
+  readonly console?: string;
+}
+
+/**
+ * Prepares a replay: checks that everything is as it was recorded, and makes overlays for the disks.
+ *
+ * @param folder of the recording; nothing is written there
+ * @throws RecordingError that names what differs
+ */
+export async function prepareReplay(folder: string, { console }: ReplayOptions = {}): Promise<Replay> {
+  const manifest = readManifest(folder);
+  await checkEngine(manifest);
+  for (const file of manifest.files) await checkFile(file);
+  const log = resolve(getLogPath(folder));
+  const facts = loadAddon().scanRecording(log);
+  if (facts === undefined) {
+    throw new RecordingError(`the log ${log} cannot be read: without it there is nothing to replay`);
+  }
+  if (facts.instructions === 0) {
+    throw new RecordingError(`the recording in ${resolve(folder)} was cut off before the guest's first instruction`);
+  }
+  setRecordedInstructions(facts.instructions);
+  const { args, cwd, diskFormats } = manifest;
+  const plan = planMachine(args, {
+    ...{ cwd, log, isReplay: true },
+    ...(console === undefined ? {} : { console: resolve(console) }),
+  });
+  const overlays = mkdtempSync(join(tmpdir(), "rebox-replay-"));
+  const close = () => rmSync(overlays, { recursive: true, force: true });
+  try {
+    return { args: [...(await createDisks(plan.disks, diskFormats, overlays)), ...plan.args], facts, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+async function checkEngine({ engine, rebox, qemu }: Manifest): Promise<void> {
+  const { qemuVersion } = loadAddon();
+  const own = await readEngineFacts();
+  if (own.sha256 === engine.sha256) return;
+  throw new RecordingError(
+    `the recording was made by another engine (rebox ${rebox}, QEMU ${qemu}; this is QEMU ${qemuVersion} in ${own.path}): ` +
+      "another one may execute otherwise; replay it with the rebox that recorded it, or record anew",
+  );
+}

@@ -1,0 +1,90 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { guestArgs } from "./guest-args";
+import { runRebox, SLOWNESS } from "./guest-run";
+
+/** A `rebox record` or `rebox replay`, and what came of it. */
+export interface RecordingRun {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+  /** What scripts printed, in order. */
+  readonly messages: readonly string[];
+  /** The text of the guest's console. */
+  readonly console: string;
+  /** Of the line of the JSON log about the recording. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface RecordingOptions {
+  readonly script?: string;
+  readonly reboxArgs?: readonly string[];
+  readonly timeoutMs?: number;
+  readonly onStart?: (pid: number) => void;
+}
+
+/** The machine with the guest kit and a task, whose console goes into a file. */
+export function machineArgs(console: string, task = "poweroff", more: readonly string[] = []): string[] {
+  const own = new Set(more.filter((word) => word.startsWith("-")));
+  const args = guestArgs(console, task, {}, "loglevel=7");
+  // A network of the test's own takes the place of none.
+  const nic = args.indexOf("-nic");
+  if (own.has("-nic")) args.splice(nic, 2);
+  return [...args, ...more];
+}
+
+/** A folder with recordings, which goes with the test. */
+export class RecordingFolder {
+  readonly path = mkdtempSync(join(tmpdir(), "rebox-recordings-"));
+  #runs = 0;
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+
+  /** The path of a file or folder in it. */
+  place(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Records a machine; the arguments get the file of its console. */
+  record(
+    name: string,
+    getArgs: (console: string) => readonly string[],
+    options: RecordingOptions = {},
+  ): Promise<RecordingRun> {
+    const console = this.place(`console-${++this.#runs}.txt`);
+    return this.#run(["record", "-o", this.place(name)], console, options, ["--", ...getArgs(console)]);
+  }
+
+  /** Replays a recording. */
+  replay(name: string, options: RecordingOptions = {}): Promise<RecordingRun> {
+    const console = this.place(`console-${++this.#runs}.txt`);
+    return this.#run(["replay", this.place(name), "--console", console], console, options, []);
+  }
+
+  async #run(
+    command: readonly string[],
+    console: string,
+    { script, reboxArgs = [], timeoutMs = 100_000, onStart }: RecordingOptions,
+    qemuArgs: readonly string[],
+  ): Promise<RecordingRun> {
+    const [log, file] = [this.place(`log-${this.#runs}.json`), this.place(`script-${this.#runs}.ts`)];
+    for (const path of [log, console]) writeFileSync(path, "");
+    const scripts = script === undefined ? [] : ["--trust", "--script", file];
+    if (script !== undefined) writeFileSync(file, script);
+    const args = [...command, "--json", log, ...scripts, ...reboxArgs, ...qemuArgs];
+    const run = await runRebox(args, timeoutMs * SLOWNESS, onStart);
+    const lines = readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line !== "");
+    const events = lines.map((line) => JSON.parse(line) as { type: string; text?: string });
+    return {
+      ...run,
+      console: readFileSync(console, "latin1"),
+      messages: events.filter(({ type }) => type === "message").map(({ text = "" }) => text),
+      detail: { ...events.find(({ type }) => type === "recording") },
+    };
+  }
+}
