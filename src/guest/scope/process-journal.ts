@@ -29,8 +29,7 @@ export interface JournalNote {
 }
 
 /**
- * Notes the processes of the system that are not in a scope, without a call into JavaScript: they cost the guest next to nothing,
- * and are taken from time to time. There is one journal for each engine.
+ * Notes the processes of the system that are not in a scope, without a call into JavaScript, and has them taken from time to time. There is one journal for each engine.
  */
 export class ProcessJournal {
   /** Notes that there was no place for, since they were taken last. */
