@@ -35,7 +35,7 @@ async function ship(
       reboxArgs: ["-c", config, ...(options.reboxArgs ?? [])],
       script: (serial) => `
         ${scriptPrelude(serial)}
-        import { CallbackManager, Engine, getRunningProcess, readCpu, runCommand as run, sendKey, startMonitoringProcess } from "rebox";
+        import { CallbackManager, Engine, getRunningProcess, readCpu, runCommand as run, sendKey, startMonitoringProcess, stopMonitoringProcess } from "rebox";
         const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
         const results = ${JSON.stringify(join(own, "results"))};
         export function initialize_callbacks(handle: number, print: (text: string) => void): void {
@@ -44,7 +44,7 @@ async function ship(
           const atBootSector = (call: () => void) =>
             callbacks.addCallback("INSN_BEGIN_CB", call, { addr: 0x7c00n, filter: { hits: 1 } });
           const drive = async (): Promise<void> => { ${options.drive ?? ""} };
-          void [atBootSector, untilTruth, run, sleep, results, getRunningProcess, readCpu, sendKey, startMonitoringProcess, Engine];
+          void [atBootSector, untilTruth, run, sleep, results, getRunningProcess, readCpu, sendKey, startMonitoringProcess, stopMonitoringProcess, Engine];
           drive().catch((error) => say("failed: " + error.stack));
         }
         export function clean(): void {}
@@ -226,6 +226,7 @@ test("coverage has of a process the blocks that a stream of them has, by its mod
       timeoutMs: 120_000,
       drive: `const seen = new Set<string>();
         let own: bigint | undefined;
+        let hasEnded = false;
         let modules: { readonly name: string; readonly base: bigint; readonly size: number }[] = [];
         say(await run("coverage_begin process=talk* edges"));
         callbacks.addStream("BLOCK_BEGIN_CB", ({ pc, pgd, length }) => {
@@ -237,7 +238,13 @@ test("coverage has of a process the blocks that a stream of them has, by its mod
           startMonitoringProcess(pgd);
         });
         callbacks.addCallback("LOADMODULE_CB", (_pid, pgd, base, size, name) => {
-          if (pgd === own) modules.push({ name, base, size });
+          if (pgd === own && !hasEnded) modules.push({ name, base, size });
+        });
+        // The next process may have its address space.
+        callbacks.addCallback("REMOVEPROC_CB", (_pid, pgd) => {
+          if (pgd !== own || hasEnded) return;
+          hasEnded = true;
+          stopMonitoringProcess(pgd);
         });
         await untilTruth("talker.done");
         say(await run("coverage_stop"));
