@@ -15,7 +15,7 @@ const PLACES = [
   [JournalPlace.End, ["do_exit"]],
 ] as const;
 
-/** What a process of the system did. */
+/** An act of a process of the system. */
 export interface JournalNote {
   readonly what: "begins" | "runs" | "ends";
   readonly pid: number;

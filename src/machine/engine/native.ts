@@ -26,14 +26,14 @@ export const enum MemoryResult {
   Recorded = 4,
 }
 
-/** What QEMU's recorder does: rebox_recording_mode. */
+/** The work of QEMU's recorder: rebox_recording_mode. */
 export const enum RecordingMode {
   None = 0,
   Recording = 1,
   Replaying = 2,
 }
 
-/** What the log of a recording holds. */
+/** The facts of a recording's log. */
 export interface NativeRecordingFacts {
   /** The instructions of the whole execution. */
   readonly instructions: number;

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { RecordingError } from "../errors";
 import type { FileFacts } from "./file-facts";
 
-/** What a recording was made of. */
+/** The parts that a recording was made of. */
 export interface Manifest {
   /** Of this file: 1. */
   readonly format: number;

@@ -14,7 +14,7 @@ export interface MachineFile {
   readonly path: string;
 }
 
-/** What QEMU needs to record or replay a machine. */
+/** The arguments that QEMU needs to record or replay a machine. */
 export interface MachinePlan {
   /** QEMU's arguments; those of the disks' images come in front of them: createDisks(). */
   readonly args: readonly string[];

@@ -4,7 +4,7 @@ import { formatBytes } from "./layout";
 
 const MOST_ROWS = 200;
 
-/** What an analysis has for download. */
+/** The files of an analysis that are there for download. */
 export interface Downloads {
   readonly hasReport: boolean;
   readonly hasTarget: boolean;

@@ -38,7 +38,7 @@ export interface TargetFacts {
 /** The part of a report by which an analysis is found. */
 export interface IndexedReport {
   readonly verdict: Verdict | undefined;
-  /** What the target did on the network. */
+  /** The target's acts on the network. */
   readonly network: readonly Act[];
 }
 

@@ -25,7 +25,7 @@ interface CommonEntry {
   readonly program: Uint8Array;
 }
 
-/** What .eh_frame says of the code of a function (FDE with its CIE). */
+/** The rules of .eh_frame for the code of a function (FDE with its CIE). */
 export interface UnwindEntry {
   /** By the file's own addresses; the end is not in it. */
   readonly start: bigint;

@@ -78,7 +78,7 @@ function findImage(ram: Ram, root: number, budget: Budget): bigint | undefined {
   return undefined;
 }
 
-/** What one entry of a page table maps: its distance from the beginning of the images' part, in bytes. */
+/** Memory that one entry of a page table maps: its distance from the beginning of the images' part, in bytes. */
 interface Mapped {
   readonly distance: number;
   readonly physical: number;

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { writeProcessCore } from "../../../guest/artefacts/process-core";
-import { getGuest } from "../../../guest/guest";
-import { getLinuxProcess } from "../arguments/process-choice";
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../../errors";
+import { writeProcessCore } from "../../../../guest/artefacts/process-core";
+import { getGuest } from "../../../../guest/guest";
+import { getLinuxProcess } from "../../arguments/process-choice";
+import { type Command, defineCommand } from "../../command";
+import { CommandError } from "../../../errors";
 
 const MIB = 0x100000;
 /** Of memory: the guest is paused until it is written. */

@@ -1,11 +1,11 @@
-import { type Command, defineCommand } from "../command";
-import type { CommandValue } from "../command-result";
-import type { GuestProcess } from "../../../systems/guest-system";
-import { LinuxProcess } from "../../../systems/linux/linux-process";
-import { WindowsProcess } from "../../../systems/windows/windows-process";
-import type { SocketFacts } from "../../../systems/linux/network/socket";
-import { getGuest } from "../../../guest/guest";
-import { getLinuxProcess, getProcess } from "../arguments/process-choice";
+import { type Command, defineCommand } from "../../command";
+import type { CommandValue } from "../../command-result";
+import type { GuestProcess } from "../../../../systems/guest-system";
+import { LinuxProcess } from "../../../../systems/linux/linux-process";
+import { WindowsProcess } from "../../../../systems/windows/windows-process";
+import type { SocketFacts } from "../../../../systems/linux/network/socket";
+import { getGuest } from "../../../../guest/guest";
+import { getLinuxProcess, getProcess } from "../../arguments/process-choice";
 
 const SOCKET_COLUMNS = ["family", "type", "state", "local", "remote", "inode", "net", "process"];
 

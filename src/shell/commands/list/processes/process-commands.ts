@@ -1,13 +1,13 @@
-import { getNumCpus } from "../../../machine/state/cpu";
-import { getSystem } from "../../../guest/guest";
-import { ALL_PROCESSES, isMonitoredProcess } from "../../../machine/state/processes";
-import type { Owned } from "../../../machine/ownership/module-owner";
-import { startMonitoringProcess, stopMonitoringProcess } from "../../../machine/state/processes";
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../../errors";
-import { textResult } from "../command-result";
-import type { CommandSession } from "../command-session";
-import { chooseProcess, findProcesses } from "../arguments/process-choice";
+import { getNumCpus } from "../../../../machine/state/cpu";
+import { getSystem } from "../../../../guest/guest";
+import { ALL_PROCESSES, isMonitoredProcess } from "../../../../machine/state/processes";
+import type { Owned } from "../../../../machine/ownership/module-owner";
+import { startMonitoringProcess, stopMonitoringProcess } from "../../../../machine/state/processes";
+import { type Command, defineCommand } from "../../command";
+import { CommandError } from "../../../errors";
+import { textResult } from "../../command-result";
+import type { CommandSession } from "../../command-session";
+import { chooseProcess, findProcesses } from "../../arguments/process-choice";
 
 const PS_COLUMNS = ["pid", "ppid", "pgd", "name", "task", "kind"];
 const monitored = new WeakMap<CommandSession, Map<bigint, Owned>>();
