@@ -87,7 +87,7 @@ describe(
 
     test("that was frozen without an address, and has nothing that would fetch one", async () => {
       await withDebian(["way_in: console"], async (lab) => {
-        const nobody = "ifdown eth0; rm /etc/network/interfaces /sbin/dhclient /etc/resolv.conf";
+        const nobody = "ifdown eth0; rm -f /etc/network/interfaces /sbin/dhclient /sbin/dhcpcd /etc/resolv.conf";
         await change(lab, "nobody", nobody);
         assert.match(await checkAnalysis(lab, 1), /address was set/);
       });

@@ -39,11 +39,11 @@ function findScripts(document: string): DocumentedScript[] {
 }
 
 /**
- * Their scripts are run as they say themselves: by guide.boot.test.ts, test/lab/analyses-document.boot.test.ts and
- * files-you-can-write.boot.test.ts.
+ * Their scripts are run as they say themselves: by guide.boot.test.ts, test/lab/analyses-document.boot.test.ts, the test of the
+ * document of recordings and files-you-can-write.boot.test.ts.
  */
 const WITH_TESTS_OF_THEIR_OWN = [
-  ...["docs/guides/first-hour.md", "docs/guides/analyses.md"],
+  ...["docs/guides/first-hour.md", "docs/guides/analyses.md", "docs/guides/recordings.md"],
   "docs/reference/files-you-can-write.md",
 ];
 

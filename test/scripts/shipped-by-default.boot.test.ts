@@ -43,7 +43,6 @@ const COMMANDS_WITH_NUMBERS = {
   "scripts.range_test": ["watch_range 1056000 1057000", "watching 0x1056000 to 0x1057000"],
   "scripts.mem_write_test": ["watch_writes ffffffff81000000 ffffffff82000000", "watching"],
   "scripts.page_write_execute": ["watch_wx ab000", "watching ab000"],
-  "scripts.coverage": ["coverage_begin ab000", "collecting from ab000"],
   "scripts.script_example": ["follow ab000", "following 0xab000"],
 } as const;
 

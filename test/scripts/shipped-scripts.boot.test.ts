@@ -436,6 +436,33 @@ test("mem_write_test reports the writes to a range, with their values", () =>
     ]);
   }));
 
+test("tls_plain watches, writes into its files and ends, in a guest that uses no TLS", () =>
+  inFolder(async (folder) => {
+    const run = await ship("tls_plain", {
+      folder,
+      task: "forkstorm",
+      parameters: { acts: 2, now: 1 },
+      drive: `
+        say(await run("tls_plain process=nobody*"));
+        say(await run("tls_plain_to " + results + "/pieces.jsonl"));
+        say(await run("tls_keys_to " + results + "/keys.log"));
+        say(await run("tls_plain_end"));
+        await Engine.get().quit();`,
+    });
+    assertFine(run);
+    const files = ["pieces.jsonl", "keys.log"].map((name) => join(folder, "results", name));
+    assert.deepEqual(run.said, [
+      "what programs send and receive by TLS is printed",
+      `what programs send and receive by TLS goes into ${files[0]}`,
+      `the secrets of TLS connections go into ${files[1]}`,
+      "watching no more",
+    ]);
+    assert.deepEqual(
+      files.map((file) => readFileSync(file, "utf8")),
+      ["", ""],
+    );
+  }));
+
 test("every script that ships has a test here", () => {
   const tests = readFileSync(join(SCRIPTS, "../test/scripts/shipped-scripts.boot.test.ts"), "utf8");
   // The demonstration has its own: test/project/guide.boot.test.ts.

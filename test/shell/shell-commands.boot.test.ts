@@ -350,6 +350,11 @@ testRounds("steps go where the program goes: into a call, over it, out of it, an
   await run.text("next");
   assert.equal(await stand(), back);
   assert.match(await run.error("step 0"), /takes 1 to/);
+  assert.equal(
+    (await run.text("where")).replace(/ at 0x.*?;/, " at PLACE;"),
+    "the machine does not count its instructions; vCPU 0 at PLACE; the guest is not recorded, paused",
+  );
+  assert.match(await run.error("goto 1000"), /needs a replay/);
   await run.text("cont");
   assert.match(await run.error("step"), /the guest runs: pause it first/);
   await run.text("pause");

@@ -6,6 +6,8 @@ import { ADDRESSES } from "./simulated-addresses";
 
 /** How long the guest's own network manager may take, in seconds; then the address is set without it. */
 const MANAGER_LIMIT_S = 8;
+/** And how long while it is still at work: a client of DHCP whose first question is lost asks again after up to 8 s. */
+const BUSY_MANAGER_LIMIT_S = 20;
 /** Of everything, in milliseconds: a guest that is busy is slow. */
 const LIMIT_MS = 60_000;
 
@@ -100,14 +102,18 @@ if has dhclient; then dhclient -1 "$1"; elif has dhcpcd; then dhcpcd -n "$1" || 
 }
 PATH=$PATH:/usr/sbin:/sbin
 first=
+renewing=
 for card in /sys/class/net/*; do
 [ -e "$card/device" ] || continue
 first=\${first:-\${card##*/}}
-(renew "\${card##*/}" </dev/null >/dev/null 2>&1 &)
+renew "\${card##*/}" </dev/null >/dev/null 2>&1 &
+renewing="$renewing $!"
 done
-end=$(($(cut -d. -f1 /proc/uptime) + ${MANAGER_LIMIT_S}))
+is_busy() { for pid in $renewing; do kill -0 $pid 2>/dev/null && return 0; done; return 1; }
+begin=$(cut -d. -f1 /proc/uptime)
 until is_up; do
-[ $(cut -d. -f1 /proc/uptime) -lt $end ] || break
+took=$(($(cut -d. -f1 /proc/uptime) - begin))
+[ $took -lt ${MANAGER_LIMIT_S} ] || { [ $took -lt ${BUSY_MANAGER_LIMIT_S} ] && is_busy; } || break
 sleep 0.1 2>/dev/null || sleep 1
 done
 is_up && exit 21
