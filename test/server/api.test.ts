@@ -227,6 +227,8 @@ describe("results", () => {
       assert.match(await unzip(`/api/v1/analyses/${one}/artefacts?password=no`), /^(onetwo|twoone)$/);
       assert.match(await unzip(`/api/v1/analyses/${one}/export/zip`, "-pinfected"), /"outcome": "finished"/);
       assert.equal(await unzip(`/api/v1/analyses/${one}/target`, "-pinfected"), "#!/bin/sh\n");
+      const trace = await ask("reader", `/api/v1/analyses/${one}/export/perfetto`);
+      assert.deepEqual([trace.status, trace.headers.get("content-type")], [200, "application/octet-stream"]);
       const misp = await read<{ Event: { info: string } }>("reader", `/api/v1/analyses/${one}/export/misp`);
       assert.equal(misp.Event.info, "rebox: sample");
       const layer = await read<{ techniques: { techniqueID: string }[] }>("reader", `/api/v1/analyses/${one}/export/navigator`); // prettier-ignore

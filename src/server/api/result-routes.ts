@@ -12,6 +12,12 @@ import { type App, ERRORS, ID_PARAMS } from "./app";
 
 const LIMIT_MS = 3_600_000;
 const FORMS = Object.keys(EXPORT_FORMS) as [ExportForm, ...ExportForm[]];
+const EXPORT_TYPES: Readonly<Record<ExportForm, string>> = {
+  zip: "application/zip",
+  perfetto: "application/octet-stream",
+  misp: "application/json",
+  navigator: "application/json",
+};
 /** Files that cannot do harm wherever they are opened. */
 const HARMLESS: Readonly<Record<string, string>> = { ".png": "image/png", ".json": "application/json", ".jsonl": "application/x-ndjson" }; // prettier-ignore
 
@@ -142,7 +148,7 @@ export function addResultRoutes(app: App, parts: ServerParts): void {
     },
     ({ params: { id, form } }, reply) => {
       const folder = getEndedFolder(parts, id);
-      const answer = { name: `analysis-${id}${EXPORT_FORMS[form]}`, type: form === "zip" ? "application/zip" : "application/json" }; // prettier-ignore
+      const answer = { name: `analysis-${id}${EXPORT_FORMS[form]}`, type: EXPORT_TYPES[form] }; // prettier-ignore
       return sendMade(reply, labFolder, answer, async (file) => {
         if (form === "zip") await zipAnalysis(folder, file, AbortSignal.timeout(LIMIT_MS));
         else await parts.work.do({ kind: "export", folder, form, file });

@@ -23,7 +23,7 @@ export function renderDownloads(id: number, { hasReport, hasTarget, hasArtefacts
     ["Events", `${base}/files/events.jsonl`, "JSON lines", hasReport],
     ["MISP event", `${base}/export/misp`, "JSON", hasReport],
     ["ATT&CK Navigator layer", `${base}/export/navigator`, "JSON", hasVerdict],
-    ["Perfetto trace", `${base}/export/perfetto`, "JSON", hasReport],
+    ["Perfetto trace", `${base}/export/perfetto`, "protobuf", hasReport],
   ] as const;
   const shown = links.filter(([, , , isThere]) => isThere);
   return markup`<ul>${shown.map(([text, path, kind]) => markup`<li><a href="${path}">${text}</a> <span class="muted">${kind}</span></li>`)}</ul>
