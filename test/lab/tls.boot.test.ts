@@ -20,7 +20,6 @@ for version, path in (ssl.TLSVersion.TLSv1_3, "/first-of-13"), (ssl.TLSVersion.T
     server = http.client.HTTPSConnection("secret.example.org", context=context, timeout=30)
     server.request("GET", path)
     assert len(server.getresponse().read()) > 100
-    assert server.sock is None or server.sock.version() in ("TLSv1.2", "TLSv1.3")
     server.close()
 `;
 
@@ -70,9 +69,8 @@ test(
       }
       assert.equal(sent("received").join("").split("INetSim default HTML page").length, 3);
       assert.ok(
-        pieces.every(
-          ({ process, descriptor }) => process.startsWith("target") || process === "python3" || descriptor! > 2,
-        ),
+        pieces.every(({ process, descriptor }) => process === "target.py" && descriptor! > 2),
+        lines.join("\n"),
       );
       const events = lab.read("analyses/1/events.jsonl");
       assert.match(events, /GET \/first-of-13.*"tls\.sent"/);

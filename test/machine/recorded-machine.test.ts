@@ -4,7 +4,7 @@ import { RecordingError } from "../../src/machine/errors";
 import { planMachine } from "../../src/machine/recording/recorded-machine";
 
 const plan = (args: readonly string[], isReplay = false, console?: string) =>
-  planMachine(args, { cwd: "/work", log: "/rec/a,b/log", isReplay, ...(console === undefined ? {} : { console }) });
+  planMachine(args, { cwd: "/images", log: "/rec/a,b/log", isReplay, ...(console === undefined ? {} : { console }) });
 
 test("a machine is recorded with counted instructions, a recorder, drives over overlays and filtered networks", () => {
   const { args, disks, files } = plan([
@@ -21,7 +21,7 @@ test("a machine is recorded with counted instructions, a recorder, drives over o
     ...["-nic", "user,model=virtio,hostfwd=tcp::2222-:22", "-serial", "stdio"],
   ]);
   assert.deepEqual(args, [
-    ...["-m", "256", "-kernel", "/work/vmlinuz"],
+    ...["-m", "256", "-kernel", "/images/vmlinuz"],
     ...["-drive", "if=virtio,driver=blkreplay,node-name=rebox-disk-0,image=rebox-disk-0-image"],
     ...["-drive", "index=2,media=cdrom,driver=blkreplay,node-name=rebox-disk-1,image=rebox-disk-1-image,readonly=on"],
     ...["-nic", "user,hostfwd=tcp::2222-:22,id=rebox-net-0,model=virtio"],
@@ -31,11 +31,11 @@ test("a machine is recorded with counted instructions, a recorder, drives over o
   assert.deepEqual(
     disks.map(({ path, format, isReadOnly }) => [path, format, isReadOnly]),
     [
-      ["/work/a,b.img", "raw", false],
-      ["/work/cd.iso", undefined, true],
+      ["/images/a,b.img", "raw", false],
+      ["/images/cd.iso", undefined, true],
     ],
   );
-  assert.deepEqual(files, [{ role: "-kernel", path: "/work/vmlinuz" }]);
+  assert.deepEqual(files, [{ role: "-kernel", path: "/images/vmlinuz" }]);
 });
 
 test("a replay opens nothing of the host: no port, no file, no socket", () => {
