@@ -85,5 +85,5 @@ function toText(bytes: Uint8Array): string {
 }
 
 function toHex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Buffer.from(bytes).toString("hex");
 }
