@@ -104,7 +104,7 @@ describe("QEMU's guest agent", { skip: NEEDS_AGENT }, () => {
         rmSync(there, { recursive: true });
       }
       assert.equal(readFileSync(join(folder, "dates"), "utf8"), "-u -s @1700000000\n".repeat(2));
-      const broken = { path: join(folder, "dates"), folder: "none", name: "dates" };
+      const broken = { path: join(folder, "dates"), folder: "none", name: "dates", source: join(folder, "dates") };
       const asked = way.prepare({ getTimeMs: () => 0, look: undefined, disc: broken }, signal);
       await assert.rejects(asked, { code: "REBOX_WAY_IN", message: /cannot unpack dates in \/tmp: .*tar/s });
     });

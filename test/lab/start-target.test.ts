@@ -18,7 +18,7 @@ function launch(start: StartRequest, command?: string): string {
   try {
     chmodSync(folder, 0o755);
     writeFileSync(join(folder, "show"), SHOW, { mode: 0o755 });
-    const disc = { path: "", folder: basename(folder), name: "show" };
+    const disc = { path: "", folder: basename(folder), name: "show", source: "" };
     const script = writeLaunchScript({ disc, command, starter: [], variables: {}, start, mark: "mark" });
     return execFileSync("/bin/sh", ["-c", script], { encoding: "utf8" }).replaceAll(folder, "FOLDER");
   } finally {

@@ -2,12 +2,21 @@ import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { GuestGoneError, WayInError } from "../errors";
 import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
-import { copyFromDisc, type DiscDrive } from "./copy-from-disc";
+import { checkCopied, copyFromDisc, type DiscDrive, writeCopyScript } from "./copy-from-disc";
 import { GuestConsole } from "./guest-console";
 import type { GuestDisc } from "./guest-disc";
 import { joinKeyboard, redirectShell, type TypeKeys } from "./keyboard-console";
 import { type ConsoleUser, GuestShell } from "./guest-shell";
-import { checkScript, type CopyRequest, getReadLimit, GuestWay, type ScriptResult } from "./guest-way";
+import {
+  checkScript,
+  type CopyRequest,
+  getReadLimit,
+  type GuestPreparation,
+  GuestWay,
+  type ScriptResult,
+  writeDate,
+} from "./guest-way";
+import { writeTypedFile } from "./typed-file";
 
 /** The console keeps a megabyte of what is written on it; a file is longer there by a third, in bytes. */
 const MOST_FILE = 512 << 10;
@@ -73,6 +82,29 @@ export class ConsoleWay extends GuestWay {
   async receive(disc: GuestDisc, signal: AbortSignal): Promise<void> {
     await guard(this.guestConsole, signal, () => this.drive.insert(disc.path, signal));
     await copyFromDisc(this, disc, signal);
+  }
+
+  /** As one script, and with a disc inserted before it is typed: the guest notices it meanwhile. */
+  override async prepare(
+    { getTimeMs, look, disc }: GuestPreparation,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    // Keys are slower.
+    const typed = disc === undefined || this.name === "keyboard" ? undefined : writeTypedFile(disc);
+    if (disc !== undefined && typed === undefined) {
+      await guard(this.guestConsole, signal, () => this.drive.insert(disc.path, signal));
+    }
+    const mark = randomBytes(6).toString("hex");
+    const lines = [`(${writeDate(getTimeMs())}) >/dev/null 2>&1`];
+    // Twice: a message of the kernel may come in between.
+    if (look !== undefined) lines.push(`(${look})`, `set -- $?`, `echo ${mark}=$1.`, `echo ${mark}=$1.`);
+    if (disc !== undefined) lines.push(typed ?? writeCopyScript(disc));
+    const result = await this.runScript(lines.join("\n"), signal);
+    if (disc !== undefined) checkCopied(result);
+    if (look === undefined) return undefined;
+    const status = new RegExp(`${mark}=(\\d+)\\.`).exec(result.output)?.[1];
+    if (status === undefined) throw new WayInError(`the guest's shell does not answer as one: ${result.output.slice(-300)}`); // prettier-ignore
+    return Number(status);
   }
 
   override async put(request: CopyRequest, signal: AbortSignal): Promise<void> {

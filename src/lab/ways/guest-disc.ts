@@ -17,6 +17,8 @@ export interface GuestDisc {
   readonly folder: string;
   /** The file's name on it. */
   readonly name: string;
+  /** Absolute path of the file or folder that it was made of. */
+  readonly source: string;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function makeGuestDisc(source: string, folder: string, signal: Abor
     const args = ["--create", "--format=gnu", "--dereference", "--blocking-factor=20", ...owner, `--file=${path}`];
     const options = { signal, timeoutMs: LIMIT_MS, packageName: "tar" };
     await runProgram("tar", [...args, `--directory=${staging}`, inside], options);
-    return { path, folder: inside, name };
+    return { path, folder: inside, name, source: resolve(source) };
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }

@@ -154,7 +154,7 @@ function getLogin(guestConsole: GuestConsole, user: ConsoleUser | undefined, log
 }
 
 /** Returns two random words that no other output has together. */
-function makeMarks(): [string, string] {
+export function makeMarks(): [string, string] {
   return [`r${randomBytes(6).toString("hex")}`, `b${randomBytes(6).toString("hex")}x`];
 }
 
@@ -166,7 +166,7 @@ function findQuestion(text: string): "login" | "password" | "prompt" | undefined
 }
 
 /** In characters: line editors keep no more than about a thousand, and terminals are narrow. */
-const CHUNK = 160;
+const CHUNK = 400;
 /** In characters; a longer script belongs in a file. */
 const LONGEST = 64 << 10;
 

@@ -7,7 +7,7 @@ import { type GuestReport, parseReport } from "./guest-report";
 import { REBOX } from "../project";
 
 /** AddressSanitizer's remarks on QEMU's coroutines, which are no reports. */
-const SANITIZER_REMARKS =
+export const SANITIZER_REMARKS =
   /^(==\d+==WARNING: ASan (doesn't fully support makecontext|is ignoring requested)|False positive error reports may|For details see ).*\n/gm;
 
 /** Scripts that use what is Node's, or a trigger that a test has made: the sandbox would need permissions for it. */
