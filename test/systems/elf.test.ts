@@ -37,6 +37,10 @@ function listWithReadelf(path: string, table: "--dyn-syms" | "--syms"): Listed[]
   });
 }
 
+/** Of elf(5). */
+const PT_LOAD = 1;
+const PT_GNU_STACK = 0x6474e551;
+
 function asLines(symbols: Iterable<Listed>): string[] {
   return [
     ...new Set(Array.from(symbols, ({ address, size, name }) => `${address.toString(16)} ${size} ${name}`)),
@@ -258,4 +262,36 @@ test("a file that is no ELF file is refused as such", () => {
   assert.throws(() => new Elf(elfSourceOf(Buffer.from("#!/bin/sh\n"))), ElfError);
   assert.throws(() => new Elf(elfSourceOf(Buffer.alloc(0))), /header of the ELF file cannot be read/);
   assert.throws(() => new Elf(elfSourceOf(Buffer.alloc(64))), /no ELF file/);
+});
+
+test("a string table that lies in two parts of the file, one behind the other, is read whole", () => {
+  inFolder((folder) => {
+    const file = readFileSync(compile(folder, "-Wl,--no-as-needed", "-lc"));
+    const whole = new Elf(elfSourceOf(file));
+    assert.deepEqual(whole.needed, ["libc.so.6"]);
+    const strings = whole.sections.find(({ name }) => name === ".dynstr")!;
+    const headers = Array.from({ length: file.readUInt16LE(56) }, (_, index) => Number(file.readBigUInt64LE(32)) + index * 56); // prettier-ignore
+    const first = headers.find((at) => file.readUInt32LE(at) === PT_LOAD)!;
+    const spare = headers.find((at) => file.readUInt32LE(at) === PT_GNU_STACK)!;
+    assert.equal(file.readBigUInt64LE(first + 8), 0n);
+    const size = file.readBigUInt64LE(first + 32);
+    const length = BigInt(strings.size);
+    for (const cut of [strings.address + 1n, strings.address + length / 2n, strings.address + length - 2n]) {
+      const changed = Buffer.from(file);
+      changed.copy(changed, spare, first, first + 56);
+      for (const [field, value] of [[32, cut], [40, cut]] as const) changed.writeBigUInt64LE(value, first + field); // prettier-ignore
+      for (const [field, value] of [
+        [8, cut],
+        [16, cut],
+        [24, cut],
+        [32, size - cut],
+        [40, size - cut],
+      ] as const)
+        changed.writeBigUInt64LE(value, spare + field);
+      const elf = new Elf(elfSourceOf(changed));
+      assert.deepEqual(elf.needed, whole.needed);
+      assert.equal(elf.soname, "liblibrary.so.3");
+      assert.deepEqual(asLines(elf.symbols.symbols()), asLines(whole.symbols.symbols()));
+    }
+  });
 });

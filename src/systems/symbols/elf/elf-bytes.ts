@@ -53,16 +53,22 @@ export class ElfBytes {
   /** Reads by the file's own addresses; what cannot be read is zero. Undefined when nothing of it can be read. */
   findAddress(address: bigint, size: number): Uint8Array | undefined {
     if (size <= 0 || size > LARGEST_TABLE) return undefined;
-    // What is asked for may reach beyond the end of what the file has: a text without end, the last of a table.
-    const load = this.segmentOf(address);
-    const rest = load ? load.address + load.fileSize - address : BigInt(size);
-    const inFile = rest > 0n && rest < size ? Number(rest) : size;
-    const { bytes, found } = readWithHoles(address, inFile, (at, part) => this.#readAddress(at, part));
-    if (found === 0) return undefined;
-    if (inFile === size) return bytes;
+    const end = address + BigInt(size);
     const whole = new Uint8Array(size);
-    whole.set(bytes);
-    return whole;
+    let found = 0;
+    // What is asked for may be in parts of the file that lie one behind the other, and reach beyond the end of what the file has.
+    for (let at = address; at < end;) {
+      const load = this.segmentOf(at);
+      const inFile = load === undefined ? end : load.address + load.fileSize;
+      if (inFile <= at) break;
+      const part = Number((inFile < end ? inFile : end) - at);
+      const piece = readWithHoles(at, part, (from, length) => this.#readAddress(from, length));
+      if (part === size) return piece.found === 0 ? undefined : piece.bytes;
+      whole.set(piece.bytes, Number(at - address));
+      found += piece.found;
+      at += BigInt(part);
+    }
+    return found === 0 ? undefined : whole;
   }
 
   /** Reads by the file's own addresses; undefined when a part of it cannot be read. */
