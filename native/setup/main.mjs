@@ -67,6 +67,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     demo: [aptStep(), ...building],
     package: [aptStep(PACKAGING_PACKAGES), ...building],
     test: [aptStep([...TEST_PACKAGES, ...PACKAGING_PACKAGES]), ...building, ...testGuests],
+    soak: [aptStep([...TEST_PACKAGES, ...PACKAGING_PACKAGES]), ...building, ...testGuests, optional(systemStep("bookworm"))], // prettier-ignore
     bench: [
       aptStep(),
       ...building,

@@ -1,9 +1,13 @@
+import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runMixedAnalyses } from "../kit/lab/mixed-analyses";
+import { getDebianFolder } from "../kit/lab/ready-debian";
 import { SoakRun } from "./soak-run";
 
 const USAGE = "usage: npm run soak -- [--minutes N] [--seed N] [--first N]\n       npm run soak -- --analyses N";
 const LARGEST_SEED = 0xffffffff;
+/** Of analyses on the older system: each way in and each network is among them. */
+const MOST_OLDER = 21;
 
 function fail(message: string): never {
   console.error(`soak: ${message}\n${USAGE}`);
@@ -14,6 +18,17 @@ function readNumber(name: string, text: string, largest: number): number {
   const value = Number(text);
   if (!(value > 0 && value <= largest)) fail(`--${name} is ${text}: a number above 0, at most ${largest}`);
   return value;
+}
+
+/** Makes some analyses on Debian 12 too, where set-up could make one. */
+async function runOlderAnalyses(count: number): Promise<void> {
+  if (!existsSync(getDebianFolder("bookworm"))) {
+    console.log("soak: set-up has made no Debian 12, so it is left out");
+    return;
+  }
+  const some = Math.min(count, MOST_OLDER);
+  console.log(`soak: ${some} analyses of clones of a Debian 12 in a row`);
+  await runMixedAnalyses(some, 1, "bookworm");
 }
 
 async function main(): Promise<void> {
@@ -30,6 +45,7 @@ async function main(): Promise<void> {
     console.log(`soak: ${count} analyses of clones in a row, then ten at once`);
     await runMixedAnalyses(count, 1);
     await runMixedAnalyses(10, 10);
+    await runOlderAnalyses(count);
     console.log("soak: none has failed, and nothing is left behind");
     return;
   }

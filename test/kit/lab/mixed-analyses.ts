@@ -4,7 +4,7 @@ import { MARK } from "../../../src/lab/analysis/marked-processes";
 import { runRebox } from "../guests/guest-run";
 import { findLeft, recordOf } from "./analyze-run";
 import { type TestLab, untilTrue } from "./lab-run";
-import { withDebian } from "./ready-debian";
+import { type DebianRelease, withDebian } from "./ready-debian";
 
 /** A kind of analysis: by which way its target comes, and in which network it runs. */
 interface Mix {
@@ -34,8 +34,13 @@ const LIMIT_MS = 120_000;
  *
  * @param count of all analyses
  * @param parallel how many at once, 1 to 10
+ * @param release of the Debian
  */
-export async function runMixedAnalyses(count: number, parallel: number): Promise<void> {
+export async function runMixedAnalyses(
+  count: number,
+  parallel: number,
+  release: DebianRelease = "trixie",
+): Promise<void> {
   const use = async (labs: readonly TestLab[]) => {
     const counts = labs.map((_, index) => Math.floor(count / labs.length) + (index < count % labs.length ? 1 : 0));
     const atOnce = labs.map(
@@ -47,17 +52,19 @@ export async function runMixedAnalyses(count: number, parallel: number): Promise
     if (parallel === 1) for (const run of runs) await run();
     else await Promise.all(runs.map((run) => run()));
   };
-  await withLabs([...MIXES], [], use);
+  await withLabs([...MIXES], [], use, release);
 }
 
 function withLabs(
   left: readonly Mix[],
   labs: readonly TestLab[],
   use: (labs: readonly TestLab[]) => Promise<void>,
+  release: DebianRelease,
 ): Promise<void> {
   const [mix, ...others] = left;
   if (mix === undefined) return use(labs);
-  return withDebian([`way_in: ${mix.way}`, "max: 5"], (lab) => withLabs(others, [...labs, lab], use));
+  const settings = [`way_in: ${mix.way}`, "max: 5"];
+  return withDebian(settings, (lab) => withLabs(others, [...labs, lab], use, release), release);
 }
 
 async function runOne(lab: TestLab, { way, networks }: Mix, count: number, parallel: number): Promise<void> {
