@@ -24,7 +24,7 @@ import { systemStep } from "./steps/system.mjs";
 import { tapStep } from "./steps/tap.mjs";
 import { Task } from "./task.mjs";
 
-const USAGE = `usage: node native/setup/main.mjs [--for demo|test|package|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
+const USAGE = `usage: node native/setup/main.mjs [--for demo|test|soak|package|bench|sanitize|guest|drgn] [--only javascript] [--kernel NAME]`;
 
 /**
  * Chooses the steps for a purpose, in the order they must run.
