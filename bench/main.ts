@@ -23,6 +23,8 @@ import { volatility } from "./measures/volatility";
 import { readyMachines } from "./measures/ready-machines";
 import { rejectedEvents } from "./measures/rejected-events";
 import { scripts } from "./measures/scripts";
+import { server } from "./measures/server";
+import { serverScreen } from "./measures/server-screen";
 import { shell } from "./measures/shell";
 import { startUp } from "./measures/start-up";
 import { syscallTrace } from "./measures/syscall-trace";
@@ -53,6 +55,8 @@ const MEASURES: readonly Measure[] = [
   volatility,
   investigations,
   readyMachines,
+  server,
+  serverScreen,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

@@ -78,6 +78,15 @@ export class MeasuredProcess implements AsyncDisposable {
     return this.#wait("its message", () => this.#messages.shift() as Message | undefined);
   }
 
+  /** Waits for a line that it prints, unless it has. @throws Error as waitForFact() */
+  waitForLine(pattern: RegExp): Promise<string> {
+    return this.#wait(`a line ${pattern.source}`, () => this.#lines.find((line) => pattern.test(line)));
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
   /** Tells the process, over its message channel, to go on with the next step of its work. */
   proceed(): void {
     this.#child.send("proceed");
@@ -98,8 +107,8 @@ export class MeasuredProcess implements AsyncDisposable {
     const fact = /rebox-guest: ([^=]*)=?(.*)/.exec(line.trimEnd());
     if (fact) {
       this.#facts.set(fact[1] as string, fact[2] as string);
-      this.#wakeWaiters();
     }
+    this.#wakeWaiters();
   }
 
   #wakeWaiters(): void {
