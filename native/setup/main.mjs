@@ -48,6 +48,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     ...[
       optional(referenceStep("sigma")),
       optional(referenceStep("export")),
+      optional(referenceStep("api")),
       optional(volatilityStep()),
       optional(wheelsStep()),
     ],

@@ -89,6 +89,10 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
     const { createServeCommand } = require("./serve/serve-command") as typeof import("./serve/serve-command");
     return createServeCommand(environment, onStatus);
   },
+  remote: ({ environment, onStatus }) => {
+    const { createRemoteCommand } = require("./remote/remote-command") as typeof import("./remote/remote-command");
+    return createRemoteCommand(environment, onStatus);
+  },
   investigate: ({ environment, onStatus }) => {
     const module = require("./investigate/investigate-command") as typeof import("./investigate/investigate-command");
     return module.createInvestigateCommand(environment, process.stdin, onStatus);

@@ -20,6 +20,8 @@ const CALLED_METHODS = [
   ...["restoreStart", "norestoreStart", "acpiStop", "dumpMemory", "handlePaused", "loadMachines", "verifyDependencies"],
   ...[
     "openConsole",
+    "isConsoleTaken",
+    "openScreen",
     "insertDisc",
     "removeDisc",
     "callGuestAgent",

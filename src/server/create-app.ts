@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import cookie from "@fastify/cookie";
 import multipart from "@fastify/multipart";
+import websocket from "@fastify/websocket";
 import fastify, { type FastifyInstance } from "fastify";
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import { addAccountRoutes } from "./api/account-routes";
@@ -8,14 +9,17 @@ import { addAnalysisRoutes } from "./api/analysis-routes";
 import type { App } from "./api/app";
 import { addEventRoutes } from "./api/event-routes";
 import { addLabRoutes } from "./api/lab-routes";
+import { addMachineRoutes } from "./api/machine-routes";
 import { addOpenApiRoute, describeApi } from "./api/openapi";
 import { addResultRoutes } from "./api/result-routes";
+import { addWebhookRoutes } from "./api/webhook-routes";
 import { addCapeRoutes } from "./cape/cape-routes";
 import { checkAccess, type RouteAccess } from "./http/access";
 import { answerErrors } from "./http/answer-errors";
 import { identifyCallers } from "./http/caller";
 import { limitRequests, readForms } from "./http/request-limits";
 import { addSecurityHeaders } from "./http/security-headers";
+import { addLiveRoutes } from "./live/live-routes";
 import { addPageRoutes } from "./pages/page-routes";
 import type { ServerParts } from "./server-parts";
 import type { ServerSettings } from "./settings";
@@ -24,6 +28,8 @@ import type { ServerSettings } from "./settings";
 const LARGEST_BODY = 1 << 20;
 /** After so long without a byte a connection is closed, in milliseconds: packing a large analysis takes its time. */
 const SILENCE_MS = 900_000;
+/** Of a viewer: keys and requests, in bytes. */
+const LARGEST_MESSAGE = 64 << 10;
 const LONGEST_PARAMETER = 1_000;
 
 /**
@@ -47,6 +53,10 @@ export async function createApp(parts: ServerParts, routes: RouteAccess[]): Prom
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   await app.register(cookie);
+  await app.register(websocket, {
+    options: { maxPayload: LARGEST_MESSAGE, clientTracking: false },
+    preClose: (done) => done(),
+  });
   identifyCallers(app, accounts);
   await limitRequests(app, settings.requestsPerMinute);
   checkAccess(app, routes);
@@ -62,8 +72,11 @@ export async function createApp(parts: ServerParts, routes: RouteAccess[]): Prom
       addAnalysisRoutes,
       addResultRoutes,
       addEventRoutes,
+      addLiveRoutes,
       addLabRoutes,
+      addMachineRoutes,
       addAccountRoutes,
+      addWebhookRoutes,
       addCapeRoutes,
       addPageRoutes,
     ])

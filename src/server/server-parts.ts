@@ -1,17 +1,21 @@
 import type { AnalysisDatabase } from "../lab/analysis/analysis-database";
 import type { AnalysisIndex } from "../lab/analysis/search/analysis-index";
 import type { AnalysisSearch } from "../lab/analysis/search/search-analyses";
-import type { ServedQueue } from "../lab/analysis/served-queue";
+import type { ServedQueue } from "../lab/analysis/queue/served-queue";
 import type { AuditLog } from "./accounts/audit-log";
 import type { Sessions } from "./accounts/sessions";
 import type { Tokens } from "./accounts/tokens";
 import type { Users } from "./accounts/users";
+import type { LiveViews } from "./live/live-views";
+import type { MachineTasks } from "./machines/machine-tasks";
 import type { MachineWatch } from "./machines/machine-watch";
 import type { Dispatcher } from "./queue/dispatcher";
 import type { SampleStore } from "./queue/sample-store";
 import type { ReportTickets } from "./results/report-tickets";
 import type { WorkPool } from "./results/work-pool";
 import type { ServerSettings } from "./settings";
+import type { AddressCheck } from "./webhooks/address-check";
+import type { WebhookStore } from "./webhooks/webhook-store";
 import type { RequestCounts } from "./http/request-counts";
 import type { EventStreams } from "./results/event-streams";
 
@@ -36,8 +40,13 @@ export interface ServerParts {
   readonly samples: SampleStore;
   readonly dispatcher: Dispatcher;
   readonly machines: MachineWatch;
+  readonly tasks: MachineTasks;
   readonly work: WorkPool;
   readonly streams: EventStreams;
+  readonly views: LiveViews;
+  readonly webhooks: WebhookStore;
+  /** The addresses that webhooks may reach. */
+  readonly addresses: AddressCheck;
   readonly tickets: ReportTickets;
   readonly counts: RequestCounts;
   /** How many analyses may run at once. */

@@ -17,6 +17,8 @@ export interface ServerSettings {
   readonly largestUpload: number;
   /** Requests of a caller, or of an address without one, in a minute. */
   readonly requestsPerMinute: number;
+  /** Networks of private addresses that webhooks may reach all the same: "10.0.0.0/8". */
+  readonly webhookNetworks: readonly string[];
 }
 
 /** The address and port where nothing else is said. */

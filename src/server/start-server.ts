@@ -2,10 +2,12 @@ import { chmodSync, existsSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { ConfigProblems } from "../config/schema/config-problems";
+import { AnalysisEnds } from "../lab/analysis/queue/analysis-ends";
 import { openDatabase } from "../lab/analysis/analysis-places";
+import type { Cleaning } from "../lab/analysis/end-abandoned";
 import { AnalysisIndex } from "../lab/analysis/search/analysis-index";
 import { AnalysisSearch } from "../lab/analysis/search/search-analyses";
-import { ServedQueue } from "../lab/analysis/served-queue";
+import { ServedQueue } from "../lab/analysis/queue/served-queue";
 import { MachineryManagerError } from "../lab/errors";
 import { readLabSettings } from "../lab/lab-settings";
 import { takeLock } from "../lab/process-lock";
@@ -19,6 +21,8 @@ import { createApp } from "./create-app";
 import { ServerError } from "./errors";
 import type { RouteAccess } from "./http/access";
 import { RequestCounts } from "./http/request-counts";
+import { LiveViews } from "./live/live-views";
+import { MachineTasks } from "./machines/machine-tasks";
 import { MachineWatch } from "./machines/machine-watch";
 import { Dispatcher, type StartAnalysis } from "./queue/dispatcher";
 import { SampleStore } from "./queue/sample-store";
@@ -26,6 +30,9 @@ import { EventStreams } from "./results/event-streams";
 import { ReportTickets } from "./results/report-tickets";
 import { WorkPool } from "./results/work-pool";
 import type { ServerParts } from "./server-parts";
+import { AddressCheck } from "./webhooks/address-check";
+import { WebhookSender } from "./webhooks/webhook-sender";
+import { WebhookStore } from "./webhooks/webhook-store";
 import { checkExposure, type ListenPlace, type ServerSettings } from "./settings";
 
 /** How long requests that go on may take when the server ends, in milliseconds. */
@@ -38,7 +45,7 @@ export interface ServerOptions {
   /** How many analyses may run at once; without it, max_analyses_count of conf/lab.yaml. */
   readonly mostRunning?: number | undefined;
   /** The parts of rebox that modules can import. */
-  readonly api: Doors;
+  getApi(): Doors;
   readonly startAnalysis: StartAnalysis;
   /** For people. */
   log(text: string): void;
@@ -80,12 +87,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     cleaning.push(async () => {
       const late = setTimeout(() => app.server.closeAllConnections(), GRACE_MS);
       parts.streams.close();
+      parts.views.close();
       await app.close();
       clearTimeout(late);
     });
     const address = await listen(app, settings.listen, settings.tls !== undefined);
     parts.dispatcher.start();
     cleaning.push(() => parts.dispatcher.stop());
+    const { webhooks: store, search, database, log } = parts;
+    const sender = new WebhookSender({ store, search, log, check: parts.addresses, ends: new AnalysisEnds(database) });
+    sender.start();
+    cleaning.push(() => sender.stop());
     // Analyses of before there was an index are found by and by.
     parts.work.do({ kind: "index", labFolder }).catch((error: unknown) => parts.log(`the index: ${String(error)}`));
     return { address, routes, close: clean };
@@ -108,7 +120,7 @@ async function lockLab(labFolder: string): Promise<() => Promise<void>> {
 
 function openParts(
   labFolder: string,
-  { settings, mostRunning, api, startAnalysis, log }: ServerOptions,
+  { settings, mostRunning, getApi, startAnalysis, log }: ServerOptions,
   cleaning: (() => void | Promise<void>)[],
 ): ServerParts {
   const accountDatabase = openAccountDatabase(labFolder);
@@ -123,10 +135,18 @@ function openParts(
   cleaning.push(() => database.close());
   const queue = new ServedQueue(database);
   const limit = mostRunning ?? readLabSettings(labFolder, new ConfigProblems()).max_analyses_count;
-  const machines = new MachineWatch(labFolder, api, log);
+  const machines = new MachineWatch(labFolder, getApi, log);
   cleaning.push(() => machines.close());
   const work = new WorkPool();
   cleaning.push(() => work.close());
+  const cleaningUp: Cleaning = {
+    ...{ labFolder, database, log },
+    // Loaded when a module of the lab is: that takes longer than all else at the start.
+    get api() {
+      return getApi();
+    },
+    writeReport: async (folder, record) => void (await work.do({ kind: "abandoned", labFolder, folder, record })),
+  };
   rmSync(join(getServerFolder(labFolder), "outgoing"), { recursive: true, force: true });
   return {
     ...{ labFolder, settings, accounts, database, queue, machines, work, log, mostRunning: limit },
@@ -135,8 +155,16 @@ function openParts(
       search: new AnalysisSearch(database),
       samples: new SampleStore(labFolder),
     },
-    dispatcher: new Dispatcher({ labFolder, database, api, log }, queue, limit, startAnalysis),
-    ...{ streams: new EventStreams(labFolder, database), tickets: new ReportTickets(), counts: new RequestCounts() },
+    dispatcher: new Dispatcher(cleaningUp, queue, limit, startAnalysis),
+    ...{
+      streams: new EventStreams(labFolder, database),
+      tickets: new ReportTickets(),
+      views: new LiveViews(accounts),
+      tasks: new MachineTasks(labFolder),
+      webhooks: new WebhookStore(accountDatabase),
+      addresses: new AddressCheck(settings.webhookNetworks),
+      counts: new RequestCounts(),
+    },
     startedMs: Date.now(),
   };
 }

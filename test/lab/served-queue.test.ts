@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { AnalysisDatabase, type AnalysisRequest } from "../../src/lab/analysis/analysis-database";
-import { ServedQueue } from "../../src/lab/analysis/served-queue";
+import { ServedQueue } from "../../src/lab/analysis/queue/served-queue";
 import { inFolder } from "../kit/in-folder";
 import { BUILT } from "../kit/project";
 
@@ -27,7 +27,7 @@ async function withQueue(use: (queue: ServedQueue, database: AnalysisDatabase, f
 /** Evaluates something in a process of its own, which ends then. */
 function inOther(file: string, body: string): string {
   const load = (name: string) => `require(${JSON.stringify(join(BUILT, `src/lab/analysis/${name}.js`))})`;
-  const program = `const { AnalysisDatabase } = ${load("analysis-database")}; const { ServedQueue } = ${load("served-queue")};
+  const program = `const { AnalysisDatabase } = ${load("analysis-database")}; const { ServedQueue } = ${load("queue/served-queue")};
     const database = new AnalysisDatabase(${JSON.stringify(file)}); const queue = new ServedQueue(database); ${body}`;
   const { stdout, stderr } = spawnSync(process.execPath, ["-e", program], { encoding: "utf8" });
   assert.equal(stderr, "");

@@ -5,6 +5,7 @@ import { analyze, consoleMachine, makeSnapshot, yamlOf } from "../kit/lab/analyz
 import { NEEDS_BROWSER, withPage } from "../kit/lab/browser";
 import { withTestLab } from "../kit/lab/lab-run";
 import { UiRun } from "../kit/terminal/ui-run";
+import { takeServerPages } from "./server-pages";
 import { makeTerminalPage } from "./terminal-page";
 import { PROJECT } from "../kit/project";
 
@@ -80,6 +81,7 @@ async function main(): Promise<void> {
   try {
     await takeTerminal(folder);
     await takeReport();
+    await takeServerPages(join(PICTURES, "server"), (name) => console.log(`docs/pictures/server/${name}`));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

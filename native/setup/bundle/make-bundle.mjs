@@ -79,8 +79,15 @@ export async function makeBundle({ sealed = false, folder = join(places.build, "
   const stamp = join(folder, "stamp.json");
   writeFileSync(`${stamp}.new`, `${JSON.stringify({ file: name, inputs }, undefined, 2)}\n`);
   renameSync(`${stamp}.new`, stamp);
+  writeFileSync(join(folder, "page.js"), bundlePageScript());
   removeOthers(folder, name);
   return { file: join(folder, name), bytes: code.length };
+}
+
+/** Bundles the script of the server's pages. */
+function bundlePageScript() {
+  const { bundleScript } = createRequire(import.meta.url)(join(places.build, "js/src/server/pages/assets/script-bundle.js"));
+  return bundleScript();
 }
 
 /** Removes bundles of earlier compilations, and what V8 has made of them. */

@@ -6,6 +6,7 @@ import { toColouredText } from "../../config/terminal-text";
 import { ExitStatus } from "../exit-status";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";
+import { renderTable } from "../text-table";
 import { type AnalysesOptions, AnalysesUse, defineAnalysesCommand, readNumber } from "./analyses-use";
 import { createCompareCommand } from "./compare-command";
 import { createExportCommand } from "./export-command";
@@ -62,19 +63,7 @@ function renderList(entries: readonly AnalysisEntry[]): string {
     [target === undefined ? undefined : relative("", target), command].filter(Boolean).join(": "),
     reason ?? "",
   ]);
-  const all = [["id", "created (UTC)", "state", "machine", "target", "reason"], ...rows].map((row) =>
-    row.map((cell) => toColouredText(cell).split("\n")[0]!),
-  );
-  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column]!))
-          .join("  ")
-          .trimEnd()}\n`,
-    )
-    .join("");
+  return renderTable([["id", "created (UTC)", "state", "machine", "target", "reason"], ...rows]);
 }
 
 function renderEntry(entry: AnalysisEntry & { readonly files: readonly string[] }): string {

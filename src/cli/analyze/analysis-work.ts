@@ -1,7 +1,7 @@
 import { getProcessMark, openDatabase } from "../../lab/analysis/analysis-places";
 import { killMarkedAtOnce } from "../../lab/analysis/marked-processes";
 import type { AnalysisJournal } from "../../lab/analysis/analysis-journal";
-import { ServedQueue } from "../../lab/analysis/served-queue";
+import { ServedQueue } from "../../lab/analysis/queue/served-queue";
 import { performAnalysis } from "../../lab/analysis/perform-analysis";
 import { doors } from "../../doors/doors";
 import { stopCompiler } from "../../scripts/loading/script-compiler";

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
+import { collect } from "../analyze/analyze-options";
 import { ExitStatus, getSignalStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
@@ -24,6 +25,7 @@ interface ServeOptions {
   readonly plainHttp?: boolean;
   readonly largestUpload: number;
   readonly requestsPerMinute: number;
+  readonly webhooksTo?: readonly string[];
   readonly parallel?: number;
 }
 
@@ -46,6 +48,11 @@ export function createServeCommand(environment: RunEnvironment, onStatus: (statu
     .option("--plain-http", "let other hosts connect although nothing is encrypted")
     .option("--largest-upload <MiB>", "the largest file that is taken", readCount, DEFAULT_UPLOAD_MIB)
     .option("--requests-per-minute <count>", "of one user, or one address", readCount, DEFAULT_REQUESTS)
+    .option(
+      "--webhooks-to <network>",
+      "let webhooks reach private addresses of this network, ADDRESS/BITS; may be given more than once",
+      collect,
+    ) // prettier-ignore
     .option(
       "--parallel <count>",
       "run at most so many analyses at once; without it, max_analyses_count of conf/lab.yaml",
@@ -89,9 +96,10 @@ async function serve(options: ServeOptions, environment: RunEnvironment): Promis
           tls: tlsCertificate === undefined ? undefined : { certificate: tlsCertificate, key: tlsKey! },
           ...{ isBehindProxy: options.behindProxy === true, allowsPlainHttp: options.plainHttp === true },
           ...{ largestUpload: options.largestUpload * 2 ** 20, requestsPerMinute: options.requestsPerMinute },
+          webhookNetworks: options.webhooksTo ?? [],
         },
         mostRunning: options.parallel,
-        api: environment.getApi(),
+        getApi: () => environment.getApi(),
         startAnalysis: (labFolder, id) => new AnalysisWorker(labFolder, id, () => undefined, true),
         log: (text) => void stderr.write(`rebox: ${text}\n`),
       }),

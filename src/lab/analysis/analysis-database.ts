@@ -41,6 +41,8 @@ export interface Submission {
   readonly by: string;
   /** 1 to 3: of those that wait, the highest begins first. */
   readonly priority: number;
+  /** It does not begin before this moment: ISO 8601, UTC, with milliseconds. */
+  readonly notBefore?: string | undefined;
   /** A text of the user's, which rebox does not read. */
   readonly note?: string | undefined;
   /** The fields of another tool's form, as its client sent them: they are told back. */

@@ -17,6 +17,8 @@ export interface Cleaning {
   readonly labFolder: string;
   readonly database: AnalysisDatabase;
   readonly api: Doors;
+  /** Writes the report and the facts for the search elsewhere; without it that is done here, and nothing else in the meantime. */
+  writeReport?(folder: string, record: AnalysisRecord): Promise<void>;
   log(text: string): void;
 }
 
@@ -41,14 +43,20 @@ export async function endAbandoned(cleaning: Cleaning, entry: AnalysisEntry, rea
   try {
     mkdirSync(folder, { recursive: true });
     writeRecord(folder, record);
-    orderEvents(folder);
-    const events = gatherEvents(folder);
-    writeReport(folder, record, events);
-    new AnalysisIndex(database).add(folder, record, events);
+    if (cleaning.writeReport === undefined) reportAbandoned(database, folder, record);
+    else await cleaning.writeReport(folder, record);
   } catch (error) {
     cleaning.log(`the record of analysis ${entry.id} cannot be written: ${(error as Error).message}`);
   }
   database.end(entry.id, record.outcome ?? "lost", record.reason);
+}
+
+/** Writes the report of an analysis whose process is gone, and its facts for the search. @param record its last one */
+export function reportAbandoned(database: AnalysisDatabase, folder: string, record: AnalysisRecord): void {
+  orderEvents(folder);
+  const events = gatherEvents(folder);
+  writeReport(folder, record, events);
+  new AnalysisIndex(database).add(folder, record, events);
 }
 
 /**

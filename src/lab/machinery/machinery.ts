@@ -25,6 +25,8 @@ export interface MachineryCapabilities {
   readonly guestAgent: boolean;
   /** Keys can be pressed on the machine's keyboard. */
   readonly keyboard: boolean;
+  /** The machine's screen can be watched while it runs. */
+  readonly screen: boolean;
   /** A shell of rebox looks into the guest. */
   readonly introspection: boolean;
 }
@@ -41,6 +43,7 @@ const OPTIONAL = {
   disc: "insertDisc",
   guestAgent: "callGuestAgent",
   keyboard: "typeKeys",
+  screen: "openScreen",
 } as const;
 
 /**
@@ -141,6 +144,24 @@ export abstract class Machinery<
    */
   openConsole(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<Duplex> {
     return this.#refuse("openConsole");
+  }
+
+  /** Returns whether somebody has the serial console of openConsole(), so that nobody else can type there. */
+  isConsoleTaken(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<boolean> {
+    return this.#refuse("a serial console that is asked for");
+  }
+
+  /** Returns the file that gets everything that the machine writes on its serial console; undefined where there is none. */
+  findConsoleLog(_machine: LabMachine<SettingsOf<MachineSettings>>): string | undefined {
+    return undefined;
+  }
+
+  /**
+   * Opens what the machine shows, for a viewer: a stream of the protocol RFB (RFC 6143) without a password. Several viewers may have one
+   * at a time, and what they type reaches the machine. The stream ends with the machine.
+   */
+  openScreen(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<Duplex> {
+    return this.#refuse("watching the screen");
   }
 
   /** Gives the machine, while it runs, a read-only disc: a drive whose first bytes are those of the file. */
@@ -297,6 +318,7 @@ export abstract class Machinery<
       disc: has(OPTIONAL.disc),
       guestAgent: has(OPTIONAL.guestAgent),
       keyboard: has(OPTIONAL.keyboard),
+      screen: has(OPTIONAL.screen),
       introspection: false,
     };
   }

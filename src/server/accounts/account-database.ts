@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import Database from "libsql";
+import { isDiskFull } from "../http/disk-full";
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
@@ -27,6 +28,15 @@ export type AccountDatabase = Database.Database;
 /** Returns the folder of a lab that has what only its server reads. */
 export function getServerFolder(labFolder: string): string {
   return join(labFolder, "server");
+}
+
+/** Writes a note that is nothing but useful: on a full disk it is left out, and a request that only reads is answered. */
+export function tryNote(write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
 }
 
 /** Opens the accounts of a lab's server, and makes their file when there is none. Only the user of this process can read it. */

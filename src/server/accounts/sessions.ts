@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { AccountDatabase } from "./account-database";
+import { type AccountDatabase, tryNote } from "./account-database";
 
 /** After so long without a request a session is over, and in any case after its longest life; in milliseconds. */
 const IDLE_MS = 12 * 3_600_000;
@@ -44,7 +44,8 @@ export class Sessions {
     };
     const now = Date.now();
     if (now - created_ms > LONGEST_MS || now - seen_ms > IDLE_MS) return void this.end(hash);
-    if (now - seen_ms > NOTE_MS) this.database.prepare("UPDATE sessions SET seen_ms = ? WHERE hash = ?").run(now, hash);
+    if (now - seen_ms > NOTE_MS)
+      tryNote(() => void this.database.prepare("UPDATE sessions SET seen_ms = ? WHERE hash = ?").run(now, hash));
     return { hash, user, csrf };
   }
 

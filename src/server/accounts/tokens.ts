@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import type { AccountDatabase } from "./account-database";
+import { type AccountDatabase, tryNote } from "./account-database";
 import { RIGHTS, type Right } from "./roles";
 
 /** In bytes. */
@@ -70,7 +70,7 @@ export class Tokens {
     if (row.expires !== null && Date.parse(row.expires) <= Date.now()) return undefined;
     const now = Date.now();
     if (row.used === null || now - Date.parse(row.used) > NOTE_MS)
-      this.database.prepare("UPDATE tokens SET used = ? WHERE id = ?").run(new Date(now).toISOString(), id);
+      tryNote(() => void this.database.prepare("UPDATE tokens SET used = ? WHERE id = ?").run(new Date(now).toISOString(), id)); // prettier-ignore
     return toToken(row);
   }
 

@@ -4,7 +4,7 @@ import { cancel, getAnalysis, remove, repeat, submit } from "../queue/submit";
 import { SUBMISSION } from "../queue/submission";
 import type { ServerParts } from "../server-parts";
 import { ANALYSIS, toAnalysis } from "./analysis-schema";
-import { type App, ERRORS, getDoer, ID, ID_PARAMS } from "./app";
+import { type App, ERROR, ERRORS, getDoer, ID, ID_PARAMS } from "./app";
 
 const MOST_LISTED = 500;
 
@@ -32,7 +32,7 @@ export function addAnalysisRoutes(app: App, parts: ServerParts): void {
       schema: {
         ...{ operationId: "submit", summary: "Ask for analyses", tags: ["analyses"] },
         description: `A form (multipart/form-data) with files as \`file\`, or JSON without any. Fields: ${Object.entries(SUBMISSION.shape).map(([name, type]) => `\`${name}\`: ${type.description ?? ""}`).join(" ")}`, // prettier-ignore
-        ...{ consumes: ["multipart/form-data", "application/json"], response: { ...ERRORS, 201: ids } },
+        ...{ consumes: ["multipart/form-data", "application/json"], response: { ...ERRORS, 413: ERROR, 507: ERROR, 201: ids } },
       },
     },
     async (request, reply) => {

@@ -13,6 +13,7 @@ export const ANALYSIS = z
     by: z.string().nullable().describe("The user who asked for it; null for a command of the terminal."),
     priority: z.number().nullable(),
     note: z.string().nullable(),
+    notBefore: z.string().nullable().describe("It does not begin before this moment."),
     machine: z.string().nullable().describe("The machine it ran on, or is to run on; null for any."),
     command: z.string().nullable(),
     timeoutS: z.number(),
@@ -35,7 +36,12 @@ export function toAnalysis(found: FoundAnalysis): z.infer<typeof ANALYSIS> {
   return {
     ...{ id: found.id, state: stateOf(found), phase: found.phase, reason: found.reason ?? null },
     ...{ created: found.created, ended: found.ended ?? null },
-    ...{ by: submission?.by ?? null, priority: submission?.priority ?? null, note: submission?.note ?? null },
+    ...{
+      by: submission?.by ?? null,
+      priority: submission?.priority ?? null,
+      note: submission?.note ?? null,
+      notBefore: submission?.notBefore ?? null,
+    },
     ...{ machine: found.usedMachine ?? found.machine ?? null, command: found.command ?? null },
     ...{ timeoutS: found.timeoutS, network: found.network ?? null, options: found.options },
     target:

@@ -1,9 +1,10 @@
 import { z } from "zod";
+import type { ShownMachine } from "../machines/machine-watch";
 import type { ServerParts } from "../server-parts";
 import { type App, ERRORS, getDoer } from "./app";
 import { readStatistics, renderMetrics, STATISTICS } from "./statistics";
 
-const MACHINE = z
+export const MACHINE = z
   .object({
     ...{ name: z.string(), machinery: z.string(), label: z.string(), platform: z.string() },
     ...{ tags: z.array(z.string()), ip: z.string().nullable() },
@@ -12,9 +13,14 @@ const MACHINE = z
     ...{ isEnabled: z.boolean(), isReserved: z.boolean(), cloneOf: z.string().nullable() },
   })
   .describe("A machine.");
-const NAME = z.object({ name: z.string().max(100) });
+export const NAME = z.object({ name: z.string().max(100) });
 
-/** Adds the routes on machines, and on the server itself. */
+/** Makes the answer of a machine. */
+export function toMachine(machine: ShownMachine): z.infer<typeof MACHINE> {
+  return { ...machine, tags: [...machine.tags], ip: machine.ip ?? null, cloneOf: machine.cloneOf ?? null };
+}
+
+/** Adds the routes on the pool of machines, and on the server itself. */
 export function addLabRoutes(app: App, parts: ServerParts): void {
   app.get(
     "/api/v1/machines",
@@ -27,8 +33,7 @@ export function addLabRoutes(app: App, parts: ServerParts): void {
     },
     async () => {
       const { machines, problems } = await parts.machines.list();
-      const shown = machines.map((each) => ({ ...each, tags: [...each.tags], ip: each.ip ?? null, cloneOf: each.cloneOf ?? null })); // prettier-ignore
-      return { machines: shown, problems: [...problems] };
+      return { machines: machines.map(toMachine), problems: [...problems] };
     },
   );
   for (const action of ["enable", "disable"] as const)

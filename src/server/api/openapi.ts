@@ -1,9 +1,16 @@
 import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
 import { jsonSchemaTransform } from "fastify-type-provider-zod";
+import { z } from "zod";
 import { getReboxVersion } from "../../config/folders";
 import { getRouteKind } from "../http/caller";
-import type { App } from "./app";
+import { type App, ERROR, ERRORS } from "./app";
+
+/** The answers of routes that send files and streams, and so say nothing of them: the document has them all the same. */
+const BYTES = {
+  200: { description: "What was asked for, in its own type.", content: { "*/*": { schema: {} } } },
+  ...Object.fromEntries(Object.keys(ERRORS).map((status) => [status, z.toJSONSchema(ERROR, { target: "draft-2020-12" })])), // prettier-ignore
+};
 
 /** Has an OpenAPI document be made of the routes of the API that are added from now on. Pages, and the routes of CAPE's clients, are left out. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
@@ -21,7 +28,8 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     transform: (route) => {
       const made = jsonSchemaTransform(route as Parameters<typeof jsonSchemaTransform>[0]);
       const isShown = getRouteKind(route.url) === "api";
-      return isShown ? made : { ...made, schema: { ...made.schema, hide: true } };
+      const response = made.schema?.response ?? BYTES;
+      return { ...made, schema: { ...made.schema, ...(isShown ? { response } : { hide: true }) } };
     },
   });
 }

@@ -1,3 +1,7 @@
+import { showConsole } from "./live-console";
+import { showScreen } from "./live-screen";
+import { LiveView } from "./live-view";
+
 /** The script of all pages: what they do beyond links and forms, which work without it too. */
 
 /** Asks before a form that cannot be taken back is sent. */
@@ -65,6 +69,8 @@ function refresh(): void {
     if (answer.redirected) return location.reload();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const now = page.querySelector("[data-refresh]");
+    // Other parts of the page depend on it.
+    if (now !== null && now.getAttribute("data-state") !== part.getAttribute("data-state")) return location.reload();
     if (now !== null && now.innerHTML !== part.innerHTML) part.replaceChildren(...now.childNodes);
   };
   setInterval(() => void load().catch(() => undefined), Number(part.dataset["refresh"]));
@@ -85,7 +91,10 @@ class LiveAnalysis {
   #waiting: LabEvent[] = [];
   #isDrawing = false;
 
-  constructor(private readonly section: HTMLElement) {
+  constructor(
+    private readonly section: HTMLElement,
+    private readonly views: readonly LiveView[],
+  ) {
     const source = new EventSource(section.dataset["stream"]!);
     source.addEventListener("event", ({ data }: MessageEvent<string>) => this.#add(JSON.parse(data) as LabEvent));
     source.addEventListener("phase", ({ data }: MessageEvent<string>) => this.#setPhase((JSON.parse(data) as { phase: string }).phase)); // prettier-ignore
@@ -128,6 +137,7 @@ class LiveAnalysis {
       else step.removeAttribute("aria-current");
     }
     this.section.querySelector("[data-status]")!.textContent = `Now: ${phase}.`;
+    for (const view of this.views) view.setPhase(phase);
   }
 
   #showPicture(file: string): void {
@@ -152,5 +162,8 @@ function makeRow(first: "td" | "th", texts: readonly string[]): HTMLTableRowElem
 askBefore();
 improveUploads();
 refresh();
+const views = [...document.querySelectorAll<HTMLElement>("[data-live]")].map(
+  (part) => new LiveView(part, part.dataset["live"] === "screen" ? showScreen : showConsole),
+);
 const live = document.querySelector<HTMLElement>("[data-stream]");
-if (live !== null) new LiveAnalysis(live);
+if (live !== null) new LiveAnalysis(live, views);

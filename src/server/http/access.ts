@@ -36,6 +36,7 @@ export function checkAccess(app: FastifyInstance, routes: RouteAccess[]): void {
     if (request.caller === undefined) throw new AccessError("sign in first, or send a token: Authorization: Bearer TOKEN", 401); // prettier-ignore
     if (!request.caller.rights.has(access))
       throw new AccessError(`${request.caller.user} has not the right to ${access}; an administrator can give a role or token that has it`, 403); // prettier-ignore
+    if (request.ws && request.caller.by.kind === "session") checkOrigin(request);
   });
   // Before the body is validated, which leaves fields out.
   app.addHook("preValidation", async (request) => {
@@ -57,6 +58,13 @@ export function checkForgery({ caller }: FastifyRequest, word: unknown): void {
   const [given, wanted] = [Buffer.from(typeof word === "string" ? word : ""), Buffer.from(caller.by.csrf)];
   if (given.length === wanted.length && timingSafeEqual(given, wanted)) return;
   throw new AccessError("the form is of another session; load the page again", 403);
+}
+
+/** Refuses a WebSocket that a page of another site has opened: a browser sends its cookies there, and lets that page read the answers. */
+function checkOrigin({ headers, host }: FastifyRequest): void {
+  const { origin } = headers;
+  if (origin === undefined || !URL.canParse(origin) || new URL(origin).host !== host)
+    throw new AccessError("this connection was begun by another site; programs send a token", 403);
 }
 
 /** Refuses changes that a browser says another site has begun, also where nobody has signed in yet. */

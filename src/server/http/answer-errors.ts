@@ -5,6 +5,7 @@ import type { ReboxError } from "../../config/rebox-error";
 import { RequestError, ServerError } from "../errors";
 import { renderErrorPage } from "../pages/error-page";
 import { getRouteKind } from "./caller";
+import { isDiskFull } from "./disk-full";
 
 /** An error, as an answer has it. */
 export interface ErrorAnswer {
@@ -31,6 +32,8 @@ function toAnswer(error: unknown): ErrorAnswer {
     return { status: 400, code: "REBOX_REQUEST", message: problems.join("; ") };
   }
   if (error instanceof RequestError) return { status: error.status, code: error.code, message: error.message };
+  if (isDiskFull(error))
+    return { status: 507, code: "REBOX_UPLOAD", message: "the disk of the lab is full; remove analyses" };
   // A lab that cannot do what is asked for says so in a sentence.
   if ([AnalysisError, CuckooMachineError, MachineryManagerError, ServerError].some((kind) => error instanceof kind))
     return { status: 409, code: (error as ReboxError).code, message: (error as ReboxError).message };

@@ -33,7 +33,8 @@ export function identifyCallers(app: FastifyInstance, accounts: Accounts): void 
   });
 }
 
-function findCaller(request: FastifyRequest, { users, tokens, sessions }: Accounts): Caller | undefined {
+/** Finds who makes a request, by what it brought along. */
+export function findCaller(request: FastifyRequest, { users, tokens, sessions }: Accounts): Caller | undefined {
   // A program's token goes before a cookie: it cannot be forged by another page.
   const [, text] = /^(?:Bearer|Token) (\S{1,200})$/i.exec(request.headers.authorization ?? "") ?? [];
   if (request.headers.authorization !== undefined) {

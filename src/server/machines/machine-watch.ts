@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Lab } from "../../lab/lab";
+import type { Machinery } from "../../lab/machinery/machinery";
 import type { LabMachine } from "../../lab/machinery/records/lab-machine";
 import type { Doors } from "../../scripts/loading/doors";
 import { ConflictError, NotThereError } from "../errors";
@@ -41,7 +42,7 @@ export class MachineWatch {
 
   constructor(
     private readonly labFolder: string,
-    private readonly api: Doors,
+    private readonly getApi: () => Doors,
     private readonly log: (text: string) => void,
   ) {}
 
@@ -54,6 +55,11 @@ export class MachineWatch {
     return value;
   }
 
+  /** Has the machines be asked anew: something was done with one. */
+  forget(): void {
+    this.#shown = undefined;
+  }
+
   /** Puts a machine back into the pool, or takes it out. @throws NotThereError */
   async setEnabled(name: string, isEnabled: boolean, reason: string): Promise<void> {
     const { manager } = await this.#open();
@@ -64,7 +70,18 @@ export class MachineWatch {
     } catch (error) {
       throw new ConflictError(error instanceof Error ? error.message : String(error));
     }
-    this.#shown = undefined;
+    this.forget();
+  }
+
+  /** Lets something be done with a machine. @throws NotThereError */
+  async use<Result>(
+    name: string,
+    act: (machine: LabMachine, machinery: Machinery, lab: Lab) => Promise<Result>,
+  ): Promise<Result> {
+    const lab = await this.#open();
+    const machine = [...lab.manager.machines].find((each) => each.name === name);
+    if (machine === undefined) throw new NotThereError(`there is no machine ${name}`);
+    return act(machine, lab.manager.getMachinery(machine), lab);
   }
 
   async close(): Promise<void> {
@@ -84,7 +101,7 @@ export class MachineWatch {
     const mark = this.#readMark();
     if (this.#lab?.mark === mark) return this.#lab.opened;
     const before = this.close();
-    const opened = before.then(() => Lab.open(this.labFolder, { api: this.api, log: this.log }));
+    const opened = before.then(() => Lab.open(this.labFolder, { api: this.getApi(), log: this.log }));
     const lab = { mark, opened };
     this.#lab = lab;
     // One that could not be opened is opened again by the next who asks.

@@ -1,17 +1,20 @@
 import { type Markup, markup, renderFacts } from "../../lab/analysis/report/markup";
 import { renderVerdict } from "../../lab/analysis/report/verdict-section";
 import { since } from "../../lab/analysis/report/event-rows";
+import type { ReportSummary } from "../../lab/analysis/report/report-summary";
 import type { FoundAnalysis } from "../../lab/analysis/search/search-analyses";
 import type { Caller } from "../accounts/roles";
 import { titleOf } from "../api/analysis-schema";
-import type { ReportSummary } from "../results/report-summary";
 import { renderState, renderVerdictBadge } from "./analysis-table";
 import { renderDownloads, renderArtefactLinks } from "./download-links";
 import { formatBytes, renderButton, renderPage, renderTime } from "./layout";
+import { renderLive } from "./live-parts";
 import { renderProcessTree } from "./process-list";
 
 /** The phases that people wait for, in their order. */
 const PHASES = ["queued", "waiting for a machine", "starting helpers", "starting machine", "delivering target", "running", "stopping helpers", "stopping machine", "reporting"]; // prettier-ignore
+/** The phases in which the machine can be looked at. */
+const LIVE_PHASES = ["delivering target", "running", "stopping helpers"];
 const MOST_PICTURES = 40;
 
 /** The parts of an analysis' page that are shown when it has ended. */
@@ -42,6 +45,7 @@ export function renderRunningPage(caller: Caller, found: FoundAnalysis): string 
 <section class="card"><h2>So far</h2><table class="facts" data-counts=""><tbody></tbody></table><div class="shots" data-shot="" data-base="/api/v1/analyses/${found.id}/screenshots/"></div></section>
 ${renderAbout(found)}
 </div>
+${renderLive(caller, `/api/v1/analyses/${found.id}`, LIVE_PHASES)}
 <section class="card"><h2>Newest events</h2><div class="events" tabindex="0" role="region" aria-label="Newest events"><table><caption class="hidden">Newest events, the newest first</caption><thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Facts</th></tr></thead><tbody data-events=""></tbody></table></div></section>`,
   });
 }
@@ -112,6 +116,7 @@ function renderAbout(found: FoundAnalysis): Markup {
     ["Machine", found.usedMachine ?? found.machine ?? "any"],
     ["Network", found.network],
     ["Time limit", `${found.timeoutS} s`],
+    ["Not before", found.submission?.notBefore && renderTime(found.submission.notBefore)],
     ["Created", renderTime(found.created)],
     ["Ended", found.ended === undefined ? undefined : renderTime(found.ended)],
     ["By", found.submission?.by],

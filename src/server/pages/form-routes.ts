@@ -14,7 +14,9 @@ import { BadRequestError } from "../errors";
 import { readUpload } from "../http/upload";
 import { cancel, remove, repeat, submit } from "../queue/submit";
 import type { ServerParts } from "../server-parts";
+import { addWebhook, removeWebhook } from "../webhooks/webhook-actions";
 import { renderAccountPage, renderUsersPage } from "./account-pages";
+import { renderWebhooksPage } from "./webhook-pages";
 
 const HTML = "text/html; charset=utf-8";
 
@@ -43,6 +45,7 @@ export function addFormRoutes(app: App, parts: ServerParts): void {
     return reply.redirect("/", 303);
   });
   addTokenForms(app, parts);
+  addWebhookForms(app, parts);
   addAdministratorForms(app, parts);
 }
 
@@ -62,6 +65,28 @@ function addTokenForms(app: App, { accounts }: ServerParts): void {
   app.post("/tokens/:id/remove", { ...reading, schema: { hide: true, params } }, (request, reply) => {
     removeToken(accounts, getDoer(request), request.params.id);
     return reply.redirect("/account", 303);
+  });
+}
+
+function addWebhookForms(app: App, parts: ServerParts): void {
+  const config = { access: "administer" as const };
+  const body = z.object({ url: z.string().max(2_001) });
+  app.post("/webhooks", { config, schema: { hide: true, body } }, (request, reply) => {
+    const doer = getDoer(request);
+    const show = (more: { readonly secret?: string; readonly problem?: string }) => renderWebhooksPage(doer.caller, parts.webhooks, more); // prettier-ignore
+    try {
+      return reply.type(HTML).send(show({ secret: addWebhook(parts, doer, request.body.url).secret }));
+    } catch (error) {
+      if (!(error instanceof BadRequestError)) throw error;
+      return reply
+        .code(400)
+        .type(HTML)
+        .send(show({ problem: error.message }));
+    }
+  });
+  app.post("/webhooks/:id/remove", { config, schema: { hide: true, params: ID_PARAMS } }, (request, reply) => {
+    removeWebhook(parts, getDoer(request), request.params.id);
+    return reply.redirect("/webhooks", 303);
   });
 }
 

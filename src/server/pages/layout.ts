@@ -1,6 +1,6 @@
 import { type Markup, markup } from "../../lab/analysis/report/markup";
 import type { Caller } from "../accounts/roles";
-import { getAssets } from "./assets";
+import { getAssets } from "./assets/assets";
 
 /** The pages of the bar at the top, and whom they are for. */
 const PLACES = [
@@ -10,6 +10,7 @@ const PLACES = [
   ["/machines", "Machines", "read"],
   ["/account", "Tokens", "read"],
   ["/users", "Users", "administer"],
+  ["/webhooks", "Webhooks", "administer"],
   ["/audit", "Audit log", "administer"],
 ] as const;
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { getAnalysisFolder } from "../../lab/analysis/analysis-places";
+import { findSummary } from "../../lab/analysis/report/report-summary";
 import { QUERY } from "../api/analysis-routes";
 import { type App, ID, ID_PARAMS } from "../api/app";
 import { FILTER } from "../api/event-routes";
@@ -11,15 +12,17 @@ import { getResultFile, listScreenshots } from "../results/result-files";
 import type { ServerParts } from "../server-parts";
 import { renderAccountPage, renderAuditPage, renderUsersPage } from "./account-pages";
 import { renderEndedPage, renderRunningPage } from "./analysis-page";
-import { addAssetRoutes } from "./assets";
+import { addAssetRoutes } from "./assets/assets";
 import { renderComparePage } from "./compare-page";
 import { renderEventsPage } from "./events-page";
 import { addFormRoutes } from "./form-routes";
 import { renderListPage } from "./list-page";
-import { renderMachinesPage } from "./machines-page";
+import { addMachinePages } from "./machines/machine-routes";
+import { renderMachinesPage } from "./machines/machines-page";
 import { renderSearchPage } from "./search-page";
 import { addSignInRoutes } from "./sign-in-routes";
 import { renderSubmitPage } from "./submit-page";
+import { renderWebhooksPage } from "./webhook-pages";
 
 const HTML = "text/html; charset=utf-8";
 const ROWS = 100;
@@ -32,6 +35,7 @@ export function addPageRoutes(app: App, parts: ServerParts): void {
   addSignInRoutes(app, parts);
   addFormRoutes(app, parts);
   addAnalysisPages(app, parts);
+  addMachinePages(app, parts);
   const { accounts, machines, settings } = parts;
   const read = { config: { access: "read" as const }, schema: { hide: true } };
   const administer = { config: { access: "administer" as const }, schema: { hide: true } };
@@ -53,6 +57,9 @@ export function addPageRoutes(app: App, parts: ServerParts): void {
   app.get("/users", administer, (request, reply) =>
     reply.type(HTML).send(renderUsersPage(getCaller(request), accounts.users.list())),
   );
+  app.get("/webhooks", administer, (request, reply) =>
+    reply.type(HTML).send(renderWebhooksPage(getCaller(request), parts.webhooks)),
+  );
   app.get("/audit", { ...administer, schema: { hide: true, querystring: before } }, (request, reply) => {
     const entries = accounts.audit.list(ROWS, request.query.before);
     return reply.type(HTML).send(renderAuditPage(getCaller(request), entries, ROWS));
@@ -67,7 +74,9 @@ function addAnalysisPages(app: App, parts: ServerParts): void {
     const found = getAnalysis(search, id);
     const caller = getCaller(request);
     if (found.outcome === undefined) return reply.type(HTML).send(renderRunningPage(caller, found));
-    const summary = await work.do({ kind: "summary", folder: getAnalysisFolder(labFolder, id) });
+    const folder = getAnalysisFolder(labFolder, id);
+    // Older reports have none beside them.
+    const summary = findSummary(folder) ?? (await work.do({ kind: "summary", folder }));
     const page = renderEndedPage(caller, found, {
       ...{ summary, screenshots: listScreenshots(labFolder, id) },
       hasTarget: found.sha256 !== undefined && samples.find(found.sha256) !== undefined,

@@ -48,6 +48,7 @@ ${renderField("platform", "Platform", { hint: "Where no machine is chosen." })}
 ${renderField("tag", "Tag of the machine")}
 ${renderField("options", "Options for the modules", { hint: "NAME=VALUE,NAME=VALUE; memory=yes dumps memory at the end." })}
 ${renderField("runs", "Runs of each file", { type: "number", value: 1, more: markup`min="1" max="20"` })}
+${renderField("not_before", "Not before (UTC)", { type: "datetime-local", hint: "It waits until then." })}
 ${renderField("note", "Note", { hint: "A text of yours, which comes back with the analysis.", more: markup`maxlength="1000"` })}
 </div>
 </details>

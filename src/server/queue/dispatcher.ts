@@ -4,7 +4,7 @@ import type { AnalysisDatabase } from "../../lab/analysis/analysis-database";
 import { getAnalysisFolder, getProcessMark } from "../../lab/analysis/analysis-places";
 import { type Cleaning, endAbandoned, endLostAnalyses } from "../../lab/analysis/end-abandoned";
 import { findMarked } from "../../lab/analysis/marked-processes";
-import type { ServedQueue } from "../../lab/analysis/served-queue";
+import type { ServedQueue } from "../../lab/analysis/queue/served-queue";
 import { ConflictError, NotThereError } from "../errors";
 
 /** The time between two looks at the queue, in milliseconds: others use the lab too. */

@@ -41,8 +41,19 @@ export const SUBMISSION = z.object({
   option: list(pair).describe("One of those options, whose value may hold anything; may be there more than once."),
   runs: z.coerce.number().int().min(1).max(MOST_RUNS).default(1).describe("Analyse each target so often."),
   priority: z.coerce.number().int().min(1).max(3).default(1).describe("3 begins before 2, and 2 before 1."),
+  not_before: z
+    .preprocess(readMoment, z.iso.datetime({ error: "it must be a moment such as 2026-12-24T18:00:00Z" }).optional())
+    .describe("Begin at this moment or later: ISO 8601, UTC where nothing else is said."),
   note: text(1000).optional().describe("A text of yours, which comes back with the analysis."),
 });
+
+/** Makes a moment in UTC of what people and browsers write; the schema refuses the rest. */
+function readMoment(given: unknown): unknown {
+  if (typeof given !== "string" || !/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?$/.test(given))
+    return given;
+  const moment = new Date(/(Z|[+-]\d\d:\d\d)$/.test(given) ? given : `${given}Z`);
+  return Number.isNaN(moment.getTime()) ? given : moment.toISOString();
+}
 
 export type SubmissionFields = z.infer<typeof SUBMISSION>;
 
@@ -81,7 +92,7 @@ export function createRequests(
       },
       start: { args: fields.argument, env: toPairs(fields.env), user: fields.user, workingFolder: fields.folder },
       ...{ archive: { member, password }, choice: { platform, tags } },
-      submission: { by: caller.user, priority: fields.priority, note: fields.note, form },
+      submission: { by: caller.user, priority: fields.priority, note: fields.note, notBefore: fields.not_before, form },
     })),
   );
 }

@@ -48,6 +48,17 @@ export class WorkPool {
     await Promise.all([...this.#threads].map((thread) => thread.terminate()));
   }
 
+  /** Has a thread wait for work. The last one stays: starting one takes longer than most works. */
+  #rest(thread: Worker): void {
+    const end = () => {
+      if (this.#threads.size === 1) return;
+      this.#threads.delete(thread);
+      this.#idle.delete(thread);
+      void thread.terminate();
+    };
+    this.#idle.set(thread, setTimeout(end, IDLE_MS).unref());
+  }
+
   #begin(): void {
     if (this.#waiting.length === 0) return;
     const [idle] = this.#idle.keys();
@@ -89,7 +100,7 @@ export class WorkPool {
       if (error !== undefined) reject(error);
       if (isBroken) void thread.terminate();
       else {
-        this.#idle.set(thread, setTimeout(() => void thread.terminate(), IDLE_MS).unref());
+        this.#rest(thread);
         this.#begin();
       }
     };

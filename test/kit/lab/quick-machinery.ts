@@ -1,21 +1,52 @@
 import { join } from "node:path";
 
-/** What each machine of the machinery is: a shell behind a socket, which says when it is there. */
+/** What each machine of the machinery is: a shell behind a socket, which says when it is there, and a screen of four pixels behind another. */
 const MACHINE = `
   const { spawn } = require("node:child_process");
+  const { appendFileSync, rmSync, writeFileSync } = require("node:fs");
   const { createServer } = require("node:net");
+  process.chdir(process.argv[1]);
   createServer((socket) => {
     const shell = spawn("sh", ["-i"]);
+    writeFileSync("taken", "");
     // There is no terminal that would do it.
     socket.setEncoding("latin1").on("data", (text) => shell.stdin.write(text.replaceAll("\\r", "\\n")));
-    for (const stream of [shell.stdout, shell.stderr]) stream.on("data", (bytes) => socket.write(bytes));
+    for (const stream of [shell.stdout, shell.stderr]) stream.on("data", (bytes) => {
+      appendFileSync("console.log", bytes);
+      socket.write(bytes);
+    });
     socket.on("error", () => socket.destroy());
     shell.on("exit", () => process.exit(0));
     socket.on("close", () => {
       shell.removeAllListeners("exit");
       shell.kill("SIGKILL");
+      rmSync("taken", { force: true });
     });
-  }).listen(process.argv[1]);
+  }).listen("quick.sock");
+  // RFC 6143: the handshake, and one picture for each request; keys and the pointer's moves are written down.
+  const format = Buffer.from([32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0]);
+  const init = Buffer.concat([Buffer.from([0, 2, 0, 2]), format, Buffer.from([0, 0, 0, 5]), Buffer.from("quick")]);
+  const picture = Buffer.concat([Buffer.from([0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 0, 2, 0, 0, 0, 0]), Buffer.alloc(16, 0x7f)]);
+  createServer((socket) => {
+    const answers = [Buffer.from([1, 1]), Buffer.alloc(4), init];
+    let rest = Buffer.alloc(0);
+    let stage = 0;
+    socket.write("RFB 003.008\\n");
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (bytes) => {
+      rest = Buffer.concat([rest, bytes]);
+      for (;;) {
+        const lengths = { 0: 20, 2: rest.length < 4 ? NaN : 4 + 4 * rest.readUInt16BE(2), 3: 10, 4: 8, 5: 6 };
+        const length = [12, 1, 1][stage] ?? lengths[rest[0]];
+        if (!(rest.length >= length)) return;
+        const message = rest.subarray(0, length);
+        rest = rest.subarray(length);
+        if (stage < 3) socket.write(answers[stage++]);
+        else if (message[0] === 3) setTimeout(() => socket.write(picture), 50);
+        else if (message[0] > 3) appendFileSync("typed", message.toString("hex") + "\\n");
+      }
+    });
+  }).listen("screen.sock");
 `;
 
 /**
@@ -37,9 +68,10 @@ const MODULE = `
     override readonly startsAtOnce = true;
 
     async restoreStart(machine: LabMachine): Promise<void> {
-      const socket = join(this.context.getFolder(machine), "quick.sock");
-      rmSync(socket, { force: true });
-      const child = spawn(process.execPath, ["-e", ${JSON.stringify(MACHINE)}, socket], { detached: true, stdio: "ignore" });
+      const folder = this.context.getFolder(machine);
+      const socket = join(folder, "screen.sock");
+      for (const name of ["quick.sock", "screen.sock", "taken"]) rmSync(join(folder, name), { force: true });
+      const child = spawn(process.execPath, ["-e", ${JSON.stringify(MACHINE)}, folder], { detached: true, stdio: "ignore" });
       child.unref();
       writeFileSync(this.file(machine), String(child.pid));
       while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -50,7 +82,7 @@ const MODULE = `
       await this.step("stop", machine);
       const pid = this.findPid(machine);
       if (pid !== undefined) process.kill(pid, "SIGKILL");
-      for (const name of ["pid", "quick.sock"]) rmSync(join(this.context.getFolder(machine), name), { force: true });
+      for (const name of ["pid", "quick.sock", "screen.sock", "taken"]) rmSync(join(this.context.getFolder(machine), name), { force: true });
     }
 
     async state(machine: LabMachine): Promise<MachineState> {
@@ -65,6 +97,21 @@ const MODULE = `
     override async openConsole(machine: LabMachine, signal: AbortSignal): Promise<Duplex> {
       await this.step("openConsole", machine);
       const socket = connect(join(this.context.getFolder(machine), "quick.sock"));
+      await once(socket, "connect", { signal });
+      return socket;
+    }
+
+    override async isConsoleTaken(machine: LabMachine): Promise<boolean> {
+      return existsSync(join(this.context.getFolder(machine), "taken"));
+    }
+
+    override findConsoleLog(machine: LabMachine): string | undefined {
+      const file = join(this.context.getFolder(machine), "console.log");
+      return existsSync(file) ? file : undefined;
+    }
+
+    override async openScreen(machine: LabMachine, signal: AbortSignal): Promise<Duplex> {
+      const socket = connect(join(this.context.getFolder(machine), "screen.sock"));
       await once(socket, "connect", { signal });
       return socket;
     }

@@ -6,9 +6,10 @@ import { getCacheFolder } from "../../../src/config/folders";
 import { PROJECT } from "../project";
 
 /** The environments that set-up makes of native/setup/NAME-requirements.txt. */
-export type Reference = "sigma" | "export";
+export type Reference = "sigma" | "export" | "api";
 
-function getPython(name: Reference): string {
+/** Returns the Python of an environment. */
+export function getPython(name: Reference): string {
   const requirements = readFileSync(join(PROJECT, `native/setup/${name}-requirements.txt`));
   const hash = createHash("sha256").update(requirements).digest("hex").slice(0, 16);
   return join(getCacheFolder(), `${name}/venv-${hash}/bin/python3`);

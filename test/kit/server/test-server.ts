@@ -64,7 +64,7 @@ export async function withServer(
     const log: string[] = [];
     const processes: Promise<string>[] = [];
     const server = await startServer({
-      ...{ labFolder: lab.folder, api: doors, mostRunning, log: (text) => void log.push(text) },
+      ...{ labFolder: lab.folder, getApi: () => doors, mostRunning, log: (text) => void log.push(text) },
       settings: { ...SETTINGS, ...settings },
       startAnalysis: (folder, id) => {
         const worker = new AnalysisWorker(folder, id, () => undefined, true);
@@ -85,7 +85,7 @@ export async function withServer(
 /** The settings of a test's server: any port that is free. */
 export const SETTINGS: ServerSettings = {
   ...{ listen: { host: "127.0.0.1", port: 0 }, tls: undefined, isBehindProxy: false, allowsPlainHttp: false },
-  ...{ largestUpload: 64 << 20, requestsPerMinute: 100_000 },
+  ...{ largestUpload: 64 << 20, requestsPerMinute: 100_000, webhookNetworks: [] },
 };
 
 /** Adds a user for each role, with a token that has all rights of it. */

@@ -5,6 +5,7 @@ import type { AnalysisRecord } from "../analysis-record";
 import { gatherEvents } from "./gather-events";
 import { gatherReport } from "./report";
 import { renderReportPage } from "./report-page";
+import { SUMMARY_FILE, summariseReport } from "./report-summary";
 import { ReportParts } from "./report-parts";
 import { writeJson } from "./write-json";
 
@@ -22,5 +23,6 @@ export function writeReport(folder: string, record: AnalysisRecord, events = gat
   const parts = new ReportParts(folder);
   const report = gatherReport(folder, record, events);
   writeJson(join(folder, "report.json"), report);
+  writeWhole(join(folder, SUMMARY_FILE), JSON.stringify(summariseReport(report)));
   writeWhole(join(folder, "report.html"), renderReportPage(report, folder, parts));
 }

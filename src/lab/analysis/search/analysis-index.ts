@@ -2,6 +2,7 @@ import type { Verdict } from "../../verdict/verdict";
 import type { AnalysisDatabase } from "../analysis-database";
 import type { AnalysisRecord } from "../analysis-record";
 import type { Act } from "../report/gather-events";
+import { keepTallies } from "./tallies";
 import { findSampleFacts } from "../../sample/sample-file";
 
 const SCHEMA = `
@@ -14,6 +15,7 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS facts_sha1 ON facts (sha1);
   CREATE INDEX IF NOT EXISTS facts_sha256 ON facts (sha256);
   CREATE INDEX IF NOT EXISTS facts_judgement ON facts (judgement);
+  CREATE INDEX IF NOT EXISTS analyses_by ON analyses (json_extract(request, '$.submission.by'));
   CREATE TABLE IF NOT EXISTS findings (
     analysis INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, title TEXT NOT NULL, techniques TEXT NOT NULL
   ) STRICT;
@@ -46,14 +48,13 @@ export interface IndexedReport {
 export class AnalysisIndex {
   constructor(private readonly database: AnalysisDatabase) {
     database.connection.exec(SCHEMA);
+    keepTallies(database.connection);
   }
 
   /** Adds what is known of an analysis before it has begun. */
   addTarget(id: number, { name, size, md5, sha1, sha256 }: TargetFacts): void {
     this.database.connection
-      .prepare(
-        "INSERT OR REPLACE INTO facts (id, name, size, md5, sha1, sha256, is_complete) VALUES (?, ?, ?, ?, ?, ?, 0)",
-      ) // prettier-ignore
+      .prepare("INSERT INTO facts (id, name, size, md5, sha1, sha256, is_complete) VALUES (?, ?, ?, ?, ?, ?, 0)")
       .run(id, name, size, md5, sha1, sha256);
   }
 

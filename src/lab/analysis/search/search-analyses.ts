@@ -1,5 +1,6 @@
 import { type AnalysisDatabase, type AnalysisEntry, type AnalysisRow, toEntry } from "../analysis-database";
 import { AnalysisIndex } from "./analysis-index";
+import { readTallies } from "./tallies";
 
 /** The qualities of the analyses that are looked for: all that are given. */
 export interface AnalysisQuery {
@@ -55,10 +56,9 @@ interface FactRow extends AnalysisRow {
 const COLUMNS =
   "a.*, f.name, f.size, f.md5, f.sha1, f.sha256, f.machine AS used, f.platform, f.score, f.judgement FROM analyses a LEFT JOIN facts f ON f.id = a.id";
 
-/** Each half is answered by the index of outcomes alone, or nearly so: few go on at a time. */
-const COUNTS = `
-  SELECT outcome AS state, count(*) AS count FROM analyses WHERE outcome IS NOT NULL GROUP BY outcome UNION ALL
-  SELECT CASE phase WHEN 'queued' THEN 'waiting' ELSE 'running' END, count(*) FROM analyses WHERE outcome IS NULL GROUP BY 1`;
+/** Answered by the index of outcomes: few go on at a time. */
+const GOING_ON = `
+  SELECT CASE phase WHEN 'queued' THEN 'waiting' ELSE 'running' END AS state, count(*) AS count FROM analyses WHERE outcome IS NULL GROUP BY 1`;
 
 /** The lengths of hashes in hexadecimal digits, and their columns. */
 const HASHES: Readonly<Record<number, string>> = { 32: "md5", 40: "sha1", 64: "sha256" };
@@ -88,16 +88,14 @@ export class AnalysisSearch {
 
   /** Counts analyses by what has become of them: "waiting", "running", and the outcomes. */
   countByState(): Record<string, number> {
-    const rows = this.database.connection.prepare(COUNTS).all() as { state: string; count: number }[];
-    return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+    const { connection } = this.database;
+    const rows = connection.prepare(GOING_ON).all() as { state: string; count: number }[];
+    return { ...readTallies(connection, "outcome"), ...Object.fromEntries(rows.map(({ state, count }) => [state, count])) }; // prettier-ignore
   }
 
   /** Counts analyses that have a verdict, by it. */
   countByJudgement(): Record<string, number> {
-    const rows = this.database.connection
-      .prepare("SELECT judgement, count(*) AS count FROM facts WHERE judgement IS NOT NULL GROUP BY 1")
-      .all() as { judgement: string; count: number }[];
-    return Object.fromEntries(rows.map(({ judgement, count }) => [judgement, count]));
+    return readTallies(this.database.connection, "judgement");
   }
 
   /** Lists the signatures and rules that have fired in most analyses, the commonest first. */

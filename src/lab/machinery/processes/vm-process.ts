@@ -8,6 +8,16 @@ import { writeWhole } from "../records/machine-file";
 
 /** A message of QEMU is not longer, in characters. */
 const MOST_OUTPUT = 4000;
+/** The files that a process leaves behind, and that the next one makes anew. */
+const FILES_OF_RUN = [
+  "process.json",
+  "vm.pid",
+  "qmp.sock",
+  "control.sock",
+  "console.sock",
+  "agent.sock",
+  "screen.sock",
+];
 const KILL_LIMIT_MS = 60_000;
 const POLL_MS = 20;
 /** The ends of the processes that this process has started, by their folders; undefined for those that run. */
@@ -36,6 +46,16 @@ export class VmProcess {
   /** The socket of QEMU's guest agent, of a machine that has a port for it. */
   get guestAgentSocket(): string {
     return join(this.folder, "agent.sock");
+  }
+
+  /** The socket of the machine's screen, of a machine that has one there. */
+  get screenSocket(): string {
+    return join(this.folder, "screen.sock");
+  }
+
+  /** The file that gets what the machine writes on its first serial port. */
+  get consoleLog(): string {
+    return join(this.folder, "console.log");
   }
 
   /** The end of the last process, its status or its signal; undefined when only another process of rebox knows. */
@@ -147,7 +167,7 @@ export class VmProcess {
 
   /** Forgets a process that is gone, and removes its sockets. */
   clean(): void {
-    for (const name of ["process.json", "vm.pid", "qmp.sock", "control.sock", "console.sock", "agent.sock"]) {
+    for (const name of FILES_OF_RUN) {
       const path = join(this.folder, name);
       if (existsSync(path)) rmSync(path, { force: true });
     }

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryConnectionError, MachineryError } from "../../../errors";
 import type { GoldenFiles } from "../../golden/golden-state";
@@ -71,7 +70,7 @@ export async function startMachine(machineStart: MachineStart): Promise<void> {
   const disk = await makeDisk(machineStart);
   const own = getMachineArguments(machine, disk, {
     socket: shortenSocketPath(vm.consoleSocket, labFolder),
-    log: join(vm.folder, "console.log"),
+    log: vm.consoleLog,
     agent: shortenSocketPath(vm.guestAgentSocket, labFolder),
   });
   const socket = escapeOption(shortenSocketPath(vm.qmpSocket, labFolder));
@@ -80,6 +79,7 @@ export async function startMachine(machineStart: MachineStart): Promise<void> {
     ...["-qmp", `unix:${socket},server=on,wait=off`, "-monitor", "none"],
     ...["-pidfile", shortenSocketPath(vm.pidFile, labFolder)],
     ...(await getStartArguments(machine, start, own, signal)),
+    ...getScreenArguments(machine, vm, labFolder, own),
     ...network.args,
     ...own,
   ];
@@ -99,6 +99,21 @@ export async function startMachine(machineStart: MachineStart): Promise<void> {
     const isOver = error instanceof MachineryConnectionError && (await vm.waitForEnd(END_LIMIT_MS));
     if (!isOver) throw error;
   }
+}
+
+/**
+ * Returns the arguments of the machine's screen: a socket of its own folder that viewers may share. Nobody looks most of the time, and
+ * then the screen is not even drawn. It belongs to the start, and not to what the machine is: a golden state fits with and without it.
+ */
+function getScreenArguments(
+  { facts }: QemuMachine,
+  vm: VmProcess,
+  labFolder: string,
+  own: readonly string[],
+): readonly string[] {
+  const hasOwn = own.some((arg) => /^--?(vnc|nographic)$/.test(arg));
+  if (!facts.settings.screen || hasOwn) return [];
+  return ["-vnc", `unix:${escapeOption(shortenSocketPath(vm.screenSocket, labFolder))},share=force-shared`];
 }
 
 /** Returns the arguments that say from which state the machine starts. */

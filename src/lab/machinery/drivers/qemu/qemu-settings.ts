@@ -44,6 +44,10 @@ export const QEMU_MACHINE_SETTINGS = {
     .boolean()
     .default(false)
     .describe("yes: it has a port for QEMU's guest agent; way_in: guest-agent gives it one, too."),
+  screen: z
+    .boolean()
+    .default(true)
+    .describe("no: its screen cannot be watched while it runs, and QEMU may be one without VNC."),
   network: networkSetting()
     .optional()
     .meta({

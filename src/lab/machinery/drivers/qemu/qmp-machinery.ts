@@ -1,7 +1,5 @@
-import { once } from "node:events";
 import { existsSync, rmSync } from "node:fs";
-import { connect } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { SettingsOf, SettingsSchema } from "../../../../config/schema/settings-schema";
 import {
@@ -36,7 +34,7 @@ import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings"
 import { END_LIMIT_MS, startMachine, type StartState, type VmCommand } from "./machine-start";
 import { ANSWER_LIMIT_MS, withQmp } from "./qmp-client";
 import { RUN_STATES } from "./run-states";
-import { withSocketPath } from "./socket-path";
+import { openSocket, withSocketPath } from "./socket-path";
 
 /** The time that QEMU gets for closing its disks before it is killed. */
 const QUIT_LIMIT_MS = 2_000;
@@ -181,17 +179,29 @@ export abstract class QmpMachinery<
         `${machine.name} has no serial console: its start arguments need "-serial", "unix:%CONSOLE_SOCKET%,server=on,wait=off"`,
       );
     }
-    return withSocketPath(consoleSocket, async (path) => {
-      const socket = connect(path);
-      try {
-        await once(socket, "connect", { signal });
-      } catch (error) {
-        socket.destroy();
-        const reason = error instanceof Error ? error.message : String(error);
-        throw new MachineryConnectionError(`${machine.name}: its serial console cannot be opened: ${reason}`);
-      }
-      return socket;
-    });
+    return openSocket(consoleSocket, `${machine.name}: its serial console`, signal);
+  }
+
+  override async isConsoleTaken(machine: QemuMachine, signal: AbortSignal): Promise<boolean> {
+    const devices = (await this.qmp(machine, "query-chardev", {}, signal)) as readonly { readonly filename: string }[];
+    // A socket that nobody is connected to says so: qemu_chr_compute_filename() of chardev/char-socket.c.
+    const own = devices.find(({ filename }) => filename.includes(basename(this.process(machine).consoleSocket)));
+    return own !== undefined && !own.filename.startsWith("disconnected:");
+  }
+
+  override findConsoleLog(machine: QemuMachine): string | undefined {
+    const { consoleLog } = this.process(machine);
+    return existsSync(consoleLog) ? consoleLog : undefined;
+  }
+
+  override async openScreen(machine: QemuMachine, signal: AbortSignal): Promise<Duplex> {
+    const { screenSocket } = this.process(machine);
+    if (!existsSync(screenSocket)) {
+      throw new NotSupportedError(
+        `${machine.name} has no screen that can be watched: it is off, its setting screen is no, or its arguments have a -vnc of their own`,
+      );
+    }
+    return openSocket(screenSocket, `${machine.name}: its screen`, signal);
   }
 
   override async insertDisc(machine: QemuMachine, path: string, signal: AbortSignal): Promise<void> {

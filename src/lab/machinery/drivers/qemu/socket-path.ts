@@ -1,5 +1,9 @@
+import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
+import { connect } from "node:net";
 import { basename, dirname, relative } from "node:path";
+import type { Duplex } from "node:stream";
+import { MachineryConnectionError } from "../../../errors";
 
 /** sun_path of sockaddr_un has 108 bytes, with a zero at the end. */
 const LONGEST_PATH = 107;
@@ -23,4 +27,24 @@ export async function withSocketPath<Result>(path: string, use: (path: string) =
   } finally {
     closeSync(folder);
   }
+}
+
+/**
+ * Opens a connection to a socket of a machine.
+ *
+ * @param what it is, for the message
+ * @throws MachineryConnectionError
+ */
+export function openSocket(file: string, what: string, signal: AbortSignal): Promise<Duplex> {
+  return withSocketPath(file, async (path) => {
+    const socket = connect(path);
+    try {
+      await once(socket, "connect", { signal });
+    } catch (error) {
+      socket.destroy();
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new MachineryConnectionError(`${what} cannot be opened: ${reason}`);
+    }
+    return socket;
+  });
 }

@@ -1,8 +1,13 @@
-import type { Artefact, CoreArtefact } from "../../lab/analysis/report/artefacts";
-import type { AnalysisReport } from "../../lab/analysis/report/report";
-import type { ReportedProcess } from "../../lab/analysis/report/gather-events";
-import { isOfTarget } from "../../lab/analysis/report/process-tree";
-import type { Verdict } from "../../lab/verdict/verdict";
+import { join } from "node:path";
+import type { Verdict } from "../../verdict/verdict";
+import type { Artefact, CoreArtefact } from "./artefacts";
+import type { ReportedProcess } from "./gather-events";
+import { findJson } from "./module-results";
+import { isOfTarget } from "./process-tree";
+import type { AnalysisReport } from "./report";
+
+/** The file with the summary, in the folder of an analysis. */
+export const SUMMARY_FILE = ".summary.json";
 
 const MOST_PROCESSES = 500;
 const MOST_ARTEFACTS = 500;
@@ -33,4 +38,13 @@ export function summariseReport(report: AnalysisReport): ReportSummary {
     ...{ artefacts: artefacts.slice(0, MOST_ARTEFACTS), cores: cores.slice(0, MOST_ARTEFACTS) },
     acts: { network: count(report.network), files: count(report.files), control: count(report.control) },
   };
+}
+
+/**
+ * Finds the summary of a report, as it was written with the report: that of a million events takes seconds to read.
+ *
+ * @param folder the folder of the analysis
+ */
+export function findSummary(folder: string): ReportSummary | undefined {
+  return findJson(join(folder, SUMMARY_FILE)) as ReportSummary | undefined;
 }

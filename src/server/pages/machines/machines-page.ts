@@ -1,8 +1,8 @@
-import { type Markup, markup } from "../../lab/analysis/report/markup";
-import type { Caller } from "../accounts/roles";
-import type { ShownMachine, ShownMachines } from "../machines/machine-watch";
-import { renderButton, renderPage } from "./layout";
-import { renderProblems } from "./submit-page";
+import { type Markup, markup } from "../../../lab/analysis/report/markup";
+import type { Caller } from "../../accounts/roles";
+import type { ShownMachine, ShownMachines } from "../../machines/machine-watch";
+import { renderButton, renderPage } from "../layout";
+import { renderProblems } from "../submit-page";
 
 /** Renders the page with the machines of a lab. */
 export function renderMachinesPage(caller: Caller, { machines, problems }: ShownMachines): string {
@@ -13,7 +13,7 @@ export function renderMachinesPage(caller: Caller, { machines, problems }: Shown
     content: markup`<h1>Machines</h1>
 ${renderProblems(problems)}
 <div id="live" data-refresh="5000"><section class="card">${rows.length === 0 ? markup`<p class="muted">None: add one at the terminal, with rebox machine add.</p>` : table}</section></div>
-<p class="muted small">Machines are added, prepared, started and stopped at the terminal: rebox machine.</p>`,
+<p class="muted small">A machine's page prepares, starts and stops it. Machines are added at the terminal: rebox machine add.</p>`,
   });
 }
 
@@ -25,7 +25,7 @@ function renderRow(caller: Caller, machine: ShownMachine): Markup {
     : isEnabled
       ? renderButton(caller, `${path}/disable`, "Take out")
       : renderButton(caller, `${path}/enable`, "Put back");
-  return markup`<tr><td><b>${name}</b>${cloneOf && markup` <span class="muted">clone of ${cloneOf}</span>`}${isReserved ? markup` <span class="badge">reserved</span>` : undefined}</td>
+  return markup`<tr><td><a href="${path}"><b>${name}</b></a>${cloneOf && markup` <span class="muted">clone of ${cloneOf}</span>`}${isReserved ? markup` <span class="badge">reserved</span>` : undefined}</td>
 <td><span class="badge ${isEnabled ? (state === "running" ? "running" : "") : "failed"}">${isEnabled ? state : "out of the pool"}</span></td>
 <td>${platform}</td><td>${machinery}</td><td>${tags.join(", ")}</td><td>${note}</td><td>${action}</td></tr>`;
 }

@@ -1,6 +1,6 @@
-import type { ProcessIdentity } from "../machinery/processes/process-identity";
-import { AnalysisError } from "../errors";
-import { type AnalysisDatabase, type AnalysisEntry, type AnalysisRequest, findOwner, NOBODY, toEntry } from "./analysis-database"; // prettier-ignore
+import type { ProcessIdentity } from "../../machinery/processes/process-identity";
+import { AnalysisError } from "../../errors";
+import { type AnalysisDatabase, type AnalysisEntry, type AnalysisRequest, type AnalysisRow, findOwner, NOBODY, toEntry } from "../analysis-database"; // prettier-ignore
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS cancellations (id INTEGER PRIMARY KEY, reason TEXT NOT NULL) STRICT;`;
@@ -39,21 +39,28 @@ export class ServedQueue {
    */
   beginNext(limit: number): AnalysisEntry | undefined {
     // Nearly always none waits, and asking must not keep others from writing.
-    if (this.countWaiting() === 0) return undefined;
+    if (this.#findNext() === undefined) return undefined;
     return this.database.connection
       .transaction(() => {
         const begun = this.database.select("WHERE outcome IS NULL AND phase <> 'queued'");
         const running = begun.filter(({ owner }) => owner === NOBODY || findOwner(owner) !== undefined);
         if (running.length >= limit) return undefined;
-        const [next] = this.database.select(
-          "WHERE outcome IS NULL AND phase = 'queued' AND owner = ? ORDER BY coalesce(json_extract(request, '$.submission.priority'), 1) DESC, id LIMIT 1",
-          NOBODY,
-        );
+        const next = this.#findNext();
         if (next === undefined) return undefined;
         this.database.setPhase(next.id, "waiting for a machine");
         return toEntry(next);
       })
       .immediate() as AnalysisEntry | undefined;
+  }
+
+  /** Finds the next analysis of the queue whose time has come. */
+  #findNext(): AnalysisRow | undefined {
+    return this.database.select(
+      `WHERE outcome IS NULL AND phase = 'queued' AND owner = ? AND coalesce(json_extract(request, '$.submission.notBefore'), '') <= ?
+       ORDER BY coalesce(json_extract(request, '$.submission.priority'), 1) DESC, id LIMIT 1`,
+      NOBODY,
+      new Date().toISOString(),
+    )[0];
   }
 
   /** Puts those back that a server has begun whose processes never came to take them. */

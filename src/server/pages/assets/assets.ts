@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { getProjectFolder } from "../../config/folders";
-import type { App } from "../api/app";
+import type { App } from "../../api/app";
+import { readScript } from "./script-bundle";
 import { STYLE } from "./style";
 
 interface Asset {
@@ -32,8 +30,4 @@ export function addAssetRoutes(app: App): void {
 function makeAsset(ending: string, type: string, text: string): Asset {
   const hash = createHash("sha256").update(text).digest("hex").slice(0, 16);
   return { path: `/assets/rebox-${hash}.${ending}`, type, text };
-}
-
-function readScript(): string {
-  return readFileSync(join(getProjectFolder(), "build/js/src/server/browser/page.js"), "utf8");
 }

@@ -1,0 +1,58 @@
+import { z } from "zod";
+import { type App, getDoer } from "../../api/app";
+import { NAME } from "../../api/lab-routes";
+import { BadRequestError } from "../../errors";
+import { getCaller } from "../../http/caller";
+import { cancelTask, PREPARATION, prepareMachine, readMachine, removeState, startMachine, stopMachine } from "../../machines/machine-actions"; // prettier-ignore
+import type { ServerParts } from "../../server-parts";
+import { renderMachinePage } from "./machine-page";
+
+const HTML = "text/html; charset=utf-8";
+const YES = z.literal("yes").optional();
+const TEXT = z.preprocess((value) => (value === "" ? undefined : value), z.string().max(10_000).optional());
+
+/** Adds the page of a machine, and the routes that its forms are sent to. */
+export function addMachinePages(app: App, parts: ServerParts): void {
+  const config = { access: "administer" as const };
+  const schema = { hide: true, params: NAME };
+  const pathOf = (name: string) => `/machines/${encodeURIComponent(name)}`;
+  app.get("/machines/:name", { config: { access: "read" }, schema }, async (request, reply) =>
+    reply.type(HTML).send(renderMachinePage(getCaller(request), await readMachine(parts, request.params.name))),
+  );
+  const restore = z.object({ restore: z.literal("no").optional() });
+  app.post("/machines/:name/start", { config, schema: { ...schema, body: restore } }, async (request, reply) => {
+    await startMachine(parts, getDoer(request), request.params.name, request.body.restore === undefined);
+    return reply.redirect(pathOf(request.params.name), 303);
+  });
+  app.post("/machines/:name/stop", { config, schema }, async (request, reply) => {
+    await stopMachine(parts, getDoer(request), request.params.name);
+    return reply.redirect(pathOf(request.params.name), 303);
+  });
+  const preparation = z.object({ as: TEXT, from: TEXT, command: TEXT, timeout: z.coerce.number().int(), replace: YES, trust: YES }); // prettier-ignore
+  app.post("/machines/:name/prepare", { config, schema: { ...schema, body: preparation } }, async (request, reply) => {
+    const { command, replace, trust, ...texts } = request.body;
+    const commands = command === undefined ? [] : [command];
+    const asked = PREPARATION.safeParse({
+      ...texts,
+      command: commands,
+      replace: replace === "yes",
+      trust: trust === "yes",
+    });
+    if (!asked.success) throw new BadRequestError(asked.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")); // prettier-ignore
+    await prepareMachine(parts, getDoer(request), request.params.name, asked.data);
+    return reply.redirect(pathOf(request.params.name), 303);
+  });
+  app.post("/machines/:name/task/cancel", { config, schema }, async (request, reply) => {
+    await cancelTask(parts, getDoer(request), request.params.name);
+    return reply.redirect(pathOf(request.params.name), 303);
+  });
+  const state = NAME.extend({ state: z.string().max(100) });
+  app.post(
+    "/machines/:name/golden/:state/remove",
+    { config, schema: { hide: true, params: state } },
+    async (request, reply) => {
+      await removeState(parts, getDoer(request), request.params.name, request.params.state);
+      return reply.redirect(pathOf(request.params.name), 303);
+    },
+  );
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { consoleMachine, findLeft, yamlOf } from "../kit/lab/analyze-run";
+import { withTestLab } from "../kit/lab/lab-run";
+import { giveReady } from "../kit/lab/ready-lab";
+import { REBOX } from "../kit/project";
+import { keyDown, LiveClient } from "../kit/server/live-client";
+import { addUsers, jsonOf } from "../kit/server/test-server";
+
+/** A text of QEMU's with 80 columns and 25 rows: hw/display/vga.c. */
+const SCREEN = { width: 720, height: 400 };
+
+interface Details {
+  readonly state: string;
+  readonly goldenStates: readonly { readonly name: string }[];
+  readonly task: { readonly action: string; readonly isRunning: boolean; readonly status: number | null; readonly text: string } | null; // prettier-ignore
+}
+
+test("a machine is started, looked at, typed at and stopped through a server", async () => {
+  const settings = consoleMachine();
+  await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: settings }) }, async (lab) => {
+    await giveReady(lab, { name: "g", settings });
+    const tokens = await addUsers(lab.folder);
+    const child = spawn(process.execPath, [REBOX, "serve", "--lab", lab.folder, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] }); // prettier-ignore
+    try {
+      const [line] = (await once(child.stdout, "data")) as [Buffer];
+      const url = /^serving on (\S+)/.exec(String(line))![1]!;
+      const headers = { authorization: `Bearer ${tokens.administrator}` };
+      const act = async (action: string, body: object = {}) => {
+        const init = jsonOf(body);
+        const answer = await fetch(`${url}/api/v1/machines/g/${action}`, { ...init, headers: { ...(init.headers as object), ...headers } }); // prettier-ignore
+        assert.equal(answer.status, 202, await answer.text());
+        for (;;) {
+          const details = (await (await fetch(`${url}/api/v1/machines/g`, { headers })).json()) as Details;
+          if (details.task?.isRunning === false) return details;
+          await sleep(100);
+        }
+      };
+      const started = await act("start");
+      assert.equal(started.task!.status, 0, started.task!.text);
+      assert.deepEqual(started.goldenStates.map(({ name }) => name), ["ready"]); // prettier-ignore
+      const server = { url, tokens };
+      const open = async (who: "reader" | "analyst", path: string) => {
+        const client = await LiveClient.open(server, who, `/api/v1/machines/g/${path}`);
+        if (typeof client === "number") throw new Error(`${path}: ${client}`);
+        return client;
+      };
+      const screen = await open("reader", "screen");
+      assert.match(await screen.shakeHands(), /^QEMU/);
+      assert.ok((await screen.askForPicture(SCREEN.width, SCREEN.height)) > 0);
+      // Another viewer shuts the first out from nothing.
+      const other = await open("analyst", "screen?control=yes");
+      await other.shakeHands();
+      other.send(keyDown(0x61));
+      assert.ok((await other.askForPicture(SCREEN.width, SCREEN.height)) > 0);
+      const reader = await open("reader", "console");
+      const typist = await open("analyst", "console?control=yes");
+      typist.send("echo typed-$((40 + 2))\r");
+      await reader.until("typed-42");
+      await typist.until("typed-42");
+      const third = await open("analyst", "console?control=yes");
+      assert.match((await third.untilEnded()).reason, /somebody types on the serial console of g/);
+      assert.equal((await act("stop")).task!.status, 0);
+      for (const each of [screen, other, reader, typist]) assert.equal((await each.untilEnded()).code, 1000);
+    } finally {
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    }
+    assert.deepEqual(findLeft(lab), []);
+  });
+});
