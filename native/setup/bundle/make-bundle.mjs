@@ -86,7 +86,9 @@ export async function makeBundle({ sealed = false, folder = join(places.build, "
 
 /** Bundles the script of the server's pages. */
 function bundlePageScript() {
-  const { bundleScript } = createRequire(import.meta.url)(join(places.build, "js/src/server/pages/assets/script-bundle.js"));
+  const { bundleScript } = createRequire(import.meta.url)(
+    join(places.build, "js/src/server/pages/assets/script-bundle.js"),
+  );
   return bundleScript();
 }
 

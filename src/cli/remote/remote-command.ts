@@ -9,7 +9,7 @@ The server and the token are named once, by REBOX_SERVER and REBOX_TOKEN, or by 
 
 Example: rebox remote submit --server https://sandbox.example --token-file token --watch sample.bin`;
 
-/** What the commands on a server need. */
+/** The surroundings of a command on a server. */
 export interface RemoteContext {
   readonly environment: RunEnvironment;
   /** Receives the exit status. */

@@ -32,7 +32,10 @@ export function addAnalysisRoutes(app: App, parts: ServerParts): void {
       schema: {
         ...{ operationId: "submit", summary: "Ask for analyses", tags: ["analyses"] },
         description: `A form (multipart/form-data) with files as \`file\`, or JSON without any. Fields: ${Object.entries(SUBMISSION.shape).map(([name, type]) => `\`${name}\`: ${type.description ?? ""}`).join(" ")}`, // prettier-ignore
-        ...{ consumes: ["multipart/form-data", "application/json"], response: { ...ERRORS, 413: ERROR, 507: ERROR, 201: ids } },
+        ...{
+          consumes: ["multipart/form-data", "application/json"],
+          response: { ...ERRORS, 413: ERROR, 507: ERROR, 201: ids },
+        },
       },
     },
     async (request, reply) => {

@@ -2,7 +2,7 @@ import { Terminal } from "@xterm/xterm";
 import terminalStyle from "@xterm/xterm/css/xterm.css";
 import type { Shown } from "./live-view";
 
-/** What the systems of guests take a serial console for. */
+/** The size that systems of guests expect of a serial console. */
 const COLUMNS = 80;
 const ROWS = 24;
 const LINES_KEPT = 10_000;

@@ -11,7 +11,7 @@ const MOST_VIEWS = 100;
 /** The time between two looks whether a viewer is there and may still look, in milliseconds. */
 const BEAT_MS = 15_000;
 const END_MS = 1_000;
-/** What a slow viewer has not taken yet, in bytes; above it the machine's own server is not read from, and sends fewer pictures. */
+/** The bytes that a slow viewer may leave waiting; above that the machine's own server is not read from, and sends fewer pictures. */
 const MOST_WAITING = 1 << 20;
 /** Of the reason in a WebSocket's close frame (RFC 6455, 5.5), in bytes. */
 const LONGEST_REASON = 120;

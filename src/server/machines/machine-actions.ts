@@ -26,7 +26,7 @@ export interface MachineDetails {
   readonly machine: ShownMachine;
   readonly capabilities: MachineryCapabilities;
   readonly states: readonly GoldenState[];
-  /** What is wrong with golden states. */
+  /** The faults of golden states. */
   readonly problems: readonly string[];
   readonly task: MachineTask | undefined;
 }

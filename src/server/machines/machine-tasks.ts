@@ -22,7 +22,7 @@ export interface MachineTask {
   readonly isRunning: boolean;
   /** Undefined while it runs, and when the server was gone at its end: the text says how it went then. */
   readonly status: number | undefined;
-  /** What it has said so far; its end. */
+  /** The end of its output so far. */
   readonly text: string;
 }
 
