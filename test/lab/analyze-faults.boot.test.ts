@@ -257,7 +257,7 @@ test("fifty analyses in a row leave nothing but their results, and lose none", a
     for (let id = 1; id <= 50; id++) {
       assert.equal(recordOf(lab, id).reason, "the command ended with status 0");
       const files = readdirSync(lab.path(`analyses/${id}`)).toSorted();
-      assert.deepEqual(files, ["analysis.json", "events.jsonl", "report.html", "report.json"]);
+      assert.deepEqual(files, ["analysis.json", "events.jsonl", "report.html", "report.json", "summary.json"]);
     }
     assert.deepEqual(findLeft(lab), []);
   });

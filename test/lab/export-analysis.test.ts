@@ -144,7 +144,7 @@ describe("an analysis that is exported", () => {
 
   test("as one zip file opens with the customary password only, and holds no links and nothing hidden", async () => {
     const zip = await exportAs("zip");
-    const files = ["analysis.json", "events.jsonl", "navigator.json", "report.html", "report.json"];
+    const files = ["analysis.json", "events.jsonl", "navigator.json", "report.html", "report.json", "summary.json"];
     const list = execFileSync("unzip", ["-Z1", zip], { encoding: "utf8" }).trim().split("\n");
     assert.deepEqual(list.toSorted(), files);
     for (const [program, args] of [

@@ -7,7 +7,7 @@ import { isOfTarget } from "./process-tree";
 import type { AnalysisReport } from "./report";
 
 /** The file with the summary, in the folder of an analysis. */
-export const SUMMARY_FILE = ".summary.json";
+export const SUMMARY_FILE = "summary.json";
 
 const MOST_PROCESSES = 500;
 const MOST_ARTEFACTS = 500;
