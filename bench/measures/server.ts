@@ -31,14 +31,14 @@ function atMost(value: number): Limit {
 export const server: Measure = {
   name: "server",
   async run({ pairs, say }) {
-    const start = new SampleCollection("rebox serve: to its first answer", "ms", atMost(400));
+    const start = new SampleCollection("start of the server: to its first answer", "ms", atMost(400));
     const list = new SampleCollection(`page with the newest of ${ANALYSES} analyses`, "ms", atMost(100));
     const api = new SampleCollection(`the same by the API`, "ms", atMost(100));
     const filters = FILTERS.map(([name, query]) => ({ query, row: new SampleCollection(`events out of ${EVENTS}: ${name}`, "ms", atMost(150)) })); // prettier-ignore
     const page = new SampleCollection(`page of an analysis with ${EVENTS} events: the server's answer`, "ms");
     const paint = new SampleCollection(`page of an analysis with ${EVENTS} events: first paint`, "ms", atMost(300));
     const submitted = new SampleCollection("submissions in a minute, while analyses run", "", { of: "value", bound: "at least", value: 200 }); // prettier-ignore
-    const memory = new SampleCollection("memory of rebox serve after all this", "MiB", atMost(200));
+    const memory = new SampleCollection("memory of the server after all this", "MiB", atMost(200));
     await withLabFolder(async (folder) => {
       addMachines(folder);
       say(`${this.name}: making ${ANALYSES} analyses`);

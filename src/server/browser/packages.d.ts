@@ -1,4 +1,4 @@
-/** noVNC has no types of its own: docs/API.md of its package describes it. */
+/** noVNC has no types of its own; its package has a description of its API. */
 declare module "@novnc/novnc" {
   export default class RFB extends EventTarget {
     /** @param channel a socket that need not be open yet */
