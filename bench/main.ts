@@ -15,6 +15,7 @@ import { haltedCpu } from "./measures/halted-cpu";
 import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { investigations } from "./measures/investigations";
+import { memorySearch } from "./measures/memory-search";
 import { observation } from "./measures/observation";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
@@ -44,6 +45,7 @@ const MEASURES: readonly Measure[] = [
   processEvents,
   syscallTrace,
   apiTrace,
+  memorySearch,
   observation,
   rejectedEvents,
   eventRates,

@@ -32,6 +32,14 @@ extern "C" {
     REBOX_API extern const uint32_t rebox_trigger_any_variable; \
     const uint32_t rebox_trigger_any_variable = 1
 
+/*
+ * Once in a trigger that is asked only about events of monitored processes, as a callback without a trigger is: all others execute code
+ * without the event.
+ */
+#define REBOX_TRIGGER_OF_MONITORED \
+    REBOX_API extern const uint32_t rebox_trigger_of_monitored; \
+    const uint32_t rebox_trigger_of_monitored = 1
+
 /* The callbacks that a trigger may be attached to. */
 typedef enum callback_type_t {
     OP_BLOCK_BEGIN_CB = 0, /* BLOCK_BEGIN_CB with an address */
@@ -214,7 +222,10 @@ typedef uint64_t callback_handle_t;
 /* The one type of callback that the trigger may be attached to. Called once, first. */
 REBOX_API callback_type_t get_type(void);
 
-/* Decides about one event of any process: 1 calls the callback's function, 0 does not. */
+/*
+ * Decides about one event: of any process, unless REBOX_TRIGGER_OF_MONITORED says otherwise. 1 calls the callback's function, 0 does
+ * not.
+ */
 REBOX_API int trigger(callback_handle_t handle, callback_params_t params);
 
 /* Releases what the trigger holds, its variables too: erase_trigger_vars(). Called once, last. */
@@ -222,6 +233,16 @@ REBOX_API void clean(callback_handle_t handle);
 
 /* Optional. Called once, before the first event: the place for declare_function(). */
 REBOX_API void trigger_init(callback_handle_t handle);
+
+/*
+ * Optional, of MEM_READ_CB and MEM_WRITE_CB. Asked before trigger(), in a fraction of its time, while the callback has no filter and is the
+ * only one on its type; otherwise trigger() is asked at once. 0 rejects the access. Generated code calls it: it may only look at its
+ * arguments and its own variables, and throws nothing.
+ *
+ * code is the address of the instruction; size is in bytes, at most 16; low and high are what was read or written, the first 8 bytes and
+ * the rest, cleared above size.
+ */
+REBOX_API int sieve(uint64_t code, uint64_t address, uint32_t size, uint64_t low, uint64_t high);
 
 /* ---- variables, shared with the script ---- */
 

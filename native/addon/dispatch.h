@@ -74,8 +74,9 @@ inline bool PassesNatively(Listener& listener, MakeFacts make_facts, MakeParams 
 // costs more than the one before. True when the script is to be called.
 template <typename MakeFacts, typename MakeParams>
 inline bool IsForScript(Listener& listener, bool is_for_all, MakeFacts make_facts, MakeParams make_params) {
-  if ((!is_for_all && !listener.trigger) || ((listener.filter || listener.condition || listener.trigger) &&
-                                             !PassesNatively(listener, make_facts, make_params))) {
+  bool is_concerned = is_for_all || (listener.trigger && !listener.trigger->is_of_monitored());
+  if (!is_concerned || ((listener.filter || listener.condition || listener.trigger) &&
+                        !PassesNatively(listener, make_facts, make_params))) {
     return false;
   }
   if (listener.stream) {

@@ -7,6 +7,7 @@
 #include "process_hook.h"
 #include "process_journal.h"
 #include "subscriptions.h"
+#include "triggers.h"
 
 Listener::Listener() = default;
 Listener::~Listener() = default;
@@ -24,8 +25,10 @@ void ListenerList::Kill(Listener* listener) {
   }
 }
 
-bool ListenerList::AnyTrigger() const {
-  return std::any_of(list_.begin(), list_.end(), [](const auto& entry) { return entry->alive && entry->trigger; });
+bool ListenerList::AnyTriggerOfAll() const {
+  return std::any_of(list_.begin(), list_.end(), [](const auto& entry) {
+    return entry->alive && entry->trigger && !entry->trigger->is_of_monitored();
+  });
 }
 
 bool ListenerList::AnyAlive() const {

@@ -35,7 +35,8 @@ class ListenerList {
   // Takes a listener out, as soon as no event is being delivered. It is released, or kept when it is retired.
   void Kill(Listener* listener);
 
-  bool AnyTrigger() const;
+  // Whether one has a trigger that is asked about every process.
+  bool AnyTriggerOfAll() const;
   bool AnyAlive() const;
   // nullptr when there are none, or several.
   Listener* FindOnly() const;

@@ -51,8 +51,12 @@ static void UpdateNeeds(int kind) {
   subscriptions.direct[kind] = only && !is_filtered && !only->trigger ? only->stream.get() : nullptr;
   subscriptions.triggered[kind] = only && !is_filtered && only->trigger ? only : nullptr;
   ChooseListeners();
+  if (kind == REBOX_MEM_READ || kind == REBOX_MEM_WRITE) {
+    Listener* triggered = subscriptions.triggered[kind];
+    rebox_sieve_accesses(kind == REBOX_MEM_WRITE, triggered ? triggered->trigger->sieve() : nullptr);
+  }
   if (kind <= REBOX_OPCODE_RANGE) {
-    subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTrigger();
+    subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTriggerOfAll();
     rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);
     UpdateSelection(static_cast<rebox_event>(kind));
   }

@@ -114,6 +114,10 @@ Trigger* Trigger::Load(const std::string& path, callback_type_t type, uint32_t l
     dlclose(library);
     return nullptr;
   }
+  if (type == MEM_READ_CB || type == MEM_WRITE_CB) {
+    trigger->sieve_ = reinterpret_cast<rebox_access_sieve>(dlsym(library, "sieve"));
+  }
+  trigger->is_of_monitored_ = dlsym(library, "rebox_trigger_of_monitored") != nullptr;
   FindCpus();
   trigger->handle_ = NewTriggerStore(trigger.get());
   if (auto init = reinterpret_cast<void (*)(callback_handle_t)>(dlsym(library, "trigger_init"))) {

@@ -56,6 +56,10 @@ class Trigger {
     return decision ? Verdict::kPasses : Verdict::kRejects;
   }
 
+  // Whether it is asked only about monitored processes.
+  bool is_of_monitored() const { return is_of_monitored_; }
+  // nullptr when it has none.
+  rebox_access_sieve sieve() const { return sieve_; }
   callback_handle_t handle() const { return handle_; }
   uint32_t listener_id() const { return listener_id_; }
   // Calls a declared function; returns false, and the reason, when there is none of this name or it has thrown.
@@ -79,7 +83,9 @@ class Trigger {
   int (*trigger_)(callback_handle_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                   uint64_t, uint64_t, uint64_t) = nullptr;
   void (*clean_)(callback_handle_t) = nullptr;
+  rebox_access_sieve sieve_ = nullptr;
   void* library_ = nullptr;
+  bool is_of_monitored_ = false;
   int depth_ = 0;
   bool doomed_ = false;
 };

@@ -420,6 +420,14 @@ REBOX_API void rebox_select_code(rebox_event event, const rebox_code_range *rang
 /* Counts the events of monitored processes that were skipped because of rebox_select_code(), since the machine began. */
 REBOX_API uint64_t rebox_skipped(rebox_event event);
 
+/*
+ * Asked by generated code before anything else is done about an access: returns 0 when nobody wants to hear of it. code is the address of
+ * the instruction; low and high are the value, cleared above size.
+ */
+typedef int (*rebox_access_sieve)(uint64_t code, uint64_t address, uint32_t size, uint64_t low, uint64_t high);
+/* Puts a sieve in front of reads or writes; NULL takes it away. */
+REBOX_API void rebox_sieve_accesses(bool is_write, rebox_access_sieve sieve);
+
 /* Whether accesses carry their physical address and is_mmio: a look-up in the TLB for each. Off at first. */
 REBOX_API void rebox_want_physical(bool on);
 

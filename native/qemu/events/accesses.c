@@ -9,6 +9,8 @@
 #include "rebox/events/translation.h"
 
 static bool physical_wanted;
+/* For reads and for writes. */
+static rebox_access_sieve sieves[2];
 
 /* The program counters of vCPUs that could not go there in the middle of an instruction. */
 static struct {
@@ -36,16 +38,31 @@ static void note_disturbance(CPUState *cpu, rebox_disturbance disturbance)
     cpu_exit(cpu);
 }
 
+static inline void read_value(CPUState *cpu, rebox_access *access)
+{
+    access->data[0] = cpu->neg.plugin_mem_value_low;
+    if (access->size == 16) {
+        access->data[1] = cpu->neg.plugin_mem_value_high;
+    } else if (access->size < 8) {
+        access->data[0] &= (1ULL << (access->size * 8)) - 1;
+    }
+}
+
 static inline void report_access(int cpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data, bool monitored,
                                  uintptr_t code_pointer)
 {
     CPUState *cpu = current_cpu;
     CPUX86State *env = cpu_env(cpu);
-    bool is_write = qemu_plugin_mem_is_store(info);
-    rebox_access access = { .vaddr = vaddr, .size = 1u << qemu_plugin_mem_size_shift(info) };
+    bool is_write = get_plugin_meminfo_rw(info) & QEMU_PLUGIN_MEM_W;
+    rebox_access access = { .vaddr = vaddr, .size = 1u << (get_memop(info) & MO_SIZE) };
     rebox_disturbance disturbance;
     uint64_t generated_eip = env->eip;
+    uint64_t code = (rebox_linear_pc(env) & TARGET_PAGE_MASK) | INSN_OFFSET(data);
 
+    read_value(cpu, &access);
+    if (sieves[is_write] && !sieves[is_write](code, vaddr, access.size, access.data[0], access.data[1])) {
+        return;
+    }
     if (!rebox_wanted(is_write ? REBOX_MEM_WRITE : REBOX_MEM_READ, monitored && rebox_is_monitored_now(cpu))) {
         return;
     }
@@ -57,13 +74,7 @@ static inline void report_access(int cpu_index, qemu_plugin_meminfo_t info, uint
             access.is_mmio = qemu_plugin_hwaddr_is_io(physical);
         }
     }
-    access.data[0] = cpu->neg.plugin_mem_value_low;
-    if (access.size == 16) {
-        access.data[1] = cpu->neg.plugin_mem_value_high;
-    } else if (access.size < 8) {
-        access.data[0] &= (1ULL << (access.size * 8)) - 1;
-    }
-    env->eip = ((rebox_linear_pc(env) & TARGET_PAGE_MASK) | INSN_OFFSET(data)) - rebox_code_base(env);
+    env->eip = code - rebox_code_base(env);
     rebox_begin_code_callback(code_pointer);
     rebox_reported.monitored = monitored;
     rebox_listening->access(rebox_listening->opaque, cpu_index, is_write, &access);
@@ -96,4 +107,9 @@ void rebox_apply_deferred_pc(CPUState *cpu)
 void rebox_want_physical(bool on)
 {
     physical_wanted = on;
+}
+
+void rebox_sieve_accesses(bool is_write, rebox_access_sieve sieve)
+{
+    sieves[is_write] = sieve;
 }
