@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import { ReboxError } from "../config/rebox-error";
 import type { ScriptPermissions } from "../config/script-permissions";
+import { buildNamedTriggers } from "../machine/callbacks/shipped-triggers";
 import { setModuleOwner } from "../machine/ownership/module-owners";
 import { ScriptError } from "./errors";
 import { findDeclaration, listRequiredFiles } from "./loading/script-declarations";
@@ -69,6 +70,7 @@ export class ScriptStarter {
     const program = await ScriptProgram.compile(name, file, permissions, this.host.limits, api, requiredFiles);
     pending.files = program.files;
     pending.program = program;
+    buildNamedTriggers(program.code);
     program.owner.onFileUsed = () => this.host.events.emit("sourcesChanged");
     this.host.events.emit("compiled", program, beganMs);
     for (const warning of program.warnings) this.host.events.emit("warning", warning);

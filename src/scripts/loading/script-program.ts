@@ -80,6 +80,11 @@ export class ScriptProgram implements RequiredScript {
     return this.bundle.files;
   }
 
+  /** The code that it is compiled to. */
+  get code(): string {
+    return this.bundle.code;
+  }
+
   /** Absolute paths of everything that this version is made of: what is compiled into it, and the sources of its triggers. */
   get sources(): readonly string[] {
     return [...this.bundle.files, ...this.owner.usedFiles];
