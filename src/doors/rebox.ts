@@ -41,6 +41,13 @@ export {
   getSystem,
   waitForGuest,
 } from "../guest/guest";
+export { answerSystemCall } from "../guest/answers/answer-system-call";
+export type {
+  AnsweredCall,
+  AnswerOptions,
+  SystemCallAnswer,
+  SystemCallAnswers,
+} from "../guest/answers/system-call-answers";
 export { hookFunction } from "../guest/hooking/hook-function";
 export { HookError } from "../guest/errors";
 export type { Abandonment, FunctionCall } from "../guest/hooking/function-call";

@@ -1,5 +1,6 @@
 import type { BP } from "../guest/breakpoints/breakpoint";
 import type { BreakpointOptions } from "../guest/breakpoints/breakpoint-types";
+import type { answerSystemCall } from "../guest/answers/answer-system-call";
 import type { hookFunction } from "../guest/hooking/hook-function";
 import type { ModuleOwner, Owned } from "../machine/ownership/module-owner";
 import type { Doors } from "./loading/doors";
@@ -24,6 +25,7 @@ interface MonitoringFunctions {
 
 interface HookFunctions {
   readonly hookFunction?: typeof hookFunction;
+  readonly answerSystemCall?: typeof answerSystemCall;
 }
 
 /**
@@ -45,11 +47,13 @@ export function createScriptApi(api: Doors, owner: ModuleOwner, hot: Hot): Doors
   };
 }
 
-/** Creates the function that sets hooks which go with one script. */
+/** Creates the functions that set hooks which go with one script. */
 function createOwnHooks(api: HookFunctions, owner: ModuleOwner): HookFunctions {
-  const { hookFunction: base } = api;
-  if (!base) return {};
-  return { hookFunction: (module, name, handlers, options) => base(module, name, handlers, options, owner) };
+  const { hookFunction: hook, answerSystemCall: answer } = api;
+  return {
+    ...(hook && { hookFunction: (module, name, handlers, options) => hook(module, name, handlers, options, owner) }),
+    ...(answer && { answerSystemCall: (name, answers, options) => answer(name, answers, options, owner) }),
+  };
 }
 
 /** Creates the class of breakpoints that go with one script. */

@@ -1,5 +1,10 @@
 import { Buffer } from "buffer/";
 import { MemoryResult } from "../../../../machine/engine/native";
+import {
+  type AnswerOptions,
+  hookSystemCall,
+  type SystemCallAnswers,
+} from "../../../../guest/answers/system-call-answers";
 import type { FunctionHook } from "../../../../guest/hooking/function-hook";
 import { FunctionHooks } from "../../../../guest/hooking/function-hooks";
 import type { FoundFunctions, HookAccess, ThreadPlaces } from "../../../../guest/hooking/hook-access";
@@ -29,6 +34,18 @@ export function hookFunction(
 ): FunctionHook {
   hooks ??= new FunctionHooks(createAccess());
   return hooks.add(module, name, handlers, options);
+}
+
+/** As outside of the sandbox: src/guest/answers/answer-system-call.ts. */
+export function answerSystemCall(
+  name: string,
+  answers: SystemCallAnswers | NonNullable<SystemCallAnswers["before"]>,
+  options: AnswerOptions = {},
+): FunctionHook {
+  return hookSystemCall(name, answers, options, hookFunction, {
+    write: writeVa,
+    isSystemKnown: () => ask("hooks.findSystemKind") !== undefined,
+  });
 }
 
 function createAccess(): HookAccess {

@@ -1,0 +1,52 @@
+/*
+ * Asks the kernel what it runs on, and says the answers: "rebox-guest: forged.NAME=ANSWER". Times are
+ * in milliseconds, of a sleep of 300.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+static long long now_ms(int by_call)
+{
+    struct timespec now;
+
+    if (by_call) {
+        syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    } else {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    }
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+int main(void)
+{
+    struct utsname names;
+    struct sysinfo facts;
+    long long start[2], end[2];
+    /* By another path than the one that is asked for. */
+    int file = chdir("/etc") == 0 ? open("forged", O_CREAT | O_WRONLY, 0600) : -1;
+
+    if (file >= 0) {
+        close(file);
+    }
+    file = open("/etc/forged", O_RDONLY);
+    printf("rebox-guest: forged.open=%d\n", file < 0 ? -errno : 0);
+    uname(&names);
+    printf("rebox-guest: forged.name=%s\n", names.nodename);
+    printf("rebox-guest: forged.release=%s\n", names.release);
+    sysinfo(&facts);
+    printf("rebox-guest: forged.uptime=%ld\n", facts.uptime);
+    start[0] = now_ms(0);
+    start[1] = now_ms(1);
+    usleep(300000);
+    end[0] = now_ms(0);
+    end[1] = now_ms(1);
+    printf("rebox-guest: forged.vdso_ms=%lld\n", end[0] - start[0]);
+    printf("rebox-guest: forged.call_ms=%lld\n", end[1] - start[1]);
+    return 0;
+}
