@@ -36,19 +36,16 @@ static void call(std::vector<uint64_t> &stack, uint64_t return_address)
     stack.push_back(return_address);
 }
 
-static int returns_elsewhere(std::vector<uint64_t> &stack, uint64_t to)
+static bool returns_elsewhere(std::vector<uint64_t> &stack, uint64_t to)
 {
     auto found = std::find(stack.rbegin(), stack.rend(), to);
 
     if (found != stack.rend()) {
         stack.erase(found.base() - 1, stack.end());
-        return 0;
+        return false;
     }
-    if (stack.empty()) {
-        return 0;
-    }
-    stack.pop_back();
-    return 1;
+    /* Nothing is taken off: a chain of such returns would soon have emptied it, and the rest of the chain would not be judged. */
+    return !stack.empty();
 }
 
 int trigger(callback_handle_t handle, callback_params_t params)
