@@ -49,7 +49,7 @@ ${renderChoice("role", "Role", roles, "analyst")}
 /** Renders the page with the audit log. */
 export function renderAuditPage(caller: Caller, entries: readonly AuditEntry[], rows: number): string {
   const shown = entries.map(
-    ({ time, user, address, action, detail }) => markup`<tr><td class="number">${renderTime(time)}</td><td>${user ?? markup`<span class="muted">nobody</span>`}</td><td class="code">${address}</td><td>${action}</td><td>${detail}</td></tr>`, // prettier-ignore
+    ({ time, user, address, action, detail }) => markup`<tr><td class="number">${renderTime(time)}</td><td class="word">${user ?? markup`<span class="muted">nobody</span>`}</td><td class="number">${address}</td><td class="word">${action}</td><td>${detail}</td></tr>`, // prettier-ignore
   );
   const older = entries.length === rows ? markup`<p><a href="/audit?before=${entries.at(-1)!.id}">Older entries</a></p>` : undefined; // prettier-ignore
   return renderPage({

@@ -13,7 +13,7 @@ export function renderAnalyses(analyses: readonly FoundAnalysis[], caption: stri
 <td>${renderVerdictBadge(each)}</td>
 <td><a href="/analyses/${each.id}">${titleOf(each)}</a>${each.targetName !== undefined && each.command !== undefined ? markup` <code class="muted">${each.command}</code>` : undefined}</td>
 <td>${each.usedMachine ?? each.machine ?? markup`<span class="muted">any</span>`}</td>
-<td>${each.submission?.by ?? markup`<span class="muted">terminal</span>`}</td>
+<td class="word">${each.submission?.by ?? markup`<span class="muted">terminal</span>`}</td>
 <td class="number">${renderTime(each.created)}</td>
 </tr>`,
   );

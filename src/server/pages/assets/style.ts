@@ -39,7 +39,7 @@ footer { max-width: 78rem; margin: 0 auto; padding: .5rem 1.25rem 1.5rem; color:
 const PARTS = `
 table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; color: var(--muted); font-size: .85rem; }
 td, th { padding: .38rem .8rem .38rem 0; vertical-align: top; border-bottom: 1px solid var(--line); } tr:last-child > td { border-bottom: 0; }
-tbody tr:last-child > * { border-bottom: 0; } td { overflow-wrap: anywhere; } .wide { overflow-x: auto; } .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+tbody tr:last-child > * { border-bottom: 0; } td { overflow-wrap: anywhere; } .word { overflow-wrap: normal; white-space: nowrap; } .wide { overflow-x: auto; } .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 table.facts th { width: 9rem; font-weight: 500; font-size: inherit; } table.list tbody tr:hover { background: var(--calm-back); }
 code, .code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .88em; overflow-wrap: anywhere; } td.code { white-space: pre-wrap; }
 .badge { display: inline-block; padding: .05rem .55rem; border-radius: 1rem; font-size: .82rem; font-weight: 600; background: var(--calm-back); white-space: nowrap; }
