@@ -12,6 +12,8 @@ const PROGRAM = "from schemathesis.cli import schemathesis; schemathesis()";
 const MOST_EXAMPLES = 8;
 /** The same requests each time. */
 const SEED = 20;
+/** Those by which it could take its own token away, and be let in to nothing any more. */
+const LEFT_OUT = ["remove_token", "remove_user", "change_user"];
 const CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance", "ignored_auth"]; // prettier-ignore
 
 test(
@@ -37,7 +39,8 @@ test(
           "--workers",
           "1",
         ],
-        ...["--phases", "coverage,fuzzing", "--request-timeout", "30", "--generation-database", "none", "--no-color"], // prettier-ignore
+        ...LEFT_OUT.flatMap((name) => ["--exclude-operation-id", name]),
+      ...["--phases", "coverage,fuzzing", "--request-timeout", "30", "--generation-database", "none", "--no-color"], // prettier-ignore
       ];
       const child = spawn(getPython("api"), ["-c", PROGRAM, ...args], { cwd: server.lab.folder });
       const said: Buffer[] = [];
