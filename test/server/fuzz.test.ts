@@ -40,7 +40,7 @@ test(
           "1",
         ],
         ...LEFT_OUT.flatMap((name) => ["--exclude-operation-id", name]),
-      ...["--phases", "coverage,fuzzing", "--request-timeout", "30", "--generation-database", "none", "--no-color"], // prettier-ignore
+        ...["--phases", "coverage,fuzzing", "--request-timeout", "30", "--generation-database", "none", "--no-color"], // prettier-ignore
       ];
       const child = spawn(getPython("api"), ["-c", PROGRAM, ...args], { cwd: server.lab.folder });
       const said: Buffer[] = [];
