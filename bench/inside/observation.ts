@@ -25,6 +25,7 @@ function listObservers(
       {
         ...{ folder: join(folder, "files"), coreFolder: join(folder, "cores"), mostVersions: 10, mostFiles: 1000 },
         ...{ mostFileBytes: 100 << 20, mostBytes: 1 << 30, mostCores: 0, mostCoreBytes: 0, mostAllCoreBytes: 0 },
+        ...{ codeFolder: join(folder, "code"), mostCode: 20, mostCodeBytes: 64 << 20, mostAllCodeBytes: 512 << 20 },
       },
     ],
   ];

@@ -6,6 +6,7 @@ import type { ArtefactEvent, ArtefactOptions } from "./engine/artefacts";
 /** Below the folder of the analysis. */
 const FOLDER = "artefacts";
 const CORE_FOLDER = "cores";
+const CODE_FOLDER = "code";
 
 const SETTINGS = {
   most_file_bytes: z
@@ -42,6 +43,24 @@ const SETTINGS = {
     .min(0)
     .default(512 << 20)
     .describe("How many bytes of memory are kept in all."),
+  most_code: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(20)
+    .describe(
+      "How many regions of code that was written at run time are kept, each with a core of its process; 0: none.",
+    ),
+  most_code_bytes: z
+    .int()
+    .min(0)
+    .default(64 << 20)
+    .describe("The largest region, and the largest core of its process, that is kept."),
+  most_all_code_bytes: z
+    .int()
+    .min(0)
+    .default(512 << 20)
+    .describe("How many bytes of regions and their cores are kept in all."),
   most_records: z
     .int()
     .min(1)
@@ -75,15 +94,30 @@ interface CoreRecord {
   readonly left?: string;
 }
 
-/** Keeps the files that the target wrote, as they were when they were closed, executed, removed or replaced, and its memory at its end. */
+/** Code that was written at run time, as artefacts.json has it. */
+interface CodeRecord {
+  readonly time: string;
+  readonly pid: number;
+  readonly process: string;
+  readonly layer: number;
+  readonly entry: string;
+  readonly first: string;
+  /** The name of the file in code/, as that of the core. */
+  readonly raw?: string;
+  readonly core?: string;
+  readonly left?: string;
+}
+
+/** Keeps the files that the target wrote, as they were when they were closed, executed, removed or replaced, its memory at its end, and the code that it executed after it was written. */
 export default class Artefacts extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
-    "Keeps the files that the target wrote, and its memory at its end; rebox's machines only.";
+    "Keeps the files that the target wrote, its memory at its end, and code that it unpacked; rebox's machines only.";
   static override readonly settings = SETTINGS;
   static override readonly isUsual = true;
 
   private readonly records: FileRecord[] = [];
   private readonly cores: CoreRecord[] = [];
+  private readonly code: CodeRecord[] = [];
   private leftOut = 0;
   private observation: GuestObservation | undefined;
 
@@ -103,6 +137,10 @@ export default class Artefacts extends Auxiliary<typeof SETTINGS> {
       mostCores: settings.most_cores,
       mostCoreBytes: settings.most_core_bytes,
       mostAllCoreBytes: settings.most_all_core_bytes,
+      codeFolder: join(this.run.folder, CODE_FOLDER),
+      mostCode: settings.most_code,
+      mostCodeBytes: settings.most_code_bytes,
+      mostAllCodeBytes: settings.most_all_code_bytes,
     };
     this.observation = await this.observe("engine/artefacts.ts", options, (event) => this.add(event as ArtefactEvent));
   }
@@ -119,22 +157,29 @@ export default class Artefacts extends Auxiliary<typeof SETTINGS> {
       const folder = join(this.run.folder, FOLDER);
       const names = new Set(this.records.flatMap(({ sha256 }) => sha256 ?? []));
       const types = await describeFiles(folder, [...names], (text) => this.log.warn(text));
-      const all = { files: this.records, cores: this.cores, types, leftOut: this.leftOut, lost };
+      const all = { files: this.records, cores: this.cores, code: this.code, types, leftOut: this.leftOut, lost };
       writeFileSync(join(this.run.folder, "artefacts.json"), `${JSON.stringify(all, undefined, 1)}\n`);
     }
   }
 
   private add(event: ArtefactEvent): void {
     if (event.what === "problem") return this.log.warn(event.text);
-    if (this.records.length + this.cores.length >= this.options.most_records) return void this.leftOut++;
+    if (this.records.length + this.cores.length + this.code.length >= this.options.most_records)
+      return void this.leftOut++;
     const time = this.getTime();
     if (event.what === "core") this.addCore(time, event);
+    else if (event.what === "code") this.addCode(time, event);
     else this.addFile(time, event);
   }
 
   private addCore(time: string, { what: _what, ...facts }: ArtefactEvent & { readonly what: "core" }): void {
     this.cores.push({ time, ...facts });
     this.run.addEvent("artefact.core", facts);
+  }
+
+  private addCode(time: string, { what: _what, ...facts }: ArtefactEvent & { readonly what: "code" }): void {
+    this.code.push({ time, ...facts });
+    this.run.addEvent("process.written_code", facts);
   }
 
   private addFile(time: string, { what: _what, ...facts }: ArtefactEvent & { readonly what: "file" }): void {

@@ -115,6 +115,19 @@ export const signatures = [
     see: onAct("process.memory"),
   }),
   defineSignature({
+    ...{ name: "unpacked-code", score: 3, techniques: ["T1027.002", "T1140"] },
+    title: "It executes code that it has written into its memory",
+    see: (act) => (act.type === "process.written_code" ? `at ${String(act["entry"])}` : undefined),
+  }),
+  defineSignature({
+    ...{ name: "unpacked-twice", score: 7, techniques: ["T1027.002", "T1140"] },
+    title: "It unpacks code that unpacks other code",
+    see: (act) =>
+      act.type === "process.written_code" && Number(act["layer"]) >= 2
+        ? `layer ${String(act["layer"])} at ${String(act["entry"])}`
+        : undefined,
+  }),
+  defineSignature({
     ...{ name: "bind-mount-over-proc", score: 9, techniques: ["T1564.013"] },
     title: "It hides a process by a mount over /proc",
     see: onAct("file.mounted", (act) => /^\/proc\/./.test(getPath(act))),

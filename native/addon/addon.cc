@@ -2,6 +2,7 @@
 
 #include "addon_state.h"
 #include "byte_search.h"
+#include "code_watches.h"
 #include "engine.h"
 #include "events.h"
 #include "guest_events.h"
@@ -54,6 +55,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitEngine(env, exports);
   InitMachine(env, exports);
   InitByteSearch(env, exports);
+  InitCodeWatches(env, exports);
   InitImageFiles(env, exports);
   InitEvents(env, exports);
   InitGuestEvents(env, exports);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "code_events.h"
+#include "code_watches.h"
 #include "device_events.h"
 #include "dispatch.h"
 #include "uint64_value.h"
@@ -96,6 +97,7 @@ Napi::Value SetScriptObjects(const Napi::CallbackInfo& info) {
   static rebox_listener listener = {};
   script_objects.Set(info.Env(), info[0].As<Napi::Array>(), info[1], info[2], info[3]);
   ListenToCode(&listener);
+  ListenToCodeWatches(&listener);
   ListenToDevices(&listener);
   rebox_listen(&listener);
   return info.Env().Undefined();

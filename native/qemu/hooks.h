@@ -22,6 +22,17 @@ static inline uint32_t rebox_hook_lookup(uint64_t pc)
     return __builtin_expect(rebox_selecting, 0) ? rebox_find_selections(pc) : 0;
 }
 
+/* Reports that a page with translations is written, at this address in RAM (events/code_watches.c). */
+extern bool rebox_watching_code;
+void rebox_note_code_written(uint64_t ram);
+
+static inline void rebox_hook_code_written(uint64_t ram)
+{
+    if (__builtin_expect(rebox_watching_code, 0)) {
+        rebox_note_code_written(ram);
+    }
+}
+
 /* Returns where the buffer for generated code is best placed, NULL for anywhere (events/code_buffer.c). */
 void *rebox_hook_code_buffer(size_t size);
 

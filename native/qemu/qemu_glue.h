@@ -20,7 +20,7 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 6
+#define REBOX_GLUE_VERSION 7
 
 REBOX_API int rebox_glue_version(void);
 
@@ -350,6 +350,8 @@ typedef struct rebox_listener {
     void (*opcode)(void *opaque, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_pc);
     /* A block, or with block NULL an instruction, at a hook's address and in its process. */
     void (*hooked)(void *opaque, int cpu_index, rebox_block *block, uint32_t hook_id);
+    /* A page of watched code is about to be executed at pc; writer: the page of the code that wrote it last, 0 for unknown. */
+    void (*watched_code)(void *opaque, int cpu_index, uint64_t pc, uint64_t writer);
     /* The translation of the block was thrown away: user must be released. */
     void (*forget)(void *opaque, rebox_block *block);
     void (*tlb_fill)(void *opaque, int cpu_index, uint64_t vaddr);
@@ -395,6 +397,16 @@ REBOX_API uint64_t rebox_subscription(void);
  */
 REBOX_API uint32_t rebox_hook(bool is_block, uint64_t address, uint64_t pgd);
 REBOX_API bool rebox_unhook(uint32_t hook_id);
+
+/*
+ * Calls listener->watched_code once for each page of these addresses that pgd executes, before it does, and again when it has been
+ * written since. Returns false when there are too many.
+ */
+REBOX_API bool rebox_watch_code(uint64_t pgd, uint64_t from, uint64_t to);
+/* Says that the pages of these addresses that are in RAM now are known: they are reported when they have been written since. */
+REBOX_API void rebox_settle_code(uint64_t pgd, uint64_t from, uint64_t to);
+/* Ends the watches of pgd, or with REBOX_ALL_PROCESSES of all. */
+REBOX_API void rebox_unwatch_code(uint64_t pgd);
 
 /*
  * Calls listener->opcode for instructions whose opcode lies between first and last, both included. Opcodes are one

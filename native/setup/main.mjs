@@ -13,6 +13,7 @@ import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
 import { nodesStep, rootStep, wheelsStep } from "./steps/roots.mjs";
+import { packerStep } from "./steps/packer.mjs";
 import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
@@ -43,6 +44,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     ...profileSteps(others),
     optional(labStep()),
     optional(browserStep()),
+    optional(packerStep()),
     optional(systemStep("trixie")),
     ...[optional(rootStep("bookworm")), optional(rootStep("trixie", { python: true })), optional(nodesStep())],
     ...[

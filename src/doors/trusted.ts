@@ -3,9 +3,11 @@
 export { BP } from "../guest/breakpoints/breakpoint";
 export type { BreakpointHit, BreakpointOptions, BreakpointType } from "../guest/breakpoints/breakpoint-types";
 export { type ArtefactLimits, ArtefactStore } from "../guest/artefacts/artefact-store";
+export { type CodeLimits, CodeFiles, type KeptCode } from "../guest/artefacts/kept-code";
 export { type CoreLimits, type KeptCore, KeptCores } from "../guest/artefacts/kept-cores";
 export { type ProcessCore, writeProcessCore } from "../guest/artefacts/process-core";
 export { type KeptFile, KeptFiles, type KeptMoment } from "../guest/artefacts/kept-files";
+export { type WrittenCode, WrittenCodeWatch } from "../guest/artefacts/written-code";
 export { GuestFiles, type GuestFilesOptions, type GuestPlace } from "../guest/disks/guest-files";
 export type { GuestPackage } from "../guest/disks/packages/guest-package";
 export { listPackages, type PackageList } from "../guest/disks/packages/list-packages";

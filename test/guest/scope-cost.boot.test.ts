@@ -35,8 +35,13 @@ async function watch(script: string, append: string, use: (watched: Watched) => 
         "modules/auxiliary/engine/processes.ts": {},
         "modules/auxiliary/engine/syscalls.ts": { file: join(folder, "log"), mostBytes: 1 << 20, whose: "target", calls: [], mostActs: 1000 }, // prettier-ignore
         "modules/auxiliary/engine/artefacts.ts": {
-          ...{ folder: join(folder, "files"), coreFolder: join(folder, "cores"), mostVersions: 10 },
-          ...{ mostFiles: 100, mostFileBytes: 1 << 20, mostBytes: 1 << 24, mostCores: 0, mostCoreBytes: 0, mostAllCoreBytes: 0 }, // prettier-ignore
+          ...{
+            folder: join(folder, "files"),
+            coreFolder: join(folder, "cores"),
+            codeFolder: join(folder, "code"),
+            mostVersions: 10,
+          },
+          ...{ mostFiles: 100, mostFileBytes: 1 << 20, mostBytes: 1 << 24, mostCores: 0, mostCoreBytes: 0, mostAllCoreBytes: 0, mostCode: 10, mostCodeBytes: 1 << 24, mostAllCodeBytes: 1 << 26 }, // prettier-ignore
         },
       };
       for (const [file, options] of Object.entries(observers)) {

@@ -8,6 +8,7 @@ import { appendEvent, EVENTS_FILE, readEvents } from "../../src/lab/analysis/eve
 import { markup } from "../../src/lab/analysis/report/markup";
 import { buildProcessTree } from "../../src/lab/analysis/report/process-tree";
 import { TIMELINE_LIMIT } from "../../src/lab/analysis/report/gather-events";
+import { createMispEvent } from "../../src/lab/analysis/export/misp-event";
 import { type AnalysisReport, gatherReport } from "../../src/lab/analysis/report/report";
 import { renderReportPage } from "../../src/lab/analysis/report/report-page";
 import { ReportParts } from "../../src/lab/analysis/report/report-parts";
@@ -44,6 +45,24 @@ describe("the record of an analysis", () => {
     assert.deepEqual(readRecord(folder), RECORD);
     writeFileSync(join(folder, "analysis.json"), "[]");
     assert.throws(() => readRecord(folder), /analysis\.json is not the record of an analysis/);
+  });
+});
+
+describe("an analysis whose target did not run", () => {
+  test("has no verdict, and says so in the report and in MISP's event", () => {
+    const record = { ...RECORD, outcome: "failed", hasRun: false } as const;
+    const verdictOf = (text: string) => /<section id="verdict">[^]*?<\/section>/.exec(text)![0].replace(/\s+/g, " ");
+    assert.match(verdictOf(page(record)), /<b>No verdict:<\/b> the target did not run\./);
+    const { Event } = createMispEvent(gatherReport(folder, record));
+    assert.deepEqual([Event.threat_level_id, Event.Tag], ["4", []]);
+    assert.ok(Event.Attribute.some(({ type, value }) => type === "comment" && value === "no verdict: the target did not run")); // prettier-ignore
+    assert.match(verdictOf(page(RECORD)), /No verdict:<\/b> no signatures were asked/);
+  });
+
+  test("has one of YARA's rules that fit its bytes, which says that it is about these alone", () => {
+    const verdict = { score: 8, judgement: "malicious", findings: [], asked: { signatures: 1, rules: 0 }, unusable: {}, failures: [] } as const; // prettier-ignore
+    const report = { ...gatherReport(folder, { ...RECORD, hasRun: false }), verdict };
+    assert.match(renderReportPage(report, folder, new ReportParts(folder)).replace(/\s+/g, " "), /The target did not run: this is about its bytes alone/); // prettier-ignore
   });
 });
 

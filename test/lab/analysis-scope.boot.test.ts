@@ -142,6 +142,8 @@ describe("a target that the guest cannot execute has failed, with the reason", (
           ["failed", `the guest cannot execute the target: ${reason}`, 1],
           what,
         );
+        assert.equal((JSON.parse(lab.read(`analyses/${index + 1}/report.json`)) as AnalysisReport).verdict, undefined);
+        assert.match(lab.read(`analyses/${index + 1}/report.html`), /No verdict:<\/b> the target did not run/);
       }
     });
   });

@@ -121,6 +121,14 @@ const EXAMPLES: Readonly<Record<string, readonly [fires: SeenAct[], quiet: SeenA
   "bracketed-words": [[ran("[kworker/0:0]", "/tmp/x")], [ran("[ -f x ]", "/usr/bin/[")]],
   "program-in-memory": [[ran("x", "/memfd:x"), ran("x", "/proc/self/fd/3")], [ran("x", "/usr/bin/memfd")]],
   "file-in-memory": [[act("process.memfd", { name: "x" })], [wrote("/tmp/x")]],
+  "unpacked-code": [
+    [act("process.written_code", { layer: 1, entry: "0x401000" })],
+    [act("process.memory", { rights: "writable and executable" })],
+  ],
+  "unpacked-twice": [
+    [act("process.written_code", { layer: 2, entry: "0x401000" })],
+    [act("process.written_code", { layer: 1, entry: "0x401000" })],
+  ],
   "writable-code": [[act("process.memory", { rights: "writable and executable" })], [wrote("/tmp/x")]],
   "bind-mount-over-proc": [
     [act("file.mounted", { path: "/proc/77", from: "/tmp/x" })],

@@ -174,13 +174,13 @@ static void retranslate_at(hooked_page *page, uint64_t address)
     }
 }
 
-static bool find_ram(CPUState *cpu, uint64_t address, uint64_t *ram)
+bool rebox_find_ram(CPUState *cpu, uint64_t pgd, uint64_t address, uint64_t *ram)
 {
     uint64_t physical, page_size;
     hwaddr offset, size = 1;
     MemoryRegion *region;
 
-    if (!rebox_translate(cpu->cpu_index, cpu_env(cpu)->cr[3], address, &physical, &page_size)) {
+    if (!rebox_translate(cpu->cpu_index, pgd, address, &physical, &page_size)) {
         return false;
     }
     RCU_READ_LOCK_GUARD();
@@ -227,7 +227,7 @@ void rebox_code_page_filled(CPUState *cpu, uint64_t address)
     uint64_t ram, newest = 0;
     uint64_t *known;
 
-    if (likely(!page) || !find_ram(cpu, page_address, &ram)) {
+    if (likely(!page) || !rebox_find_ram(cpu, cpu_env(cpu)->cr[3], page_address, &ram)) {
         return;
     }
     for (guint i = 0; i < page->changes->len; i++) {

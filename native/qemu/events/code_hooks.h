@@ -24,5 +24,7 @@ void rebox_call_code_hooks(int cpu_index, rebox_block *block, uint64_t pc, uint6
 void rebox_code_hooks_flushed(void);
 /* Has the code of a page that a vCPU can now reach translated anew where hooks in it are newer than its translations. */
 void rebox_code_page_filled(CPUState *cpu, uint64_t address);
+/* Finds the address in RAM, as QEMU counts it, of what is mapped at a virtual address. */
+bool rebox_find_ram(CPUState *cpu, uint64_t pgd, uint64_t address, uint64_t *ram);
 
 #endif

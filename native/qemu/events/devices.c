@@ -5,6 +5,7 @@
  */
 #include "rebox/events/events.h"
 #include "rebox/events/code_hooks.h"
+#include "rebox/events/code_watches.h"
 #include "hw/net/ne2000.h"
 #include "net/net.h"
 #include "qemu/iov.h"
@@ -16,6 +17,7 @@ void rebox_hook_tlb_fill(CPUState *cpu, vaddr addr, int mmu_idx)
         return;
     }
     rebox_code_page_filled(cpu, addr);
+    rebox_watched_page_filled(cpu, addr);
     if (unlikely(rebox_watched[REBOX_TLB_EXEC]) && rebox_on_vcpu_thread() && rebox_in_guest_code()) {
         rebox_listening->tlb_fill(rebox_listening->opaque, cpu->cpu_index, addr);
         if (rebox_take_disturbance() != REBOX_UNDISTURBED) {

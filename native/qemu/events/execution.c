@@ -7,6 +7,7 @@
 #include "exec/exec-all.h"
 #include "qemu/plugin.h"
 #include "rebox/events/blocks.h"
+#include "rebox/events/code_watches.h"
 #include "rebox/events/translation.h"
 #include "rebox/events/opcode.h"
 #include "rebox/events/marks.h"
@@ -105,6 +106,23 @@ static inline void begin_block(int cpu_index, rebox_block *translated, bool moni
 {
     rebox_begin_code_callback(code_pointer);
     enter_block(cpu_index, translated, monitored);
+    rebox_end_code_callback();
+}
+
+void rebox_on_watched_code(unsigned int cpu_index, void *unused)
+{
+    CPUState *cpu = current_cpu;
+    rebox_disturbance disturbance;
+
+    rebox_begin_code_callback(GETPC());
+    rebox_report_watched_code(cpu);
+    disturbance = rebox_take_disturbance();
+    if (unlikely(disturbance == REBOX_PC_CHANGED)) {
+        leave(cpu, disturbance, REBOX_RESUME_NOTHING);
+    } else if (unlikely(disturbance != REBOX_UNDISTURBED)) {
+        /* A mark of where the block is to be resumed stays: it has not been looked at yet. */
+        rebox_leave_code(cpu);
+    }
     rebox_end_code_callback();
 }
 

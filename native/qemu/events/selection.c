@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/events/selection.h"
+#include "rebox/events/code_watches.h"
 #include "rebox/events/translation.h"
 
 #define SELECTABLE 4
@@ -24,6 +25,7 @@ typedef struct selection {
 } selection;
 
 bool rebox_selecting;
+static bool selecting_by_place;
 static selection selections[SELECTABLE];
 static struct qemu_plugin_scoreboard *skipped;
 
@@ -73,7 +75,7 @@ static bool contains(const GArray *ranges, uint64_t address)
 
 uint32_t rebox_find_selections(uint64_t pc)
 {
-    uint32_t bits = 0;
+    uint32_t bits = rebox_watches_code_here() ? rebox_find_watched_code(pc) : 0;
 
     for (int i = 0; i < SELECTABLE; i++) {
         if (selections[i].ranges && contains(selections[i].ranges, pc & TARGET_PAGE_MASK)) {
@@ -139,6 +141,11 @@ static bool same_ranges(const GArray *a, const GArray *b)
     return a->len == b->len && memcmp(a->data, b->data, a->len * sizeof(page_range)) == 0;
 }
 
+void rebox_renew_selecting(void)
+{
+    rebox_selecting = selecting_by_place || rebox_watches_code_here();
+}
+
 void rebox_select_code(rebox_event event, const rebox_code_range *ranges, size_t count, rebox_mode mode)
 {
     selection *of;
@@ -160,10 +167,11 @@ void rebox_select_code(rebox_event event, const rebox_code_range *ranges, size_t
     }
     of->ranges = wanted;
     of->mode = mode;
-    rebox_selecting = false;
+    selecting_by_place = false;
     for (int i = 0; i < SELECTABLE; i++) {
-        rebox_selecting |= selections[i].ranges != NULL;
+        selecting_by_place |= selections[i].ranges != NULL;
     }
+    rebox_renew_selecting();
     if (rebox_watched[event]) {
         rebox_retranslate_all();
     }

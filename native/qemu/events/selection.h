@@ -27,6 +27,8 @@ static inline int rebox_selectable(rebox_event event)
 }
 
 void rebox_selection_init(void);
+/* Says anew whether look-ups ask for places, after what code_watches.c watches here has changed. */
+void rebox_renew_selecting(void);
 /* Whether event is wanted of code that is translated with these flags of its block. */
 bool rebox_is_selected(rebox_event event, uint32_t cflags, uint32_t flags);
 /* The counter that a translation increments for an event that is skipped. */

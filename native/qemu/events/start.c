@@ -5,6 +5,7 @@
  */
 #include "rebox/events/blocks.h"
 #include "rebox/events/code_hooks.h"
+#include "rebox/events/code_watches.h"
 #include "rebox/events/selection.h"
 #include "rebox/events/translation.h"
 
@@ -18,6 +19,7 @@ static void on_leave_space(CPUState *cpu)
 
 static void on_enter_space(CPUState *cpu, uint64_t old_pgd, uint64_t new_pgd)
 {
+    rebox_follow_code_watches(cpu);
     if (rebox_watched[REBOX_CONTEXT_CHANGE]) {
         rebox_listening->context_change(rebox_listening->opaque, cpu->cpu_index, old_pgd, new_pgd);
     }
@@ -26,6 +28,7 @@ static void on_enter_space(CPUState *cpu, uint64_t old_pgd, uint64_t new_pgd)
 static void on_enter(CPUState *cpu)
 {
     rebox_sync_address_space(cpu);
+    rebox_follow_code_watches(cpu);
     rebox_apply_deferred_pc(cpu);
 }
 
@@ -34,6 +37,7 @@ static void start(void)
     rebox_blocks_init();
     rebox_accesses_init();
     rebox_code_hooks_init();
+    rebox_code_watches_init();
     rebox_selection_init();
     rebox_translation_init();
 }

@@ -25,6 +25,7 @@
 #include "qemu/plugin.h"
 #include "plugins/plugin.h"
 #include "rebox/events/blocks.h"
+#include "rebox/events/code_watches.h"
 #include "rebox/events/translation.h"
 #include "rebox/events/opcode.h"
 #include "rebox/events/selection.h"
@@ -152,6 +153,9 @@ static void instrument_block(struct qemu_plugin_tb *tb, const rebox_block *block
                       rebox_wanted(REBOX_INSN_END, of->monitored) || rebox_wanted(REBOX_OPCODE_RANGE, of->monitored));
     bool skipped = false;
 
+    if (of->cflags & CF_WATCHED_CODE) {
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, rebox_on_watched_code, QEMU_PLUGIN_CB_RW_REGS, NULL);
+    }
     if (counting) {
         qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
                                                           qemu_plugin_scoreboard_u64(counts), 1);
@@ -248,7 +252,7 @@ static void flush_translations(CPUState *cpu, run_on_cpu_data unused)
 
 void rebox_follow_watched(void)
 {
-    bool wanted = counting || rebox_any_code_watched() || rebox_any_code_hook();
+    bool wanted = counting || rebox_any_code_watched() || rebox_any_code_hook() || rebox_any_code_watch();
 
     if (wanted != translating) {
         translating = wanted;

@@ -59,6 +59,8 @@ void rebox_retranslate_all(void);
 /* execution.c: what instrumented code calls; for a monitored process, or another. data is a rebox_block. */
 void rebox_on_monitored_block(unsigned int cpu_index, void *block);
 void rebox_on_other_block(unsigned int cpu_index, void *block);
+/* Before the block's other calls, in translations with CF_WATCHED_CODE. */
+void rebox_on_watched_code(unsigned int cpu_index, void *unused);
 /* The same where nothing else is wanted than BLOCK_BEGIN. */
 void rebox_on_monitored_plain_block(unsigned int cpu_index, void *block);
 void rebox_on_other_plain_block(unsigned int cpu_index, void *block);

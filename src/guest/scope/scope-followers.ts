@@ -18,7 +18,7 @@ export interface ScopeFollower {
   /** A process is complete, and has not run yet. Those that are adopted have begun before: see onAdoption(). */
   begins?(process: ScopeProcess): void;
   /** A program is complete, and has executed no instruction. */
-  executes?(execution: Execution, ppid: number, origin: ScopeOrigin): void;
+  executes?(execution: Execution, ppid: number, origin: ScopeOrigin, task: TaskFacts): void;
   /** The last thread of a process begins to end; its memory is there. */
   ends?(process: { readonly pid: number; readonly pgd: bigint; readonly name: string }): void;
 }
@@ -48,7 +48,7 @@ export class ScopeFollowers {
     const task = this.guest.tasks.read(address);
     const ppid = this.guest.tasks.read(task.parent).tgid;
     const execution = readExecution(this.guest, task);
-    for (const follower of this.#followers) follower.executes?.(execution, ppid, origin);
+    for (const follower of this.#followers) follower.executes?.(execution, ppid, origin, task);
   }
 
   /** The last task of a process ends; a process is called what its first thread is called. */

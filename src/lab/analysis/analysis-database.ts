@@ -9,6 +9,9 @@ import { findProcess, isRunning, type ProcessIdentity } from "../machinery/proce
 /** The priority of an analysis that was given none. */
 export const LOWEST_PRIORITY = 1;
 
+/** The order of those that wait, for commands and for a server alike: a higher priority first, then the older. */
+export const TURNS = `ORDER BY coalesce(json_extract(request, '$.submission.priority'), json_extract(request, '$.priority'), ${LOWEST_PRIORITY}) DESC, id`;
+
 /** A request for an analysis. */
 export interface AnalysisRequest {
   /** Name of a machine; undefined takes any that fits. */
@@ -131,9 +134,9 @@ export class AnalysisDatabase {
   begin(id: number, limit: number): boolean {
     return this.connection
       .transaction(() => {
-        const active = this.select("WHERE outcome IS NULL ORDER BY id").filter(({ owner }) => isAlive(owner));
+        const active = this.select(`WHERE outcome IS NULL ${TURNS}`).filter(({ owner }) => isAlive(owner));
         const running = active.filter(({ phase }) => phase !== "queued");
-        const next = active.filter(({ phase }) => phase === "queued").toSorted(compareTurns)[0];
+        const next = active.find(({ phase }) => phase === "queued");
         if (running.length >= limit || next?.id !== id) return false;
         this.setPhase(id, "waiting for a machine");
         return true;
@@ -143,7 +146,7 @@ export class AnalysisDatabase {
 
   /** Lists the analyses that wait for a machine, too, and whose turn comes before that of this one. */
   listAhead(id: number): AnalysisEntry[] {
-    const waiting = this.select("WHERE phase = 'waiting for a machine' AND outcome IS NULL").toSorted(compareTurns);
+    const waiting = this.select(`WHERE phase = 'waiting for a machine' AND outcome IS NULL ${TURNS}`);
     const own = waiting.findIndex((row) => row.id === id);
     return waiting
       .slice(0, Math.max(own, 0))
@@ -217,16 +220,6 @@ export class AnalysisDatabase {
   select(rest: string, ...values: readonly (string | number)[]): AnalysisRow[] {
     return this.connection.prepare(`SELECT * FROM analyses ${rest}`).all(...values) as AnalysisRow[];
   }
-}
-
-/** Orders those that wait: a higher priority first, then the older. */
-function compareTurns(one: AnalysisRow, other: AnalysisRow): number {
-  return readPriority(other) - readPriority(one) || one.id - other.id;
-}
-
-function readPriority({ request }: AnalysisRow): number {
-  const { priority, submission } = JSON.parse(request) as AnalysisRequest;
-  return submission?.priority ?? priority ?? LOWEST_PRIORITY;
 }
 
 /** Makes an analysis of a row. */

@@ -83,11 +83,18 @@ export interface AnalysisRecord {
   readonly created: string;
   readonly ended: string | undefined;
   readonly phases: readonly PhaseTime[];
+  /** Whether the target was executed; in a guest that is not looked into, whether it was asked for and not refused. */
+  readonly hasRun?: boolean;
   readonly outcome: AnalysisOutcome | undefined;
   /** The reason for this end. */
   readonly reason: string | undefined;
   readonly auxiliary: readonly AuxiliaryStatus[];
   readonly log: readonly LogLine[];
+}
+
+/** Explains why an analysis has no verdict. */
+export function explainNoVerdict({ hasRun }: Pick<AnalysisRecord, "hasRun">): string {
+  return hasRun === false ? "the target did not run" : "no signatures were asked";
 }
 
 /** The name of the record in the folder of an analysis. */

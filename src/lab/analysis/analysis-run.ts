@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
 import { TimeLimitError } from "../../config/errors";
 import { callAsyncWithin } from "../../config/limits";
-import { AnalysisError } from "../errors";
+import { AnalysisError, TargetRefusedError } from "../errors";
 import type { AnalysisJournal } from "./analysis-journal";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget } from "./analysis-machine";
 import type { AnalysisOutcome, AnalysisPhase } from "./analysis-record";
@@ -126,6 +126,7 @@ export class AnalysisRun {
     );
     try {
       await callAsyncWithin("the beginning of the target", this.limits.beginMs, signal, (own) => delivered.begin(own));
+      this.parts.journal.update({ hasRun: true });
       this.begin("running");
       return { outcome: "finished", reason: await this.untilEnd(delivered, signal) };
     } finally {
@@ -139,6 +140,7 @@ export class AnalysisRun {
     try {
       return await callAsyncWithin("the target", timeoutS * 1000, signal, (own) => delivered.untilEnd(own));
     } catch (error) {
+      if (error instanceof TargetRefusedError) this.parts.journal.update({ hasRun: false });
       // The end of the time limit counts, not the errors that it causes in the machine.
       if (!(error instanceof TimeLimitError)) throw error;
       return `the time of ${timeoutS} s was over`;

@@ -174,7 +174,9 @@ function judgeAnalysis({ signatures, refused, rules, failure }: Jury, journal: A
   const events = gatherEvents(journal.folder, new Trial(signatures, rules));
   for (const { name, reason } of events.verdict?.failures ?? [])
     journal.warn(`the signature ${name} has failed: ${reason}`);
-  return events;
+  // Nothing was seen of it, which is no sign that it is harmless. What YARA says of its bytes counts all the same.
+  const isJudged = journal.record.hasRun !== false || (events.verdict?.findings.length ?? 0) > 0;
+  return isJudged ? events : { ...events, verdict: undefined };
 }
 
 async function beginRecord(entry: AnalysisEntry): Promise<AnalysisRecord> {
@@ -182,7 +184,7 @@ async function beginRecord(entry: AnalysisEntry): Promise<AnalysisRecord> {
   return {
     ...{ id, command, options, timeoutS, created },
     target: target === undefined ? undefined : await describeTarget(target),
-    ...{ machine: undefined, ended: undefined, phases: [], outcome: undefined, reason: undefined },
+    ...{ machine: undefined, ended: undefined, phases: [], hasRun: false, outcome: undefined, reason: undefined },
     ...{ auxiliary: [], log: [] },
   };
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { readArtefacts, readCores } from "../analysis/report/artefacts";
+import { readArtefacts, readCode, readCores } from "../analysis/report/artefacts";
 import { getScore, listTechniques } from "./yara-meta";
 import { MATCH_OPTIONS, readMatches, runYara, type YaraMatch } from "./yara-program";
 import type { YaraRules } from "./yara-rules";
@@ -62,6 +62,12 @@ export async function scanArtefacts(
     for (const name of names) symlinkSync(join(folder, "artefacts", name), join(own, name));
     const cores = new Map(readCores(folder).flatMap(({ core, pid }) => (core === undefined ? [] : [[core, pid]])));
     for (const name of cores.keys()) symlinkSync(join(folder, "cores", name), join(own, name));
+    // Its core has the same and more, but of a packed program it would match again at the end.
+    for (const { raw, pid } of readCode(folder)) {
+      if (raw === undefined) continue;
+      symlinkSync(join(folder, "code", raw), join(own, raw));
+      cores.set(raw, pid);
+    }
     if (target !== undefined) symlinkSync(target, join(own, SAMPLE));
     const wanted = [...(target === undefined ? [] : [SAMPLE]), ...names, ...cores.keys()].map((name) =>
       join(own, name),

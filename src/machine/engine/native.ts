@@ -375,6 +375,17 @@ export interface NativeAddon {
   removeGuestSet(id: number): void;
   removeListener(id: number): void;
   /**
+   * Sets what is called before watched code is executed that is new in its page; undefined: nothing. An exception that it throws is
+   * lost.
+   */
+  setCodeWatcher(watcher: ((cpu: object, pc: bigint, writer: bigint) => void) | undefined): void;
+  /** Watches the code of an address space between two addresses. Returns false when too much is watched. */
+  watchCode(pgd: bigint, from: bigint, to: bigint): boolean;
+  /** Says that the pages between two addresses that are in RAM are known as they are now. */
+  settleCode(pgd: bigint, from: bigint, to: bigint): void;
+  /** Ends the watches of an address space; of all with undefined. */
+  unwatchCode(pgd?: bigint): void;
+  /**
    * Loads a trigger for a listener that has none. Two triggers must not be loaded from one file.
    *
    * Returns the reason when it is refused.

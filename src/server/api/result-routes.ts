@@ -71,7 +71,7 @@ export function addResultRoutes(app: App, parts: ServerParts): void {
       const { path } = getResultFile(labFolder, id, name);
       const last = name.slice(name.lastIndexOf("/") + 1);
       const type = HARMLESS[/\.\w+$/.exec(last)?.[0] ?? ""];
-      if (raw === "yes" || (type !== undefined && !/^(artefacts|cores)\//.test(name)))
+      if (raw === "yes" || (type !== undefined && !/^(artefacts|cores|code)\//.test(name)))
         return sendFile(reply, { path, name: last, type: type ?? "application/octet-stream" });
       return sendMade(reply, labFolder, { name: `${last}.zip`, type: "application/zip" }, (made) =>
         zipFiles(getAnalysisFolder(labFolder, id), [name], made, AbortSignal.timeout(LIMIT_MS)),

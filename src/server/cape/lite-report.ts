@@ -37,7 +37,7 @@ export function createLiteReport(report: AnalysisReport): Record<string, unknown
       data: evidence.map(({ pid, process, text }) => ({ [`${process ?? "process"} ${pid ?? ""}`.trim()]: text })),
       ttp: Object.fromEntries(techniques.map((technique) => [technique, {}])),
     })),
-    malscore: verdict?.score ?? 0,
+    malscore: verdict?.score ?? null,
     malstatus: verdict?.judgement ?? null,
     network: createLiteNetwork(report),
     behavior: createBehavior(report),

@@ -6,7 +6,7 @@ import type { FoundAnalysis } from "../../lab/analysis/search/search-analyses";
 import type { Caller } from "../accounts/roles";
 import { titleOf } from "../api/analysis-schema";
 import { renderState, renderVerdictBadge } from "./analysis-table";
-import { renderDownloads, renderArtefactLinks } from "./download-links";
+import { countArtefacts, renderArtefactLinks, renderDownloads } from "./download-links";
 import { formatBytes, renderButton, renderPage, renderTime } from "./layout";
 import { renderLive } from "./live-parts";
 import { renderProcessTree } from "./process-list";
@@ -63,9 +63,9 @@ export function renderEndedPage(caller: Caller, found: FoundAnalysis, parts: End
     ...{ title: `${id}: ${titleOf(found)}`, caller },
     content: markup`${renderHead(found, actions)}
 ${renderTabs(id, "overview")}
-${summary && markup`<div class="card">${renderVerdict(summary.verdict, (time) => since(time, created))}</div>`}
+${summary && markup`<div class="card">${renderVerdict(summary.verdict, summary.analysis, (time) => since(time, created))}</div>`}
 <div class="columns">${renderAbout(found)}
-<section class="card"><h2>Download</h2>${renderDownloads(id, { hasReport: summary !== undefined, hasTarget, hasArtefacts: (summary?.artefacts.length ?? 0) + (summary?.cores.length ?? 0) > 0, hasVerdict: summary?.verdict !== undefined })}
+<section class="card"><h2>Download</h2>${renderDownloads(id, { hasReport: summary !== undefined, hasTarget, hasArtefacts: summary !== undefined && countArtefacts(summary) > 0, hasVerdict: summary?.verdict !== undefined })}
 <h3>Compare</h3><form class="inline" method="get" action="/compare"><input type="hidden" name="one" value="${id}" /><label for="other">with analysis</label><input id="other" name="other" type="number" min="1" required="" /><button>Compare</button></form></section></div>
 ${shown}`,
   });
@@ -85,12 +85,12 @@ function renderSummary(
   reportPath: string,
 ): Markup {
   // prettier-ignore
-  const { processes, artefacts, cores, acts } = summary;
+  const { processes, acts } = summary;
   const pictures = screenshots.slice(-MOST_PICTURES).map((name) => markup`<a href="/api/v1/analyses/${id}/screenshots/${name}"><img src="/api/v1/analyses/${id}/screenshots/${name}" alt="The guest's screen, ${name}" loading="lazy" /></a>`); // prettier-ignore
   return markup`${pictures.length > 0 ? markup`<section class="card"><h2>Screen <span class="muted">${screenshots.length}</span></h2><div class="shots" tabindex="0" role="region" aria-label="Pictures of the screen">${pictures}</div></section>` : undefined}
 <section class="card"><h2>Processes <span class="muted">${processes.length}</span></h2>${renderProcessTree(processes, created)}
 <p class="small"><a href="/analyses/${id}/events?type=file.">${acts.files} acts on files</a> · <a href="/analyses/${id}/events?type=network.">${acts.network} on the network</a> · <a href="/analyses/${id}/events?type=process.">${acts.control} on processes, rights and kernel</a></p></section>
-${artefacts.length + cores.length > 0 ? markup`<section class="card"><h2>Artefacts <span class="muted">${artefacts.length + cores.length}</span></h2>${renderArtefactLinks(id, artefacts, cores)}</section>` : undefined}
+${countArtefacts(summary) > 0 ? markup`<section class="card"><h2>Artefacts <span class="muted">${countArtefacts(summary)}</span></h2>${renderArtefactLinks(id, summary)}</section>` : undefined}
 <section class="card"><div class="row top"><h2>Report</h2><a href="${reportPath}" target="_blank" rel="noopener">Open as a page of its own</a></div><iframe src="${reportPath}" sandbox="" title="Report of analysis ${id}" loading="lazy"></iframe></section>`;
 }
 

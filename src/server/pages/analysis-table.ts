@@ -31,8 +31,9 @@ export function renderState(found: FoundAnalysis): Markup {
   return markup`<span class="badge ${state}" title="${found.reason}">${text}</span>`;
 }
 
-/** Renders the verdict of an analysis; nothing where it has none. */
-export function renderVerdictBadge({ score, judgement }: FoundAnalysis): Markup {
-  if (score === undefined) return markup`<span class="muted">–</span>`;
+/** Renders the verdict of an analysis, or that it has ended without one. */
+export function renderVerdictBadge({ score, judgement, outcome, reason }: FoundAnalysis): Markup {
+  if (score === undefined)
+    return markup`<span class="muted" title="${outcome === undefined ? undefined : reason}">${outcome === undefined ? "–" : "no verdict"}</span>`;
   return markup`<span class="badge ${judgement}">${score.toFixed(1)} ${judgement}</span>`;
 }

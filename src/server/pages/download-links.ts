@@ -1,5 +1,5 @@
-import type { Artefact, CoreArtefact } from "../../lab/analysis/report/artefacts";
 import { type Markup, markup } from "../../lab/analysis/report/markup";
+import type { ReportSummary } from "../../lab/analysis/report/report-summary";
 import { formatBytes } from "./layout";
 
 const MOST_ROWS = 200;
@@ -30,11 +30,19 @@ export function renderDownloads(id: number, { hasReport, hasTarget, hasArtefacts
 <p class="hint">Archives have the password "infected": what is in them may be malware.</p>`;
 }
 
-/** Renders the files that a target wrote and the memory of its processes, each with a link to an archive that has it. */
+/** Counts what was kept of a target. */
+export function countArtefacts({
+  artefacts,
+  cores,
+  code,
+}: Pick<ReportSummary, "artefacts" | "cores" | "code">): number {
+  return artefacts.length + cores.length + code.length;
+}
+
+/** Renders the files that a target wrote, code that it unpacked and the memory of its processes, each with a link to an archive that has it. */
 export function renderArtefactLinks(
   id: number,
-  artefacts: readonly Artefact[],
-  cores: readonly CoreArtefact[],
+  { artefacts, cores, code }: Pick<ReportSummary, "artefacts" | "cores" | "code">,
 ): Markup {
   const link = (file: string, text: string) => markup`<a class="code" href="/api/v1/analyses/${id}/files/${file}">${text}</a>`; // prettier-ignore
   const files = artefacts.slice(0, MOST_ROWS).map(
@@ -43,7 +51,10 @@ export function renderArtefactLinks(
   const memory = cores.slice(0, MOST_ROWS).map(
     ({ process, pid, size = 0, core, left }) => markup`<tr><td>memory of ${process} <span class="muted">${pid}</span></td><td class="number">${formatBytes(size)}</td><td>ELF core</td><td>${core === undefined ? markup`<span class="bad">left out: ${left}</span>` : link(`cores/${core}`, core)}</td></tr>`, // prettier-ignore
   );
-  const more = artefacts.length + cores.length - files.length - memory.length;
-  return markup`<div class="wide"><table><caption class="hidden">Files that the target wrote, and its memory</caption><thead><tr><th scope="col">Path</th><th scope="col">Size</th><th scope="col">Type</th><th scope="col">Download</th></tr></thead><tbody>${files}${memory}</tbody></table></div>
+  const written = code.slice(0, MOST_ROWS).map(
+    ({ process, pid, layer, size = 0, raw, left }) => markup`<tr><td>code of ${process} <span class="muted">${pid}</span>, layer ${layer}</td><td class="number">${formatBytes(size)}</td><td>written at run time</td><td>${raw === undefined ? markup`<span class="bad">left out: ${left}</span>` : link(`code/${raw}`, raw)}</td></tr>`, // prettier-ignore
+  );
+  const more = artefacts.length + cores.length + code.length - files.length - memory.length - written.length;
+  return markup`<div class="wide"><table><caption class="hidden">Files that the target wrote, and its memory</caption><thead><tr><th scope="col">Path</th><th scope="col">Size</th><th scope="col">Type</th><th scope="col">Download</th></tr></thead><tbody>${files}${written}${memory}</tbody></table></div>
 ${more > 0 ? markup`<p class="muted">${more} more are in the archive of all artefacts.</p>` : undefined}`;
 }

@@ -13,9 +13,9 @@ export function listResults(labFolder: string, id: number): ReportFile[] {
   return existsSync(folder) ? listFiles(folder, "").filter(({ path }) => !HIDDEN.test(path)) : [];
 }
 
-/** Lists the files that a target wrote and the memory of its processes. */
+/** Lists the files that a target wrote, code that it unpacked, and the memory of its processes. */
 export function listArtefacts(labFolder: string, id: number): ReportFile[] {
-  return listResults(labFolder, id).filter(({ path }) => /^(artefacts|cores)\//.test(path));
+  return listResults(labFolder, id).filter(({ path }) => /^(artefacts|cores|code)\//.test(path));
 }
 
 /** Lists the pictures of a guest's screen, in their order. */

@@ -3,6 +3,7 @@ import type { Verdict } from "../../verdict/verdict";
 import type { Artefact } from "../report/artefacts";
 import type { Act } from "../report/gather-events";
 import type { AnalysisReport } from "../report/report";
+import { explainNoVerdict } from "../analysis-record";
 
 /** In an event; of more, the report has them. */
 const MOST_ATTRIBUTES = 2_000;
@@ -53,6 +54,7 @@ export function createMispEvent(report: AnalysisReport): MispEvent {
     add("filename", "Payload delivery", analysis.target.name, "the sample", false);
     add("sha256", "Payload delivery", analysis.target.sha256, "the sample", true);
   }
+  if (verdict === undefined) add("comment", "Other", `no verdict: ${explainNoVerdict(analysis)}`, "of rebox", false);
   for (const { name, type } of analysis.network?.names ?? []) {
     if (type === "A" || type === "AAAA") add("domain", "Network activity", name, "a name that was asked for", true);
   }

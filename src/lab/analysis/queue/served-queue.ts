@@ -1,6 +1,6 @@
 import type { ProcessIdentity } from "../../machinery/processes/process-identity";
 import { AnalysisError } from "../../errors";
-import { type AnalysisDatabase, type AnalysisEntry, type AnalysisRequest, type AnalysisRow, findOwner, NOBODY, toEntry } from "../analysis-database"; // prettier-ignore
+import { type AnalysisDatabase, type AnalysisEntry, type AnalysisRequest, type AnalysisRow, findOwner, NOBODY, toEntry, TURNS } from "../analysis-database"; // prettier-ignore
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS cancellations (id INTEGER PRIMARY KEY, reason TEXT NOT NULL) STRICT;`;
@@ -57,7 +57,7 @@ export class ServedQueue {
   #findNext(): AnalysisRow | undefined {
     return this.database.select(
       `WHERE outcome IS NULL AND phase = 'queued' AND owner = ? AND coalesce(json_extract(request, '$.submission.notBefore'), '') <= ?
-       ORDER BY coalesce(json_extract(request, '$.submission.priority'), 1) DESC, id LIMIT 1`,
+       ${TURNS} LIMIT 1`,
       NOBODY,
       new Date().toISOString(),
     )[0];

@@ -1,17 +1,48 @@
-import type { Artefact, CoreArtefact } from "./artefacts";
+import type { Artefact, CodeArtefact, CoreArtefact } from "./artefacts";
 import { type Markup, markup } from "./markup";
 
 const MOST_ROWS = 1_000;
 const MOST_MOMENTS = 5;
 
-/** Renders the files that the target wrote, each content with where it was and when, and the memory of its processes. */
-export function renderArtefacts(
-  { artefacts, cores }: { readonly artefacts: readonly Artefact[]; readonly cores: readonly CoreArtefact[] },
-  since: (time: string) => string,
-): Markup {
+/** The part of a report that was kept of the target. */
+interface KeptThings {
+  readonly artefacts: readonly Artefact[];
+  readonly cores: readonly CoreArtefact[];
+  readonly code: readonly CodeArtefact[];
+}
+
+/** Renders the files that the target wrote, each content with where it was and when, code that it unpacked, and the memory of its processes. */
+export function renderArtefacts({ artefacts, cores, code }: KeptThings, since: (time: string) => string): Markup {
   const files = artefacts.length === 0 ? undefined : renderFiles(artefacts, since);
   const memory = cores.length === 0 ? undefined : renderCores(cores, since);
-  return files === undefined && memory === undefined ? markup`` : markup`${files}${memory}`;
+  const written = code.length === 0 ? undefined : renderCode(code, since);
+  return markup`${files}${written}${memory}`;
+}
+
+function renderCode(code: readonly CodeArtefact[], since: (time: string) => string): Markup {
+  const rows = code.slice(0, MOST_ROWS).map(
+    ({ time, pid, process, layer, entry, start, end, size, raw, core, left }) =>
+      markup`<tr>
+        <td class="muted">${since(time)}</td>
+        <td>${process} <span class="muted">${pid}</span></td>
+        <td>${layer}</td>
+        <td class="code">${entry} <span class="muted">in ${start}-${end}</span></td>
+        <td>${size}</td>
+        <td class="code">${raw}<div>${core}</div>${left === undefined ? undefined : markup`<span class="bad">left out: ${left}</span>`}</td>
+      </tr>`,
+  );
+  return markup`<h3>Code that was written at run time <span class="muted">${code.length}</span></h3>
+    <table>
+      <tr>
+        <th>executed</th>
+        <th>process</th>
+        <th>layer</th>
+        <th>entry point</th>
+        <th>bytes</th>
+        <th>its names in code/</th>
+      </tr>
+      ${rows}
+    </table>`;
 }
 
 function renderCores(cores: readonly CoreArtefact[], since: (time: string) => string): Markup {

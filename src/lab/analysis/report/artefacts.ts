@@ -83,6 +83,55 @@ export function readCores(folder: string): CoreArtefact[] {
   });
 }
 
+/** Code that the target executed after it was written at run time. */
+export interface CodeArtefact {
+  /** ISO 8601. */
+  readonly time: string;
+  readonly pid: number;
+  readonly process: string;
+  /** 1 for code that the program's own files have written, 2 for code that such code has written, and so on; at least. */
+  readonly layer: number;
+  /** The entry point as it was guessed, the first address that was executed, and where the code lay; in hexadecimal. */
+  readonly entry: string;
+  readonly first: string;
+  readonly start: string;
+  readonly end: string;
+  /** The file that the memory was mapped from; empty without one. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number | undefined;
+  /** The bytes of the code, and the process at that moment: files in the folder code. Undefined when it was left out. */
+  readonly raw: string | undefined;
+  readonly core: string | undefined;
+  /** Why something was left out. */
+  readonly left: string | undefined;
+}
+
+/** Reads which code that was written at run time the module artefacts has kept; damaged records are left out. */
+export function readCode(folder: string): CodeArtefact[] {
+  return listOf(findJson(join(folder, "artefacts.json")), "code").flatMap((record) => {
+    const { time, pid, process, layer, size } = record;
+    if (typeof time !== "string" || typeof pid !== "number") return [];
+    if (typeof process !== "string" || typeof layer !== "number") return [];
+    const findFile = (name: unknown, form: RegExp) => (typeof name === "string" && form.test(name) ? name : undefined);
+    const address = (value: unknown) => findFile(value, /^0x[0-9a-f]{1,16}$/) ?? "?";
+    return [
+      {
+        ...{ time, pid, process, layer, path: findText(record.path) ?? "", left: findText(record.left) },
+        ...{
+          entry: address(record.entry),
+          first: address(record.first),
+          start: address(record.start),
+          end: address(record.end),
+        },
+        size: typeof size === "number" ? size : undefined,
+        raw: findFile(record.raw, /^\d{4,}-\d+-layer\d+-0x[0-9a-f]+\.bin$/),
+        core: findFile(record.core, /^\d{4,}-\d+-layer\d+\.core$/),
+      },
+    ];
+  });
+}
+
 function findText(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }

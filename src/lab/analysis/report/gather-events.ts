@@ -18,7 +18,7 @@ export interface Act extends AnalysisEvent {
 
 /** The part of a report that comes from the events of the analysis. */
 export interface GatheredEvents {
-  /** The verdict of signatures and rules on the target; undefined where none were asked. */
+  /** The verdict of signatures and rules on the target; undefined where none were asked, and where it did not run and nothing fits its bytes. */
   readonly verdict: Verdict | undefined;
   /** In the order of their beginnings. */
   readonly processes: readonly ReportedProcess[];

@@ -38,7 +38,7 @@ export function renderReportPage(report: AnalysisReport, folder: string, parts: 
       </head>
       <body>
         <h1>${title}</h1>
-        ${renderVerdict(report.verdict, (time) => since(time, analysis.created))} ${renderSummary(report)}
+        ${renderVerdict(report.verdict, analysis, (time) => since(time, analysis.created))} ${renderSummary(report)}
         ${report.sample && renderSample(report.sample)}
         ${section("processes", "Processes", ...byOrigin(report, "processes", report.processes, (list, name) => renderProcesses(name, list, analysis.created, parts)))}
         ${section("network", "Network", ...byOrigin(report, "network", report.network, renderActs))}
@@ -52,7 +52,7 @@ export function renderReportPage(report: AnalysisReport, folder: string, parts: 
         ${section(
           "artefacts",
           "Artefacts",
-          report.artefacts.length + report.cores.length,
+          report.artefacts.length + report.cores.length + report.code.length,
           renderArtefacts(report, (time) => since(time, analysis.created)),
         )}
         ${section("control", "Processes, rights and kernel", ...byOrigin(report, "control", report.control, renderActs))}

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Verdict } from "../../verdict/verdict";
-import type { Artefact, CoreArtefact } from "./artefacts";
+import type { Artefact, CodeArtefact, CoreArtefact } from "./artefacts";
 import type { ReportedProcess } from "./gather-events";
 import { findJson } from "./module-results";
 import { isOfTarget } from "./process-tree";
@@ -20,6 +20,7 @@ export interface ReportSummary {
   readonly processes: readonly ReportedProcess[];
   readonly artefacts: readonly Artefact[];
   readonly cores: readonly CoreArtefact[];
+  readonly code: readonly CodeArtefact[];
   readonly screenshots: readonly string[];
   /** The number of events of each type. */
   readonly counts: Readonly<Record<string, number>>;
@@ -29,13 +30,14 @@ export interface ReportSummary {
 
 /** Takes the part of a report that a page shows by itself. */
 export function summariseReport(report: AnalysisReport): ReportSummary {
-  const { analysis, verdict, processes, knowsTarget, artefacts, cores, screenshots, counts } = report;
+  const { analysis, verdict, processes, knowsTarget, artefacts, cores, code, screenshots, counts } = report;
   const own = knowsTarget ? processes.filter(({ origin }) => isOfTarget(origin)) : processes;
   const count = (acts: AnalysisReport["files"]) =>
     acts.filter(({ origin }) => !knowsTarget || isOfTarget(origin)).length;
   return {
     ...{ analysis, verdict, screenshots, counts, processes: own.slice(0, MOST_PROCESSES) },
     ...{ artefacts: artefacts.slice(0, MOST_ARTEFACTS), cores: cores.slice(0, MOST_ARTEFACTS) },
+    code: code.slice(0, MOST_ARTEFACTS),
     acts: { network: count(report.network), files: count(report.files), control: count(report.control) },
   };
 }
@@ -46,5 +48,8 @@ export function summariseReport(report: AnalysisReport): ReportSummary {
  * @param folder the folder of the analysis
  */
 export function findSummary(folder: string): ReportSummary | undefined {
-  return findJson(join(folder, SUMMARY_FILE)) as ReportSummary | undefined;
+  const summary = findJson(join(folder, SUMMARY_FILE)) as
+    (Omit<ReportSummary, "code"> & Partial<ReportSummary>) | undefined;
+  // One of before code was kept lacks it.
+  return summary && { ...summary, code: summary.code ?? [] };
 }

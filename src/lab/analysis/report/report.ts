@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { AnalysisRecord } from "../analysis-record";
 import { findSampleFacts } from "../../sample/sample-file";
 import type { SampleFacts } from "../../sample/sample-facts";
-import { type Artefact, type CoreArtefact, readArtefacts, readCores } from "./artefacts";
+import { type Artefact, type CodeArtefact, type CoreArtefact, readArtefacts, readCode, readCores } from "./artefacts";
 import { type GatheredEvents, gatherEvents } from "./gather-events";
 import { type ModuleResults, readModuleResults } from "./module-results";
 import { PARTS_FOLDER } from "./report-parts";
@@ -25,6 +25,8 @@ export interface AnalysisReport extends GatheredEvents {
   readonly artefacts: readonly Artefact[];
   /** The memory of the target's processes at their ends. */
   readonly cores: readonly CoreArtefact[];
+  /** Code that it executed after it was written at run time. */
+  readonly code: readonly CodeArtefact[];
   /** The results of auxiliary modules. */
   readonly modules: ModuleResults;
   readonly log: AnalysisRecord["log"];
@@ -47,6 +49,7 @@ export function gatherReport(folder: string, record: AnalysisRecord, events = ga
       sample: findSampleFacts(folder),
       artefacts: readArtefacts(folder),
       cores: readCores(folder),
+      code: readCode(folder),
       modules: readModuleResults(folder),
       log,
     },

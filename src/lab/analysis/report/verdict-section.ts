@@ -1,4 +1,5 @@
 import type { Finding, Verdict } from "../../verdict/verdict";
+import { type AnalysisRecord, explainNoVerdict } from "../analysis-record";
 import { type Markup, markup } from "./markup";
 
 const KINDS: Readonly<Record<Finding["kind"], string>> = { signature: "", sigma: "Sigma", yara: "YARA" };
@@ -12,10 +13,19 @@ export const VERDICT_STYLE = `
 /**
  * Renders what signatures and rules say about the target: the score and, in a sentence each, what it is made of.
  *
+ * @param record of the analysis, which says why there is no verdict, and whether it is about the target's bytes alone
  * @param since shows a time as seconds after the beginning
  */
-export function renderVerdict(verdict: Verdict | undefined, since: (time: string) => string): Markup {
-  if (verdict === undefined) return markup``;
+export function renderVerdict(
+  verdict: Verdict | undefined,
+  record: Pick<AnalysisRecord, "hasRun">,
+  since: (time: string) => string,
+): Markup {
+  if (verdict === undefined) {
+    return markup`<section id="verdict">
+      <p><b>No verdict:</b> ${explainNoVerdict(record)}.</p>
+    </section>`;
+  }
   const { score, judgement, findings, asked, unusable } = verdict;
   const left = Object.values(unusable).reduce((sum, count) => sum + count, 0);
   const reasons = Object.entries(unusable).map(([reason, count]) => `${count}: ${reason}`);
@@ -31,6 +41,7 @@ export function renderVerdict(verdict: Verdict | undefined, since: (time: string
       <span class="score ${judgement}">${score.toFixed(1)}</span> of 10: <b class="${judgement}">${judgement}</b>
       <span class="muted">by ${asked.signatures} signatures and ${asked.rules} Sigma rules</span>
     </p>
+    ${record.hasRun === false ? markup`<p class="bad">The target did not run: this is about its bytes alone.</p>` : undefined}
     ${findings.length === 0 ? markup`<p class="muted">Nothing stands out.</p>` : renderFindings(findings, since)} ${unused}
   </section>`;
 }

@@ -52,16 +52,26 @@ export class MemoryMapReader {
    * Lists the mappings of an address space in the order of their addresses.
    *
    * @param mm the address of its mm_struct
+   * @param isExecutable lists only those that can be executed, which are few
    * @throws KernelDataError when they are damaged
    */
-  read(mm: bigint): Mapping[] {
+  read(mm: bigint, isExecutable = false): Mapping[] {
     this.#paths.renew();
     this.#known.clear();
     const space = this.#kernel.at("mm_struct", mm);
     const areas = this.#tree ? this.#tree.entries(space.addressOf("mm_mt")) : this.#walkList(space);
-    const map = areas.map((area) => this.#readArea(area, space));
+    const wanted = isExecutable ? areas.filter((area) => this.#isExecutable(area)) : areas;
+    const map = wanted.map((area) => this.#readArea(area, space));
     const gate = this.#findGate(space);
     return gate === undefined ? map : [...map, { ...this.#readArea(gate, space), path: "[vsyscall]" }];
+  }
+
+  #isExecutable(address: bigint): boolean {
+    try {
+      return (this.#kernel.at("vm_area_struct", address).value("vm_flags") & VM_EXEC) !== 0n;
+    } catch (error) {
+      throw KernelDataError.from(error, "a vm_area_struct", address);
+    }
   }
 
   /** The page of old system calls, which belongs to no process (arch/x86/entry/vsyscall/vsyscall_64.c). */
