@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { AnalysisWorker } from "../../../src/cli/analyze/analysis-worker";
 import { doors } from "../../../src/doors/doors";
 import { openDatabase } from "../../../src/lab/analysis/analysis-places";
+import { Lab } from "../../../src/lab/lab";
 import { openAccountDatabase } from "../../../src/server/accounts/account-database";
 import type { Role } from "../../../src/server/accounts/roles";
 import { Tokens } from "../../../src/server/accounts/tokens";
@@ -54,6 +55,9 @@ export interface TestServerOptions {
   readonly mostRunning?: number;
 }
 
+/** Between two looks at a machine that stops, in milliseconds. */
+const POLL_MS = 100;
+
 /** Starts a server for a test, and ends it and removes its lab after it. */
 export async function withServer(
   { settings = {}, files = {}, mostRunning = 2 }: TestServerOptions,
@@ -78,6 +82,9 @@ export async function withServer(
       await server.close();
       // They write into the lab, which is removed.
       await Promise.all(processes);
+      // Machines that were started through the server outlive it.
+      const left = await Lab.open(lab.folder, { api: doors, pollMs: POLL_MS, log: (text) => void log.push(text) });
+      await left.manager.shutdown().finally(() => left.close());
     }
   });
 }
