@@ -48,10 +48,12 @@ test("what the guest and its engine use is measured, as the guest's kernel says"
   });
 });
 
+const EACH_MS = 100;
+
 test("a long analysis keeps fewer measurements, and they span all of it", async () => {
   await withGuest({ task: "idle" }, async ({ lab, guest, untilConsole }) => {
     await untilConsole(/rebox-guest: ready/);
-    const settings = ["[usage]", "enabled = yes", "interval_ms = 100", "most = 4"];
+    const settings = ["[usage]", "enabled = yes", `interval_ms = ${EACH_MS}`, "most = 4"];
     const analysis = await startModules(lab, settings, guest);
     const begin = Date.now();
     await untilTrue(() => Date.now() - begin > 2500);
@@ -59,6 +61,7 @@ test("a long analysis keeps fewer measurements, and they span all of it", async 
     const { samples, intervalMs } = JSON.parse(analysis.read("usage.json")) as Recorded;
     assert.ok(samples.length >= 2 && samples.length < 4, `${samples.length}`);
     assert.ok(intervalMs >= 400, `${intervalMs}`);
-    assert.ok(Date.parse(samples.at(-1)!.time) - Date.parse(samples[0]!.time) >= intervalMs);
+    // Each measurement may be a little early or late.
+    assert.ok(Date.parse(samples.at(-1)!.time) - Date.parse(samples[0]!.time) > intervalMs - EACH_MS);
   });
 });

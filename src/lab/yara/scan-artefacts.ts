@@ -78,7 +78,9 @@ export async function scanArtefacts(
     const args = [...MATCH_OPTIONS, `--timeout=${FILE_LIMIT_S}`, "--scan-list", ...rules, list];
     const { status, output, errors } = await runYara(args, LIMIT_MS);
     if (status !== 0) warn(`yara has not scanned everything: ${errors.replaceAll(own, "").trim().slice(0, 500)}`);
-    const matches = readMatches(output);
+    // YARA's threads end as they like. What is told first is the sample, and files come before memory, which has much the same.
+    const places = new Map(wanted.map((path, place) => [path, place]));
+    const matches = readMatches(output).toSorted((one, other) => places.get(one.path)! - places.get(other.path)!);
     if (matches.length > MOST_MATCHES) warn(`${matches.length} matches of YARA; the first ${MOST_MATCHES} are told`);
     return matches.slice(0, MOST_MATCHES).map(({ source, rule, meta, path, strings }) => {
       const name = relative(own, path);
