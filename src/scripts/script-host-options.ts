@@ -21,6 +21,15 @@ export interface ScriptMessage {
   readonly text: string;
 }
 
+/** A script that was compiled. */
+export interface CompiledScript {
+  readonly file: string;
+  /** Absolute paths of everything compiled into it. */
+  readonly files: readonly string[];
+  /** The texts that the compiler has read, by file; those of which no code is left are missing. */
+  readTexts(): ReadonlyMap<string, string>;
+}
+
 /** The events of a script host. */
 export interface ScriptHostEvents {
   message: [ScriptMessage];
@@ -29,7 +38,7 @@ export interface ScriptHostEvents {
   reloaded: [LoadedScript];
   unloaded: [LoadedScript];
   /** A script, or a new version of one, was compiled and begins; `beganMs`, since 1970, is before the first of its files was read. */
-  compiled: [script: { readonly file: string; readonly files: readonly string[] }, beganMs: number];
+  compiled: [script: CompiledScript, beganMs: number];
   /** The scripts are made of more than before: one has attached a trigger, or a new version was refused. */
   sourcesChanged: [];
   /** An error in a script's timer or promise: outside any call of rebox. */

@@ -1,7 +1,12 @@
+import { readFileSync } from "node:fs";
 import type { LoadedScript } from "./script-registry";
 import { ScriptError } from "./errors";
 import type { ScriptHost } from "./script-host";
+import type { CompiledScript } from "./script-host-options";
 import { isSavedSince, ScriptWatcher } from "./script-watcher";
+
+/** The kernel takes the times of files from a clock that goes in steps, of 10 ms where they are longest (CONFIG_HZ=100). */
+const STEP_MS = 10;
 
 /** Receives the outcomes of reloads on save. */
 export interface ReloadListener {
@@ -22,11 +27,12 @@ export class ScriptReloader {
     if (!this.host.isLoading) this.early.clear();
     this.watcher.setFiles(this.host.listAllSources());
   };
-  private readonly checkCompiled = ({ file, files }: Pick<LoadedScript, "file" | "files">, beganMs: number) => {
+  private readonly checkCompiled = (script: CompiledScript, beganMs: number) => {
+    const { file, files } = script;
     this.early.set(file, new Set());
     this.update();
     // The version that the compiler has read may be older than the one that is watched from now on.
-    const late = files.filter((source) => isSavedSince(source, beganMs));
+    const late = files.filter((source) => isSavedSince(source, beganMs) || isSavedBeside(source, beganMs, script));
     if (late.length > 0) void this.reload(late);
   };
   private readonly checkLoaded = ({ handle, file }: LoadedScript) => {
@@ -76,5 +82,16 @@ export class ScriptReloader {
       if (!(error instanceof ScriptError)) throw error;
       this.listener.onRefused(error);
     }
+  }
+}
+
+/** Whether a file whose time does not say it was saved after the compiler has read it: another text tells. */
+function isSavedBeside(file: string, beganMs: number, script: CompiledScript): boolean {
+  if (!isSavedSince(file, beganMs - STEP_MS)) return false;
+  const text = script.readTexts().get(file);
+  try {
+    return text !== undefined && readFileSync(file, "utf8") !== text;
+  } catch {
+    return false;
   }
 }

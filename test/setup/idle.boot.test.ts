@@ -24,7 +24,7 @@ test("set-up with nothing to do is silent: no step is done again", () => {
 test("an unknown purpose is refused with the choices", () => {
   const { status, stderr } = setUp("--for", "breakfast");
   assert.equal(status, 1);
-  assert.match(stderr, /demo, package, test, bench, drgn, sanitize, guest/);
+  assert.match(stderr, /demo, package, test, soak, bench, drgn, sanitize, guest/);
 });
 
 test("an unknown option is refused without a stack trace", () => {

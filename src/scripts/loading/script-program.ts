@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { inspect } from "node:util";
@@ -78,6 +79,12 @@ export class ScriptProgram implements RequiredScript {
   /** Absolute paths of everything compiled into the script. */
   get files(): readonly string[] {
     return this.bundle.files;
+  }
+
+  /** The texts of its files as the compiler has read them, by absolute path; files of which no code is left are missing. */
+  readTexts(): ReadonlyMap<string, string> {
+    const { sources, sourcesContent = [] } = JSON.parse(this.bundle.sourceMap) as { sources: string[]; sourcesContent?: (string | null)[] }; // prettier-ignore
+    return new Map(sources.flatMap((url, index) => (sourcesContent[index] == null ? [] : [[fileURLToPath(url), sourcesContent[index]]]))); // prettier-ignore
   }
 
   /** The code that it is compiled to. */
