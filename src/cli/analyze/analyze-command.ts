@@ -12,15 +12,13 @@ import {
   collect,
   createRequests,
   parseCount,
-  parseGuestFolder,
   parseNetwork,
   parseOption,
   parseOptions,
   parsePriority,
   parseSeconds,
-  parseUser,
-  parseVariable,
 } from "./analyze-options";
+import { addTargetOptions } from "./target-options";
 
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const DEFAULT_TIMEOUT_S = 120;
@@ -37,7 +35,7 @@ Example: rebox analyze --machine office --target sample --command './sample --qu
  * @param onStatus receives the exit status
  */
 export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (status: number) => void): Command {
-  return new Command("analyze")
+  const command = new Command("analyze")
     .summary("execute a file or a command in a machine of a lab, and report what it does")
     .description(
       "Analyses files in machines of a lab, each in a machine that is restored for it: docs/guides/analyses.md.",
@@ -46,14 +44,8 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
     .option("--machine <name>", "the machine; without it, any of the lab that is free")
     .option("--target <file>", "what is analysed; may be given more than once: each is an analysis", collect)
     .option("--command <line>", "what is run, for sh; $TARGET is the target. Without it the target itself is")
-    .option("--member <path>", "the file in an archive (zip, 7z, tar) that is analysed; --target is the archive")
-    .option("--password <text>", 'of that archive; "infected" without it')
-    .option("--argument <text>", "an argument of the target, of any text; may be given more than once", collect)
-    .option("--env <name=value>", "a variable of its environment; may be given more than once", parseVariable)
-    .option("--user <name>", "the user of the guest that it runs as", parseUser)
-    .option("--folder <path>", "the folder of the guest in which it runs; its own without it", parseGuestFolder)
-    .option("--platform <name>", "take a machine of this platform, where none is named")
-    .option("--tag <tag>", "take a machine with this tag; may be given more than once", collect)
+    .option("--member <path>", "the file in an archive (zip, 7z, tar) that is analysed; --target is the archive");
+  return addTargetOptions(command)
     .option("--timeout <seconds>", "how long the target may run", parseSeconds, DEFAULT_TIMEOUT_S)
     .option("--script <file>", "load a script into the machine's engine; may be given more than once", collect)
     .option(

@@ -9,8 +9,19 @@ import { UsageError } from "../errors";
 /** In seconds: a day. */
 const LONGEST_S = 86_400;
 
+/** How a target is started, and on which machines. */
+export interface TargetOptions {
+  readonly password?: string;
+  readonly argument?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly user?: string;
+  readonly folder?: string;
+  readonly platform?: string;
+  readonly tag?: readonly string[];
+}
+
 /** The options of `rebox analyze`, as they were parsed. */
-export interface AnalyzeOptions {
+export interface AnalyzeOptions extends TargetOptions {
   readonly machine?: string;
   readonly target?: readonly string[];
   readonly command?: string;
@@ -18,14 +29,7 @@ export interface AnalyzeOptions {
   readonly script?: readonly string[];
   readonly options?: Readonly<Record<string, string>>;
   readonly network?: string;
-  readonly platform?: string;
-  readonly tag?: readonly string[];
   readonly member?: string;
-  readonly password?: string;
-  readonly argument?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  readonly user?: string;
-  readonly folder?: string;
   readonly option?: Readonly<Record<string, string>>;
   readonly priority?: number;
   readonly runs: number;

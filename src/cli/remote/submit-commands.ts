@@ -1,17 +1,16 @@
 import type { Command } from "commander";
 import {
+  type TargetOptions,
   collect,
   parseCount,
-  parseGuestFolder,
   parseNetwork,
   parseOption,
   parseOptions,
   parsePriority,
   parseSeconds,
-  parseUser,
-  parseVariable,
 } from "../analyze/analyze-options";
 import { readNumber } from "../analyze/analyses-use";
+import { addTargetOptions } from "../analyze/target-options";
 import { ExitStatus, getSignalStatus } from "../exit-status";
 import { toColouredText } from "../../config/terminal-text";
 import { defineRemoteCommand, type RemoteContext, type RemoteOptions } from "./remote-command";
@@ -21,17 +20,10 @@ import { watchRemote } from "./watch-remote";
 
 type Pairs = Readonly<Record<string, string>>;
 
-interface SubmitOptions extends RemoteOptions {
+interface SubmitOptions extends RemoteOptions, TargetOptions {
   readonly machine?: readonly string[];
   readonly command?: string;
   readonly member?: string;
-  readonly password?: string;
-  readonly argument?: readonly string[];
-  readonly env?: Pairs;
-  readonly user?: string;
-  readonly folder?: string;
-  readonly platform?: string;
-  readonly tag?: readonly string[];
   readonly timeout?: number;
   readonly network?: string;
   readonly options?: Pairs;
@@ -48,18 +40,17 @@ interface SubmitOptions extends RemoteOptions {
 export function createSubmitCommands({ environment, onStatus }: RemoteContext): Command[] {
   const { stdout } = environment;
   return [
-    defineRemoteCommand("submit", "ask for analyses of files, or of a command alone")
-      .argument("[files...]", "what is analysed: each is an analysis")
-      .option("--machine <name>", "the machine; several are an analysis on each; without it, any that is free", collect)
-      .option("--command <line>", "what is run, for sh; $TARGET is the target. Without it the target itself is")
-      .option("--member <path>", "the file in an archive (zip, 7z, tar) that is analysed")
-      .option("--password <text>", 'of that archive; "infected" without it')
-      .option("--argument <text>", "an argument of the target, of any text; may be given more than once", collect)
-      .option("--env <name=value>", "a variable of its environment; may be given more than once", parseVariable)
-      .option("--user <name>", "the user of the guest that it runs as", parseUser)
-      .option("--folder <path>", "the folder of the guest in which it runs; its own without it", parseGuestFolder)
-      .option("--platform <name>", "take a machine of this platform, where none is named")
-      .option("--tag <tag>", "take a machine with this tag; may be given more than once", collect)
+    addTargetOptions(
+      defineRemoteCommand("submit", "ask for analyses of files, or of a command alone")
+        .argument("[files...]", "what is analysed: each is an analysis")
+        .option(
+          "--machine <name>",
+          "the machine; several are an analysis on each; without it, any that is free",
+          collect,
+        )
+        .option("--command <line>", "what is run, for sh; $TARGET is the target. Without it the target itself is")
+        .option("--member <path>", "the file in an archive (zip, 7z, tar) that is analysed"),
+    )
       .option("--timeout <seconds>", "how long the target may run; 120 without it", parseSeconds)
       .option("--network <network>", "none, simulated, user or bridge:INTERFACE", parseNetwork)
       .option("--options <k=v,...>", "for the auxiliary modules; memory=yes dumps memory at the end", parseOptions)

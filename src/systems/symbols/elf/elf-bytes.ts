@@ -54,7 +54,7 @@ export class ElfBytes {
   findAddress(address: bigint, size: number): Uint8Array | undefined {
     if (size <= 0 || size > LARGEST_TABLE) return undefined;
     const end = address + BigInt(size);
-    const whole = new Uint8Array(size);
+    let whole: Uint8Array | undefined;
     let found = 0;
     // What is asked for may be in parts of the file that lie one behind the other, and reach beyond the end of what the file has.
     for (let at = address; at < end;) {
@@ -64,6 +64,7 @@ export class ElfBytes {
       const part = Number((inFile < end ? inFile : end) - at);
       const piece = readWithHoles(at, part, (from, length) => this.#readAddress(from, length));
       if (part === size) return piece.found === 0 ? undefined : piece.bytes;
+      whole ??= new Uint8Array(size);
       whole.set(piece.bytes, Number(at - address));
       found += piece.found;
       at += BigInt(part);
