@@ -12,14 +12,24 @@ struct CPUArchState;
 struct ReadLineState;
 struct iovec;
 
-/* Whether any event is selected by place; see rebox_hook_lookup(). */
-extern bool rebox_selecting;
+/*
+ * Whether the place of code chooses its translation: an event is selected by place (events/selection.c), or a page has hooks
+ * (events/hooked_pages.c): then the bit of the low 12 bits of its number is set.
+ */
+extern bool rebox_selecting, rebox_hooking;
+extern uint64_t rebox_pages_with_hooks[64];
 uint32_t rebox_find_selections(uint64_t pc);
+uint32_t rebox_find_hooks(uint64_t pc);
 
-/* Returns the flags that a translation at pc is to be looked up with, besides the vCPU's (events/selection.c). */
+/* Returns the flags that a translation at pc is to be looked up with, besides the vCPU's. */
 static inline uint32_t rebox_hook_lookup(uint64_t pc)
 {
-    return __builtin_expect(rebox_selecting, 0) ? rebox_find_selections(pc) : 0;
+    uint32_t flags = __builtin_expect(rebox_selecting, 0) ? rebox_find_selections(pc) : 0;
+
+    if (__builtin_expect(rebox_hooking, 0) && (rebox_pages_with_hooks[(pc >> 18) % 64] >> ((pc >> 12) % 64)) & 1) {
+        flags |= rebox_find_hooks(pc);
+    }
+    return flags;
 }
 
 /* Reports that a page with translations is written, at this address in RAM (events/code_watches.c). */
@@ -32,6 +42,9 @@ static inline void rebox_hook_code_written(uint64_t ram)
         rebox_note_code_written(ram);
     }
 }
+
+/* Returns whether a block that is being translated with these flags needs nothing of rebox (events/translation.c). */
+bool rebox_hook_is_plain(uint32_t cflags);
 
 /* Returns where the buffer for generated code is best placed, NULL for anywhere (events/code_buffer.c). */
 void *rebox_hook_code_buffer(size_t size);

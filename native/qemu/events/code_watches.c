@@ -12,8 +12,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/events/code_watches.h"
-#include "rebox/events/code_hooks.h"
 #include "rebox/events/selection.h"
+#include "rebox/events/stale_code.h"
 #include "rebox/events/translation.h"
 #include "rebox/hooks.h"
 #include "exec/exec-all.h"

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/events/events.h"
-#include "rebox/events/code_hooks.h"
 #include "rebox/events/code_watches.h"
+#include "rebox/events/stale_code.h"
 #include "hw/net/ne2000.h"
 #include "net/net.h"
 #include "qemu/iov.h"

@@ -48,7 +48,7 @@ static uint16_t read_opcode(struct qemu_plugin_insn *insn)
 
 /* The block under translation, as far as its instrumentation depends on it. */
 typedef struct block_wishes {
-    bool monitored;
+    bool monitored, hooked;
     uint32_t cflags, flags;
 } block_wishes;
 
@@ -74,7 +74,7 @@ static void instrument_execution(struct qemu_plugin_insn *insn, const block_wish
             opcode = 0;
         }
     }
-    if (is_wanted(of, REBOX_INSN_BEGIN, &skipped) || rebox_may_be_hooked(false, pc) ||
+    if (is_wanted(of, REBOX_INSN_BEGIN, &skipped) || (of->hooked && rebox_carries_call(false, pc)) ||
         rebox_wanted(REBOX_INSN_END, of->monitored) || rebox_wanted(REBOX_OPCODE_RANGE, of->monitored)) {
         qemu_plugin_register_vcpu_insn_exec_cb(insn, of->monitored ? rebox_on_monitored_insn : rebox_on_other_insn,
                                                QEMU_PLUGIN_CB_RW_REGS,
@@ -149,8 +149,9 @@ static void instrument_block(struct qemu_plugin_tb *tb, const rebox_block *block
         { rebox_on_monitored_block, rebox_on_monitored_plain_block },
     };
     /* The ends of blocks and instructions are noticed where the next block begins, wherever that is. */
-    bool is_plain = !(rebox_may_be_hooked(true, block->pc) || rebox_wanted(REBOX_BLOCK_END, of->monitored) ||
-                      rebox_wanted(REBOX_INSN_END, of->monitored) || rebox_wanted(REBOX_OPCODE_RANGE, of->monitored));
+    bool is_plain = !((of->hooked && rebox_carries_call(true, block->pc)) ||
+                      rebox_wanted(REBOX_BLOCK_END, of->monitored) || rebox_wanted(REBOX_INSN_END, of->monitored) ||
+                      rebox_wanted(REBOX_OPCODE_RANGE, of->monitored));
     bool skipped = false;
 
     if (of->cflags & CF_WATCHED_CODE) {
@@ -174,11 +175,29 @@ static bool is_only_plugin(void)
     return QTAILQ_FIRST(&plugin.ctxs) == QTAILQ_LAST(&plugin.ctxs);
 }
 
+bool rebox_hook_is_plain(uint32_t cflags)
+{
+    bool monitored = (cflags & CF_MONITORED) != 0;
+
+    if (counting || (cflags & (CF_HOOKED | CF_BP_PAGE)) || !is_only_plugin()) {
+        return false;
+    }
+    for (int event = 0; event <= REBOX_OPCODE_RANGE; event++) {
+        if (rebox_wanted(event, monitored)) {
+            return false;
+        }
+    }
+    /* A translation that was given up, at a page that is not there, leaves it (plugin_gen_tb_end() of 10.0). */
+    tcg_ctx->plugin_insn = NULL;
+    return true;
+}
+
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     const TranslationBlock *translated = tcg_ctx->gen_tb;
     const block_wishes wishes = {
         .monitored = (translated->cflags & CF_MONITORED) != 0,
+        .hooked = (translated->cflags & CF_HOOKED) != 0,
         .cflags = translated->cflags,
         .flags = translated->flags,
     };
@@ -213,7 +232,7 @@ static void on_flush(qemu_plugin_id_t id)
     /* Begun blocks and instructions name blocks that are about to go. */
     rebox_forget_progress();
     rebox_forget_blocks();
-    rebox_code_hooks_flushed();
+    rebox_hooked_pages_flushed();
 }
 
 void rebox_translation_init(void)
@@ -233,7 +252,7 @@ void rebox_translation_init(void)
 
 void rebox_select_translations(CPUState *cpu, bool monitored)
 {
-    uint32_t wanted = (cpu->tcg_cflags & ~CF_MONITORED) | (monitored ? CF_MONITORED : 0);
+    uint32_t wanted = (cpu->tcg_cflags & ~(CF_MONITORED | CF_HOOKED)) | (monitored ? CF_MONITORED : 0);
 
     if (wanted != cpu->tcg_cflags) {
         cpu->tcg_cflags = wanted;

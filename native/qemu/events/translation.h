@@ -12,6 +12,11 @@
 
 /* One of the bits that include/exec/translation-block.h leaves free. */
 #define CF_MONITORED 0x00800000
+/*
+ * The code's page has hooks: see hooked_pages.c. QEMU has this bit for clusters of unlike processors, of which no x86 machine has
+ * any: it is set for all vCPUs, until rebox_select_translations() clears it.
+ */
+#define CF_HOOKED (1U << CF_CLUSTER_SHIFT)
 /* Four more, one for each event that can be selected by place: see selection.c. */
 #define CF_SELECTED_FIRST 0x00080000
 #define CF_SELECTED (0xf * CF_SELECTED_FIRST)
@@ -36,14 +41,14 @@ static inline bool rebox_is_monitored_now(CPUState *cpu)
 static inline bool rebox_has_block_events(uint64_t pc, bool monitored)
 {
     /* The ends of instructions are noticed where the next block begins. */
-    return rebox_may_be_hooked(true, pc) || rebox_wanted(REBOX_BLOCK_BEGIN, monitored) ||
+    return (rebox_may_be_hooked(true, pc) && rebox_is_hooked_page(pc)) || rebox_wanted(REBOX_BLOCK_BEGIN, monitored) ||
            rebox_wanted(REBOX_BLOCK_END, monitored) || rebox_wanted(REBOX_INSN_END, monitored) ||
            rebox_wanted(REBOX_OPCODE_RANGE, monitored);
 }
 
 static inline bool rebox_has_insn_events(uint64_t pc, bool monitored)
 {
-    return rebox_may_be_hooked(false, pc) || rebox_wanted(REBOX_INSN_BEGIN, monitored) ||
+    return (rebox_may_be_hooked(false, pc) && rebox_is_hooked_page(pc)) || rebox_wanted(REBOX_INSN_BEGIN, monitored) ||
            rebox_wanted(REBOX_INSN_END, monitored) || rebox_wanted(REBOX_OPCODE_RANGE, monitored);
 }
 

@@ -81,6 +81,42 @@ rebox_memory_result rebox_write_physical(uint64_t address, const void *from, siz
     return access_physical(address, (uint8_t *)from, size, true, fault);
 }
 
+/*
+ * Finds where the host has what the executing vCPU would read, by its TLBs: they have nearly all that the guest is using right
+ * now, and a walk of the page tables takes thirty times as long. NULL where they do not have it, or it is no plain memory.
+ */
+static const uint8_t *find_in_tlbs(CPUState *cpu, uint64_t address)
+{
+    for (int mmu_idx = 0; mmu_idx < MMU_PHYS_IDX; mmu_idx++) {
+        const CPUTLBDescFast *tlb = &cpu->neg.tlb.f[mmu_idx];
+        uintptr_t index = (address >> TARGET_PAGE_BITS) & (tlb->mask >> CPU_TLB_ENTRY_BITS);
+        const CPUTLBEntry *entry = &tlb->table[index];
+
+        /* All that is special about a page is in the low bits, and makes them differ. */
+        if (entry->addr_read == (address & TARGET_PAGE_MASK)) {
+            return (const uint8_t *)(uintptr_t)(address + entry->addend);
+        }
+    }
+    return NULL;
+}
+
+static bool read_executing(int cpu_index, uint64_t pgd, uint64_t address, void *to, size_t size)
+{
+    CPUState *cpu = current_cpu;
+    const uint8_t *host;
+
+    if (!cpu || cpu->cpu_index != cpu_index || !rebox_in_guest_code() ||
+        size > TARGET_PAGE_SIZE - (address & ~TARGET_PAGE_MASK) ||
+        !rebox_is_pgd(pgd, rebox_pgd_identity(cpu_env(cpu)))) {
+        return false;
+    }
+    host = find_in_tlbs(cpu, address);
+    if (host) {
+        memcpy(to, host, size);
+    }
+    return host != NULL;
+}
+
 static rebox_memory_result access_virtual(int cpu_index, uint64_t pgd, uint64_t address, uint8_t *bytes, size_t size,
                                           bool is_write, uint64_t *fault)
 {
@@ -108,6 +144,9 @@ static rebox_memory_result access_virtual(int cpu_index, uint64_t pgd, uint64_t 
 rebox_memory_result rebox_read_virtual(int cpu_index, uint64_t pgd, uint64_t address, void *to, size_t size,
                                        uint64_t *fault)
 {
+    if (read_executing(cpu_index, pgd, address, to, size)) {
+        return REBOX_MEMORY_OK;
+    }
     return access_virtual(cpu_index, pgd, address, to, size, false, fault);
 }
 
