@@ -1,6 +1,6 @@
 import type { Cpu } from "../../machine/state/cpu";
 import { FunctionCall } from "./function-call";
-import { WordReader } from "./guest-values";
+import { WordReader } from "./values/guest-values";
 import type { HookAccess } from "./hook-access";
 import type { CallContext, HookedFunction } from "./hooked-function";
 import type { Entry, HookedSpace, SpaceEvents } from "./hooked-space";

@@ -1,10 +1,10 @@
 import type { Cpu } from "../../machine/state/cpu";
 import type { AddressName } from "../../systems/guest-system";
 import { HookError } from "../errors";
-import { CallValues } from "./call-values";
-import { findBytes, findText } from "./guest-values";
+import { CallValues } from "./values/call-values";
+import { findBytes, findText } from "./values/guest-values";
 import type { CallContext, HookedFunction } from "./hooked-function";
-import type { FunctionValue } from "./value-types";
+import type { FunctionValue } from "./values/value-types";
 
 const LONGEST_TEXT = 4096;
 

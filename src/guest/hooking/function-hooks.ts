@@ -1,29 +1,20 @@
 import type { Cpu } from "../../machine/state/cpu";
 import { HookError } from "../errors";
-import { CallRecorder } from "./call-recorder";
+import { CallRecorder } from "./recording/call-recorder";
 import { CallWatcher } from "./call-watcher";
-import type { CallingConvention } from "./calling-convention";
 import { FunctionHook, type HookedPlace } from "./function-hook";
-import type { FoundFunction, FoundFunctions, HookAccess, HookCallbacks } from "./hook-access";
+import { FunctionPlaces } from "./function-places";
+import type { HookAccess, HookCallbacks } from "./hook-access";
 import { checkHook, type FunctionHookOptions } from "./hook-options";
-import {
-  type FunctionDescription,
-  type FunctionHandlers,
-  type HookBody,
-  type HookedFunction,
-  planParameters,
-} from "./hooked-function";
+import type { FunctionHandlers, HookBody, HookedFunction } from "./hooked-function";
 import { HookedSpace, type LoadedModule } from "./hooked-space";
-import { chooseNames, isWantedProcess, matchModule, type WantedHook } from "./wanted-hook";
+import { matchModule, type WantedHook } from "./wanted-hook";
 
 /** The name of the kernel itself among the modules. */
 const KERNEL = "kernel";
 /** What is kept of texts and of other bytes when a hook does not say it. */
 const MAX_TEXT_BYTES = 1024;
 const MAX_BYTES = 64;
-/** While a module's symbols are not in memory, they are looked for so often, at this distance. */
-const RETRY_MS = 20;
-const MOST_RETRIES = 100;
 
 /** The hooks on functions of one script: keeps them on every process that has the functions, as processes and modules come and go. */
 export class FunctionHooks {
@@ -31,6 +22,7 @@ export class FunctionHooks {
   readonly #watcher: CallWatcher;
   readonly #spaces = new Map<bigint, HookedSpace>();
   readonly #wanted = new Set<WantedHook>();
+  readonly #places: FunctionPlaces;
   #callbacks: HookCallbacks | undefined;
   #recorder: CallRecorder | undefined;
   #watches: string[] = [];
@@ -39,6 +31,12 @@ export class FunctionHooks {
   constructor(access: HookAccess) {
     this.#access = access;
     this.#watcher = new CallWatcher(access);
+    this.#places = new FunctionPlaces(access, {
+      isThere: (space, loaded) => this.#spaces.get(space.pgd) === space && space.modules.get(loaded.base) === loaded,
+      isWanted: (wanted) => this.#wanted.has(wanted),
+      onAdded: () => this.#recorder?.apply(),
+      watchEnds: () => this.#watchEnds(),
+    });
   }
 
   /**
@@ -75,7 +73,7 @@ export class FunctionHooks {
       this.#watch(this.#callbacks);
       let lack: HookError | undefined;
       for (const space of [...this.#spaces.values()]) {
-        for (const loaded of space.modules.values()) lack = this.#apply(space, loaded, wanted) ?? lack;
+        for (const loaded of space.modules.values()) lack = this.#places.apply(space, loaded, wanted) ?? lack;
       }
       this.#recorder.apply();
       if (lack !== undefined && hook.isPending) throw lack;
@@ -137,7 +135,7 @@ export class FunctionHooks {
     if (before !== undefined) space.removeRange(before.base, before.base + BigInt(before.size));
     space.modules.set(loaded.base, loaded);
     let lack: HookError | undefined;
-    for (const wanted of [...this.#wanted]) lack = this.#apply(space, loaded, wanted) ?? lack;
+    for (const wanted of [...this.#wanted]) lack = this.#places.apply(space, loaded, wanted) ?? lack;
     this.#recorder?.apply();
     if (lack !== undefined) throw lack;
   }
@@ -163,69 +161,6 @@ export class FunctionHooks {
       this.#spaces.set(pgd, space);
     }
     return space;
-  }
-
-  /** Hooks in a module what a hook looks for. @returns the error to report when the module lacks it */
-  #apply(space: HookedSpace, loaded: LoadedModule, wanted: WantedHook, tries = 0): HookError | undefined {
-    if (!wanted.matches(loaded) || !isWantedProcess(wanted.options, loaded.pid, space.pgd)) return undefined;
-    const { name } = wanted;
-    const found = this.#find(space.pgd, loaded.base, name);
-    if (!found.isKnown) {
-      const again = (): void => this.#tryAgain(space, loaded, wanted, tries + 1);
-      if (tries < MOST_RETRIES) this.#access.callLater(again, RETRY_MS);
-      return undefined;
-    }
-    const chosen = chooseNames(found.functions, loaded.name, wanted.options);
-    for (const [one, description] of chosen) this.#hook(space, loaded, wanted, found, one, description);
-    const isExact = typeof name === "string" && !/[*?]/.test(name) && !/[*?]/.test(wanted.module);
-    if (found.functions.length > 0 || !isExact || wanted.isLackReported) return undefined;
-    wanted.isLackReported = true;
-    const hint = found.nearest === undefined ? "" : `; did you mean ${found.nearest}?`;
-    const where = space.pgd === 0n ? "the kernel" : `process ${loaded.pid}`;
-    return new HookError(`${loaded.path || loaded.name} has no function ${name} (in ${where})${hint}`);
-  }
-
-  #tryAgain(space: HookedSpace, loaded: LoadedModule, wanted: WantedHook, tries: number): void {
-    const isThere = this.#spaces.get(space.pgd) === space && space.modules.get(loaded.base) === loaded;
-    if (!isThere || !this.#wanted.has(wanted)) return;
-    const lack = this.#apply(space, loaded, wanted, tries);
-    this.#recorder?.apply();
-    if (lack !== undefined) throw lack;
-  }
-
-  #find(pgd: bigint, base: bigint, name: string | bigint): FoundFunctions {
-    try {
-      return this.#access.findFunctions(pgd, base, name);
-    } catch {
-      // The process ends just now, or its lists are being changed.
-      return { functions: [], isKnown: false, bits: 64, from: 0n, to: 0n };
-    }
-  }
-
-  #hook(
-    space: HookedSpace,
-    { name: module }: LoadedModule,
-    wanted: WantedHook,
-    { bits, from, to }: FoundFunctions,
-    { name, address, isChooser, chosen }: FoundFunction,
-    description: FunctionDescription,
-  ): void {
-    const convention: CallingConvention = bits === 64 ? "sysv64" : space.pgd === 0n ? "regparm32" : "cdecl32";
-    const add = (hook: HookBody, at: bigint, types: FunctionDescription): void => {
-      if (hook.handlers.onLeave !== undefined) this.#watchEnds();
-      space.add({ hook, module, from, to, name, address: at, ...planParameters(types, convention) });
-    };
-    if (!isChooser) return add(wanted.body, address, description);
-    if (chosen !== undefined) return add(wanted.body, chosen, description);
-    // The dynamic loader calls it once for each module that asks for the function, before the first call of it.
-    const onLeave = ({ result }: { readonly result: unknown }): void => {
-      const isCode = typeof result === "bigint" && result >= from && result < to;
-      if (!isCode || !this.#wanted.has(wanted)) return;
-      add(wanted.body, result, description);
-      this.#recorder?.apply();
-    };
-    const body = { ...wanted.body, handlers: { onLeave }, fromOutside: false, calls: 0, parent: wanted.body };
-    add(body, address, { parameters: [], returns: "pointer" });
   }
 
   #listPlaces(body: HookBody): HookedPlace[] {

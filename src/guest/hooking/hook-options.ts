@@ -1,7 +1,7 @@
 import { findNearestName } from "../../config/nearest-name";
 import { HookError } from "../errors";
 import type { FunctionDescription, FunctionHandlers } from "./hooked-function";
-import { isValueType, type ParameterType, VALUE_TYPES } from "./value-types";
+import { isValueType, type ParameterType, VALUE_TYPES } from "./values/value-types";
 
 /** A process of the guest, by its number and its address space. */
 export interface HookedProcess {

@@ -1,10 +1,15 @@
-import { type CallingConvention, type ParameterPlace, placeParameters, UNKNOWN_PARAMETERS } from "./calling-convention";
+import {
+  type CallingConvention,
+  type ParameterPlace,
+  placeParameters,
+  UNKNOWN_PARAMETERS,
+} from "./values/calling-convention";
 import type { FunctionCall } from "./function-call";
-import type { WordReader } from "./guest-values";
+import type { WordReader } from "./values/guest-values";
 import type { HookAccess } from "./hook-access";
-import type { RecordedCall } from "./recorded-call";
+import type { RecordedCall } from "./recording/recorded-call";
 import type { ThreadReader } from "./thread-reader";
-import type { ParameterType, ValueType } from "./value-types";
+import type { ParameterType, ValueType } from "./values/value-types";
 
 /**
  * The functions that a hook calls. Each is called while the guest stands still; a promise that onEnter() or onLeave() returns holds the

@@ -1,8 +1,8 @@
-import type { AddressName } from "../../systems/guest-system";
-import { bitsOf } from "./calling-convention";
-import type { Abandonment } from "./function-call";
-import type { HookedFunction } from "./hooked-function";
-import { type FunctionValue, isPointed, type ParameterType, readValue } from "./value-types";
+import type { AddressName } from "../../../systems/guest-system";
+import { bitsOf } from "../values/calling-convention";
+import type { Abandonment } from "../function-call";
+import type { HookedFunction } from "../hooked-function";
+import { type FunctionValue, isPointed, type ParameterType, readValue } from "../values/value-types";
 
 /** The head of a record, and the places of its members in bytes: triggers/call_record.h. */
 const HEAD = 72;

@@ -1,4 +1,4 @@
-import type { HookAccess } from "./hook-access";
+import type { HookAccess } from "../hook-access";
 
 const PAGE = 4096;
 const LONGEST_TEXT = 1 << 20;

@@ -1,4 +1,4 @@
-import type { RegisterName } from "../../machine/state/cpu";
+import type { RegisterName } from "../../../machine/state/cpu";
 import { isFloatType, type ParameterType, sizeOfType } from "./value-types";
 
 /**

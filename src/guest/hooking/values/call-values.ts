@@ -1,7 +1,7 @@
-import type { Cpu } from "../../machine/state/cpu";
+import type { Cpu } from "../../../machine/state/cpu";
 import { bitsOf, type ParameterPlace } from "./calling-convention";
 import { findBytes, findText } from "./guest-values";
-import type { CallContext, HookedFunction } from "./hooked-function";
+import type { CallContext, HookedFunction } from "../hooked-function";
 import {
   decodeValue,
   encodeValue,

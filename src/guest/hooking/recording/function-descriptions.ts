@@ -1,8 +1,8 @@
-import type { RegisterName } from "../../machine/state/cpu";
-import { bitsOf } from "./calling-convention";
-import type { HookBody } from "./hooked-function";
+import type { RegisterName } from "../../../machine/state/cpu";
+import { bitsOf } from "../values/calling-convention";
+import type { HookBody } from "../hooked-function";
 import { isReadAtEnd, type RecordedFunction } from "./recorded-call";
-import { isFloatType, isSignedType, sizeOfType } from "./value-types";
+import { isFloatType, isSignedType, sizeOfType } from "../values/value-types";
 
 /** The size of a description without its parameters, and of each of those. */
 const HEAD = 56;

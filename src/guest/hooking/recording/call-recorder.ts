@@ -1,34 +1,15 @@
-import type { AddressName } from "../../systems/guest-system";
-import type { HookAccess, HookCallbacks, ThreadPlaces } from "./hook-access";
-import type { FunctionHandlers, HookBody, HookedFunction } from "./hooked-function";
+import type { HookAccess, HookCallbacks, ThreadPlaces } from "../hook-access";
+import type { HookBody, HookedFunction } from "../hooked-function";
+import type { ThreadReader } from "../thread-reader";
 import { describeFunctions } from "./function-descriptions";
-import { decodeAscii } from "./guest-values";
-import {
-  type AddressKey,
-  keyOf,
-  planPieces,
-  type RecordBatch,
-  RecordedCall,
-  type RecordedFunction,
-} from "./recorded-call";
-import type { ThreadReader } from "./thread-reader";
+import { handOver, RecordReader } from "./record-reader";
+import { planPieces, type RecordedFunction } from "./recorded-call";
 
 const TRIGGER = "triggers/trigger_call_record";
 /** How long records may lie there. */
 const FLUSH_MS = 200;
 /** Functions whose module is gone are kept for calls that may still be open, up to so many. */
 const MOST_RETIRED = 10_000;
-const NEW_CALLER = 0xffff_ffff;
-const TIME = 0xffff_fffe;
-const NS_PER_MS = 1e6;
-
-type OnCalls = NonNullable<FunctionHandlers["onCalls"]>;
-
-/** Calls that are handed over together. */
-interface CallGroup {
-  readonly onCalls: OnCalls;
-  readonly calls: RecordedCall[];
-}
 
 /** Has the calls of functions written down natively, by triggers/trigger_call_record.cc, and hands them to the hooks. */
 export class CallRecorder {
@@ -36,8 +17,7 @@ export class CallRecorder {
   readonly #ids = new Map<HookedFunction, number>();
   readonly #retired = new Set<number>();
   readonly #hooks = new Map<HookBody, number>();
-  /** By address space, 0 for the kernel, and return address. */
-  readonly #callers = new Map<bigint, Map<AddressKey, AddressName | undefined>>();
+  readonly #reader: RecordReader;
   #lastId = 0;
   #added: number[] = [];
   #removed: number[] = [];
@@ -49,7 +29,9 @@ export class CallRecorder {
     private readonly access: HookAccess,
     private readonly callbacks: HookCallbacks,
     private readonly threads: ThreadReader,
-  ) {}
+  ) {
+    this.#reader = new RecordReader(access, (id) => this.#functions.get(id));
+  }
 
   /** Loads the trigger, which may have to be compiled first: not while the guest is held in a callback, which has a limit of time. */
   start(): string {
@@ -120,7 +102,7 @@ export class CallRecorder {
       this.callbacks.callTriggerFunction(name, "take");
       const bytes = this.callbacks.getTriggerVar(name, "records") as Uint8Array;
       if (bytes.length === 0) return;
-      const calls = this.#read(bytes);
+      const calls = this.#reader.read(bytes);
       // The calls that come now are not to have the time of looking up who makes them.
       this.callbacks.callTriggerFunction(name, "resume");
       handOver(calls);
@@ -137,7 +119,7 @@ export class CallRecorder {
       this.#call(name, { space: pgd }, "leave");
       this.take();
     } finally {
-      this.#callers.delete(pgd);
+      this.#reader.forgetCallers(pgd);
       for (const [id, { space }] of this.#functions) if (space === pgd) this.#drop(id);
     }
   }
@@ -168,7 +150,8 @@ export class CallRecorder {
     }
     this.#callback = undefined;
     this.#places = undefined;
-    for (const known of [this.#functions, this.#ids, this.#retired, this.#hooks, this.#callers]) known.clear();
+    for (const known of [this.#functions, this.#ids, this.#retired, this.#hooks]) known.clear();
+    this.#reader.forgetCallers();
     this.#added = [];
     this.#removed = [];
   }
@@ -198,58 +181,4 @@ export class CallRecorder {
     this.#functions.delete(id);
     this.#retired.delete(id);
   }
-
-  /** Reads records. Hooks that share a function get their calls in one order. */
-  #read(bytes: Uint8Array): CallGroup[] {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    // The last record has the time.
-    const now = Number(view.getBigUint64(bytes.length - 8, true));
-    const batch: RecordBatch = {
-      view,
-      bytes,
-      clockBeganMs: performance.now() - now / NS_PER_MS,
-      decodeText: (text) => decodeAscii(text) ?? this.access.decodeText(text),
-      findCaller: ({ space }, address) => this.#callers.get(space)?.get(address),
-    };
-    const groups: CallGroup[] = [];
-    let last: CallGroup | undefined;
-    for (let at = 0; at < bytes.length; at += view.getUint32(at, true)) {
-      const id = view.getUint32(at + 4, true);
-      if (id === NEW_CALLER) this.#noteCaller(view, at);
-      if (id === NEW_CALLER || id === TIME) continue;
-      const recorded = this.#functions.get(id);
-      const onCalls = recorded?.called.hook.handlers.onCalls;
-      if (recorded === undefined || onCalls === undefined) continue;
-      if (last?.onCalls !== onCalls) groups.push((last = { onCalls, calls: [] }));
-      last.calls.push(new RecordedCall(batch, at, recorded));
-    }
-    return groups;
-  }
-
-  #noteCaller(view: DataView, at: number): void {
-    const [pgd, address, space] = [8, 16, 24].map((place) => view.getBigUint64(at + place, true)) as [bigint, bigint, bigint]; // prettier-ignore
-    let known = this.#callers.get(space);
-    if (known === undefined) this.#callers.set(space, (known = new Map<AddressKey, AddressName | undefined>()));
-    let found: AddressName | undefined;
-    try {
-      // A call may be the last instruction of its function: the address that it returns to lies behind that.
-      found = this.access.findName(pgd, address - 1n);
-    } catch {
-      // The process is just ending: its list of modules is gone.
-    }
-    known.set(keyOf(view, at + 16), found && { ...found, offset: found.offset + 1 });
-  }
-}
-
-/** Hands calls over, all of them, also when a function fails. @throws the error of the first that failed */
-function handOver(groups: readonly CallGroup[]): void {
-  const errors: unknown[] = [];
-  for (const { onCalls, calls } of groups) {
-    try {
-      onCalls(calls);
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  if (errors.length > 0) throw errors[0];
 }
