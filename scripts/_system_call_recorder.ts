@@ -103,22 +103,34 @@ export class SystemCallRecorder {
     const number = bytes.getUint32(begin + 4, true);
     const values: bigint[] = [];
     for (let at = begin + 24; at < begin + HEADER; at += 8) values.push(bytes.getBigUint64(at, true));
-    const pieces: (Piece[] | undefined)[] = [];
-    let at = begin + HEADER;
-    for (let kinds = this.kinds.get(number) ?? 0, index = 0; kinds !== 0; kinds >>= 2, index++) {
-      if ((kinds & 3) === 0) continue;
-      let count = bytes.getUint8(at++);
-      if (count === UNREADABLE) continue;
-      const list: Piece[] = (pieces[index] = []);
-      for (; count > 0; count--) {
-        const size = bytes.getUint8(at);
-        list.push(showPiece(bytes, at + 2, size, bytes.getUint8(at + 1)));
-        at += 2 + size;
-      }
-    }
+    const pieces = readPieces(bytes, begin + HEADER, this.kinds.get(number) ?? 0);
     const pgd = bytes.getBigUint64(begin + 16, true);
     return { bits: this.entry.bits, number, time: bytes.getBigUint64(begin + 8, true), pgd, values, pieces };
   }
+}
+
+/**
+ * Reads what a record has of what its arguments point to.
+ *
+ * @param begin where that begins
+ * @param kinds ArgumentKind in 2 bits for each argument
+ * @returns by argument; undefined for a value, and for what could not be read
+ */
+export function readPieces(bytes: DataView, begin: number, kinds: number): (Piece[] | undefined)[] {
+  const pieces: (Piece[] | undefined)[] = [];
+  let at = begin;
+  for (let left = kinds, index = 0; left !== 0; left >>= 2, index++) {
+    if ((left & 3) === 0) continue;
+    let count = bytes.getUint8(at++);
+    if (count === UNREADABLE) continue;
+    const list: Piece[] = (pieces[index] = []);
+    for (; count > 0; count--) {
+      const size = bytes.getUint8(at);
+      list.push(showPiece(bytes, at + 2, size, bytes.getUint8(at + 1)));
+      at += 2 + size;
+    }
+  }
+  return pieces;
 }
 
 /** Calls a function of a trigger and reads the variable that it sets. */

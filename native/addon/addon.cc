@@ -2,6 +2,7 @@
 
 #include "addon_state.h"
 #include "byte_search.h"
+#include "call_journal.h"
 #include "code_watches.h"
 #include "engine.h"
 #include "events.h"
@@ -17,6 +18,7 @@
 #include "process_table.h"
 #include "qemu_glue.h"
 #include "recording.h"
+#include "set_remover.h"
 #include "stack_reserve.h"
 #include "triggers.h"
 
@@ -55,6 +57,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitEngine(env, exports);
   InitMachine(env, exports);
   InitByteSearch(env, exports);
+  InitCallJournals(env, exports);
   InitCodeWatches(env, exports);
   InitImageFiles(env, exports);
   InitEvents(env, exports);
@@ -66,6 +69,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitProcessJournal(env, exports);
   InitProcessTable(env, exports);
   InitRecording(env, exports);
+  InitSetRemover(env, exports);
   InitTriggers(env, exports);
   return exports;
 }

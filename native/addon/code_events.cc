@@ -1,8 +1,10 @@
 #include "code_events.h"
 
+#include "call_journal.h"
 #include "dispatch.h"
 #include "process_hook.h"
 #include "process_journal.h"
+#include "set_remover.h"
 
 namespace {
 
@@ -208,6 +210,15 @@ void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
     }
     if (listener.process_journal) {
       listener.process_journal->Note(cpu_index);
+      listener.filtered++;
+      return;
+    }
+    if (listener.set_remover) {
+      listener.set_remover->Remove(cpu_index);
+      listener.filtered++;
+      return;
+    }
+    if (listener.call_entry && !listener.call_entry->Note(cpu_index)) {
       listener.filtered++;
       return;
     }

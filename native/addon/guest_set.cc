@@ -35,6 +35,12 @@ Napi::Value Remove(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), set && set->Remove(KeyOf(info)));
 }
 
+// hasInGuestSet(id, first, second): boolean
+Napi::Value Has(const Napi::CallbackInfo& info) {
+  auto set = Get(info);
+  return Napi::Boolean::New(info.Env(), set && set->Has(KeyOf(info)));
+}
+
 // countGuestSet(id): number
 Napi::Value Count(const Napi::CallbackInfo& info) {
   auto set = Get(info);
@@ -67,6 +73,7 @@ Napi::Object InitGuestSets(Napi::Env env, Napi::Object exports) {
   exports.Set("createGuestSet", Napi::Function::New(env, Create));
   exports.Set("addToGuestSet", Napi::Function::New(env, Add));
   exports.Set("removeFromGuestSet", Napi::Function::New(env, Remove));
+  exports.Set("hasInGuestSet", Napi::Function::New(env, Has));
   exports.Set("countGuestSet", Napi::Function::New(env, Count));
   exports.Set("clearGuestSet", Napi::Function::New(env, Clear));
   exports.Set("removeGuestSet", Napi::Function::New(env, RemoveSet));

@@ -25,14 +25,13 @@ std::vector<uint64_t> ReadOffsets(const Napi::Value& value) {
   return {array.Data(), array.Data() + array.ElementLength()};
 }
 
-uint32_t ReadNumber(const Napi::Value& value, uint32_t otherwise) {
+uint32_t ToNumber(const Napi::Value& value, uint32_t otherwise) {
   return value.IsNumber() ? value.As<Napi::Number>().Uint32Value() : otherwise;
 }
 
-bool Read(int cpu_index, uint64_t address, void* to, size_t size) {
-  uint64_t fault = 0;
-  return rebox_read_virtual(cpu_index, script_objects.pgds[cpu_index], address, to, size, &fault) == REBOX_MEMORY_OK;
-}
+// Of a 32-bit kernel that isolates page tables: a process' own ones lack most of the kernel, and have this bit set
+// (PTI_PGTABLE_SWITCH_BIT of arch/x86/include/asm/pgtable.h). The other half of the pair has it.
+constexpr uint64_t kIsolated32 = 0x1000;
 
 }  // namespace
 
@@ -42,36 +41,31 @@ GuestTest GuestTest::From(const Napi::Object& object) {
   for (int i = 0; i < rebox_cpu_count(); i++) {
     test.registers_.push_back(FindRegister(i, name.c_str()));
   }
-  test.pointer_size_ = ReadNumber(object.Get("pointerSize"), 8);
+  test.segment_ = ToNumber(object.Get("segment"), 0);
+  test.pointer_size_ = ToNumber(object.Get("pointerSize"), 8);
   test.offsets_ = ReadOffsets(object.Get("offsets"));
   test.next_ = ToUint64(object.Get("next"));
-  test.most_ = ReadNumber(object.Get("most"), 1);
+  test.most_ = ToNumber(object.Get("most"), 1);
   auto values = object.Get("values").As<Napi::Array>();
   for (uint32_t i = 0; i < values.Length(); i++) {
     auto value = values.Get(i).As<Napi::Object>();
-    test.values_.push_back({ReadOffsets(value.Get("offsets")), ReadNumber(value.Get("size"), kText)});
+    test.values_.push_back({ReadOffsets(value.Get("offsets")), ToNumber(value.Get("size"), kText)});
   }
   test.bits_ = ToUint64(object.Get("bits"));
   if (object.Get("set").IsNumber()) {
-    test.set_ = FindGuestSet(ReadNumber(object.Get("set"), 0));
+    test.set_ = FindGuestSet(ToNumber(object.Get("set"), 0));
   }
   return test;
 }
 
 bool GuestTest::Holds(int cpu_index) const {
   // Most sets are empty most of the time.
-  if ((!set_ && !bits_) || (set_ && set_->is_empty()) || cpu_index < 0 ||
-      static_cast<size_t>(cpu_index) >= registers_.size() || !registers_[cpu_index]) {
+  if ((!set_ && !bits_) || (set_ && set_->is_empty())) {
     return false;
   }
-  uint64_t node = *registers_[cpu_index];
-  if (pointer_size_ == 4) {
-    node = static_cast<uint32_t>(node);
-  }
-  for (uint64_t offset : offsets_) {
-    if (!ReadPointer(cpu_index, node + offset, &node)) {
-      return false;
-    }
+  uint64_t node = 0;
+  if (!FindNode(cpu_index, &node)) {
+    return false;
   }
   for (uint32_t left = most_; node && left; left--) {
     if (Matches(cpu_index, node)) {
@@ -82,6 +76,43 @@ bool GuestTest::Holds(int cpu_index) const {
     }
   }
   return false;
+}
+
+bool GuestTest::FindNode(int cpu_index, uint64_t* node) const {
+  if (cpu_index < 0 || static_cast<size_t>(cpu_index) >= registers_.size() || !registers_[cpu_index]) {
+    return false;
+  }
+  *node = *registers_[cpu_index];
+  if (pointer_size_ == 4) {
+    *node = static_cast<uint32_t>(*node);
+  }
+  if (segment_ && !ReadBase(cpu_index, *node + segment_, node)) {
+    return false;
+  }
+  return std::all_of(offsets_.begin(), offsets_.end(),
+                     [&](uint64_t offset) { return ReadPointer(cpu_index, *node + offset, node); });
+}
+
+bool GuestTest::ReadNumber(int cpu_index, uint64_t address, int32_t* number) const {
+  return Read(cpu_index, pointer_size_ == 4 ? static_cast<uint32_t>(address) : address, number, sizeof(*number));
+}
+
+bool GuestTest::Read(int cpu_index, uint64_t address, void* to, size_t size) const {
+  uint64_t fault = 0, pgd = script_objects.pgds[cpu_index];
+  auto read = [&](uint64_t from) {
+    return rebox_read_virtual(cpu_index, from, address, to, size, &fault) == REBOX_MEMORY_OK;
+  };
+  return read(pgd) || (pointer_size_ == 4 && (pgd & kIsolated32) && read(pgd & ~kIsolated32));
+}
+
+// Intel SDM volume 3, figure 3-8.
+bool GuestTest::ReadBase(int cpu_index, uint64_t descriptor, uint64_t* base) const {
+  uint64_t bits = 0;
+  if (!Read(cpu_index, static_cast<uint32_t>(descriptor), &bits, sizeof(bits))) {
+    return false;
+  }
+  *base = ((bits >> 16) & 0xffffff) | ((bits >> 56) << 24);
+  return true;
 }
 
 bool GuestTest::Matches(int cpu_index, uint64_t node) const {

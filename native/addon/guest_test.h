@@ -17,6 +17,11 @@ class GuestTest {
   // Whether it holds for the event of a vCPU. What cannot be read is not in a set.
   bool Holds(int cpu_index) const;
 
+  // Finds the first node that the test leads to.
+  bool FindNode(int cpu_index, uint64_t* node) const;
+  // Reads a number as the test does.
+  bool ReadNumber(int cpu_index, uint64_t address, int32_t* number) const;
+
  private:
   struct Value {
     // From a node: all but the last lead to a pointer. The node itself when there is none.
@@ -29,11 +34,16 @@ class GuestTest {
 
   bool Matches(int cpu_index, uint64_t node) const;
   bool ReadValue(int cpu_index, uint64_t node, const Value& value, uint64_t* result) const;
+  bool Read(int cpu_index, uint64_t address, void* to, size_t size) const;
+  bool ReadBase(int cpu_index, uint64_t descriptor, uint64_t* base) const;
   bool ReadPointer(int cpu_index, uint64_t address, uint64_t* pointer) const;
   bool ReadText(int cpu_index, uint64_t address, uint64_t* hash) const;
 
   // By vCPU, in QEMU's own memory.
   std::vector<const uint64_t*> registers_;
+  // Where a register is a table of segment descriptors: the segment that has the base, in bytes from there; 0
+  // elsewhere.
+  uint32_t segment_ = 0;
   // In bytes.
   uint32_t pointer_size_ = 8;
   // From the register: each leads to a pointer, the last one to the first node.

@@ -11,9 +11,11 @@
 #include "script_calls.h"
 #include "stream.h"
 
+class CallEntry;
 class GuestCondition;
 class ProcessHook;
 class ProcessJournal;
+class SetRemover;
 class Trigger;
 
 struct Listener {
@@ -42,6 +44,10 @@ struct Listener {
   std::unique_ptr<ProcessHook> process_hook;
   // Of a hook: notes in place of a call.
   std::unique_ptr<ProcessJournal> process_journal;
+  // Of a hook: takes its argument out of a set in place of a call.
+  std::unique_ptr<SetRemover> set_remover;
+  // Of a hook where system calls enter: notes, and decides whether there is a call.
+  std::unique_ptr<CallEntry> call_entry;
   std::unique_ptr<Filter> filter;
   // Of a hook: holds when its function is to be called.
   std::unique_ptr<GuestCondition> condition;

@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "addon_state.h"
+#include "call_journal.h"
 #include "guest_test.h"
 #include "process_hook.h"
 #include "process_journal.h"
+#include "set_remover.h"
 #include "subscriptions.h"
 #include "triggers.h"
 

@@ -13,6 +13,8 @@ export type { GuestPackage } from "../guest/disks/packages/guest-package";
 export { listPackages, type PackageList } from "../guest/disks/packages/list-packages";
 export { FILE_CHANGES, type FileEvent, type FileEventKind, FileEvents } from "../guest/events/file-events";
 export { followGuest } from "../guest/events/follow-guest";
+export { findRunningProcess } from "../guest/events/running-process";
+export { type CallChoice, CallJournal, type JournaledCall, type JournalRecord } from "../guest/scope/call-journal";
 export { type JournalNote, ProcessJournal } from "../guest/scope/process-journal";
 export type { ProcessEnd, ScopeEvent, ScopeOrigin } from "../guest/scope/scope-event";
 export type { ScopeConditions } from "../guest/scope/scope-conditions";

@@ -44,10 +44,7 @@ export function resolvePath(
   if (path === undefined) return "?";
   if (path.startsWith("/") || process === undefined) return path;
   const descriptor = folder === undefined ? CURRENT_FOLDER : Number(BigInt.asIntN(32, folder));
-  const base =
-    descriptor === CURRENT_FOLDER
-      ? readFolder(process)
-      : process.openFiles.find((file) => file.descriptor === descriptor)?.path;
+  const base = descriptor === CURRENT_FOLDER ? readFolder(process) : process.findOpenFile(descriptor)?.path;
   return base?.startsWith("/") ? posix.join(base, path) : path;
 }
 

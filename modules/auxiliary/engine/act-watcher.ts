@@ -1,8 +1,9 @@
 /** Tells what system calls have done, by what they returned. */
-import { CallbackManager, type Cpu, findGuest, getRunningProcess } from "rebox";
-import { findTargetScope } from "rebox/trusted";
+import { CallbackManager, type Cpu, findGuest, getRunningProcess, type LinuxProcess } from "rebox";
+import { type CallChoice, findRunningProcess, findTargetScope } from "rebox/trusted";
 import type { Act, FindAct, ReportAct } from "./acts";
-import { FileActs } from "./file-acts";
+import { chooseCalls } from "./call-choices";
+import { FileActs, type SettleDescriptor } from "./file-acts";
 import { NetworkActs } from "./network-acts";
 import { ProcessActs } from "./process-acts";
 import type { Traced } from "./traced-processes";
@@ -20,7 +21,6 @@ interface Waiting {
 /** Watches calls that change files, processes or the kernel, or reach the network. */
 export class ActWatcher {
   private readonly waiting = new Set<Waiting>();
-  private readonly files = new FileActs((act, caller, facts) => this.report(act, caller, facts));
   private readonly calls: ReadonlyMap<string, FindAct>;
   /** Those of the target, and those of others: the system's never take the place of the target's. */
   private readonly told = { target: 0, system: 0 };
@@ -30,17 +30,22 @@ export class ActWatcher {
     private readonly callbacks: CallbackManager,
     private readonly most: number,
     private readonly tell: (value: unknown) => void,
+    settle: SettleDescriptor,
   ) {
     const report: ReportAct = (act, caller, facts) => this.report(act, caller, facts);
-    const all = [this.files, new NetworkActs(report), new ProcessActs(report)];
+    const all = [new FileActs(report, settle), new NetworkActs(report), new ProcessActs(report)];
     this.calls = new Map(all.flatMap(({ calls }) => Object.entries(calls)));
   }
 
-  /** Sees a call of a program of 64 bits before it is carried out. */
+  /** Chooses the calls of a name that see() is to be called for; undefined for none. */
+  choose(call: string): CallChoice | undefined {
+    return this.calls.has(call) ? chooseCalls(call) : undefined;
+  }
+
+  /** Sees a call of a program of 64 bits that was chosen, before it is carried out. */
   see(call: string, values: readonly bigint[], caller: Traced, cpu: Cpu): void {
     const whose = findWhose(caller);
     if (this.told[whose] >= this.most) return;
-    this.files.note(call, caller);
     const act = this.calls.get(call)?.(values, caller);
     const most = whose === "target" ? MOST_WAITING : MOST_WAITING / 2;
     if (act !== undefined && this.waiting.size < most) this.waitForReturn(caller, cpu, act);
@@ -48,7 +53,6 @@ export class ActWatcher {
 
   /** Forgets a process that has ended, or executes another program. */
   forget(pgd: bigint): void {
-    this.files.forget(pgd);
     for (const each of this.waiting) if (each.pgd === pgd) this.end(each);
   }
 
@@ -68,7 +72,7 @@ export class ActWatcher {
       if (now.RSP !== stack || getRunningProcess(cpuIndex) !== pgd) return;
       this.end(waiting);
       try {
-        act(BigInt.asIntN(64, now.RAX), findGuest()?.findProcess(pgd));
+        act(BigInt.asIntN(64, now.RAX), findCaller(now, pgd));
       } catch {
         // The kernel's tables are damaged, or the process has gone: there is nothing to tell.
       }
@@ -82,6 +86,12 @@ export class ActWatcher {
     if (!this.waiting.delete(waiting)) return;
     this.callbacks.rmCallback(waiting.callback);
   }
+}
+
+/** The process of an address space that a vCPU runs. */
+function findCaller(cpu: Cpu, pgd: bigint): LinuxProcess | undefined {
+  const running = findRunningProcess(cpu);
+  return running?.pgd === pgd ? running : findGuest()?.findProcess(pgd);
 }
 
 function findWhose({ pid }: Traced): "target" | "system" {

@@ -21,5 +21,5 @@ export function onSuccess(tell: (process: LinuxProcess | undefined, result: bigi
 /** Finds the path of an open file. */
 export function findPath(process: LinuxProcess | undefined, descriptor: bigint): string | undefined {
   const number = Number(BigInt.asIntN(32, descriptor));
-  return process?.openFiles.find((file) => file.descriptor === number)?.path;
+  return process?.findOpenFile(number)?.path;
 }

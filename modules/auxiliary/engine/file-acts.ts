@@ -2,15 +2,9 @@
 import type { LinuxProcess } from "rebox";
 import { readPath, resolvePath } from "./act-arguments";
 import { type Act, type FindAct, findPath, onSuccess, type ReportAct } from "./acts";
+import { SET_FLAGS, WRITES_FIRST, WRITES_THIRD } from "./call-choices";
 import type { Traced } from "./traced-processes";
 
-/** Calls that write into the file of their first descriptor, and of another one. */
-const WRITES_FIRST = ["write", "pwrite64", "writev", "pwritev", "pwritev2", "sendfile64", "sendfile", "ftruncate", "fallocate"]; // prettier-ignore
-const WRITES_THIRD = ["copy_file_range", "splice"];
-/** After these, a descriptor may be another file. */
-const CHANGES = /^(open|close|dup|socket|accept|pipe|creat|fcntl|eventfd|epoll_create|memfd|timerfd|signalfd|execve)/;
-/** FS_IOC_SETFLAGS of include/uapi/linux/fs.h, and the flags that keep a file from being changed. */
-const SET_FLAGS = 0x40086602n;
 const S_IFDIR = 0o040000;
 
 /** A path in the caller's memory, with the descriptor of the folder that it is relative to. */
@@ -21,15 +15,19 @@ interface PathArgument {
   readonly early: string | undefined;
 }
 
+/** Has the writes to a descriptor of an address space no longer looked at, until the descriptor may be another file. */
+export type SettleDescriptor = (pgd: bigint, descriptor: bigint) => void;
+
 /** Watches calls that make, change, move or remove files. */
 export class FileActs {
   readonly calls: Readonly<Record<string, FindAct>>;
-  /** Descriptors that were looked at, by address space. */
-  private readonly settled = new Map<bigint, Set<bigint>>();
   /** Files that are told of, with who has written them. */
   private readonly written = new Set<string>();
 
-  constructor(private readonly report: ReportAct) {
+  constructor(
+    private readonly report: ReportAct,
+    private readonly settle: SettleDescriptor,
+  ) {
     const at = (folder: bigint | undefined, address: bigint, { pgd }: Traced): PathArgument => {
       return { folder, address, early: readPath(pgd, address) };
     };
@@ -93,21 +91,10 @@ export class FileActs {
     };
   }
 
-  /** Sees each call: after some of them a descriptor may be another file. */
-  note(call: string, { pgd }: Traced): void {
-    if (CHANGES.test(call)) this.settled.delete(pgd);
-  }
-
-  forget(pgd: bigint): void {
-    this.settled.delete(pgd);
-  }
-
-  private writing(caller: Traced, descriptor: bigint): Act | undefined {
-    const settled = this.settled.get(caller.pgd) ?? new Set<bigint>();
-    if (settled.has(descriptor)) return undefined;
+  private writing(caller: Traced, descriptor: bigint): Act {
     return onSuccess((process) => {
-      this.settled.set(caller.pgd, settled.add(descriptor));
-      const file = process?.openFiles.find((each) => each.descriptor === Number(descriptor));
+      this.settle(caller.pgd, descriptor);
+      const file = process?.findOpenFile(Number(descriptor));
       if (file?.type !== "file") return;
       const key = `${caller.pid} ${file.path}`;
       if (this.written.has(key)) return;

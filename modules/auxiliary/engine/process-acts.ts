@@ -1,6 +1,7 @@
 /** Tells what system calls have done to processes and to the kernel. */
 import { readPath } from "./act-arguments";
 import { type Act, type FindAct, findPath, onSuccess, type ReportAct } from "./acts";
+import { SET_NAME } from "./call-choices";
 import type { Traced } from "./traced-processes";
 
 // include/uapi/linux/ptrace.h
@@ -10,8 +11,6 @@ const PTRACE_REQUESTS: Readonly<Record<number, string>> = {
 // include/uapi/asm-generic/mman-common.h
 const PROT_WRITE = 2n;
 const PROT_EXEC = 4n;
-/** PR_SET_NAME of include/uapi/linux/prctl.h. */
-const SET_NAME = 15n;
 /** The flags of clone(2) that make a namespace, in the order of their bits. */
 const NAMESPACES: readonly (readonly [bigint, string])[] = [
   ...([

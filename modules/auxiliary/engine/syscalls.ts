@@ -1,28 +1,24 @@
 /** Records the system calls of the guest's processes, and tells what they did; for the module of the same name. */
-import { closeSync, openSync, writeSync } from "node:fs";
-import {
-  CallbackManager,
-  type Cpu,
-  findGuest,
-  getProcessList,
-  listSystemCallEntries,
-  listSystemCalls,
-  type SystemCall,
-  type SystemCallEntry,
-} from "rebox";
+import { CallbackManager, type Cpu, findGuest, getProcessList, listSystemCallEntries } from "rebox";
 import { type GuestObserver } from "rebox/lab";
-import { findTargetScope, onAdoption, onTargetBegin, type TargetScope } from "rebox/trusted";
-import { readPieces, readSixth } from "../../../scripts/_read_pieces";
-import { ArgumentKind, chooseKind, createShow, escape, hex, type Show } from "../../../scripts/_system_call_arguments";
+import {
+  CallJournal,
+  findTargetScope,
+  type JournaledCall,
+  type JournalRecord,
+  onAdoption,
+  onTargetBegin,
+  type TargetScope,
+} from "rebox/trusted";
 import { ActWatcher } from "./act-watcher";
+import { changesDescriptors } from "./call-choices";
+import { CallLog } from "./call-log";
+import { CallTracers, type Tracer } from "./call-tracers";
 import { type ProcessCalls, type Traced, TracedProcesses } from "./traced-processes";
 
-/** In characters; what is written at once. */
-const CHUNK = 1 << 16;
-const FLUSH_MS = 200;
-/** Marks a call of the x32 ABI, whose numbers are among those of 64 bits (arch/x86/include/uapi/asm/unistd.h). */
-const X32 = 0x40000000;
-const UNKNOWN_REGISTERS = 6;
+/** How long calls may lie in the journal. */
+const TAKE_MS = 200;
+
 /** What the module gives. */
 export interface SyscallOptions {
   /** Absolute path. */
@@ -43,62 +39,68 @@ export interface SyscallResult {
   readonly cut: number;
 }
 
-interface Tracer {
-  readonly name: string;
-  readonly bits: 32 | 64;
-  readonly shows: readonly Show[];
-  readonly kinds: readonly ArgumentKind[];
-  readonly isRecorded: boolean;
-}
-
 export function observe({ callbacks, options, tell }: GuestObserver): () => SyscallResult {
   return new SyscallRecorder(callbacks, options as unknown as SyscallOptions, tell).begin();
 }
 
 class SyscallRecorder {
-  private readonly descriptor: number;
-  private readonly beganMs = performance.now();
-  private readonly tracers: Record<32 | 64, Map<number, Tracer>> = { 32: new Map(), 64: new Map() };
-  private readonly processes = new TracedProcesses((pgd) => this.acts.forget(pgd));
+  private readonly journal = new CallJournal();
+  private readonly log: CallLog;
+  private readonly processes = new TracedProcesses((pgd) => {
+    this.acts.forget(pgd);
+    this.journal.unsettle(pgd);
+  });
   private readonly acts: ActWatcher;
-  private lines = "";
-  private size = 0;
-  private recorded = 0;
-  private cut = 0;
-  private isHooked = false;
+  /** The calls that the kernel has; undefined until they are hooked. */
+  private tracers: CallTracers | undefined;
+  /** Of each entry, by its index. */
+  private bits: readonly (32 | 64)[] = [];
 
   constructor(
     private readonly callbacks: CallbackManager,
     private readonly options: SyscallOptions,
     tell: (value: unknown) => void,
   ) {
-    this.descriptor = openSync(options.file, "wx");
-    this.acts = new ActWatcher(callbacks, options.mostActs, tell);
+    this.log = new CallLog(options.file);
+    const settle = (pgd: bigint, descriptor: bigint): void => this.journal.settle(pgd, descriptor);
+    this.acts = new ActWatcher(callbacks, options.mostActs, tell, settle);
   }
 
   begin(): () => SyscallResult {
     const forget = this.options.whose === "target" ? this.followTarget() : this.followAll();
-    const timer = setInterval(() => this.flush(), FLUSH_MS);
+    const timer = setInterval(() => {
+      this.take();
+      this.log.flush();
+    }, TAKE_MS);
     return () => {
       forget();
       clearInterval(timer);
-      this.flush();
-      closeSync(this.descriptor);
-      return { processes: this.processes.list(), recorded: this.recorded, cut: this.cut };
+      this.take();
+      this.journal.dispose();
+      this.log.close();
+      return { processes: this.processes.list(), recorded: this.log.recorded, cut: this.log.cut };
     };
   }
 
   /** Traces the scope, from its beginning; nothing is hooked before. */
   private followTarget(): () => void {
     const ends: (() => void)[] = [];
+    // What was journaled until then is of the process as it was.
+    const add = (pid: number, pgd: bigint, name: string): void => {
+      this.take();
+      this.processes.addOwn(pid, pgd, name);
+    };
     ends.push(
       onTargetBegin((scope) => {
         const end = scope.follow({
-          begins: ({ pid, pgd, name }) => this.processes.addOwn(pid, pgd, name),
-          executes: ({ pid, pgd, name }) => this.processes.addOwn(pid, pgd, name),
-          ends: ({ pid }) => this.processes.removeOwn(pid),
+          begins: ({ pid, pgd, name }) => add(pid, pgd, name),
+          executes: ({ pid, pgd, name }) => add(pid, pgd, name),
+          ends: ({ pid }) => {
+            this.take();
+            this.processes.removeOwn(pid);
+          },
         });
-        ends.push(end, onAdoption((pid, pgd, name) => this.processes.addOwn(pid, pgd, name))); // prettier-ignore
+        ends.push(end, onAdoption(add));
         for (const { pid, pgd, name } of getProcessList()) {
           if (scope.findOrigin(pid) !== undefined) this.processes.addOwn(pid, pgd, name);
         }
@@ -114,13 +116,20 @@ class SyscallRecorder {
     const isThere = findGuest() !== undefined;
     if (isThere && options.whose === "all") for (const { pid, pgd, name } of getProcessList()) this.processes.add(pid, pgd, name); // prettier-ignore
     callbacks.addCallback(CallbackManager.CREATEPROC_CB, (pid, pgd, name) => {
+      this.take();
       this.processes.add(pid, pgd, name);
       // No process makes a call before the first one has begun: the guest is held there until the hooks are set.
-      return this.isHooked ? undefined : new Promise<void>((resolve) => setTimeout(resolve, 0)).then(() => this.hook());
+      return this.tracers !== undefined
+        ? undefined
+        : new Promise<void>((resolve) => setTimeout(resolve, 0)).then(() => this.hook());
     });
-    callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => this.processes.remove(pgd));
+    callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => {
+      this.take();
+      this.processes.remove(pgd);
+    });
     // A process that was there before, and acts for the target now.
     const forget = onAdoption((pid, pgd, name) => {
+      this.take();
       if (!this.processes.has(pgd)) this.processes.add(pid, pgd, name);
     });
     if (isThere) this.hook();
@@ -128,88 +137,45 @@ class SyscallRecorder {
   }
 
   private hook(scope?: TargetScope): void {
-    if (this.isHooked) return;
-    this.isHooked = true;
-    for (const call of listSystemCalls()) this.tracers[call.bits].set(call.number, this.createTracer(call));
-    const condition = scope?.conditions.entering;
-    const findCaller =
-      condition === undefined
-        ? (cpu: Cpu, cpuIndex: number) => this.processes.findBySpace(cpu, cpuIndex)
-        : (cpu: Cpu) => this.processes.findOwn(scope?.findCaller(cpu));
-    for (const entry of listSystemCallEntries()) {
-      const listener = this.createListener(entry, findCaller);
-      const name = this.callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, listener, { addr: entry.address });
-      if (condition !== undefined) this.callbacks.setCondition(name, condition);
+    if (this.tracers !== undefined) return;
+    const tracers = (this.tracers = new CallTracers(this.options.calls));
+    const entries = listSystemCallEntries();
+    this.bits = entries.map(({ bits }) => bits);
+    const others = { kinds: 0, hasPieces: tracers.areOthersRecorded };
+    for (const [index, entry] of entries.entries()) {
+      const calls = new Map([...tracers.list(entry.bits)].map(([number, tracer]) => [number, this.choose(tracer)]));
+      const onPassed = (cpu: Cpu): void => this.take(cpu);
+      this.journal.hook(this.callbacks, entry, index, calls, others, onPassed, scope?.conditions.entering);
     }
   }
 
-  private createListener(
-    { bits, number, arguments: registers, sixthAt }: SystemCallEntry,
-    findCaller: (cpu: Cpu, cpuIndex: number) => Traced | undefined,
-  ) {
-    const known = this.tracers[bits];
-    return (cpuIndex: number, cpu: Cpu): void => {
-      const caller = findCaller(cpu, cpuIndex);
-      if (caller === undefined) return;
-      const index = Number(cpu[number]) & ~X32;
-      let tracer = known.get(index);
-      if (tracer === undefined) known.set(index, (tracer = this.createUnknown(bits, index)));
-      caller.calls.set(tracer.name, (caller.calls.get(tracer.name) ?? 0) + 1);
-      const values = tracer.shows.map((_, at) => {
-        const register = registers[at];
-        if (register !== undefined) return cpu[register];
-        return readSixth(caller.pgd, sixthAt === undefined ? 0n : cpu[sixthAt]);
-      });
-      if (tracer.isRecorded) this.record(tracer, caller, values);
-      // The instruction "syscall" leaves in RCX where it returns to; of others that is not known.
-      if (bits === 64) this.acts.see(tracer.name, values, caller, cpu);
-    };
+  private choose({ name, bits, kinds, isRecorded }: Tracer): JournaledCall {
+    // The instruction "syscall" leaves in RCX where it returns to; of others that is not known.
+    const passed = bits === 64 ? this.acts.choose(name) : undefined;
+    return { kinds, hasPieces: isRecorded, passed, isUnsettling: changesDescriptors(name) };
   }
 
-  private record(
-    { name, bits, shows, kinds }: Tracer,
-    { pid, pgd, name: process }: Traced,
-    values: readonly bigint[],
-  ): void {
-    if (this.size >= this.limitOf(pid)) return void this.cut++;
-    const showArgument = (show: Show, index: number): string => {
-      const kind = kinds[index] ?? ArgumentKind.Value;
-      const value = values[index]!;
-      if (kind === ArgumentKind.Value) return show(value, undefined);
-      return show(value, readPieces(kind, value, values[index + 1] ?? 0n, pgd, bits));
-    };
-    const text = shows.map(showArgument).join(", ");
-    const seconds = ((performance.now() - this.beganMs) / 1000).toFixed(3);
-    const line = `${seconds} ${pid} ${escape(process)} ${name}(${text})\n`;
-    this.recorded++;
-    this.size += line.length;
-    this.lines += line;
-    if (this.lines.length >= CHUNK) this.flush();
+  /** Takes what was journaled. @param cpu the vCPU that is about to carry out the last call, when that was passed */
+  private take(cpu?: Cpu): void {
+    for (const record of this.journal.take()) this.see(record, cpu);
+  }
+
+  private see(record: JournalRecord, cpu: Cpu | undefined): void {
+    const { whose } = this.options;
+    const caller = whose === "target" ? this.processes.findOwn(record.pid) : this.processes.findBySpace(record.pgd);
+    if (caller === undefined) return;
+    const tracer = this.tracers!.get(this.bits[record.entry]!, record.number);
+    caller.calls.set(tracer.name, (caller.calls.get(tracer.name) ?? 0) + 1);
+    if (!tracer.isRecorded && !record.isPassed) return;
+    const values = record.readValues(tracer.shows.length);
+    if (tracer.isRecorded) this.log.record(tracer, caller, record, values, this.limitOf(caller));
+    if (record.isPassed && cpu !== undefined) this.acts.see(tracer.name, values, caller, cpu);
   }
 
   /** While the target is followed, half of the file is for it alone. */
-  private limitOf(pid: number): number {
-    const { mostBytes } = this.options;
-    const scope = findTargetScope();
+  private limitOf({ pid }: Traced): number {
+    const { mostBytes, whose } = this.options;
+    const scope = whose === "target" ? undefined : findTargetScope();
     return scope === undefined || scope.findOrigin(pid) !== undefined ? mostBytes : mostBytes / 2;
-  }
-
-  private flush(): void {
-    const bytes = Buffer.from(this.lines, "latin1");
-    this.lines = "";
-    for (let at = 0; at < bytes.length;) at += writeSync(this.descriptor, bytes, at);
-  }
-
-  private createTracer({ name, bits, parameters }: SystemCall): Tracer {
-    const { calls } = this.options;
-    const kinds = (parameters ?? []).map((parameter, index, all) => chooseKind(parameter, all[index + 1]));
-    const shows = parameters
-      ? parameters.map((parameter, index) => createShow(parameter, kinds[index]!, bits))
-      : Array.from({ length: UNKNOWN_REGISTERS }, () => hex);
-    return { name, bits, shows, kinds, isRecorded: calls.length === 0 || calls.includes(name) };
-  }
-
-  private createUnknown(bits: 32 | 64, number: number): Tracer {
-    return this.createTracer({ name: `syscall_${number}`, bits, number, parameters: undefined });
   }
 }

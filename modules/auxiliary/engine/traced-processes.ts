@@ -1,6 +1,4 @@
 /** Knows whose system calls are recorded: processes with the programs that they execute. */
-import { type Cpu, getRunningProcess } from "rebox";
-
 /** Of more processes the calls are counted together. */
 const MOST_PROCESSES = 10_000;
 
@@ -27,8 +25,6 @@ export class TracedProcesses {
   private readonly spaces = new Map<bigint, Traced>();
   /** Those of the scope, by pid: vfork(2) shares address spaces. */
   private readonly own = new Map<number, Traced>();
-  /** By the value of CR3, undefined for processes that are none of ours: to ask for the address space takes longer than all else. */
-  private readonly callers = new Map<bigint, Traced | undefined>();
   private readonly processes = new Map<number, Counted>();
   /** Those beyond the number that is kept. */
   private readonly others: Counted = { pid: 0, name: "others", calls: new Map<string, number>() };
@@ -44,14 +40,12 @@ export class TracedProcesses {
   /** Adds a process, or the program that it executes from now on. */
   add(pid: number, pgd: bigint, name: string): void {
     if (pgd === 0n) return;
-    this.callers.clear();
     this.spaces.set(pgd, { pid, pgd, name, calls: this.count(pid, name).calls });
   }
 
   /** Removes the process of an address space. */
   remove(pgd: bigint): void {
     this.spaces.delete(pgd);
-    this.callers.clear();
     this.onForgotten(pgd);
   }
 
@@ -60,7 +54,6 @@ export class TracedProcesses {
     this.removeOwn(pid);
     const traced = { pid, pgd, name, calls: this.count(pid, name).calls };
     this.own.set(pid, traced);
-    this.callers.clear();
     if (!this.spaces.has(pgd)) this.spaces.set(pgd, traced);
   }
 
@@ -69,25 +62,19 @@ export class TracedProcesses {
     const before = this.own.get(pid);
     if (before === undefined) return;
     this.own.delete(pid);
-    this.callers.clear();
     const other = [...this.own.values()].find(({ pgd }) => pgd === before.pgd);
     if (other === undefined) this.remove(before.pgd);
     else this.spaces.set(before.pgd, other);
   }
 
   /** Finds a process of the scope. */
-  findOwn(pid: number | undefined): Traced | undefined {
-    return pid === undefined ? undefined : this.own.get(pid);
+  findOwn(pid: number): Traced | undefined {
+    return this.own.get(pid);
   }
 
-  /** Finds the process whose address space a vCPU uses. */
-  findBySpace(cpu: Cpu, cpuIndex: number): Traced | undefined {
-    const root = cpu.CR3;
-    let caller = this.callers.get(root);
-    if (caller !== undefined || this.callers.has(root)) return caller;
-    caller = this.spaces.get(getRunningProcess(cpuIndex));
-    this.callers.set(root, caller);
-    return caller;
+  /** Finds the process of an address space. */
+  findBySpace(pgd: bigint): Traced | undefined {
+    return this.spaces.get(pgd);
   }
 
   /** Lists what each process has called until now. */

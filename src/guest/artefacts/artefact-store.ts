@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The bounds of what is kept. */
@@ -46,11 +46,19 @@ export class ArtefactStore {
     if (this.#bytes + bytes.length > mostBytes) {
       return { left: `the files that are kept would have more than ${mostBytes} bytes (most_bytes)` };
     }
-    mkdirSync(this.folder, { recursive: true });
-    const path = join(this.folder, sha256);
-    if (!existsSync(path)) writeFileSync(path, bytes, { mode: 0o600, flag: "wx" });
+    if (this.#known.size === 0) mkdirSync(this.folder, { recursive: true });
+    writeNew(join(this.folder, sha256), bytes);
     this.#known.add(sha256);
     this.#bytes += bytes.length;
     return { sha256, isNew: true };
+  }
+}
+
+/** Writes a file, unless it is there: then it has this content. */
+function writeNew(path: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(path, bytes, { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }

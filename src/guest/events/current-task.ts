@@ -1,8 +1,12 @@
+import type { GuestPath } from "../../machine/callbacks/guest-condition";
 import type { Cpu } from "../../machine/state/cpu";
 import { KernelDataError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { TaskFacts } from "../../systems/linux/processes/task-reader";
 import { getRunningProcess } from "../../machine/state/processes";
+
+/** __KERNEL_PERCPU of a kernel of 32 bits: the segment of a vCPU's own data (arch/x86/include/asm/segment.h). */
+const PERCPU_SEGMENT = 27 * 8;
 
 /** Finds the task that a vCPU executes while it is in the kernel. */
 export class CurrentTask {
@@ -49,11 +53,31 @@ export class CurrentTask {
   }
 
   /**
-   * Finds it at the kernel's first instruction of a system call, where swapgs is still to come (arch/x86/entry/entry_64.S); in a
-   * kernel of 32 bits it is nowhere then.
+   * Finds it while a vCPU executes a program, and at the kernel's first instruction of a system call, where swapgs is still to
+   * come (arch/x86/entry/entry_64.S) or the segment is still to be loaded (entry_32.S).
    */
   findEntering(cpu: Cpu): bigint | undefined {
-    return this.#guest.kernel.bits === 64 ? this.#findAt(cpu.KERNEL_GS_BASE) : undefined;
+    if (this.#guest.kernel.bits === 64) return this.#findAt(cpu.KERNEL_GS_BASE);
+    const base = this.#findSegmentBase(cpu.GDT_BASE);
+    return base === undefined ? undefined : this.#findAt(base);
+  }
+
+  /** The way to it where findEntering() goes, for the addon; undefined when the kernel does not say where it notes it. */
+  get entering(): GuestPath | undefined {
+    if (this.place === undefined) return undefined;
+    if (this.#guest.kernel.bits === 64) return { from: "KERNEL_GS_BASE", via: [this.place] };
+    return { from: "GDT_BASE", segment: PERCPU_SEGMENT, via: [this.place] };
+  }
+
+  /** Intel SDM volume 3, figure 3-8. */
+  #findSegmentBase(table: bigint): bigint | undefined {
+    const { memory } = this.#guest.kernel;
+    try {
+      const [low, high] = [0n, 4n].map((at) => memory.u32(table + BigInt(PERCPU_SEGMENT) + at)) as [number, number];
+      return BigInt(((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff000000)) >>> 0);
+    } catch {
+      return undefined;
+    }
   }
 
   #findAt(base: bigint): bigint | undefined {

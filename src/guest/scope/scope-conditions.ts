@@ -1,4 +1,4 @@
-import type { GuestCondition, GuestTest, TestedRegister } from "../../machine/callbacks/guest-condition";
+import type { GuestCondition, GuestPath, GuestTest, TestedRegister } from "../../machine/callbacks/guest-condition";
 import { GuestSet } from "../../machine/callbacks/guest-set";
 import { KernelDataError } from "../../systems/errors";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
@@ -36,14 +36,17 @@ export class ScopeConditions {
   readonly pointerSize: 4 | 8;
   readonly #guest: LinuxGuest;
   readonly #place: bigint;
+  readonly #entering: GuestPath;
 
   /** @throws KernelDataError when this kernel does not say which task runs */
   constructor(guest: LinuxGuest) {
     this.#guest = guest;
     this.pointerSize = guest.kernel.bits === 64 ? 8 : 4;
-    const { place } = new CurrentTask(guest);
-    if (place === undefined) throw new KernelDataError("the current task", 0n, "the kernel does not say it");
+    const { place, entering } = new CurrentTask(guest);
+    if (place === undefined || entering === undefined)
+      throw new KernelDataError("the current task", 0n, "the kernel does not say it");
     this.#place = place;
+    this.#entering = entering;
   }
 
   /** Holds while a task of the scope runs in the kernel. */
@@ -51,13 +54,9 @@ export class ScopeConditions {
     return [[this.runs(this.living)]];
   }
 
-  /**
-   * Holds where a task of the scope enters the kernel, at the first instruction of it: the base of the vCPU's data is still to be
-   * taken (swapgs). Undefined for a kernel of 32 bits, which has it nowhere then.
-   */
-  get entering(): GuestCondition | undefined {
-    if (this.pointerSize === 4) return undefined;
-    return [[{ from: "KERNEL_GS_BASE", via: [this.#place], is: this.living }]];
+  /** Holds where a task of the scope enters the kernel by a system call, at the first instruction of it. */
+  get entering(): GuestCondition {
+    return [[{ ...this.#entering, is: this.living }]];
   }
 
   /** The running task is in a set. */

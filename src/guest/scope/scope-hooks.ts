@@ -7,7 +7,10 @@ import { CurrentTask } from "../events/current-task";
 import type { ScopeConditions } from "./scope-conditions";
 
 /** The part of a CallbackManager that hooks need. */
-export type HookCallbacks = Pick<CallbackManager, "addCallback" | "rmCallback" | "setCondition" | "setJournal">;
+export type HookCallbacks = Pick<
+  CallbackManager,
+  "addCallback" | "rmCallback" | "setCondition" | "setJournal" | "setRemoval"
+>;
 
 /** Names that GCC may have made of a function of which it saw every call. */
 const SUFFIXES = ["", ".isra.0", ".constprop.0"];
@@ -56,6 +59,14 @@ export class ScopeHooks {
     const found = names.flatMap((name) => this.#findFirst([name]) ?? []);
     for (const addr of new Set(found)) this.#add(addr, act, condition);
     return found.length > 0;
+  }
+
+  /** Has the first of these functions that the kernel has take its first argument out of a set, without a call. */
+  removeFirst(names: readonly string[], set: GuestSet): void {
+    const addr = this.#findFirst(names);
+    if (addr === undefined) return;
+    const name = this.#callbacks.addCallback("BLOCK_BEGIN_CB", () => undefined, { addr });
+    this.#callbacks.setRemoval(name, set, this.#conditions.pointerSize);
   }
 
   /**

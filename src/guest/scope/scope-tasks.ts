@@ -1,7 +1,7 @@
 import type { ScopeConditions } from "./scope-conditions";
 import type { ScopeOrigin } from "./scope-event";
 
-/** Tasks whose end is under way, at one moment. */
+/** Tasks whose end is under way are known up to so many; a kernel may not say when one has ended. */
 const MOST_ENDING = 1000;
 
 /** A task in a scope. */
@@ -15,7 +15,10 @@ export class ScopeTasks {
   readonly #tasks = new Map<bigint, ScopeTask>();
   /** The number of tasks of each process, by pid. */
   readonly #processes = new Map<number, { origin: ScopeOrigin; tasks: number }>();
-  /** Tasks that are within do_exit(): there files are closed that nothing else closes. */
+  /**
+   * Tasks that are within do_exit(): there files are closed that nothing else closes. The addon takes those out of its set that the
+   * kernel has freed.
+   */
   readonly #ending = new Map<bigint, number>();
   #processCount = 0;
 
@@ -38,7 +41,7 @@ export class ScopeTasks {
 
   /** Finds the process of a task that is within do_exit(). */
   findEnding(task: bigint): number | undefined {
-    return this.#ending.get(task);
+    return this.conditions.ending.has(task) ? this.#ending.get(task) : undefined;
   }
 
   /** Finds whose a living process is. */
@@ -71,11 +74,16 @@ export class ScopeTasks {
     this.conditions.living.delete(task);
     this.#ending.set(task, pid);
     this.conditions.ending.add(task);
-    if (this.#ending.size > MOST_ENDING) this.forgetEnding(this.#ending.keys().next().value as bigint);
+    if (this.#ending.size > MOST_ENDING) this.#sweepEnding();
     const process = this.#processes.get(pid);
     const isLast = process !== undefined && --process.tasks === 0;
     if (isLast) this.#processes.delete(pid);
     return { pid, isLast };
+  }
+
+  #sweepEnding(): void {
+    for (const task of this.#ending.keys()) if (!this.conditions.ending.has(task)) this.#ending.delete(task);
+    if (this.#ending.size > MOST_ENDING) this.forgetEnding(this.#ending.keys().next().value as bigint);
   }
 
   /** Forgets a task that has ended: its place is another's now. */

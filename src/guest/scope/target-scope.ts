@@ -2,7 +2,6 @@ import { ReboxError } from "../../config/rebox-error";
 import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { KernelDataError } from "../../systems/errors";
-import { CurrentTask } from "../events/current-task";
 import { readArgument } from "../events/kernel-hooks";
 import { GuestRest } from "./guest-rest";
 import { Injections } from "./injections";
@@ -67,7 +66,6 @@ export class TargetScope {
   /** By which the addon decides whose acts a hook sees. */
   readonly conditions: ScopeConditions;
   readonly #guest: LinuxGuest;
-  readonly #current: CurrentTask;
   readonly #hooks: ScopeHooks;
   readonly #callbacks: HookCallbacks;
   readonly #ends: ProcessEndReader;
@@ -99,7 +97,6 @@ export class TargetScope {
     this.#guest = guest;
     this.#callbacks = callbacks;
     this.#ends = new ProcessEndReader(guest.kernel);
-    this.#current = new CurrentTask(guest);
     this.conditions = new ScopeConditions(guest);
     this.#tasks = new ScopeTasks(this.conditions);
     this.#followers = new ScopeFollowers(guest);
@@ -123,6 +120,8 @@ export class TargetScope {
     const onExit = (cpu: Cpu, current: bigint): void => this.#onExit(current, readArgument(cpu, 0, bits));
     const isLauncher = [conditions.runs(conditions.launcher)];
     need(this.#hooks.addFirst(["do_exit"], onExit, [...conditions.running, isLauncher]), "ending tasks");
+    // kernel/fork.c: a task has ended, and its place is to be another's.
+    this.#hooks.removeFirst(["free_task", "__put_task_struct"], conditions.ending);
     // fs/exec.c: from here on there is no way back to the program of before.
     const onPoint = (_cpu: Cpu, current: bigint): void => this.#launcher?.notePoint(current);
     need(this.#hooks.addFirst(["begin_new_exec", "flush_old_exec"], onPoint, [isLauncher]), "new programs");
@@ -186,15 +185,6 @@ export class TargetScope {
   /** The process of a task in the scope. */
   findPid(task: bigint): number | undefined {
     return this.#tasks.find(task)?.pid;
-  }
-
-  /**
-   * The process of the scope that a vCPU runs, where it enters the kernel by a system call; undefined for one of the system, and in
-   * a kernel of 32 bits.
-   */
-  findCaller(cpu: Cpu): number | undefined {
-    const task = this.#current.findEntering(cpu);
-    return task === undefined ? undefined : this.#tasks.find(task)?.pid;
   }
 
   /** The process of a task in the scope, also while the task ends. */

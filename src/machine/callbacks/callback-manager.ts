@@ -1,5 +1,6 @@
 import { Engine } from "../engine/engine";
 import type { JournalPlace, NativeJournalLayout } from "../engine/native";
+import type { NativeCallEntry } from "../engine/native-calls";
 import { type ModuleOwner, type Owned } from "../ownership/module-owner";
 import { getModuleOwner } from "../ownership/module-owners";
 import { compileOptions, compileStreamOptions } from "./callback-options";
@@ -223,6 +224,35 @@ export class CallbackManager {
     const { listenerId } = this.#getAlive(callbackName);
     if (!Engine.get().native.journalProcessesAt(listenerId, place, layout, told[0].id, told[1].id)) {
       throw new RangeError(`the callback ${callbackName} has no addr: notes are taken at an address`);
+    }
+  }
+
+  /**
+   * Has a callback with an addr, at a function of the kernel, take the function's first argument out of a set natively, and call
+   * nothing.
+   *
+   * @param callbackName what addCallback() returned
+   * @param pointerSize of the guest's kernel, in bytes
+   * @throws RangeError for an unknown callback, and for one without an addr
+   */
+  setRemoval(callbackName: string, set: GuestSet, pointerSize: 4 | 8): void {
+    const { listenerId } = this.#getAlive(callbackName);
+    if (!Engine.get().native.removeFromSetAt(listenerId, set.id, pointerSize)) {
+      throw new RangeError(`the callback ${callbackName} has no addr: arguments are those of a function at an address`);
+    }
+  }
+
+  /**
+   * Has a callback with an addr, where programs enter the kernel, write system calls into a journal, and be called for those
+   * alone that are to be looked at; see native/addon/call_journal.h.
+   *
+   * @param callbackName what addCallback() returned
+   * @throws RangeError for an unknown callback, and for one without an addr
+   */
+  setCallEntry(callbackName: string, journal: number, entry: NativeCallEntry): void {
+    const { listenerId } = this.#getAlive(callbackName);
+    if (!Engine.get().native.journalCallsAt(listenerId, journal, entry)) {
+      throw new RangeError(`the callback ${callbackName} has no addr: calls are journaled at an address`);
     }
   }
 

@@ -26,6 +26,11 @@ export class GuestSet {
     return Engine.get().native.removeFromGuestSet(this.id, first, second);
   }
 
+  /** Whether it has a number, or a pair. */
+  has(first: bigint, second = 0n): boolean {
+    return Engine.get().native.hasInGuestSet(this.id, first, second);
+  }
+
   /** How much is in it. */
   get size(): number {
     return Engine.get().native.countGuestSet(this.id);

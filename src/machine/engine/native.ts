@@ -5,6 +5,7 @@
  */
 
 import type { EventKind } from "./event-table";
+import type { NativeCallJournals } from "./native-calls";
 
 export const enum StartResult {
   Ok = 0,
@@ -118,6 +119,8 @@ export type NativeProcess = [mm: bigint, pid: number, pgd: bigint, name: string]
 export interface NativeGuestTest {
   /** The name of a plain register of 64 bits. */
   readonly register: string;
+  /** Where the register is a table of segment descriptors: the segment that has the base; 0 elsewhere. */
+  readonly segment: number;
   readonly pointerSize: number;
   /** From the register: each leads to a pointer, the last to the first node. */
   readonly offsets: BigUint64Array;
@@ -171,7 +174,7 @@ export interface NativeHandlers {
   ended(crashed: boolean, cause: string, message: string): void;
 }
 
-export interface NativeAddon {
+export interface NativeAddon extends NativeCallJournals {
   readonly qemuVersion: string;
 
   start(argv: string[], handlers: NativeHandlers): { result: StartResult; exitStatus: number; message: string };
@@ -364,11 +367,17 @@ export interface NativeAddon {
    * a hook.
    */
   setCondition(listenerId: number, condition: readonly (readonly NativeGuestTest[])[]): boolean;
+  /**
+   * Has a hook on a function of the kernel take the function's first argument out of a set, in place of calling its own. Returns
+   * whether there are such a hook and such a set.
+   */
+  removeFromSetAt(listenerId: number, set: number, pointerSize: number): boolean;
   /** Makes a set of numbers, or of pairs of them, that conditions ask. Returns its number. */
   createGuestSet(): number;
   addToGuestSet(id: number, first: bigint, second: bigint): void;
   /** Returns whether it was there. */
   removeFromGuestSet(id: number, first: bigint, second: bigint): boolean;
+  hasInGuestSet(id: number, first: bigint, second: bigint): boolean;
   countGuestSet(id: number): number;
   clearGuestSet(id: number): void;
   /** Conditions that ask it find it empty from now on. */

@@ -57,5 +57,12 @@ export function toCommandValue(value: unknown, depth = 0): CommandValue {
   const isPlain = prototype === null || Object.getPrototypeOf(prototype as object) === null;
   // Objects with a class of their own, proxies over the guest's structs among them, describe themselves best.
   if (!isPlain) return inspect(value, { depth: 1 });
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, toCommandValue(inner, depth + 1)]));
+  const plain: Record<string, CommandValue> = {};
+  for (const name of Object.keys(value)) {
+    const inner = toCommandValue((value as Readonly<Record<string, unknown>>)[name], depth + 1);
+    // To assign this one would change what the object is.
+    if (name === "__proto__") Object.defineProperty(plain, name, { value: inner, enumerable: true });
+    else plain[name] = inner;
+  }
+  return plain;
 }

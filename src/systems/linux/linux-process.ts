@@ -9,7 +9,7 @@ import type { PathReader } from "./files/path-reader";
 import { readCommandLine, readEnvironment, splitWords } from "./processes/command-line";
 import type { Mapping, MemoryMapReader } from "./processes/memory-map";
 import { listMounts, type Mount } from "./files/mount";
-import { listOpenFiles, type OpenFile } from "./files/open-file";
+import { findOpenFile, listOpenFiles, type OpenFile } from "./files/open-file";
 import { findSocket, type GuestSocket } from "./network/socket";
 import type { StructCursor } from "../structs/struct-cursor";
 import type { TaskFacts, TaskReader } from "./processes/task-reader";
@@ -140,6 +140,11 @@ export class LinuxProcess implements GuestProcess {
 
   get openFiles(): OpenFile[] {
     return listOpenFiles(this.#guest.kernel, this.#guest.paths, this.#task().address);
+  }
+
+  /** Finds an open file by its descriptor, without reading those that are open beside it. */
+  findOpenFile(descriptor: number): OpenFile | undefined {
+    return findOpenFile(this.#guest.kernel, this.#guest.paths, this.#task().address, descriptor);
   }
 
   get sockets(): GuestSocket[] {

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { EngineGuest } from "../../../src/lab/analysis/engine-guest";
 import type { ReboxMachinery } from "../../../src/lab/machinery/drivers/rebox/rebox-machinery";
 import type { MachineManager } from "../../../src/lab/machinery/manager/machine-manager";
-import { defaultKit } from "../guests/guest-kits";
+import { defaultKit, type GuestKit } from "../guests/guest-kits";
 import { type TestLab, withTestLab } from "./lab-run";
 
 /** A machine of rebox, which runs a guest kit, and its guest. */
@@ -21,6 +21,8 @@ export interface GuestMachine {
 export interface GuestMachineOptions {
   /** The guest kit's task; "lines" by default. */
   readonly task?: string;
+  /** The one that set-up makes first, by default. */
+  readonly kit?: GuestKit;
   /** Words of the kernel's command line besides. */
   readonly append?: string;
   /** QEMU's arguments besides. */
@@ -31,10 +33,10 @@ export interface GuestMachineOptions {
 
 /** Starts machines of rebox in a lab of their own, and stops them when the test is done. */
 export async function withGuests(
-  { task = "lines", append = "", args = "", names = ["g"] }: GuestMachineOptions,
+  { task = "lines", append = "", args = "", names = ["g"], kit = defaultKit() }: GuestMachineOptions,
   use: (machines: readonly GuestMachine[]) => Promise<void>,
 ): Promise<void> {
-  const { kernel, initramfs } = defaultKit();
+  const { kernel, initramfs } = kit;
   const line = `console=ttyS0 quiet no_timer_check panic=-1 rebox.run=${task} ${append}`.trim();
   const settings = [
     ...["platform: linux", `kernel: ${kernel}`, `initrd: ${initramfs}`, `append: '${line}'`, "memory: 256M"],

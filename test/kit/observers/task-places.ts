@@ -3,6 +3,13 @@ import { getGuest } from "rebox";
 import type { GuestObserver } from "rebox/lab";
 import { findTargetScope } from "rebox/trusted";
 
+/** What the observer tells at its end. */
+export interface TaskPlaces {
+  readonly places: readonly TaskPlace[];
+  /** Of the scope, whose end the kernel has not completed. */
+  readonly ending: number;
+}
+
 /** A new task. */
 export interface TaskPlace {
   /** The address of its task_struct. */
@@ -11,7 +18,7 @@ export interface TaskPlace {
   readonly isOfScope: boolean;
 }
 
-export function observe({ callbacks }: GuestObserver): () => TaskPlace[] {
+export function observe({ callbacks }: GuestObserver): () => TaskPlaces {
   const guest = getGuest();
   const places: TaskPlace[] = [];
   // kernel/fork.c: (task), complete; the scope has heard of it before.
@@ -23,5 +30,5 @@ export function observe({ callbacks }: GuestObserver): () => TaskPlace[] {
     },
     { addr: guest.kernel.symbol("wake_up_new_task") },
   );
-  return () => places;
+  return () => ({ places, ending: findTargetScope()?.conditions.ending.size ?? -1 });
 }

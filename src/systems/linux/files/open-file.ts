@@ -44,6 +44,26 @@ export function listOpenFiles(kernel: LinuxKernel, paths: PathReader, task: bigi
 }
 
 /**
+ * Finds an open file of a process by its descriptor.
+ *
+ * @param task the address of its task_struct
+ * @throws KernelDataError when the table of descriptors is damaged
+ */
+export function findOpenFile(
+  kernel: LinuxKernel,
+  paths: PathReader,
+  task: bigint,
+  descriptor: number,
+): OpenFile | undefined {
+  const found = listDescriptors(kernel, task).find((each) => each.descriptor === descriptor);
+  try {
+    return found && readFile(kernel, paths, found.file, descriptor);
+  } catch (error) {
+    throw KernelDataError.from(error, "the open files of a task_struct", task);
+  }
+}
+
+/**
  * Lists the descriptors of a process that are in use. A file that is open twice is listed twice.
  *
  * @param task the address of its task_struct

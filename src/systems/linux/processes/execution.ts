@@ -12,6 +12,7 @@ export interface Execution {
   /** As /proc/PID/exe shows it; of a script the interpreter. */
   readonly path: string;
   readonly argv: readonly string[];
+  /** Read when it is asked for: before the program has executed an instruction. @throws KernelDataError as readExecution() */
   readonly envp: readonly string[];
 }
 
@@ -33,7 +34,13 @@ export function readExecution(
       ...{ pid: tgid, pgd, name },
       path: file === 0n ? "" : paths.readFile(file),
       argv: splitWords(readCommandLine(space, memory)),
-      envp: splitWords(readEnvironment(space, memory)),
+      get envp(): string[] {
+        try {
+          return splitWords(readEnvironment(space, memory));
+        } catch (error) {
+          throw KernelDataError.from(error, "an mm_struct", mm);
+        }
+      },
     };
   } catch (error) {
     throw KernelDataError.from(error, "an mm_struct", mm);
