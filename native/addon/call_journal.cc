@@ -48,7 +48,7 @@ uint32_t NumberOf(const Napi::Object& object, const char* name) {
 
 bool CallJournal::IsSettled(uint64_t pgd, uint64_t value) const {
   auto found = settled_.find(pgd);
-  return found != settled_.end() && found->second.count(value) != 0;
+  return found != settled_.end() && found->second.count(static_cast<uint32_t>(value)) != 0;
 }
 
 std::unique_ptr<CallEntry> CallEntry::From(const Napi::Object& object, std::shared_ptr<CallJournal> journal) {
@@ -58,7 +58,9 @@ std::unique_ptr<CallEntry> CallEntry::From(const Napi::Object& object, std::shar
   entry->bits_ = NumberOf(object, "bits");
   entry->tgid_ = NumberOf(object, "tgid");
   entry->other_wish_ = NumberOf(object, "otherWish");
-  entry->task_ = GuestTest::From(object.Get("task").As<Napi::Object>());
+  if (object.Get("task").IsObject()) {
+    entry->task_ = GuestTest::From(object.Get("task").As<Napi::Object>());
+  }
   entry->kinds_ = Copy<Napi::Uint16Array, uint16_t>(object.Get("kinds"));
   entry->wishes_ = Copy<Napi::Uint8Array, uint8_t>(object.Get("wishes"));
   entry->test_of_ = Copy<Napi::Uint8Array, uint8_t>(object.Get("testOf"));

@@ -24,11 +24,12 @@ class CallJournal {
 
   // Whether the value of a call was looked at, in an address space, and what it stands for has not changed since.
   bool IsSettled(uint64_t pgd, uint64_t value) const;
-  void Settle(uint64_t pgd, uint64_t value) { settled_[pgd].insert(value); }
+  // Of the low 32 bits: such values are descriptors, and the kernel ignores the others.
+  void Settle(uint64_t pgd, uint64_t value) { settled_[pgd].insert(static_cast<uint32_t>(value)); }
   void Unsettle(uint64_t pgd) { settled_.erase(pgd); }
 
  private:
-  std::unordered_map<uint64_t, std::unordered_set<uint64_t>> settled_;
+  std::unordered_map<uint64_t, std::unordered_set<uint32_t>> settled_;
 };
 
 // One entry for system calls. Its listener's function is called for what Note() passes.

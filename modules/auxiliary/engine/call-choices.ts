@@ -5,7 +5,8 @@ import type { CallChoice } from "rebox/trusted";
 export const WRITES_FIRST = ["write", "pwrite64", "writev", "pwritev", "pwritev2", "sendfile64", "sendfile", "ftruncate", "fallocate"]; // prettier-ignore
 export const WRITES_THIRD = ["copy_file_range", "splice"];
 /** After these, a descriptor may be another file. */
-const CHANGES = /^(open|close|dup|socket|accept|pipe|creat|fcntl|eventfd|epoll_create|memfd|timerfd|signalfd|execve)/;
+const CHANGES =
+  /^(open|close|dup|socket|accept|pipe|creat|fcntl|eventfd|epoll_create|memfd|timerfd|signalfd|io_uring|execve)/;
 /** PROT_EXEC of include/uapi/asm-generic/mman-common.h. */
 const PROT_EXEC = 4n;
 /** FS_IOC_SETFLAGS of include/uapi/linux/fs.h, and the flags that keep a file from being changed. */

@@ -82,8 +82,10 @@ export class FileActs {
       lsetxattr: ([path = 0n, name = 0n], who) => this.attribute(who, name, at(here, path, who)),
       fsetxattr: ([fd = 0n, name = 0n], who) =>
         this.onDescriptor("file.attribute", who, fd, { name: readPath(who.pgd, name) }),
-      ioctl: ([fd = 0n, request], who) =>
-        request === SET_FLAGS ? this.onDescriptor("file.attribute", who, fd, { name: "flags" }) : undefined,
+      ioctl: ([fd = 0n, request = 0n], who) =>
+        BigInt.asUintN(32, request) === SET_FLAGS
+          ? this.onDescriptor("file.attribute", who, fd, { name: "flags" })
+          : undefined,
       mount: ([source = 0n, path = 0n, type = 0n], who) => {
         const [from, kind] = [readPath(who.pgd, source), readPath(who.pgd, type)];
         return this.onPath("file.mounted", who, at(here, path, who), { from, kind });
@@ -94,7 +96,7 @@ export class FileActs {
   private writing(caller: Traced, descriptor: bigint): Act {
     return onSuccess((process) => {
       this.settle(caller.pgd, descriptor);
-      const file = process?.findOpenFile(Number(descriptor));
+      const file = process?.findOpenFile(Number(BigInt.asIntN(32, descriptor)));
       if (file?.type !== "file") return;
       const key = `${caller.pid} ${file.path}`;
       if (this.written.has(key)) return;

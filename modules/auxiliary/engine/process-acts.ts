@@ -55,8 +55,8 @@ export class ProcessActs {
       setns: ([fd = 0n], who) =>
         onSuccess((process) => this.report("process.namespaces", who, { joined: findPath(process, fd) ?? "?" })),
       memfd_create: ([name = 0n], who) => this.named("process.memfd", who, name, {}),
-      prctl: ([option, name = 0n], who) =>
-        option === SET_NAME ? this.named("process.renamed", who, name, {}) : undefined,
+      prctl: ([option = 0n, name = 0n], who) =>
+        BigInt.asUintN(32, option) === SET_NAME ? this.named("process.renamed", who, name, {}) : undefined,
       mprotect: ([, , rights = 0n], who) => this.memory(who, rights),
       mmap: ([, , rights = 0n], who) => this.memory(who, rights),
       init_module: (_values, who) => this.always("kernel.module", who, { way: "init_module" }),

@@ -4,7 +4,7 @@ import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { TaskFacts } from "../../systems/linux/processes/task-reader";
 import { getRunningProcess } from "../../machine/state/processes";
-import { readExecution } from "../../systems/linux/processes/execution";
+import { readExecution, readExecutionEnvironment } from "../../systems/linux/processes/execution";
 import type { AddressSpace, AddressSpaceTable } from "./address-spaces";
 import { type KernelHooks, type NativeDecision, readArgument } from "./kernel-hooks";
 import { CurrentTask } from "./current-task";
@@ -121,7 +121,9 @@ export class ProcessEvents {
       // Not reported before: a kernel in which the name comes late.
       this.#onExec(cpu, false);
     }
-    if (guestEvents.isWatched("EXEC_CB")) guestEvents.raiseExecution(readExecution(this.#guest, task));
+    if (!guestEvents.isWatched("EXEC_CB")) return;
+    const envp = readExecutionEnvironment(this.#guest, task);
+    guestEvents.raiseExecution({ ...readExecution(this.#guest, task), envp });
   }
 
   #begin({ mm, tgid, pgd, name }: TaskFacts, isLoading: boolean): void {

@@ -12,8 +12,12 @@ export interface Execution {
   /** As /proc/PID/exe shows it; of a script the interpreter. */
   readonly path: string;
   readonly argv: readonly string[];
-  /** Read when it is asked for: before the program has executed an instruction. @throws KernelDataError as readExecution() */
-  readonly envp: readonly string[];
+}
+
+/** Where a task's memory is read. */
+interface TaskMemory {
+  readonly kernel: LinuxKernel;
+  readonly paths: PathReader;
 }
 
 /**
@@ -22,10 +26,7 @@ export interface Execution {
  *
  * @throws KernelDataError when the address space is damaged
  */
-export function readExecution(
-  { kernel, paths }: { readonly kernel: LinuxKernel; readonly paths: PathReader },
-  { mm, pgd, tgid, name }: TaskFacts,
-): Execution {
+export function readExecution({ kernel, paths }: TaskMemory, { mm, pgd, tgid, name }: TaskFacts): Execution {
   try {
     const space = kernel.at("mm_struct", mm);
     const memory = kernel.space(pgd);
@@ -34,14 +35,21 @@ export function readExecution(
       ...{ pid: tgid, pgd, name },
       path: file === 0n ? "" : paths.readFile(file),
       argv: splitWords(readCommandLine(space, memory)),
-      get envp(): string[] {
-        try {
-          return splitWords(readEnvironment(space, memory));
-        } catch (error) {
-          throw KernelDataError.from(error, "an mm_struct", mm);
-        }
-      },
     };
+  } catch (error) {
+    throw KernelDataError.from(error, "an mm_struct", mm);
+  }
+}
+
+/**
+ * Reads the environment that a task executes its program with, at the moment of readExecution().
+ *
+ * @returns words as `NAME=value`
+ * @throws KernelDataError when the address space is damaged
+ */
+export function readExecutionEnvironment({ kernel }: Pick<TaskMemory, "kernel">, { mm, pgd }: TaskFacts): string[] {
+  try {
+    return splitWords(readEnvironment(kernel.at("mm_struct", mm), kernel.space(pgd)));
   } catch (error) {
     throw KernelDataError.from(error, "an mm_struct", mm);
   }
