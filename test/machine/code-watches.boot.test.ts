@@ -53,7 +53,7 @@ function assemble(): Buffer {
     const [source, object, program] = ["s", "o", "out"].map((end) => join(folder, end)) as [string, string, string];
     writeFileSync(source, `${WRITER}\n`);
     execFileSync("as", ["-o", object, source]);
-    execFileSync("ld", ["-N", "-s", "-Ttext", "0x400000", "-o", program, object]);
+    execFileSync("ld", ["-s", "-Ttext", "0x400000", "-o", program, object]);
     return readFileSync(program);
   } finally {
     rmSync(folder, { recursive: true });

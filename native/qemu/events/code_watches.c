@@ -218,6 +218,24 @@ void rebox_note_code_written(uint64_t ram)
     }
 }
 
+/* As tlb_protect_code() of accel/tcg/cputlb.c, which is not for others. */
+static void report_writes(uint64_t ram)
+{
+    cpu_physical_memory_test_and_clear_dirty(ram & TARGET_PAGE_MASK, TARGET_PAGE_SIZE, DIRTY_MEMORY_CODE);
+}
+
+void rebox_keep_writes_reported(uint64_t ram)
+{
+    for (guint i = 0; i < spaces->len; i++) {
+        watched_space *space = g_ptr_array_index(spaces, i);
+
+        if (g_hash_table_contains(space->of_ram, to_key(ram & TARGET_PAGE_MASK))) {
+            report_writes(ram);
+            return;
+        }
+    }
+}
+
 static watched_space *get_space(uint64_t pgd)
 {
     watched_space *space = find_space(rebox_normal_pgd(pgd));
@@ -296,8 +314,7 @@ void rebox_settle_code(uint64_t pgd, uint64_t from, uint64_t to)
             return;
         }
         g_hash_table_remove(space->writers, to_key(page));
-        /* As tlb_protect_code() of accel/tcg/cputlb.c, which is not for others. */
-        cpu_physical_memory_test_and_clear_dirty(ram, TARGET_PAGE_SIZE, DIRTY_MEMORY_CODE);
+        report_writes(ram);
     }
 }
 

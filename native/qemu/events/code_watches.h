@@ -26,6 +26,11 @@ uint32_t rebox_find_watched_code(uint64_t pc);
 void rebox_report_watched_code(CPUState *cpu);
 /* A vCPU goes on to execute in this address space. */
 void rebox_follow_code_watches(CPUState *cpu);
+/*
+ * Translations of a page of RAM were thrown away for another reason than that it was written: QEMU no longer reports writes to a
+ * page without any. Where an address space knows the page, they are reported again.
+ */
+void rebox_keep_writes_reported(uint64_t ram);
 /* A page was entered into a vCPU's TLB: another one may be there than was executed before. */
 void rebox_watched_page_filled(CPUState *cpu, uint64_t address);
 

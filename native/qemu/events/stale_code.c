@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/events/stale_code.h"
+#include "rebox/events/code_watches.h"
 #include "rebox/events/translation.h"
 #include "exec/exec-all.h"
 #include "exec/memory.h"
@@ -177,6 +178,7 @@ static void invalidate(CPUState *cpu, run_on_cpu_data data)
                 tb_invalidate_phys_range(stale->ram | made->offset, stale->ram | made->offset);
             }
         }
+        rebox_keep_writes_reported(stale->ram);
         g_hash_table_replace(page->clean, g_memdup2(&stale->ram, sizeof(stale->ram)),
                              g_memdup2(&generation, sizeof(generation)));
     }
