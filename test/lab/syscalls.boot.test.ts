@@ -1,9 +1,31 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assembleProgram, writeProgram } from "../kit/guests/assembled-program";
 import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
 import { withGuest, withGuests } from "../kit/lab/guest-machine";
 
 const ENABLED = ["[syscalls]", "enabled = yes", "processes = new"];
+
+/** Makes calls whose descriptors and options have bits that the kernel ignores. */
+const IGNORED_BITS = `
+  .globl _start
+_start:
+  mov $2, %eax; lea path(%rip), %rdi; mov $0x41, %esi; mov $0600, %edx
+  syscall
+  movabs $0x700000000, %rbx
+  or %rax, %rbx
+  mov $1, %eax; mov %rbx, %rdi; lea path(%rip), %rsi; mov $1, %edx
+  syscall
+  movabs $0x200000000, %rdi
+  or %rdi, %rbx
+  mov $1, %eax; mov %rbx, %rdi; lea path(%rip), %rsi; mov $1, %edx
+  syscall
+  mov $157, %eax; movabs $0x30000000f, %rdi; lea name(%rip), %rsi
+  syscall
+  mov $60, %eax; xor %edi, %edi
+  syscall
+path: .asciz "/tmp/ignored"
+name: .asciz "renamed"`;
 
 interface Recorded {
   readonly processes: readonly {
@@ -67,6 +89,17 @@ test("files that are written, renamed and removed, and connections, become event
       { type: "network.failed", protocol: "tcp", address: "127.0.0.1", port: 7002, error: 111 },
     ]);
     assert.deepEqual(acts.map(({ process }) => process), ["sh", "echo", "mv", "rm", "nc", "nc"]); // prettier-ignore
+  });
+});
+
+test("bits of descriptors and options that the kernel ignores hide no act", async () => {
+  await withGuest({}, async ({ lab, guest, execute }) => {
+    await writeProgram(execute, "/tmp/ignores", assembleProgram(IGNORED_BITS));
+    const analysis = await startModules(lab, ENABLED, guest);
+    await execute("/tmp/ignores");
+    await stopModules(analysis);
+    const acts = analysis.events.filter(({ process }) => process === "ignores");
+    assert.deepEqual(acts.map(({ type, path, name }) => [type, path ?? name]), [["file.written", "/tmp/ignored"], ["process.renamed", "renamed"]]); // prettier-ignore
   });
 });
 

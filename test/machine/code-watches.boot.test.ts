@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { assembleProgram, TEXT, writeProgram } from "../kit/guests/assembled-program";
 import { withGuest } from "../kit/lab/guest-machine";
 import type { WrittenPages } from "../kit/observers/written-pages";
 import { PROJECT } from "../kit/project";
 
 const OBSERVER = join(PROJECT, "test/kit/observers/written-pages.ts");
 const PAGE = 0x700000;
-const BETWEEN = 0x401000;
+const BETWEEN = TEXT + 0x1000;
 const TURNS = 20;
 
 /** Writes one piece of code twice in each turn, and executes it each time; between these it reads what is there. */
@@ -34,7 +32,7 @@ write:
   jnz 1b
   movb $0xc3, (%rdi)
   ret
-  .org ${BETWEEN - 0x400000}, 0x90
+  .org ${BETWEEN - TEXT}, 0x90
 between:
   nop
   jmp 2f
@@ -47,27 +45,13 @@ between:
   jmp turn
 pause: .quad 0, 2000000`;
 
-function assemble(): Buffer {
-  const folder = mkdtempSync(join(tmpdir(), "rebox-test-"));
-  try {
-    const [source, object, program] = ["s", "o", "out"].map((end) => join(folder, end)) as [string, string, string];
-    writeFileSync(source, `${WRITER}\n`);
-    execFileSync("as", ["-o", object, source]);
-    execFileSync("ld", ["-s", "-Ttext", "0x400000", "-o", program, object]);
-    return readFileSync(program);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
 /** Counts in each turn how often the code of the page is news. */
 async function countNews(withHooks: boolean): Promise<unknown> {
-  const program = assemble().toString("base64");
+  const program = assembleProgram(WRITER);
   let told: unknown;
   await withGuest({}, async ({ guest, execute }) => {
-    const lines = program.match(/.{1,600}/g)!;
-    for (const line of lines) await execute(`echo ${line} >> /tmp/writer.b64`);
-    await execute("base64 -d < /tmp/writer.b64 > /tmp/writer; chmod +x /tmp/writer; /tmp/writer & /bin/sleep 1");
+    await writeProgram(execute, "/tmp/writer", program);
+    await execute("/tmp/writer & /bin/sleep 1");
     const options: WrittenPages = {
       ...{ process: "writer", turns: TURNS, withHooks },
       ...{ page: `0x${PAGE.toString(16)}`, between: `0x${BETWEEN.toString(16)}` },
