@@ -9,9 +9,9 @@ export interface NativeCallTest {
   readonly isUnsettled: boolean;
 }
 
-/** What is wanted of the calls of a number: bits. */
+/** Bits: the wishes for the calls of a number. */
 export const enum NativeCallWish {
-  /** What its arguments point to. */
+  /** The bytes that its arguments point to. */
   Pieces = 1,
   /** A call of the hook's function, at once. */
   Pass = 2,

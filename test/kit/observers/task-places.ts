@@ -3,7 +3,7 @@ import { getGuest } from "rebox";
 import type { GuestObserver } from "rebox/lab";
 import { findTargetScope } from "rebox/trusted";
 
-/** What the observer tells at its end. */
+/** The result of the observer. */
 export interface TaskPlaces {
   readonly places: readonly TaskPlace[];
   /** Of the scope, whose end the kernel has not completed. */

@@ -2,7 +2,7 @@
 import { Engine, getGuest, getRunningProcess } from "rebox";
 import type { GuestObserver } from "rebox/lab";
 
-/** What the observer is told. */
+/** The options of the observer. */
 export interface WrittenPages {
   readonly process: string;
   /** The page that the process writes code to, in hexadecimal, as the next. */
