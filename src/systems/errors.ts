@@ -14,14 +14,16 @@ export class AddressError extends ReboxError {
   /**
    * @param address the first address that could not be read
    * @param what "virtual" when nothing is mapped there, "physical" when there is no RAM
+   * @param reason why nothing is mapped there, where that is known
    */
   constructor(
     readonly address: bigint,
     readonly what: "virtual" | "physical",
+    reason?: string,
   ) {
     super(
       what === "virtual"
-        ? `nothing is mapped at 0x${address.toString(16)}`
+        ? `nothing is mapped at 0x${address.toString(16)}${reason === undefined ? "" : `: ${reason}`}`
         : `physical address 0x${address.toString(16)} is not RAM`,
     );
   }
@@ -165,14 +167,17 @@ export class AttachError extends ReboxError implements AttachRefusal {
 export class OtherSystemError extends AttachError {
   override readonly code = "REBOX_OTHER_SYSTEM";
 
-  /** @param version of the system, in its own words */
-  constructor(version: string) {
+  /**
+   * @param version of the system, in its own words
+   * @param wanted the system that this is for
+   */
+  constructor(version: string, wanted: "Linux" | "Windows" = "Linux") {
     super(
       "banner",
       `the guest runs ${version}`,
-      "rebox knows this of Linux only; what it knows of every system is at getSystem()",
+      `rebox knows this of ${wanted} only; what it knows of every system is at getSystem()`,
       false,
-      "this is for Linux guests",
+      `this is for ${wanted} guests`,
     );
   }
 }

@@ -9,7 +9,7 @@ import {
 
 /** The steps of a diagnosis: those of attaching, then what is read of a guest that is attached to. */
 export type DiagnosisStepName =
-  AttachStep | "memory maps" | "files" | "mounts" | "modules" | "programs" | "log" | "clock";
+  AttachStep | "memory maps" | "files" | "mounts" | "modules" | "programs" | "log" | "agreement" | "clock";
 
 /** The finding of one step. */
 export interface DiagnosisStep {

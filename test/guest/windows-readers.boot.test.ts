@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { ReboxError } from "../../src/config/rebox-error";
-import type { CpuFacts } from "../../src/systems/memory/guest-source";
 import { attachWindows } from "../../src/systems/windows/attach-windows";
-import { readImageSymbols, type SymbolFinder } from "../../src/systems/windows/symbols/image-symbols";
+import type { SymbolFinder } from "../../src/systems/windows/symbols/image-symbols";
 import { diagnoseWindows } from "../../src/systems/windows/windows-diagnosis";
 import type { WindowsGuest } from "../../src/systems/windows/windows-guest";
-import { MemoryImage } from "../kit/memory-image";
-import { buildNtKernel, type NtTruth } from "../kit/nt/nt-kernel";
-import { withNt } from "../kit/nt/nt-run";
+import type { MemoryImage } from "../kit/memory-image";
+import { type NtImage, saveNtImage } from "../kit/nt/nt-image";
+import type { NtTruth } from "../kit/nt/nt-kernel";
 import { WITHOUT_WINDOWS_TOOLS } from "../kit/windows/windows-image";
 
 /** How many words of memory are damaged in all; REBOX_FUZZ_MUTATIONS sets another number, REBOX_FUZZ_SEED other ones. */
@@ -21,8 +17,6 @@ const MUTATIONS_OF_A_ROUND = 200;
 const ROUNDS_FOR_AN_ATTACH = 10;
 /** Far more than what the slowest call takes on memory that is not damaged. */
 const LONGEST_CALL_MS = 10_000;
-const LOW = { address: 0, size: 0xa0000 };
-const HIGH = { address: 0x100000, size: (64 << 20) - 0x100000 - 0x20000 };
 
 const SCRIPT = [
   "start smss.exe",
@@ -34,62 +28,25 @@ const SCRIPT = [
   "handles csrss.exe 300",
   "start zombie.exe",
   "zombie zombie.exe",
+  "start32 old.exe",
+  "start idle.exe",
+  "trim idle.exe",
+  "hives",
+  "callbacks",
   "hold",
 ];
 
-/** Copies the guest's memory and registers to files when it holds, and ends the machine. */
-const SAVE = (folder: string) => `
-  import { readFileSync, writeFileSync } from "node:fs";
-  import { Engine, readCpu, readPa } from "rebox";
-  export function initialize_callbacks(): void {
-    const timer = setInterval(() => {
-      if (!readFileSync(${JSON.stringify(folder)} + "/serial.txt", "latin1").includes("hold")) return;
-      clearInterval(timer);
-      const cpu = readCpu(0);
-      const facts = { cr0: cpu.CR0, cr3: cpu.CR3, cr4: cpu.CR4, efer: cpu.EFER, lstar: cpu.LSTAR, sysenterEip: cpu.SYSENTER_EIP,
-        idtBase: cpu.IDT_BASE };
-      const words = Object.fromEntries(Object.entries(facts).map(([key, value]) => [key, String(value)]));
-      const ram = [${JSON.stringify(LOW)}, ${JSON.stringify(HIGH)}].map(({ address, size }) => readPa(BigInt(address), size).toString("base64"));
-      writeFileSync(${JSON.stringify(folder)} + "/seen.json", JSON.stringify({ words, idtLimit: Number(cpu.IDT_LIMIT), ram }));
-      void Engine.get().quit();
-    }, 50);
-  }
-  export const clean = (): void => {};
-`;
-
-interface Seen {
-  readonly words: Record<string, string>;
-  readonly idtLimit: number;
-  readonly ram: readonly string[];
-}
-
-let folder: string;
+let nt: NtImage;
 let truth: readonly NtTruth[];
 let image: MemoryImage;
 let memory: Buffer;
 let findSymbols: SymbolFinder;
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "rebox-windows-readers-"));
   if (WITHOUT_WINDOWS_TOOLS) return;
-  const outcome = await withNt({ script: SCRIPT, rebox: SAVE }, (run) => run.untilEnd());
-  truth = outcome.truth;
-  const { words, idtLimit, ram } = outcome.seen as Seen;
-  const numbers = Object.fromEntries(Object.entries(words).map(([key, text]) => [key, BigInt(text)]));
-  const [low, high] = ram.map((text) => Buffer.from(text, "base64")) as [Buffer, Buffer];
-  memory = Buffer.from(new Uint8Array(high).buffer);
-  const regions = [
-    { address: LOW.address, bytes: new Uint8Array(low) },
-    { address: HIGH.address, bytes: memory },
-  ];
-  image = new MemoryImage(regions, [{ index: 0, idtLimit, ...numbers } as unknown as CpuFacts]);
-  const { folder: built } = buildNtKernel();
-  const files = ["ntkrnlmp", "ntdll", "program", "library", "disk"].map((name) =>
-    readImageSymbols(join(built, `${name}.pdb`)),
-  );
-  findSymbols = ({ guid }) => files.find(({ identity }) => identity.guid === guid);
+  nt = await saveNtImage({ script: SCRIPT });
+  ({ truth, image, memory, findSymbols } = nt);
 });
-after(() => rmSync(folder, { recursive: true, force: true }));
 
 const of = (event: string): NtTruth[] => truth.filter((one) => one.event === event);
 
@@ -103,7 +60,7 @@ test("handles, tokens, command lines and environments are as the kernel says", {
       name as string,
     );
     assert.deepEqual(process.token.enabledPrivileges, ["SeChangeNotifyPrivilege"]);
-    assert.equal(process.token.privileges.includes("SeDebugPrivilege"), name === "System");
+    assert.equal(process.token.privileges.includes("SeDebugPrivilege"), name === "System" || name === "Registry");
     const handles = of("handle").filter((handle) => handle.pid === pid);
     assert.equal(handles.length, name === "smss.exe" ? 5 : name === "csrss.exe" ? 300 : 0);
     assert.deepEqual(
@@ -116,7 +73,7 @@ test("handles, tokens, command lines and environments are as the kernel says", {
       ]),
       handles.map((handle) => [handle.handle, handle.object, handle.type, handle.access, handle.name]),
     );
-    if (name === "System" || name === "zombie.exe") continue;
+    if (name === "System" || name === "Registry" || name === "zombie.exe") continue;
     const path = `C:\\Windows\\System32\\${name as string}`;
     assert.deepEqual(process.commandLine, [path, "-x", "two words"]);
     assert.deepEqual([process.executable, process.workingFolder], [path, "C:\\Windows\\"]);
@@ -151,9 +108,15 @@ function attempt(what: string, read: () => unknown): void {
   if (ms > slowest.ms) slowest = { what, ms };
 }
 
+const KEYS = [
+  "HKLM\\SYSTEM\\CurrentControlSet\\Services",
+  "HKLM\\SYSTEM\\ControlSet001\\Control",
+  "HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run",
+  "HKLM\\HARDWARE\\DESCRIPTION",
+];
 const PARTS = [
   ...(["commandLine", "environment", "executable", "workingFolder", "imageFile", "startTime", "threads"] as const),
-  ...(["memoryMap", "handles", "token", "modules", "isAlive"] as const),
+  ...(["memoryMap", "handles", "token", "modules", "isAlive", "isWow64"] as const),
 ];
 
 function readAll(guest: WindowsGuest): void {
@@ -161,6 +124,11 @@ function readAll(guest: WindowsGuest): void {
   attempt("clock", () => guest.clock);
   attempt("kernel modules", () => guest.symbols.getModules(0n));
   attempt("symbols", () => guest.symbols.findSymbol(0n, 0xfffff80010001000n));
+  attempt("hives", () => guest.getHives());
+  for (const key of KEYS) attempt(`key ${key}`, () => guest.findRegistryKey(key));
+  attempt("callbacks", () => guest.getCallbacks());
+  attempt("services", () => guest.getServices());
+  attempt("views", () => guest.compareProcessViews());
   attempt("search", () => [...guest.symbols.search(0n, "*State*")]);
   let processes: ReturnType<WindowsGuest["getProcessList"]> = [];
   attempt("processes", () => (processes = guest.getProcessList()));
@@ -212,6 +180,6 @@ test(
     assert.ok(slowest.ms < LONGEST_CALL_MS, `${slowest.what} took ${slowest.ms} ms, seed ${SEED}`);
     console.log(`slowest: ${slowest.what}, ${slowest.ms.toFixed(1)} ms; seed ${SEED}`);
     // The memory is as it was: nothing of the damage is remembered.
-    assert.equal(isCareful.getProcessList().length, 4);
+    assert.equal(isCareful.getProcessList().length, 7);
   },
 );

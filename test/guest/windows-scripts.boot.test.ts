@@ -5,7 +5,8 @@ import { WITHOUT_WINDOWS_TOOLS } from "../kit/windows/windows-image";
 
 const SCRIPT = [
   ...["start smss.exe", "start csrss.exe smss.exe", "load csrss.exe library.dll", "driver disk.sys", "thread smss.exe"],
-  ...["handles smss.exe 5", "handles csrss.exe 300", "start zombie.exe", "zombie zombie.exe", "hold"],
+  ...["handles smss.exe 5", "handles csrss.exe 300", "start zombie.exe", "zombie zombie.exe"],
+  ...["callbacks", "hives", "hold"],
 ];
 const BASE = 0xfffff80123456000n;
 
@@ -40,11 +41,18 @@ const LOOK = () => `
       refused = (error as { code: string }).code;
     }
     const { kind, bits, version, build } = system;
+    const run = system.findRegistryKey("HKLM\\\\SOFTWARE\\\\Microsoft\\\\Windows\\\\CurrentVersion\\\\Run")!;
+    const more = {
+      hives: system.getHives().map(({ root }) => root), subkeys: run.subkeys, written: run.lastWriteTime.getTime() > 0,
+      values: run.values.map(({ name, type, data, size }) => [name, type, data, size]), noKey: system.findRegistryKey("HKLM\\\\NoSuchKey") === undefined,
+      callbacks: system.getCallbacks().map(({ address, detail }) => [address, detail]), services: system.getServices().length,
+      views: system.compareProcessViews().map(({ pid, views }) => [pid, views.includes("list") && views.includes("numbers")]),
+    };
     const drivers = system.getKernelModules().map(({ name, base }) => [name, base]);
     const head = system.symbols.resolve(0n, undefined, "PsActiveProcessHead");
     const holder = head === undefined ? undefined : system.symbols.findModule(0n, head);
     return JSON.stringify(plain({
-      kind, bits, version, build, drivers, head, holder: holder?.name, lines, refused, linux: findGuest() === undefined, same: findSystem() === system,
+      kind, bits, version, build, more, drivers, head, holder: holder?.name, lines, refused, linux: findGuest() === undefined, same: findSystem() === system,
       none: findProcess(999_999) === undefined, clock: system.clock.realTimeNs > 0n,
     }));
   }
@@ -72,6 +80,7 @@ interface Line {
 }
 
 interface Look {
+  readonly more: Readonly<Record<string, unknown>>;
   readonly kind: string;
   readonly bits: number;
   readonly build: number;
@@ -91,6 +100,7 @@ interface Look {
 const RUNS = [
   ["windows-10-19041", true],
   ["windows-10-19041", false],
+  ["windows-7-7601", false],
   ["windows-8.1-9600", false],
   ["windows-10-14393", false],
   ["windows-10-17763", false],
@@ -136,7 +146,19 @@ for (const [layout, trust] of RUNS) {
             const path = `C:\\Windows\\System32\\${line.name}`;
             assert.deepEqual([line.executable, line.commandLine], [path, [path, "-x", "two words"]]);
           }
-          const { lines: _, version: __, drivers, head, holder, build, kind, bits, ...rest } = look;
+          assert.deepEqual(look.more, {
+            hives: told("hive").map(({ root }) => root),
+            ...{ subkeys: ["Pr\u00fcfung"], written: true, noKey: true, services: 0x1ce },
+            values: [
+              ["", "REG_SZ", "the default value", 36],
+              ["Updater", "REG_SZ", "C:\\Users\\Public\\updater.exe /quiet", 70],
+              ["Several", "REG_MULTI_SZ", ["one", "two", "three"], 30],
+              ["Schl\u00fcssel", "REG_SZ", "gr\u00fc\u00df", 10],
+            ],
+            callbacks: told("callback").map(({ address, detail }) => [hex(address), detail]),
+            views: told("process").map(({ pid }) => [Number(pid), true]),
+          });
+          const { lines: _, more: ___, version: __, drivers, head, holder, build, kind, bits, ...rest } = look;
           assert.deepEqual([kind, bits, build], ["windows", 64, Number(/\d+$/.exec(layout)![0])]);
           assert.deepEqual(drivers.map(([, base]) => base), told("driver").map(({ base }) => hex(base))); // prettier-ignore
           const [symbol] = await data<{ address: bigint }[]>("x kernel!PsActiveProcessHead");

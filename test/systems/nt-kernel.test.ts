@@ -13,6 +13,7 @@ import { WITHOUT_WINDOWS_TOOLS } from "../kit/windows/windows-image";
 
 /** The real kernel that a layout was taken of. */
 const REAL = new Map([
+  ["windows-7-7601", "339E74133576439CBCDF7E0229DA3773"],
   ["windows-8.1-9600", "169C65213E3E42DDBEB4E3AC66312B82"],
   ["windows-10-14393", "DBBC830E3E9A48FDA25A2144C146930E"],
   ["windows-10-17763", "2EA98876FE209B61954090E803113013"],

@@ -22,10 +22,12 @@ import { STEP_COMMANDS } from "./list/step-commands";
 import { STRUCT_COMMANDS } from "./list/struct-commands";
 import { SYMBOL_COMMANDS } from "./list/symbol-commands";
 import { VOLATILITY_COMMANDS } from "./list/volatility-commands";
+import { WINDOWS_COMMANDS } from "./list/windows-commands";
 
 const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   processes: [...PROCESS_COMMANDS, ...PROCESS_DETAIL_COMMANDS, ...DOCTOR_COMMANDS],
   symbols: [...SYMBOL_COMMANDS, ...STRUCT_COMMANDS],
+  windows: WINDOWS_COMMANDS,
   registers: REGISTER_COMMANDS,
   memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS, ...IMAGE_COMMANDS, ...PROCESS_CORE_COMMANDS],
   code: [...CODE_COMMANDS, ...BACKTRACE_COMMANDS],

@@ -73,6 +73,37 @@ export class PageTables {
   }
 
   /**
+   * Finds the entry of a page of 4 KiB, whether it is present or not; undefined where a table above it is not, or a larger page is mapped.
+   *
+   * @param root the physical address of the highest table
+   * @returns its physical address
+   */
+  findPageEntry(root: number, address: bigint): number | undefined {
+    if (this.mode === "legacy") {
+      const low = Number(address & 0xffffffffn);
+      const directory = this.#ram.findWord32(root + (low >>> 22) * 4);
+      if (directory < 0 || (directory & PRESENT) === 0 || (directory & LARGE) !== 0) return undefined;
+      return ((directory & 0xfffff000) >>> 0) + ((low >>> 12) & 1023) * 4;
+    }
+    const levels = this.mode === "pae" ? 3 : this.mode === "4-level" ? 4 : 5;
+    let table = root;
+    for (let level = levels; level > 1; level--) {
+      const index = Number(
+        (address >> BigInt(12 + 9 * (level - 1))) & (this.mode === "pae" && level === 3 ? 3n : 511n),
+      );
+      const found = this.findEntry(table, index, level);
+      if (!found || found.leaf) return undefined;
+      table = found.address;
+    }
+    return table + Number((address >> 12n) & 511n) * 8;
+  }
+
+  /** Says why nothing is mapped at an address, where the system's own entries tell more; undefined where they do not. */
+  explain(_root: number, _address: bigint): string | undefined {
+    return undefined;
+  }
+
+  /**
    * Finds the mapping that an entry of a table with 64-bit entries makes, or the lower table that it names.
    *
    * @param table physical

@@ -103,7 +103,7 @@ export class VirtualMemory {
     for (let done = 0; done < bytes.length;) {
       const at = BigInt.asUintN(64, address + BigInt(done));
       const physical = this.translate(at);
-      if (physical < 0) return { done, error: new AddressError(at, "virtual") };
+      if (physical < 0) return { done, error: new AddressError(at, "virtual", this.tables.explain(this.root, at)) };
       const part = Math.min(bytes.length - done, PAGE - (physical % PAGE));
       const found = this.ram.findBytes(physical, part);
       if (!found) return { done, error: new AddressError(BigInt(physical), "physical") };

@@ -13,6 +13,7 @@ import { PeImage } from "./images/pe-image";
 import { peSourceOfMemory } from "./images/pe-source";
 import { findWindowsKernel, type WindowsKernelImage } from "./kernel/kernel-search";
 import { WindowsKernel } from "./kernel/windows-kernel";
+import { WindowsPageTables } from "./paging/windows-page-tables";
 import { readProcess, toPgd } from "./processes/process-reader";
 import type { ImageSymbols, SymbolFinder } from "./symbols/image-symbols";
 import { formatIdentity } from "./symbols/symbol-identity";
@@ -95,13 +96,22 @@ function withSystemTables(kernel: WindowsKernel, symbols: ImageSymbols): Windows
     if (!(error instanceof AddressError || error instanceof KernelDataError)) throw error;
     throw refuse("processes", `the process System: ${error.message}`, EARLY, true);
   }
-  const memory = new VirtualMemory(image.memory.ram, image.memory.tables, Number(root));
+  const { ram } = image.memory;
+  const tables = new WindowsPageTables(ram, image.memory.tables, Number(root), readPhysicalBits(kernel));
+  const memory = new VirtualMemory(ram, tables, Number(root));
   if (memory.translate(image.base) !== image.memory.translate(image.base)) {
     const evidence = `the page tables of System, at physical ${hex(root)}, do not map the kernel`;
     throw refuse("page-tables", evidence, EARLY, true);
   }
   const own = new PeImage(peSourceOfMemory(memory, image.base));
   return new WindowsKernel({ ...image, memory, image: own }, symbols);
+}
+
+/** How many bits physical addresses have by the kernel's own knowledge; 0 where it has no such variable, or it cannot be read. */
+function readPhysicalBits(kernel: WindowsKernel): number {
+  const address = kernel.findSymbol("KiImplementedPhysicalBits");
+  const bytes = address === undefined ? undefined : kernel.memory.readSome(address, 4);
+  return bytes?.length === 4 ? bytes.readUInt32LE(0) : 0;
 }
 
 /** Three things must agree before this is believed: the variable, the process' number and name, and the list. */

@@ -1,4 +1,4 @@
-import { AttachError, type AttachStep } from "../errors";
+import { AttachError, type AttachStep, KernelDataError } from "../errors";
 import {
   describeList,
   type DiagnosisStep,
@@ -26,6 +26,7 @@ const LOOKS: readonly (readonly [DiagnosisStepName, Look])[] = [
     "modules",
     (guest) => describeList(guest.getKernelModules().map(({ name, base }) => `${name} at 0x${base.toString(16)}`)),
   ],
+  ["agreement", lookAtAgreement],
   ["clock", ({ clock }) => new Date(Number(clock.realTimeNs / 1_000_000n)).toISOString()],
 ];
 
@@ -86,6 +87,37 @@ function lookAtPrograms(guest: WindowsGuest): string | undefined {
   if (!process) return undefined;
   const modules = process.modules.map(({ name, base }) => `${name} at 0x${base.toString(16)}`);
   return `${process.name} (${process.pid}, pgd 0x${process.pgd.toString(16)}): ${describeList(modules)}`;
+}
+
+/** Things that are known from several places must be the same in all: what differs is hidden, changed, or read wrongly. */
+function lookAtAgreement(guest: WindowsGuest): string {
+  const { kernel } = guest;
+  const views = guest.compareProcessViews();
+  const services = guest.getServices();
+  const modules = guest.getKernelModules();
+  const problems = [
+    ...views
+      .filter(({ views: found }) => !found.includes("list"))
+      .map(({ pid, name }) => `${name} (${pid}) is in no list`),
+    ...views
+      .filter(({ views: found, hasEnded }) => !hasEnded && !found.includes("numbers"))
+      .map(({ pid, name }) => `${name} (${pid}) has no number`),
+    ...services
+      .filter(({ isForeign }) => isForeign)
+      .map(({ number }) => `system call 0x${number.toString(16)} leads elsewhere`),
+    ...modules.filter(({ base }) => !hasHeader(kernel, base)).map(({ name }) => `${name} has no header`),
+  ];
+  if (problems.length > 0) {
+    const head = kernel.symbol("PsActiveProcessHead");
+    throw new KernelDataError("the kernel's lists", head, `they do not agree: ${describeList(problems)}`);
+  }
+  return `${views.length} processes by list and by number, ${services.length} system calls, ${modules.length} modules`;
+}
+
+/** The header of a driver may have been given back (INIT sections are); then there is nothing that could differ. */
+function hasHeader({ memory }: WindowsGuest["kernel"], base: bigint): boolean {
+  const bytes = memory.readSome(base, 2);
+  return bytes.length < 2 || bytes.toString("latin1") === "MZ";
 }
 
 function findProgram(guest: WindowsGuest) {

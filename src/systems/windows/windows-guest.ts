@@ -4,7 +4,11 @@ import { addressOfStruct, type GuestStruct, type StructName, type StructOf } fro
 import type { TypeSource } from "../symbols/type-source";
 import type { WindowsKernel } from "./kernel/windows-kernel";
 import { type KernelModule, listKernelModules } from "./modules/module-list";
+import { type KernelCallback, listKernelCallbacks } from "./integrity/kernel-callbacks";
+import { compareProcessViews, type ViewedProcess } from "./integrity/process-views";
+import { listServices, type Service } from "./integrity/service-table";
 import { listProcesses, toPgd } from "./processes/process-reader";
+import { Registry, type RegistryHive, type RegistryKey } from "./registry/registry";
 import { fileTimeToNs } from "./structs/file-time";
 import type { SymbolFinder } from "./symbols/image-symbols";
 import { WindowsProcess } from "./windows-process";
@@ -12,6 +16,14 @@ import { WindowsSymbols } from "./windows-symbols";
 
 /** Where every Windows maps the data that it shares with programs: KI_USER_SHARED_DATA. */
 export const SHARED_DATA = { 32: 0xffdf0000n, 64: 0xfffff78000000000n } as const;
+
+/** A function that the kernel calls, and where it lies. */
+export interface LocatedCallback extends KernelCallback {
+  /** The module that the function lies in; empty where it lies in none, which no driver of good will does. */
+  readonly module: string;
+  /** Its name, with what it lies behind it; empty without one. */
+  readonly symbol: string;
+}
 
 /** A Windows guest: its processes, modules and structs, read from its memory. */
 export class WindowsGuest implements GuestSystem {
@@ -88,6 +100,48 @@ export class WindowsGuest implements GuestSystem {
   /** Lists the kernel and its drivers, in the order in which they were loaded. @throws KernelDataError */
   getKernelModules(): KernelModule[] {
     return listKernelModules(this.kernel);
+  }
+
+  /** Lists the hives of the registry that the kernel has in memory. @throws KernelDataError when their list is damaged */
+  getHives(): RegistryHive[] {
+    return new Registry(this.kernel).listHives();
+  }
+
+  /**
+   * Finds a key of the registry, through links, in the hives that the kernel has in memory.
+   *
+   * @param path as "HKLM\\SYSTEM\\Select", also from "HKU" or "\\REGISTRY\\MACHINE" on
+   * @returns undefined when there is no such key
+   * @throws KernelDataError when the way to it is damaged, or not in memory
+   */
+  findRegistryKey(path: string): RegistryKey | undefined {
+    return new Registry(this.kernel).findKey(path);
+  }
+
+  /** Lists the functions that the kernel calls because drivers have asked for it. @throws KernelDataError */
+  getCallbacks(): LocatedCallback[] {
+    return listKernelCallbacks(this.kernel).map((callback) => ({ ...callback, ...this.#locate(callback.address) }));
+  }
+
+  /** Lists the system calls with the functions that the kernel's own table leads to. @throws KernelDataError */
+  getServices(): Service[] {
+    return listServices(this.kernel, this.getKernelModules());
+  }
+
+  /**
+   * Looks for processes in three places that must agree; a process that its list does not have is hidden.
+   *
+   * @throws KernelDataError when the list is damaged
+   */
+  compareProcessViews(): ViewedProcess[] {
+    return compareProcessViews(this.kernel);
+  }
+
+  #locate(address: bigint): { readonly module: string; readonly symbol: string } {
+    const module = this.symbols.findModule(0n, address)?.name ?? "";
+    const found = module === "" ? undefined : this.symbols.findSymbol(0n, address);
+    const distance = found && address - found.address;
+    return { module, symbol: found ? `${found.name}${distance ? `+0x${distance.toString(16)}` : ""}` : "" };
   }
 
   /**

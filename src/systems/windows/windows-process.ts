@@ -4,6 +4,7 @@ import { VirtualMemory } from "../memory/virtual-memory";
 import type { StructCursor } from "../structs/struct-cursor";
 import type { WindowsKernel } from "./kernel/windows-kernel";
 import { listUserModules } from "./modules/module-list";
+import { findWow64Peb, listWow64Modules } from "./modules/wow64-modules";
 import { type Handle, listHandles } from "./objects/handle-table";
 import { readToken, type Token } from "./objects/token";
 import { type AddressRange, listAddressRanges } from "./processes/address-ranges";
@@ -113,8 +114,15 @@ export class WindowsProcess implements GuestProcess {
 
   /** Its program and libraries. */
   get modules(): GuestModule[] {
-    const ranges = this.memoryMap;
-    return listUserModules(new WindowsSpace(this.#kernel, this.space), this.#peb, ranges);
+    const { memoryMap: ranges, space } = this;
+    const peb = this.#findNarrowPeb();
+    const narrow = peb === 0n ? [] : listWow64Modules(this.#kernel, space, peb);
+    return listUserModules(new WindowsSpace(this.#kernel, space), this.#peb, ranges, narrow);
+  }
+
+  /** Whether its program is one of 32 bits on a kernel of 64: it has libraries of both widths. */
+  get isWow64(): boolean {
+    return this.#findNarrowPeb() !== 0n;
   }
 
   /** Its memory, by its own page tables. */
@@ -130,6 +138,17 @@ export class WindowsProcess implements GuestProcess {
     } catch (error) {
       if (error instanceof KernelDataError) return false;
       throw error;
+    }
+  }
+
+  /** @throws KernelDataError */
+  #findNarrowPeb(): bigint {
+    if (this.pgd === 0n || this.#peb === 0n) return 0n;
+    const { address } = this.#record();
+    try {
+      return findWow64Peb(this.#kernel, address, this.space);
+    } catch (error) {
+      throw KernelDataError.from(error, "an _EPROCESS", address);
     }
   }
 

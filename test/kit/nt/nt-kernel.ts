@@ -20,9 +20,20 @@ export interface NtKernel {
   readonly layout: NtLayout;
 }
 
-const KERNEL_SOURCES = ["ntos.c", "processes.c", "images.c", "objects.c", "truth.c", "memory.c", "entry.S"];
+const KERNEL_SOURCES = [
+  "ntos.c",
+  "processes.c",
+  "images.c",
+  "objects.c",
+  "truth.c",
+  "memory.c",
+  "registry.c",
+  "callbacks.c",
+  "entry.S",
+];
 const SOURCES = join(NT_SOURCES, "kernel");
 const TARGET = ["--target=x86_64-pc-windows-msvc", "-ffreestanding", "-mno-red-zone", "-mgeneral-regs-only"];
+const NARROW = ["--target=i686-pc-windows-msvc", "-ffreestanding", "-mgeneral-regs-only"];
 const COMPILE = [
   "-O1",
   "-fno-stack-protector",
@@ -37,12 +48,38 @@ const COMPILE = [
 ];
 
 /** The images beside the kernel: their sources, and where they are linked for. */
-const IMAGES = [
+const IMAGES: readonly {
+  readonly name: string;
+  /** The name of its PDB file, where it is another than its own. */
+  readonly pdb?: string;
+  readonly source: string;
+  readonly base: bigint;
+  /** 64 unless it says so. */
+  readonly bits?: 32;
+  readonly link: readonly string[];
+}[] = [
   { name: "ntdll.dll", source: "ntdll.c", base: 0x7ffb10000000n, link: ["/dll", "/entry:DllMain"] },
   { name: "program.exe", source: "program.c", base: 0x7ff700000000n, link: ["/entry:start", "/subsystem:console"] },
   { name: "library.dll", source: "library.c", base: 0x7ffa20000000n, link: ["/dll", "/entry:start"] },
+  // The programs of 32 bits are not run: their process runs what stands for the layer below them.
+  { name: "wow64.dll", source: "program.c", base: 0x7ff900000000n, link: ["/dll", "/entry:start"] },
+  {
+    name: "program32.exe",
+    source: "program.c",
+    base: 0x400000n,
+    bits: 32,
+    link: ["/entry:start", "/subsystem:console"],
+  },
+  {
+    name: "ntdll32.dll",
+    pdb: "wntdll",
+    source: "library.c",
+    base: 0x77000000n,
+    bits: 32,
+    link: ["/dll", "/entry:start"],
+  },
   { name: "disk.sys", source: "library.c", base: 0xfffff80010000000n, link: ["/driver", "/entry:start"] },
-] as const;
+];
 
 /**
  * Builds the test kernel with the layout of a build of Windows, once for each state of its sources.
@@ -94,6 +131,8 @@ function build(folder: string, layout: NtLayout): void {
   ];
   // Older kernels keep their drivers in the structs of libraries, and do not tell programs their build.
   if (!layout.types["_KLDR_DATA_TABLE_ENTRY"]) constants.push("#define _KLDR_DATA_TABLE_ENTRY _LDR_DATA_TABLE_ENTRY");
+  // Since 10 1803 hives lie in the memory of a process of their own.
+  if (layout.build >= 17134) constants.push("#define NT_HAS_REGISTRY_PROCESS");
   if (layout.types["_KUSER_SHARED_DATA"]?.members["NtBuildNumber"]) constants.push("#define NT_SHARES_BUILD");
   writeFileSync(join(folder, "nt-types.h"), `${declareLayout(layout)}${constants.join("\n")}\n`);
   const objects = KERNEL_SOURCES.map((source) => {
@@ -102,10 +141,11 @@ function build(folder: string, layout: NtLayout): void {
     return object;
   });
   link(run, "ntkrnlmp", "ntoskrnl.exe", 0xfffff80000200000n, ["/driver", "/entry:KiSystemStartup"], objects);
-  for (const { name, source, base, link: more } of IMAGES) {
+  for (const { name, pdb, source, base, bits, link: more } of IMAGES) {
     const object = `${name}.obj`;
-    run("clang", ...TARGET, ...COMPILE, "-c", join(SOURCES, source), "-o", object);
-    link(run, name.replace(/\..*/, ""), name, base, more, [object]);
+    run("clang", ...(bits === 32 ? NARROW : TARGET), ...COMPILE, "-c", join(SOURCES, source), "-o", object);
+    const narrow = bits === 32 ? ["/safeseh:no"] : [];
+    link(run, pdb ?? name.replace(/\..*/, ""), name, base, [...narrow, ...more], [object]);
   }
   const loader = [
     "--target=i386-unknown-elf",
@@ -159,9 +199,7 @@ export interface NtOptions {
 export function ntArgs({ folder }: NtKernel, place: string, serial: string, { script, base }: NtOptions): string[] {
   const path = join(place, "script");
   writeFileSync(path, script.map((line) => `${line}\n`).join(""));
-  const files = ["ntoskrnl.exe", "ntdll.dll", "program.exe", "library.dll", "disk.sys"].map((name) =>
-    join(folder, name),
-  );
+  const files = ["ntoskrnl.exe", ...IMAGES.map(({ name }) => name)].map((name) => join(folder, name));
   return [
     ...["-m", "64", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none", "-serial", `file:${serial}`],
     ...["-kernel", join(folder, "loader.elf"), "-initrd", [...files, path].join(",")],

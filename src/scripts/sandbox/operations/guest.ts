@@ -76,8 +76,21 @@ const PROCESS_PARTS = [
 
 /** The members of a process of Windows that are read when they are asked for. */
 const WINDOWS_PROCESS_PARTS = [
-  ...(["commandLine", "commandLineText", "environment", "executable", "imageFile", "workingFolder"] as const),
+  ...([
+    "commandLine",
+    "commandLineText",
+    "environment",
+    "executable",
+    "imageFile",
+    "isWow64",
+    "workingFolder",
+  ] as const),
   ...(["startTime", "isAlive", "threads", "memoryMap", "handles", "token"] as const),
+];
+
+/** What a Windows guest lists as plain values. */
+const WINDOWS_GUEST_LISTS = [
+  ...(["getKernelModules", "getHives", "getCallbacks", "getServices", "compareProcessViews"] as const),
 ];
 
 const MEMORY_CALLS = [
@@ -154,10 +167,16 @@ export const GUEST_OPERATIONS: Operations = {
   "WindowsGuest.build": getter(GUEST, ({ systems }, id) => getWindows(systems.get(id)).build),
   "WindowsGuest.clock": getter(GUEST, ({ systems }, id) => systems.get(id).clock, FROZEN),
   "WindowsGuest.findProcess": member(GUEST, ["any"], findProcess, OBJECT),
-  "WindowsGuest.getKernelModules": member(
+  ...Object.fromEntries(
+    WINDOWS_GUEST_LISTS.map((list) => [
+      `WindowsGuest.${list}`,
+      member(GUEST, [], ({ systems }, id) => getWindows(systems.get(id))[list](), FROZEN),
+    ]),
+  ),
+  "WindowsGuest.findRegistryKey": member(
     GUEST,
-    [],
-    ({ systems }, id) => getWindows(systems.get(id)).getKernelModules(),
+    ["string"],
+    ({ systems }, id, path) => getWindows(systems.get(id)).findRegistryKey(path),
     FROZEN,
   ),
   "WindowsGuest.getProcessList": member(GUEST, [], describeProcesses, OBJECT),

@@ -17,18 +17,32 @@ const IN_REGISTERS = 4;
  * @throws MissingSymbolError when the kernel's symbols lack it
  */
 export function listWindowsSystemCalls(kernel: WindowsKernel): SystemCall[] {
+  return readServiceTable(kernel).map(({ number, target, onStack }): SystemCall => {
+    return { bits: kernel.bits, number, name: findName(kernel, target, number), parameters: describe(onStack) };
+  });
+}
+
+/** An entry of the table of system calls. */
+export interface ServiceEntry {
+  readonly number: number;
+  /** The address of the function. */
+  readonly target: bigint;
+  /** How many arguments lie on the stack, of 64 bits. */
+  readonly onStack: number;
+}
+
+/** Reads the table of system calls. @throws KernelDataError, MissingSymbolError */
+export function readServiceTable(kernel: WindowsKernel): ServiceEntry[] {
   const { memory, bits } = kernel;
   const [table, limit] = [kernel.symbol("KiServiceTable"), kernel.symbol("KiServiceLimit")];
   try {
     const count = memory.u32(limit);
     if (count > MOST_CALLS) throw new KernelDataError("the number of system calls", limit, `it is ${count}`);
-    return Array.from({ length: count }, (_, number): SystemCall => {
-      const place = table + BigInt(number * 4);
-      const entry = memory.u32(place) | 0;
+    return Array.from({ length: count }, (_, number): ServiceEntry => {
+      const entry = memory.u32(table + BigInt(number * 4)) | 0;
       // Since Vista, in 64 bits: the distance of the function in 28 bits, and how many arguments lie on the stack.
       const target = bits === 64 ? table + BigInt(entry >> 4) : BigInt(entry >>> 0);
-      const onStack = bits === 64 ? entry & 0xf : 0;
-      return { bits, number, name: findName(kernel, target, number), parameters: describe(onStack) };
+      return { number, target, onStack: bits === 64 ? entry & 0xf : 0 };
     });
   } catch (error) {
     throw KernelDataError.from(error, "the table of system calls", table);

@@ -58,10 +58,20 @@ export function asModule(kernel: WindowsKernel, { name, path, base, size }: Kern
 /**
  * Lists the programs and libraries of a process: those that its loader knows (PEB.Ldr), then the images in its memory that the
  * loader does not know, or not yet. The process can change the loader's list at will; where it cannot be read, the images do.
+ *
+ * @param narrow those that the loader of 32 bits knows, where the process has two
  */
-export function listUserModules(space: WindowsSpace, peb: bigint, ranges: readonly AddressRange[]): GuestModule[] {
-  const listed = readLoaderList(space, peb);
-  const known = new Set(listed.map(({ base }) => base));
+export function listUserModules(
+  space: WindowsSpace,
+  peb: bigint,
+  ranges: readonly AddressRange[],
+  narrow: readonly GuestModule[] = [],
+): GuestModule[] {
+  const wide = readLoaderList(space, peb);
+  const known = new Set(wide.map(({ base }) => base));
+  // The program is in both lists.
+  const listed = [...wide, ...narrow.filter(({ base }) => !known.has(base))];
+  for (const { base } of narrow) known.add(base);
   const others = ranges.filter(({ isImage, start }) => isImage && !known.has(start));
   return [...listed, ...others.map(asImage)];
 }
@@ -101,11 +111,13 @@ function readEntry(entry: StructCursor, { memory }: WindowsKernel | WindowsSpace
   };
 }
 
-function lastPart(path: string): string {
+/** Returns the part of a path behind the last folder. */
+export function lastPart(path: string): string {
   return path.slice(path.lastIndexOf("\\") + 1);
 }
 
-function createModule(name: string, path: string, base: bigint, size: number): GuestModule {
+/** Makes a module that lies in one piece. */
+export function createModule(name: string, path: string, base: bigint, size: number): GuestModule {
   const end = base + BigInt(size);
   const contains = (address: bigint): boolean => address >= base && address < end;
   return { name, path, base, size, memory: [{ base, size }], contains };

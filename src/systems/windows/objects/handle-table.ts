@@ -37,21 +37,47 @@ export function listHandles(kernel: WindowsKernel, process: bigint): Handle[] {
 }
 
 function* readTable(kernel: WindowsKernel, table: StructCursor): Iterable<Handle> {
+  const objects = new ObjectReader(kernel);
+  for (const { handle, pointer, entry } of listEntries(kernel, table)) {
+    yield { handle, ...describe(objects, pointer), access: entry.number("GrantedAccessBits", "GrantedAccess") };
+  }
+}
+
+/**
+ * Lists the objects of a table that holds these themselves in place of their headers: PspCidTable, of processes and threads.
+ *
+ * @param table the address of its _HANDLE_TABLE
+ * @throws AddressError, MissingTypeError
+ */
+export function* listObjectsOfTable(
+  kernel: WindowsKernel,
+  table: bigint,
+): Iterable<{ readonly handle: number; readonly object: bigint }> {
+  for (const { handle, pointer } of listEntries(kernel, kernel.at("_HANDLE_TABLE", table))) {
+    yield { handle, object: pointer };
+  }
+}
+
+interface TableEntry {
+  readonly handle: number;
+  /** Of the object's header, or of the object. */
+  readonly pointer: bigint;
+  readonly entry: StructCursor;
+}
+
+function* listEntries(kernel: WindowsKernel, table: StructCursor): Iterable<TableEntry> {
   const code = table.value("TableCode");
   const size = kernel.sizeOf("_HANDLE_TABLE_ENTRY");
   const perPage = PAGE / size;
   const end = Math.min(table.number("NextHandleNeedingPool") / 4, MOST_HANDLES);
-  const objects = new ObjectReader(kernel);
   // The lowest bits say how many levels of pages lie above the entries.
   const pages = listPages(kernel, code & ~7n, Number(code & LEVELS), Math.ceil(end / perPage));
   for (const [number, page] of pages.entries()) {
     // The first entry of each page is none.
     for (let index = 1; index < perPage; index++) {
       const entry = kernel.at("_HANDLE_TABLE_ENTRY", page + BigInt(index * size));
-      const header = readHeader(kernel, entry);
-      if (header === 0n) continue;
-      const handle = (number * perPage + index) * 4;
-      yield { handle, ...describe(objects, header), access: entry.number("GrantedAccessBits", "GrantedAccess") };
+      const pointer = readPointer(kernel, entry);
+      if (pointer !== 0n) yield { handle: (number * perPage + index) * 4, pointer, entry };
     }
   }
 }
@@ -74,8 +100,8 @@ function listPages(kernel: WindowsKernel, start: bigint, levels: number, most: n
   return pages.slice(0, Math.max(1, most));
 }
 
-/** Since 8 an entry has the upper bits of the header's address, whose uppermost one says what is above them. */
-function readHeader(kernel: WindowsKernel, entry: StructCursor): bigint {
+/** Since 8 an entry has the upper bits of the address, whose uppermost one says what is above them. */
+function readPointer(kernel: WindowsKernel, entry: StructCursor): bigint {
   const bits = kernel.findMember("_HANDLE_TABLE_ENTRY", "ObjectPointerBits");
   if (!bits) return entry.value("Object") & ~7n;
   const low = kernel.bits === 64 ? 4 : 3;

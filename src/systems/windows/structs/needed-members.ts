@@ -66,6 +66,7 @@ export const NEEDED_MEMBERS: Readonly<Record<string, readonly string[]>> = {
     "_RTL_USER_PROCESS_PARAMETERS.Environment",
     "_RTL_USER_PROCESS_PARAMETERS.CurrentDirectory",
   ],
+  WoW64: ["_PEB32.ImageBaseAddress | _PEB.ImageBaseAddress", "_PEB32.Ldr | _PEB.Ldr"],
   handles: [
     "_HANDLE_TABLE.TableCode",
     "_HANDLE_TABLE.NextHandleNeedingPool",
@@ -98,6 +99,7 @@ export const NEEDED_MEMBERS: Readonly<Record<string, readonly string[]>> = {
     "_HHIVE.Signature",
     "_HHIVE.BaseBlock",
     "_HHIVE.Storage",
+    "_CMHIVE.HiveRootPath | _CMHIVE.FileUserName",
     "_CM_KEY_CONTROL_BLOCK.KeyHive",
     "_CM_KEY_CONTROL_BLOCK.KeyCell",
     "_CM_KEY_CONTROL_BLOCK.ParentKcb",

@@ -9,6 +9,12 @@ EXPORT struct _LIST_ENTRY PsLoadedModuleList;
 u32 image_size(u64 image) { return *(u32 *)(image + *(u32 *)(image + 60) + 80); }
 static u32 entry_point(u64 image) { return *(u32 *)(image + *(u32 *)(image + 60) + 40); }
 
+// Where an image is linked for: of 32 and of 64 bits.
+u64 image_base(u64 image) {
+  u64 header = image + *(u32 *)(image + 60);
+  return *(u16 *)(header + 24) == 0x10b ? *(u32 *)(header + 52) : *(u64 *)(header + 48);
+}
+
 // Copies the sections of a PE file to pages of their own.
 static void copy_image(u64 tables, u64 base, const u8 *file, u64 bits) {
   const u8 *header = file + *(const u32 *)(file + 60);
@@ -23,27 +29,52 @@ static void copy_image(u64 tables, u64 base, const u8 *file, u64 bits) {
   }
 }
 
-// VADs are kept in a tree by their first page, which is not balanced.
-static void insert_vad(struct _EPROCESS *process, struct _MMVAD_SHORT *vad) {
-  struct _RTL_BALANCED_NODE **place = (void *)&process->VadRoot.Root;
-  struct _RTL_BALANCED_NODE *parent = 0;
-  while (*place) {
-    parent = *place;
-    struct _MMVAD_SHORT *there = (void *)parent;
-    u64 a = ((u64)vad->StartingVpnHigh << 32) | vad->StartingVpn;
-    u64 b = ((u64)there->StartingVpnHigh << 32) | there->StartingVpn;
-    place = a < b ? (void *)&parent->Left : (void *)&parent->Right;
-  }
-  *place = &vad->VadNode;
-  vad->VadNode.ParentValue = (u64)parent;
+// Until 7 the root is a node itself, whose right child is the first; numbers of pages have one member.
+#if NT_BUILD < 9200
+typedef struct _MMVAD_SHORT node;
+#define LEFT(node) (*(struct _MMVAD_SHORT **)&(node)->LeftChild)
+#define RIGHT(node) (*(struct _MMVAD_SHORT **)&(node)->RightChild)
+#define ROOT(process) (*(node **)&(process)->VadRoot.BalancedRoot.RightChild)
+#define CORE(vad) ((struct _MMVAD_SHORT *)(vad))
+#define FIRST_PAGE(vad) ((vad)->StartingVpn)
+#define LAST_PAGE(vad) ((vad)->EndingVpn)
+static void set_pages(struct _MMVAD_SHORT *vad, u64 first, u64 last) {
+  vad->StartingVpn = first;
+  vad->EndingVpn = last;
 }
-
-static void set_range(struct _MMVAD_SHORT *vad, u64 start, u64 size, u32 type, u32 protection) {
-  u64 first = start >> 12, last = (start + size - 1) >> 12;
+#else
+typedef struct _RTL_BALANCED_NODE node;
+#define LEFT(node) ((node)->Left)
+#define RIGHT(node) ((node)->Right)
+#define ROOT(process) (*(node **)&(process)->VadRoot.Root)
+#define CORE(vad) (&(vad)->Core)
+#define FIRST_PAGE(vad) (((u64)(vad)->StartingVpnHigh << 32) | (vad)->StartingVpn)
+#define LAST_PAGE(vad) (((u64)(vad)->EndingVpnHigh << 32) | (vad)->EndingVpn)
+static void set_pages(struct _MMVAD_SHORT *vad, u64 first, u64 last) {
   vad->StartingVpn = (u32)first;
   vad->StartingVpnHigh = (u8)(first >> 32);
   vad->EndingVpn = (u32)last;
   vad->EndingVpnHigh = (u8)(last >> 32);
+}
+#endif
+
+// VADs are kept in a tree by their first page, which is not balanced.
+static void insert_vad(struct _EPROCESS *process, struct _MMVAD_SHORT *vad) {
+  node **place = &ROOT(process);
+  node *parent = 0;
+  while (*place) {
+    parent = *place;
+    struct _MMVAD_SHORT *there = (void *)parent;
+    place = FIRST_PAGE(vad) < FIRST_PAGE(there) ? &LEFT(parent) : &RIGHT(parent);
+  }
+  *place = (node *)vad;
+#if NT_BUILD >= 9200
+  vad->VadNode.ParentValue = (u64)parent;
+#endif
+}
+
+static void set_range(struct _MMVAD_SHORT *vad, u64 start, u64 size, u32 type, u32 protection) {
+  set_pages(vad, start >> 12, (start + size - 1) >> 12);
   vad->u.VadFlags.VadType = type;
   vad->u.VadFlags.Protection = protection;
   vad->u.VadFlags.PrivateMemory = type == 0;
@@ -67,10 +98,10 @@ NOINLINE static struct _FILE_OBJECT *open_file(const char *path) {
 NOINLINE u64 MiMapViewOfImageSection(struct _EPROCESS *process, struct loaded_file *file, const char *path) {
   const u8 *bytes = phys(file->start);
   const u8 *header = bytes + *(const u32 *)(bytes + 60);
-  u64 base = *(const u64 *)(header + 48);
+  u64 base = image_base((u64)bytes);
   copy_image(process->Pcb.DirectoryTableBase, base, bytes, 7);
   struct _MMVAD *vad = ExAllocatePool(sizeof(struct _MMVAD));
-  set_range(&vad->Core, base, *(const u32 *)(header + 80), VAD_IMAGE, EXECUTE_WRITECOPY);
+  set_range(CORE(vad), base, *(const u32 *)(header + 80), VAD_IMAGE, EXECUTE_WRITECOPY);
   struct _CONTROL_AREA *area = ExAllocatePool(sizeof(struct _CONTROL_AREA));
   struct _SEGMENT *segment = ExAllocatePool(sizeof(struct _SEGMENT));
   struct _SUBSECTION *subsection = ExAllocatePool(sizeof(struct _SUBSECTION));
@@ -80,7 +111,7 @@ NOINLINE u64 MiMapViewOfImageSection(struct _EPROCESS *process, struct loaded_fi
   // The lower bits count references that are taken in advance.
   area->FilePointer.Value = (u64)open_file(path) | 0xa;
   vad->Subsection = subsection;
-  insert_vad(process, &vad->Core);
+  insert_vad(process, CORE(vad));
   return base;
 }
 
@@ -98,29 +129,28 @@ static void free_vad(struct _MMVAD_SHORT *vad) {
   ExFreePool(vad, sizeof(struct _MMVAD));
 }
 
-static void reinsert(struct _EPROCESS *process, struct _RTL_BALANCED_NODE *node) {
-  if (!node) return;
-  struct _RTL_BALANCED_NODE *left = node->Left, *right = node->Right;
-  node->Left = node->Right = 0;
-  insert_vad(process, (void *)node);
+static void reinsert(struct _EPROCESS *process, node *root) {
+  if (!root) return;
+  node *left = LEFT(root), *right = RIGHT(root);
+  LEFT(root) = RIGHT(root) = 0;
+  insert_vad(process, (void *)root);
   reinsert(process, left);
   reinsert(process, right);
 }
 
 static struct _MMVAD_SHORT *take_vad(struct _EPROCESS *process, u64 address) {
-  struct _RTL_BALANCED_NODE **place = (void *)&process->VadRoot.Root;
+  node **place = &ROOT(process);
   while (*place) {
     struct _MMVAD_SHORT *vad = (void *)*place;
-    u64 first = ((u64)vad->StartingVpnHigh << 32) | vad->StartingVpn;
-    u64 last = ((u64)vad->EndingVpnHigh << 32) | vad->EndingVpn;
-    u64 page = address >> 12;
+    u64 first = FIRST_PAGE(vad), last = LAST_PAGE(vad), page = address >> 12;
     if (page >= first && page <= last) {
+      node *left = LEFT(*place), *right = RIGHT(*place);
       *place = 0;
-      reinsert(process, vad->VadNode.Left);
-      reinsert(process, vad->VadNode.Right);
+      reinsert(process, left);
+      reinsert(process, right);
       return vad;
     }
-    place = page < first ? (void *)&vad->VadNode.Left : (void *)&vad->VadNode.Right;
+    place = page < first ? &LEFT(*place) : &RIGHT(*place);
   }
   return 0;
 }
@@ -128,22 +158,21 @@ static struct _MMVAD_SHORT *take_vad(struct _EPROCESS *process, u64 address) {
 NOINLINE void MiUnmapViewOfSection(struct _EPROCESS *process, u64 address) {
   struct _MMVAD_SHORT *vad = take_vad(process, address);
   if (!vad) return;
-  u64 first = ((u64)vad->StartingVpnHigh << 32) | vad->StartingVpn;
-  u64 last = ((u64)vad->EndingVpnHigh << 32) | vad->EndingVpn;
+  u64 first = FIRST_PAGE(vad), last = LAST_PAGE(vad);
   MiUnmapPages(process->Pcb.DirectoryTableBase, first << 12, last - first + 1);
   free_vad(vad);
 }
 
-static void delete_vads(struct _RTL_BALANCED_NODE *node) {
-  if (!node) return;
-  delete_vads(node->Left);
-  delete_vads(node->Right);
-  free_vad((void *)node);
+static void delete_vads(node *root) {
+  if (!root) return;
+  delete_vads(LEFT(root));
+  delete_vads(RIGHT(root));
+  free_vad((void *)root);
 }
 
 void MiDeleteVads(struct _EPROCESS *process) {
-  delete_vads((void *)process->VadRoot.Root);
-  process->VadRoot.Root = 0;
+  delete_vads(ROOT(process));
+  ROOT(process) = 0;
 }
 
 // The loader's lists lie in the memory of the process, from here on.
@@ -206,6 +235,49 @@ void ldr_insert(struct _EPROCESS *process, u64 base, const char *path) {
   entry->BaseDllName.Length -= skipped;
   entry->BaseDllName.MaximumLength -= skipped;
   for (u32 list = 0; list < 3; list++) link_user(tables, (u64)peb_of(process)->Ldr + heads[list], at + links[list]);
+}
+
+// The loader's list of 32 bits: the structs are those of 64, with words of 4 bytes.
+#define WOW64_HEAP 0x7efe0000u
+#define WOW64_LIST 0xcu
+
+static u32 narrow_text(u64 tables, u32 at, u32 string, const char *text) {
+  u32 length = 0;
+  for (; text[length]; length++) *(u16 *)user(tables, at + length * 2) = (u8)text[length];
+  *(u16 *)user(tables, string) = (u16)(length * 2);
+  *(u16 *)user(tables, string + 2) = (u16)(length * 2 + 2);
+  *(u32 *)user(tables, string + 4) = at;
+  return at + ((length * 2 + 9) & ~7u);
+}
+
+void ldr_create32(struct _EPROCESS *process, u32 peb) {
+  u64 tables = process->Pcb.DirectoryTableBase;
+  MiMapPage(tables, WOW64_HEAP, MiTakePage(), 7);
+  MiInsertPrivateVad(process, WOW64_HEAP, PAGE, 4);
+  for (u32 list = 0; list < 3; list++) {
+    u32 head = WOW64_HEAP + WOW64_LIST + list * 8;
+    *(u32 *)user(tables, head) = *(u32 *)user(tables, head + 4) = head;
+  }
+  *(u32 *)user(tables, peb + 12) = WOW64_HEAP;
+}
+
+void ldr_insert32(struct _EPROCESS *process, u64 base, const char *path) {
+  u64 tables = process->Pcb.DirectoryTableBase;
+  // A slot has 0x200 bytes: the entry, and the texts behind it.
+  u32 at = WOW64_HEAP + 0x200;
+  while (*(u32 *)user(tables, at + 0x18)) at += 0x200;
+  u64 image = (u64)user(tables, base);
+  *(u32 *)user(tables, at + 0x18) = (u32)base;
+  *(u32 *)user(tables, at + 0x1c) = (u32)base + entry_point(image);
+  *(u32 *)user(tables, at + 0x20) = image_size(image);
+  narrow_text(tables, narrow_text(tables, at + 0x60, at + 0x24, path), at + 0x2c, last_part(path));
+  for (u32 list = 0; list < 3; list++) {
+    u32 head = WOW64_HEAP + WOW64_LIST + list * 8, links = at + list * 8, last = *(u32 *)user(tables, head + 4);
+    *(u32 *)user(tables, links) = head;
+    *(u32 *)user(tables, links + 4) = last;
+    *(u32 *)user(tables, last) = links;
+    *(u32 *)user(tables, head + 4) = links;
+  }
 }
 
 void ldr_remove(struct _EPROCESS *process, u64 base) {

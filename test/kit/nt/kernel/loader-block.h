@@ -3,7 +3,7 @@
 #define LOADER_BLOCK_H
 
 #define PHYSICAL_MAP 0xffffa00000000000ull
-#define MOST_FILES 8
+#define MOST_FILES 16
 
 struct loaded_file {
   char name[32];

@@ -73,6 +73,33 @@ u8 *user(u64 tables, u64 address) {
   }
 }
 
+// The physical address of the entry of a page.
+u64 *MiFindEntry(u64 tables, u64 address) {
+  u64 *at = phys(tables);
+  for (u32 shift = 39; shift > 12; shift -= 9) at = phys(at[(address >> shift) & 511] & 0xffffffffff000ull);
+  return &at[(address >> 12) & 511];
+}
+
+EXPORT u32 KiImplementedPhysicalBits = 46;
+enum { SWIZZLED = 1 << 4, PROTOTYPE = 1 << 10, TRANSITION = 1 << 11 };
+
+// Windows sets the highest bit of physical addresses in entries that are not valid, and says so by not setting another.
+static u64 swizzle(u64 entry) { return (entry & SWIZZLED) ? entry : entry | 1ull << (KiImplementedPhysicalBits - 1); }
+
+// Takes a page from a process in one of the ways in which Windows does; the page itself stays, but for the last.
+void MiTrimPage(u64 tables, u64 address, u32 way) {
+  u64 *entry = MiFindEntry(tables, address), page = *entry & 0xffffffffff000ull;
+  if (way == 0) *entry = swizzle(page | TRANSITION | 4 << 5);
+  else if (way == 1) *entry = page | TRANSITION | SWIZZLED | 4 << 5;
+  else if (way == 2 || way == 3) {
+    // Prototypes lie in the kernel's pool, at an address whose lower 48 bits an entry has room for.
+    u64 *prototype = ExAllocatePool(8);
+    *prototype = way == 2 ? page | 3 : swizzle(page | TRANSITION);
+    *entry = (u64)prototype << 16 | PROTOTYPE | SWIZZLED;
+  } else *entry = swizzle(0x1234ull << 32 | 1 << 12 | 4 << 5);
+  __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
+}
+
 void MiUnmapPages(u64 tables, u64 address, u64 count) {
   for (; count; count--, address += PAGE) {
     u64 *at = phys(tables);

@@ -20,9 +20,11 @@ extern u64 SystemTables;
 void MiInitialize(struct loader_block *loader);
 void *phys(u64 physical);
 u64 MiTakePage(void);
+void *memcpy(void *to, const void *from, u64 size);
 void MiMapPage(u64 tables, u64 address, u64 physical, u64 bits);
 u64 MiCreateTables(void);
 u64 PsCountSystemCall(u64 is_alertable, u64 interval);
+void MiTrimPage(u64 tables, u64 address, u32 way);
 void MiDeleteUserTables(u64 tables);
 void MiUnmapPages(u64 tables, u64 address, u64 count);
 u8 *user(u64 tables, u64 address);
@@ -45,6 +47,15 @@ void free_string(struct _UNICODE_STRING *string);
 struct _HANDLE_TABLE *ExCreateHandleTable(struct _EPROCESS *process);
 u64 ExCreateHandle(struct _HANDLE_TABLE *table, void *object, u32 access);
 void ExDestroyHandleTable(struct _HANDLE_TABLE *table);
+// The entry of a number, of an object in place of its header.
+void ExSetObject(struct _HANDLE_TABLE *table, u64 number, void *object);
+
+// registry.c
+void CmInitialize(void);
+
+// callbacks.c
+void CbRegister(u64 driver);
+void CbFill(void);
 
 // images.c
 u64 MiMapViewOfImageSection(struct _EPROCESS *process, struct loaded_file *file, const char *path);
@@ -56,6 +67,9 @@ void unload_driver(const char *name);
 void ldr_insert(struct _EPROCESS *process, u64 base, const char *path);
 void ldr_remove(struct _EPROCESS *process, u64 base);
 u32 image_size(u64 header_of_image);
+u64 image_base(u64 image);
+void ldr_create32(struct _EPROCESS *process, u32 peb);
+void ldr_insert32(struct _EPROCESS *process, u64 base, const char *path);
 void list_kernel(struct loader_block *loader);
 // Writes a text into the memory of a process, and returns the place behind it.
 u64 user_string(u64 tables, u64 at, struct _UNICODE_STRING *string, const char *text);
@@ -63,8 +77,13 @@ u64 user_string(u64 tables, u64 at, struct _UNICODE_STRING *string, const char *
 // processes.c
 extern struct _EPROCESS *PsInitialSystemProcess;
 extern struct _LIST_ENTRY PsActiveProcessHead;
+extern struct _HANDLE_TABLE *PspCidTable;
 void PsInitialize(void);
+// A process without a program.
+struct _EPROCESS *PsCreateMinimalProcess(const char *name);
 struct _EPROCESS *start_process(struct loader_block *loader, const char *name, struct _EPROCESS *parent);
+// A process of 32 bits: its loader of 64 bits knows the program and its own library, that of 32 all of 32 bits.
+struct _EPROCESS *start_process32(struct loader_block *loader, const char *name);
 void start_thread(struct _EPROCESS *process, u64 start, u64 argument);
 void end_process(struct _EPROCESS *process, int is_kept);
 struct _EPROCESS *find_process(const char *name);

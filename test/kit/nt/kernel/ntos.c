@@ -18,7 +18,12 @@ EXPORT volatile u32 TestRounds;
 static volatile struct _KUSER_SHARED_DATA *shared;
 static u64 time = 133500000000000000ull;
 
+// The one driver that there is lies where it was linked for.
+#define DRIVER_BASE 0xfffff80010000000ull
+
 void KiSystemCall64(void);
+void hide_process(struct _EPROCESS *process);
+void trim_process(struct _EPROCESS *process);
 void KiDivideErrorFault(void);
 void KiLoadDescriptors(const void *gdt, const void *idt);
 void load_module(struct _EPROCESS *process, struct loaded_file *file, const char *name);
@@ -56,6 +61,15 @@ EXPORT NOINLINE u64 NtNotImplemented(void) { return 0; }
 
 static void add_service(u32 number, void *function, u32 on_stack) {
   KiServiceTable[number] = (int)((u64)function - (u64)KiServiceTable) * 16 + (int)on_stack;
+}
+
+// As a rootkit does: the call leads into a driver, which must lie within 128 MiB.
+static void hook_service(u32 number, u64 target) {
+  KiServiceTable[number] = (int)(target - (u64)KiServiceTable) * 16;
+  begin_truth("hooked");
+  tell_number("number", number);
+  tell_number("address", target);
+  end_truth();
 }
 
 static void fill_services(void) {
@@ -184,11 +198,17 @@ static void act(struct loader_block *loader, char *words[3]) {
   else if (is_same(what, "undriver")) unload_driver(name);
   else if (is_same(what, "churn")) churn(loader, to_number(name));
   else if (is_same(what, "hold")) hold();
+  else if (is_same(what, "start32")) run_process(start_process32(loader, name));
+  else if (is_same(what, "hives")) CmInitialize();
+  else if (is_same(what, "callbacks")) CbRegister(DRIVER_BASE);
+  else if (is_same(what, "hook")) hook_service(to_number(name), DRIVER_BASE + 0x1008);
   else if (!process) {
     begin_truth("unknown");
     tell_text("what", what);
     end_truth();
   } else if (is_same(what, "exit")) end_process(process, 0);
+  else if (is_same(what, "hide")) hide_process(process);
+  else if (is_same(what, "trim")) trim_process(process);
   else if (is_same(what, "zombie")) end_process(process, 1);
   else if (is_same(what, "load")) load_module(process, find_file(loader, more), more);
   else if (is_same(what, "unload")) unload_module(process, find_file(loader, more), more);
@@ -233,6 +253,7 @@ void KiSystemStartup(struct loader_block *given) {
   tell_number("build", NT_BUILD);
   end_truth();
   list_kernel(&loader);
+  CbFill();
   PsInitialize();
   follow_script(&loader, find_file(&loader, "script"));
   begin_truth("done");

@@ -2,7 +2,12 @@
 #include "nt.h"
 
 EXPORT struct _OBJECT_TYPE *ObTypeIndexTable[64];
+#if NT_BUILD >= 10240
 EXPORT u8 ObHeaderCookie = 0x5a;
+#define HIDE(type, header) ((type) ^ (((u64)(header) >> 8) & 0xff) ^ ObHeaderCookie)
+#else
+#define HIDE(type, header) (type)
+#endif
 // By the InfoMask: how far the last optional header lies before the header.
 EXPORT u8 ObpInfoMaskToOffset[256];
 
@@ -42,7 +47,7 @@ void *ObCreateObject(u32 type, u64 size, const char *name) {
   u8 *memory = ExAllocatePool(INFO + BODY + size);
   struct _OBJECT_HEADER *header = (void *)(memory + INFO);
   header->PointerCount = header->HandleCount = 1;
-  header->TypeIndex = (u8)(type ^ (((u64)header >> 8) & 0xff) ^ ObHeaderCookie);
+  header->TypeIndex = (u8)HIDE(type, header);
   if (name) {
     header->InfoMask = 2;
     make_string(&((struct _OBJECT_HEADER_NAME_INFO *)memory)->Name, name);
@@ -67,6 +72,22 @@ struct _HANDLE_TABLE *ExCreateHandleTable(struct _EPROCESS *process) {
 
 #define PER_PAGE (PAGE / sizeof(union _HANDLE_TABLE_ENTRY))
 
+// Until 7 an entry has an address whose lowest bits are flags, since 8 the upper bits of it.
+#if NT_BUILD < 9200
+#define IS_FREE(entry) (!(entry)->Object)
+static void fill_entry(union _HANDLE_TABLE_ENTRY *entry, u64 address, u32 access) {
+  entry->Object = (void *)(address ? address | 1 : 0);
+  entry->GrantedAccess = access;
+}
+#else
+#define IS_FREE(entry) (!(entry)->ObjectPointerBits)
+static void fill_entry(union _HANDLE_TABLE_ENTRY *entry, u64 address, u32 access) {
+  entry->ObjectPointerBits = address >> 4;
+  entry->Unlocked = 1;
+  entry->GrantedAccessBits = access;
+}
+#endif
+
 static union _HANDLE_TABLE_ENTRY *find_entry(struct _HANDLE_TABLE *table, u64 index) {
   u64 code = table->TableCode;
   union _HANDLE_TABLE_ENTRY **pages = (void *)(code & ~7ull);
@@ -74,26 +95,33 @@ static union _HANDLE_TABLE_ENTRY *find_entry(struct _HANDLE_TABLE *table, u64 in
   return pages[index / PER_PAGE] + index % PER_PAGE;
 }
 
+static void add_page(struct _HANDLE_TABLE *table) {
+  u64 count = table->NextHandleNeedingPool / 4;
+  if ((table->TableCode & 7) == 0) {
+    void **pages = ExAllocatePool(PAGE);
+    pages[0] = (void *)table->TableCode;
+    table->TableCode = (u64)pages | 1;
+  }
+  ((void **)(table->TableCode & ~7ull))[count / PER_PAGE] = ExAllocatePool(PAGE);
+  table->NextHandleNeedingPool += 0x400;
+}
+
 u64 ExCreateHandle(struct _HANDLE_TABLE *table, void *object, u32 access) {
   u64 count = table->NextHandleNeedingPool / 4;
   u64 index = 1;
   for (; index < count; index++)
-    if (index % PER_PAGE && !find_entry(table, index)->ObjectPointerBits) break;
+    if (index % PER_PAGE && IS_FREE(find_entry(table, index))) break;
   if (index == count) {
-    if ((table->TableCode & 7) == 0) {
-      void **pages = ExAllocatePool(PAGE);
-      pages[0] = (void *)table->TableCode;
-      table->TableCode = (u64)pages | 1;
-    }
-    ((void **)(table->TableCode & ~7ull))[count / PER_PAGE] = ExAllocatePool(PAGE);
-    table->NextHandleNeedingPool += 0x400;
+    add_page(table);
     index++;
   }
-  union _HANDLE_TABLE_ENTRY *entry = find_entry(table, index);
-  entry->ObjectPointerBits = ((u64)object - BODY) >> 4;
-  entry->Unlocked = 1;
-  entry->GrantedAccessBits = access;
+  fill_entry(find_entry(table, index), (u64)object - BODY, access);
   return index * 4;
+}
+
+void ExSetObject(struct _HANDLE_TABLE *table, u64 number, void *object) {
+  while (number >= table->NextHandleNeedingPool) add_page(table);
+  fill_entry(find_entry(table, number / 4), (u64)object, 0);
 }
 
 void ExDestroyHandleTable(struct _HANDLE_TABLE *table) {

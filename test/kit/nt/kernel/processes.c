@@ -28,7 +28,8 @@ void KiEnterUser(struct place *place);
 
 static u64 take_id(void) {
   u32 at = 2;
-  while (is_taken[at]) at++;
+  // The first entry of each page of a table of handles is none.
+  while (is_taken[at] || at % 256 == 0) at++;
   is_taken[at] = 1;
   return at * 4;
 }
@@ -64,6 +65,7 @@ NOINLINE static void PspInsertThread(struct _ETHREAD *thread, struct _EPROCESS *
   list_append((struct _LIST_ENTRY *)&process->ThreadListHead, &thread->ThreadListEntry);
   list_append(&process->Pcb.ThreadListHead, &thread->Tcb.ThreadListEntry);
   process->ActiveThreads++;
+  ExSetObject(PspCidTable, (u64)thread->Cid.UniqueThread, thread);
 }
 
 static struct _ETHREAD *create_thread(struct _EPROCESS *process, u64 start, u64 argument) {
@@ -113,6 +115,7 @@ void start_thread(struct _EPROCESS *process, u64 start, u64 argument) {
 NOINLINE static void PspInsertProcess(struct _EPROCESS *process, struct _EPROCESS *parent) {
   process->InheritedFromUniqueProcessId = parent ? parent->UniqueProcessId : 0;
   list_append(&PsActiveProcessHead, &process->ActiveProcessLinks);
+  ExSetObject(PspCidTable, (u64)process->UniqueProcessId, process);
 }
 
 static struct _EPROCESS *create_process(const char *name, u64 tables) {
@@ -214,8 +217,7 @@ void load_module(struct _EPROCESS *process, struct loaded_file *file, const char
 }
 
 void unload_module(struct _EPROCESS *process, struct loaded_file *file, const char *name) {
-  const u8 *bytes = phys(file->start);
-  u64 base = *(const u64 *)(bytes + *(const u32 *)(bytes + 60) + 48);
+  u64 base = image_base((u64)phys(file->start));
   ldr_remove(process, base);
   MiUnmapViewOfSection(process, base);
   tell_module("module gone", process, base, 0, join("C:\\Windows\\System32\\", name));
@@ -254,7 +256,6 @@ struct _EPROCESS *start_process(struct loader_block *loader, const char *name, s
   process->SectionBaseAddress = (void *)base;
   create_peb(process, name, base);
   PspInsertProcess(process, parent);
-  ExCreateHandle(PspCidTable, process, 0);
   tell_process("process", process, name);
   ldr_insert(process, base, join("C:\\Windows\\System32\\", name));
   tell_module("module", process, base, image_size((u64)user(tables, base)), path_room);
@@ -266,12 +267,55 @@ struct _EPROCESS *start_process(struct loader_block *loader, const char *name, s
   return process;
 }
 
+#define PEB32_AT 0x7efd0000u
+
+struct _EPROCESS *start_process32(struct loader_block *loader, const char *name) {
+  ntdll = find_file(loader, "ntdll.dll");
+  struct _EPROCESS *process = create_process(name, MiCreateTables());
+  u64 tables = process->Pcb.DirectoryTableBase;
+  process->UniqueProcessId = (void *)take_id();
+  u64 base = MiMapViewOfImageSection(process, find_file(loader, "program32.exe"), join("\\", name));
+  u64 library = MiMapViewOfImageSection(process, ntdll, "\\Windows\\System32\\ntdll.dll");
+  u64 layer = MiMapViewOfImageSection(process, find_file(loader, "wow64.dll"), "\\Windows\\System32\\wow64.dll");
+  u64 narrow = MiMapViewOfImageSection(process, find_file(loader, "ntdll32.dll"), "\\Windows\\SysWOW64\\ntdll.dll");
+  process->SectionBaseAddress = (void *)base;
+  create_peb(process, name, base);
+  MiMapPage(tables, PEB32_AT, MiTakePage(), 7);
+  MiInsertPrivateVad(process, PEB32_AT, PAGE, 4);
+  struct _PEB32 *peb = (void *)user(tables, PEB32_AT);
+  peb->ImageBaseAddress = (u32)base;
+  ldr_create32(process, PEB32_AT);
+#if NT_BUILD >= 10586
+  struct _EWOW64PROCESS *wow64 = ExAllocatePool(sizeof *wow64);
+  wow64->Peb = (void *)(u64)PEB32_AT;
+  process->WoW64Process = wow64;
+#else
+  process->Wow64Process = (void *)(u64)PEB32_AT;
+#endif
+  PspInsertProcess(process, PsInitialSystemProcess);
+  tell_process("process", process, name);
+  u64 bases[] = {base, library, layer, narrow};
+  const char *paths[] = {0, "C:\\Windows\\System32\\ntdll.dll", "C:\\Windows\\System32\\wow64.dll",
+                         "C:\\Windows\\SysWOW64\\ntdll.dll"};
+  for (u32 at = 0; at < 4; at++) {
+    const char *path = paths[at] ? paths[at] : join("C:\\", name);
+    if (at < 3) ldr_insert(process, bases[at], path);
+    if (at == 0 || at == 3) ldr_insert32(process, bases[at], path);
+    tell_module("module", process, bases[at], image_size((u64)user(tables, bases[at])), path);
+  }
+  const u8 *image = user(tables, layer);
+  u64 start = layer + *(const u32 *)(image + *(const u32 *)(image + 60) + 40);
+  start_thread(process, find_export(tables, library, "LdrInitializeThunk"), start);
+  return process;
+}
+
 NOINLINE static void MmCleanProcessAddressSpace(struct _EPROCESS *process) {
   MiDeleteVads(process);
 }
 
 NOINLINE static void PspProcessDelete(struct _EPROCESS *process) {
   list_remove(&process->ActiveProcessLinks);
+  ExSetObject(PspCidTable, (u64)process->UniqueProcessId, 0);
   is_taken[(u64)process->UniqueProcessId / 4] = 0;
   MiDeleteUserTables(process->Pcb.DirectoryTableBase);
   ObDelete(process, sizeof(struct _EPROCESS));
@@ -282,6 +326,7 @@ NOINLINE static void PspExitThread(struct _ETHREAD *thread, struct _EPROCESS *pr
   list_remove(&thread->Tcb.ThreadListEntry);
   process->ActiveThreads--;
   is_taken[(u64)thread->Cid.UniqueThread / 4] = 0;
+  ExSetObject(PspCidTable, (u64)thread->Cid.UniqueThread, 0);
   ObDelete(thread, sizeof(struct thread_room));
 }
 
@@ -353,7 +398,7 @@ static void write_register(u32 number, u64 value) {
 // Runs the first thread of a process in its own address space, until it gives the processor up.
 void run_process(struct _EPROCESS *process) {
   struct _ETHREAD *thread = first_thread(process);
-  if (!thread || !process->Peb) return;
+  if (!thread || !process->Peb || process->Pcb.ThreadListHead.Flink == &process->Pcb.ThreadListHead) return;
   struct _ETHREAD *before = current_thread();
   set_current_thread(thread);
   write_register(0xc0000102, (u64)thread->Tcb.Teb);
@@ -366,6 +411,39 @@ void run_process(struct _EPROCESS *process) {
 void run_all(void) {
   for (struct _LIST_ENTRY *at = PsActiveProcessHead.Flink; at != &PsActiveProcessHead; at = at->Flink)
     run_process(CONTAINER(at, _EPROCESS, ActiveProcessLinks));
+}
+
+struct _EPROCESS *PsCreateMinimalProcess(const char *name) {
+  struct _EPROCESS *process = create_process(name, MiCreateTables());
+  process->UniqueProcessId = (void *)take_id();
+  process->Token.Value = (u64)create_token(0) | 0xf;
+  PspInsertProcess(process, PsInitialSystemProcess);
+  tell_process("process", process, name);
+  return process;
+}
+
+// Takes pages from a process, which does not run from then on: its PEB, what that leads to, and a stack, each in another way.
+void trim_process(struct _EPROCESS *process) {
+  u64 tables = process->Pcb.DirectoryTableBase;
+  process->Pcb.ThreadListHead.Flink = process->Pcb.ThreadListHead.Blink = &process->Pcb.ThreadListHead;
+  const u64 pages[] = {PEB_AT, PEB_AT + PAGE, PEB_AT + 2 * PAGE, PEB_AT + 3 * PAGE, STACK_AT};
+  for (u32 way = 0; way < 5; way++) {
+    begin_truth("trimmed");
+    tell_number("pid", (u64)process->UniqueProcessId);
+    tell_number("address", pages[way]);
+    tell_number("way", way);
+    end_truth();
+    MiTrimPage(tables, pages[way], way);
+  }
+}
+
+// As a rootkit does: the process goes on, and is in the list no longer.
+void hide_process(struct _EPROCESS *process) {
+  list_remove(&process->ActiveProcessLinks);
+  begin_truth("hidden");
+  tell_number("pid", (u64)process->UniqueProcessId);
+  tell_number("eprocess", (u64)process);
+  end_truth();
 }
 
 void PsInitialize(void) {
