@@ -88,7 +88,7 @@ const WINDOWS_PROCESS_PARTS = [
   ...(["startTime", "isAlive", "threads", "memoryMap", "handles", "token"] as const),
 ];
 
-/** What a Windows guest lists as plain values. */
+/** The lists of a Windows guest that are plain values. */
 const WINDOWS_GUEST_LISTS = [
   ...(["getKernelModules", "getHives", "getCallbacks", "getServices", "compareProcessViews"] as const),
 ];

@@ -27,7 +27,7 @@ export interface KernelCallback {
   readonly list: string;
   /** The function. */
   readonly address: bigint;
-  /** What the driver said with it: the altitude of a registry callback, the component of one for errors; else empty. */
+  /** The driver's own words with it: the altitude of a registry callback, the component of one for errors; else empty. */
   readonly detail: string;
 }
 

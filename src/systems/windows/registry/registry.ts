@@ -121,7 +121,7 @@ export class Registry {
     return describe(source, key, at);
   }
 
-  /** What lies above all hives is no key of any: its subkeys are told by the hives' roots. */
+  /** A key above all hives is none of any: its subkeys are told by the hives' roots. */
   #describeAbove(hives: readonly RegistryHive[], path: string): RegistryKey | undefined {
     const start = `${path.toUpperCase()}\\`;
     const below = hives.filter(({ root }) => root.toUpperCase().startsWith(start));
