@@ -119,7 +119,7 @@ describe("an analysis", () => {
 });
 
 describe("a search", () => {
-  test("finds by hash, name, signature, technique, address, domain, verdict and state, page by page", async () => {
+  test("finds by hash, name, signature, technique, address, domain, text of acts, verdict and state, page by page", async () => {
     await withServer({}, async ({ add, read }) => {
       const evil = add({ name: "dropper.bin", content: "evil", verdict: VERDICT, domains: ["c2.example"], events: [{ type: "network.connected", pid: 100, process: "sample", protocol: "tcp", address: "203.0.113.9", port: 443 }] }); // prettier-ignore
       const plain = add({ name: "letter.txt", content: "plain" });
@@ -134,6 +134,15 @@ describe("a search", () => {
         ["technique=T156", []],
         ["indicator=c2.example", [evil]],
         ["indicator=203.0.113.9", [evil]],
+        ["text=203.0.113.9", [evil]],
+        ["text=DROPPER", [evil]],
+        ["text=./letter.t", [plain]],
+        ["text=etter.txt", []],
+        // Of two texts, the end of one and the beginning of the next are no text.
+        ["text=tcp 203.0.113.9", []],
+        ["text=%00", []],
+        ["text=%22%20OR%20sample%22", []],
+        ["text=sample", [plain, evil]],
         ["judgement=malicious", [evil]],
         ["state=finished", [plain, evil]],
         ["state=waiting", []],

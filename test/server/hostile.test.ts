@@ -100,7 +100,7 @@ describe("a question", () => {
       add({ name: "one" });
       const texts = ["' OR 1=1 --", '"; DROP TABLE analyses; --', "%", "_", "\\", "one' UNION SELECT * FROM facts --"];
       for (const text of texts)
-        for (const member of ["name", "signature", "indicator", "machine", "by"]) {
+        for (const member of ["name", "signature", "indicator", "text", "machine", "by"]) {
           const { analyses } = await read<{ analyses: unknown[] }>("reader", `/api/v1/analyses?${member}=${encodeURIComponent(text)}`); // prettier-ignore
           assert.deepEqual(analyses, [], `${member}=${text}`);
         }

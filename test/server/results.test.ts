@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { openDatabase } from "../../src/lab/analysis/analysis-places";
 import { AnalysisIndex } from "../../src/lab/analysis/search/analysis-index";
-import { AnalysisSearch } from "../../src/lab/analysis/search/search-analyses";
+import { type AnalysisQuery, AnalysisSearch } from "../../src/lab/analysis/search/search-analyses";
+import { writeJson } from "../../src/lab/analysis/report/write-json";
 import { readEventPage } from "../../src/server/results/event-page";
+import { readReport } from "../../src/server/results/read-report";
 import { doWork } from "../../src/server/results/work";
 import { WorkPool } from "../../src/server/results/work-pool";
 import { inFolder } from "../kit/in-folder";
@@ -59,12 +61,10 @@ describe("work on whole analyses", () => {
       const index = new AnalysisIndex(database);
       for (const id of ids) index.remove(id);
       const search = new AnalysisSearch(database);
-      assert.deepEqual([search.list({ signature: "hides" }, 10), index.listMissing()], [[], ids]);
+      const find = (query: AnalysisQuery) => search.list(query, 10).map(({ id }) => id);
+      assert.deepEqual([find({ signature: "hides" }), find({ text: "./sample" }), index.listMissing()], [[], [], ids]);
       assert.equal(await doWork({ kind: "index", labFolder: lab }), 2);
-      assert.deepEqual(
-        search.list({ signature: "hides" }, 10).map(({ id }) => id),
-        ids.toReversed(),
-      );
+      assert.deepEqual([find({ signature: "hides" }), find({ text: "./sample" })], [ids.toReversed(), ids.toReversed()]); // prettier-ignore
       assert.deepEqual(index.listMissing(), []);
       database.close();
     });
@@ -88,6 +88,54 @@ describe("work on whole analyses", () => {
       const last = (await ended).at(-1)!;
       assert.match(last.status === "rejected" ? String(last.reason) : last.status, /BusyError: the server ends/);
       assert.throws(() => page(), /too much to do/);
+    });
+  });
+});
+
+describe("a report", () => {
+  const acts = (count: number, length: number) =>
+    Array.from({ length: count }, (_, at) => ({
+      ...{ time: "2026-01-01T00:00:01.000Z", type: "file.written", pid: 100, process: "sample" },
+      ...{ path: `/tmp/${at}/${"x".repeat(length)}`, origin: at % 2 === 0 ? "target" : "system" },
+    }));
+  const write = (folder: string, files: readonly object[]) => {
+    const analysis = {
+      id: 1,
+      created: "2026-01-01T00:00:00.000Z",
+      options: { a: '  "files": [' },
+      target: { name: "evil" },
+    };
+    const processes = [{ id: 1, pid: 100, name: "sample", began: analysis.created, origin: "target", threads: [] }];
+    const report = { analysis, verdict: undefined, processes, knowsTarget: true, network: [], files, control: [], leftOut: 0, counts: { "file.written": files.length }, sample: undefined, artefacts: [], modules: { captures: [] }, log: [] }; // prettier-ignore
+    writeJson(join(folder, "report.json"), report);
+    return report;
+  };
+
+  test("is read piece by piece as it was written, without what is not wanted; one that was cut off is none", async () => {
+    await inFolder(async (folder) => {
+      const report = write(folder, acts(5, 10));
+      const read = readReport(folder, ["analysis", "files", "log", "modules", "knowsTarget", "control"]);
+      const { analysis, files, log, modules, knowsTarget, control } = report;
+      assert.deepEqual(read, { analysis, knowsTarget, files, control, modules, log });
+      const own = readReport(folder, ["files"], (_member, act) => (act as { origin: string }).origin === "target");
+      assert.deepEqual(own, { files: files.filter((_, at) => at % 2 === 0) });
+      const file = join(folder, "report.json");
+      writeFileSync(file, readFileSync(file, "utf8").trimEnd().slice(0, -1));
+      assert.equal(readReport(folder, ["files"]), undefined);
+      assert.equal(readReport(join(folder, "nothing"), ["files"]), undefined);
+    });
+  });
+
+  test("of more than a hundred MiB is told to CAPE's clients", async () => {
+    await inFolder(async (folder) => {
+      write(folder, acts(60_000, 2_000));
+      assert.ok(statSync(join(folder, "report.json")).size > 100 << 20);
+      const file = join(folder, "lite.json");
+      const pool = new WorkPool();
+      assert.equal(await pool.do({ kind: "lite", folder, file }), true);
+      await pool.close();
+      const { behavior } = JSON.parse(readFileSync(file, "utf8")) as { behavior: { processes: { calls: object[] }[]; summary: { files: string[] } } }; // prettier-ignore
+      assert.deepEqual([behavior.processes[0]!.calls.length, behavior.summary.files.length], [2_000, 30_000]);
     });
   });
 });

@@ -24,6 +24,7 @@ const QUERIES = [
   ["--signature <text>", "a part of the name or title of a signature that has fired"],
   ["--technique <id>", "of ATT&CK"],
   ["--indicator <text>", "an address that the target reached for, or a name that it asked for"],
+  ["--text <text>", "words of what the target did, in their order: of paths, command lines, addresses"],
   ["--judgement <word>", "malicious, suspicious or inconspicuous"],
   ["--state <word>", "waiting, running, finished, failed, cancelled or lost"],
 ] as const;

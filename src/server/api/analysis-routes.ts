@@ -15,6 +15,7 @@ export const QUERY = z.object({
   signature: z.string().max(200).optional().describe("A part of the name or title of a signature or rule that fired."),
   technique: z.string().regex(/^[A-Za-z0-9.]{1,16}$/).toUpperCase().optional().describe('Of ATT&CK: "T1059" has "T1059.004" too.'), // prettier-ignore
   indicator: z.string().max(300).optional().describe("An address that the target reached for, or a name that was asked for."), // prettier-ignore
+  text: z.string().max(300).optional().describe("Words of what the target did, in their order: of paths, command lines, addresses. Capitals do not count, and the last may be the beginning of a word."), // prettier-ignore
   judgement: z.enum(["malicious", "suspicious", "inconspicuous"]).optional(),
   machine: z.string().max(100).optional().describe("The machine that it ran on."),
   by: z.string().max(100).optional().describe("The user who asked for it."),

@@ -1,5 +1,5 @@
 import { isOfTarget } from "../../lab/analysis/report/process-tree";
-import type { AnalysisReport } from "../../lab/analysis/report/report";
+import type { LiteSource } from "./lite-report";
 
 /** A conversation, as CAPE's report has it. */
 interface LiteFlow {
@@ -15,7 +15,7 @@ interface LiteFlow {
  * Makes the part of CAPE's report on the network: of the recorded frames, or else of what the target did. What CAPE reads out of HTTP
  * and TLS is empty.
  */
-export function createLiteNetwork(report: AnalysisReport): Record<string, unknown> {
+export function createLiteNetwork(report: LiteSource): Record<string, unknown> {
   const { analysis, modules, network, knowsTarget } = report;
   const flows = modules.captures.flatMap((capture) => capture.flows);
   const begin = Date.parse(analysis.created);

@@ -14,11 +14,17 @@ const HIGHEST_SEVERITY = 8;
 /** Facts of an act that its call has in a member of its own. */
 const LEFT_OUT = new Set(["time", "type", "sequence", "pid", "process", "origin"]);
 
+/** The members of a report that are read for CAPE's clients. */
+export const LITE_MEMBERS = ["analysis", "sample", "verdict", "processes", "knowsTarget", "network", "files", "control", "artefacts", "modules", "log"] as const; // prettier-ignore
+
+/** The part of a report that CAPE's clients read. */
+export type LiteSource = Pick<AnalysisReport, (typeof LITE_MEMBERS)[number]>;
+
 /**
  * Makes of a report the one that CAPE's clients read (lite.json): their members, with what rebox knows. Acts stand where CAPE has calls
  * of its monitor, which rebox has none of.
  */
-export function createLiteReport(report: AnalysisReport): Record<string, unknown> {
+export function createLiteReport(report: LiteSource): Record<string, unknown> {
   const { analysis, verdict, log, artefacts } = report;
   const { id, target, machine, created, ended = created, options } = analysis;
   const errors = log.filter(({ level }) => level === "error").map(({ text }) => text);
@@ -46,7 +52,7 @@ export function createLiteReport(report: AnalysisReport): Record<string, unknown
   };
 }
 
-function createTarget({ analysis, sample }: AnalysisReport): Record<string, unknown> {
+function createTarget({ analysis, sample }: LiteSource): Record<string, unknown> {
   const { target } = analysis;
   const { md5 = "", sha1 = "" } = sample ?? {};
   return {
@@ -55,7 +61,7 @@ function createTarget({ analysis, sample }: AnalysisReport): Record<string, unkn
   };
 }
 
-function createBehavior(report: AnalysisReport): Record<string, unknown> {
+function createBehavior(report: LiteSource): Record<string, unknown> {
   const { processes, knowsTarget, files, network, control } = report;
   const own = knowsTarget ? processes.filter(({ origin }) => isOfTarget(origin)) : processes;
   const acts = [...files, ...network, ...control].filter(({ origin }) => !knowsTarget || isOfTarget(origin));

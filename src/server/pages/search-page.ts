@@ -26,6 +26,7 @@ ${renderField("name", "Name or command", { value: query.name, hint: "A part of i
 ${renderField("signature", "Signature or rule", { value: query.signature, hint: "A part of its name or title." })}
 ${renderField("technique", "ATT&CK technique", { value: query.technique, hint: "T1059 has T1059.004 too." })}
 ${renderField("indicator", "Address or domain", { value: query.indicator, hint: "That the target asked or reached for." })}
+${renderField("text", "Text of its acts", { value: query.text, hint: "Words of paths, command lines, addresses, in their order." })}
 ${renderField("machine", "Machine", { value: query.machine })}
 ${renderChoice("state", "State", any(STATES), query.state)}
 ${renderChoice("judgement", "Verdict", any(JUDGEMENTS), query.judgement)}

@@ -49,12 +49,17 @@ function readCaptures(folder: string): ModuleResults["captures"] {
 export function readModuleResults(folder: string): ModuleResults {
   return {
     captures: readCaptures(folder),
-    systemCalls: listOf(findJson(join(folder, "syscalls.json")), "processes").flatMap(readCalled),
-    libraryCalls: listOf(findJson(join(folder, "apicalls.json")), "processes").flatMap(readCalled),
+    systemCalls: readCalls(folder, "syscalls.json"),
+    libraryCalls: readCalls(folder, "apicalls.json"),
     usage: listOf(findJson(join(folder, "usage.json")), "samples").flatMap((row) =>
       typeof row.time === "string" ? [row as UsageRow] : [],
     ),
   };
+}
+
+/** Reads what processes called. @param file of the module syscalls or apicalls, in the folder of an analysis */
+export function readCalls(folder: string, file: "syscalls.json" | "apicalls.json"): CalledProcess[] {
+  return listOf(findJson(join(folder, file)), "processes").flatMap(readCalled);
 }
 
 function readCalled({ pid, name, calls }: Readonly<Record<string, unknown>>): CalledProcess[] {

@@ -28,8 +28,11 @@ export interface ReportSummary {
   readonly acts: { readonly network: number; readonly files: number; readonly control: number };
 }
 
+/** The members of a report that its summary is made of. */
+export const SUMMARY_MEMBERS = ["analysis", "verdict", "processes", "knowsTarget", "artefacts", "cores", "code", "screenshots", "counts", "network", "files", "control"] as const; // prettier-ignore
+
 /** Takes the part of a report that a page shows by itself. */
-export function summariseReport(report: AnalysisReport): ReportSummary {
+export function summariseReport(report: Pick<AnalysisReport, (typeof SUMMARY_MEMBERS)[number]>): ReportSummary {
   const { analysis, verdict, processes, knowsTarget, artefacts, cores, code, screenshots, counts } = report;
   const own = knowsTarget ? processes.filter(({ origin }) => isOfTarget(origin)) : processes;
   const count = (acts: AnalysisReport["files"]) =>

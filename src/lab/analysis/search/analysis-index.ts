@@ -2,6 +2,7 @@ import type { Verdict } from "../../verdict/verdict";
 import type { AnalysisDatabase } from "../analysis-database";
 import type { AnalysisRecord } from "../analysis-record";
 import type { Act } from "../report/gather-events";
+import { collectTexts, TEXTS_SCHEMA, type TextSources } from "./event-texts";
 import { keepTallies } from "./tallies";
 import { findSampleFacts } from "../../sample/sample-file";
 
@@ -26,6 +27,8 @@ const SCHEMA = `
 
 /** The most addresses and names of the network that are kept of an analysis. */
 const MOST_INDICATORS = 1_000;
+/** The state of an analysis in the index, as is_complete has it: all of its facts, and the texts of its events, which 1 lacks. */
+export const COMPLETE = 2;
 
 /** The facts of a target that was handed in, before its analysis has begun. */
 export interface TargetFacts {
@@ -38,7 +41,7 @@ export interface TargetFacts {
 }
 
 /** The part of a report by which an analysis is found. */
-export interface IndexedReport {
+export interface IndexedReport extends TextSources {
   readonly verdict: Verdict | undefined;
   /** The target's acts on the network. */
   readonly network: readonly Act[];
@@ -47,7 +50,7 @@ export interface IndexedReport {
 /** The facts of analyses by which they are found: in the lab's database, filled when a target is handed in and when an analysis ends. */
 export class AnalysisIndex {
   constructor(private readonly database: AnalysisDatabase) {
-    database.connection.exec(SCHEMA);
+    database.connection.exec(SCHEMA + TEXTS_SCHEMA);
     keepTallies(database.connection);
   }
 
@@ -63,8 +66,10 @@ export class AnalysisIndex {
    *
    * @param folder the folder of the analysis
    */
-  add(folder: string, record: AnalysisRecord, { verdict, network }: IndexedReport): void {
+  add(folder: string, record: AnalysisRecord, report: IndexedReport): void {
+    const { verdict, network } = report;
     const { id, target, machine } = record;
+    const texts = collectTexts(report);
     const sample = findSampleFacts(folder);
     const { connection } = this.database;
     const values = new Set<string>((record.network?.names ?? []).map(({ name }) => name));
@@ -75,12 +80,13 @@ export class AnalysisIndex {
       .transaction(() => {
         this.remove(id);
         connection
-          .prepare("INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)")
+          .prepare("INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
           .run(
             ...[id, target?.name ?? null, target?.size ?? null, sample?.md5 ?? null, sample?.sha1 ?? null],
             ...[target?.sha256 ?? null, machine?.name ?? null, machine?.platform ?? null],
-            ...[verdict?.score ?? null, verdict?.judgement ?? null],
+            ...[verdict?.score ?? null, verdict?.judgement ?? null, COMPLETE],
           );
+        if (texts !== "") connection.prepare("INSERT INTO event_texts (rowid, text) VALUES (?, ?)").run(id, texts);
         const addFinding = connection.prepare("INSERT INTO findings VALUES (?, ?, ?, ?, ?)");
         for (const { kind, name, title, techniques } of verdict?.findings ?? [])
           addFinding.run(id, kind, name, title, ` ${techniques.join(" ")} `);
@@ -94,6 +100,7 @@ export class AnalysisIndex {
   remove(id: number): void {
     const { connection } = this.database;
     connection.prepare("DELETE FROM facts WHERE id = ?").run(id);
+    connection.prepare("DELETE FROM event_texts WHERE rowid = ?").run(id);
     for (const table of ["findings", "indicators"]) connection.prepare(`DELETE FROM ${table} WHERE analysis = ?`).run(id); // prettier-ignore
   }
 
@@ -101,9 +108,9 @@ export class AnalysisIndex {
   listMissing(): number[] {
     const rows = this.database.connection
       .prepare(
-        "SELECT id FROM analyses WHERE outcome IS NOT NULL AND id NOT IN (SELECT id FROM facts WHERE is_complete = 1)",
+        "SELECT id FROM analyses WHERE outcome IS NOT NULL AND id NOT IN (SELECT id FROM facts WHERE is_complete >= ?)",
       ) // prettier-ignore
-      .all();
+      .all(COMPLETE);
     return (rows as { id: number }[]).map(({ id }) => id);
   }
 }

@@ -1,5 +1,6 @@
 import { type AnalysisDatabase, type AnalysisEntry, type AnalysisRow, toEntry } from "../analysis-database";
 import { AnalysisIndex } from "./analysis-index";
+import { toTextMatch } from "./event-texts";
 import { readTallies } from "./tallies";
 
 /** The qualities of the analyses that are looked for: all that are given. */
@@ -14,6 +15,8 @@ export interface AnalysisQuery {
   readonly technique?: string | undefined;
   /** An address that the target reached for, or a name that was asked for. */
   readonly indicator?: string | undefined;
+  /** Words of what the target did, in their order: of paths, command lines, addresses; the last may be the beginning of one. */
+  readonly text?: string | undefined;
   readonly judgement?: string | undefined;
   readonly machine?: string | undefined;
   /** The user of the server who asked for it. */
@@ -134,6 +137,7 @@ function toConditions(query: AnalysisQuery): [string[], (string | number)[]] {
   const [exact, below] = [`% ${escapePattern(technique)} %`, `% ${escapePattern(technique)}.%`];
   add(technique, "a.id IN (SELECT analysis FROM findings WHERE techniques LIKE ? ESCAPE '\\' OR techniques LIKE ? ESCAPE '\\')", exact, below); // prettier-ignore
   add(indicator, "a.id IN (SELECT analysis FROM indicators WHERE value = ?)");
+  add(query.text, "a.id IN (SELECT rowid FROM event_texts WHERE event_texts MATCH ?)", toTextMatch(query.text ?? ""));
   // Not by the joined table: all that have a common verdict would be sorted by their numbers.
   add(query.judgement, "a.id IN (SELECT id FROM facts WHERE judgement = ?)");
   add(query.machine, "f.machine = ?");
