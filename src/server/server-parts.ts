@@ -7,6 +7,7 @@ import type { Sessions } from "./accounts/sessions";
 import type { Tokens } from "./accounts/tokens";
 import type { Users } from "./accounts/users";
 import type { LiveViews } from "./live/live-views";
+import type { Inquiries } from "./machines/inquiries";
 import type { MachineTasks } from "./machines/machine-tasks";
 import type { MachineWatch } from "./machines/machine-watch";
 import type { Dispatcher } from "./queue/dispatcher";
@@ -41,6 +42,7 @@ export interface ServerParts {
   readonly dispatcher: Dispatcher;
   readonly machines: MachineWatch;
   readonly tasks: MachineTasks;
+  readonly inquiries: Inquiries;
   readonly work: WorkPool;
   readonly streams: EventStreams;
   readonly views: LiveViews;

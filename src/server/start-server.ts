@@ -22,6 +22,7 @@ import { ServerError } from "./errors";
 import type { RouteAccess } from "./http/access";
 import { RequestCounts } from "./http/request-counts";
 import { LiveViews } from "./live/live-views";
+import { Inquiries } from "./machines/inquiries";
 import { MachineTasks } from "./machines/machine-tasks";
 import { MachineWatch } from "./machines/machine-watch";
 import { Dispatcher, type StartAnalysis } from "./queue/dispatcher";
@@ -137,6 +138,8 @@ function openParts(
   const limit = mostRunning ?? readLabSettings(labFolder, new ConfigProblems()).max_analyses_count;
   const machines = new MachineWatch(labFolder, getApi, log);
   cleaning.push(() => machines.close());
+  const inquiries = new Inquiries(labFolder);
+  cleaning.push(() => inquiries.close());
   const work = new WorkPool();
   cleaning.push(() => work.close());
   const cleaningUp: Cleaning = {
@@ -160,7 +163,7 @@ function openParts(
       streams: new EventStreams(labFolder, database),
       tickets: new ReportTickets(),
       views: new LiveViews(accounts),
-      tasks: new MachineTasks(labFolder),
+      ...{ tasks: new MachineTasks(labFolder), inquiries },
       webhooks: new WebhookStore(accountDatabase),
       addresses: new AddressCheck(settings.webhookNetworks),
       counts: new RequestCounts(),

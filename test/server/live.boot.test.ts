@@ -8,7 +8,7 @@ import { withTestLab } from "../kit/lab/lab-run";
 import { giveReady } from "../kit/lab/ready-lab";
 import { REBOX } from "../kit/project";
 import { keyDown, LiveClient } from "../kit/server/live-client";
-import { addUsers, jsonOf } from "../kit/server/test-server";
+import { addUsers, jsonOf, PASSWORD } from "../kit/server/test-server";
 
 /** A text of QEMU's with 80 columns and 25 rows: hw/display/vga.c. */
 const SCREEN = { width: 720, height: 400 };
@@ -19,7 +19,37 @@ interface Details {
   readonly task: { readonly action: string; readonly isRunning: boolean; readonly status: number | null; readonly text: string } | null; // prettier-ignore
 }
 
-test("a machine is started, looked at, typed at and stopped through a server", async () => {
+/** Asks the machine by the API, and by the form of its page. */
+async function checkInquiries(url: string, headers: Readonly<Record<string, string>>): Promise<void> {
+  const ask = async (body: object) => {
+    const init = jsonOf(body);
+    const answer = await fetch(`${url}/api/v1/machines/g/investigate`, { ...init, headers: { ...(init.headers as object), ...headers } }); // prettier-ignore
+    assert.equal(answer.status, 200, await answer.clone().text());
+    return (await answer.json()) as {
+      result: { foundanything: boolean; elements: { pid: number }[] } | null;
+      text: string;
+    };
+  };
+  const { result, text } = await ask({ module: "process", flags: ["-pid", "1"] });
+  assert.deepEqual([result?.foundanything, result?.elements.map(({ pid }) => pid), text], [true, [1], ""]);
+  assert.equal((await ask({ module: "process", flags: ["-name", "^nobody-has-it$"] })).result!.foundanything, false);
+  const explained = await ask({ module: "process", flags: ["help"] });
+  assert.deepEqual([explained.result, explained.text.includes("-kernelthreads")], [null, true]);
+  const signIn = await fetch(`${url}/sign-in`, { method: "POST", redirect: "manual", body: new URLSearchParams({ name: "administrator", password: PASSWORD }) }); // prettier-ignore
+  const cookie = signIn.headers.get("set-cookie")!.split(";")[0]!;
+  const page = await (await fetch(`${url}/machines/g`, { headers: { cookie } })).text();
+  const csrf = /action="\/machines\/g\/investigate".*?name="csrf" value="([^"]+)"/s.exec(page)![1]!;
+  const form = new URLSearchParams({ csrf, module: "process", flags: "-pid 1", timeout: "60" });
+  const answer = await fetch(`${url}/machines/g/investigate`, { method: "POST", headers: { cookie }, body: form });
+  assert.match(await answer.text(), /aria-label="Answer">1 ppid=0 .*\/init/);
+  form.set("flags", "'not closed");
+  assert.equal(
+    (await fetch(`${url}/machines/g/investigate`, { method: "POST", headers: { cookie }, body: form })).status,
+    400,
+  );
+}
+
+test("a machine is started, looked at, typed at, asked and stopped through a server", async () => {
   const settings = consoleMachine();
   await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: settings }) }, async (lab) => {
     await giveReady(lab, { name: "g", settings });
@@ -63,6 +93,7 @@ test("a machine is started, looked at, typed at and stopped through a server", a
       await typist.until("typed-42");
       const third = await open("analyst", "console?control=yes");
       assert.match((await third.untilEnded()).reason, /somebody types on the serial console of g/);
+      await checkInquiries(url, headers);
       assert.equal((await act("stop")).task!.status, 0);
       for (const each of [screen, other, reader, typist]) assert.equal((await each.untilEnded()).code, 1000);
     } finally {

@@ -61,6 +61,22 @@ describe("a machine", () => {
     });
   });
 
+  test("is asked by administrators, and one that cannot be says why", async () => {
+    await withServer({ files: { "modules/investigation/own.ts": "" } }, async ({ ask, read }) => {
+      const { modules } = await read<{ modules: string[] }>("reader", "/api/v1/investigations");
+      for (const name of ["process", "memory", "own"]) assert.ok(modules.includes(name), `${name} of ${modules.join(", ")}`); // prettier-ignore
+      const question = async (machine: string, body: object) => {
+        const answer = await ask("administrator", `/api/v1/machines/${machine}/investigate`, jsonOf(body));
+        return [answer.status, await answer.text()] as const;
+      };
+      const [status, text] = await question("office", { module: "process" });
+      assert.deepEqual([status, /office/.test(text)], [409, true], text);
+      assert.equal((await question("nobody", { module: "process" }))[0], 404);
+      for (const body of [{ module: "--lab" }, { module: "process", flags: "-name x" }, { module: "process", timeout: 0 }, {}])
+        assert.equal((await question("office", body))[0], 400, JSON.stringify(body)); // prettier-ignore
+    });
+  });
+
   test("gets no words of a request as options of a command", async () => {
     await withServer({}, async (server) => {
       const prepare = async (body: object) => (await server.ask("administrator", "/api/v1/machines/office/prepare", jsonOf(body))).status; // prettier-ignore

@@ -11,6 +11,7 @@ const PICTURES = process.env.REBOX_TEST_PICTURES;
 const EVIL = "<img src=x onerror=alert(1)>";
 const MADE = {
   ...{ name: "dropper.bin", content: "evil", verdict: VERDICT, domains: ["c2.example"], hasPicture: true },
+  calls: { openat: 12, write: 3 },
   artefacts: { "/tmp/drop": "dropped", [`/tmp/${EVIL}`]: "more" },
   events: [
     { type: "process.created", pid: 101, ppid: 100, name: "sh", commandLine: "sh -c id", origin: "target" },
@@ -52,6 +53,20 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
         await frame.locator("summary", { hasText: "More: 201 to" }).first().click();
         await frame.locator("#files .further a").first().click();
         await frame.frameLocator("#files iframe").locator("tr", { hasText: "/tmp/299" }).first().waitFor();
+        // A process, with what it called, and a file from inside.
+        await page.getByRole("link", { name: "sample", exact: true }).click();
+        await page.getByRole("heading", { name: "Process 100: sample" }).waitFor();
+        await page.getByRole("cell", { name: "openat", exact: true }).waitFor();
+        await page.getByRole("link", { name: "101 sh" }).click();
+        await page.getByText("sh -c id").first().waitFor();
+        await page.goto(`/analyses/${one}`);
+        await page.locator("tr", { hasText: "/tmp/drop" }).getByRole("link", { name: "look inside" }).click();
+        await page.getByText("64 72 6f 70 70 65 64").waitFor();
+        await page.getByRole("cell", { name: "dropped", exact: true }).waitFor();
+        await page.getByLabel("From byte").fill("0x4");
+        await page.getByRole("button", { name: "Show" }).click();
+        await page.getByText("00000004  70 65 64").waitFor();
+        await page.goto(`/analyses/${one}`);
         const download = page.waitForEvent("download");
         await page.getByRole("link", { name: "Artefacts" }).click();
         assert.ok(
@@ -67,6 +82,7 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
         // Search, and compare.
         await page.getByRole("link", { name: "Search" }).click();
         await page.getByLabel("Address or domain").fill("c2.example");
+        await page.getByLabel("Text of its acts").fill("sh -c");
         await page.getByRole("button", { name: "Search" }).click();
         await page.getByRole("link", { name: "dropper.bin" }).click();
         await page.getByLabel("with analysis").fill(String(other));
@@ -142,7 +158,7 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
           await look("sign-in");
           await signInByPage(page, "administrator");
           await look("list");
-          const pages = { submit: "/submit", search: "/search?state=finished", analysis: `/analyses/${one}`, events: `/analyses/${one}/events`, compare: `/compare?one=${one}&other=${other}`, machines: "/machines", tokens: "/account", users: "/users", audit: "/audit", error: "/nothing" }; // prettier-ignore
+          const pages = { submit: "/submit", search: "/search?state=finished", analysis: `/analyses/${one}`, events: `/analyses/${one}/events`, process: `/analyses/${one}/processes/1`, inside: `/analyses/${one}/look/analysis.json`, compare: `/compare?one=${one}&other=${other}`, machines: "/machines", tokens: "/account", users: "/users", audit: "/audit", error: "/nothing" }; // prettier-ignore
           for (const [name, path] of Object.entries(pages)) {
             await page.goto(path);
             await look(name);

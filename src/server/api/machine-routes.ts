@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { cancelTask, PREPARATION, prepareMachine, readMachine, removeState, startMachine, stopMachine } from "../machines/machine-actions"; // prettier-ignore
+import { INQUIRY } from "../machines/inquiries";
+import { cancelTask, investigateMachine, PREPARATION, prepareMachine, readMachine, removeState, startMachine, stopMachine } from "../machines/machine-actions"; // prettier-ignore
 import type { ServerParts } from "../server-parts";
 import { type App, ERRORS, getDoer } from "./app";
 import { MACHINE, NAME, toMachine } from "./lab-routes";
@@ -19,6 +20,20 @@ const TASK = z
     text: z.string().describe("What it has said so far; its end."),
   })
   .describe("What was done last with a machine: started, stopped or prepared.");
+const ANSWER = z
+  .object({
+    result: z
+      .object({
+        foundanything: z.boolean(),
+        success: z.boolean().describe("Whether the module has run to its end."),
+        ...{ elements: z.unknown(), statistics: z.unknown() },
+        errors: z.array(z.string()).nullable(),
+      })
+      .nullable()
+      .describe("In MIG's format; null for an explanation."),
+    text: z.string().describe("What a module explains of its parameters; empty with a result."),
+  })
+  .describe("The answer of a machine.");
 const BEGUN = { ...ERRORS, 202: z.object({ name: z.string() }) };
 
 /** Adds the routes on one machine: its golden states, and starting, stopping and preparing it. */
@@ -77,6 +92,31 @@ export function addMachineRoutes(app: App, parts: ServerParts): void {
     async (request, reply) => {
       await prepareMachine(parts, getDoer(request), request.params.name, request.body ?? PREPARATION.parse({}));
       return reply.code(202).send({ name: request.params.name });
+    },
+  );
+  app.get(
+    "/api/v1/investigations",
+    {
+      config: { access: "read" },
+      schema: {
+        ...{ tags: ["lab"], operationId: "investigations", summary: "List the modules by which machines are asked" },
+        response: { ...ERRORS, 200: z.object({ modules: z.array(z.string()) }) },
+      },
+    },
+    () => ({ modules: parts.inquiries.listModules() }),
+  );
+  app.post(
+    "/api/v1/machines/:name/investigate",
+    {
+      config: administer,
+      schema: {
+        ...{ ...one, operationId: "investigate", summary: "Ask a machine that runs, from outside" },
+        ...{ body: INQUIRY, response: { ...ERRORS, 200: ANSWER } },
+      },
+    },
+    async (request) => {
+      const { result, text } = await investigateMachine(parts, getDoer(request), request.params.name, request.body, false); // prettier-ignore
+      return { result: result === undefined ? null : { ...result, errors: result.errors && [...result.errors] }, text: result === undefined ? text : "" }; // prettier-ignore
     },
   );
   app.delete(

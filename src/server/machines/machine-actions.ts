@@ -4,6 +4,7 @@ import type { MachineryCapabilities } from "../../lab/machinery/machinery";
 import { NotThereError } from "../errors";
 import type { Doer } from "../queue/submit";
 import type { ServerParts } from "../server-parts";
+import type { INQUIRY, InquiryAnswer } from "./inquiries";
 import type { MachineTask } from "./machine-tasks";
 import type { ShownMachine } from "./machine-watch";
 
@@ -80,6 +81,19 @@ export async function removeState(
   await checkThere(parts, name);
   removeGoldenState(getGoldenState(parts.labFolder, name, state));
   parts.accounts.audit.add(caller.user, address, "remove golden state", `${state} of ${name}`);
+}
+
+/** Asks a machine that runs. @throws NotThereError, ConflictError, BusyError */
+export async function investigateMachine(
+  parts: ServerParts,
+  { caller, address }: Doer,
+  name: string,
+  inquiry: z.infer<typeof INQUIRY>,
+  isForPeople: boolean,
+): Promise<InquiryAnswer> {
+  await checkThere(parts, name);
+  parts.accounts.audit.add(caller.user, address, "investigate machine", [name, inquiry.module, ...inquiry.flags].join(" ")); // prettier-ignore
+  return parts.inquiries.ask(name, inquiry, isForPeople);
 }
 
 /** Has what is done with a machine end early. @throws NotThereError */

@@ -88,7 +88,7 @@ function renderSummary(
   const { processes, acts } = summary;
   const pictures = screenshots.slice(-MOST_PICTURES).map((name) => markup`<a href="/api/v1/analyses/${id}/screenshots/${name}"><img src="/api/v1/analyses/${id}/screenshots/${name}" alt="The guest's screen, ${name}" loading="lazy" /></a>`); // prettier-ignore
   return markup`${pictures.length > 0 ? markup`<section class="card"><h2>Screen <span class="muted">${screenshots.length}</span></h2><div class="shots" tabindex="0" role="region" aria-label="Pictures of the screen">${pictures}</div></section>` : undefined}
-<section class="card"><h2>Processes <span class="muted">${processes.length}</span></h2>${renderProcessTree(processes, created)}
+<section class="card"><h2>Processes <span class="muted">${processes.length}</span></h2>${renderProcessTree(id, processes, created)}
 <p class="small"><a href="/analyses/${id}/events?type=file.">${acts.files} acts on files</a> · <a href="/analyses/${id}/events?type=network.">${acts.network} on the network</a> · <a href="/analyses/${id}/events?type=process.">${acts.control} on processes, rights and kernel</a></p></section>
 ${countArtefacts(summary) > 0 ? markup`<section class="card"><h2>Artefacts <span class="muted">${countArtefacts(summary)}</span></h2>${renderArtefactLinks(id, summary)}</section>` : undefined}
 <section class="card"><div class="row top"><h2>Report</h2><a href="${reportPath}" target="_blank" rel="noopener">Open as a page of its own</a></div><iframe src="${reportPath}" sandbox="" title="Report of analysis ${id}" loading="lazy"></iframe></section>`;

@@ -44,7 +44,7 @@ export function renderArtefactLinks(
   id: number,
   { artefacts, cores, code }: Pick<ReportSummary, "artefacts" | "cores" | "code">,
 ): Markup {
-  const link = (file: string, text: string) => markup`<a class="code" href="/api/v1/analyses/${id}/files/${file}">${text}</a>`; // prettier-ignore
+  const link = (file: string, text: string) => markup`<a class="code" href="/api/v1/analyses/${id}/files/${file}">${text}</a> <a href="/analyses/${id}/look/${file}">look inside</a>`; // prettier-ignore
   const files = artefacts.slice(0, MOST_ROWS).map(
     ({ path, size, sha256, left, description }) => markup`<tr><td class="code">${path}</td><td class="number">${formatBytes(size)}</td><td>${description}</td><td>${sha256 === undefined ? markup`<span class="bad">left out: ${left}</span>` : link(`artefacts/${sha256}`, sha256.slice(0, 16))}</td></tr>`, // prettier-ignore
   );

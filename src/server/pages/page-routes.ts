@@ -14,6 +14,7 @@ import { renderAccountPage, renderAuditPage, renderUsersPage } from "./account-p
 import { renderEndedPage, renderRunningPage } from "./analysis-page";
 import { addAssetRoutes } from "./assets/assets";
 import { renderComparePage } from "./compare-page";
+import { addDetailPages } from "./details/detail-routes";
 import { renderEventsPage } from "./events-page";
 import { addFormRoutes } from "./form-routes";
 import { renderListPage } from "./list-page";
@@ -35,6 +36,7 @@ export function addPageRoutes(app: App, parts: ServerParts): void {
   addSignInRoutes(app, parts);
   addFormRoutes(app, parts);
   addAnalysisPages(app, parts);
+  addDetailPages(app, parts);
   addMachinePages(app, parts);
   const { accounts, machines, settings } = parts;
   const read = { config: { access: "read" as const }, schema: { hide: true } };

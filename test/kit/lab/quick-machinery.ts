@@ -3,7 +3,7 @@ import { join } from "node:path";
 /** What each machine of the machinery is: a shell behind a socket, which says when it is there, and a screen of four pixels behind another. */
 const MACHINE = `
   const { spawn } = require("node:child_process");
-  const { appendFileSync, rmSync, writeFileSync } = require("node:fs");
+  const { appendFileSync, existsSync, rmSync, writeFileSync } = require("node:fs");
   const { createServer } = require("node:net");
   process.chdir(process.argv[1]);
   createServer((socket) => {
@@ -23,6 +23,9 @@ const MACHINE = `
       rmSync("taken", { force: true });
     });
   }).listen("quick.sock");
+  // A test that is cut off stops no machine: each ends by itself when its lab is gone, and after a quarter of an hour.
+  setTimeout(() => process.exit(0), 900000);
+  setInterval(() => existsSync("screen.sock") || process.exit(0), 5000);
   // RFC 6143: the handshake, and one picture for each request; keys and the pointer's moves are written down.
   const format = Buffer.from([32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0]);
   const init = Buffer.concat([Buffer.from([0, 2, 0, 2]), format, Buffer.from([0, 0, 0, 5]), Buffer.from("quick")]);

@@ -25,6 +25,8 @@ export interface MadeAnalysis {
   /** The content of a file that the target wrote, by its path in the guest. */
   readonly artefacts?: Readonly<Record<string, string>>;
   readonly hasPicture?: boolean;
+  /** The kernel's calls of its process, with their numbers. */
+  readonly calls?: Readonly<Record<string, number>>;
 }
 
 /** The beginning of an analysis that stands nowhere else. */
@@ -59,6 +61,7 @@ export function addAnalysis(labFolder: string, database: AnalysisDatabase, made:
   }));
   writeFileSync(join(folder, "events.jsonl"), events.map((event) => `${JSON.stringify(event)}\n`).join(""));
   writeFileSync(join(folder, "sample.json"), JSON.stringify({ size: content.length, md5, sha1, sha256, entropy: 1, strings: { count: 0, first: [] }, problems: [] })); // prettier-ignore
+  if (made.calls !== undefined) writeFiles(folder, { "syscalls.json": JSON.stringify({ processes: [{ pid: 100, name: "sample", calls: made.calls }] }) }); // prettier-ignore
   writeArtefacts(folder, startMs, made.artefacts ?? {});
   if (made.hasPicture === true) writeFiles(folder, { "shots/0001.png": readFileSync(join(PROJECT, PICTURE)) });
   writeRecord(folder, record);

@@ -55,7 +55,7 @@ ol.steps li.done { color: var(--text); } ol.steps li[aria-current] { background:
 iframe { width: 100%; height: 80vh; border: 1px solid var(--line); border-radius: .5rem; background: Canvas; } summary { cursor: pointer; }
 .screen { height: min(70vh, 48rem); background: #10151e; border-radius: .4rem; overflow: hidden; } .screen[hidden], .console[hidden] { display: none; } .screen, .console { margin: .6rem 0; }
 .console { background: #10151e; border-radius: .4rem; padding: .6rem; overflow-x: auto; } button[aria-pressed=true] { background: var(--accent); border-color: var(--accent); color: var(--accent-text); }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; max-height: 20rem; overflow: auto; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; max-height: 20rem; overflow: auto; } pre.hex { white-space: pre; overflow-wrap: normal; max-height: 70vh; }
 .events { max-height: 60vh; overflow: auto; } .tabs { display: flex; gap: 1rem; border-bottom: 1px solid var(--line); } .tabs a { padding: .3rem .2rem; text-decoration: none; }
 .tabs a[aria-current] { border-bottom: 3px solid var(--accent); color: var(--text); font-weight: 600; }`;
 

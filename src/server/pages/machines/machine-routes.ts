@@ -1,10 +1,14 @@
 import { z } from "zod";
+import { QuotingError } from "../../../config/errors";
+import { splitQuotedWords } from "../../../config/quoted-words";
 import { type App, getDoer } from "../../api/app";
 import { NAME } from "../../api/lab-routes";
 import { BadRequestError } from "../../errors";
 import { getCaller } from "../../http/caller";
-import { cancelTask, PREPARATION, prepareMachine, readMachine, removeState, startMachine, stopMachine } from "../../machines/machine-actions"; // prettier-ignore
+import { INQUIRY } from "../../machines/inquiries";
+import { cancelTask, investigateMachine, PREPARATION, prepareMachine, readMachine, removeState, startMachine, stopMachine } from "../../machines/machine-actions"; // prettier-ignore
 import type { ServerParts } from "../../server-parts";
+import { renderInquiryPage } from "./inquiry-page";
 import { renderMachinePage } from "./machine-page";
 
 const HTML = "text/html; charset=utf-8";
@@ -17,7 +21,15 @@ export function addMachinePages(app: App, parts: ServerParts): void {
   const schema = { hide: true, params: NAME };
   const pathOf = (name: string) => `/machines/${encodeURIComponent(name)}`;
   app.get("/machines/:name", { config: { access: "read" }, schema }, async (request, reply) =>
-    reply.type(HTML).send(renderMachinePage(getCaller(request), await readMachine(parts, request.params.name))),
+    reply
+      .type(HTML)
+      .send(
+        renderMachinePage(
+          getCaller(request),
+          await readMachine(parts, request.params.name),
+          parts.inquiries.listModules(),
+        ),
+      ),
   );
   const restore = z.object({ restore: z.literal("no").optional() });
   app.post("/machines/:name/start", { config, schema: { ...schema, body: restore } }, async (request, reply) => {
@@ -32,15 +44,19 @@ export function addMachinePages(app: App, parts: ServerParts): void {
   app.post("/machines/:name/prepare", { config, schema: { ...schema, body: preparation } }, async (request, reply) => {
     const { command, replace, trust, ...texts } = request.body;
     const commands = command === undefined ? [] : [command];
-    const asked = PREPARATION.safeParse({
-      ...texts,
-      command: commands,
-      replace: replace === "yes",
-      trust: trust === "yes",
-    });
-    if (!asked.success) throw new BadRequestError(asked.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")); // prettier-ignore
-    await prepareMachine(parts, getDoer(request), request.params.name, asked.data);
+    const asked = readChecked(PREPARATION, { ...texts, command: commands, replace: replace === "yes", trust: trust === "yes" }); // prettier-ignore
+    await prepareMachine(parts, getDoer(request), request.params.name, asked);
     return reply.redirect(pathOf(request.params.name), 303);
+  });
+  const question = z.object({ module: z.string(), flags: z.string().max(4_000).default(""), timeout: z.coerce.number().int() }); // prettier-ignore
+  app.post("/machines/:name/investigate", { config, schema: { ...schema, body: question } }, async (request, reply) => {
+    const { name } = request.params;
+    const flags = readWords(request.body.flags);
+    const asked = readChecked(INQUIRY, { ...request.body, flags });
+    const { text } = await investigateMachine(parts, getDoer(request), name, asked, true);
+    return reply
+      .type(HTML)
+      .send(renderInquiryPage(getCaller(request), name, parts.inquiries.listModules(), request.body, text));
   });
   app.post("/machines/:name/task/cancel", { config, schema }, async (request, reply) => {
     await cancelTask(parts, getDoer(request), request.params.name);
@@ -55,4 +71,20 @@ export function addMachinePages(app: App, parts: ServerParts): void {
       return reply.redirect(pathOf(request.params.name), 303);
     },
   );
+}
+
+/** @throws BadRequestError that names each wrong member */
+function readChecked<Value>(type: z.ZodType<Value>, given: unknown): Value {
+  const read = type.safeParse(given);
+  if (read.success) return read.data;
+  throw new BadRequestError(read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
+}
+
+/** Reads the words of a line as a shell does. @throws BadRequestError for a quote that is not closed */
+function readWords(line: string): string[] {
+  try {
+    return splitQuotedWords(line);
+  } catch (error) {
+    throw error instanceof QuotingError ? new BadRequestError(error.message) : error;
+  }
 }

@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join, parse } from "node:path";
+import { z } from "zod";
+import { getProjectFolder } from "../../config/folders";
+import { INVESTIGATION_FOLDER } from "../../investigation/catalog";
+import { decodeResult, type InvestigationResult } from "../../investigation/result";
+import { listModuleFiles } from "../../scripts/module-files";
+import { getServerFolder } from "../accounts/account-database";
+import { BusyError, ConflictError } from "../errors";
+
+const PROGRAM = join(getProjectFolder(), "build/js/src/cli/main.js");
+/** Questions at once: each is a process of its own. */
+const MOST_AT_ONCE = 4;
+/** The longest answer, in bytes; and the time that its process has beside that of the module, in milliseconds. */
+const LONGEST_ANSWER = 16 << 20;
+const SLACK_MS = 30_000;
+const LONGEST_S = 300;
+/** The exit status of `rebox investigate` when a module has found nothing. */
+const FOUND_NOTHING = 3;
+
+/** A question to a machine. */
+export const INQUIRY = z.object({
+  module: z.string().regex(/^[a-zA-Z][\w-]{0,63}$/).describe("The module of an investigation."), // prettier-ignore
+  flags: z.array(z.string().max(4_000)).max(100).default([]).describe('Its parameters, as words of a command line: ["-name", "sshd"]; ["help"] has it explain them.'), // prettier-ignore
+  timeout: z.number().int().min(1).max(LONGEST_S).default(60).describe("How long it may take, in seconds."),
+});
+
+/** An answer of a machine. */
+export interface InquiryAnswer {
+  /** Undefined when it was asked about its parameters. */
+  readonly result: InvestigationResult | undefined;
+  /** For people: what it has found, or how its parameters are. */
+  readonly text: string;
+}
+
+/** Asks machines that run questions of investigations, by `rebox investigate` in processes of their own: a module is a program. */
+export class Inquiries {
+  readonly #children = new Set<ChildProcess>();
+
+  constructor(private readonly labFolder: string) {}
+
+  /** Lists the files of modules: rebox's own and the lab's. Each is a module of its name, unless it registers others. */
+  listModules(): string[] {
+    const folders = [getProjectFolder(), this.labFolder].map((folder) => join(folder, INVESTIGATION_FOLDER));
+    return [...new Set(folders.flatMap(listModuleFiles).map((file) => parse(file).name))].sort();
+  }
+
+  /**
+   * Asks a machine.
+   *
+   * @param isForPeople the text of the answer is the module's own; otherwise it is that of the result
+   * @throws ConflictError when the machine cannot be asked; BusyError when too many are
+   */
+  async ask(
+    machine: string,
+    { module, flags, timeout }: z.infer<typeof INQUIRY>,
+    isForPeople: boolean,
+  ): Promise<InquiryAnswer> {
+    // prettier-ignore
+    // `rebox investigate` takes the word for this host.
+    if (machine === "local") throw new ConflictError("a machine named local cannot be asked; give it another name");
+    if (this.#children.size >= MOST_AT_ONCE) throw new BusyError("machines are asked already; try again in 10 seconds");
+    const form = isForPeople ? "--pretty" : "--json";
+    const words = ["investigate", "-t", machine, "--lab", this.labFolder, form, "--timeout", String(timeout), module];
+    // A folder without files that have the names of machines.
+    const cwd = join(getServerFolder(this.labFolder), "tasks");
+    const child = spawn(process.execPath, [...process.execArgv, PROGRAM, ...words, ...flags], { cwd, stdio: ["ignore", "pipe", "pipe"] }); // prettier-ignore
+    this.#children.add(child);
+    const late = setTimeout(() => child.kill("SIGTERM"), timeout * 1000 + SLACK_MS);
+    try {
+      const [output, messages] = [collect(child.stdout, child), collect(child.stderr, child)];
+      const [status] = (await once(child, "close")) as [number | null];
+      const text = (await output).trim();
+      const result = isForPeople ? undefined : findResult(text);
+      // What a module says about its own failure is an answer; what is said instead of one is none.
+      if (text === "" && status !== 0 && status !== FOUND_NOTHING) throw new ConflictError((await messages).trim().slice(-2_000) || `the question has ended early (${status ?? "by a signal"})`); // prettier-ignore
+      return { result, text };
+    } finally {
+      clearTimeout(late);
+      this.#children.delete(child);
+    }
+  }
+
+  /** Ends all questions. */
+  close(): void {
+    for (const child of this.#children) child.kill("SIGTERM");
+  }
+}
+
+async function collect(stream: NodeJS.ReadableStream, child: ChildProcess): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > LONGEST_ANSWER) child.kill("SIGTERM");
+    else chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function findResult(text: string): InvestigationResult | undefined {
+  try {
+    return decodeResult(text);
+  } catch {
+    return undefined;
+  }
+}
