@@ -1,11 +1,19 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { getProjectFolder } from "../src/config/folders";
 import { getBuildFolder } from "./guest-arguments";
 import { MeasuredProcess } from "./measured-process";
 
+const PLAIN_QEMU = join(getBuildFolder(), "plain", "qemu-system-x86_64");
+
+/** Returns whether the plain QEMU has been built. */
+export function isPlainQemuThere(): boolean {
+  return existsSync(PLAIN_QEMU);
+}
+
 /** Starts the plain QEMU, built from the same source with the same settings. */
 export function startPlainQemu(guestArguments: readonly string[]): MeasuredProcess {
-  return new MeasuredProcess(join(getBuildFolder(), "plain", "qemu-system-x86_64"), guestArguments);
+  return new MeasuredProcess(PLAIN_QEMU, guestArguments);
 }
 
 /**

@@ -38,7 +38,7 @@ export function readMachineFacts(): MachineFacts {
     memory: Math.round(totalmem() / 2 ** 20),
     kernel: release(),
     node: process.version,
-    qemu: readInfo("plain/info.json")["version"] ?? "unknown",
+    qemu: readInfo("qemu/info.json")["version"] ?? "unknown",
     guestKernel: readInfo("guest/guest.json")["release"] ?? "unknown",
     load: loadavg().map((average) => Math.round(average * 100) / 100),
     date: new Date().toISOString(),

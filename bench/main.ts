@@ -3,6 +3,7 @@ import { loadavg } from "node:os";
 import { join } from "node:path";
 import { type BenchOptions, parseBenchOptions } from "./bench-options";
 import { getBuildFolder } from "./guest-arguments";
+import { isPlainQemuThere } from "./guest-process";
 import { type MachineFacts, readMachineFacts } from "./machine-facts";
 import type { Measure } from "./measure";
 import { apiTrace } from "./measures/api-trace";
@@ -75,9 +76,12 @@ function say(text: string): void {
 
 async function measure({ pairs, only }: BenchOptions): Promise<ResultRow[]> {
   const rows: ResultRow[] = [];
-  for (const chosen of MEASURES.filter(({ name }) => only.length === 0 || only.includes(name))) {
-    rows.push(...(await chosen.run({ pairs, say })));
-  }
+  const chosen = MEASURES.filter(({ name }) => only.length === 0 || only.includes(name));
+  const comparing = chosen.filter(({ needsPlainQemu }) => needsPlainQemu);
+  // Said before hours have been spent on others.
+  if (comparing.length > 0 && !isPlainQemuThere())
+    throw new Error(`${comparing.map(({ name }) => name).join(", ")}: plain QEMU, which they compare with, is not built: npm run setup -- --for bench`); // prettier-ignore
+  for (const each of chosen) rows.push(...(await each.run({ pairs, say })));
   return rows;
 }
 

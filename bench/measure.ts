@@ -12,6 +12,8 @@ export interface MeasureContext {
 export interface Measure {
   /** As --only takes it. */
   readonly name: string;
+  /** Whether it compares with plain QEMU, which is built for that alone. */
+  readonly needsPlainQemu?: boolean;
 
   /**
    * Measures.

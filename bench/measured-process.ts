@@ -39,7 +39,8 @@ export class MeasuredProcess implements AsyncDisposable {
       this.#messages.push(message as object);
       this.#wakeWaiters();
     });
-    process.on("exit", this.#killAtExit);
+    // What was begun last ends first: a server before its lab is removed.
+    process.prependListener("exit", this.#killAtExit);
     this.#exited = new Promise((resolve) => {
       const onEnd = (how: string) => {
         this.#ending = how;

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDatabase } from "../src/lab/analysis/analysis-places";
 import { type AnalysisRecord, writeRecord } from "../src/lab/analysis/analysis-record";
+import { ServedQueue } from "../src/lab/analysis/queue/served-queue";
 import { gatherEvents } from "../src/lab/analysis/report/gather-events";
 import { writeReport } from "../src/lab/analysis/report/write-report";
-import { AnalysisIndex } from "../src/lab/analysis/search/analysis-index";
+import { AnalysisIndex, COMPLETE } from "../src/lab/analysis/search/analysis-index";
+import { isRunning } from "../src/lab/machinery/processes/process-identity";
 import { openAccountDatabase } from "../src/server/accounts/account-database";
 import { Sessions } from "../src/server/accounts/sessions";
 import { Tokens } from "../src/server/accounts/tokens";
@@ -15,6 +17,9 @@ import { getBuildFolder } from "./guest-arguments";
 import { MeasuredProcess } from "./measured-process";
 
 const REBOX = join(getBuildFolder(), "js/src/cli/main.js");
+/** How long analyses may take to end, and the time between two looks whether they have, in milliseconds. */
+const END_MS = 60_000;
+const POLL_MS = 100;
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
 /** A lab that is served by `rebox serve` in a process of its own. */
@@ -33,14 +38,36 @@ export interface ServedLab {
 /** Makes a folder for a lab, and removes it at the end. */
 export async function withLabFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "rebox-bench-"));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  process.on("exit", remove);
+  const remove = () => {
+    endAnalyses(folder);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.prependListener("exit", remove);
   try {
     mkdirSync(join(folder, "conf"));
     await use(folder);
   } finally {
     process.off("exit", remove);
     remove();
+  }
+}
+
+/** Ends the analyses that run in a lab, which outlive its server, and waits for their processes: they write into its folder. */
+function endAnalyses(folder: string): void {
+  const database = openDatabase(folder);
+  try {
+    const queue = new ServedQueue(database);
+    const left = database.select("WHERE outcome IS NULL").flatMap(({ id }) => {
+      const answer = queue.cancel(id, "the bench ends");
+      return answer.kind === "asked" && answer.process !== undefined ? [answer.process] : [];
+    });
+    for (const { pid } of left) process.kill(pid, "SIGTERM");
+    const endMs = performance.now() + END_MS;
+    const sleeping = new Int32Array(new SharedArrayBuffer(4));
+    while (left.some((each) => isRunning(each)) && performance.now() < endMs) Atomics.wait(sleeping, 0, 0, POLL_MS);
+    for (const each of left) if (isRunning(each)) process.kill(each.pid, "SIGKILL");
+  } finally {
+    database.close();
   }
 }
 
@@ -74,7 +101,9 @@ export function addAnalyses(folder: string, count: number): void {
   new AnalysisIndex(database);
   const { connection } = database;
   const add = connection.prepare("INSERT INTO analyses (created, phase, outcome, reason, ended, owner, request) VALUES (?, 'ended', ?, 'the target ended with status 0', ?, 'null', ?)"); // prettier-ignore
-  const addFacts = connection.prepare("INSERT INTO facts VALUES (?, ?, 4096, ?, ?, ?, 'office', 'linux', ?, ?, 1)");
+  const addFacts = connection.prepare(
+    `INSERT INTO facts VALUES (?, ?, 4096, ?, ?, ?, 'office', 'linux', ?, ?, ${COMPLETE})`,
+  );
   const addFinding = connection.prepare("INSERT INTO findings VALUES (?, 'signature', 'hides-files', 'It hides files', ' T1564.001 ')"); // prettier-ignore
   connection.transaction(() => {
     for (let at = 1; at <= count; at++) {

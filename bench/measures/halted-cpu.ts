@@ -11,6 +11,7 @@ const WINDOW_MS = 8000;
 /** How much of a core a guest uses that does nothing. */
 export const haltedCpu: Measure = {
   name: "halted-cpu",
+  needsPlainQemu: true,
   async run(context) {
     const use = new SampleCollection("halted-cpu", "%", { of: "value", bound: "at most", value: 2 });
     await alternate(this.name, context, async (side) => {

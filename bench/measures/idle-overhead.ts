@@ -11,6 +11,7 @@ const LIMIT = { of: "ratio", bound: "at most", value: 1.02 } as const;
 /** How long the same work takes in the guest when no script listens to anything: by its own clock, and in CPU time. */
 export const idleOverhead: Measure = {
   name: "idle-overhead",
+  needsPlainQemu: true,
   async run(context) {
     const loops = new SampleCollection("idle-overhead: loop", "ms", LIMIT);
     const forks = new SampleCollection("idle-overhead: processes", "ms", LIMIT);

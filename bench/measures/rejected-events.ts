@@ -48,6 +48,7 @@ const toNs = (with_: Cost, without: Cost, events: number) => ((with_.cpuMs - wit
  */
 export const rejectedEvents: Measure = {
   name: "rejected-events",
+  needsPlainQemu: true,
   async run({ pairs, say }) {
     const limit = (value: number, of: "ratio" | "value") => ({ of, bound: "at most", value }) as const;
     const blocks = new SampleCollection("filtered-out block", "ns", limit(1.3, "ratio"));

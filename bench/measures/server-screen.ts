@@ -21,8 +21,11 @@ export const serverScreen: Measure = {
     await withLabFolder(async (folder) => {
       addMachine(folder);
       const rebox = (...args: string[]) => execFileSync(process.execPath, [join(getBuildFolder(), "js/src/cli/main.js"), "machine", ...args, "--lab", folder]); // prettier-ignore
-      rebox("start", "m");
+      const stop = () => void rebox("stop", "m");
+      // A signal is an exit, and a machine outlives the command that has started it.
+      process.prependListener("exit", stop);
       try {
+        rebox("start", "m");
         await withServedLab(folder, async (lab) => {
           const shell = await Shell.open(lab);
           // The screen changes all the time, with and without somebody who looks.
@@ -40,7 +43,8 @@ export const serverScreen: Measure = {
           shell.close();
         });
       } finally {
-        rebox("stop", "m");
+        process.off("exit", stop);
+        stop();
       }
     });
     return [frames, work].map((row) => row.toRow());

@@ -7,6 +7,7 @@ import { SampleCollection } from "../sample-collection";
 /** How long it takes from the start of the process to a guest that is ready, and to an engine that is. */
 export const startUp: Measure = {
   name: "start-up",
+  needsPlainQemu: true,
   async run(context) {
     const ready = new SampleCollection("start-up: guest is ready", "ms");
     const created = new SampleCollection("start-up: engine is created", "ms");

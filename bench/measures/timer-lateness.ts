@@ -52,6 +52,7 @@ async function measureVariant(name: string, context: MeasureContext, watched: bo
 /** How late a script's 10 ms timers are while the guest works without a pause. */
 export const timerLateness: Measure = {
   name: "timer-lateness",
+  needsPlainQemu: true,
   async run(context) {
     return [...(await measureVariant(this.name, context, false)), ...(await measureVariant(this.name, context, true))];
   },
