@@ -18,7 +18,7 @@ const FUNCTIONS = [
   "MiMapPage",
   "ObCreateObject",
   "MiMapViewOfImageSection",
-  "ExCreateHandle",
+  "ExSetObject",
   "ExAllocatePool",
 ];
 

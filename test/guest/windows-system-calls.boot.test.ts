@@ -45,8 +45,12 @@ test(
         const { calls, entries } = JSON.parse(await run.text("custom list")) as Listed;
         assert.equal(calls.length, 0x1ce);
         const named = calls.filter(({ name }) => name !== "NtNotImplemented");
+        assert.equal(named.length, 16);
+        const shown = ["NtDelayExecution", "NtYieldExecution", "NtCreateFile"];
         assert.deepEqual(
-          named.map(({ bits, number, name, parameters }) => [bits, number, name, parameters?.length]),
+          named
+            .filter(({ name }) => shown.includes(name))
+            .map(({ bits, number, name, parameters }) => [bits, number, name, parameters?.length]),
           [
             [64, 0x34, "NtDelayExecution", undefined],
             [64, 0x46, "NtYieldExecution", undefined],

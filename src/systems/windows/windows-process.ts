@@ -5,7 +5,7 @@ import type { StructCursor } from "../structs/struct-cursor";
 import type { WindowsKernel } from "./kernel/windows-kernel";
 import { listUserModules } from "./modules/module-list";
 import { findWow64Peb, listWow64Modules } from "./modules/wow64-modules";
-import { type Handle, listHandles } from "./objects/handle-table";
+import { findHandle, type Handle, listHandles } from "./objects/handle-table";
 import { readToken, type Token } from "./objects/token";
 import { type AddressRange, listAddressRanges } from "./processes/address-ranges";
 import { splitCommandLine } from "./processes/command-line";
@@ -105,6 +105,11 @@ export class WindowsProcess implements GuestProcess {
   /** Its handles of objects: open files, events, other processes. */
   get handles(): Handle[] {
     return listHandles(this.#kernel, this.#record().address);
+  }
+
+  /** Finds what one of its handles stands for; undefined when it has none of this number. @throws KernelDataError */
+  findHandle(handle: number): Handle | undefined {
+    return findHandle(this.#kernel, this.#record().address, handle);
   }
 
   /** Its rights. */

@@ -28,6 +28,7 @@ const KERNEL_SOURCES = [
   "truth.c",
   "memory.c",
   "registry.c",
+  "services.c",
   "callbacks.c",
   "entry.S",
 ];
@@ -60,6 +61,8 @@ const IMAGES: readonly {
 }[] = [
   { name: "ntdll.dll", source: "ntdll.c", base: 0x7ffb10000000n, link: ["/dll", "/entry:DllMain"] },
   { name: "program.exe", source: "program.c", base: 0x7ff700000000n, link: ["/entry:start", "/subsystem:console"] },
+  // A process of this name runs it.
+  { name: "actor.exe", source: "actor.c", base: 0x7ff700000000n, link: ["/entry:start", "/subsystem:console"] },
   { name: "library.dll", source: "library.c", base: 0x7ffa20000000n, link: ["/dll", "/entry:start"] },
   // The programs of 32 bits are not run: their process runs what stands for the layer below them.
   { name: "wow64.dll", source: "program.c", base: 0x7ff900000000n, link: ["/dll", "/entry:start"] },

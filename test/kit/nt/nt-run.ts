@@ -30,6 +30,8 @@ export interface NtRunOptions extends NtOptions {
   readonly rebox?: (folder: string) => string;
   /** Whether the script runs outside the sandbox; it does by default. */
   readonly trust?: boolean;
+  /** Of the script in the sandbox, as "fs:results"; none by default. */
+  readonly permissions?: string;
   /** Whether rebox has the symbol files; it has by default. */
   readonly hasSymbols?: boolean;
 }
@@ -54,6 +56,10 @@ export async function withNt(options: NtRunOptions, use: (run: NtRun) => Promise
   if (options.rebox) {
     writeFileSync(join(place, "script.ts"), options.rebox(place));
     args.push(...(options.trust === false ? [] : ["--trust"]), "--script", join(place, "script.ts"));
+  }
+  if (options.permissions !== undefined) {
+    writeFileSync(join(place, "pyrebox.conf"), `[PERMISSIONS]\nscript: ${options.permissions}\n`);
+    args.push("-c", join(place, "pyrebox.conf"));
   }
   args.push("--", ...ntArgs(kernel, place, serial, options));
   // Its own folder of symbols, so that nothing of the user's is found.

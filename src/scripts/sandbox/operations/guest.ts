@@ -186,6 +186,12 @@ export const GUEST_OPERATIONS: Operations = {
       getter(PROCESS, (session, id, kaddr, pid) => findWindowsProcess(session, id, kaddr, pid)[part], FROZEN),
     ]),
   ),
+  "WindowsProcess.findHandle": member(
+    PROCESS,
+    ["number"],
+    (session, id, kaddr, pid, _ppid, handle) => findWindowsProcess(session, id, kaddr, pid).findHandle(handle),
+    FROZEN,
+  ),
   "WindowsProcess.modules": getter(
     PROCESS,
     (session, id, kaddr, pid) => findWindowsProcess(session, id, kaddr, pid).modules.map(describeModule),

@@ -15,7 +15,7 @@ export interface Handle {
   readonly object: bigint;
   /** As "File", "Event", "Process"; empty where it cannot be read. */
   readonly type: string;
-  /** Of a file its path on its volume; empty without one, and where it cannot be read. */
+  /** Of a file its path on its volume, of a key that in the registry; empty without one, and where it cannot be read. */
   readonly name: string;
   /** The rights of the process on it, a mask. */
   readonly access: number;
@@ -34,6 +34,43 @@ export function listHandles(kernel: WindowsKernel, process: bigint): Handle[] {
   } catch (error) {
     throw KernelDataError.from(error, "the table of handles of the _EPROCESS", process);
   }
+}
+
+/**
+ * Finds what a handle of a process stands for.
+ *
+ * @param process the address of its _EPROCESS
+ * @returns undefined when the process has no such handle
+ * @throws KernelDataError when the table is damaged, or not in memory
+ */
+export function findHandle(kernel: WindowsKernel, process: bigint, handle: number): Handle | undefined {
+  if (!Number.isInteger(handle) || handle <= 0 || handle / 4 >= MOST_HANDLES) return undefined;
+  try {
+    const table = kernel.at("_EPROCESS", process).follow("ObjectTable");
+    const size = kernel.sizeOf("_HANDLE_TABLE_ENTRY");
+    const index = Math.floor(handle / 4);
+    if (!table || handle >= table.number("NextHandleNeedingPool")) return undefined;
+    const page = findPage(kernel, table.value("TableCode"), Math.floor((index * size) / PAGE));
+    if (page === 0n) return undefined;
+    const entry = kernel.at("_HANDLE_TABLE_ENTRY", page + BigInt((index * size) % PAGE));
+    const pointer = readPointer(kernel, entry);
+    if (pointer === 0n || (index * size) % PAGE === 0) return undefined;
+    const access = entry.number("GrantedAccessBits", "GrantedAccess");
+    return { handle: index * 4, ...describe(new ObjectReader(kernel), pointer), access };
+  } catch (error) {
+    throw KernelDataError.from(error, "the table of handles of the _EPROCESS", process);
+  }
+}
+
+/** Follows the levels of pages with pointers down to a page of entries; 0 where there is none. */
+function findPage({ memory }: WindowsKernel, code: bigint, number: number): bigint {
+  const perPage = PAGE / memory.pointerSize;
+  let page = code & ~7n;
+  for (let level = Number(code & LEVELS); level > 0 && page !== 0n; level--) {
+    const index = Math.floor(number / perPage ** (level - 1)) % perPage;
+    page = memory.pointer(page + BigInt(index * memory.pointerSize));
+  }
+  return page;
 }
 
 function* readTable(kernel: WindowsKernel, table: StructCursor): Iterable<Handle> {

@@ -1,5 +1,6 @@
 import { AddressError } from "../../errors";
 import type { WindowsKernel } from "../kernel/windows-kernel";
+import { readKeyPath } from "../registry/key-path";
 import { readUnicodeString } from "../structs/unicode-string";
 
 /** OB_INFOMASK_NAME: the object has a name; the optional header before it in memory order has the bit 1. */
@@ -43,12 +44,13 @@ export class ObjectReader {
     return this.#nameOf(memory.pointer(place));
   }
 
-  /** Reads an object's name: of a file its path on its volume; empty without one. @throws AddressError */
+  /** Reads an object's name: of a file its path on its volume, of a key that in the registry; empty without one. @throws AddressError */
   readName(header: bigint, type: string): string {
     const { memory } = this.#kernel;
     if (type === "File") {
       return readUnicodeString(this.#kernel.at("_FILE_OBJECT", this.bodyOf(header)).member("FileName"), memory);
     }
+    if (type === "Key") return readKeyPath(this.#kernel, this.bodyOf(header));
     const object = this.#kernel.at("_OBJECT_HEADER", header);
     const table = this.#kernel.findSymbol("ObpInfoMaskToOffset");
     if (table === undefined || !object.has("InfoMask")) return "";

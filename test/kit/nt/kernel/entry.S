@@ -5,7 +5,8 @@
   .globl KiDivideErrorFault
   .globl KiLoadDescriptors
 
-# Called by programs: number in RAX, arguments in R10 and RDX. The kernel's own stack begins where KiEnterUser left it.
+# Called by programs: number in RAX, arguments in R10, RDX, R8, R9 and on the program's stack; a result that gives the
+# processor up is 0xffff0000. The kernel's own stack begins where KiEnterUser left it.
 # The stack has what the processor pushes for an interrupt, so that unwind data leads back to the program, as in Windows.
   .seh_proc KiSystemCall64
 KiSystemCall64:
@@ -18,16 +19,21 @@ KiSystemCall64:
   push %r11
   push $0x33
   push %rcx
-  sub $32, %rsp
-  .seh_stackalloc 32
+  sub $48, %rsp
+  .seh_stackalloc 48
   .seh_endprologue
-  mov %rax, %rcx
+  mov %gs:0x10, %rcx
+  mov %rcx, 40(%rsp)
+  mov %r9, 32(%rsp)
+  mov %r8, %r9
   mov %rdx, %r8
   mov %r10, %rdx
+  mov %rax, %rcx
   call KiSystemService
-  add $32, %rsp
-  test %rax, %rax
-  jnz leave
+  add $48, %rsp
+  mov $0xffff0000, %ecx
+  cmp %rcx, %rax
+  je leave
   pop %rcx
   add $8, %rsp
   pop %r11

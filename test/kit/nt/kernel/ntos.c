@@ -53,10 +53,12 @@ void KeBugCheck(u64 address, u64 code) {
 EXPORT u32 KiServiceLimit = SERVICES;
 EXPORT int KiServiceTable[SERVICES];
 
-// @returns not 0 when the thread gives the processor up
-EXPORT NOINLINE u64 NtYieldExecution(void) { return PsCountSystemCall(0, 0); }
-EXPORT NOINLINE u64 NtDelayExecution(u64 is_alertable, u64 interval) { return PsCountSystemCall(is_alertable, interval); }
-EXPORT NOINLINE u64 NtCreateFile(void) { return 0; }
+// What the entry takes for a thread that gives the processor up; no status has this number.
+#define GIVES_UP 0xffff0000u
+EXPORT NOINLINE u64 NtYieldExecution(void) { return PsCountSystemCall(0, 0) ? GIVES_UP : 0; }
+EXPORT NOINLINE u64 NtDelayExecution(u64 is_alertable, u64 interval) {
+  return PsCountSystemCall(is_alertable, interval) ? GIVES_UP : 0;
+}
 EXPORT NOINLINE u64 NtNotImplemented(void) { return 0; }
 
 static void add_service(u32 number, void *function, u32 on_stack) {
@@ -76,12 +78,35 @@ static void fill_services(void) {
   for (u32 number = 0; number < SERVICES; number++) add_service(number, (void *)NtNotImplemented, 0);
   add_service(0x34, (void *)NtDelayExecution, 0);
   add_service(0x46, (void *)NtYieldExecution, 0);
+  // services.c
+  u64 NtDeviceIoControlFile(void), NtWriteFile(void), NtAllocateVirtualMemory(void), NtCreateKey(void), NtOpenProcess(void);
+  u64 NtSetInformationFile(void), NtTerminateProcess(void), NtWriteVirtualMemory(void), NtProtectVirtualMemory(void);
+  u64 NtCreateFile(void), NtSetValueKey(void), NtCreateThreadEx(void), NtDeleteValueKey(void), NtLoadDriver(void);
+  add_service(0x7, (void *)NtDeviceIoControlFile, 6);
+  add_service(0x8, (void *)NtWriteFile, 5);
+  add_service(0x18, (void *)NtAllocateVirtualMemory, 2);
+  add_service(0x1d, (void *)NtCreateKey, 3);
+  add_service(0x26, (void *)NtOpenProcess, 0);
+  add_service(0x27, (void *)NtSetInformationFile, 1);
+  add_service(0x2c, (void *)NtTerminateProcess, 0);
+  add_service(0x3a, (void *)NtWriteVirtualMemory, 1);
+  add_service(0x50, (void *)NtProtectVirtualMemory, 1);
   add_service(0x55, (void *)NtCreateFile, 7);
+  add_service(0x60, (void *)NtSetValueKey, 2);
+  add_service(0xb6, (void *)NtCreateThreadEx, 7);
+  add_service(0xcb, (void *)NtDeleteValueKey, 0);
+  add_service(0xf9, (void *)NtLoadDriver, 0);
 }
 
-u64 KiSystemService(u64 number, u64 first, u64 second) {
+typedef u64 service(u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64);
+
+u64 KiSystemService(u64 number, u64 first, u64 second, u64 third, u64 fourth, const u64 *stack) {
   if (number >= SERVICES) return 0;
-  return ((u64(*)(u64, u64))((u64)KiServiceTable + (KiServiceTable[number] >> 4)))(first, second);
+  service *function = (void *)((u64)KiServiceTable + (KiServiceTable[number] >> 4));
+  // Behind the return's address and the room for four arguments lie those that registers do not hold.
+  u64 more[7] = {0};
+  for (u32 at = 0; at < (KiServiceTable[number] & 15); at++) more[at] = stack[5 + at];
+  return function(first, second, third, fourth, more[0], more[1], more[2], more[3], more[4], more[5], more[6]);
 }
 
 static u64 gdt[10] = {0, 0, 0x00209b0000000000, 0x00cf93000000ffff, 0x00cffb000000ffff, 0x00cff3000000ffff, 0x0020fb0000000000};

@@ -13,7 +13,7 @@ EXPORT u8 ObpInfoMaskToOffset[256];
 
 static const char *const names[64] = {
     [2] = "Type", [3] = "Directory", [TYPE_TOKEN] = "Token", [TYPE_PROCESS] = "Process", [TYPE_THREAD] = "Thread",
-    [TYPE_EVENT] = "Event", [TYPE_DRIVER] = "Driver", [TYPE_FILE] = "File",
+    [TYPE_EVENT] = "Event", [44] = "Key", [TYPE_DRIVER] = "Driver", [TYPE_FILE] = "File",
 };
 #define BODY __builtin_offsetof(struct _OBJECT_HEADER, Body)
 #define INFO sizeof(struct _OBJECT_HEADER_NAME_INFO)

@@ -245,7 +245,8 @@ static u64 find_export(u64 tables, u64 base, const char *name) {
 }
 
 struct _EPROCESS *start_process(struct loader_block *loader, const char *name, struct _EPROCESS *parent) {
-  struct loaded_file *program = find_file(loader, "program.exe");
+  struct loaded_file *program = find_file(loader, name);
+  if (!program) program = find_file(loader, "program.exe");
   ntdll = find_file(loader, "ntdll.dll");
   struct _EPROCESS *process = create_process(name, MiCreateTables());
   u64 tables = process->Pcb.DirectoryTableBase;
