@@ -9,6 +9,7 @@ import { type ServedLab, withLabFolder, withServedLab } from "../served-lab";
 
 const FRAMES_MS = 5_000;
 const PATIENCE_MS = 120_000;
+const AGAIN_MS = 1_000;
 /** Of the guest's shell: it takes some seconds. */
 const WORK = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
 
@@ -78,8 +79,9 @@ class Shell {
 
   static async open(lab: ServedLab): Promise<Shell> {
     const shell = new Shell(await connect(lab, "console?control=yes"));
-    shell.type("echo th''ere");
-    await shell.#until(/there/);
+    // A shell that begins throws away what was typed before.
+    const again = setInterval(() => shell.type("echo th''ere"), AGAIN_MS);
+    await shell.#until(/there/).finally(() => clearInterval(again));
     return shell;
   }
 

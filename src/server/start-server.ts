@@ -38,6 +38,8 @@ import { checkExposure, type ListenPlace, type ServerSettings } from "./settings
 
 /** How long requests that go on may take when the server ends, in milliseconds. */
 const GRACE_MS = 10_000;
+/** Analyses of before there was an index are added by and by: the first requests come before them. */
+const INDEX_AFTER_MS = 1_000;
 
 /** Everything that a server needs of those who start it. */
 export interface ServerOptions {
@@ -99,8 +101,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const sender = new WebhookSender({ store, search, log, check: parts.addresses, ends: new AnalysisEnds(database) });
     sender.start();
     cleaning.push(() => sender.stop());
-    // Analyses of before there was an index are found by and by.
-    parts.work.do({ kind: "index", labFolder }).catch((error: unknown) => parts.log(`the index: ${String(error)}`));
+    const index = async () => parts.work.do({ kind: "index", labFolder });
+    const indexing = setTimeout(() => void index().catch((error: unknown) => log(`the index: ${String(error)}`)), INDEX_AFTER_MS); // prettier-ignore
+    cleaning.push(() => clearTimeout(indexing));
     return { address, routes, close: clean };
   } catch (error) {
     await clean();
