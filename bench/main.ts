@@ -24,6 +24,7 @@ import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
 import { volatility } from "./measures/volatility";
 import { readyMachines } from "./measures/ready-machines";
 import { rejectedEvents } from "./measures/rejected-events";
+import { replay } from "./measures/replay";
 import { scripts } from "./measures/scripts";
 import { server } from "./measures/server";
 import { serverScreen } from "./measures/server-screen";
@@ -60,6 +61,7 @@ const MEASURES: readonly Measure[] = [
   readyMachines,
   server,
   serverScreen,
+  replay,
 ];
 const NAMES = MEASURES.map(({ name }) => name);
 

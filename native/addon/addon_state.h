@@ -9,6 +9,8 @@ struct AddonState {
   Guard guard;
   // No event may reach a script any more: the process ends.
   bool silent = false;
+  // A replay executes once more what leads to a place: only listeners that take part in that are told.
+  bool travels = false;
 };
 
 extern AddonState* const addon_state;

@@ -39,7 +39,8 @@ inline EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
 // have been given to it already.
 inline Stream* DirectStream(int kind, int cpu_index) {
   Stream* stream = subscriptions.direct[kind];
-  return stream && stream->Knows(cpu_index) && !rebox_reported.subscribed_after ? stream : nullptr;
+  bool is_new = stream && stream->Knows(cpu_index) && !rebox_reported.subscribed_after;
+  return is_new && !State().travels ? stream : nullptr;
 }
 
 // A full stream that is all that listens to kind.
@@ -58,7 +59,7 @@ __attribute__((noinline)) void HandOverDirect(int kind, int cpu_index) {
 template <typename MakeParams>
 inline bool IsRejectedAlone(int kind, int cpu_index, MakeParams make_params) {
   Listener* only = subscriptions.triggered[kind];
-  if (!only || rebox_reported.subscribed_after || !CanDeliver(cpu_index)) {
+  if (!only || rebox_reported.subscribed_after || State().travels || !CanDeliver(cpu_index)) {
     return false;
   }
   bool is_measured = only->native_time.Turn();
@@ -177,7 +178,7 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
   // A callback may cause other events, and rebox_reported is then about those.
   uint8_t insn_size = rebox_reported.insn_size;
   subscriptions.by_kind[REBOX_OPCODE_RANGE].Each([&](Listener& listener) {
-    if (opcode < listener.first_opcode || opcode > listener.last_opcode || HasSeen(listener)) {
+    if (opcode < listener.first_opcode || opcode > listener.last_opcode || HasSeen(listener) || IsMuted(listener)) {
       return;
     }
     auto make_facts = [&] {
@@ -199,7 +200,7 @@ void OnOpcode(void*, int cpu_index, uint16_t opcode, uint64_t pc, uint64_t next_
 
 void OnHooked(void*, int cpu_index, rebox_block* block, uint32_t hook) {
   auto found = subscriptions.by_hook.find(hook);
-  if (found == subscriptions.by_hook.end() || !CanDeliver(cpu_index)) {
+  if (found == subscriptions.by_hook.end() || !CanDeliver(cpu_index) || IsMuted(*found->second)) {
     return;
   }
   subscriptions.hooked.One(*found->second, [&](Listener& listener) {

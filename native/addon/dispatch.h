@@ -43,6 +43,9 @@ inline bool IsForAll(int kind) { return !subscriptions.everywhere[kind] || rebox
 // Whether the event being reported is a repetition for this listener.
 inline bool HasSeen(const Listener& listener) { return listener.subscription <= rebox_reported.subscribed_after; }
 
+// Whether the event is one of a replay on its way to a place, and the listener takes no part in that.
+inline bool IsMuted(const Listener& listener) { return State().travels && !listener.hears_travel; }
+
 // Counts what the condition keeps away.
 inline bool MeetsCondition(Listener& listener, int cpu_index) {
   if (__builtin_expect(!listener.condition->Holds(cpu_index), 1)) {
@@ -97,7 +100,7 @@ inline void FireAll(int kind, int cpu_index, MakeFacts make_facts, MakeArguments
   }
   bool is_for_all = IsForAll(kind);
   subscriptions.by_kind[kind].Each([&](Listener& listener) {
-    if (HasSeen(listener) || !IsForScript(listener, is_for_all, make_facts, make_params)) {
+    if (HasSeen(listener) || IsMuted(listener) || !IsForScript(listener, is_for_all, make_facts, make_params)) {
       return;
     }
     State().calls.PrepareScope();

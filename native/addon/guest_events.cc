@@ -57,7 +57,7 @@ void RaiseGuestEvent(int kind, uint64_t pgd, uint32_t only_id, MakeArguments mak
   };
   subscriptions.by_kind[kind].Each([&](Listener& listener) {
     if ((only_id && listener.id != only_id) || (listener.has_pgd && rebox_normal_pgd(listener.pgd) != pgd) ||
-        !IsForScript(listener, true, make_facts, make_params)) {
+        IsMuted(listener) || !IsForScript(listener, true, make_facts, make_params)) {
       return;
     }
     State().calls.PrepareScope();

@@ -31,6 +31,8 @@ struct Listener {
   bool alive = true;
   // Not delivered to any more, but still listed: its filter will let nothing through.
   bool retired = false;
+  // Is told also while a replay executes once more what leads to a place.
+  bool hears_travel = false;
   // Asked before the function is called, about the events of every process.
   Trigger* trigger = nullptr;
   // The trigger has let the event being delivered pass, and is not to be asked again.

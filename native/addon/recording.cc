@@ -1,8 +1,11 @@
 #include "recording.h"
 
 #include <string>
+#include <vector>
 
+#include "addon_state.h"
 #include "qemu_glue.h"
+#include "subscriptions.h"
 
 namespace {
 
@@ -49,6 +52,42 @@ Napi::Value ScanRecording(const Napi::CallbackInfo& info) {
   return answer;
 }
 
+// keepStates(limit, intervalMs): boolean
+Napi::Value KeepStates(const Napi::CallbackInfo& info) {
+  double limit = info[0].As<Napi::Number>().DoubleValue();
+  int interval_ms = info[1].As<Napi::Number>().Int32Value();
+  return Napi::Boolean::New(info.Env(), rebox_keep_states(static_cast<uint64_t>(limit), interval_ms));
+}
+
+// keepStateAt(count)
+void KeepStateAt(const Napi::CallbackInfo& info) {
+  rebox_keep_state_at(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()));
+}
+
+// listStates(): number[], the counts of instructions at which states are kept
+Napi::Value ListStates(const Napi::CallbackInfo& info) {
+  std::vector<uint64_t> counts(rebox_list_states(nullptr, 0));
+  size_t size = rebox_list_states(counts.data(), counts.size());
+  Napi::Array answer = Napi::Array::New(info.Env(), size);
+  for (uint32_t i = 0; i < size; i++) {
+    answer.Set(i, ToNumber(info.Env(), counts[i]));
+  }
+  return answer;
+}
+
+// statesSize(): number of bytes
+Napi::Value StatesSize(const Napi::CallbackInfo& info) { return ToNumber(info.Env(), rebox_states_size()); }
+
+// setTravels(on): nobody but those of hearTravel() is told of events while it is on
+void SetTravels(const Napi::CallbackInfo& info) { State().travels = info[0].As<Napi::Boolean>().Value(); }
+
+// hearTravel(listenerId)
+void HearTravel(const Napi::CallbackInfo& info) {
+  if (Listener* listener = subscriptions.Find(info[0].As<Napi::Number>().Uint32Value())) {
+    listener->hears_travel = true;
+  }
+}
+
 }  // namespace
 
 Napi::Object InitRecording(Napi::Env env, Napi::Object exports) {
@@ -59,5 +98,11 @@ Napi::Object InitRecording(Napi::Env env, Napi::Object exports) {
   exports.Set("isHeld", Napi::Function::New(env, IsHeld));
   exports.Set("lastRightCount", Napi::Function::New(env, LastRightCount));
   exports.Set("scanRecording", Napi::Function::New(env, ScanRecording));
+  exports.Set("keepStates", Napi::Function::New(env, KeepStates));
+  exports.Set("keepStateAt", Napi::Function::New(env, KeepStateAt));
+  exports.Set("listStates", Napi::Function::New(env, ListStates));
+  exports.Set("statesSize", Napi::Function::New(env, StatesSize));
+  exports.Set("setTravels", Napi::Function::New(env, SetTravels));
+  exports.Set("hearTravel", Napi::Function::New(env, HearTravel));
   return exports;
 }

@@ -75,6 +75,9 @@ void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned
                       size_t size);
 void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count);
 
+/* Names a field of a device that a migration does not carry: states of a replay have it as it is (vcpu/state_extras.c). */
+void rebox_hook_keep(void *place, size_t size);
+
 /* The monitor's commands, and what completes their arguments: the entries of monitor/hmp_commands.h (monitor/people.c). */
 void hmp_import_module(Monitor *monitor, const QDict *arguments);
 void hmp_unload_module(Monitor *monitor, const QDict *arguments);

@@ -109,7 +109,7 @@ REBOX_API bool rebox_counts_instructions(void);
  */
 REBOX_API uint64_t rebox_instruction_count(void);
 
-/* ---- recording and replaying (vcpu/recording.c) ---- */
+/* ---- recording and replaying (vcpu/recording.c and its neighbours) ---- */
 
 typedef enum rebox_recording_mode {
     REBOX_NOT_RECORDED,
@@ -141,6 +141,23 @@ typedef struct rebox_recording_facts {
  * off. Returns false, with errno, when it cannot be read.
  */
 REBOX_API bool rebox_scan_recording(const char *path, rebox_recording_facts *facts);
+
+/* ---- states of a replay (vcpu/states.c): QMP's restore-state goes back to one ---- */
+
+/*
+ * Before the machine runs. Keeps a state at once and each interval_ms of execution, in at most limit bytes of memory for pages of
+ * RAM: beyond that, states in between are given up. Returns false where none can be kept.
+ */
+REBOX_API bool rebox_keep_states(uint64_t limit, int interval_ms);
+
+/* Keeps one more at the first turn of the vCPUs at or behind count. The last call counts. */
+REBOX_API void rebox_keep_state_at(uint64_t count);
+
+/* Lists the counts of the kept states, in order. Returns how many there are; fills at most size. */
+REBOX_API size_t rebox_list_states(uint64_t *counts, size_t size);
+
+/* The bytes that the pages of all states take. */
+REBOX_API uint64_t rebox_states_size(void);
 
 /* ---- QMP (vcpu/qmp.c) ---- */
 

@@ -148,7 +148,7 @@ test("goto stops at exactly the instruction that is asked for, with the same reg
       state.push(where["address"], await ask("r"));
     }
     assert.equal((await ask("goto +5"))["instructions"], places.at(-1)! + 5);
-    assert.match((await client.run("goto 5")).error ?? "", /instruction 5 lies behind/);
+    assert.equal((await ask("goto 5"))["instructions"], 5);
     assert.match((await client.run(`goto ${total + 1}`)).error ?? "", /ends at instruction \d+, before/);
     assert.match((await client.run("iowb 80=1")).error ?? "", /the machine is recorded or replayed/);
     assert.equal((await ask(`goto ${total}`))["instructions"], total);

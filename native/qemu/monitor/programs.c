@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/monitor/requests.h"
+#include "rebox/vcpu/states.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-rebox.h"
 #include "qapi/qapi-visit-rebox.h"
@@ -118,4 +119,17 @@ ShellOutput *coroutine_fn qmp_sh(const char *command, Error **errp)
         visit_free(answer);
     }
     return output;
+}
+
+RestoredState *qmp_restore_state(int64_t count, Error **errp)
+{
+    uint64_t reached;
+    RestoredState *answer;
+
+    if (!rebox_restore_state(MAX(0, count), &reached, errp)) {
+        return NULL;
+    }
+    answer = g_new0(RestoredState, 1);
+    answer->count = reached;
+    return answer;
 }

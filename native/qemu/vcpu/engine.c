@@ -33,6 +33,7 @@ static bool started, ended;
 static bool end_reported;
 /* A monitor has said "stop" before the machine was let go. */
 static bool stays_stopped;
+static bool is_restoring;
 
 static Notifier shutdown_notifier;
 static ShutdownCause shutdown_cause;
@@ -100,7 +101,14 @@ static void on_shutdown(Notifier *notifier, void *data)
 static void on_reset(void *opaque)
 {
     CALL_FLOORS(reset)
-    rebox_events.reset(rebox_events.opaque);
+    if (!is_restoring) {
+        rebox_events.reset(rebox_events.opaque);
+    }
+}
+
+void rebox_set_restoring(bool on)
+{
+    is_restoring = on;
 }
 
 static void report_end(bool crashed, const char *message)

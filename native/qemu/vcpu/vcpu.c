@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/vcpu/vcpu.h"
+#include "rebox/vcpu/recording.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/notify.h"
@@ -250,6 +251,7 @@ static void execute_turn(void)
     if (icount_enabled()) {
         icount_account_warp_timer();
         icount_handle_deadline();
+        rebox_replay_clocks();
         budget = icount_percpu_budget(count_cpus());
     }
     replay_mutex_unlock();

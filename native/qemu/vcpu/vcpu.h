@@ -42,6 +42,8 @@ void rebox_add_floor(const rebox_floor *floor);
 
 extern rebox_engine_events rebox_events;
 bool rebox_engine_has_ended(void);
+/* While it is set, a reset of the machine is the first step of loading a state of it, and not reported. */
+void rebox_set_restoring(bool on);
 void rebox_enter_floors(CPUState *cpu);
 void rebox_stop_floors(CPUState *cpu);
 
@@ -109,7 +111,7 @@ typedef struct rebox_clock_access {
 rebox_clock_access rebox_open_clock(void);
 void rebox_close_clock(rebox_clock_access access);
 
-/* recording.c */
+/* recording.c, recording_checks.c */
 /* Whether the machine is recorded or replayed: nothing but what the log has may change it. */
 bool rebox_is_recorded(void);
 /* Once, when the machine is built and QEMU's locks are held: takes over the log. */

@@ -5,11 +5,27 @@ import { prepareReplay, type Replay, type ReplayOptions } from "../../machine/re
 import { ExitStatus } from "../exit-status";
 import type { EnginePort } from "../run/run-environment";
 import type { RunEnd } from "../run/run-end";
-import type { RecordedOutcome, RecordedRun } from "../run/run-plan";
+import type { RecordedOutcome, RecordedPort, RecordedRun } from "../run/run-plan";
+import { watchPlaces } from "./place-watch";
+import type { WatchedPlace } from "./watched-place";
 
 /** The time after which a replay that executes nothing is given up, in milliseconds. */
 const STUCK_MS = 60_000;
 const LOOK_MS = 5_000;
+/** The execution after which another state is kept, in milliseconds. */
+const STATE_INTERVAL_MS = 1_000;
+
+/** How a recording is replayed. */
+export interface ReplayRunOptions extends ReplayOptions {
+  /** The guest stays as it is where the recording ends, in place of ending. */
+  readonly stays: boolean;
+  /** The memory for states to go back to, in MB; 0 for none. */
+  readonly statesMb: number;
+  /** The count of instructions at which it is paused. */
+  readonly at?: number;
+  /** What is told of while it is replayed. */
+  readonly places: readonly WatchedPlace[];
+}
 
 /** The replay of a recording. */
 export class ReplayRun implements RecordedRun {
@@ -19,11 +35,10 @@ export class ReplayRun implements RecordedRun {
 
   /**
    * @param folder of the recording
-   * @param stays the guest stays as it is where the recording ends, in place of ending
    */
   constructor(
     private readonly folder: string,
-    private readonly options: ReplayOptions & { readonly stays: boolean },
+    private readonly options: ReplayRunOptions,
   ) {}
 
   async prepare(): Promise<readonly string[]> {
@@ -34,9 +49,17 @@ export class ReplayRun implements RecordedRun {
     return this.options.stays ? [...replay.args, "-action", "shutdown=pause"] : replay.args;
   }
 
-  watch(engine: EnginePort, { say, end }: { say(text: string): void; end(end: RunEnd): void }): void {
+  watch(engine: EnginePort, { say, tell, end }: RecordedPort): void {
+    const { statesMb, at, places } = this.options;
+    watchPlaces(places, (text, hit) => tell(text, "hit", hit));
+    if (at !== undefined) this.stopAt(at, say);
+    if (statesMb > 0 && !loadAddon().keepStates(statesMb * 1e6, STATE_INTERVAL_MS)) {
+      say(
+        "no states can be kept: the machine has a device without a state, or there is no memory; this replay cannot go back",
+      );
+    }
     engine.on("paused", (detail) => {
-      if ((detail as { state?: string } | undefined)?.state === "shutdown")
+      if ((detail as { state?: string } | undefined)?.state === "shutdown" && Engine.find()?.travels !== true)
         say(`${this.describePlace()}; the guest stays as it is`);
     });
     this.watchProgress(end);
@@ -54,6 +77,19 @@ export class ReplayRun implements RecordedRun {
     this.isClosed = true;
     clearInterval(this.timer);
     this.replay?.close();
+  }
+
+  private stopAt(count: number, say: (text: string) => void): void {
+    const { facts } = this.replay as Replay;
+    if (count > facts.instructions) {
+      say(`the recording ends at instruction ${facts.instructions}, before ${count}`);
+      return;
+    }
+    Engine.get()
+      .qmp("replay-break", { icount: count })
+      .catch((error: unknown) =>
+        say(`the replay cannot be paused at instruction ${count}: ${(error as Error).message}`),
+      );
   }
 
   private describePlace(): string {

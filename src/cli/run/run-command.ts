@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { UsageError } from "../errors";
 import type { RunEnvironment } from "./run-environment";
 import { addMonitorOption, addRunOptions } from "./run-options";
-import type { RunOptions } from "./run-plan";
+import type { RecordedRun, RunOptions } from "./run-plan";
 import { startRun } from "./start-run";
 
 const AFTER_HELP = `
@@ -34,15 +34,22 @@ export function createRunCommand(
     .argument("[misplaced...]")
     .helpOption("-h, --help", "show this help");
   return addMonitorOption(addRunOptions(command))
+    .option("--record <folder>", "record the guest into a new folder, to be replayed: see rebox record")
     .addHelpText("after", AFTER_HELP)
     .configureHelp({ visibleArguments: () => [] })
     .showHelpAfterError('(QEMU\'s own arguments go behind "--"; see rebox run --help)')
-    .action(async (misplaced: string[], options: RunOptions) => {
+    .action(async (misplaced: string[], options: RunOptions & { readonly record?: string }) => {
       if (misplaced.length > 0) {
         throw new UsageError(`"${misplaced[0]}" is no option of rebox run; QEMU's arguments go behind "--"`);
       }
       const { createRunPlan } = await import("./run-plan.js");
       const plan = createRunPlan(options, qemuArgs, environment.projectFolder);
-      onStatus(await startRun(options, plan, environment, { args, qemuArgs }));
+      const recorded = options.record === undefined ? undefined : await createRecording(options.record, plan.qemuArgs);
+      onStatus(await startRun(options, recorded ? { ...plan, recorded } : plan, environment, { args, qemuArgs }));
     });
+}
+
+async function createRecording(folder: string, qemuArgs: readonly string[]): Promise<RecordedRun> {
+  const { RecordingRun } = await import("../record/recording-run.js");
+  return new RecordingRun(folder, qemuArgs);
 }

@@ -39,12 +39,21 @@ export interface RunOptions {
   readonly callbackLimit?: number;
 }
 
+/** The side of a run that a recorded machine talks to. */
+export interface RecordedPort {
+  /** Prints a sentence of rebox itself. */
+  say(text: string): void;
+  /** Prints what was asked for, and writes it into the JSON log as an event of this type. */
+  tell(text: string, type: string, detail: object): void;
+  end(end: RunEnd): void;
+}
+
 /** A machine that is recorded or replayed, in place of one that QEMU's arguments alone describe. */
 export interface RecordedRun {
   /** Prepares it. @returns QEMU's arguments; it throws RecordingError for what cannot be recorded or replayed */
   prepare(): Promise<readonly string[]>;
   /** Called when the machine is built: nothing of it has been executed. */
-  watch(engine: EnginePort, port: { say(text: string): void; end(end: RunEnd): void }): void;
+  watch(engine: EnginePort, port: RecordedPort): void;
   /** Says how it came out, when the machine is gone. */
   describe(end: RunEnd): RecordedOutcome | undefined;
   /** Removes what it has made for itself; it can be called twice, also in the handler of a process' end. */

@@ -55,6 +55,12 @@ export class RunReporter {
     this.log?.add("message", message);
   }
 
+  /** Prints what a command was asked for, and writes it as a JSON line too. */
+  tell(text: string, type: string, detail: object): void {
+    this.messages.write(`${toColouredText(text)}\n`);
+    this.log?.add(type, detail);
+  }
+
   /** Writes a JSON line about the run, and nothing for people. */
   event(type: string, detail: object = {}): void {
     this.log?.add(type, detail);

@@ -120,7 +120,11 @@ export class RunSession {
     if (this.ended) return;
     this.engine = environment.createEngine([...qemuArgs, ...(this.console?.qemuArgs ?? [])]);
     this.watchEngine(this.engine);
-    plan.recorded?.watch(this.engine, { say: (text) => reporter.say(text), end: (end) => this.end(end) });
+    plan.recorded?.watch(this.engine, {
+      say: (text) => reporter.say(text),
+      tell: (text, type, detail) => reporter.tell(text, type, detail),
+      end: (end) => this.end(end),
+    });
     if (plan.callbackLimitMs !== undefined) this.engine.callbackLimitMs = plan.callbackLimitMs;
     setVolatilityCommand(plan.volatilityCommand);
     environment.configureGuest({ profile: plan.profile, onAttempt: (refusal) => this.guestWatch.note(refusal) });

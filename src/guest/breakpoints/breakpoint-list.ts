@@ -36,4 +36,17 @@ export function findBreakpointStop(): ((hit: BreakpointHit) => Promise<void>) | 
   return stop;
 }
 
+/** Is told of hits while a replay travels, where no breakpoint acts. */
+let note: ((hit: BreakpointHit) => void) | undefined;
+
+/** Has somebody told of each hit on the way of a replay that travels; undefined: nobody. */
+export function setTravelNote(wanted: ((hit: BreakpointHit) => void) | undefined): void {
+  note = wanted;
+}
+
+/** Finds who is told of hits on the way of a replay that travels. */
+export function findTravelNote(): ((hit: BreakpointHit) => void) | undefined {
+  return note;
+}
+
 export const breakpoints = new BreakpointList();

@@ -1,9 +1,10 @@
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
+import { Engine } from "../../machine/engine/engine";
 import { findSystem } from "../guest";
 import { ALL_PROCESSES } from "../../machine/state/processes";
 import { ModuleOwner, type Owned } from "../../machine/ownership/module-owner";
 import { checkFlag, checkMembers, showValue, toAddress } from "../../machine/callbacks/option-checks";
-import { breakpoints, findBreakpointStop } from "./breakpoint-list";
+import { breakpoints, findBreakpointStop, findTravelNote } from "./breakpoint-list";
 import {
   BREAKPOINT_OPTIONS,
   BREAKPOINT_TYPES,
@@ -179,6 +180,11 @@ export class BP {
 
   #hit(hit: BreakpointHit): void | Promise<void> {
     const { condition, func, isOneShot } = this.#options;
+    if (Engine.get().travels) {
+      const note = findTravelNote();
+      if (note && (!condition || condition(hit))) note(hit);
+      return;
+    }
     if (this.#isSpent || (condition && !condition(hit))) return;
     this.#hits++;
     this.#isSpent = isOneShot === true;

@@ -17,7 +17,7 @@ export interface BreakpointPlace {
 type Hit = Omit<BreakpointHit, "breakpoint">;
 
 /**
- * Watches one place.
+ * Watches one place, also while a replay travels.
  *
  * @param onHit called with every event there
  * @returns what ends it
@@ -33,6 +33,7 @@ export function watchPlace(
     const onCode = (cpuIndex: number, cpu: Hit["cpu"]) => onHit({ cpuIndex, cpu, address: cpu.RIP, size: 0 });
     if (size === 1) {
       const name = callbacks.addCallback("INSN_BEGIN_CB", onCode, { addr: address, ...(isEverywhere ? {} : { pgd }) });
+      callbacks.hearTravel(name);
       return () => removeCallback(callbacks, name);
     }
     const range = { from: address, to: address + BigInt(size) };
@@ -66,6 +67,7 @@ export function watchPlace(
 
 /** Monitoring is counted: what a script or user monitors stays so. */
 function monitor(callbacks: CallbackManager, name: string, pgd: bigint): () => void {
+  callbacks.hearTravel(name);
   startMonitoringProcess(pgd);
   return () => {
     removeCallback(callbacks, name);

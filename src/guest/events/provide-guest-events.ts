@@ -57,7 +57,8 @@ class GuestEventProvider {
     this.#engine = engine;
     engine.on("reset", () => this.#reattach());
     engine.on("paused", () => {
-      this.#momentOfPause = this.#source && findMoment(this.#source.system);
+      // A replay that has travelled is at another moment, whose events nobody was told of.
+      this.#momentOfPause = this.#source && !engine.travels ? findMoment(this.#source.system) : undefined;
     });
     engine.on("running", () => this.#onRunning());
     // The callback that did not return is gone; the hook that it was called from has to come back.
@@ -74,6 +75,7 @@ class GuestEventProvider {
   }
 
   #onRunning(): void {
+    if (this.#engine?.travels) return;
     if (!this.#source) {
       this.attach();
     } else if (runsAnother(this.#source.system)) {

@@ -131,6 +131,11 @@ export class CallbackManager {
     }
   }
 
+  /** Has a callback told also of what a replay executes once more on its way to a place. @throws RangeError as rmCallback() */
+  hearTravel(name: string): void {
+    Engine.get().native.hearTravel(this.#get(name).listenerId);
+  }
+
   /** Tells whether this manager has a callback of that name. */
   callbackExists(name: string): boolean {
     const callback = this.#callbacks.get(name);

@@ -79,6 +79,7 @@ export class Engine {
   #startsPaused = false;
   /** A machine that shuts down stays there, paused. */
   #staysAtEnd = false;
+  #travels = false;
   #pauseCount = 0;
   #pausing = 0;
   readonly #onProcessExit = () => this.#native.endNow(END_NOW_TIMEOUT_MS);
@@ -157,6 +158,19 @@ export class Engine {
   /** Whether the guest is recorded or replayed; undefined: neither. Then nothing but its recorded devices may change it. */
   get recording(): "recording" | "replaying" | undefined {
     return RECORDING_MODES[this.#native.recordingMode()];
+  }
+
+  /**
+   * Whether a replay executes once more what leads to a place: nobody is told of it but those who take part in that
+   * (CallbackManager.hearTravel()).
+   */
+  get travels(): boolean {
+    return this.#travels;
+  }
+
+  set travels(on: boolean) {
+    this.#travels = on;
+    this.#native.setTravels(on);
   }
 
   /** The longest that one callback may take, in milliseconds, before it is cut off and removed; 0 is without limit. */

@@ -451,4 +451,18 @@ export interface NativeAddon extends NativeCallJournals {
   lastRightCount(): number;
   /** Reads a log before the machine is started: a replay of it ends in good order then. Undefined when it cannot be read. */
   scanRecording(path: string): NativeRecordingFacts | undefined;
+  /**
+   * Keeps states of a replay from its beginning on, one for each intervalMs of execution, in at most limitBytes of memory. Returns
+   * whether it can.
+   */
+  keepStates(limitBytes: number, intervalMs: number): boolean;
+  /** Keeps one more state as soon as the replay is at or behind this count of instructions. */
+  keepStateAt(count: number): void;
+  /** The counts of instructions at which states are kept, in order. */
+  listStates(): number[];
+  /** The memory of all states, in bytes. */
+  statesSize(): number;
+  /** While it is on, only the listeners of hearTravel() are told of events. */
+  setTravels(on: boolean): void;
+  hearTravel(listenerId: number): void;
 }

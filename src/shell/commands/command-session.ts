@@ -36,6 +36,8 @@ export class CommandSession implements NameSource {
   readonly callbacks = new CallbackManager(0, this.owner);
   readonly variables = new Map<string, string>();
   readonly aliases = new Map<string, string>();
+  /** The counts of instructions from which a replay was moved, the last one behind. */
+  readonly pastPlaces: number[] = [];
   cpuIndex = 0;
   process: ChosenProcess | undefined;
   /** Set by "quit" of this session; the guest continues. */

@@ -21,6 +21,8 @@ import { SESSION_COMMANDS } from "./list/session-commands";
 import { STEP_COMMANDS } from "./list/step-commands";
 import { STRUCT_COMMANDS } from "./list/struct-commands";
 import { SYMBOL_COMMANDS } from "./list/symbol-commands";
+import { HISTORY_COMMANDS } from "./list/history-commands";
+import { TRAVEL_COMMANDS } from "./list/travel-commands";
 import { VOLATILITY_COMMANDS } from "./list/volatility-commands";
 import { WINDOWS_COMMANDS } from "./list/windows-commands";
 
@@ -32,7 +34,8 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   memory: [...MEMORY_COMMANDS, ...SEARCH_COMMANDS, ...IMAGE_COMMANDS, ...PROCESS_CORE_COMMANDS],
   code: [...CODE_COMMANDS, ...BACKTRACE_COMMANDS],
   breakpoints: BREAKPOINT_COMMANDS,
-  machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS, ...REPLAY_COMMANDS],
+  machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
+  replay: [...REPLAY_COMMANDS, ...TRAVEL_COMMANDS, ...HISTORY_COMMANDS],
   volatility: VOLATILITY_COMMANDS,
   investigations: INVESTIGATE_COMMANDS,
   scripts: [...SCRIPT_COMMANDS, ...OBSERVER_COMMANDS],

@@ -1,13 +1,19 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { text as readText } from "node:stream/consumers";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { guestArgs } from "./guest-args";
+import type { GuestKit } from "./guest-kits";
 import { runRebox, SLOWNESS } from "./guest-run";
+import { REBOX } from "../project";
 
 /** A `rebox record` or `rebox replay`, and what came of it. */
 export interface RecordingRun {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
   readonly stderr: string;
   /** What scripts printed, in order. */
   readonly messages: readonly string[];
@@ -24,10 +30,18 @@ export interface RecordingOptions {
   readonly onStart?: (pid: number) => void;
 }
 
+/** Sums up registers and the first 256 MB of RAM, in the words of the shell. */
+export const SUM_UP = `!((s,mul)=>{for(let a=0x100000n;a<0x10000000n;a=(a|0xffffffn)+1n){const b=viewPa(a,Number(((a|0xffffffn)+1n)-a));const w=new Uint32Array(b.buffer,b.byteOffset,b.byteLength/4);const n=w.length;for(let i=0;i<n;i++)s=mul(s^w[i],0x01000193)}return [s,...["RIP","RSP","RAX","RBX","RSI","RDI","RFLAGS","CR2","CR3"].map((n)=>String(readCpu(0)[n]))].join()})(7,Math.imul)`;
+
 /** The machine with the guest kit and a task, whose console goes into a file. */
-export function machineArgs(console: string, task = "poweroff", more: readonly string[] = []): string[] {
+export function machineArgs(
+  console: string,
+  task = "poweroff",
+  more: readonly string[] = [],
+  kit?: GuestKit,
+): string[] {
   const own = new Set(more.filter((word) => word.startsWith("-")));
-  const args = guestArgs(console, task, {}, "loglevel=7");
+  const args = guestArgs(console, task, {}, "loglevel=7", kit);
   // A network of the test's own takes the place of none.
   const nic = args.indexOf("-nic");
   if (own.has("-nic")) args.splice(nic, 2);
@@ -56,6 +70,20 @@ export class RecordingFolder {
   ): Promise<RecordingRun> {
     const console = this.place(`console-${++this.#runs}.txt`);
     return this.#run(["record", "-o", this.place(name)], console, options, ["--", ...getArgs(console)]);
+  }
+
+  /** Replays a recording with a shell. @returns its answers, one for each line, without the end of the last one */
+  async ask(name: string, lines: readonly string[], reboxArgs: readonly string[] = []): Promise<string[]> {
+    const console = this.place(`console-${++this.#runs}.txt`);
+    const args = [REBOX, "replay", this.place(name), "--console", console, "--shell", ...reboxArgs];
+    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+    // What the replay itself says is in between: each answer begins behind a mark.
+    child.stdin.end(lines.flatMap((line) => [`!"=== answer"`, line, ""]).join("\n") + "quit machine\n");
+    const [text] = await Promise.all([readText(child.stdout), once(child, "exit")]);
+    return text
+      .split(/^'=== answer'\n/m)
+      .slice(1)
+      .map((answer) => answer.replace(/the machine ends\n$/, "").trimEnd());
   }
 
   /** Replays a recording. */
