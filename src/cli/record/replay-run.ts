@@ -23,7 +23,7 @@ export interface ReplayRunOptions extends ReplayOptions {
   readonly statesMb: number;
   /** The count of instructions at which it is paused. */
   readonly at?: number;
-  /** What is told of while it is replayed. */
+  /** Places of which is told what happens there while it is replayed. */
   readonly places: readonly WatchedPlace[];
 }
 

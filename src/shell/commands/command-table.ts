@@ -14,15 +14,15 @@ import { OBSERVER_COMMANDS } from "./list/observer-commands";
 import { PROCESS_COMMANDS } from "./list/processes/process-commands";
 import { PROCESS_DETAIL_COMMANDS } from "./list/processes/process-detail-commands";
 import { REGISTER_COMMANDS } from "./list/register-commands";
-import { REPLAY_COMMANDS } from "./list/replay-commands";
+import { REPLAY_COMMANDS } from "./list/replay/replay-commands";
 import { SCRIPT_COMMANDS } from "./list/script-commands";
 import { SEARCH_COMMANDS } from "./list/search-commands";
 import { SESSION_COMMANDS } from "./list/session-commands";
 import { STEP_COMMANDS } from "./list/step-commands";
 import { STRUCT_COMMANDS } from "./list/struct-commands";
 import { SYMBOL_COMMANDS } from "./list/symbol-commands";
-import { HISTORY_COMMANDS } from "./list/history-commands";
-import { TRAVEL_COMMANDS } from "./list/travel-commands";
+import { HISTORY_COMMANDS } from "./list/replay/history-commands";
+import { TRAVEL_COMMANDS } from "./list/replay/travel-commands";
 import { VOLATILITY_COMMANDS } from "./list/volatility-commands";
 import { WINDOWS_COMMANDS } from "./list/windows-commands";
 

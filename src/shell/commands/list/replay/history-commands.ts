@@ -1,15 +1,15 @@
-import { ALL_PROCESSES } from "../../../machine/state/processes";
-import { findPa } from "../../../machine/state/memory";
-import { findFirstHit, findLastHit, listPastHits, type PastHit } from "../../../guest/breakpoints/past-hits";
-import type { BreakpointPlace } from "../../../guest/breakpoints/code-hooks";
-import { getRecordedInstructions } from "../../../machine/recording/recorded-instructions";
-import { goTo } from "../../../machine/recording/travel";
-import { type Command, type CommandInput, defineCommand } from "../command";
-import { CommandError } from "../../errors";
-import type { CommandResult } from "../command-result";
-import type { CommandSession } from "../command-session";
-import { getSize, type MemoryRange, parseRange } from "../arguments/memory-place";
-import { pauseReplay } from "../replay-place";
+import { ALL_PROCESSES } from "../../../../machine/state/processes";
+import { findPa } from "../../../../machine/state/memory";
+import { findFirstHit, findLastHit, listPastHits, type PastHit } from "../../../../guest/breakpoints/past-hits";
+import type { BreakpointPlace } from "../../../../guest/breakpoints/code-hooks";
+import { getRecordedInstructions } from "../../../../machine/recording/recorded-instructions";
+import { goTo } from "../../../../machine/recording/travel";
+import { type Command, type CommandInput, defineCommand } from "../../command";
+import { CommandError } from "../../../errors";
+import type { CommandResult } from "../../command-result";
+import type { CommandSession } from "../../command-session";
+import { getSize, type MemoryRange, parseRange } from "../../arguments/memory-place";
+import { pauseReplay } from "../../replay-place";
 
 const MOST_SHOWN = 100;
 const LARGEST_SIZE = 0x1000;

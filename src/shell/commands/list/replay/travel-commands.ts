@@ -1,16 +1,16 @@
-import { findLastBreakpoint, findLastHit, type PastHit } from "../../../guest/breakpoints/past-hits";
-import { breakpoints } from "../../../guest/breakpoints/breakpoint-list";
-import { findFramesOfCpu } from "../../../guest/unwinding/guest-backtrace";
-import { getRecordedInstructions } from "../../../machine/recording/recorded-instructions";
-import { goTo } from "../../../machine/recording/travel";
-import { findPa } from "../../../machine/state/memory";
-import { ALL_PROCESSES, getRunningProcess } from "../../../machine/state/processes";
-import { unwindPlainly } from "../arguments/plain-backtrace";
-import { type Command, type CommandInput, defineCommand } from "../command";
-import { CommandError } from "../../errors";
-import type { CommandResult } from "../command-result";
-import type { CommandSession } from "../command-session";
-import { describePlace, pauseReplay, travel } from "../replay-place";
+import { findLastBreakpoint, findLastHit, type PastHit } from "../../../../guest/breakpoints/past-hits";
+import { breakpoints } from "../../../../guest/breakpoints/breakpoint-list";
+import { findFramesOfCpu } from "../../../../guest/unwinding/guest-backtrace";
+import { getRecordedInstructions } from "../../../../machine/recording/recorded-instructions";
+import { goTo } from "../../../../machine/recording/travel";
+import { findPa } from "../../../../machine/state/memory";
+import { ALL_PROCESSES, getRunningProcess } from "../../../../machine/state/processes";
+import { unwindPlainly } from "../../arguments/plain-backtrace";
+import { type Command, type CommandInput, defineCommand } from "../../command";
+import { CommandError } from "../../../errors";
+import type { CommandResult } from "../../command-result";
+import type { CommandSession } from "../../command-session";
+import { describePlace, pauseReplay, travel } from "../../replay-place";
 
 /** Counts are printed and read as decimal numbers, unlike addresses. */
 const COUNT = /^([+-]?)(\d{1,16})$/;

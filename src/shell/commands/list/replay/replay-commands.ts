@@ -1,7 +1,7 @@
-import { findStillMachine } from "../../../machine/state/machine-access";
-import { type Command, defineCommand } from "../command";
-import { CommandError } from "../../errors";
-import { describePlace } from "../replay-place";
+import { findStillMachine } from "../../../../machine/state/machine-access";
+import { type Command, defineCommand } from "../../command";
+import { CommandError } from "../../../errors";
+import { describePlace } from "../../replay-place";
 
 export const REPLAY_COMMANDS: readonly Command[] = [
   defineCommand({
