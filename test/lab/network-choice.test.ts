@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { connectNetwork } from "../../src/lab/machinery/drivers/qemu/network-arguments";
+import {
+  connectNetwork,
+  findForwardedPort,
+  isAgentForwarded,
+} from "../../src/lab/machinery/drivers/qemu/network-arguments";
 import { getMachineArguments, type QemuMachine } from "../../src/lab/machinery/drivers/qemu/machine-arguments";
 import type { LabMachine } from "../../src/lab/machinery/records/lab-machine";
 import { type MachineFacts } from "../../src/lab/machinery/records/lab-machine";
@@ -75,6 +79,37 @@ test("the card of a machine is the same in every network, so that one golden sta
     assert.deepEqual(args, ["-netdev", "tap,fd=3,id=lab-net"]);
     assert.deepEqual(wrap({ program: "node", args: ["x"] }).args, ["77", "tap0", "3", "node", "x"]);
   });
+});
+
+test("in QEMU's user network a free port of this host alone leads to the agent of a machine that may have one", async () => {
+  const argsIn = async (...settings: string[]) => {
+    let args: readonly string[] = [];
+    await withMachine(["network: user", ...settings], (machine) => {
+      args = argsOf(machine);
+      assert.equal(isAgentForwarded(machine), args.join().includes("hostfwd"));
+      machine.network = { kind: "none" };
+      assert.deepEqual(argsOf(machine), ["-netdev", "hubport,hubid=0,id=lab-net"]);
+    });
+    return args[1];
+  };
+  assert.equal(await argsIn(), "user,id=lab-net");
+  assert.equal(await argsIn("way_in: guest-agent", "ip: 10.0.2.15"), "user,id=lab-net");
+  assert.equal(await argsIn("way_in: agent"), "user,hostfwd=tcp:127.0.0.1:0-:8000,id=lab-net");
+  assert.equal(await argsIn("ip: 10.0.2.15", "agent_port: 90"), "user,hostfwd=tcp:127.0.0.1:0-:90,id=lab-net");
+});
+
+test("the port that QEMU has taken is read from what it shows, among its guest's own connections", () => {
+  const shown = [
+    "Hub -1 (lab-net):",
+    "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ",
+    "  TCP[ESTABLISHED]   27       127.0.0.1  8000        10.0.2.2  8000     0     0",
+    "  TCP[HOST_FORWARD]  13       127.0.0.1 35921       10.0.2.15  8000     0     0",
+    "  UDP[216 sec]       12       10.0.2.15   123        10.0.2.2   123     0     0",
+    "",
+  ].join("\r\n");
+  assert.equal(findForwardedPort(shown, 8000), 35921);
+  assert.equal(findForwardedPort(shown, 80), undefined);
+  assert.equal(findForwardedPort("", 8000), undefined);
 });
 
 test("a machine without a network has no card, one with an interface is on that bridge, and arguments may have their own card", async () => {

@@ -229,7 +229,8 @@ export function findTargetProblem(
 ): string | undefined {
   const { machineryName, platform, wayIn = "auto", ip, cloneOf } = facts;
   const { serialConsole, disc, guestAgent, keyboard } = machinery.capabilities;
-  const isAlone = (use.network?.wanted ?? findOwnNetwork(facts))?.kind === "simulated";
+  const network = (use.network?.wanted ?? findOwnNetwork(facts))?.kind;
+  const isAlone = network === "simulated" || network === "user";
   const noDisc = use.hasTarget && !disc ? `the machinery ${machineryName} has no disc (insertDisc)` : undefined;
   const noConsole = serialConsole ? noDisc : `the machinery ${machineryName} has no serial console (openConsole)`;
   const missing: Readonly<Record<WayName, string | undefined>> = {

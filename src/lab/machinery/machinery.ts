@@ -206,6 +206,17 @@ export abstract class Machinery<
     return this.#refuse("QEMU's guest agent");
   }
 
+  /**
+   * Returns the port of this host, on its loopback address, that leads to CAPE's or Cuckoo's agent in the machine; undefined where none
+   * does, and the agent answers at the machine's own address.
+   */
+  async findAgentPort(
+    _machine: LabMachine<SettingsOf<MachineSettings>>,
+    _signal: AbortSignal,
+  ): Promise<number | undefined> {
+    return undefined;
+  }
+
   /** Returns the processor time of this host that a running machine has used, in milliseconds; undefined when it is not known. */
   async getProcessorTimeMs(
     _machine: LabMachine<SettingsOf<MachineSettings>>,

@@ -32,8 +32,16 @@ const ANSWERS: ReadonlyMap<number, GuestConnection> = new Map([
 
 /** Writes commands for sh that look whether a guest is connected; undefined where it is to have no network. */
 export function writeNetworkLook(network: NetworkChoice): string | undefined {
-  return network.kind === "none" ? undefined : writeCheck(getGateway(network));
+  if (network.kind === "none") return undefined;
+  const look = writeCheck(getGateway(network));
+  return network.kind === "bridge" ? FORGET_NEIGHBOURS + look : look;
 }
+
+/**
+ * On a bridge the router has another hardware address than in the network that the guest was frozen in, and the guest would send to that
+ * one for some ten seconds. The other networks have the same.
+ */
+const FORGET_NEIGHBOURS = "PATH=$PATH:/usr/sbin:/sbin ip neigh flush all >/dev/null 2>&1; ";
 
 /** Returns the router's address as /proc/net/route has it, for grep. */
 function getGateway({ kind }: NetworkChoice): string {

@@ -3,7 +3,7 @@ import { waitAtMost } from "../../config/limits";
 import { AnalysisError, GuestGoneError, NotSupportedError, WayInError } from "../errors";
 import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
 import type { Lab } from "../lab";
-import { ADDRESSES } from "../network/simulated-addresses";
+import { findAgentAddress } from "./agent-address";
 import { AgentWay } from "./agent-way";
 import { type ConsoleAccess, ConsoleWay } from "./console-way";
 import { GuestAgentWay } from "./guest-agent-way";
@@ -113,11 +113,10 @@ async function openOne(
   signal: AbortSignal,
 ): Promise<GuestWay> {
   const machinery = lab.manager.getMachinery(machine);
-  const { ip, wayIn, agentPort, pinsAgent = false, cloneOf, settings } = machine.facts;
   switch (name) {
     case "console":
     case "keyboard": {
-      const { console_user: user, console_password: password } = settings as Record<string, string>;
+      const { console_user: user, console_password: password } = machine.facts.settings as Record<string, string>;
       const access: ConsoleAccess = {
         name,
         open: (own: AbortSignal) => machinery.openConsole(machine, own),
@@ -137,17 +136,6 @@ async function openOne(
         signal,
       );
     case "agent":
-      if (machine.network?.kind === "tap") {
-        // In a network of its own the machine has no neighbour that could answer in its place.
-        const { agentSocket: socket } = machine.network;
-        if (ip === undefined && wayIn !== "agent") throw new NotSupportedError(`${machine.name} has no ip`);
-        const address = { host: ADDRESSES.guest, port: agentPort, isPinned: pinsAgent, socket };
-        return AgentWay.open(address, limitMs, signal);
-      }
-      if (ip === undefined) throw new NotSupportedError(`${machine.name} has no ip, at which an agent could answer`);
-      if (cloneOf !== undefined) {
-        throw new NotSupportedError(`${machine.name} has the ip of all clones of ${cloneOf}: any could answer there`);
-      }
-      return AgentWay.open({ host: ip, port: agentPort, isPinned: pinsAgent }, limitMs, signal);
+      return AgentWay.open(await findAgentAddress(machinery, machine, signal), limitMs, signal);
   }
 }

@@ -12,11 +12,11 @@ interface Mix {
   readonly networks: readonly string[];
 }
 
-/** An agent of CAPE is reached in simulated networks only: clones share their address. */
+/** Clones share their address: on bridges an agent of CAPE would be any of theirs. */
 const MIXES: readonly Mix[] = [
   { way: "console", networks: ["none", "simulated", "user"] },
   { way: "guest-agent", networks: ["user", "none", "simulated"] },
-  { way: "agent", networks: ["simulated"] },
+  { way: "agent", networks: ["simulated", "user"] },
 ];
 
 /** Each writes down who and when it is. */

@@ -38,11 +38,43 @@ export function connectNetwork(machine: QemuMachine, log: (text: string) => void
   if (machine.network === undefined && own.kind === "simulated") {
     log(`${machine.name} begins without a network: a simulated one is made for an analysis, and ends with it`);
   }
-  const network = machine.network ?? (own.kind === "simulated" ? { kind: "none" } : own);
+  const network = getConnected(machine)!;
+  const forward = isAgentForwarded(machine) ? `,hostfwd=tcp:127.0.0.1:0-:${machine.facts.agentPort}` : "";
   return {
-    args: ["-netdev", `${describe(network)},id=${NETDEV}`],
+    args: ["-netdev", `${describe(network)}${forward},id=${NETDEV}`],
     wrap: (command) => (network.kind === "tap" ? launch(network, command) : command),
   };
+}
+
+/** Returns the network that the next start connects a machine to; undefined for one without a card. */
+function getConnected({ facts, network }: QemuMachine): MachineNetwork | undefined {
+  const own = findOwnNetwork(facts);
+  if (own === undefined) return undefined;
+  return network ?? (own.kind === "simulated" ? { kind: "none" } : own);
+}
+
+/**
+ * Returns whether a port of this host leads to the agent of a machine: in QEMU's user network nothing else does. The port is any
+ * that is free.
+ */
+export function isAgentForwarded(machine: QemuMachine): boolean {
+  const { wayIn = "auto", ip } = machine.facts;
+  const mayHaveAgent = wayIn === "agent" || (wayIn === "auto" && ip !== undefined);
+  return mayHaveAgent && getConnected(machine)?.kind === "user";
+}
+
+/**
+ * Finds the port of this host that leads to a port of the guest.
+ *
+ * @param shown what the monitor's `info usernet` has shown: slirp_connection_info() of libslirp, of which only QEMU knows a port
+ *   that was free
+ * @returns undefined when none does
+ */
+export function findForwardedPort(shown: string, guestPort: number): number | undefined {
+  for (const [, from, to] of shown.matchAll(/^ *TCP\[HOST_FORWARD\] +\d+ +127\.0\.0\.1 +(\d+) +\S+ +(\d+) /gm)) {
+    if (Number(to) === guestPort) return Number(from);
+  }
+  return undefined;
 }
 
 function describe(network: MachineNetwork): string {

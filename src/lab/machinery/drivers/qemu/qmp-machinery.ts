@@ -31,6 +31,7 @@ import { findMemoryFormat } from "./memory-snapshot";
 import { getMachineArguments, type QemuMachine } from "./machine-arguments";
 import { typeKeys } from "./type-keys";
 import { type QEMU_MACHINE_SETTINGS, type QEMU_SETTINGS } from "./qemu-settings";
+import { findForwardedPort, isAgentForwarded } from "./network-arguments";
 import { END_LIMIT_MS, startMachine, type StartState, type VmCommand } from "./machine-start";
 import { ANSWER_LIMIT_MS, withQmp } from "./qmp-client";
 import { RUN_STATES } from "./run-states";
@@ -236,6 +237,13 @@ export abstract class QmpMachinery<
       );
     }
     return withSocketPath(guestAgentSocket, (path) => callGuestAgent(path, command, args, limitMs, signal));
+  }
+
+  override async findAgentPort(machine: QemuMachine, signal: AbortSignal): Promise<number | undefined> {
+    if (!isAgentForwarded(machine)) return undefined;
+    const args = { "command-line": "info usernet" };
+    const shown = (await this.qmp(machine, "human-monitor-command", args, signal)) as string;
+    return findForwardedPort(shown, machine.facts.agentPort);
   }
 
   override async getProcessorTimeMs(machine: QemuMachine): Promise<number | undefined> {
