@@ -9,7 +9,7 @@ import type { ScopeConditions } from "./scope-conditions";
 /** The part of a CallbackManager that hooks need. */
 export type HookCallbacks = Pick<
   CallbackManager,
-  "addCallback" | "rmCallback" | "setCondition" | "setJournal" | "setRemoval"
+  "addCallback" | "callbackExists" | "rmCallback" | "setCondition" | "setJournal" | "setRemoval"
 >;
 
 /** Names that GCC may have made of a function of which it saw every call. */
@@ -87,7 +87,10 @@ export class ScopeHooks {
       "BLOCK_BEGIN_CB",
       (_index, now) => {
         behind.dispose();
-        this.#callbacks.rmCallback(name);
+        // Not now: a hook on the instruction there, of a script that waits for the same function, would not be called.
+        setImmediate(() => {
+          if (this.#callbacks.callbackExists(name)) this.#callbacks.rmCallback(name);
+        });
         this.#attempt(() => act(BigInt.asIntN(kernel.bits, is64 ? now.RAX : now.EAX)));
       },
       { addr: kernel.memory.pointer(stack) },
