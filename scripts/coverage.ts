@@ -8,6 +8,9 @@
  *   custom coverage_write FILE        such as results/coverage.drcov: pyrebox.conf permits this folder
  *   custom coverage_compare ONE OTHER [FILE]
  *                                     counts what only one of two files has; FILE gets what only the other one has
+ *   custom coverage_lcov RUN PROGRAM FILE
+ *                                     lines of source, for genhtml and editors: RUN is a file of coverage_write, PROGRAM a program with debug
+ *                                     information, such as results/program
  *
  * Beside the file comes FILE.json, with the modules' build ids and processes, and with edges FILE.edges, a line each: process, from, to. A
  * PROCESS is a pid in decimal, a pgd such as 0x1f3c000, or a name with * and ?; those that begin later are among them.
@@ -17,6 +20,8 @@ import { CallbackManager, findSystem, getModuleList, getProcessList } from "rebo
 import { findBuildId } from "./_build_id";
 import { compareRuns, readRun, writeRun } from "./_coverage_file";
 import { CoveredSpaces, type Place } from "./_coverage_spaces";
+import { readLineRows } from "./_dwarf_lines";
+import { findLowestAddress, writeLcov } from "./_lcov_file";
 import { readNewFile } from "./_new_file";
 import { splitWords } from "./_numbers";
 import { isProcessWord, readWantedProcesses } from "./_wanted_processes";
@@ -124,6 +129,27 @@ export function do_coverage_compare(line: string): string {
   return shown.join("\n") || "both are empty";
 }
 
+/**
+ * Writes which lines of source were executed of a program.
+ *
+ * @param line a file of coverage_write, a copy of the program with its debug information, and the file that is written
+ */
+export function do_coverage_lcov(line: string): string {
+  const [run, program, path] = splitWords(line);
+  if (run === undefined || program === undefined || path === undefined)
+    throw new Error("a run and a program are read, and a file is written: coverage_lcov RUN PROGRAM FILE");
+  const bytes = readFileSync(program) as Uint8Array;
+  const rows = readLineRows(bytes);
+  const name = baseName(program);
+  const modules = readRun(readFileSync(run) as Uint8Array).filter((module) => baseName(module.path) === name);
+  if (modules.length === 0)
+    throw new Error(`${run} has no module called ${name}: give the program the name that it has there`);
+  const blocks = new Map(modules.flatMap((module) => [...module.blocks]));
+  const { text, executed, all } = writeLcov(rows, blocks, findLowestAddress(bytes));
+  writeFileSync(readNewFile(path), text);
+  return `${executed} of ${all} lines`;
+}
+
 function start(): void {
   const { isAll, hasKernel, hasEdges } = choice!;
   isCollecting = true;
@@ -208,6 +234,10 @@ function placeAt(view: DataView, at: number): Place {
 
 function bytesOf(list: readonly bigint[]): Uint8Array {
   return new Uint8Array(BigUint64Array.from(list).buffer);
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function showEdge({ pid, from, to }: { readonly pid: number; readonly from: string; readonly to: string }): string {
