@@ -74,7 +74,7 @@ export type {
 export type { LogRecord } from "../systems/linux/system/kernel-log";
 export type { LinuxGuest } from "../systems/linux/linux-guest";
 export type { LinuxKernel } from "../systems/linux/structs/linux-kernel";
-export type { LinuxProcess } from "../systems/linux/linux-process";
+export type { LinuxProcess, ProcessMemory } from "../systems/linux/linux-process";
 export type { Mapping } from "../systems/linux/processes/memory-map";
 export type { Mount } from "../systems/linux/files/mount";
 export type { NetworkNeighbour } from "../systems/linux/network/neighbours";

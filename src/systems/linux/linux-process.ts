@@ -5,6 +5,7 @@ import type { SearchPattern } from "../memory/search/search-pattern";
 import { type Credentials, readCredentials } from "./processes/credentials";
 import { KernelDataError } from "../errors";
 import type { LinuxKernel } from "./structs/linux-kernel";
+import type { PageCache } from "./files/page-cache";
 import type { PathReader } from "./files/path-reader";
 import { readCommandLine, readEnvironment, splitWords } from "./processes/command-line";
 import type { Mapping, MemoryMapReader } from "./processes/memory-map";
@@ -14,6 +15,10 @@ import { findSocket, type GuestSocket } from "./network/socket";
 import type { StructCursor } from "../structs/struct-cursor";
 import type { TaskFacts, TaskReader } from "./processes/task-reader";
 
+const PAGE = 0x1000n;
+/** Of one piece. */
+const MOST_BYTES = 512 << 20;
+
 /** Everything that reading a process needs. A LinuxGuest has all of it. */
 export interface ProcessReaders {
   readonly kernel: LinuxKernel;
@@ -21,6 +26,15 @@ export interface ProcessReaders {
   readonly paths: PathReader;
   readonly maps: MemoryMapReader;
   readonly clock: GuestClock;
+  readonly pageCache: PageCache;
+}
+
+/** A piece of a process' memory. */
+export interface ProcessMemory {
+  /** Zeros where pages are missing. */
+  readonly bytes: Buffer;
+  /** The addresses of pages that are neither in RAM nor in the kernel's cache of the file that is mapped there. */
+  readonly missing: readonly bigint[];
 }
 
 /**
@@ -176,6 +190,46 @@ export class LinuxProcess implements GuestProcess {
     const { kernel } = this.#guest;
     const pages = new ResidentPages(kernel.ram, kernel.image.tables.mode);
     for (const { start, end } of this.memoryMap) yield* pages.walk(Number(this.pgd), start, end);
+  }
+
+  /**
+   * Reads a piece of its memory as the process would see it: also pages that it has not touched yet, of files that are mapped there.
+   *
+   * @param size in bytes, at most 512 MiB
+   * @throws RangeError for another size; KernelDataError when it is gone, or its mappings are damaged
+   */
+  readMemory(address: bigint, size: number): ProcessMemory {
+    if (!(size > 0 && size <= MOST_BYTES))
+      throw new RangeError(`${size} bytes cannot be read at once: 1 to ${MOST_BYTES}`);
+    const { kernel, pageCache } = this.#guest;
+    const bytes = Buffer.alloc(size);
+    const end = address + BigInt(size);
+    const lay = (from: bigint, piece: Uint8Array): void => {
+      const [start, stop] = [from < address ? address : from, from + BigInt(piece.length)];
+      if (stop > start) bytes.set(piece.subarray(Number(start - from), Number((stop < end ? stop : end) - from)), Number(start - address)); // prettier-ignore
+    };
+    const absent = new Set<bigint>();
+    for (let page = address & ~(PAGE - 1n); page < end; page += PAGE) absent.add(page);
+    const pages = new ResidentPages(kernel.ram, kernel.image.tables.mode);
+    const missing: bigint[] = [];
+    for (const run of pages.walk(Number(this.pgd), address, end)) {
+      if (run.bytes !== undefined) lay(run.address, run.bytes);
+      for (let at = 0n; at < BigInt(run.size); at += PAGE) {
+        absent.delete(run.address + at);
+        // Swapped out: the file, if there is one, has something older.
+        if (run.bytes === undefined) missing.push(run.address + at);
+      }
+    }
+    const mappings = absent.size === 0 ? [] : this.memoryMap;
+    for (const page of absent) {
+      const mapping = mappings.find(({ start, end: last }) => page >= start && page < last);
+      // Memory that is no file's is zeros until it is touched.
+      if (mapping?.file === 0n) continue;
+      const piece = mapping && pageCache.find(mapping.file, page - mapping.start + mapping.offset, Number(PAGE));
+      if (piece === undefined) missing.push(page);
+      else lay(page, piece);
+    }
+    return { bytes, missing };
   }
 
   /**

@@ -204,6 +204,9 @@ export const GUEST_OPERATIONS: Operations = {
       getter(PROCESS, (session, ...key) => findByKey(session, ...key)[part], FROZEN),
     ]),
   ),
+  "GuestProcess.readMemory": member(PROCESS, ["bigint", "number"], (session, id, kaddr, pid, ppid, address, size) =>
+    findByKey(session, id, kaddr, pid, ppid).readMemory(address, size),
+  ),
   ...Object.fromEntries(
     MEMORY_CALLS.map((call) => [
       `GuestMemory.${call}`,
