@@ -21,7 +21,15 @@ test("a clone on a bridge reaches what is there, and its device goes with it", {
       "target.py",
       '#!/usr/bin/python3\nimport urllib.request\npage = urllib.request.urlopen("http://10.0.2.2/page").read()\nexit(42 if page == b"from the host\\n" else 1)\n',
     );
-    const { status, stdout, stderr } = analyzeOnHost(lab, "--machine", "office", "--network", BRIDGE, "--target", target);
+    const { status, stdout, stderr } = analyzeOnHost(
+      lab,
+      "--machine",
+      "office",
+      "--network",
+      BRIDGE,
+      "--target",
+      target,
+    );
     assert.equal(status, 0, `${stdout}${stderr}`);
     assert.equal(recordOf(lab).reason, "the target ended with status 42");
     assert.deepEqual([recordOf(lab).network!.network, recordOf(lab).network!.isOpen], ["bridge:br-test", true]);
