@@ -21,7 +21,8 @@ for (const layout of ["windows-7-7601", "windows-10-19041"]) {
     `callbacks, the table of system calls and hidden processes of ${layout} are shown as the kernel has them`,
     OPTIONS,
     async () => {
-      await withNt({ script: SCRIPT, base: BASE, layout }, async ({ data, text, truth, untilHold, release }) => {
+      await withNt({ script: SCRIPT, base: BASE, layout }, async (run) => {
+        const { data, truth, untilHold, release } = run;
         await untilHold(1);
         const of = (event: string) => truth().filter((one) => one.event === event);
         const rows = async (line: string) => {
@@ -44,14 +45,14 @@ for (const layout of ["windows-7-7601", "windows-10-19041"]) {
           ],
         );
         assert.equal(callbacks[0]!["symbol"], "PsOwnCallback");
-        assert.match(await text("callbacks"), /1 lead into no module/);
+        assert.match(await run.text("callbacks"), /1 lead into no module/);
 
         const before = await rows("ssdt");
         assert.equal(before.length, 0x1ce);
         assert.ok(before.every(({ module }) => module === "kernel"));
         assert.equal(before[0x55]!["name"], "NtCreateFile");
         const views = await rows("psview");
-        assert.match(await text("psview"), /System/);
+        assert.match(await run.text("psview"), /System/);
         assert.deepEqual(
           views.map(({ pid, name, ended }) => [BigInt(pid as number), name, ended]),
           of("process").map(({ pid, name }) => [pid, name, ""]),
@@ -68,7 +69,7 @@ for (const layout of ["windows-7-7601", "windows-10-19041"]) {
           agreement.evidence,
           `${views.length} processes by list and by number, 462 system calls, 2 modules`,
         );
-        assert.match(await text("registry HKLM\\SYSTEM\\Select"), /Current +REG_DWORD +4 +0x1/);
+        assert.match(await run.text("registry HKLM\\SYSTEM\\Select"), /Current +REG_DWORD +4 +0x1/);
         assert.equal((await rows("registry")).length, 3);
 
         await release();
@@ -87,7 +88,7 @@ for (const layout of ["windows-7-7601", "windows-10-19041"]) {
           [hooked["name"], hooked["module"], BigInt(hooked["address"] as string)],
           ["", "disk.sys", of("hooked")[0]!.address],
         );
-        assert.match(await text("ssdt"), /1 lead out of the kernel/);
+        assert.match(await run.text("ssdt"), /1 lead out of the kernel/);
         const sick = await data<{ isHealthy: boolean; steps: readonly { name: string; evidence: string }[] }>("doctor");
         assert.equal(sick.isHealthy, false);
         const words = sick.steps.find(({ name }) => name === "agreement")!.evidence;
