@@ -89,6 +89,10 @@ export const COMMANDS: Readonly<Record<string, CreateCommand>> = {
     const { createServeCommand } = require("./serve/serve-command") as typeof import("./serve/serve-command");
     return createServeCommand(environment, onStatus);
   },
+  host: ({ environment, onStatus }) => {
+    const { createHostCommand } = require("./host/host-command") as typeof import("./host/host-command");
+    return createHostCommand(environment, onStatus);
+  },
   remote: ({ environment, onStatus }) => {
     const { createRemoteCommand } = require("./remote/remote-command") as typeof import("./remote/remote-command");
     return createRemoteCommand(environment, onStatus);

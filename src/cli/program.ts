@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/errors";
-import { MachineryManagerError } from "../lab/errors";
+import { ClusterError, MachineryManagerError } from "../lab/errors";
 import { stopCompiler } from "../scripts/loading/script-compiler";
 import { COMMANDS, HIDDEN_COMMANDS } from "./commands";
 import { ExitStatus } from "./exit-status";
@@ -28,7 +28,8 @@ export async function runProgram(argv: readonly string[], environment: RunEnviro
   } catch (error) {
     // Commander has printed its message, or the help or version that it was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.success : ExitStatus.failure;
-    if (![UsageError, ConfigError, MachineryManagerError].some((type) => error instanceof type)) throw error;
+    if (![UsageError, ConfigError, MachineryManagerError, ClusterError].some((type) => error instanceof type))
+      throw error;
     stderr.write(`rebox: ${(error as Error).message}\n`);
     return ExitStatus.failure;
   } finally {

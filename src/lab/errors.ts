@@ -185,3 +185,8 @@ export class TargetRefusedError extends AnalysisError {
     super(reason);
   }
 }
+
+/** Reports that the cluster of a lab cannot be used: its database, its store, or how they are named. */
+export class ClusterError extends ReboxError {
+  readonly code = "REBOX_CLUSTER";
+}

@@ -120,6 +120,9 @@ export class Lab {
   async takeFree(owner: string, name: string): Promise<MachineLease | undefined> {
     const machine = this.manager.machines.get(name);
     if (!machine.isAvailable) return undefined;
+    // Another process may have put it out of the pool since this one has read of it.
+    restoreMachine(getMachineFile(this.folder, name), machine);
+    if (!machine.isAvailable) return undefined;
     const file = getUseLock(this.folder, name);
     const unlock = await takeLock(file, { timeoutMs: 0, owner }).catch((error: unknown) => {
       if (error instanceof MachineryManagerError) return undefined;

@@ -10,7 +10,7 @@ import type { LiveViews } from "./live/live-views";
 import type { Inquiries } from "./machines/inquiries";
 import type { MachineTasks } from "./machines/machine-tasks";
 import type { MachineWatch } from "./machines/machine-watch";
-import type { Dispatcher } from "./queue/dispatcher";
+import type { AnalysisMaker } from "./queue/dispatcher";
 import type { SampleStore } from "./queue/sample-store";
 import type { ReportTickets } from "./results/report-tickets";
 import type { WorkPool } from "./results/work-pool";
@@ -39,7 +39,7 @@ export interface ServerParts {
   readonly index: AnalysisIndex;
   readonly search: AnalysisSearch;
   readonly samples: SampleStore;
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: AnalysisMaker;
   readonly machines: MachineWatch;
   readonly tasks: MachineTasks;
   readonly inquiries: Inquiries;

@@ -25,6 +25,8 @@ import { LiveViews } from "./live/live-views";
 import { Inquiries } from "./machines/inquiries";
 import { MachineTasks } from "./machines/machine-tasks";
 import { MachineWatch } from "./machines/machine-watch";
+import { findClusterSettings } from "../lab/cluster/cluster-settings";
+import { ClusterMaker } from "./hosts/cluster-maker";
 import { Dispatcher, type StartAnalysis } from "./queue/dispatcher";
 import { SampleStore } from "./queue/sample-store";
 import { EventStreams } from "./results/event-streams";
@@ -161,7 +163,10 @@ function openParts(
       search: new AnalysisSearch(database),
       samples: new SampleStore(labFolder),
     },
-    dispatcher: new Dispatcher(cleaningUp, queue, limit, startAnalysis),
+    dispatcher:
+      findClusterSettings(labFolder) === undefined
+        ? new Dispatcher(cleaningUp, queue, limit, startAnalysis)
+        : new ClusterMaker({ labFolder, database, queue, log, index: async () => void (await work.do({ kind: "index", labFolder })) }), // prettier-ignore
     ...{
       streams: new EventStreams(labFolder, database),
       tickets: new ReportTickets(),

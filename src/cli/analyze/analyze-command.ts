@@ -46,6 +46,10 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
     .option("--command <line>", "what is run, for sh; $TARGET is the target. Without it the target itself is")
     .option("--member <path>", "the file in an archive (zip, 7z, tar) that is analysed; --target is the archive");
   return addTargetOptions(command)
+    .option("--os-version <version>", "take a machine whose system has this version, as its os_version says")
+    .option("--architecture <name>", "take a machine of this architecture: x86, x64 ...")
+    .option("--machinery <name>", "take a machine of this machinery")
+    .option("--host <name>", "in a cluster: only this host")
     .option("--timeout <seconds>", "how long the target may run", parseSeconds, DEFAULT_TIMEOUT_S)
     .option("--script <file>", "load a script into the machine's engine; may be given more than once", collect)
     .option(
@@ -81,9 +85,13 @@ async function analyze(options: AnalyzeOptions, environment: RunEnvironment): Pr
     throw new UsageError(`${labFolder} is no lab: it has no folder conf; make one with rebox lab init`);
   }
   const { readLabSettings } = await import("../../lab/lab-settings.js");
+  const { findClusterSettings } = await import("../../lab/cluster/cluster-settings.js");
   const { ConfigProblems } = await import("../../config/schema/config-problems.js");
   const { AnalysisSupervisor } = await import("./analysis-supervisor.js");
   const limit = options.parallel ?? readLabSettings(labFolder, new ConfigProblems()).max_analyses_count;
+  const isCluster = findClusterSettings(labFolder) !== undefined;
+  if (!isCluster && options.host !== undefined)
+    throw new UsageError("--host names a host of a cluster, and this lab has none");
   const progress = new AnalysisProgress(options.json === true ? stderr : stdout);
   const controller = new AbortController();
   let cancelledBy: NodeJS.Signals | undefined;
@@ -98,7 +106,10 @@ async function analyze(options: AnalyzeOptions, environment: RunEnvironment): Pr
   try {
     const log = (text: string) => progress.say(`rebox: ${text}`);
     const cleaning = { labFolder, database, api: environment.getApi(), log };
-    const entries = await new AnalysisSupervisor(cleaning, limit, progress).run(requests, controller.signal);
+    const supervisor = isCluster
+      ? new (await import("./cluster-supervisor.js")).ClusterSupervisor(cleaning, progress)
+      : new AnalysisSupervisor(cleaning, limit, progress);
+    const entries = await supervisor.run(requests, controller.signal);
     if (options.json === true)
       for (const entry of entries) stdout.write(`${toJson(entry, getAnalysisFolder(labFolder, entry.id))}\n`);
     if (cancelledBy !== undefined) return getSignalStatus(cancelledBy);

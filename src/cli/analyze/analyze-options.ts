@@ -23,6 +23,10 @@ export interface TargetOptions {
 /** The options of `rebox analyze`, as they were parsed. */
 export interface AnalyzeOptions extends TargetOptions {
   readonly machine?: string;
+  readonly osVersion?: string;
+  readonly architecture?: string;
+  readonly machinery?: string;
+  readonly host?: string;
   readonly target?: readonly string[];
   readonly command?: string;
   readonly timeout: number;
@@ -49,14 +53,22 @@ export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
   if (target.length === 0 && command === undefined) {
     throw new UsageError("there is nothing to analyse: name a file by --target, or what to run by --command");
   }
-  const { member, password, platform, tag: tags = [] } = asked;
+  const { member, password, platform, tag: tags = [], osVersion, architecture, machinery, host } = asked;
   if (target.length === 0 && (member ?? password) !== undefined)
     throw new UsageError("--member and --password are about an archive: name it by --target");
-  if (machine !== undefined && (platform !== undefined || tags.length > 0))
-    throw new UsageError("--platform and --tag choose a machine, and --machine has named one; leave out either");
+  const chooses = [platform, osVersion, architecture, machinery].some((each) => each !== undefined) || tags.length > 0;
+  if (machine !== undefined && chooses)
+    throw new UsageError(
+      "--platform, --os-version, --architecture, --machinery and --tag choose a machine, and --machine has named one; leave out either",
+    );
   const more = {
     ...{ start: { args: asked.argument ?? [], env: asked.env ?? {}, user: asked.user, workingFolder: asked.folder } },
-    ...{ archive: { member, password }, choice: { platform, tags }, priority: asked.priority },
+    ...{
+      archive: { member, password },
+      choice: { platform, tags, osVersion, architecture, machinery },
+      priority: asked.priority,
+    },
+    ...(host === undefined ? {} : { host }),
   };
   const scripts = script.map((file) => findFile(file, "--script"));
   const targets = target.length === 0 ? [undefined] : target.map((file) => findFile(file, "--target"));

@@ -1,7 +1,15 @@
 import { Command, Option } from "commander";
-import { relative } from "node:path";
+import { relative, resolve } from "node:path";
+import { UsageError } from "../errors";
 import { ExitStatus } from "../exit-status";
 import type { RunEnvironment } from "../run/run-environment";
+
+interface InitOptions {
+  readonly regen?: boolean;
+  readonly format: "yaml" | "conf";
+  readonly cluster?: string;
+  readonly bucket?: string;
+}
 
 /**
  * Creates the command `rebox lab`.
@@ -19,14 +27,28 @@ export function createLabCommand(environment: RunEnvironment, onStatus: (status:
     .argument("[folder]", "where", ".")
     .option("--regen", "the lab is there: make the files that are missing")
     .addOption(new Option("--format <format>", "of the configuration").choices(["yaml", "conf"]).default("yaml"))
-    .action(async (folder: string, { regen = false, format }: { regen?: boolean; format: "yaml" | "conf" }) => {
+    .option("--cluster <url>", "let hosts of a cluster make its analyses: postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    .option(
+      "--bucket <url>",
+      "the cluster's bucket of the S3 API, http://HOST:PORT/BUCKET; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its keys",
+    ) // prettier-ignore
+    .action(async (folder: string, { regen = false, format, cluster, bucket }: InitOptions) => {
+      if ((cluster === undefined) !== (bucket === undefined))
+        throw new UsageError("--cluster and --bucket belong together; name both");
       const { initAuxiliary } = await import("../../lab/auxiliary/init-auxiliary.js");
       const { initLab } = await import("../../lab/init-lab.js");
       const api = environment.getApi();
       const lab = await initLab(folder, { regen, format, api });
       const auxiliary = await initAuxiliary(folder, api);
       const failures = [...lab.failures, ...auxiliary.failures];
-      for (const file of [...lab.written, ...auxiliary.written]) stdout.write(`${relative("", file)}\n`);
+      const written = [...lab.written, ...auxiliary.written];
+      if (cluster !== undefined && bucket !== undefined) {
+        const { joinCluster } = await import("../../lab/cluster/join-cluster.js");
+        const { AWS_ACCESS_KEY_ID: accessKey, AWS_SECRET_ACCESS_KEY: secretKey, AWS_REGION: region } = process.env;
+        const places = { database: cluster, bucket, accessKey, secretKey, region };
+        written.push(await joinCluster(resolve(folder), places, (text) => void stderr.write(`rebox: ${text}\n`)));
+      }
+      for (const file of written) stdout.write(`${relative("", file)}\n`);
       for (const failure of failures) stderr.write(`rebox: ${failure}\n`);
       onStatus(failures.length > 0 ? ExitStatus.failure : ExitStatus.success);
     });

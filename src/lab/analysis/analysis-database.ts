@@ -36,6 +36,10 @@ export interface AnalysisRequest {
   readonly priority?: number | undefined;
   /** Who asked a server for it, and how. */
   readonly submission?: Submission;
+  /** In a cluster: the only host that may have it. */
+  readonly host?: string | undefined;
+  /** The number in its record and report, where another lab has asked for it: the number there. */
+  readonly reportedAs?: number;
 }
 
 /** How an analysis came to the queue of a server. */
@@ -200,6 +204,11 @@ export class AnalysisDatabase {
   /** Finds an analysis by its number. */
   find(id: number): AnalysisEntry | undefined {
     return this.select("WHERE id = ?", id).map(toEntry)[0];
+  }
+
+  /** Returns whether another process, which an analysis belongs to, runs: for a moment it does after the end, too. */
+  hasProcess(id: number): boolean {
+    return this.select("WHERE id = ?", id).some(({ owner }) => (findOwner(owner)?.pid ?? process.pid) !== process.pid);
   }
 
   /** Lists the newest analyses, the newest first. */

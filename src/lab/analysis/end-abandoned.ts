@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Lab } from "../lab";
 import type { AnalysisDatabase, AnalysisEntry } from "./analysis-database";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
@@ -56,7 +56,7 @@ export function reportAbandoned(database: AnalysisDatabase, folder: string, reco
   orderEvents(folder);
   const events = gatherEvents(folder);
   writeReport(folder, record, events);
-  new AnalysisIndex(database).add(folder, record, events);
+  new AnalysisIndex(database).add(folder, { ...record, id: Number(basename(folder)) }, events);
 }
 
 /**
@@ -109,8 +109,8 @@ async function stopUnused(lab: Lab, name: string, owner: string): Promise<string
 function completeRecord(folder: string, entry: AnalysisEntry, reason: string): AnalysisRecord {
   const record = findRecord(folder);
   if (record?.outcome !== undefined) return record;
-  const { id, command, options, timeoutS, created } = entry;
-  const begun = { id, command, options, timeoutS, created, machine: undefined, target: undefined };
+  const { id, reportedAs = id, command, options, timeoutS, created } = entry;
+  const begun = { id: reportedAs, command, options, timeoutS, created, machine: undefined, target: undefined };
   return {
     ...(record ?? { ...begun, phases: [], auxiliary: [], log: [] }),
     ...{ outcome: "lost", reason, ended: new Date().toISOString() },

@@ -286,9 +286,9 @@ export class LabMachinePool implements AnalysisMachinePool {
 
   #makeQuery(name: string | undefined, choice: MachineChoice, use: TargetNeeds): MachineQuery {
     const { manager } = this.lab;
-    const findProblem = (machine: LabMachine) => findTargetProblem(machine, manager.getMachinery(machine), use);
-    const platform = choice.platform === undefined ? {} : { platform: choice.platform };
-    return { ...(name === undefined ? { ...platform, tags: new Set(choice.tags) } : { name }), findProblem };
+    const isOther = ({ facts }: LabMachine) => name === undefined && choice.machinery !== undefined && facts.machineryName !== choice.machinery; // prettier-ignore
+    const findProblem = (machine: LabMachine) => isOther(machine) ? `${machine.name} is none of the machinery ${choice.machinery}` : findTargetProblem(machine, manager.getMachinery(machine), use); // prettier-ignore
+    return { ...(name === undefined ? toQuery(choice) : { name }), findProblem };
   }
 
   #listAhead(): MachineQuery[] {
@@ -304,6 +304,16 @@ export class LabMachinePool implements AnalysisMachinePool {
     if (state === "poweroff") return;
     throw new AnalysisError(`${machine.name} is ${state}; stop it first: rebox machine stop ${machine.name}`);
   }
+}
+
+/** Makes a query of what an analysis says of its machine. */
+function toQuery({ platform, osVersion, architecture, tags }: MachineChoice): MachineQuery {
+  return {
+    ...(platform === undefined ? {} : { platform }),
+    ...(osVersion === undefined ? {} : { osVersion }),
+    ...(architecture === undefined ? {} : { architecture }),
+    tags: new Set(tags),
+  };
 }
 
 /** Makes text one word of a line of rebox's shell. */

@@ -104,7 +104,7 @@ export async function performAnalysis(asked: LabAnalysis): Promise<void> {
   try {
     const events = judgeAnalysis(await summon(), journal);
     writeReport(folder, journal.record, events);
-    new AnalysisIndex(database).add(folder, journal.record, events);
+    new AnalysisIndex(database).add(folder, { ...journal.record, id: entry.id }, events);
   } catch (error) {
     journal.incomplete(`the report cannot be written: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -180,9 +180,9 @@ function judgeAnalysis({ signatures, refused, rules, failure }: Jury, journal: A
 }
 
 async function beginRecord(entry: AnalysisEntry): Promise<AnalysisRecord> {
-  const { id, target, command, options, timeoutS, created } = entry;
+  const { id, reportedAs = id, target, command, options, timeoutS, created } = entry;
   return {
-    ...{ id, command, options, timeoutS, created },
+    ...{ id: reportedAs, command, options, timeoutS, created },
     target: target === undefined ? undefined : await describeTarget(target),
     ...{ machine: undefined, ended: undefined, phases: [], hasRun: false, outcome: undefined, reason: undefined },
     ...{ auxiliary: [], log: [] },

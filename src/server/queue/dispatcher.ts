@@ -19,8 +19,21 @@ export interface StartedAnalysis {
 /** Starts the process of an analysis of the queue, which goes on when the server is gone. */
 export type StartAnalysis = (labFolder: string, id: number) => StartedAnalysis;
 
+/** Has the analyses of a lab's queue made, here or elsewhere. */
+export interface AnalysisMaker {
+  start(): void;
+  /** Begins no more. Those that run go on. */
+  stop(): Promise<void>;
+  /** Looks at the queue at once. */
+  wake(): void;
+  /** Ends an analysis early. @throws NotThereError; ConflictError when it has ended */
+  cancel(id: number, reason: string): void;
+  /** Removes an analysis that has ended, with its results. @throws NotThereError; ConflictError when it goes on */
+  remove(id: number): void;
+}
+
 /** Has the analyses of a server's queue made, each by a process of its own, so many at once as the lab permits. */
-export class Dispatcher {
+export class Dispatcher implements AnalysisMaker {
   readonly #database: AnalysisDatabase;
   readonly #own = new Set<number>();
   #stopping = new AbortController();
@@ -85,6 +98,11 @@ export class Dispatcher {
     if (entry.outcome === undefined || this.#own.has(id) || !this.queue.remove(id))
       throw new ConflictError(`analysis ${id} has not ended: ${entry.phase}; cancel it first`);
     rmSync(getAnalysisFolder(this.cleaning.labFolder, id), { recursive: true, force: true });
+  }
+
+  /** Returns whether the process of an analysis that was begun here runs, or what it left is being cleaned up. */
+  isMaking(id: number): boolean {
+    return this.#own.has(id);
   }
 
   async #run(signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { findClusterSettings } from "../../lab/cluster/cluster-settings";
 import { getAnalysisFolder } from "../../lab/analysis/analysis-places";
 import type { AnalysisRequest } from "../../lab/analysis/analysis-database";
 import type { FoundAnalysis } from "../../lab/analysis/search/search-analyses";
@@ -113,8 +114,9 @@ function factsOf({ targetName, targetSize, md5, sha1, sha256 }: FoundAnalysis): 
 }
 
 /** @throws BadRequestError when a machine is named that there is not: it would be known only when its turn comes */
-async function checkMachines({ machines }: ServerParts, names: readonly string[]): Promise<void> {
-  if (names.length === 0) return;
+async function checkMachines({ machines, labFolder }: ServerParts, names: readonly string[]): Promise<void> {
+  // Those of a cluster are the hosts': one may come later.
+  if (names.length === 0 || findClusterSettings(labFolder) !== undefined) return;
   const known = (await machines.list()).machines.map(({ name }) => name);
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0)

@@ -100,7 +100,7 @@ function indexMissing(labFolder: string, database: AnalysisDatabase): number {
   for (const id of index.listMissing()) {
     const folder = getAnalysisFolder(labFolder, id);
     try {
-      index.add(folder, readRecord(folder), readReport(folder, INDEXED, isWanted) ?? NO_REPORT);
+      index.add(folder, { ...readRecord(folder), id }, readReport(folder, INDEXED, isWanted) ?? NO_REPORT);
       count++;
     } catch {
       // It has left no record, so there is nothing by which it could be found.

@@ -20,6 +20,11 @@ export interface ArchiveRequest {
 /** The machines that may be taken where none is named. */
 export interface MachineChoice {
   readonly platform?: string | undefined;
+  /** The version of the system, as the machine's settings have it. */
+  readonly osVersion?: string | undefined;
+  /** x86, x64 ... */
+  readonly architecture?: string | undefined;
+  readonly machinery?: string | undefined;
   /** All of which the machine has. */
   readonly tags?: readonly string[];
 }

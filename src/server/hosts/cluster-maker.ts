@@ -1,0 +1,210 @@
+import { existsSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AnalysisDatabase, AnalysisEntry, AnalysisRequest } from "../../lab/analysis/analysis-database";
+import { NOBODY, toEntry } from "../../lab/analysis/analysis-database";
+import { getAnalysisFolder } from "../../lab/analysis/analysis-places";
+import type { ServedQueue } from "../../lab/analysis/queue/served-queue";
+import type { QueuedAnalysis } from "../../lab/cluster/analysis-queue";
+import { type Cluster, openCluster } from "../../lab/cluster/open-cluster";
+import { ClusterError, MachineryManagerError } from "../../lab/errors";
+import { takeLock } from "../../lab/process-lock";
+import { ConflictError, NotThereError } from "../errors";
+import type { AnalysisMaker } from "../queue/dispatcher";
+import { getResults, putContent, removeResults } from "./carry-files";
+
+const SCHEMA = `CREATE TABLE IF NOT EXISTS handed_in (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;`;
+
+/** Between two looks at the cluster, in milliseconds; a message comes before that. */
+const TICK_MS = 1_000;
+/** Between two attempts to reach a cluster that is away, or to be the process that looks, in milliseconds. */
+const AGAIN_MS = 3_000;
+
+/** A lab whose analyses are made by hosts of its cluster. */
+export interface ClusterLab {
+  /** Absolute. */
+  readonly labFolder: string;
+  readonly database: AnalysisDatabase;
+  readonly queue: ServedQueue;
+  /** Adds the facts of analyses that have ended to the search. */
+  index(): Promise<void>;
+  log(text: string): void;
+}
+
+/**
+ * Has the analyses of a lab made by the hosts of its cluster: hands them in, follows their phases, and collects the results into the lab's
+ * folder, where everything finds them as if they had been made here. Of the processes of a lab one does this at a time; all is in the lab's
+ * database, so any other one goes on where it was killed.
+ */
+export class ClusterMaker implements AnalysisMaker {
+  readonly #told = new Set<number>();
+  #cluster: Cluster | undefined;
+  #unlock: (() => Promise<void>) | undefined;
+  #stopping = new AbortController();
+  #loop: Promise<void> | undefined;
+  #wake = (): void => {};
+  #trouble = "";
+
+  constructor(private readonly lab: ClusterLab) {
+    lab.database.connection.exec(SCHEMA);
+  }
+
+  start(): void {
+    this.#stopping = new AbortController();
+    this.#loop = this.#run(this.#stopping.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#wake();
+    await this.#loop;
+    await this.#cluster?.close();
+    this.#cluster = undefined;
+    await this.#unlock?.();
+    this.#unlock = undefined;
+  }
+
+  wake(): void {
+    this.#wake();
+  }
+
+  cancel(id: number, reason: string): void {
+    const entry = this.lab.database.find(id);
+    if (entry === undefined) throw new NotThereError(`there is no analysis ${id}`);
+    if (this.lab.queue.cancel(id, reason).kind === "over") throw new ConflictError(`analysis ${id} has ended: ${entry.outcome}`); // prettier-ignore
+    this.#wake();
+  }
+
+  remove(id: number): void {
+    const { database, queue, labFolder, log } = this.lab;
+    const entry = database.find(id);
+    if (entry === undefined) throw new NotThereError(`there is no analysis ${id}`);
+    const name = this.#findName(id);
+    if (entry.outcome === undefined || !queue.remove(id))
+      throw new ConflictError(`analysis ${id} has not ended: ${entry.phase}; cancel it first`);
+    rmSync(getAnalysisFolder(labFolder, id), { recursive: true, force: true });
+    const cluster = this.#cluster;
+    if (cluster === undefined || name === undefined) return;
+    void removeResults(cluster.store, name, {}).catch((error: unknown) => log(`removing analysis ${id} from the store: ${String(error)}`)); // prettier-ignore
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let waitMs = TICK_MS;
+      try {
+        const cluster = await this.#connect();
+        if (cluster === undefined) waitMs = AGAIN_MS;
+        else await this.#turn(cluster);
+        if (this.#trouble !== "") this.lab.log("the cluster: all is well again");
+        this.#trouble = "";
+      } catch (error) {
+        const text = error instanceof Error ? error.message : String(error);
+        if (text !== this.#trouble) this.lab.log(`the cluster: ${text}`);
+        this.#trouble = text;
+        waitMs = AGAIN_MS;
+      }
+      if (signal.aborted) return;
+      const waking = new AbortController();
+      this.#wake = () => waking.abort();
+      await sleep(waitMs, undefined, { signal: waking.signal }).catch(() => undefined);
+    }
+  }
+
+  /** Connects to the cluster, once this process is the one that looks. */
+  async #connect(): Promise<Cluster | undefined> {
+    const { labFolder, log } = this.lab;
+    try {
+      this.#unlock ??= await takeLock(`${labFolder}/analyses/cluster.lock`, { timeoutMs: 0, owner: "a rebox that follows the cluster" }); // prettier-ignore
+    } catch (error) {
+      if (error instanceof MachineryManagerError) return undefined;
+      throw error;
+    }
+    if (this.#cluster !== undefined) return this.#cluster;
+    const cluster = await openCluster(labFolder, log);
+    cluster.database.listen((payload) => (payload === "ended" || payload === "" ? this.#wake() : undefined));
+    return (this.#cluster = cluster);
+  }
+
+  async #turn(cluster: Cluster): Promise<void> {
+    for (const entry of this.#listNew()) await this.#handIn(cluster, entry);
+    await this.#tellCancellations(cluster);
+    await cluster.queue.buryDead();
+    const seen = await cluster.queue.list({ origin: cluster.lab, isUncollected: true });
+    const { database } = this.lab;
+    let collected = 0;
+    for (const found of seen) {
+      const entry = database.find(found.number);
+      if (entry === undefined || entry.outcome !== undefined) {
+        // It was ended or removed here before the cluster knew.
+        if (found.outcome === undefined) await cluster.queue.cancel(found.id, entry?.reason ?? "removed");
+        else await cluster.queue.markCollected([found.id]);
+      } else if (found.outcome !== undefined) {
+        await this.#collect(cluster, found);
+        collected++;
+      } else if (found.phase !== "queued" && found.phase !== entry.phase) database.setPhase(entry.id, found.phase);
+    }
+    if (collected > 0) await this.lab.index();
+  }
+
+  #listNew(): AnalysisEntry[] {
+    const { database } = this.lab;
+    return database.select("WHERE outcome IS NULL AND owner = ? AND id NOT IN (SELECT id FROM handed_in) ORDER BY id LIMIT 1000", NOBODY).map(toEntry); // prettier-ignore
+  }
+
+  async #handIn({ lab, queue, store }: Cluster, entry: AnalysisEntry): Promise<void> {
+    const { database } = this.lab;
+    const {
+      id,
+      created: _created,
+      phase: _phase,
+      outcome: _outcome,
+      reason: _reason,
+      ended: _ended,
+      ...request
+    } = entry;
+    const gone = [request.target, ...request.scripts].find((path) => path !== undefined && !existsSync(path));
+    if (gone !== undefined) return database.end(id, "failed", `${gone} is gone`);
+    const target = request.target === undefined ? undefined : await putContent(store, request.target);
+    const scripts = [];
+    for (const script of request.scripts) scripts.push(await putContent(store, script));
+    const sent: AnalysisRequest = { ...request, target: undefined, scripts: [] };
+    const name = await queue.submit({ origin: lab, number: id, request: sent, target, scripts });
+    database.connection
+      .transaction(() => {
+        database.connection.prepare("INSERT OR IGNORE INTO handed_in VALUES (?, ?)").run(id, name);
+        database.setPhase(id, "waiting for a machine");
+      })
+      .immediate();
+  }
+
+  async #tellCancellations({ queue }: Cluster): Promise<void> {
+    const { database, queue: own } = this.lab;
+    const rows = database.select("WHERE outcome IS NULL AND id IN (SELECT id FROM cancellations)");
+    for (const { id } of rows) {
+      const name = this.#findName(id);
+      if (name === undefined || this.#told.has(id)) continue;
+      await queue.cancel(name, own.findCancellation(id) ?? "cancelled");
+      this.#told.add(id);
+    }
+  }
+
+  /** Collects the results: the files, then the row, then it is done. */
+  async #collect({ store, queue }: Cluster, found: QueuedAnalysis): Promise<void> {
+    const { labFolder, database } = this.lab;
+    let reason = found.reason;
+    let { outcome } = found;
+    try {
+      await getResults(store, getAnalysisFolder(labFolder, found.number), found);
+    } catch (error) {
+      // A store that is away is asked again; a result that is not what it was is none.
+      if (!(error instanceof ClusterError) || !/^(a result of|the content of|\S+ is larger)/.test(error.message)) throw error; // prettier-ignore
+      [outcome, reason] = ["lost", error.message];
+    }
+    database.end(found.number, outcome!, reason);
+    await queue.markCollected([found.id]);
+  }
+
+  #findName(id: number): string | undefined {
+    const row = this.lab.database.connection.prepare("SELECT name FROM handed_in WHERE id = ?").get(id);
+    return (row as { name: string } | undefined)?.name;
+  }
+}

@@ -1,0 +1,78 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { getReboxVersion } from "../../config/folders";
+import { openDatabase } from "../../lab/analysis/analysis-places";
+import { ServedQueue } from "../../lab/analysis/queue/served-queue";
+import { openCluster } from "../../lab/cluster/open-cluster";
+import { ClusterError, MachineryManagerError } from "../../lab/errors";
+import { Lab } from "../../lab/lab";
+import { hasClones } from "../../lab/machinery/golden/clones";
+import { takeLock } from "../../lab/process-lock";
+import type { Doors } from "../../scripts/loading/doors";
+import { getServerFolder } from "../accounts/account-database";
+import { Dispatcher, type StartAnalysis } from "../queue/dispatcher";
+import { HostAgent } from "./host-agent";
+import { HostEntry } from "./host-entry";
+
+/** Everything that a host needs of those who start it. */
+export interface HostOptions {
+  readonly name: string;
+  /** Absolute. */
+  readonly labFolder: string;
+  readonly api: Doors;
+  readonly startAnalysis: StartAnalysis;
+  /** For people. */
+  log(text: string): void;
+}
+
+/** A host that takes work. */
+export interface RunningHost {
+  /** Takes no more, waits for what runs, and leaves the cluster. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the host of a lab.
+ *
+ * @throws ClusterError when the lab has no cluster, the cluster cannot be reached, has another host of this name, or the lab is served already
+ */
+export async function startHost({ name, labFolder, api, startAnalysis, log }: HostOptions): Promise<RunningHost> {
+  if (!existsSync(join(labFolder, "conf"))) throw new ClusterError(`${labFolder} is no lab: it has no folder conf; make one with rebox lab init`); // prettier-ignore
+  const cleaning: (() => void | Promise<void>)[] = [];
+  const clean = async () => {
+    for (const act of cleaning.reverse()) await act();
+  };
+  try {
+    cleaning.push(await lockLab(labFolder));
+    const cluster = await openCluster(labFolder, log);
+    cleaning.push(() => cluster.close());
+    const lab = await Lab.open(labFolder, { api, log });
+    cleaning.push(() => lab.close());
+    lab.checkHasMachines();
+    for (const failure of lab.failures) log(failure);
+    const machines = [...lab.manager.machines].filter(({ facts }) => !hasClones(facts)).map((machine) => machine.name);
+    const entry = new HostEntry(cluster, { name, labFolder, version: getReboxVersion() }, () => machines); // prettier-ignore
+    await entry.tell("working", 0, []);
+    const database = openDatabase(labFolder);
+    cleaning.push(() => database.close());
+    const queue = new ServedQueue(database);
+    const maker = new Dispatcher({ labFolder, database, api, log }, queue, machines.length, startAnalysis);
+    const agent = new HostAgent({ name, labFolder, lab, database, queue, maker, cluster, entry, log });
+    agent.start();
+    cleaning.push(() => agent.drain());
+    return { close: clean };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
+}
+
+/** A lab's queue is worked by one process: its host or its server. */
+async function lockLab(labFolder: string): Promise<() => Promise<void>> {
+  try {
+    return await takeLock(join(getServerFolder(labFolder), "serve.lock"), { timeoutMs: 0, owner: "rebox host" });
+  } catch (error) {
+    if (!(error instanceof MachineryManagerError)) throw error;
+    throw new ClusterError(`${labFolder} is served already: ${error.message}; end that first`);
+  }
+}

@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const VERSIONS = "/usr/lib/postgresql";
+const PASSWORD = "the database's word";
+
+/** Returns the folder of PostgreSQL's programs, as Debian has them; undefined where there is none. */
+export function findPostgres(): string | undefined {
+  const versions = existsSync(VERSIONS)
+    ? readdirSync(VERSIONS).toSorted((one, other) => Number(other) - Number(one))
+    : [];
+  return versions.map((version) => join(VERSIONS, version, "bin")).find((folder) => existsSync(join(folder, "initdb")));
+}
+
+/** A PostgreSQL of a test's own, in a temporary folder, on a socket of that folder alone. */
+export class PrivatePostgres {
+  #server: ChildProcess | undefined;
+
+  private constructor(
+    private readonly programs: string,
+    private readonly folder: string,
+    private readonly user: { uid?: number; gid?: number },
+  ) {}
+
+  static async start(): Promise<PrivatePostgres> {
+    const folder = mkdtempSync(join(tmpdir(), "rebox-pg-"));
+    const user: { uid?: number; gid?: number } = process.getuid!() === 0 ? findUser("postgres") : {};
+    if (user.uid !== undefined) chownSync(folder, user.uid, user.gid!);
+    const postgres = new PrivatePostgres(findPostgres()!, folder, user);
+    const secret = join(folder, "secret");
+    writeFileSync(secret, PASSWORD);
+    chmodSync(secret, 0o644);
+    const args = [
+      "-D",
+      join(folder, "data"),
+      "-U",
+      "rebox",
+      "-A",
+      "scram-sha-256",
+      `--pwfile=${secret}`,
+      "-E",
+      "UTF8",
+      "--locale=C",
+      "-N",
+    ];
+    const { status, stderr } = spawnSync(join(postgres.programs, "initdb"), args, {
+      ...user,
+      encoding: "utf8",
+      cwd: "/",
+    });
+    if (status !== 0) throw new Error(`initdb: ${stderr}`);
+    await postgres.up();
+    return postgres;
+  }
+
+  /** The address of the database, with another password where one is given. */
+  url(password: string = PASSWORD, name = "postgres"): string {
+    return `postgresql://rebox:${encodeURIComponent(password)}@/${name}?host=${encodeURIComponent(this.folder)}`;
+  }
+
+  /** Starts the server, and waits until it answers. */
+  async up(): Promise<void> {
+    const settings = {
+      listen_addresses: "",
+      unix_socket_directories: this.folder,
+      fsync: "off",
+      max_connections: "60",
+    };
+    const args = [
+      "-D",
+      join(this.folder, "data"),
+      ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+    ];
+    this.#server = spawn(join(this.programs, "postgres"), args, {
+      ...this.user,
+      stdio: "ignore",
+      cwd: "/",
+      detached: true,
+    });
+    const isReady = () => spawnSync(join(this.programs, "pg_isready"), ["-h", this.folder, "-q"]).status === 0;
+    while (!isReady()) {
+      if (this.#server.exitCode !== null) throw new Error(`postgres has ended with ${this.#server.exitCode}`);
+      await sleep(50);
+    }
+  }
+
+  /** Kills the server with all its processes. */
+  async kill(): Promise<void> {
+    const server = this.#server;
+    if (server?.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, "exit");
+    process.kill(-server.pid, "SIGKILL");
+    await ended;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    // Its children end by themselves, and still write meanwhile.
+    for (let tries = 0; existsSync(this.folder); tries++) {
+      try {
+        rmSync(this.folder, { recursive: true, force: true });
+      } catch (error) {
+        if (tries > 50) throw error;
+        await sleep(50);
+      }
+    }
+  }
+}
+
+function findUser(name: string): { uid: number; gid: number } {
+  const id = (flag: string) => Number(spawnSync("id", [flag, name], { encoding: "utf8" }).stdout);
+  return { uid: id("-u"), gid: id("-g") };
+}

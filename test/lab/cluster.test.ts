@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import { openDatabase } from "../../src/lab/analysis/analysis-places";
+import { readRecord } from "../../src/lab/analysis/analysis-record";
+import { REBOX } from "../kit/project";
+import { NO_CLUSTER, TestCluster, until } from "../kit/cluster/test-cluster";
+
+const find = (folder: string, id: number) => {
+  const database = openDatabase(folder);
+  try {
+    return database.find(id);
+  } finally {
+    database.close();
+  }
+};
+
+describe("a lab with a cluster", { skip: NO_CLUSTER }, () => {
+  let cluster: TestCluster;
+  before(async () => void (cluster = await TestCluster.start()));
+  afterEach(() => cluster.endHosts());
+  after(() => cluster.stop());
+
+  test("has its analyses made by hosts, and finds the results in its own folder", async () => {
+    const front = cluster.makeLab("front1");
+    assert.equal(statSync(join(cluster.folder, "first/conf/cluster.yaml")).mode & 0o777, 0o600);
+    const host = await cluster.startHost(cluster.makeLab("host1", "office"), "alpha");
+    const sample = join(cluster.folder, "sample.sh");
+    writeFileSync(sample, "#!/bin/sh\necho the loot is there\n", { mode: 0o755 });
+    const made = cluster.run("analyze", "--lab", front, "--target", sample, "--json");
+    const { id, outcome, reason, folder } = JSON.parse(made.stdout) as { id: number; outcome: string; reason: string; folder: string }; // prettier-ignore
+    // A quick machine takes no files; the record says which one the host has got.
+    assert.deepEqual([id, outcome], [1, "failed"], made.stderr + host.errors());
+    assert.match(reason, /^office cannot be given a target/);
+    const sha256 = createHash("sha256").update(readFileSync(sample)).digest("hex");
+    assert.deepEqual([readRecord(folder).id, readRecord(folder).target], [1, { name: "sample.sh", size: 33, sha256 }]);
+    assert.match(readFileSync(join(folder, "report.html"), "utf8"), /Analysis 1: sample.sh/);
+    // A second number of the lab is the first of nobody: the host's own numbers are not seen.
+    const again = cluster.run("analyze", "--lab", front, "--command", "true", "--json");
+    assert.equal((JSON.parse(again.stdout) as { id: number }).id, 2, again.stderr);
+    assert.match(cluster.run("analyses", "list", "--lab", front).stdout, /^2 .*finished/m);
+    await until("the host keeps nothing", () => !existsSync(join(host.folder, "analyses/1")) && !existsSync(join(host.folder, "analyses/2"))); // prettier-ignore
+    assert.deepEqual(readdirSync(join(host.folder, "server/inputs")), []);
+    assert.match(cluster.run("host", "list", "--lab", front).stdout, /^alpha +working +0 of 1 /m);
+    await host.end();
+    assert.equal(host.child.exitCode, 0, host.errors());
+    assert.doesNotMatch(cluster.run("host", "list", "--lab", front).stdout, /alpha/);
+    const { queue } = await cluster.open(front);
+    assert.deepEqual((await queue.list({ origin: "front1" })).map(({ number, attempt, host: name, machine }) => [number, attempt, name, machine]), [[2, 1, "alpha", "office"], [1, 1, "alpha", "office"]]); // prettier-ignore
+  });
+
+  test("routes by what an analysis requires, and gives a host no more than it has machines", async () => {
+    const front = cluster.makeLab("front2");
+    const one = await cluster.startHost(cluster.makeLab("one", "office"), "one");
+    const two = await cluster.startHost(cluster.makeLab("two", "spare"), "two");
+    const runs = [
+      ["--machine", "spare"],
+      ["--host", "one"],
+      ["--platform", "linux", "--runs", "2"],
+      ["--host", "two"],
+    ].map(
+      (args) =>
+        spawn(process.execPath, [REBOX, "analyze", "--lab", front, "--command", "sleep 1", ...args], { env: cluster.env, stdio: "ignore" }), // prettier-ignore
+    );
+    await Promise.all(runs.map((run) => once(run, "exit")));
+    assert.deepEqual(runs.map(({ exitCode }) => exitCode), [0, 0, 0, 0], one.errors() + two.errors()); // prettier-ignore
+    const { queue, database } = await cluster.open(front);
+    const list = await queue.list({ origin: "front2" });
+    const requests = new Map(list.map(({ number }) => [number, find(front, number)!]));
+    assert.equal(list.length, 5);
+    for (const { number, host, machine, outcome } of list) {
+      const request = requests.get(number)!;
+      assert.equal(outcome, "finished");
+      if (request.machine !== undefined) assert.equal(machine, request.machine);
+      if (request.host !== undefined) assert.equal(host, request.host);
+    }
+    const history = await database.query<{ act: string; machine: string }>("SELECT act, machine FROM rebox.history WHERE act IN ('taken', 'ended') AND analysis IN (SELECT id FROM rebox.analyses WHERE origin = 'front2') ORDER BY sequence"); // prettier-ignore
+    const busy = new Set<string>();
+    for (const { act, machine } of history) {
+      assert.equal(busy.has(machine), act === "ended", `${machine} is ${act}`);
+      if (act === "taken") busy.add(machine);
+      else busy.delete(machine);
+    }
+  });
+
+  test("ends an analysis that waits or runs when it is cancelled", async () => {
+    const front = cluster.makeLab("front3");
+    const host = await cluster.startHost(cluster.makeLab("host3", "office"), "three");
+    const run = spawn(process.execPath, [REBOX, "analyze", "--lab", front, "--command", "sleep 100", "--runs", "2"], { env: cluster.env, stdio: "ignore" }); // prettier-ignore
+    await until("one runs", () => find(front, 1)?.phase === "running");
+    run.kill("SIGINT");
+    await once(run, "exit");
+    assert.equal(run.exitCode, 130);
+    for (const id of [1, 2]) assert.deepEqual([find(front, id)!.outcome, find(front, id)!.reason], ["cancelled", "cancelled by Ctrl-C"], host.errors()); // prettier-ignore
+  });
+
+  test("is told of a wrong password, a wrong key, a foreign bucket, and a name that is taken", async () => {
+    const { postgres, store, folder } = cluster;
+    const init = (name: string, url: string, bucket: string) => cluster.run("lab", "init", join(folder, name), "--cluster", url, "--bucket", bucket); // prettier-ignore
+    assert.match(init("a", postgres.url("wrong"), store.url("rebox")).stderr, /password authentication failed/);
+    const lab = cluster.makeLab("lab", "office");
+    cluster.env.AWS_SECRET_ACCESS_KEY = "wrong";
+    assert.match(
+      init("b", postgres.url(), store.url("rebox")).stderr,
+      /cannot get rebox-cluster.txt: .*(403|SignatureDoesNotMatch)/,
+    );
+    cluster.env.AWS_SECRET_ACCESS_KEY = "the store's word";
+    assert.match(init("c", postgres.url(), store.url("nowhere")).stderr, /NoSuchBucket|404|belongs to no cluster/);
+    const settings = readFileSync(join(lab, "conf/cluster.yaml"), "utf8");
+    writeFileSync(join(lab, "conf/cluster.yaml"), settings.replace('/rebox"', '/foreign"'));
+    assert.match(
+      cluster.run("host", "--lab", lab).stderr,
+      /the bucket .*foreign belongs to no cluster; name this cluster's own/,
+    );
+    writeFileSync(store.file("foreign", "rebox-cluster.txt"), "6a0a3c0e-0000-4000-8000-000000000000");
+    assert.match(cluster.run("host", "--lab", lab).stderr, /the bucket .*foreign belongs to another cluster/);
+    writeFileSync(join(lab, "conf/cluster.yaml"), settings);
+    const host = await cluster.startHost(lab, "four");
+    assert.match(cluster.run("host", "--lab", lab, "--name", "two").stderr, /is served already/);
+    const other = cluster.makeLab("other", "spare");
+    assert.match(
+      cluster.run("host", "--lab", other, "--name", "four").stderr,
+      /another host of the cluster is called four/,
+    );
+    await host.end();
+    for (const stderr of [host.errors(), init("d", postgres.url("wrong"), store.url("rebox")).stderr])
+      assert.doesNotMatch(stderr, /the database's word|the store's word|wrong/);
+  });
+});
