@@ -5,7 +5,7 @@ import { debugPackageOf, isSkippedKernel, TEST_KERNELS } from "./guest-kernel.mj
 import { places } from "./places.mjs";
 import { SetupError } from "./setup-error.mjs";
 import { addonStep } from "./steps/addon.mjs";
-import { aptStep, browserStep, labStep, PACKAGING_PACKAGES, TEST_PACKAGES } from "./steps/apt.mjs";
+import { aptStep, browserStep, databaseStep, labStep, PACKAGING_PACKAGES, TEST_PACKAGES } from "./steps/apt.mjs";
 import { bundleStep } from "./steps/bundle.mjs";
 import { drgnStep } from "./steps/drgn.mjs";
 import { ext4Step } from "./steps/ext4.mjs";
@@ -13,6 +13,7 @@ import { firmwareStep } from "./steps/firmware.mjs";
 import { guestStep, keptKernels } from "./steps/guest.mjs";
 import { npmStep } from "./steps/npm.mjs";
 import { nodesStep, rootStep, wheelsStep } from "./steps/roots.mjs";
+import { objectServerStep } from "./steps/object-server.mjs";
 import { packerStep } from "./steps/packer.mjs";
 import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
@@ -45,6 +46,8 @@ function stepsFor({ for: purpose, only, kernel }) {
     optional(labStep()),
     optional(browserStep()),
     optional(packerStep()),
+    optional(databaseStep()),
+    optional(objectServerStep()),
     optional(systemStep("trixie")),
     ...[optional(rootStep("bookworm")), optional(rootStep("trixie", { python: true })), optional(nodesStep())],
     ...[

@@ -34,6 +34,9 @@ const LAB_PACKAGES = [
   ...["7zip", "unzip"],
 ];
 
+// The database of a cluster's queue.
+const DATABASE_PACKAGES = ["postgresql"];
+
 // What tests open reports in: the smallest of Debian's browsers without a screen that are driven by a pipe.
 const BROWSER_PACKAGES = ["chromium-headless-shell"];
 
@@ -66,6 +69,11 @@ export function labStep() {
 /** Makes the step that installs the browser that tests open reports in. */
 export function browserStep() {
   return packageStep("browser", BROWSER_PACKAGES);
+}
+
+/** Makes the step that installs the database that tests of clusters have servers of. */
+export function databaseStep() {
+  return packageStep("database", DATABASE_PACKAGES);
 }
 
 function packageStep(name, packages) {
