@@ -3,7 +3,7 @@ import { statfsSync } from "node:fs";
 import type { Cluster } from "../../lab/cluster/open-cluster";
 import { ClusterError } from "../../lab/errors";
 
-/** What a host does. */
+/** The work of a host: it takes analyses from the queue, has them made, and sends their results. */
 export type HostState = "working" | "ending";
 
 /** A host as the cluster knows it. */
