@@ -90,6 +90,11 @@ export class FileActs {
         const [from, kind] = [readPath(who.pgd, source), readPath(who.pgd, type)];
         return this.onPath("file.mounted", who, at(here, path, who), { from, kind });
       },
+      // mount(8) of util-linux since 2.39: what is mounted hangs on a descriptor, of open_tree() or fsmount(), and has no path.
+      move_mount: ([, from = 0n, folder, to = 0n], who) => {
+        const name = readPath(who.pgd, from);
+        return this.onPath("file.mounted", who, at(folder, to, who), name === "" ? {} : { from: name });
+      },
     };
   }
 

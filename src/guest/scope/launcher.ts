@@ -10,9 +10,21 @@ const EXECUTIONS = ["execve", "execveat"].flatMap((call) =>
   ),
 );
 
+/**
+ * A program without a folder is searched for along PATH by trying: these errors of include/uapi/asm-generic/errno-base.h only mean
+ * that the search goes on (execvp() of glibc and musl, shells). The greater of them is what the search ends with.
+ */
+const SEARCHING = new Map([
+  [20, 1],
+  [2, 2],
+  [13, 3],
+]);
+
 /** The process that will execute the target of an analysis, from when it is found until it does, or is refused. */
 export class Launcher {
   #isExecuting = false;
+  #isRefused = false;
+  #searchErrno: number | undefined;
 
   private constructor(
     readonly task: bigint,
@@ -23,7 +35,8 @@ export class Launcher {
   /**
    * Finds a process by its number, and watches how it executes the target.
    *
-   * @param onRefused is called when the kernel does not execute it, with the number of the error
+   * @param onRefused is called when the kernel does not execute it and the launcher would go on in a way of its own, with the number
+   *   of the error
    * @returns undefined when there is no such process
    */
   static find(
@@ -48,6 +61,11 @@ export class Launcher {
     return this.#isExecuting;
   }
 
+  /** The error with which the search for the program has ended, once the launcher is gone without having executed the target. */
+  get searchErrno(): number | undefined {
+    return this.#searchErrno;
+  }
+
   /** Notes that a task has passed the point behind which its program of before is gone. */
   notePoint(task: bigint): void {
     if (task === this.task) this.#isExecuting = true;
@@ -60,15 +78,23 @@ export class Launcher {
 
   #watch(hooks: ScopeHooks, onRefused: (errno: number) => void): void {
     this.conditions.launcher.add(this.task);
-    let isFirst = true;
     const onExecution = (cpu: Cpu): void => {
-      if (!isFirst) return;
-      isFirst = false;
-      // A shell tries again in ways of its own: what counts is what the kernel says to the target itself.
+      if (this.#isRefused) return;
       hooks.onReturn(cpu, (result) => {
-        if (result < 0n) onRefused(Number(-result));
+        if (result < 0n) this.#noteError(Number(-result), onRefused);
       });
     };
     hooks.addAll(EXECUTIONS, onExecution, [[this.conditions.runs(this.conditions.launcher)]]);
+  }
+
+  #noteError(errno: number, onRefused: (errno: number) => void): void {
+    const rank = SEARCHING.get(errno);
+    if (rank === undefined) {
+      // A shell tries again in ways of its own: what counts is what the kernel says to the target itself.
+      if (!this.#isRefused) onRefused(errno);
+      this.#isRefused = true;
+    } else if (rank > (SEARCHING.get(this.#searchErrno ?? 0) ?? 0)) {
+      this.#searchErrno = errno;
+    }
   }
 }

@@ -257,9 +257,10 @@ export class TargetScope {
 
   #onExit(task: bigint, code: bigint): void {
     if (task === this.#launcher?.task && this.#rootPid === undefined) {
+      const errno = this.#launcher.searchErrno;
       this.#launcher.forget();
       this.#launcher = undefined;
-      return this.#listener({ what: "refused" });
+      return this.#listener({ what: "refused", ...(errno !== undefined && { errno }) });
     }
     const ended = this.#tasks.end(task);
     if (ended === undefined) return;
