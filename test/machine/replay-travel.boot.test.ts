@@ -59,6 +59,7 @@ test("steps back, calls, breakpoints and accesses of the past are found, and the
       "first written kernel!jiffies_64:8",
     ],
     ...["back", "when-executed kernel!do_exit", "goto 99999999999999", "last executed 1234567890"],
+    "when-read kernel!jiffies_64:8",
   ]);
   const [atStart, plusOne, minusOne, backed, minusFive, fiveMore, backAgain, backTwice] = answers;
   assert.equal(getCount(atStart), start);
@@ -80,7 +81,7 @@ test("steps back, calls, breakpoints and accesses of the past are found, and the
   assert.match(stepped!, /do_exit/);
   assert.equal(getCount(again), getCount(where));
 
-  const [, written, atWrite, list, unmoved, first, wayBack, executed, tooFar, never] = answers.slice(16);
+  const [, written, atWrite, list, unmoved, first, wayBack, executed, tooFar, never, reads] = answers.slice(16);
   const count = getCount(written);
   assert.match(written!, /^instruction \d+: written by .+, \d+ bytes = 0x[0-9a-f]+$/m);
   assert.equal(getCount(atWrite), count);
@@ -91,6 +92,9 @@ test("steps back, calls, breakpoints and accesses of the past are found, and the
   assert.equal(getCount(wayBack), count);
   assert.match(executed!, new RegExp(`^ *${getCount(where)} .*do_exit`, "m"));
   assert.match(tooFar!, /^error: the recording ends at instruction \d+, before 99999999999999$/m);
+  // The instruction that counts it up reads it, and others do between two of its ticks.
+  assert.match(reads!, /^ *\d+ .*(timer|jiffies)/m);
+  assert.match(reads!, /these are the last 100 of \d+ times/);
   assert.match(never!, /^error: it was not executed before this place$/m);
 });
 

@@ -105,12 +105,11 @@ test("every command has a test that runs it", () => {
   const sources = tests.map((name) => readFileSync(join(folder, name), "utf8"));
   const names = listCommandGroups().flatMap(([, commands]) => commands.map(({ name }) => name));
   const missing = names.filter((name) => {
-    const quoted = name.replace(/[$!?]/g, "\\$&");
-    return !sources.some((source) =>
-      new RegExp(
-        `\\.(text|data|error|run)(<[^(]*>)?\\(\\s*["'\`]${quoted}(?=[\\s"'\`${/\w$/.test(name) ? "" : "\\w"}])`,
-      ).test(source),
-    );
+    const line = `["'\`]${name.replace(/[$!?]/g, "\\$&")}(?=[\\s"'\`${/\w$/.test(name) ? "" : "\\w"}])`;
+    const isAsked = new RegExp(`\\.(text|data|error|run)(<[^(]*>)?\\(\\s*${line}`);
+    // Replays are asked many lines at once.
+    const isListed = new RegExp(line);
+    return !sources.some((source) => isAsked.test(source) || (source.includes("folder.ask(") && isListed.test(source)));
   });
   assert.deepEqual(missing, []);
 });

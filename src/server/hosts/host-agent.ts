@@ -178,6 +178,8 @@ export class HostAgent {
     for (const path of [found?.target, ...(found?.scripts ?? [])]) if (path !== undefined) this.#dropInput(path);
     this.#attempts.remove(id);
     this.#held.delete(id);
+    // Who looks at the hosts sees at once what each has.
+    this.#toldMs = -Infinity;
     this.#hasWork = true;
     this.#wake();
   }
@@ -241,6 +243,7 @@ export class HostAgent {
 
   #hold(held: HeldAttempt): void {
     this.#held.set(held.id, { ...held, beatMs: -Infinity, isLost: false, isDelivering: false, isTold: false });
+    this.#toldMs = -Infinity;
   }
 
   async #fetchInput({ id, attempt }: TakenAttempt, file: StoredFile): Promise<string> {
