@@ -10,9 +10,14 @@ const NETCAPTURE = "[netcapture]\nenabled = yes\n";
 
 /** Writes what the guest's own programs say, while it has a connection to the router. */
 const TARGET = `#!/usr/bin/python3
-import json, os, socket, subprocess, time
+import json, os, socket, subprocess, syslog, time
 def run(*words): return subprocess.run(words, capture_output=True, text=True).stdout.strip()
 said = {"pid": os.getpid(), "seconds": int(run("date", "+%s")), "address": run("ip", "-4", "-o", "address", "show", "scope", "global")}
+syslog.openlog("own")
+syslog.syslog("the target runs")
+run("journalctl", "--sync")
+entry = json.loads(run("journalctl", "--boot", "--identifier", "own", "--output", "json", "--lines", "1"))
+said["journal"] = {"pid": int(entry["_PID"]), "name": entry["_COMM"], "seconds": int(entry["__REALTIME_TIMESTAMP"]) // 1000000}
 try:
     connection = socket.create_connection(("10.0.2.2", 80), timeout=10)
     said["sockets"] = run("ss", "-Htnp", "dst", "10.0.2.2")
@@ -36,6 +41,8 @@ interface Said {
   /** Since 1970. */
   readonly seconds: number;
   readonly address: string;
+  /** The entry of the target itself. */
+  readonly journal: { readonly pid: number; readonly name: string; readonly seconds: number };
   readonly sockets?: string;
   /** Of the guest's end of the connection. */
   readonly port?: number;
@@ -84,6 +91,9 @@ function checkAnalysis(lab: TestLab, id: number, way: string, network: keyof typ
     Math.abs(said.seconds - running) < CLOCK_LIMIT,
     `${which}: date says ${said.seconds}, the record ${running}`,
   );
+  const { pid, name, seconds } = said.journal;
+  assert.deepEqual([pid, name], [said.pid, "target.py"], which);
+  assert.ok(Math.abs(seconds - running) < CLOCK_LIMIT, `${which}: the journal says ${seconds}, the record ${running}`);
   assert.match(said.address, /inet 10\.0\.2\.15\/24/, which);
   const frames = readPcapng(lab.path(`analyses/${id}/network.pcapng`));
   const own = frames.filter(({ comment }) => comment === `process target.py (${said.pid})`);
@@ -111,7 +121,7 @@ function checkAnalysis(lab: TestLab, id: number, way: string, network: keyof typ
 }
 
 describe(
-  "the record of a clone of a Debian agrees with ip, ss and date in it, in each network",
+  "the record of a clone of a Debian agrees with ip, ss, date and journal in it, in each network",
   { skip: NEEDS_BRIDGE },
   () => {
     const all = ["none", "simulated", "user", BRIDGE] as const;
