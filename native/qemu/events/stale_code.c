@@ -11,6 +11,7 @@
 #include "rebox/events/stale_code.h"
 #include "rebox/events/code_watches.h"
 #include "rebox/events/translation.h"
+#include "exec/cputlb.h"
 #include "exec/exec-all.h"
 #include "exec/memory.h"
 #include "exec/translation-block.h"
