@@ -3,13 +3,11 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import type { Cluster } from "../../lab/cluster/open-cluster";
 import type { SeenHost } from "../../server/hosts/host-entry";
-import { ExitStatus, getSignalStatus } from "../exit-status";
 import { UsageError } from "../errors";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
+import { runService } from "../service";
 import { renderTable } from "../text-table";
-
-const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 const AFTER_HELP = `
 The host takes an analysis only while a machine of its lab fits and is free. At SIGTERM or Ctrl-C it takes no more and waits for those that
@@ -69,34 +67,21 @@ export function createHostCommand(environment: RunEnvironment, onStatus: (status
 }
 
 async function runHost(options: HostOptions, environment: RunEnvironment): Promise<number> {
-  const { stdout, stderr, processEvents, exitNow } = environment;
   const name = options.name ?? hostname();
   if (!/^[\w.-]{1,64}$/.test(name)) throw new UsageError(`--name ${name}: it must have letters, digits, "_", "." and "-" alone`); // prettier-ignore
   const { startHost } = await import("../../server/hosts/start-host.js");
   const { AnalysisWorker } = await import("../analyze/analysis-worker.js");
-  let ending: NodeJS.Signals | undefined;
-  let end = (): void => {};
-  const ended = new Promise<void>((resolve) => (end = resolve));
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (ending !== undefined) exitNow(getSignalStatus(signal));
-    ending = signal;
-    end();
-  };
-  for (const signal of END_SIGNALS) processEvents.on(signal, onSignal);
-  try {
-    const host = await startHost({
-      ...{ name, labFolder: resolve(getLabFolder(options)), api: environment.getApi() },
-      startAnalysis: (labFolder, id) => new AnalysisWorker(labFolder, id, () => undefined, true),
-      log: (text) => void stderr.write(`rebox: ${text}\n`),
-    });
-    stdout.write(`${name} takes work\n`);
-    await ended;
-    stderr.write("rebox: ending; waiting for the analyses that run\n");
-    await host.close();
-    return ending === "SIGTERM" ? ExitStatus.success : getSignalStatus(ending!);
-  } finally {
-    for (const signal of END_SIGNALS) processEvents.off(signal, onSignal);
-  }
+  return runService(environment, {
+    ending: "waiting for the analyses that run",
+    start: async () => {
+      const host = await startHost({
+        ...{ name, labFolder: resolve(getLabFolder(options)), api: environment.getApi() },
+        startAnalysis: (labFolder, id) => new AnalysisWorker(labFolder, id, () => undefined, true),
+        log: (text) => void environment.stderr.write(`rebox: ${text}\n`),
+      });
+      return { started: `${name} takes work`, close: () => host.close() };
+    },
+  });
 }
 
 async function withCluster<Result>(

@@ -1,13 +1,11 @@
 import { Command, InvalidArgumentError } from "commander";
 import { collect } from "../analyze/analyze-options";
-import { ExitStatus, getSignalStatus } from "../exit-status";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";
+import { runService } from "../service";
 import { createAccountCommands } from "./account-commands";
 
-const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-const STRAY = ["uncaughtException", "unhandledRejection"] as const;
 const DEFAULT_UPLOAD_MIB = 2_048;
 const DEFAULT_REQUESTS = 1_200;
 
@@ -65,54 +63,30 @@ export function createServeCommand(environment: RunEnvironment, onStatus: (statu
 }
 
 async function serve(options: ServeOptions, environment: RunEnvironment): Promise<number> {
-  const { stdout, stderr, processEvents, exitNow } = environment;
   const { tlsCertificate, tlsKey } = options;
   if ((tlsCertificate === undefined) !== (tlsKey === undefined))
     throw new UsageError("--tls-certificate and --tls-key belong together; name both");
   const { startServer } = await import("../../server/start-server.js");
   const { readListenPlace } = await import("../../server/settings.js");
   const { AnalysisWorker } = await import("../analyze/analysis-worker.js");
-  let ending: NodeJS.Signals | undefined;
-  let end = (): void => {};
-  const ended = new Promise<void>((resolve) => (end = resolve));
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (ending !== undefined) exitNow(getSignalStatus(signal));
-    ending = signal;
-    end();
+  const start = async () => {
+    const server = await startServer({
+      labFolder: getLabFolder(options),
+      settings: {
+        listen: readListenPlace(options.listen),
+        tls: tlsCertificate === undefined ? undefined : { certificate: tlsCertificate, key: tlsKey! },
+        ...{ isBehindProxy: options.behindProxy === true, allowsPlainHttp: options.plainHttp === true },
+        ...{ largestUpload: options.largestUpload * 2 ** 20, requestsPerMinute: options.requestsPerMinute },
+        webhookNetworks: options.webhooksTo ?? [],
+      },
+      mostRunning: options.parallel,
+      getApi: () => environment.getApi(),
+      startAnalysis: (labFolder, id) => new AnalysisWorker(labFolder, id, () => undefined, true),
+      log: (text) => void environment.stderr.write(`rebox: ${text}\n`),
+    });
+    return { started: `serving on ${server.address}`, close: () => server.close() };
   };
-  for (const signal of END_SIGNALS) processEvents.on(signal, onSignal);
-  // A timer or promise of a module of the lab: the server goes on.
-  const onStray = (error: unknown) => {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    stderr.write(`rebox: an error that nobody has caught: ${text}\n`);
-  };
-  for (const event of STRAY) processEvents.on(event, onStray);
-  try {
-    const server = await asUsage(() =>
-      startServer({
-        labFolder: getLabFolder(options),
-        settings: {
-          listen: readListenPlace(options.listen),
-          tls: tlsCertificate === undefined ? undefined : { certificate: tlsCertificate, key: tlsKey! },
-          ...{ isBehindProxy: options.behindProxy === true, allowsPlainHttp: options.plainHttp === true },
-          ...{ largestUpload: options.largestUpload * 2 ** 20, requestsPerMinute: options.requestsPerMinute },
-          webhookNetworks: options.webhooksTo ?? [],
-        },
-        mostRunning: options.parallel,
-        getApi: () => environment.getApi(),
-        startAnalysis: (labFolder, id) => new AnalysisWorker(labFolder, id, () => undefined, true),
-        log: (text) => void stderr.write(`rebox: ${text}\n`),
-      }),
-    );
-    stdout.write(`serving on ${server.address}\n`);
-    await ended;
-    stderr.write("rebox: ending; analyses that run go on\n");
-    await server.close();
-    return ending === "SIGTERM" ? ExitStatus.success : getSignalStatus(ending!);
-  } finally {
-    for (const signal of END_SIGNALS) processEvents.off(signal, onSignal);
-    for (const event of STRAY) processEvents.off(event, onStray);
-  }
+  return runService(environment, { ending: "analyses that run go on", start: () => asUsage(start) });
 }
 
 /** Says in a sentence what the server says in one. @throws UsageError */

@@ -31,15 +31,13 @@ export interface KernelCallback {
   readonly detail: string;
 }
 
+type FoundCallback = Omit<KernelCallback, "occasion" | "list">;
+
 /** A list of callbacks: how its entries lead to functions. */
 interface CallbackList {
   readonly symbol: string;
   readonly occasion: CallbackOccasion;
-  readonly read: (
-    kernel: WindowsKernel,
-    address: bigint,
-    what: string,
-  ) => Iterable<Omit<KernelCallback, "occasion" | "list">>;
+  readonly read: (kernel: WindowsKernel, address: bigint, what: string) => Iterable<FoundCallback>;
 }
 
 const LISTS: readonly CallbackList[] = [
@@ -81,7 +79,7 @@ export function listKernelCallbacks(kernel: WindowsKernel): KernelCallback[] {
 }
 
 /** An array of _EX_FAST_REF, each of a block that begins with its own lock, then the function. */
-function* readSlots(kernel: WindowsKernel, array: bigint): Iterable<{ address: bigint; detail: string }> {
+function* readSlots(kernel: WindowsKernel, array: bigint): Iterable<FoundCallback> {
   const { memory } = kernel;
   const size = BigInt(memory.pointerSize);
   const mask = kernel.bits === 64 ? 0xfn : 7n;
@@ -95,11 +93,7 @@ function* readSlots(kernel: WindowsKernel, array: bigint): Iterable<{ address: b
 }
 
 /** Since Vista: the links, a lock, the cookie, the context, the function, the altitude; known by looking at kernels alone. */
-function* readRegistryList(
-  kernel: WindowsKernel,
-  head: bigint,
-  what: string,
-): Iterable<{ address: bigint; detail: string }> {
+function* readRegistryList(kernel: WindowsKernel, head: bigint, what: string): Iterable<FoundCallback> {
   const { memory } = kernel;
   const word = BigInt(memory.pointerSize);
   // The cookie is a 64-bit number, at a multiple of 8 in both widths.
@@ -110,14 +104,17 @@ function* readRegistryList(
   }
 }
 
+/** Walks a list; one that nothing was put into yet may not be one. */
+function* walkFilled({ memory }: WindowsKernel, head: bigint, what: string): Iterable<bigint> {
+  if (memory.pointer(head) !== 0n) yield* walkList(memory, head, what, 0);
+}
+
 /** @param component how many words lie between the function and the pointer to the component's name */
 function readBugChecks(component: number): CallbackList["read"] {
   return function* (kernel, head, what) {
     const { memory } = kernel;
     const word = BigInt(memory.pointerSize);
-    // A list that nothing was put into yet may not be one.
-    if (memory.pointer(head) === 0n) return;
-    for (const entry of walkList(memory, head, what, 0)) {
+    for (const entry of walkFilled(kernel, head, what)) {
       const address = memory.pointer(entry + word * 2n);
       yield { address, detail: readComponent(kernel, memory.pointer(entry + word * BigInt(2 + component))) };
     }
@@ -134,15 +131,10 @@ function readComponent({ memory }: WindowsKernel, address: bigint): string {
 }
 
 /** The links, then the device: its driver's function for IRP_MJ_SHUTDOWN is called. */
-function* readShutdowns(
-  kernel: WindowsKernel,
-  head: bigint,
-  what: string,
-): Iterable<{ address: bigint; detail: string }> {
+function* readShutdowns(kernel: WindowsKernel, head: bigint, what: string): Iterable<FoundCallback> {
   const { memory } = kernel;
   const word = BigInt(memory.pointerSize);
-  if (memory.pointer(head) === 0n) return;
-  for (const entry of walkList(memory, head, what, 0)) {
+  for (const entry of walkFilled(kernel, head, what)) {
     const driver = kernel.at("_DEVICE_OBJECT", memory.pointer(entry + word * 2n)).follow("DriverObject");
     if (!driver) continue;
     const address = memory.pointer(driver.addressOf("MajorFunction") + word * BigInt(SHUTDOWN));
@@ -151,15 +143,10 @@ function* readShutdowns(
 }
 
 /** The links, the driver, the function. */
-function* readFileSystems(
-  kernel: WindowsKernel,
-  head: bigint,
-  what: string,
-): Iterable<{ address: bigint; detail: string }> {
+function* readFileSystems(kernel: WindowsKernel, head: bigint, what: string): Iterable<FoundCallback> {
   const { memory } = kernel;
   const word = BigInt(memory.pointerSize);
-  if (memory.pointer(head) === 0n) return;
-  for (const entry of walkList(memory, head, what, 0)) {
+  for (const entry of walkFilled(kernel, head, what)) {
     const driver = memory.pointer(entry + word * 2n);
     const name =
       driver === 0n ? "" : readUnicodeString(kernel.at("_DRIVER_OBJECT", driver).member("DriverName"), memory);
