@@ -9,7 +9,8 @@ import { SampleCollection } from "../sample-collection";
 
 /** The loop gives time to load the modules and to attach. */
 const LOOPS = 200_000;
-const TURNS = 150;
+/** Enough that the target's beginning, which is looked at closely, is a small part. */
+const TURNS = 600;
 const WORKS = [
   { title: "observation: work of the target", inside: 1, limit: 1.25 },
   { title: "observation: work of the system", inside: 0, limit: 1.05 },

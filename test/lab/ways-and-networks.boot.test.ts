@@ -125,7 +125,7 @@ describe(
   { skip: NEEDS_BRIDGE },
   () => {
     const all = ["none", "simulated", "user", BRIDGE] as const;
-    for (const way of ["guest-agent"] as const) {
+    for (const way of ["guest-agent", "console", "keyboard"] as const) {
       test(`whose way in is ${way}`, async () => {
         await withDebian([`way_in: ${way}`, "console_user: root"], async (lab) => {
           lab.write("conf/auxiliary.conf", NETCAPTURE);

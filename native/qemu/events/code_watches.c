@@ -186,12 +186,12 @@ void rebox_report_watched_code(CPUState *cpu)
     }
 }
 
-void rebox_watched_page_filled(CPUState *cpu, uint64_t address)
+void rebox_watched_page_filled(CPUState *cpu, int mmu_idx, uint64_t address)
 {
     uint64_t page = address & TARGET_PAGE_MASK, ram;
     gpointer known = here ? g_hash_table_lookup(here->known, to_key(page)) : NULL;
 
-    if (known && rebox_find_ram(cpu, cpu_env(cpu)->cr[3], page, &ram) && (ram & TARGET_PAGE_MASK) != from_key(known)) {
+    if (known && rebox_find_filled_ram(cpu, mmu_idx, page, &ram) && (ram & TARGET_PAGE_MASK) != from_key(known)) {
         forget_page(here, page);
     }
 }

@@ -32,6 +32,6 @@ void rebox_follow_code_watches(CPUState *cpu);
  */
 void rebox_keep_writes_reported(uint64_t ram);
 /* A page was entered into a vCPU's TLB: another one may be there than was executed before. */
-void rebox_watched_page_filled(CPUState *cpu, uint64_t address);
+void rebox_watched_page_filled(CPUState *cpu, int mmu_idx, uint64_t address);
 
 #endif

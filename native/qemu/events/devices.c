@@ -16,8 +16,8 @@ void rebox_hook_tlb_fill(CPUState *cpu, vaddr addr, int mmu_idx)
     if (mmu_idx == MMU_PHYS_IDX || mmu_idx == MMU_NESTED_IDX) {
         return;
     }
-    rebox_code_page_filled(cpu, addr);
-    rebox_watched_page_filled(cpu, addr);
+    rebox_code_page_filled(cpu, mmu_idx, addr);
+    rebox_watched_page_filled(cpu, mmu_idx, addr);
     if (unlikely(rebox_watched[REBOX_TLB_EXEC]) && rebox_on_vcpu_thread() && rebox_in_guest_code()) {
         rebox_listening->tlb_fill(rebox_listening->opaque, cpu->cpu_index, addr);
         if (rebox_take_disturbance() != REBOX_UNDISTURBED) {

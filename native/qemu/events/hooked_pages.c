@@ -30,6 +30,7 @@ uint64_t rebox_pages_with_hooks[PAGES_ALIKE / 64];
 static GHashTable *pages; /* address -> number of hooks; none without any */
 /* Counts these pages by the low bits of their numbers: look-ups ask, and the table is slow. */
 static uint32_t pages_alike[PAGES_ALIKE];
+static uint64_t pages_summed[PAGES_ALIKE]; /* their addresses, by exclusive or: of one that is alone, its address */
 static unsigned int left_offsets; /* that carry calls without a hook */
 
 void rebox_hooked_pages_init(void)
@@ -41,8 +42,16 @@ void rebox_hooked_pages_init(void)
 bool rebox_is_hooked_page(uint64_t address)
 {
     uint64_t page = address & TARGET_PAGE_MASK;
+    uint32_t number = (address >> TARGET_PAGE_BITS) % PAGES_ALIKE;
 
-    return pages_alike[(address >> TARGET_PAGE_BITS) % PAGES_ALIKE] && g_hash_table_contains(pages, &page);
+    switch (pages_alike[number]) {
+    case 0:
+        return false;
+    case 1:
+        return pages_summed[number] == page;
+    default:
+        return g_hash_table_contains(pages, &page);
+    }
 }
 
 uint32_t rebox_find_hooks(uint64_t pc)
@@ -64,6 +73,9 @@ static unsigned int count_hooks(uint64_t address, int by)
         g_hash_table_remove(pages, &page);
     }
     pages_alike[number] += (count != 0) - (before != 0);
+    if ((count != 0) != (before != 0)) {
+        pages_summed[number] ^= page;
+    }
     rebox_pages_with_hooks[number / 64] = (rebox_pages_with_hooks[number / 64] & ~bit) |
                                           (pages_alike[number] ? bit : 0);
     rebox_hooking = g_hash_table_size(pages) != 0;

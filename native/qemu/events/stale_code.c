@@ -186,13 +186,31 @@ static void invalidate(CPUState *cpu, run_on_cpu_data data)
     g_free(stale);
 }
 
-void rebox_code_page_filled(CPUState *cpu, uint64_t address)
+bool rebox_find_filled_ram(CPUState *cpu, int mmu_idx, uint64_t address, uint64_t *ram)
+{
+    uint64_t page = address & TARGET_PAGE_MASK;
+    uintptr_t index = (page >> TARGET_PAGE_BITS) & (cpu->neg.tlb.f[mmu_idx].mask >> CPU_TLB_ENTRY_BITS);
+    const CPUTLBEntry *entry = &cpu->neg.tlb.f[mmu_idx].table[index];
+    const CPUTLBEntryFull *full = &cpu->neg.tlb.d[mmu_idx].fulltlb[index];
+
+    if (entry->addr_code == (uint64_t)-1) {
+        return false;
+    }
+    /* What is no RAM has the number of a section in the low bits, which is not 0 for code: CPUTLBEntryFull.xlat_section. */
+    if ((entry->addr_code & TLB_MMIO) || (full->xlat_section & ~TARGET_PAGE_MASK)) {
+        return rebox_find_ram(cpu, cpu_env(cpu)->cr[3], page, ram);
+    }
+    *ram = full->xlat_section + page;
+    return true;
+}
+
+void rebox_code_page_filled(CPUState *cpu, int mmu_idx, uint64_t address)
 {
     changed_page *page = find_page(address);
     uint64_t ram, newest = 0;
     uint64_t *known;
 
-    if (likely(!page) || !rebox_find_ram(cpu, cpu_env(cpu)->cr[3], page->address, &ram)) {
+    if (likely(!page) || !rebox_find_filled_ram(cpu, mmu_idx, page->address, &ram)) {
         return;
     }
     for (guint i = 0; i < page->changes->len; i++) {

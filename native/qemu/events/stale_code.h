@@ -23,7 +23,9 @@ void rebox_stale_code_init(void);
 void rebox_stale_code_flushed(void);
 /* Finds the address in RAM, as QEMU counts it, of what is mapped at a virtual address. */
 bool rebox_find_ram(CPUState *cpu, uint64_t pgd, uint64_t address, uint64_t *ram);
+/* The same of the page that has just been entered into a vCPU's TLB, without a walk; false when it cannot be executed. */
+bool rebox_find_filled_ram(CPUState *cpu, int mmu_idx, uint64_t address, uint64_t *ram);
 /* Has stale code of a page that a vCPU can now reach translated anew. */
-void rebox_code_page_filled(CPUState *cpu, uint64_t address);
+void rebox_code_page_filled(CPUState *cpu, int mmu_idx, uint64_t address);
 
 #endif
