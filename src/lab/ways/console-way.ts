@@ -5,7 +5,7 @@ import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
 import { checkCopied, copyFromDisc, type DiscDrive, writeCopyScript } from "./copy-from-disc";
 import { GuestConsole } from "./guest-console";
 import type { GuestDisc } from "./guest-disc";
-import { joinKeyboard, redirectShell, type TypeKeys } from "./keyboard-console";
+import { joinKeyboard, redirectShell, type TypeKeys, writeTypedDate } from "./keyboard-console";
 import { type ConsoleUser, GuestShell } from "./guest-shell";
 import {
   checkScript,
@@ -42,6 +42,8 @@ export class ConsoleWay extends GuestWay {
     private readonly guestConsole: GuestConsole,
     private readonly shell: GuestShell,
     private readonly drive: DiscDrive,
+    /** When the shell answered, by performance.now(). */
+    private readonly answeredMs: number,
   ) {
     super();
   }
@@ -61,11 +63,13 @@ export class ConsoleWay extends GuestWay {
     const stream = typeKeys === undefined ? serial : joinKeyboard(serial, typeKeys, end.signal);
     const guestConsole = new GuestConsole(stream);
     try {
+      let answeredMs = NaN;
       const shell = await guard(guestConsole, signal, async () => {
         if (typeKeys !== undefined) await redirectShell(guestConsole, user, limitMs, signal);
+        answeredMs = performance.now();
         return GuestShell.open(guestConsole, user, limitMs, signal);
       });
-      return new ConsoleWay(name, guestConsole, shell, drive);
+      return new ConsoleWay(name, guestConsole, shell, drive, answeredMs);
     } catch (error) {
       guestConsole.close();
       throw error;
@@ -95,7 +99,11 @@ export class ConsoleWay extends GuestWay {
       await guard(this.guestConsole, signal, () => this.drive.insert(disc.path, signal));
     }
     const mark = randomBytes(6).toString("hex");
-    const lines = [`(${writeDate(getTimeMs())}) >/dev/null 2>&1`];
+    const date =
+      this.name === "keyboard"
+        ? writeTypedDate(getTimeMs() - (performance.now() - this.answeredMs))
+        : writeDate(getTimeMs());
+    const lines = [`(${date}) >/dev/null 2>&1`];
     // Twice: a message of the kernel may come in between.
     if (look !== undefined) lines.push(`(${look})`, `set -- $?`, `echo ${mark}=$1.`, `echo ${mark}=$1.`);
     if (disc !== undefined) lines.push(typed ?? writeCopyScript(disc));

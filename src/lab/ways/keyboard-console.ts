@@ -15,6 +15,9 @@ const LONGEST_PATIENCE_MS = 20_000;
 /** From a name to the question for the password, and to the refusal of a wrong one (FAIL_DELAY of login.defs). */
 const LOGIN_MS = 4_000;
 
+/** The shell's variable of the seconds since the guest's boot when it answered (/proc/uptime). */
+const UPTIME = "rebox_up";
+
 /** Types on the keyboard of a machine. */
 export type TypeKeys = (keys: readonly KeyPress[], signal: AbortSignal) => Promise<void>;
 
@@ -41,6 +44,17 @@ export function joinKeyboard(serial: Duplex, type: TypeKeys, signal: AbortSignal
 }
 
 /**
+ * Writes the command that sets the guest's clock, to the second, however long the command is typed: many seconds on a busy machine.
+ *
+ * @param timeMs what the clock is to have said when redirectShell() had its answer; where the guest has no /proc/uptime it is set to that
+ */
+export function writeTypedDate(timeMs: number): string {
+  const now = "rebox_now";
+  const read = `read ${now} rebox_rest </proc/uptime; ${now}=\${${now}:-0}; ${UPTIME}=\${${UPTIME}:-0}`;
+  return `${read}; date -u -s @$((${Math.floor(timeMs / 1000)} + \${${now}%.*} - \${${UPTIME}%.*}))`;
+}
+
+/**
  * Has the shell on the screen's console, which is not seen, write to the serial port, and logs in there first where none answers.
  *
  * @throws AnalysisError when none does
@@ -55,7 +69,9 @@ export async function redirectShell(
   for (let patienceMs = FIRST_PATIENCE_MS; performance.now() < endMs && !guestConsole.isOver;) {
     const [first, second] = [randomBytes(4).toString("hex"), randomBytes(4).toString("hex")];
     guestConsole.forget();
-    guestConsole.type(`${CONTROL_U}exec >/dev/ttyS0 2>&1; echo ${first}''${second}${ENTER}`);
+    guestConsole.type(
+      `${CONTROL_U}exec >/dev/ttyS0 2>&1; read ${UPTIME} rebox_rest </proc/uptime; echo ${first}''${second}${ENTER}`,
+    );
     const isThere = (text: string) => text.includes(first + second) || undefined;
     if ((await guestConsole.until(patienceMs, signal, isThere)) !== undefined) return;
     patienceMs = Math.min(patienceMs * 2, LONGEST_PATIENCE_MS);
