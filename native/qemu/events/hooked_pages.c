@@ -31,7 +31,7 @@ static GHashTable *pages; /* address -> number of hooks; none without any */
 /* Counts these pages by the low bits of their numbers: look-ups ask, and the table is slow. */
 static uint32_t pages_alike[PAGES_ALIKE];
 static uint64_t pages_summed[PAGES_ALIKE]; /* their addresses, by exclusive or: of one that is alone, its address */
-static unsigned int left_offsets; /* that carry calls without a hook */
+static unsigned int left_offsets;          /* that carry calls without a hook */
 
 void rebox_hooked_pages_init(void)
 {
