@@ -24,6 +24,11 @@ const ASAN_OPTIONS = [
   "use_sigaltstack=0",
 ];
 
+// Of two cores one would often have nothing to do: tests wait for guests, and for time to pass.
+const AT_ONCE = 3;
+// Nothing but computing, and tests may wait for a guest no longer than they do.
+const SANITIZED_AT_ONCE = 2;
+
 // With more than these something is broken, and not by chance.
 const MOST_AGAIN = 6;
 
@@ -73,7 +78,7 @@ function runTests(paths) {
       "--test",
       ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
       ...[`--test-reporter=${REPORTER}`, `--test-reporter-destination=${list}`],
-      "--test-concurrency=2",
+      `--test-concurrency=${values.sanitize ? SANITIZED_AT_ONCE : AT_ONCE}`,
       `--test-timeout=${values.sanitize ? SANITIZED_TIMEOUT_MS : TIMEOUT_MS}`,
       ...paths.map((path) => relative(places.root, path)),
     ],
@@ -105,8 +110,9 @@ function sayExpensive(lines) {
     .sort((a, b) => b.seconds - a.seconds);
   const sum = all.reduce((seconds, each) => seconds + each.seconds, 0);
   console.log(`\ntests: ${Math.round(sum)} s of processor time, most of it for`);
-  for (const { file, seconds } of all.slice(0, MOST_EXPENSIVE)) {
-    console.log(`  ${String(Math.round(seconds)).padStart(5)} s  ${nameTest(file)}`);
+  const show = (seconds) => `${String(Math.round(seconds)).padStart(5)} s`;
+  for (const { file, seconds, lastedS } of all.slice(0, MOST_EXPENSIVE)) {
+    console.log(`${show(seconds)} in ${show(lastedS)}  ${nameTest(file)}`);
   }
 }
 
