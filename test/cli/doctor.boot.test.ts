@@ -60,6 +60,7 @@ for (const kit of listKits()) {
       writeFileSync(conf, kit.profile === undefined ? "" : `[VOL]\nprofile: ${kit.profile}\n`);
       const run = await runGuest({
         task: "zoo",
+        parameters: { kallsyms: "_s?text$" },
         kit,
         reports: true,
         timeoutMs: 120_000,

@@ -9,6 +9,7 @@ import { VolatilityError } from "../errors";
 const MEMORY_DESCRIPTOR = 3;
 
 const LAYERS = "volatility3.plugins.rebox_memory";
+const SYMBOLS = "volatility3.plugins.rebox_symbols";
 const INTEL = "volatility3.framework.layers.intel";
 const INTEL_LAYERS: Readonly<Record<string, string>> = {
   legacy: `${INTEL}.LinuxIntel`,
@@ -46,7 +47,7 @@ export function createVolatilityConfig({ kernel }: LinuxGuest, isf: string): Rea
     "kernel.layer_name.kernel_virtual_offset": maskShift(findKaslrOffset(kernel), kernel.bits),
     "kernel.layer_name.page_map_offset": kernel.memory.root,
     ...memory("kernel.layer_name.memory_layer"),
-    "kernel.symbol_table_name.class": "volatility3.framework.symbols.linux.LinuxKernelIntermedSymbols",
+    "kernel.symbol_table_name.class": `${SYMBOLS}.ReboxKernelSymbols`,
     "kernel.symbol_table_name.isf_url": pathToFileURL(isf).href,
     "kernel.symbol_table_name.symbol_mask": MASKS[kernel.bits],
     // For plugins that look at memory without a kernel.

@@ -8,7 +8,7 @@ export function requirementsFile(): string {
   return join(getProjectFolder(), "native/setup/volatility-requirements.txt");
 }
 
-/** The folder with rebox's own layers for Volatility. */
+/** The folder with rebox's own layers, and table of symbols, for Volatility. */
 export function layerFolder(): string {
   return join(getProjectFolder(), "src/guest/volatility/python");
 }

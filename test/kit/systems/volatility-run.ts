@@ -86,6 +86,7 @@ export async function runPlugins(
     const file = join(folder, "found.json");
     const run = await runGuest({
       task: "zoo",
+      parameters: { kallsyms: plugins.includes("linux.check_syscall") ? "sys_" : 0 },
       kit,
       qemuArgs,
       reports: true,
