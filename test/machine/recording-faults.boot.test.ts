@@ -15,19 +15,22 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 import { connectWhenListening } from "../kit/clients/control-client";
 import { defaultKit } from "../kit/guests/guest-kits";
+import { getReadyRecording } from "../kit/guests/ready-recording";
 import { machineArgs, RecordingFolder } from "../kit/guests/recording-run";
 import { REBOX } from "../kit/project";
 
 const getSize = (path: string) => (existsSync(path) ? statSync(path).size : 0);
 
+/** Ends a recording when there is something of it. */
+async function endAt(folder: RecordingFolder, name: string, pid: number, signal: NodeJS.Signals): Promise<void> {
+  while (getSize(folder.place(`${name}/log`)) < 2_000_000) await sleep(20);
+  process.kill(pid, signal);
+}
+
 test("a killed recording is replayed up to its end, which is said; so is a log that was cut anywhere", async () => {
   using folder = new RecordingFolder();
   const killed = await folder.record("killed", machineArgs, {
-    onStart: (pid) =>
-      void (async () => {
-        while (getSize(folder.place("killed/log")) < 2_000_000) await sleep(20);
-        process.kill(pid, "SIGKILL");
-      })(),
+    onStart: (pid) => void endAt(folder, "killed", pid, "SIGKILL"),
   });
   assert.equal(killed.signal, "SIGKILL");
   const replayed = await folder.replay("killed");
@@ -74,7 +77,7 @@ test("a full disk ends the recording with the reason, and what was recorded is r
   assert.ok(readFileSync(console, "latin1").startsWith(replayed.console) && replayed.console.length > 500);
 });
 
-test("changed files, another engine, a damaged manifest and a folder in use are refused by name", async () => {
+test("a changed file, and a folder in use, are refused by name", async () => {
   using folder = new RecordingFolder();
   const kit = defaultKit();
   const initrd = folder.place("initrd");
@@ -82,30 +85,39 @@ test("changed files, another engine, a damaged manifest and a folder in use are 
   const getArgs = (console: string) => machineArgs(console).map((word) => (word === kit.initramfs ? initrd : word));
   const recorded = await folder.record("one", getArgs);
   assert.equal(recorded.status, 0, recorded.stderr);
-  const refusal = async () => {
-    const { status, stderr } = await folder.replay("one");
-    assert.equal(status, 1, stderr);
-    return stderr;
-  };
   const again = await folder.record("one", getArgs);
   assert.equal(again.status, 1);
   assert.match(again.stderr, /one is not empty: a recording gets a folder of its own/);
 
   appendFileSync(initrd, "x");
-  assert.match(await refusal(), /initrd \(-initrd\) is not what was recorded: its content has changed/);
+  const { status, stderr } = await folder.replay("one");
+  assert.equal(status, 1, stderr);
+  assert.match(stderr, /initrd \(-initrd\) is not what was recorded: its content has changed/);
   copyFileSync(kit.initramfs, initrd);
   // A new time, and the old content.
   assert.equal((await folder.replay("one")).status, 0);
+  assert.match((await folder.replay("nothing")).stderr, /nothing is no recording: it has no recording\.json/);
+});
 
+test("another engine, other arguments and a damaged manifest are refused by name, and a replay that departs says where it was right", async () => {
+  using folder = new RecordingFolder();
+  cpSync((await getReadyRecording()).folder, folder.place("one"), { recursive: true });
   const path = folder.place("one/recording.json");
   const manifest = readFileSync(path, "utf8");
+  const refuse = async (changed: string, reason: RegExp) => {
+    writeFileSync(path, changed);
+    const { status, stderr } = await folder.replay("one");
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, reason);
+  };
   const facts = JSON.parse(manifest) as { engine: { sha256: string } };
-  writeFileSync(path, manifest.replace(facts.engine.sha256, "0".repeat(64)));
-  assert.match(await refusal(), /was made by another engine \(rebox .*, QEMU 10\.0\./);
-  writeFileSync(path, manifest.replace('"format": 1', '"format": 2'));
-  assert.match(await refusal(), /has the format 2; this rebox replays 1/);
-  writeFileSync(path, manifest.slice(0, 200));
-  assert.match(await refusal(), /recording\.json in .*one is damaged/);
+  await refuse(
+    manifest.replace(facts.engine.sha256, "0".repeat(64)),
+    /was made by another engine \(rebox .*, QEMU 10\.0\./,
+  );
+  await refuse(manifest.replace('"format": 1', '"format": 2'), /has the format 2; this rebox replays 1/);
+  await refuse(manifest.replace('"256"', '"384"'), /recording\.json is not the one that was recorded: its args, cwd, files or diskFormats were changed/); // prettier-ignore
+  await refuse(manifest.slice(0, 200), /recording\.json in .*one is damaged/);
   writeFileSync(path, manifest);
 
   // A register that is not as it was: the replay is not what was recorded.
@@ -120,20 +132,16 @@ test("changed files, another engine, a damaged manifest and a folder in use are 
     [right, wrong],
     [4, 5].map((index) => String(checks.readBigUInt64LE(16 * index))),
   );
-
-  assert.match((await folder.replay("nothing")).stderr, /nothing is no recording: it has no recording\.json/);
 });
 
 test("goto stops at exactly the instruction that is asked for, with the same registers each time, and the guest stays at the end", async () => {
   using folder = new RecordingFolder();
-  const recorded = await folder.record("one", machineArgs, { reboxArgs: ["--timeout", "4"] });
-  assert.equal(recorded.status, 0, recorded.stderr);
-  const total = Number(recorded.detail["instructions"]);
+  const { folder: recording, instructions: total } = await getReadyRecording();
   const places = [1_000_000, 1_000_001, 40_000_000, 100_000_001];
   const states: unknown[][] = [];
   for (const round of [0, 1]) {
     const socket = folder.place(`control-${round}`);
-    const replay = folder.replay("one", { reboxArgs: ["--control", socket] });
+    const replay = folder.replay(recording, { reboxArgs: ["--control", socket] });
     while (!existsSync(socket)) await sleep(20);
     const client = await connectWhenListening(socket);
     const state: unknown[] = [];

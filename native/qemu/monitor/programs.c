@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/monitor/requests.h"
+#include "rebox/vcpu/recording.h"
 #include "rebox/vcpu/states.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-rebox.h"
@@ -132,4 +133,9 @@ RestoredState *qmp_restore_state(int64_t count, Error **errp)
     answer = g_new0(RestoredState, 1);
     answer->count = reached;
     return answer;
+}
+
+void qmp_go_live(Error **errp)
+{
+    rebox_go_live(errp);
 }

@@ -16,6 +16,9 @@ void rebox_begin_log(void);
 /* Whether nothing can be written any more. */
 bool rebox_log_has_failed(void);
 
+/* leaving.c: QEMU's main loop, the machine being paused. Leaves the recording: the machine is an ordinary one from then on. */
+bool rebox_go_live(Error **errp);
+
 /* replay_clocks.c: in a turn of the vCPUs, fires the timers of clocks that the log has next. */
 void rebox_replay_clocks(void);
 

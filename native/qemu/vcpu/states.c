@@ -253,7 +253,7 @@ void rebox_forget_states(void)
 /* ---- going back ---- */
 
 /* Ends what is under way on disks. What comes of it does not matter: all of it is replaced. */
-static bool end_operations(void)
+bool rebox_end_operations(void)
 {
     int64_t began_ns = get_clock();
 
@@ -283,7 +283,7 @@ bool rebox_restore_state(uint64_t count, uint64_t *reached, Error **errp)
         error_setg(errp, "the machine runs: pause it first");
         return false;
     }
-    if (!end_operations()) {
+    if (!rebox_end_operations()) {
         error_setg(errp, "an operation of a disk does not end");
         return false;
     }

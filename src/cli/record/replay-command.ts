@@ -23,6 +23,7 @@ type ReplayCommandOptions = RunOptions & {
   readonly whenExecuted?: readonly WatchedPlace[];
   readonly states?: number;
   readonly console?: string;
+  readonly goLive?: boolean;
 };
 
 /** The memory for states of a replay that somebody looks at, in MB. */
@@ -55,6 +56,7 @@ export function createReplayCommand(
     )
     .option("--when-executed <address>", "tell who executes that code, and when", collect("executed"))
     .option("--states <mb>", "memory for states to go back to (1000 with a shell, else 0)", readMegabytes)
+    .option("--go-live", "leave the recording there (--at), or where it ends: the guest lives on and may be changed")
     .option("--console <file>", "write what the guest says on its first serial line into a file");
   return addRunOptions(command)
     .addHelpText("after", AFTER_HELP)
@@ -63,12 +65,14 @@ export function createReplayCommand(
       const { ReplayRun } = await import("./replay-run.js");
       const plan = createRunPlan(options, [], environment.projectFolder);
       const hasShell = options.shell === true || options.ui === true || plan.controlSocket !== undefined;
-      const stays = options.stay === true || hasShell || options.at !== undefined;
+      const goesLive = options.goLive === true;
+      const isPaused = options.at !== undefined || goesLive;
+      const stays = options.stay === true || hasShell || isPaused;
       const recorded = new ReplayRun(folder, {
-        stays,
+        ...{ stays, goesLive },
         places: [...(options.whenWritten ?? []), ...(options.whenExecuted ?? [])],
         ...(options.at === undefined ? {} : { at: options.at }),
-        statesMb: options.states ?? (stays ? DEFAULT_STATES_MB : 0),
+        statesMb: options.states ?? (stays && !goesLive ? DEFAULT_STATES_MB : 0),
         ...(options.console === undefined ? {} : { console: options.console }),
       });
       onStatus(await startRun(options, { ...plan, recorded }, environment, words));

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { Engine } from "../../machine/engine/engine";
 import { loadAddon } from "../../machine/engine/load-addon";
+import { findLeavingCount, goLive } from "../../machine/recording/leaving";
 import { prepareReplay, type Replay, type ReplayOptions } from "../../machine/recording/replayer";
 import { ExitStatus } from "../exit-status";
 import type { EnginePort } from "../run/run-environment";
@@ -23,6 +24,8 @@ export interface ReplayRunOptions extends ReplayOptions {
   readonly statesMb: number;
   /** The count of instructions at which it is paused. */
   readonly at?: number;
+  /** The recording is left at that count, or where it ends: the guest lives on. */
+  readonly goesLive: boolean;
   /** Places of which is told what happens there while it is replayed. */
   readonly places: readonly WatchedPlace[];
 }
@@ -50,7 +53,7 @@ export class ReplayRun implements RecordedRun {
   }
 
   watch(engine: EnginePort, { say, tell, end }: RecordedPort): void {
-    const { statesMb, at, places } = this.options;
+    const { statesMb, at, places, goesLive } = this.options;
     watchPlaces(places, (text, hit) => tell(text, "hit", hit));
     if (at !== undefined) this.stopAt(at, say);
     if (statesMb > 0 && !loadAddon().keepStates(statesMb * 1e6, STATE_INTERVAL_MS)) {
@@ -59,9 +62,11 @@ export class ReplayRun implements RecordedRun {
       );
     }
     engine.on("paused", (detail) => {
-      if ((detail as { state?: string } | undefined)?.state === "shutdown" && Engine.find()?.travels !== true)
+      const state = (detail as { state?: string } | undefined)?.state;
+      if (state === "shutdown" && Engine.find()?.travels !== true && !goesLive)
         say(`${this.describePlace()}; the guest stays as it is`);
     });
+    if (goesLive) this.leaveWhenPaused(engine, say);
     this.watchProgress(end);
   }
 
@@ -92,8 +97,29 @@ export class ReplayRun implements RecordedRun {
       );
   }
 
+  /** Leaves the recording where the replay is paused for that, and lets the guest go. */
+  private leaveWhenPaused(engine: EnginePort, say: (text: string) => void): void {
+    const end = (this.replay as Replay).facts.instructions;
+    const place = Math.min(this.options.at ?? end, end);
+    let hasLeft = false;
+    engine.on("paused", () => {
+      // Something else may pause it before.
+      if (hasLeft || (loadAddon().instructionCount() ?? 0) < place) return;
+      hasLeft = true;
+      goLive()
+        .then(() => {
+          say(this.describePlace());
+          return Engine.get().resume();
+        })
+        .catch((error: unknown) => say(`the recording cannot be left: ${(error as Error).message}`));
+    });
+  }
+
   private describePlace(): string {
     const { facts } = this.replay as Replay;
+    const leftAt = findLeavingCount();
+    if (leftAt !== undefined)
+      return `the recording was left at instruction ${leftAt} of ${facts.instructions}; the guest lives on`;
     const instructions = loadAddon().instructionCount() ?? 0;
     if (instructions < facts.instructions) {
       return `the replay was left at instruction ${instructions} of ${facts.instructions}`;
@@ -109,7 +135,9 @@ export class ReplayRun implements RecordedRun {
     let sinceMs = performance.now();
     this.timer = setInterval(() => {
       const now = `${native.instructionCount()} ${native.recordingEvents()}`;
-      const stands = Engine.find()?.state !== "running" || native.isHeld();
+      const engine = Engine.find();
+      // One that has left its recording may wait as long as it likes.
+      const stands = engine?.state !== "running" || engine.recording !== "replaying" || native.isHeld();
       if (now !== last || stands) {
         last = now;
         sinceMs = performance.now();

@@ -9,7 +9,7 @@ const HARMLESS_COMMANDS = new Set([
   ...["stop", "cont", "quit", "qmp_capabilities", "screendump", "dump-guest-memory", "memsave", "pmemsave"],
   ...["qom-get", "qom-list", "qom-list-types", "qom-list-properties", "trace-event-get-state"],
   ...["nbd-server-start", "nbd-server-stop", "block-export-add", "block-export-del"],
-  ...["replay-break", "replay-delete-break", "restore-state"],
+  ...["replay-break", "replay-delete-break", "restore-state", "go-live"],
 ]);
 
 /** Commands of QMP that give the guest input, which is recorded. */

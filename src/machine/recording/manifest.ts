@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { RecordingError } from "../errors";
 import type { FileFacts } from "./file-facts";
@@ -19,10 +20,27 @@ export interface Manifest {
   readonly files: readonly FileFacts[];
   /** The formats of the disks, in their order. */
   readonly diskFormats: readonly string[];
+  /** SHA-256 of the last four, by which it is noticed when somebody has changed one. */
+  readonly sum: string;
+}
+
+/** The part of a manifest that says which machine was recorded. */
+export type RecordedParts = Pick<Manifest, "args" | "cwd" | "files" | "diskFormats">;
+
+/** Sums up which machine was recorded. */
+export function sumParts({ args, cwd, files, diskFormats }: RecordedParts): string {
+  return createHash("sha256")
+    .update(JSON.stringify([args, cwd, files, diskFormats]))
+    .digest("hex");
 }
 
 export const MANIFEST_FORMAT = 1;
 const NAME = "recording.json";
+
+/** Whether a folder has a manifest. */
+export function hasManifest(folder: string): boolean {
+  return existsSync(join(folder, NAME));
+}
 
 /** Writes the manifest into the folder of a recording. */
 export function writeManifest(folder: string, manifest: Manifest): void {
@@ -70,9 +88,9 @@ function isWhole(manifest: Partial<Manifest>): manifest is Manifest {
     const { role, path, size, changedNs, sha256 } = (value ?? {}) as Partial<FileFacts>;
     return [role, path, changedNs, sha256].every(isText) && typeof size === "number";
   };
-  const { rebox, qemu, engine, args, cwd, files, diskFormats } = manifest;
+  const { rebox, qemu, engine, args, cwd, files, diskFormats, sum } = manifest;
   return (
-    [rebox, qemu, cwd].every(isText) &&
+    [rebox, qemu, cwd, sum].every(isText) &&
     isFile(engine) &&
     [args, diskFormats].every((list) => Array.isArray(list) && list.every(isText)) &&
     Array.isArray(files) &&

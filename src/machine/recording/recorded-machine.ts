@@ -39,6 +39,9 @@ const FILES = ["-kernel", "-initrd", "-dtb", "-bios"];
 /** The name of the log in the folder of a recording. */
 export const LOG_NAME = "log";
 
+/** The folder of an analysis' recording, below that of the analysis. */
+export const ANALYSIS_RECORDING = "recording";
+
 /** Returns the path of the log in the folder of a recording. */
 export function getLogPath(folder: string): string {
   return join(folder, LOG_NAME);

@@ -5,7 +5,7 @@ import { loadAddon } from "../engine/load-addon";
 import { RecordingError } from "../errors";
 import { createDisks, readImageFacts } from "./disk-images";
 import { type FileFacts, readFileFacts } from "./file-facts";
-import { type Manifest, MANIFEST_FORMAT, writeManifest } from "./manifest";
+import { type Manifest, MANIFEST_FORMAT, sumParts, writeManifest } from "./manifest";
 import { getLogPath, planMachine } from "./recorded-machine";
 
 const DISK_ROLE = "disk";
@@ -39,7 +39,7 @@ export async function prepareRecording(folder: string, args: readonly string[]):
     rebox: getReboxVersion(),
     qemu: loadAddon().qemuVersion,
     engine: await readEngineFacts(),
-    ...{ args, cwd, files, diskFormats },
+    ...{ args, cwd, files, diskFormats, sum: sumParts({ args, cwd, files, diskFormats }) },
   };
   writeManifest(folder, manifest);
   return [...(await createDisks(plan.disks, diskFormats, resolve(folder))), ...plan.args];

@@ -6,8 +6,8 @@ import type { NativeRecordingFacts } from "../engine/native";
 import { RecordingError } from "../errors";
 import { createDisks } from "./disk-images";
 import { checkFile } from "./file-facts";
-import { type Manifest, readManifest } from "./manifest";
-import { getLogPath, planMachine } from "./recorded-machine";
+import { hasManifest, type Manifest, readManifest, sumParts } from "./manifest";
+import { ANALYSIS_RECORDING, getLogPath, planMachine } from "./recorded-machine";
 import { setRecordedInstructions } from "./recorded-instructions";
 import { readEngineFacts } from "./recorder";
 
@@ -25,15 +25,28 @@ export interface ReplayOptions {
   readonly console?: string;
 }
 
+/** Finds the recording that a folder is or has: that of an analysis lies within. */
+export function findRecording(folder: string): string {
+  const inside = join(folder, ANALYSIS_RECORDING);
+  return !hasManifest(folder) && hasManifest(inside) ? inside : folder;
+}
+
 /**
  * Prepares a replay: checks that everything is as it was recorded, and makes overlays for the disks.
  *
- * @param folder of the recording; nothing is written there
+ * @param given the folder of the recording, or of an analysis that has one; nothing is written there
  * @throws RecordingError that names what differs
  */
-export async function prepareReplay(folder: string, { console }: ReplayOptions = {}): Promise<Replay> {
+export async function prepareReplay(given: string, { console }: ReplayOptions = {}): Promise<Replay> {
+  const folder = findRecording(given);
   const manifest = readManifest(folder);
   await checkEngine(manifest);
+  if (sumParts(manifest) !== manifest.sum) {
+    throw new RecordingError(
+      `the machine in ${resolve(folder)}/recording.json is not the one that was recorded: its args, cwd, files or diskFormats were changed; ` +
+        "put the old ones back, or record anew",
+    );
+  }
   for (const file of manifest.files) await checkFile(file);
   const log = resolve(getLogPath(folder));
   const facts = loadAddon().scanRecording(log);

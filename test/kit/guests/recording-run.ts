@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { text as readText } from "node:stream/consumers";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { guestArgs } from "./guest-args";
 import type { GuestKit } from "./guest-kits";
 import { runRebox, SLOWNESS } from "./guest-run";
@@ -57,9 +57,9 @@ export class RecordingFolder {
     rmSync(this.path, { recursive: true, force: true });
   }
 
-  /** The path of a file or folder in it. */
+  /** The path of a file or folder in it; an absolute one is itself. */
   place(name: string): string {
-    return join(this.path, name);
+    return resolve(this.path, name);
   }
 
   /** Records a machine; the arguments get the file of its console. */

@@ -1,7 +1,8 @@
+import { goLive } from "../../../../machine/recording/leaving";
 import { findStillMachine } from "../../../../machine/state/machine-access";
 import { type Command, defineCommand } from "../../command";
 import { CommandError } from "../../../errors";
-import { describePlace } from "../../replay-place";
+import { describePlace, pauseReplay } from "../../replay-place";
 
 export const REPLAY_COMMANDS: readonly Command[] = [
   defineCommand({
@@ -11,6 +12,17 @@ export const REPLAY_COMMANDS: readonly Command[] = [
     parse: (input) => input.end(),
     run: (_, session) => {
       if (findStillMachine()) throw new CommandError("this is an image: it is nowhere in time");
+      return describePlace(session);
+    },
+  }),
+  defineCommand({
+    name: "go-live",
+    isForLiving: true,
+    help: "Leaves the recording that is replayed: from here the guest lives on as an ordinary one, and may be changed. There is no way back.",
+    parse: (input) => input.end(),
+    run: async (_, session) => {
+      await pauseReplay(session, "go-live");
+      await goLive();
       return describePlace(session);
     },
   }),

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { getReadyRecording } from "../kit/guests/ready-recording";
+import { RecordingFolder } from "../kit/guests/recording-run";
+
+/** Tells whether memory can be written, before the recording is left and behind that. */
+const WRITER = `
+  import { Engine, getInstructionCount, readPa, writePa } from "rebox";
+  const PLACE = 0x7000000n;
+  export function initialize_callbacks(handle: number, print: (text: string) => void): void {
+    const attempt = (): string => {
+      try {
+        writePa(PLACE, Uint8Array.of(0x5a));
+        return "written " + readPa(PLACE, 1)[0]!.toString(16);
+      } catch (error) {
+        return String((error as { code?: string }).code);
+      }
+    };
+    Engine.get().on("paused", () => print("paused at " + getInstructionCount() + ": " + attempt()));
+    Engine.get().on("running", () => {
+      if (Engine.get().recording === undefined) print("lives: " + attempt());
+    });
+  }
+  export function clean(): void {}
+`;
+
+test("a guest that has left its recording lives on to its own end, and may be changed from there", async () => {
+  using folder = new RecordingFolder();
+  const { folder: recording, console, instructions } = await getReadyRecording();
+  const at = Math.floor(instructions * 0.8);
+  const live = await folder.replay(recording, { script: WRITER, reboxArgs: ["--at", String(at), "--go-live"] });
+  assert.equal(live.status, 0, live.stderr);
+  assert.match(live.stderr, new RegExp(`^rebox: the recording was left at instruction ${at} of ${instructions}; the guest lives on$`, "m")); // prettier-ignore
+  assert.deepEqual(live.messages.slice(0, 2), [`paused at ${at}: REBOX_RECORDED`, "lives: written 5a"]);
+  // Its boot goes on where it was, in its own time, to the task at its end.
+  assert.match(live.console, /rebox-guest: poweroff\.done=1/);
+  assert.ok(live.console.startsWith(console.slice(0, 1000)) && Number(live.detail["instructions"]) > at, live.console);
+});
+
+test("the shell leaves a recording, also where it has gone back, and there is no way into it again", async () => {
+  using folder = new RecordingFolder();
+  const { folder: recording, instructions } = await getReadyRecording();
+  const [near, far] = [0.3, 0.5].map((part) => Math.floor(instructions * part));
+  const answers = await folder.ask(recording, [
+    ...[`goto ${far}`, `goto ${near}`, "iowb 80=1", "go-live", "iowb 80=1", "step", "goto 5", "go-live"],
+    ...["cont", "pause", "where"],
+  ]);
+  const [, back, refused, left, written, , noWay, again, , , where] = answers;
+  assert.match(back!, new RegExp(`^instruction ${near} of`));
+  assert.match(refused!, /^error: .*the machine is recorded or replayed/);
+  assert.match(left!, new RegExp(`^instruction ${near}; .*the guest is not recorded, paused$`, "m"));
+  assert.doesNotMatch(written!, /error/);
+  assert.match(noWay!, /^error: goto needs a replay/);
+  assert.match(again!, /^error: go-live needs a replay/);
+  assert.ok(Number(/^instruction (\d+);/m.exec(where!)?.[1]) > near!, where);
+});
