@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDatabase } from "../src/lab/analysis/analysis-places";
@@ -33,6 +33,8 @@ export interface ServedLab {
   readonly startMs: number;
   /** The memory of the process and what of files it has in it, in MiB. */
   readMemoryMiB(): number;
+  /** The most that it was while something went on, in MiB. */
+  readPeakMiB(act: () => Promise<void>): Promise<number>;
 }
 
 /** Makes a folder for a lab, and removes it at the end. */
@@ -76,10 +78,17 @@ export async function withServedLab(folder: string, use: (lab: ServedLab) => Pro
   const { token, cookie } = await addUser(folder);
   await using child = new MeasuredProcess(process.execPath, [REBOX, "serve", "--lab", folder, "--listen", "127.0.0.1:0", "--requests-per-minute", "1000000"]); // prettier-ignore
   const line = await child.waitForLine(/^serving on /);
+  const readMiB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))![1]) / 1024; // prettier-ignore
   await use({
     ...{ url: line.slice("serving on ".length), authorization: `Bearer ${token}`, cookie },
     startMs: performance.now() - child.startedMs,
-    readMemoryMiB: () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))![1]) / 1024, // prettier-ignore
+    readMemoryMiB: () => readMiB("VmRSS"),
+    readPeakMiB: async (act) => {
+      // "5" begins the peak anew: proc(5), /proc/PID/clear_refs.
+      writeFileSync(`/proc/${child.pid}/clear_refs`, "5");
+      await act();
+      return readMiB("VmHWM");
+    },
   });
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileSync, mkdirSync } from "node:fs";
+import { Readable } from "node:stream";
 import { chromium } from "playwright-core";
 import { getBuildFolder } from "../guest-arguments";
 import type { Measure } from "../measure";
@@ -12,6 +13,8 @@ const ANALYSES = 100_000;
 const EVENTS = 1_000_000;
 /** Files that are handed in, one after the other, while analyses run. */
 const SUBMISSIONS = 100;
+/** A large one, in pieces of a MiB. */
+const LARGE_MIB = 1_024;
 const BROWSER = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"].find((path) => existsSync(path));
 
 /** Filters of events: the first finds a page at once, the others have to look at all. */
@@ -38,6 +41,7 @@ export const server: Measure = {
     const page = new SampleCollection(`page of an analysis with ${EVENTS} events: the server's answer`, "ms");
     const paint = new SampleCollection(`page of an analysis with ${EVENTS} events: first paint`, "ms", atMost(300));
     const submitted = new SampleCollection("submissions in a minute, while analyses run", "", { of: "value", bound: "at least", value: 200 }); // prettier-ignore
+    const large = new SampleCollection(`memory of the server while a file of ${LARGE_MIB} MiB is handed in`, "MiB", atMost(200)); // prettier-ignore
     const memory = new SampleCollection("memory of the server after all this", "MiB", atMost(200));
     await withLabFolder(async (folder) => {
       addMachines(folder);
@@ -59,12 +63,14 @@ export const server: Measure = {
         }
         if (BROWSER === undefined) say(`${this.name}: no browser, so no first paint`);
         else for (const sample of await paints(lab, BROWSER, `/analyses/${id}`, pairs)) paint.addRebox(sample);
+        say(`${this.name}: a large file`);
+        large.addRebox(await lab.readPeakMiB(() => submitLarge(lab)));
         say(`${this.name}: submissions`);
         submitted.addRebox(await submitMany(lab));
         memory.addRebox(lab.readMemoryMiB());
       });
     });
-    const rows = [start, list, api, ...filters.map(({ row }) => row), page, ...(BROWSER === undefined ? [] : [paint]), submitted, memory]; // prettier-ignore
+    const rows = [start, list, api, ...filters.map(({ row }) => row), page, ...(BROWSER === undefined ? [] : [paint]), submitted, large, memory]; // prettier-ignore
     return rows.map((row) => row.toRow());
   },
 };
@@ -123,6 +129,27 @@ async function submitMany({ url, authorization }: ServedLab): Promise<number> {
   }
   while ((await list("running")).length > 0) await new Promise((resolve) => setTimeout(resolve, 100));
   return (SUBMISSIONS * 60_000) / tookMs;
+}
+
+/** Hands in a file that is sent as it is made, and removes its analysis. */
+async function submitLarge({ url, authorization }: ServedLab): Promise<void> {
+  const piece = Buffer.alloc(1 << 20, "large ");
+  const head = `--x\r\ncontent-disposition: form-data; name="file"; filename="large"\r\n\r\n`;
+  async function* makeForm() {
+    // It waits, so that it can be ended at once.
+    yield Buffer.from(`--x\r\ncontent-disposition: form-data; name="not_before"\r\n\r\n2100-01-01T00:00:00Z\r\n${head}`); // prettier-ignore
+    for (let at = 0; at < LARGE_MIB; at++) yield piece;
+    yield Buffer.from("\r\n--x--\r\n");
+  }
+  const headers = { authorization, "content-type": "multipart/form-data; boundary=x" };
+  const init = { method: "POST", headers, body: Readable.toWeb(Readable.from(makeForm())), duplex: "half" };
+  const answer = await fetch(`${url}/api/v1/analyses`, init as RequestInit);
+  if (answer.status !== 201) throw new Error(`the large file was refused: ${await answer.text()}`);
+  const { ids } = (await answer.json()) as { ids: [number] };
+  for (const [method, path] of [["POST", "/cancel"], ["DELETE", ""]] as const) {
+    const done = await fetch(`${url}/api/v1/analyses/${ids[0]}${path}`, { method, headers: { authorization } });
+    if (!done.ok) throw new Error(`its analysis goes on: ${await done.text()}`);
+  }
 }
 
 /** Gives a lab two machines of the guest kit. */

@@ -46,6 +46,12 @@ static inline void rebox_hook_code_written(uint64_t ram)
 /* Returns whether a block that is being translated with these flags needs nothing of rebox (events/translation.c). */
 bool rebox_hook_is_plain(uint32_t cflags);
 
+/*
+ * The shortest time between two pictures for viewers, in milliseconds: 14 in a second. Each is drawn while the vCPU waits, and one that a
+ * viewer is not ready for makes the next come later (ui/vnc.c: vnc_refresh()).
+ */
+#define REBOX_SCREEN_INTERVAL_MS 70
+
 /* Returns where the buffer for generated code is best placed, NULL for anywhere (events/code_buffer.c). */
 void *rebox_hook_code_buffer(size_t size);
 

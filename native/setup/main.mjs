@@ -17,6 +17,7 @@ import { objectServerStep } from "./steps/object-server.mjs";
 import { packerStep } from "./steps/packer.mjs";
 import { plainStep } from "./steps/plain.mjs";
 import { profileStep } from "./steps/profile.mjs";
+import { proxiesStep } from "./steps/proxies.mjs";
 import { qemuStep } from "./steps/qemu.mjs";
 import { typescriptStep } from "./steps/typescript.mjs";
 import { referenceStep } from "./steps/reference-reader.mjs";
@@ -48,6 +49,7 @@ function stepsFor({ for: purpose, only, kernel }) {
     optional(packerStep()),
     optional(databaseStep()),
     optional(objectServerStep()),
+    optional(proxiesStep()),
     optional(systemStep("trixie")),
     ...[optional(rootStep("bookworm")), optional(rootStep("trixie", { python: true })), optional(nodesStep())],
     ...[

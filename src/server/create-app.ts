@@ -11,6 +11,7 @@ import { addEventRoutes } from "./api/event-routes";
 import { addLabRoutes } from "./api/lab-routes";
 import { addMachineRoutes } from "./api/machine-routes";
 import { addOpenApiRoute, describeApi } from "./api/openapi";
+import { addRecordingRoutes } from "./api/recording-routes";
 import { addResultRoutes } from "./api/result-routes";
 import { addWebhookRoutes } from "./api/webhook-routes";
 import { addCapeRoutes } from "./cape/cape-routes";
@@ -75,6 +76,7 @@ export async function createApp(parts: ServerParts, routes: RouteAccess[]): Prom
       addLiveRoutes,
       addLabRoutes,
       addMachineRoutes,
+      addRecordingRoutes,
       addAccountRoutes,
       addWebhookRoutes,
       addCapeRoutes,

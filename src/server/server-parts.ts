@@ -12,6 +12,7 @@ import type { MachineTasks } from "./machines/machine-tasks";
 import type { MachineWatch } from "./machines/machine-watch";
 import type { AnalysisMaker } from "./queue/dispatcher";
 import type { SampleStore } from "./queue/sample-store";
+import type { Replays } from "./recordings/replays";
 import type { ReportTickets } from "./results/report-tickets";
 import type { WorkPool } from "./results/work-pool";
 import type { ServerSettings } from "./settings";
@@ -43,6 +44,7 @@ export interface ServerParts {
   readonly machines: MachineWatch;
   readonly tasks: MachineTasks;
   readonly inquiries: Inquiries;
+  readonly replays: Replays;
   readonly work: WorkPool;
   readonly streams: EventStreams;
   readonly views: LiveViews;

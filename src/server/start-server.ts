@@ -29,6 +29,7 @@ import { findClusterSettings } from "../lab/cluster/cluster-settings";
 import { ClusterMaker } from "./hosts/cluster-maker";
 import { Dispatcher, type StartAnalysis } from "./queue/dispatcher";
 import { SampleStore } from "./queue/sample-store";
+import { Replays } from "./recordings/replays";
 import { EventStreams } from "./results/event-streams";
 import { ReportTickets } from "./results/report-tickets";
 import { WorkPool } from "./results/work-pool";
@@ -103,7 +104,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const sender = new WebhookSender({ store, search, log, check: parts.addresses, ends: new AnalysisEnds(database) });
     sender.start();
     cleaning.push(() => sender.stop());
-    const index = async () => parts.work.do({ kind: "index", labFolder });
+    // Behind the words that it serves.
+    const warming = setImmediate(() => parts.work.warm());
+    cleaning.push(() => clearImmediate(warming));
+    const index = () => parts.work.doApart({ kind: "index", labFolder });
     const indexing = setTimeout(() => void index().catch((error: unknown) => log(`the index: ${String(error)}`)), INDEX_AFTER_MS); // prettier-ignore
     cleaning.push(() => clearTimeout(indexing));
     return { address, routes, close: clean };
@@ -145,6 +149,8 @@ function openParts(
   cleaning.push(() => machines.close());
   const inquiries = new Inquiries(labFolder);
   cleaning.push(() => inquiries.close());
+  const replays = new Replays(labFolder);
+  cleaning.push(() => replays.close());
   const work = new WorkPool();
   cleaning.push(() => work.close());
   const cleaningUp: Cleaning = {
@@ -171,7 +177,7 @@ function openParts(
       streams: new EventStreams(labFolder, database),
       tickets: new ReportTickets(),
       views: new LiveViews(accounts),
-      ...{ tasks: new MachineTasks(labFolder), inquiries },
+      ...{ tasks: new MachineTasks(labFolder), inquiries, replays },
       webhooks: new WebhookStore(accountDatabase),
       addresses: new AddressCheck(settings.webhookNetworks),
       counts: new RequestCounts(),

@@ -1,14 +1,20 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { NEEDS_BROWSER } from "../kit/lab/browser";
 import { findFaults, signInByPage, withWalk } from "../kit/server/browser-walk";
 import { VERDICT } from "../kit/server/made-analysis";
-import { PASSWORD, withServer } from "../kit/server/test-server";
+import { RIGHTS_OF } from "../../src/server/accounts/roles";
+import { renderInquiryPage } from "../../src/server/pages/machines/inquiry-page";
+import { PASSWORD, withServer, writeFiles } from "../kit/server/test-server";
 
 const PICTURES = process.env.REBOX_TEST_PICTURES;
 const EVIL = "<img src=x onerror=alert(1)>";
+const FILE = { role: "-kernel", path: "/boot/vmlinuz", size: 4096, changedNs: "1", sha256: "0".repeat(64) };
+/** A recording as rebox record writes its manifest. */
+const MANIFEST = JSON.stringify({ format: 1, rebox: "1", qemu: "10.0", engine: FILE, args: ["-m", EVIL], cwd: "/", files: [FILE], diskFormats: [] }); // prettier-ignore
+const CALLER = { user: "administrator", role: "administrator", rights: new Set(RIGHTS_OF.administrator), by: { kind: "session", csrf: "x", hash: "x" } } as const; // prettier-ignore
 const MADE = {
   ...{ name: "dropper.bin", content: "evil", verdict: VERDICT, domains: ["c2.example"], hasPicture: true },
   calls: { openat: 12, write: 3 },
@@ -35,12 +41,22 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
         await page.getByText("cannot be given a target").first().waitFor();
         // A command, which these machines can: its events come by themselves, and its report follows.
         await page.goto("/submit");
-        await page.getByLabel("Command").fill("sleep 2; echo done");
+        await page.getByLabel("Command").fill("sleep 5; echo done");
         await page.getByLabel("Machine", { exact: true }).selectOption("office");
         await page.getByRole("button", { name: "Analyse", exact: true }).click();
         await page.waitForURL(/\/analyses\/4$/);
         await page.locator("[data-events] tr", { hasText: "phase=running" }).waitFor();
         await page.locator("ol.steps li[aria-current]", { hasText: "running" }).waitFor();
+        // What a target's engine would tell: processes in a tree, and the network.
+        const common = { time: new Date().toISOString(), origin: "target" };
+        const told = [
+          { ...common, pid: 700, ppid: 1, name: "sample", commandLine: `./sample ${EVIL}`, type: "process.created" },
+          { ...common, pid: 701, ppid: 700, name: "sh", commandLine: "sh -c id", type: "process.created" },
+          ...[1, 2].map(() => ({ ...common, pid: 701, process: "sh", protocol: "tcp", address: "203.0.113.9", port: 443, type: "network.connected" })), // prettier-ignore
+        ];
+        appendFileSync(join(server.lab.folder, "analyses/4/events.jsonl"), told.map((event) => `${JSON.stringify(event)}\n`).join("")); // prettier-ignore
+        await page.locator("[data-processes] > li > ul > li", { hasText: "701 sh" }).waitFor();
+        await page.locator("[data-network] tr", { hasText: "203.0.113.9:443" }).getByRole("cell", { name: "2", exact: true }).waitFor(); // prettier-ignore
         await page.getByText("finished").first().waitFor();
         await page.getByRole("heading", { name: "Report" }).waitFor();
         // The report of one that did much: verdict, processes, picture, artefacts, and the report in its frame.
@@ -79,6 +95,11 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
         await page.getByLabel("Type", { exact: true }).fill("network.");
         await page.getByRole("button", { name: "Show" }).click();
         assert.equal(await page.locator("tbody tr").count(), 1);
+        // When what happened, and from there to its events.
+        await page.getByRole("link", { name: "Timeline" }).click();
+        await page.locator("svg.timeline text", { hasText: "findings" }).waitFor();
+        await page.getByRole("region", { name: "Moments" }).getByRole("link").last().click();
+        await page.getByRole("cell", { name: "screenshot", exact: true }).waitFor();
         // Search, and compare.
         await page.getByRole("link", { name: "Search" }).click();
         await page.getByLabel("Address or domain").fill("c2.example");
@@ -146,6 +167,7 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
       await withServer({}, async (server) => {
         const one = server.add(MADE);
         const other = server.add({ name: "letter.txt", content: "plain" });
+        writeFiles(server.lab.folder, { "recordings/boot/recording.json": MANIFEST });
         await withWalk(server.url, { colorScheme }, async ({ page, complaints }) => {
           const look = async (name: string) => {
             if (PICTURES !== undefined) {
@@ -158,11 +180,17 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
           await look("sign-in");
           await signInByPage(page, "administrator");
           await look("list");
-          const pages = { submit: "/submit", search: "/search?state=finished", analysis: `/analyses/${one}`, events: `/analyses/${one}/events`, process: `/analyses/${one}/processes/1`, inside: `/analyses/${one}/look/analysis.json`, compare: `/compare?one=${one}&other=${other}`, machines: "/machines", tokens: "/account", users: "/users", audit: "/audit", error: "/nothing" }; // prettier-ignore
+          const pages = { submit: "/submit", search: "/search?state=finished", analysis: `/analyses/${one}`, events: `/analyses/${one}/events`, timeline: `/analyses/${one}/timeline`, recordings: "/recordings", recording: "/recordings/boot?at=1000", process: `/analyses/${one}/processes/1`, inside: `/analyses/${one}/look/analysis.json`, compare: `/compare?one=${one}&other=${other}`, machines: "/machines", tokens: "/account", users: "/users", audit: "/audit", error: "/nothing" }; // prettier-ignore
           for (const [name, path] of Object.entries(pages)) {
             await page.goto(path);
             await look(name);
           }
+          // Machines of this lab have no guest that could be asked: the page of an answer is the one that its route renders.
+          const answer = renderInquiryPage(CALLER, "office", ["process", "memory"], { module: "process", flags: "-name sshd", timeout: 60 }, `812 sshd ${EVIL}`); // prettier-ignore
+          await page.route("**/answer", (route) => route.fulfill({ contentType: "text/html; charset=utf-8", body: answer })); // prettier-ignore
+          await page.goto("/answer");
+          await page.getByText(`812 sshd ${EVIL}`).waitFor();
+          await look("answer");
           await page.goto("/submit");
           await page.getByLabel("Command").fill("sleep 3");
           await page.getByRole("button", { name: "Analyse", exact: true }).click();

@@ -96,6 +96,39 @@ describe("rebox remote", () => {
       await remote(server, ["files", String(id), path, "--raw", "-o", "a.bin"]);
       assert.equal(readFileSync(join(server.lab.folder, "a.bin"), "utf8"), "dropped");
       assert.match((await remote(server, ["list", "--signature", "hides"])).stdout, /\n2 .*finished +7\.5/);
+      // By words of what was done, in their order.
+      assert.match((await remote(server, ["list", "--text", "process sampl"])).stdout, /^id [^\n]*\n$/);
+      assert.match((await remote(server, ["list", "--text", "./SAMPL"])).stdout, /\n2 .*finished/);
+    });
+  });
+
+  test("compares, exports, repeats and removes analyses, and manages machines", async () => {
+    await withServer({}, async (server) => {
+      const acts = (path: string) => [{ type: "file.written", pid: 100, process: "sample", path }];
+      const [one, other] = [server.add({ events: acts("/tmp/one") }), server.add({ events: acts("/tmp/other"), verdict: VERDICT })]; // prettier-ignore
+      const compared = await remote(server, ["compare", String(one), String(other)]);
+      assert.match(compared.stdout, /\nonly in 1: 1 acts\n {2}file\.written +sample: .*\/tmp\/one\n/, compared.stderr);
+      assert.match(compared.stdout, /fired +It hides files/);
+      assert.equal((await remote(server, ["export", "2", "--as", "misp"])).stdout, "analysis 2 is in analysis-2.misp.json\n"); // prettier-ignore
+      assert.ok(readFileSync(join(server.lab.folder, "analysis-2.misp.json"), "utf8").includes("Event"));
+      assert.equal((await remote(server, ["repeat", "1"])).stdout, "analysis 3: queued\n");
+      await server.untilEnded(3);
+      assert.equal((await remote(server, ["remove", "3"])).stdout, "analysis 3: removed\n");
+      assert.match((await remote(server, ["show", "3"])).stderr, /there is no analysis 3/);
+      assert.match((await remote(server, ["machine", "start", "office"])).stderr, /has not the right to administer/);
+      const administer = { REBOX_TOKEN: server.tokens.administrator };
+      const started = await remote(server, ["machine", "start", "office"], administer);
+      assert.deepEqual([started.status, started.stderr], [0, ""], started.stdout);
+      assert.match((await remote(server, ["machines"])).stdout, /^office +running/m);
+      const again = await remote(server, ["machine", "start", "office"], administer);
+      assert.deepEqual([again.status, /office is running; stop it first/.test(again.stdout)], [1, true]);
+      assert.equal((await remote(server, ["machine", "stop", "office"], administer)).status, 0);
+      const out = await remote(server, ["machine", "disable", "spare", "--reason", "a broken disk"], administer);
+      assert.equal(out.stdout, "spare is out of the pool\n");
+      assert.match((await remote(server, ["machines"])).stdout, /^spare .*a broken disk/m);
+      assert.match((await remote(server, ["investigate", "office", "process", "--", "-name", "x"], administer)).stderr, /office/); // prettier-ignore
+      assert.match((await remote(server, ["recordings"])).stdout, /^name +folder/);
+      assert.match((await remote(server, ["replay", "boot", "--at", "5"], administer)).stderr, /there is no recording boot/); // prettier-ignore
     });
   });
 

@@ -8,6 +8,7 @@ import { type AnalysisQuery, AnalysisSearch } from "../../src/lab/analysis/searc
 import { writeJson } from "../../src/lab/analysis/report/write-json";
 import { readEventPage } from "../../src/server/results/event-page";
 import { readReport } from "../../src/server/results/read-report";
+import { readTimeline } from "../../src/server/results/timeline";
 import { doWork } from "../../src/server/results/work";
 import { WorkPool } from "../../src/server/results/work-pool";
 import { inFolder } from "../kit/in-folder";
@@ -52,6 +53,30 @@ describe("a page of events", () => {
   });
 });
 
+describe("a timeline", () => {
+  test("counts each event once, in the stretch of its time, which leads to its first event", async () => {
+    await inFolder(async (folder) => {
+      const count = 30_000;
+      const typeOf = (at: number) => (at % 10 === 0 ? "network.sent" : at % 3 === 0 ? "syscall" : "file.written");
+      // A text of the guest that looks like the type of the event, and one that is longer than what is looked at.
+      const lines = Array.from({ length: count }, (_, at) => `${JSON.stringify({ time: new Date(at * 7).toISOString(), path: at % 2 === 0 ? '"type":"evil"}' : "x".repeat(300), type: typeOf(at) })}\n`); // prettier-ignore
+      const bad = ["null", "{}", '{"time":"never","type":"a"}', "x".repeat(3 << 20)].map((line) => `${line}\n`);
+      writeFileSync(join(folder, "events.jsonl"), `${bad.join("")}${lines.join("")}{"time":"1970-01-0`);
+      const { startMs, endMs, stretches } = readTimeline(folder);
+      assert.deepEqual([startMs, endMs], [0, (count - 1) * 7]);
+      const sum = (kind: string) => stretches.reduce((total, { counts }) => total + (counts[kind] ?? 0), 0);
+      const wanted = (kind: string) => lines.filter((_, at) => typeOf(at).startsWith(kind)).length;
+      for (const kind of ["network", "syscall", "file", "evil"]) assert.equal(sum(kind), kind === "evil" ? 0 : wanted(kind), kind); // prettier-ignore
+      for (const { startMs: from, offset } of stretches) {
+        const [first] = readEventPage(folder, {}, offset!, 1).events;
+        const firstMs = Date.parse(first!.time);
+        assert.ok(firstMs >= Math.floor(from) && firstMs - from < 7, `${firstMs} of ${from}`);
+      }
+      assert.deepEqual(readTimeline(join(folder, "nothing")).stretches, []);
+    });
+  });
+});
+
 describe("work on whole analyses", () => {
   test("adds those to the index that were made before there was one", async () => {
     await inFolder(async (lab) => {
@@ -82,6 +107,8 @@ describe("work on whole analyses", () => {
         ["rejected", "fulfilled", "fulfilled", "fulfilled"],
       );
       assert.match(String((results[0] as PromiseRejectedResult).reason), /BadRequestError: .*analysis\.json/);
+      await pool.doApart({ kind: "timeline", folder });
+      await assert.rejects(pool.doApart({ kind: "compare", folders: [missing, missing] }), /analysis\.json/);
       // More than there are threads: the last one waits when the pool ends.
       const ended = Promise.allSettled([page(), page(), page(), page(), page(), page()]);
       await pool.close();

@@ -26,7 +26,8 @@ export function createCompareCommand(use: AnalysesUse): Command {
     );
 }
 
-function renderComparison({ analyses, both }: AnalysisComparison): string {
+/** Writes a comparison for people. */
+export function renderComparison({ analyses, both }: AnalysisComparison): string {
   const lines = analyses.map(({ id, title, outcome, score }) => {
     const shown = score === undefined ? "no verdict" : `score ${score}`;
     return `analysis ${id}: ${title}: ${outcome ?? "not ended"}, ${shown}`;

@@ -10,7 +10,7 @@ interface Options extends AnalysesOptions {
 }
 
 /** The forms, here too, so that the command line needs not the lab for its help. */
-const FORMS = ["perfetto", "misp", "navigator", "zip"] as const satisfies readonly ExportForm[];
+export const EXPORT_FORM_NAMES = ["perfetto", "misp", "navigator", "zip"] as const satisfies readonly ExportForm[];
 
 const AFTER_HELP = `
 perfetto   a trace for ui.perfetto.dev: a track for each process, its acts on it
@@ -24,7 +24,7 @@ Example: rebox analyses export 7 --as zip --output sample.zip`;
 export function createExportCommand(use: AnalysesUse): Command {
   return defineAnalysesCommand("export", "write an analysis for another tool")
     .argument("<id>", "its number", readNumber)
-    .addOption(new Option("--as <form>", "the form").choices(FORMS).makeOptionMandatory())
+    .addOption(new Option("--as <form>", "the form").choices(EXPORT_FORM_NAMES).makeOptionMandatory())
     .option("--output <file>", "the file; analysis-ID with the form's ending in this folder without it")
     .addHelpText("after", AFTER_HELP)
     .action((id: number, options: Options) =>

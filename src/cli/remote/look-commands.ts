@@ -91,7 +91,7 @@ export function createLookCommands({ environment: { stdout } }: RemoteContext): 
 }
 
 /** Fetches something into a file, of which nothing stays when it does not come whole, or to standard output. */
-async function fetchTo(options: LookOptions, path: string, stdout: NodeJS.WritableStream): Promise<void> {
+export async function fetchTo(options: LookOptions, path: string, stdout: NodeJS.WritableStream): Promise<void> {
   const answer = await new RemoteServer(options).open("GET", path);
   if (options.output === undefined) return pipeline(answer, stdout, { end: false });
   const file = createWriteStream(options.output, { flags: "wx", mode: 0o600 });

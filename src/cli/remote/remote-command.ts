@@ -1,6 +1,8 @@
 import { Command } from "commander";
 import type { RunEnvironment } from "../run/run-environment";
 import { createLookCommands } from "./look-commands";
+import { createMachineCommands } from "./machine-commands";
+import { createManageCommands } from "./manage-commands";
 import type { RemoteOptions } from "./remote-server";
 import { createSubmitCommands } from "./submit-commands";
 
@@ -28,7 +30,8 @@ export function createRemoteCommand(environment: RunEnvironment, onStatus: (stat
     .description("Works with a server of `rebox serve` from elsewhere: docs/guides/server.md.")
     .helpOption("-h, --help", "show this help")
     .addHelpText("after", AFTER_HELP);
-  for (const each of [...createSubmitCommands(context), ...createLookCommands(context)]) command.addCommand(each);
+  for (const create of [createSubmitCommands, createLookCommands, createManageCommands, createMachineCommands])
+    for (const each of create(context)) command.addCommand(each);
   return command;
 }
 

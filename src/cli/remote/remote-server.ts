@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type IncomingMessage, request as requestPlain, type RequestOptions } from "node:http";
 import { request as requestEncrypted } from "node:https";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { UsageError } from "../errors";
 
@@ -22,6 +22,12 @@ export interface RemoteBody {
   /** In bytes. */
   readonly length: number;
   readonly content: Readable;
+}
+
+/** Makes a body of JSON. */
+export function createJsonBody(value: object): RemoteBody {
+  const bytes = Buffer.from(JSON.stringify(value));
+  return { type: "application/json", length: bytes.length, content: Readable.from([bytes]) };
 }
 
 /** A server of a lab, as a program reaches it. */

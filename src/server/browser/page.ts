@@ -1,3 +1,4 @@
+import { LiveActs } from "./live-acts";
 import { showConsole } from "./live-console";
 import { showScreen } from "./live-screen";
 import { LiveView } from "./live-view";
@@ -76,7 +77,8 @@ function refresh(): void {
   setInterval(() => void load().catch(() => undefined), Number(part.dataset["refresh"]));
 }
 
-interface LabEvent {
+/** An event of an analysis, as the server streams it. */
+export interface LabEvent {
   readonly time: string;
   readonly type: string;
   readonly [fact: string]: unknown;
@@ -88,6 +90,7 @@ const LONGEST_FACTS = 500;
 /** Shows an analysis while it runs. All that comes from the guest goes in as text. */
 class LiveAnalysis {
   readonly #counts = new Map<string, number>();
+  readonly #acts = new LiveActs(document.querySelector("[data-processes]")!, document.querySelector("[data-network]")!);
   #waiting: LabEvent[] = [];
   #isDrawing = false;
 
@@ -107,6 +110,7 @@ class LiveAnalysis {
 
   #add(event: LabEvent): void {
     this.#counts.set(event.type, (this.#counts.get(event.type) ?? 0) + 1);
+    this.#acts.add(event);
     this.#waiting.push(event);
     if (this.#waiting.length > MOST_ROWS) this.#waiting.shift();
     if (event.type === "screenshot" && typeof event["file"] === "string") this.#showPicture(event["file"]);

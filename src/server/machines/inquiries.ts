@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { join, parse } from "node:path";
 import { z } from "zod";
 import { getProjectFolder } from "../../config/folders";
@@ -8,12 +7,11 @@ import { decodeResult, type InvestigationResult } from "../../investigation/resu
 import { listModuleFiles } from "../../scripts/module-files";
 import { getServerFolder } from "../accounts/account-database";
 import { BusyError, ConflictError } from "../errors";
+import { askProgram } from "./ask-program";
 
-const PROGRAM = join(getProjectFolder(), "build/js/src/cli/main.js");
 /** Questions at once: each is a process of its own. */
 const MOST_AT_ONCE = 4;
-/** The longest answer, in bytes; and the time that its process has beside that of the module, in milliseconds. */
-const LONGEST_ANSWER = 16 << 20;
+/** The time that the process of a question has beside that of the module, in milliseconds. */
 const SLACK_MS = 30_000;
 const LONGEST_S = 300;
 /** The exit status of `rebox investigate` when a module has found nothing. */
@@ -65,38 +63,19 @@ export class Inquiries {
     const words = ["investigate", "-t", machine, "--lab", this.labFolder, form, "--timeout", String(timeout), module];
     // A folder without files that have the names of machines.
     const cwd = join(getServerFolder(this.labFolder), "tasks");
-    const child = spawn(process.execPath, [...process.execArgv, PROGRAM, ...words, ...flags], { cwd, stdio: ["ignore", "pipe", "pipe"] }); // prettier-ignore
-    this.#children.add(child);
-    const late = setTimeout(() => child.kill("SIGTERM"), timeout * 1000 + SLACK_MS);
-    try {
-      const [output, messages] = [collect(child.stdout, child), collect(child.stderr, child)];
-      const [status] = (await once(child, "close")) as [number | null];
-      const text = (await output).trim();
-      const result = isForPeople ? undefined : findResult(text);
-      // What a module says about its own failure is an answer; what is said instead of one is none.
-      if (text === "" && status !== 0 && status !== FOUND_NOTHING) throw new ConflictError((await messages).trim().slice(-2_000) || `the question has ended early (${status ?? "by a signal"})`); // prettier-ignore
-      return { result, text };
-    } finally {
-      clearTimeout(late);
-      this.#children.delete(child);
-    }
+    const limitMs = timeout * 1000 + SLACK_MS;
+    const { status, output, messages } = await askProgram({ words: [...words, ...flags], cwd, limitMs }, this.#children);
+    const text = output.trim();
+    const result = isForPeople ? undefined : findResult(text);
+    // What a module says about its own failure is an answer; what is said instead of one is none.
+    if (text === "" && status !== 0 && status !== FOUND_NOTHING) throw new ConflictError(messages.trim().slice(-2_000) || `the question has ended early (${status ?? "by a signal"})`); // prettier-ignore
+    return { result, text };
   }
 
   /** Ends all questions. */
   close(): void {
     for (const child of this.#children) child.kill("SIGTERM");
   }
-}
-
-async function collect(stream: NodeJS.ReadableStream, child: ChildProcess): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > LONGEST_ANSWER) child.kill("SIGTERM");
-    else chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function findResult(text: string): InvestigationResult | undefined {

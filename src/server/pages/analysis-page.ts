@@ -46,6 +46,8 @@ export function renderRunningPage(caller: Caller, found: FoundAnalysis): string 
 ${renderAbout(found)}
 </div>
 ${renderLive(caller, `/api/v1/analyses/${found.id}`, LIVE_PHASES)}
+<div class="columns"><section class="card"><h2>Processes</h2><ul class="tree events" data-processes="" tabindex="0" role="region" aria-label="Processes of the target"></ul></section>
+<section class="card"><h2>Network</h2><div class="events" tabindex="0" role="region" aria-label="Acts on the network"><table><caption class="hidden">What the target does on the network</caption><thead><tr><th scope="col">Act</th><th scope="col">Protocol</th><th scope="col">Place</th><th scope="col">Process</th><th scope="col">Times</th></tr></thead><tbody data-network=""></tbody></table></div></section></div>
 <section class="card"><h2>Newest events</h2><div class="events" tabindex="0" role="region" aria-label="Newest events"><table><caption class="hidden">Newest events, the newest first</caption><thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Facts</th></tr></thead><tbody data-events=""></tbody></table></div></section>`,
   });
 }
@@ -72,9 +74,9 @@ ${shown}`,
 }
 
 /** Renders the links between the pages of an analysis. */
-export function renderTabs(id: number, current: "overview" | "events"): Markup {
+export function renderTabs(id: number, current: "overview" | "events" | "timeline"): Markup {
   const tab = (path: string, text: string, isCurrent: boolean) => markup`<a href="${path}"${isCurrent ? markup` aria-current="page"` : undefined}>${text}</a>`; // prettier-ignore
-  return markup`<nav class="tabs" aria-label="Parts of the analysis">${tab(`/analyses/${id}`, "Overview", current === "overview")}${tab(`/analyses/${id}/events`, "Events", current === "events")}</nav>`;
+  return markup`<nav class="tabs" aria-label="Parts of the analysis">${tab(`/analyses/${id}`, "Overview", current === "overview")}${tab(`/analyses/${id}/events`, "Events", current === "events")}${tab(`/analyses/${id}/timeline`, "Timeline", current === "timeline")}</nav>`;
 }
 
 function renderSummary(

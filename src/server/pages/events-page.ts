@@ -10,7 +10,7 @@ import { renderField, renderPage } from "./layout";
 /** Renders a page of the events of an analysis. */
 export function renderEventsPage(caller: Caller, found: FoundAnalysis, filter: EventFilter, page: EventPage): string {
   const { id, created } = found;
-  const rows = page.events.map((event) => renderEvent(event, created));
+  const rows = page.events.map((event) => markup`${renderEvent(event, created)}${renderMoment(id, event["instructions"])}`);
   const table = markup`<div class="wide"><table><caption class="hidden">Events in their order</caption><thead><tr><th scope="col">After</th><th scope="col">Event</th><th scope="col">Facts</th></tr></thead><tbody>${rows}</tbody></table></div>`;
   return renderPage({
     ...{ title: `Events of ${id}`, caller },
@@ -20,6 +20,12 @@ ${renderTabs(id, "events")}
 <section class="card"><h2>Events</h2>${rows.length === 0 ? markup`<p class="muted">None.</p>` : table}
 ${page.next === undefined ? undefined : markup`<p><a href="/analyses/${id}/events?${toQuery(filter, page.next)}">Further events</a></p>`}</section>`,
   });
+}
+
+/** An event of a machine that was recorded leads to its moment. */
+function renderMoment(id: number, count: unknown): Markup | undefined {
+  if (!Number.isSafeInteger(count)) return undefined;
+  return markup`<tr><td></td><td></td><td><a href="/recordings/analysis%3A${id}?at=${Number(count)}">go to this moment of the recording</a></td></tr>`;
 }
 
 function renderFilter(id: number, { type, pid, text }: EventFilter): Markup {

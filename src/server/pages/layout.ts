@@ -8,6 +8,7 @@ const PLACES = [
   ["/submit", "Submit", "submit"],
   ["/search", "Search", "read"],
   ["/machines", "Machines", "read"],
+  ["/recordings", "Recordings", "read"],
   ["/account", "Tokens", "read"],
   ["/users", "Users", "administer"],
   ["/webhooks", "Webhooks", "administer"],

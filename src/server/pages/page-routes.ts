@@ -20,6 +20,7 @@ import { addFormRoutes } from "./form-routes";
 import { renderListPage } from "./list-page";
 import { addMachinePages } from "./machines/machine-routes";
 import { renderMachinesPage } from "./machines/machines-page";
+import { addRecordingPages } from "./recordings/recording-routes";
 import { renderSearchPage } from "./search-page";
 import { addSignInRoutes } from "./sign-in-routes";
 import { renderSubmitPage } from "./submit-page";
@@ -38,6 +39,7 @@ export function addPageRoutes(app: App, parts: ServerParts): void {
   addAnalysisPages(app, parts);
   addDetailPages(app, parts);
   addMachinePages(app, parts);
+  addRecordingPages(app, parts);
   const { accounts, machines, settings } = parts;
   const read = { config: { access: "read" as const }, schema: { hide: true } };
   const administer = { config: { access: "administer" as const }, schema: { hide: true } };

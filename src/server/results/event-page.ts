@@ -7,6 +7,9 @@ const CHUNK = 1 << 20;
 const LONGEST_LINE = 1 << 20;
 const NEWLINE = 10;
 
+/** Read into again and again: buffers of this size are garbage that is collected late, and their pages take longer than to read into them. */
+let shared: Buffer | undefined;
+
 /** The events that are looked for: those that have all that is given. */
 export interface EventFilter {
   /** Their type, or its beginning up to a point: "file." */
@@ -38,8 +41,8 @@ export function readEventPage(folder: string, filter: EventFilter, after: number
     const { size } = fstatSync(descriptor);
     const needles = listNeedles(filter);
     const events: AnalysisEvent[] = [];
-    const buffer = Buffer.alloc(CHUNK + LONGEST_LINE);
-    let at = findLineStart(descriptor, Math.min(after, size));
+    const buffer = (shared ??= Buffer.allocUnsafeSlow(CHUNK + LONGEST_LINE));
+    let at = findLineStart(descriptor, Math.min(after, size), buffer);
     while (at < size) {
       const length = readSync(descriptor, buffer, 0, buffer.length, at);
       const end = buffer.subarray(0, length).lastIndexOf(NEWLINE) + 1;
@@ -115,10 +118,9 @@ function findNextLine(
 }
 
 /** Returns where the first line at or behind an offset begins: a request may name any. */
-function findLineStart(descriptor: number, offset: number): number {
+function findLineStart(descriptor: number, offset: number, buffer: Buffer): number {
   if (offset === 0) return 0;
-  const buffer = Buffer.alloc(LONGEST_LINE);
-  const length = readSync(descriptor, buffer, 0, buffer.length, offset - 1);
+  const length = readSync(descriptor, buffer, 0, LONGEST_LINE, offset - 1);
   const newline = buffer.subarray(0, length).indexOf(NEWLINE);
   return newline === -1 ? offset - 1 + length : offset + newline;
 }

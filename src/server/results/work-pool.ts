@@ -11,8 +11,9 @@ const MOST_THREADS = 2;
 const MOST_WAITING = 50;
 const IDLE_MS = 30_000;
 const LIMIT_MS = 120_000;
-/** The memory of a thread, in MiB. */
+/** The memory of a thread, and the part of it for what is short-lived, in MiB: without a limit that grows to three times as much, and stays. */
 const MEMORY_MIB = 512;
+const YOUNG_MIB = 16;
 
 interface Waiting {
   readonly work: Work;
@@ -25,7 +26,14 @@ export class WorkPool {
   readonly #waiting: Waiting[] = [];
   readonly #idle = new Map<Worker, NodeJS.Timeout>();
   readonly #threads = new Set<Worker>();
+  /** Those of works that are done apart. */
+  readonly #apart = new Set<Worker>();
   #isClosed = false;
+
+  /** Has a thread be ready, for which the first work would wait otherwise. */
+  warm(): void {
+    if (this.#threads.size === 0 && !this.#isClosed) this.#rest(this.#startThread());
+  }
 
   /**
    * Does a work.
@@ -40,12 +48,34 @@ export class WorkPool {
     }) as Promise<WorkResults[Kind]>;
   }
 
+  /**
+   * Does a work that may take very long, in a thread of its own: no other waits for it, and its memory is given back.
+   *
+   * @throws Error when it cannot be done; nothing is thrown when the pool is closed in the meantime
+   */
+  async doApart(work: Work): Promise<void> {
+    if (this.#isClosed) return;
+    const thread = makeThread();
+    this.#apart.add(thread);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        thread.once("message", (answer: WorkAnswer) => ("failure" in answer ? reject(new Error(answer.failure)) : resolve())); // prettier-ignore
+        thread.once("error", reject);
+        thread.once("exit", () => (this.#isClosed ? resolve() : reject(new Error("its thread has ended"))));
+        thread.postMessage(work);
+      });
+    } finally {
+      this.#apart.delete(thread);
+      await thread.terminate();
+    }
+  }
+
   /** Ends all threads. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const { reject } of this.#waiting.splice(0)) reject(new BusyError("the server ends"));
     for (const timer of this.#idle.values()) clearTimeout(timer);
-    await Promise.all([...this.#threads].map((thread) => thread.terminate()));
+    await Promise.all([...this.#threads, ...this.#apart].map((thread) => thread.terminate()));
   }
 
   /** Has a thread wait for work. The last one stays: starting one takes longer than most works. */
@@ -70,7 +100,7 @@ export class WorkPool {
   }
 
   #startThread(): Worker {
-    const thread = new Worker(PROGRAM, { resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB } });
+    const thread = makeThread();
     this.#threads.add(thread);
     // Each work has its own listeners; this one keeps an error between two works from ending the server.
     thread.on("error", () => undefined);
@@ -107,4 +137,8 @@ export class WorkPool {
     thread.on("message", onAnswer).on("error", onError).on("exit", onExit);
     thread.postMessage(work);
   }
+}
+
+function makeThread(): Worker {
+  return new Worker(PROGRAM, { resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB, maxYoungGenerationSizeMb: YOUNG_MIB } }); // prettier-ignore
 }

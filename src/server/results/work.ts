@@ -1,25 +1,15 @@
-import { writeFileSync } from "node:fs";
-import { AnalysisDatabase } from "../../lab/analysis/analysis-database";
-import { getAnalysisFolder, getDatabaseFile } from "../../lab/analysis/analysis-places";
-import { type AnalysisRecord, readRecord } from "../../lab/analysis/analysis-record";
-import { type AnalysisComparison, compareAnalyses } from "../../lab/analysis/compare/compare-analyses";
-import { reportAbandoned } from "../../lab/analysis/end-abandoned";
-import { type ExportForm, exportAnalysis } from "../../lab/analysis/export/export-analysis";
-import type { Act } from "../../lab/analysis/report/gather-events";
-import { isOfTarget } from "../../lab/analysis/report/process-tree";
-import { type ReportSummary, summariseReport, SUMMARY_MEMBERS } from "../../lab/analysis/report/report-summary";
-import { AnalysisIndex, type IndexedReport } from "../../lab/analysis/search/analysis-index";
-import { createLiteReport, LITE_MEMBERS } from "../cape/lite-report";
+import type { AnalysisRecord } from "../../lab/analysis/analysis-record";
+import type { AnalysisComparison } from "../../lab/analysis/compare/compare-analyses";
+import type { ExportForm } from "../../lab/analysis/export/export-analysis";
+import type { ReportSummary } from "../../lab/analysis/report/report-summary";
 import { type EventFilter, type EventPage, readEventPage } from "./event-page";
-import { type ProcessDetails, readProcessDetails } from "./process-details";
-import { readReport } from "./read-report";
-
-const INDEXED = ["verdict", "processes", "knowsTarget", "network", "control", "files"] as const;
-const NO_REPORT: IndexedReport = { verdict: undefined, processes: [], knowsTarget: true, network: [], control: [], files: [] }; // prettier-ignore
+import type { ProcessDetails } from "./process-details";
+import type { Timeline } from "./timeline";
 
 /** Work on whole analyses, which may be large: it is done in a thread, so that the server answers in the meantime. */
 export type Work =
   | { readonly kind: "events"; readonly folder: string; readonly filter: EventFilter; readonly after: number; readonly limit: number } // prettier-ignore
+  | { readonly kind: "timeline"; readonly folder: string }
   | { readonly kind: "compare"; readonly folders: readonly [string, string] }
   | { readonly kind: "summary"; readonly folder: string }
   | { readonly kind: "process"; readonly folder: string; readonly pid: number }
@@ -36,6 +26,7 @@ export type Work =
 /** The results of works, by their kinds. */
 export interface WorkResults {
   readonly events: EventPage;
+  readonly timeline: Timeline;
   readonly compare: AnalysisComparison;
   /** Undefined when there is no report. */
   readonly summary: ReportSummary | undefined;
@@ -48,63 +39,28 @@ export interface WorkResults {
   readonly abandoned: null;
 }
 
-/** Does a work. @throws Error of the kind of the work */
+/** Does a work. The parts for all but the commonest are loaded when they are needed: a thread is ready sooner, and smaller. @throws Error of the kind of the work */
 export async function doWork(work: Work): Promise<WorkResults[Work["kind"]]> {
   switch (work.kind) {
     case "events":
       return readEventPage(work.folder, work.filter, work.after, work.limit);
-    case "compare":
-      return compareAnalyses(work.folders);
-    case "summary": {
-      const report = readReport(work.folder, SUMMARY_MEMBERS);
-      return report && summariseReport(report);
-    }
+    case "timeline":
+      return (await import("./timeline.js")).readTimeline(work.folder);
     case "process":
-      return readProcessDetails(work.folder, work.pid);
+      return (await import("./process-details.js")).readProcessDetails(work.folder, work.pid);
+    case "compare":
+      return (await import("../../lab/analysis/compare/compare-analyses.js")).compareAnalyses(work.folders);
     case "export":
-      await exportAnalysis(work.folder, work.form, work.file, new AbortController().signal);
+      await (await import("../../lab/analysis/export/export-analysis.js")).exportAnalysis(work.folder, work.form, work.file, new AbortController().signal); // prettier-ignore
       return null;
-    case "lite": {
-      const report = readReport(work.folder, LITE_MEMBERS, isWanted);
-      if (report !== undefined) writeFileSync(work.file, JSON.stringify(createLiteReport(report)));
-      return report !== undefined;
-    }
+    case "summary":
+      return (await import("./report-work.js")).summarise(work.folder);
+    case "lite":
+      return (await import("./report-work.js")).writeLite(work.folder, work.file);
     case "index":
-      return withDatabase(work.labFolder, (database) => indexMissing(work.labFolder, database));
+      return (await import("./database-work.js")).indexMissing(work.labFolder);
     case "abandoned":
-      withDatabase(work.labFolder, (database) => reportAbandoned(database, work.folder, work.record));
+      (await import("./database-work.js")).reportLeft(work.labFolder, work.folder, work.record);
       return null;
   }
-}
-
-/** Keeps no acts of the system, which none of those that read so asks about. */
-function isWanted(member: string, element: unknown): boolean {
-  if (member !== "network" && member !== "files" && member !== "control") return true;
-  const { origin } = element as Act;
-  return origin === undefined || isOfTarget(origin);
-}
-
-function withDatabase<Result>(labFolder: string, use: (database: AnalysisDatabase) => Result): Result {
-  const database = new AnalysisDatabase(getDatabaseFile(labFolder));
-  try {
-    return use(database);
-  } finally {
-    database.close();
-  }
-}
-
-/** Adds the analyses to the index that were made before there was one. */
-function indexMissing(labFolder: string, database: AnalysisDatabase): number {
-  const index = new AnalysisIndex(database);
-  let count = 0;
-  for (const id of index.listMissing()) {
-    const folder = getAnalysisFolder(labFolder, id);
-    try {
-      index.add(folder, { ...readRecord(folder), id }, readReport(folder, INDEXED, isWanted) ?? NO_REPORT);
-      count++;
-    } catch {
-      // It has left no record, so there is nothing by which it could be found.
-    }
-  }
-  return count;
 }

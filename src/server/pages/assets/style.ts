@@ -57,6 +57,8 @@ iframe { width: 100%; height: 80vh; border: 1px solid var(--line); border-radius
 .console { background: #10151e; border-radius: .4rem; padding: .6rem; overflow-x: auto; } button[aria-pressed=true] { background: var(--accent); border-color: var(--accent); color: var(--accent-text); }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; max-height: 20rem; overflow: auto; } pre.hex { white-space: pre; overflow-wrap: normal; max-height: 70vh; }
 .events { max-height: 60vh; overflow: auto; } .tabs { display: flex; gap: 1rem; border-bottom: 1px solid var(--line); } .tabs a { padding: .3rem .2rem; text-decoration: none; }
+.timeline { min-width: 46rem; width: 100%; height: auto; display: block; } .timeline text { font: 11px system-ui, sans-serif; fill: var(--text); } .timeline .lane rect { fill: var(--accent); } .timeline .through { pointer-events: none; }
+.timeline .moment { fill: transparent; } .timeline .moment:hover { fill: var(--calm-back); }
 .tabs a[aria-current] { border-bottom: 3px solid var(--accent); color: var(--text); font-weight: 600; }`;
 
 const FORMS = `
