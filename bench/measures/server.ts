@@ -146,7 +146,10 @@ async function submitLarge({ url, authorization }: ServedLab): Promise<void> {
   const answer = await fetch(`${url}/api/v1/analyses`, init as RequestInit);
   if (answer.status !== 201) throw new Error(`the large file was refused: ${await answer.text()}`);
   const { ids } = (await answer.json()) as { ids: [number] };
-  for (const [method, path] of [["POST", "/cancel"], ["DELETE", ""]] as const) {
+  for (const [method, path] of [
+    ["POST", "/cancel"],
+    ["DELETE", ""],
+  ] as const) {
     const done = await fetch(`${url}/api/v1/analyses/${ids[0]}${path}`, { method, headers: { authorization } });
     if (!done.ok) throw new Error(`its analysis goes on: ${await done.text()}`);
   }

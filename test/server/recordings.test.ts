@@ -14,7 +14,16 @@ interface Recordings {
 function manifestOf(args: readonly string[]): string {
   const file = { role: "-kernel", path: "/nowhere/vmlinuz", size: 4096, changedNs: "1", sha256: "0".repeat(64) };
   const engine = { ...file, role: "the engine", path: "/nowhere/engine.so" };
-  return JSON.stringify({ format: 1, rebox: "1", qemu: "10.0", engine, args, cwd: "/", files: [file], diskFormats: [] });
+  return JSON.stringify({
+    format: 1,
+    rebox: "1",
+    qemu: "10.0",
+    engine,
+    args,
+    cwd: "/",
+    files: [file],
+    diskFormats: [],
+  });
 }
 
 function addRecording({ lab }: TestServer, folder: string, args: readonly string[] = ["-m", "256"]): void {
@@ -50,7 +59,18 @@ describe("recordings", () => {
       writeFiles(join(server.lab.folder, "recordings/torn"), { "recording.json": "{" });
       symlinkSync("/etc", join(server.lab.folder, "recordings/linked"));
       const status = async (name: string) => (await server.ask("reader", `/api/v1/recordings/${name}`)).status;
-      for (const name of ["nothing", "..", "%2e%2e", "..%2fanalyses", "analysis:99", "analysis:x", ".hidden", "linked", "a%00b"]) // prettier-ignore
+      for (const name of [
+        "nothing",
+        "..",
+        "%2e%2e",
+        "..%2fanalyses",
+        "analysis:99",
+        "analysis:x",
+        ".hidden",
+        "linked",
+        "a%00b",
+      ])
+        // prettier-ignore
         assert.equal(await status(name), 404, name);
       const torn = await server.ask("reader", "/api/v1/recordings/torn");
       assert.deepEqual([torn.status, /is damaged/.test(await torn.text())], [409, true]);
@@ -58,7 +78,16 @@ describe("recordings", () => {
       assert.equal((await ask("analyst", { at: 1 })).status, 403);
       assert.equal((await ask("administrator", { at: 1 }, "nothing")).status, 404);
       // Nothing of a request is a line of the shell.
-      for (const body of [{}, { at: -1 }, { at: "1\nquit" }, { at: 1, questions: ["x = 1"] }, { at: 1, questions: [] }, { at: 1, pid: "1; quit" }, { at: 1e300 }]) // prettier-ignore
+      for (const body of [
+        {},
+        { at: -1 },
+        { at: "1\nquit" },
+        { at: 1, questions: ["x = 1"] },
+        { at: 1, questions: [] },
+        { at: 1, pid: "1; quit" },
+        { at: 1e300 },
+      ])
+        // prettier-ignore
         assert.equal((await ask("administrator", body)).status, 400, JSON.stringify(body));
       const refused = await ask("administrator", { at: 1000 });
       const text = await refused.text();

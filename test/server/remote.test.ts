@@ -104,10 +104,10 @@ describe("rebox remote", () => {
 
   test("compares, exports, repeats and removes analyses, and manages machines", async () => {
     await withServer({}, async (server) => {
-      const acts = (path: string) => [{ type: "file.written", pid: 100, process: "sample", path }];
-      const [one, other] = [server.add({ events: acts("/tmp/one") }), server.add({ events: acts("/tmp/other"), verdict: VERDICT })]; // prettier-ignore
+      const acts = (path: string) => [{ type: "file.written", pid: 100, process: "sample", origin: "target", path }];
+      const [one, other] = [server.add({ events: acts("/etc/one") }), server.add({ events: acts("/etc/other"), verdict: VERDICT })]; // prettier-ignore
       const compared = await remote(server, ["compare", String(one), String(other)]);
-      assert.match(compared.stdout, /\nonly in 1: 1 acts\n {2}file\.written +sample: .*\/tmp\/one\n/, compared.stderr);
+      assert.match(compared.stdout, /\nonly in 1: 1 acts\n {2}file\.written +sample: .*\/etc\/one\n/, compared.stderr);
       assert.match(compared.stdout, /fired +It hides files/);
       assert.equal((await remote(server, ["export", "2", "--as", "misp"])).stdout, "analysis 2 is in analysis-2.misp.json\n"); // prettier-ignore
       assert.ok(readFileSync(join(server.lab.folder, "analysis-2.misp.json"), "utf8").includes("Event"));

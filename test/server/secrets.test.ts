@@ -76,7 +76,12 @@ describe("how long an answer takes", () => {
         return derive(...args);
       });
       try {
-        for (const [name, password, isIn] of [["anna", PASSWORD, true], ["anna", "wrong", false], ["nobody", PASSWORD, false]] as const) { // prettier-ignore
+        for (const [name, password, isIn] of [
+          ["anna", PASSWORD, true],
+          ["anna", "wrong", false],
+          ["nobody", PASSWORD, false],
+        ] as const) {
+          // prettier-ignore
           const made = await compareIn(async () => assert.equal((await users.signIn(name, password)) !== undefined, isIn));
           assert.deepEqual(made.map(({ length }) => length), [32], name); // prettier-ignore
         }
@@ -106,13 +111,22 @@ describe("how long an answer takes", () => {
   test("tells nothing about the word of a form, or a ticket of a report", async () => {
     const tickets = new ReportTickets();
     const ticket = tickets.make(7);
-    for (const [text, isRight] of [[ticket, true], [change(ticket, -2), false], [change(ticket, ticket.indexOf(".") + 1), false]] as const) { // prettier-ignore
+    for (const [text, isRight] of [
+      [ticket, true],
+      [change(ticket, -2), false],
+      [change(ticket, ticket.indexOf(".") + 1), false],
+    ] as const) {
+      // prettier-ignore
       const made = await compareIn(() => assert.equal(tickets.check(7, text), isRight));
       assert.deepEqual(made, [{ length: 32, isSame: isRight }]);
     }
     await withServer({}, async (server) => {
       const { cookie, csrf } = await server.signIn("analyst");
-      for (const [word, isRight] of [[csrf, true], [change(csrf, 0), false], [change(csrf, -1), false]] as const) {
+      for (const [word, isRight] of [
+        [csrf, true],
+        [change(csrf, 0), false],
+        [change(csrf, -1), false],
+      ] as const) {
         const body = fileForm("a", "b", { csrf: word });
         const made = await compareIn(() => fetch(`${server.url}/submit`, { method: "POST", headers: { cookie }, body, redirect: "manual" })); // prettier-ignore
         assert.deepEqual(made, [{ length: csrf.length, isSame: isRight }]);

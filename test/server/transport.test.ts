@@ -141,8 +141,12 @@ async function checkProxied(server: TestServer, url: string, options: RequestOpt
 const [NGINX, CADDY] = ["nginx", "caddy"].map((name) => join(PROJECT, "build/proxies", name)) as [string, string];
 
 describe("the example", () => {
-  test("for nginx passes all on: sign-in, files, events and the live console", { skip: existsSync(NGINX) ? false : "there is no nginx" }, async () => { // prettier-ignore
-    await inFolder(async (folder) => {
+  test(
+    "for nginx passes all on: sign-in, files, events and the live console",
+    { skip: existsSync(NGINX) ? false : "there is no nginx" },
+    async () => {
+      // prettier-ignore
+      await inFolder(async (folder) => {
       const { certificate, key, ca } = makeSelfSigned(folder);
       const port = await findFreePort();
       await withServer({ settings: { isBehindProxy: true } }, async (server) => {
@@ -157,10 +161,15 @@ describe("the example", () => {
         await withProxy(spawn(NGINX, args), url, { ca }, () => checkProxied(server, url, { ca }));
       });
     });
-  });
+    },
+  );
 
-  test("for Caddy passes all on: sign-in, files, events and the live console", { skip: existsSync(CADDY) ? false : "there is no caddy" }, async () => { // prettier-ignore
-    await inFolder(async (folder) => {
+  test(
+    "for Caddy passes all on: sign-in, files, events and the live console",
+    { skip: existsSync(CADDY) ? false : "there is no caddy" },
+    async () => {
+      // prettier-ignore
+      await inFolder(async (folder) => {
       const port = await findFreePort();
       await withServer({ settings: { isBehindProxy: true } }, async (server) => {
         const url = `http://127.0.0.1:${port}`;
@@ -174,11 +183,16 @@ describe("the example", () => {
         await withProxy(spawn(CADDY, ["run", ...args], { env }), url, {}, () => checkProxied(server, url, {}));
       });
     });
-  });
+    },
+  );
 
   const ANALYZE = "/usr/bin/systemd-analyze";
-  test("for systemd is a unit that it takes, whose command rebox knows", { skip: existsSync(ANALYZE) ? false : "there is no systemd-analyze" }, async () => { // prettier-ignore
-    await inFolder(async (folder) => {
+  test(
+    "for systemd is a unit that it takes, whose command rebox knows",
+    { skip: existsSync(ANALYZE) ? false : "there is no systemd-analyze" },
+    async () => {
+      // prettier-ignore
+      await inFolder(async (folder) => {
       const text = readExample("rebox-serve.service", { "/usr/local/bin/rebox": process.execPath });
       const unit = join(folder, "rebox-serve.service");
       writeFileSync(unit, text);
@@ -190,5 +204,6 @@ describe("the example", () => {
       // It comes as far as to miss its users.
       assert.match(spawnSync(process.execPath, [REBOX, ...args], { encoding: "utf8" }).stderr, /there is no user yet/);
     });
-  });
+    },
+  );
 });

@@ -57,6 +57,6 @@ export function addRecordingRoutes(app: App, parts: ServerParts): void {
   );
 }
 
-function toRecording({ name, folder, analysis = null, made, logSize }: LabRecording): z.infer<typeof RECORDING> {
-  return { name, folder, analysis, made, logSize };
+function toRecording({ analysis, ...recording }: LabRecording): z.infer<typeof RECORDING> {
+  return { ...recording, analysis: analysis ?? null };
 }

@@ -36,7 +36,11 @@ function toAnswer(error: unknown): ErrorAnswer {
   if (isDiskFull(error))
     return { status: 507, code: "REBOX_UPLOAD", message: "the disk of the lab is full; remove analyses" };
   // A lab that cannot do what is asked for says so in a sentence.
-  if ([AnalysisError, CuckooMachineError, MachineryManagerError, RecordingError, ServerError].some((kind) => error instanceof kind))
+  if (
+    [AnalysisError, CuckooMachineError, MachineryManagerError, RecordingError, ServerError].some(
+      (kind) => error instanceof kind,
+    )
+  )
     return { status: 409, code: (error as ReboxError).code, message: (error as ReboxError).message };
   const { statusCode = 500, message = "" } = error as { statusCode?: number; message?: string };
   if (statusCode >= 400 && statusCode < 500) return { status: statusCode, code: "REBOX_REQUEST", message };

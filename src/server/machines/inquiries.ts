@@ -64,7 +64,10 @@ export class Inquiries {
     // A folder without files that have the names of machines.
     const cwd = join(getServerFolder(this.labFolder), "tasks");
     const limitMs = timeout * 1000 + SLACK_MS;
-    const { status, output, messages } = await askProgram({ words: [...words, ...flags], cwd, limitMs }, this.#children);
+    const { status, output, messages } = await askProgram(
+      { words: [...words, ...flags], cwd, limitMs },
+      this.#children,
+    );
     const text = output.trim();
     const result = isForPeople ? undefined : findResult(text);
     // What a module says about its own failure is an answer; what is said instead of one is none.

@@ -10,7 +10,9 @@ import { renderField, renderPage } from "./layout";
 /** Renders a page of the events of an analysis. */
 export function renderEventsPage(caller: Caller, found: FoundAnalysis, filter: EventFilter, page: EventPage): string {
   const { id, created } = found;
-  const rows = page.events.map((event) => markup`${renderEvent(event, created)}${renderMoment(id, event["instructions"])}`);
+  const rows = page.events.map(
+    (event) => markup`${renderEvent(event, created)}${renderMoment(id, event["instructions"])}`,
+  );
   const table = markup`<div class="wide"><table><caption class="hidden">Events in their order</caption><thead><tr><th scope="col">After</th><th scope="col">Event</th><th scope="col">Facts</th></tr></thead><tbody>${rows}</tbody></table></div>`;
   return renderPage({
     ...{ title: `Events of ${id}`, caller },

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { getAnalysisFolder } from "../../lab/analysis/analysis-places";
 import { type Manifest, readManifest } from "../../machine/recording/manifest";
@@ -63,10 +63,18 @@ function findRecording(labFolder: string, name: string): LabRecording | undefine
   const [, digits] = ANALYSIS_NAME.exec(name) ?? [];
   if (digits === undefined && !FOLDER_NAME.test(name)) return undefined;
   const path = digits === undefined ? join(labFolder, RECORDINGS_FOLDER, name) : join(getAnalysisFolder(labFolder, Number(digits)), OF_ANALYSIS); // prettier-ignore
-  const status = statSync(join(path, MANIFEST), { throwIfNoEntry: false });
+  const status = findStatus(join(path, MANIFEST));
   if (status?.isFile() !== true) return undefined;
   return {
     ...{ name, folder: path.slice(labFolder.length + 1), analysis: digits === undefined ? undefined : Number(digits) },
-    ...{ made: status.mtime.toISOString(), logSize: statSync(join(path, LOG), { throwIfNoEntry: false })?.size ?? 0 },
+    ...{ made: status.mtime.toISOString(), logSize: findStatus(join(path, LOG))?.size ?? 0 },
   };
+}
+
+function findStatus(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }

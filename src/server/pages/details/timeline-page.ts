@@ -50,9 +50,7 @@ export function renderTimelinePage(
     content: markup`<h1>${titleOf(found)}</h1>
 ${renderTabs(found.id, "timeline")}
 <section class="card"><h2>Timeline</h2>${
-      stretches.length === 0
-        ? markup`<p class="muted">It has no events.</p>`
-        : renderDrawing(found, timeline, summary)
+      stretches.length === 0 ? markup`<p class="muted">It has no events.</p>` : renderDrawing(found, timeline, summary)
     }</section>
 ${stretches.length === 0 ? undefined : markup`<section class="card"><h2>Moments</h2>${renderMoments(found, stretches)}</section>`}`,
   });
@@ -101,7 +99,8 @@ function listPhases({ endMs }: Timeline, summary: ReportSummary | undefined): La
 }
 
 function listFindings(summary: ReportSummary | undefined): Lane[] {
-  const marks = (summary?.verdict?.findings ?? []).flatMap(({ title, evidence }) =>
+  const marks = (summary?.verdict?.findings ?? []).flatMap(
+    ({ title, evidence }) =>
     evidence.map(({ time, text }) => ({ fromMs: Date.parse(time), toMs: Date.parse(time), height: 1, title: `${title}: ${text}` })), // prettier-ignore
   );
   return marks.length === 0 ? [] : [{ name: "findings", marks }];
@@ -114,8 +113,9 @@ function listKinds(stretches: readonly Stretch[], endMs: number): Lane[] {
     for (const [kind, count] of Object.entries(counts)) totals.set(kind, (totals.get(kind) ?? 0) + count);
   const kinds = [...totals].sort(([, one], [, other]) => other - one).map(([kind]) => kind);
   const [own, rest] = [kinds.slice(0, MOST_LANES), kinds.slice(MOST_LANES)];
-  const groups = [...own.map((kind) => [kind, [kind]] as const), ...(rest.length === 0 ? [] : [[REST, rest] as const])];
-  return groups.map(([name, members]) => {
+  const groups = own.map((kind) => ({ name: kind, members: [kind] }));
+  if (rest.length > 0) groups.push({ name: REST, members: rest });
+  return groups.map(({ name, members }) => {
     const counts = stretches.map((stretch) => members.reduce((sum, kind) => sum + (stretch.counts[kind] ?? 0), 0));
     const most = Math.log1p(Math.max(...counts));
     const marks = counts.flatMap((count, at) => {
