@@ -110,9 +110,13 @@ export function joinViewer(
       endView(socket, REFUSED, error instanceof Error ? error.message : String(error));
     }
   });
-  machine.on("data", (bytes: Buffer) => (sendsOutput ? sendSlowly(socket, bytes, machine) : undefined));
+  const sender = new SlowSender(socket, machine);
+  machine.on("data", (bytes: Buffer) => (sendsOutput ? sender.add(bytes) : undefined));
   machine.on("error", () => machine.destroy());
-  machine.on("close", () => endView(socket, GOES_ON, "the machine has gone off"));
+  machine.on("close", () => {
+    sender.send();
+    endView(socket, GOES_ON, "the machine has gone off");
+  });
   socket.on("close", () => machine.destroy());
   if (socket.readyState !== socket.OPEN) machine.destroy();
 }
@@ -124,11 +128,30 @@ export function endView(socket: WebSocket, code: number, reason: string): void {
   if (socket.readyState === socket.OPEN) socket.close(code, text);
 }
 
-/** Sends bytes, and has their source wait while the viewer does not take them. */
-function sendSlowly(socket: WebSocket, bytes: Buffer, source: Duplex): void {
-  if (socket.readyState !== socket.OPEN) return;
-  socket.send(bytes, () => {
-    if (source.isPaused() && socket.bufferedAmount < MOST_WAITING / 2) source.resume();
-  });
-  if (socket.bufferedAmount > MOST_WAITING) source.pause();
+/** Sends bytes, those that come in one turn of the event loop together, and has their source wait while the viewer does not take them. */
+class SlowSender {
+  /** A picture is read in pieces of 64 KiB: a message for each would take the most of the time. */
+  #pieces: Buffer[] = [];
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly source: Duplex,
+  ) {}
+
+  add(bytes: Buffer): void {
+    this.#pieces.push(bytes);
+    if (this.#pieces.length === 1) setImmediate(() => this.send());
+  }
+
+  /** Sends what has come so far. */
+  send(): void {
+    const { socket, source } = this;
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    if (pieces.length === 0 || socket.readyState !== socket.OPEN) return;
+    socket.send(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces), () => {
+      if (source.isPaused() && socket.bufferedAmount < MOST_WAITING / 2) source.resume();
+    });
+    if (socket.bufferedAmount > MOST_WAITING) source.pause();
+  }
 }
