@@ -24,7 +24,7 @@ export interface ProgramAnswer {
   /** The exit status; null when a signal has ended it. */
   readonly status: number | null;
   readonly output: string;
-  /** What it has said on standard error. */
+  /** Of standard error. */
   readonly messages: string;
 }
 

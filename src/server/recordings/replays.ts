@@ -10,7 +10,7 @@ import type { LabRecording } from "./list-recordings";
 const MOST_AT_ONCE = 2;
 const LONGEST_S = 1_800;
 
-/** What can be asked at a moment of a recording, and the shell's commands that answer: docs/reference/shell.md. */
+/** The questions about a moment of a recording, and the commands of the shell that answer: docs/reference/shell.md. */
 export const MOMENT_QUESTIONS = {
   place: ["bt"],
   code: ["u"],

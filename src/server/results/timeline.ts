@@ -25,7 +25,7 @@ export interface Stretch {
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** What happened when, in an analysis. */
+/** The events of an analysis by their time. */
 export interface Timeline {
   /** Milliseconds since 1970: of the first event and the last. */
   readonly startMs: number;
