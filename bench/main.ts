@@ -25,6 +25,7 @@ import { volatility } from "./measures/volatility";
 import { readyMachines } from "./measures/ready-machines";
 import { rejectedEvents } from "./measures/rejected-events";
 import { replay } from "./measures/replay";
+import { report } from "./measures/report";
 import { scripts } from "./measures/scripts";
 import { server } from "./measures/server";
 import { serverScreen } from "./measures/server-screen";
@@ -49,6 +50,7 @@ const MEASURES: readonly Measure[] = [
   apiTrace,
   memorySearch,
   observation,
+  report,
   rejectedEvents,
   eventRates,
   hookChanges,

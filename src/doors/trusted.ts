@@ -16,6 +16,7 @@ export { followGuest } from "../guest/events/follow-guest";
 export { findRunningProcess } from "../guest/events/running-process";
 export { type CallChoice, CallJournal, type JournaledCall, type JournalRecord } from "../guest/scope/call-journal";
 export { type JournalNote, ProcessJournal } from "../guest/scope/process-journal";
+export { type RingConnection, type RingFile, type RingRequest, RingRequests } from "../guest/scope/ring-requests";
 export type { ProcessEnd, ScopeEvent, ScopeOrigin } from "../guest/scope/scope-event";
 export type { ScopeConditions } from "../guest/scope/scope-conditions";
 export type { ScopeFollower, ScopeProcess } from "../guest/scope/scope-followers";

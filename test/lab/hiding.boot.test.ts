@@ -59,6 +59,11 @@ const WAYS: Readonly<Record<string, Way>> = {
     reason: /^the time of 3 s was over$/,
     options: ["--timeout", "3"],
   },
+  "long sleep before the first act": {
+    script: "sleep 1000; echo x > /tmp/last",
+    reason: /^the time of 3 s was over$/,
+    options: ["--timeout", "3"],
+  },
   // The shell that the kit's first process waits for is among them.
   "every process killed": {
     script: "echo x > /tmp/last; kill -9 -1",

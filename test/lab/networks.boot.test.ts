@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
+import type { AnalysisReport } from "../../src/lab/analysis/report/report";
 import { findHostProblems, findNamespaceProblem } from "../../src/lab/network/network-host";
 import { runRebox } from "../kit/guests/guest-run";
 import {
@@ -130,6 +131,11 @@ describe("a simulated network", { skip }, () => {
       const page = lab.read("analyses/1/report.html");
       assert.match(page, /simulated, nothing leaves the lab/);
       assert.match(page, /c2\.example\.com/);
+      const { modules } = JSON.parse(lab.read("analyses/1/report.json")) as AnalysisReport;
+      assert.deepEqual(
+        modules.webRequests.filter(({ url }) => url === "http://c2.example.com/x.txt"),
+        [{ method: "GET", url: "http://c2.example.com/x.txt", count: 1 }],
+      );
       assert.deepEqual(findLeft(lab), []);
     });
   });

@@ -1,45 +1,23 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { AnalysisRecord } from "../../src/lab/analysis/analysis-record";
-import { EVENTS_FILE } from "../../src/lab/analysis/event-log";
 import type { AnalysisReport } from "../../src/lab/analysis/report/report";
 import { writeReport } from "../../src/lab/analysis/report/write-report";
 import { writeJson } from "../../src/lab/analysis/report/write-json";
 import { inFolder } from "../kit/in-folder";
 import { NEEDS_BROWSER, withPage } from "../kit/lab/browser";
+import { MANY_EVENTS_START, writeManyEvents } from "../kit/lab/many-events";
 
-const START = Date.UTC(2026, 0, 1);
 const RECORD = {
-  ...{ id: 7, created: new Date(START).toISOString(), options: {}, phases: [], auxiliary: [], log: [] },
+  ...{ id: 7, created: new Date(MANY_EVENTS_START).toISOString(), options: {}, phases: [], auxiliary: [], log: [] },
 } as unknown as AnalysisRecord;
-
-/** Writes the events of a target: a chain of processes, and what the last of them does. */
-function writeMany(folder: string, { processes, acts }: { readonly processes: number; readonly acts: number }): void {
-  const file = openSync(join(folder, EVENTS_FILE), "w");
-  let sequence = 0;
-  let text = "";
-  const add = (type: string, facts: object): void => {
-    const time = new Date(START + Math.floor(++sequence / 50)).toISOString();
-    text += `${JSON.stringify({ time, sequence, ...facts, type })}\n`;
-    if (text.length < 1 << 20) return;
-    writeSync(file, text);
-    text = "";
-  };
-  for (let pid = 1; pid <= processes; pid++) {
-    add("process.created", { pid, ppid: pid - 1, name: "chain", origin: "target" });
-    if (pid === 1) add("process.executed", { pid, name: "chain", commandLine: "./chain", executable: "/chain", origin: "target" }); // prettier-ignore
-  }
-  for (let act = 0; act < acts; act++) add("file.written", { pid: processes, process: "chain", path: `/tmp/files/of/the/target/${act}` }); // prettier-ignore
-  writeSync(file, text);
-  closeSync(file);
-}
 
 describe("the report of much", () => {
   test("has its further rows as parts, and all of them in report.json", { skip: NEEDS_BROWSER }, async () => {
     await inFolder(async (folder) => {
-      writeMany(folder, { processes: 8000, acts: 20_000 });
+      writeManyEvents(folder, { processes: 8000, acts: 20_000 });
       writeReport(folder, RECORD);
       const page = join(folder, "report.html");
       assert.ok(statSync(page).size < 2 << 20, String(statSync(page).size));
@@ -60,17 +38,14 @@ describe("the report of much", () => {
     });
   });
 
-  test("is quick to open when a million events have happened", { skip: NEEDS_BROWSER }, async () => {
+  test("is a small page when a million events have happened, too", async () => {
     await inFolder(async (folder) => {
-      writeMany(folder, { processes: 8000, acts: 992_000 });
+      writeManyEvents(folder, { processes: 8000, acts: 992_000 });
       writeReport(folder, RECORD);
       const report = JSON.parse(readFileSync(join(folder, "report.json"), "utf8")) as AnalysisReport;
       assert.deepEqual([report.counts["file.written"], report.files.length, report.leftOut], [992_000, 100_000, 892_000]); // prettier-ignore
-      await withPage(join(folder, "report.html"), async (shown) => {
-        // Of the browser's own clock: from the beginning of the page to its end.
-        const loadMs = await shown.evaluate<number>("performance.timing.loadEventStart - performance.timing.navigationStart"); // prettier-ignore
-        assert.ok(loadMs <= 1000, `${loadMs} ms`);
-      });
+      // How soon a browser shows it is measured by the bench.
+      assert.ok(statSync(join(folder, "report.html")).size < 2 << 20);
     });
   });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assembleProgram, writeProgram } from "../kit/guests/assembled-program";
+import { NARROW_PROGRAM } from "../kit/guests/narrow-program";
 import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
 import { withGuest, withGuests } from "../kit/lab/guest-machine";
 
@@ -82,22 +83,29 @@ test("files that are written, renamed and removed, and connections, become event
     }));
     assert.deepEqual(shown, [
       { type: "file.made", path: "/tmp/sub", kind: "folder" },
+      // Emptied by the shell, and written by the program that it starts.
+      { type: "file.written", path: "/tmp/sub/made" },
       { type: "file.written", path: "/tmp/sub/made" },
       { type: "file.renamed", path: "/tmp/sub/made", to: "/tmp/a <b>" },
       { type: "file.removed", path: "/tmp/a <b>" },
       { type: "network.connected", protocol: "tcp", address: "127.0.0.1", port: 7001 },
       { type: "network.failed", protocol: "tcp", address: "127.0.0.1", port: 7002, error: 111 },
     ]);
-    assert.deepEqual(acts.map(({ process }) => process), ["sh", "echo", "mv", "rm", "nc", "nc"]); // prettier-ignore
+    assert.deepEqual(acts.map(({ process }) => process), ["sh", "sh", "echo", "mv", "rm", "nc", "nc"]); // prettier-ignore
   });
 });
 
-test("bits of descriptors and options that the kernel ignores hide no act", async () => {
+test("neither bits that the kernel ignores nor system calls of 32 bits hide an act", async () => {
   await withGuest({}, async ({ lab, guest, execute }) => {
     await writeProgram(execute, "/tmp/ignores", assembleProgram(IGNORED_BITS));
+    await writeProgram(execute, "/tmp/narrow32", NARROW_PROGRAM.assemble("/tmp"));
+    await execute("ip link set lo up");
     const analysis = await startModules(lab, ENABLED, guest);
-    await execute("/tmp/ignores");
+    await execute("/tmp/ignores; /tmp/narrow32; echo narrow $?");
     await stopModules(analysis);
+    assert.deepEqual([analysis.log, analysis.status("syscalls").errors], [[], []]);
+    const narrow = analysis.events.filter(({ process }) => process === "narrow32");
+    assert.deepEqual(narrow.map(({ time: _time, sequence: _sequence, pid: _pid, process: _process, type, ...facts }) => ({ type, ...facts })), NARROW_PROGRAM.listActs("/tmp")); // prettier-ignore
     const acts = analysis.events.filter(({ process }) => process === "ignores");
     assert.deepEqual(acts.map(({ type, path, name }) => [type, path ?? name]), [["file.written", "/tmp/ignored"], ["process.renamed", "renamed"]]); // prettier-ignore
   });

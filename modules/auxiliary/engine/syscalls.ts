@@ -1,5 +1,12 @@
 /** Records the system calls of the guest's processes, and tells what they did; for the module of the same name. */
-import { CallbackManager, type Cpu, findGuest, getProcessList, listSystemCallEntries } from "rebox";
+import {
+  CallbackManager,
+  type Cpu,
+  findGuest,
+  getProcessList,
+  listSystemCallEntries,
+  type SystemCallEntry,
+} from "rebox";
 import { type GuestObserver } from "rebox/lab";
 import {
   CallJournal,
@@ -10,8 +17,8 @@ import {
   onTargetBegin,
   type TargetScope,
 } from "rebox/trusted";
-import { ActWatcher } from "./act-watcher";
-import { changesDescriptors } from "./call-choices";
+import { ActWatcher } from "./acts/act-watcher";
+import { changesDescriptors } from "./acts/call-choices";
 import { CallLog } from "./call-log";
 import { CallTracers, type Tracer } from "./call-tracers";
 import { type ProcessCalls, type Traced, TracedProcesses } from "./traced-processes";
@@ -53,8 +60,8 @@ class SyscallRecorder {
   private readonly acts: ActWatcher;
   /** The calls that the kernel has; undefined until they are hooked. */
   private tracers: CallTracers | undefined;
-  /** Of each entry, by its index. */
-  private bits: readonly (32 | 64)[] = [];
+  /** By their index in records. */
+  private entries: readonly SystemCallEntry[] = [];
 
   constructor(
     private readonly callbacks: CallbackManager,
@@ -63,7 +70,7 @@ class SyscallRecorder {
   ) {
     this.log = new CallLog(options.file);
     const settle = (pgd: bigint, descriptor: bigint): void => this.journal.settle(pgd, descriptor);
-    this.acts = new ActWatcher(callbacks, options.mostActs, tell, settle);
+    this.acts = new ActWatcher(callbacks, options.mostActs, tell, settle, (pid) => this.processes.findOwn(pid));
   }
 
   begin(): () => SyscallResult {
@@ -76,6 +83,7 @@ class SyscallRecorder {
       forget();
       clearInterval(timer);
       this.take();
+      this.acts.finish();
       this.journal.dispose();
       this.log.close();
       return { processes: this.processes.list(), recorded: this.log.recorded, cut: this.log.cut };
@@ -139,8 +147,8 @@ class SyscallRecorder {
   private hook(scope?: TargetScope): void {
     if (this.tracers !== undefined) return;
     const tracers = (this.tracers = new CallTracers(this.options.calls));
-    const entries = listSystemCallEntries();
-    this.bits = entries.map(({ bits }) => bits);
+    const entries = (this.entries = listSystemCallEntries());
+    if (scope !== undefined) this.acts.watchRings(scope);
     const others = { kinds: 0, hasPieces: tracers.areOthersRecorded };
     for (const [index, entry] of entries.entries()) {
       const calls = new Map([...tracers.list(entry.bits)].map(([number, tracer]) => [number, this.choose(tracer)]));
@@ -150,8 +158,7 @@ class SyscallRecorder {
   }
 
   private choose({ name, bits, kinds, isRecorded }: Tracer): JournaledCall {
-    // The instruction "syscall" leaves in RCX where it returns to; of others that is not known.
-    const passed = bits === 64 ? this.acts.choose(name) : undefined;
+    const passed = this.acts.choose(name, bits);
     return { kinds, hasPieces: isRecorded, passed, isUnsettling: changesDescriptors(name) };
   }
 
@@ -164,12 +171,13 @@ class SyscallRecorder {
     const { whose } = this.options;
     const caller = whose === "target" ? this.processes.findOwn(record.pid) : this.processes.findBySpace(record.pgd);
     if (caller === undefined) return;
-    const tracer = this.tracers!.get(this.bits[record.entry]!, record.number);
+    const entry = this.entries[record.entry]!;
+    const tracer = this.tracers!.get(entry.bits, record.number);
     caller.calls.set(tracer.name, (caller.calls.get(tracer.name) ?? 0) + 1);
     if (!tracer.isRecorded && !record.isPassed) return;
     const values = record.readValues(tracer.shows.length);
     if (tracer.isRecorded) this.log.record(tracer, caller, record, values, this.limitOf(caller));
-    if (record.isPassed && cpu !== undefined) this.acts.see(tracer.name, values, caller, cpu);
+    if (record.isPassed && cpu !== undefined) this.acts.see(tracer.name, values, caller, cpu, entry);
   }
 
   /** While the target is followed, half of the file is for it alone. */

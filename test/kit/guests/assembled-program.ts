@@ -9,14 +9,27 @@ const LINE = 600;
 /** The address of the first instruction. */
 export const TEXT = 0x400000;
 
-/** Assembles a program without a library; `_start` is its beginning. */
-export function assembleProgram(source: string): Buffer {
+/**
+ * Assembles a program without a library; `_start` is its beginning.
+ *
+ * @param bits of its instructions
+ */
+export function assembleProgram(source: string, bits: 32 | 64 = 64): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "rebox-test-"));
   try {
     const [text, object, program] = ["s", "o", "out"].map((end) => join(folder, end)) as [string, string, string];
     writeFileSync(text, `${source}\n`);
-    execFileSync("as", ["-o", object, text]);
-    execFileSync("ld", ["-s", "-Ttext", `0x${TEXT.toString(16)}`, "-o", program, object]);
+    execFileSync("as", [`--${bits}`, "-o", object, text]);
+    execFileSync("ld", [
+      "-m",
+      bits === 64 ? "elf_x86_64" : "elf_i386",
+      "-s",
+      "-Ttext",
+      `0x${TEXT.toString(16)}`,
+      "-o",
+      program,
+      object,
+    ]);
     return readFileSync(program);
   } finally {
     rmSync(folder, { recursive: true });

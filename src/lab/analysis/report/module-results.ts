@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { NameQuestion } from "./network/name-questions";
 import { type NetworkSummary, readNetworkFlows } from "./network/network-flows";
+import { listWebRequests, type WebRequest } from "./network/web-requests";
 
 /** In bytes: a larger file of a module was not written by it. */
 const LARGEST_JSON = 64 << 20;
@@ -27,6 +28,8 @@ export interface UsageRow {
 export interface ModuleResults {
   /** By the file. */
   readonly captures: readonly (NetworkSummary & { readonly file: string })[];
+  /** Pages that were asked for in a simulated network. */
+  readonly webRequests: readonly WebRequest[];
   readonly systemCalls: readonly CalledProcess[];
   readonly libraryCalls: readonly CalledProcess[];
   readonly usage: readonly UsageRow[];
@@ -49,6 +52,7 @@ function readCaptures(folder: string): ModuleResults["captures"] {
 export function readModuleResults(folder: string): ModuleResults {
   return {
     captures: readCaptures(folder),
+    webRequests: listWebRequests(folder),
     systemCalls: readCalls(folder, "syscalls.json"),
     libraryCalls: readCalls(folder, "apicalls.json"),
     usage: listOf(findJson(join(folder, "usage.json")), "samples").flatMap((row) =>

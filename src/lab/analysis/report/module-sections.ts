@@ -1,5 +1,6 @@
 import { type Markup, markup } from "./markup";
 import type { NameQuestion } from "./network/name-questions";
+import type { WebRequest } from "./network/web-requests";
 import type { CalledProcess, ModuleResults, UsageRow } from "./module-results";
 
 const MOST_ROWS = 1_000;
@@ -61,6 +62,28 @@ function renderNames(names: readonly NameQuestion[], since: (time: string) => st
         <th>type</th>
         <th>times</th>
         <th>process</th>
+      </tr>
+      ${rows}
+    </table>`;
+}
+
+/** Renders the pages that were asked for in a simulated network; nothing when none was. */
+export function renderWebRequests(requests: readonly WebRequest[]): Markup {
+  if (requests.length === 0) return markup``;
+  const rows = requests.map(
+    ({ method, url, count }) =>
+      markup`<tr>
+        <td>${method}</td>
+        <td class="code">${url}</td>
+        <td>${count}</td>
+      </tr>`,
+  );
+  return markup`<h3>Pages that were asked for <span class="muted">${requests.length}</span></h3>
+    <table class="pages">
+      <tr>
+        <th></th>
+        <th>page</th>
+        <th>times</th>
       </tr>
       ${rows}
     </table>`;

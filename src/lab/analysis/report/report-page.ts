@@ -1,7 +1,7 @@
 import type { NetworkRecord } from "../analysis-record";
 import { renderArtefacts } from "./artefacts-section";
 import { type FactRow, type Markup, markup, renderFacts } from "./markup";
-import { renderCaptures, renderCalls, renderUsage } from "./module-sections";
+import { renderCaptures, renderCalls, renderUsage, renderWebRequests } from "./module-sections";
 import { PAGE_POLICY, PAGE_STYLE } from "./page-style";
 import { renderPictures } from "./picture-section";
 import { renderProcesses } from "./process-section";
@@ -21,7 +21,7 @@ import { renderVerdict } from "./verdict-section";
  */
 export function renderReportPage(report: AnalysisReport, folder: string, parts: ReportParts): string {
   const { analysis } = report;
-  const { captures, systemCalls, libraryCalls, usage } = report.modules;
+  const { captures, systemCalls, libraryCalls, usage, webRequests } = report.modules;
   const renderActs = (list: AnalysisReport["files"], name: string) =>
     parts.renderTable(name, list, ({ origin: _origin, ...act }) => renderEvent(act, analysis.created));
   const title = `Analysis ${analysis.id}: ${analysis.target?.name ?? analysis.command ?? "no target"}`;
@@ -46,7 +46,7 @@ export function renderReportPage(report: AnalysisReport, folder: string, parts: 
           "captures",
           "Conversations",
           captures.reduce((sum, { flows }) => sum + flows.length, 0),
-          renderCaptures(report.modules, (time) => since(time, analysis.created)),
+          markup`${renderCaptures(report.modules, (time) => since(time, analysis.created))}${renderWebRequests(webRequests)}`,
         )}
         ${section("files", "Files", ...byOrigin(report, "files", report.files, renderActs))}
         ${section(

@@ -2,7 +2,7 @@
 import { readPath } from "./act-arguments";
 import { type Act, type FindAct, findPath, onSuccess, type ReportAct } from "./acts";
 import { SET_NAME } from "./call-choices";
-import type { Traced } from "./traced-processes";
+import type { Traced } from "../traced-processes";
 
 // include/uapi/linux/ptrace.h
 const PTRACE_REQUESTS: Readonly<Record<number, string>> = {
@@ -34,7 +34,8 @@ export class ProcessActs {
   private readonly told = new Set<string>();
 
   constructor(private readonly report: ReportAct) {
-    const credentials: FindAct = ([...ids], who) => this.always("process.credentials", who, { ids: ids.map(showId) });
+    const users = (who: Traced, ...ids: bigint[]): Act => this.always("process.credentials", who, { ids: ids.map(showId) }); // prettier-ignore
+    const groups = (who: Traced, ...ids: bigint[]): Act => this.always("process.credentials", who, { groups: ids.map(showId) }); // prettier-ignore
     this.calls = {
       ptrace: ([request = 0n, pid = 0n], who) => {
         const named = PTRACE_REQUESTS[Number(request)];
@@ -47,9 +48,14 @@ export class ProcessActs {
       kill: ([pid = 0n, signal = 0n], who) => this.signal(who, pid, signal),
       tkill: ([pid = 0n, signal = 0n], who) => this.signal(who, pid, signal),
       tgkill: ([, pid = 0n, signal = 0n], who) => this.signal(who, pid, signal),
-      setuid: ([id = 0n], who) => this.always("process.credentials", who, { ids: [showId(id)] }),
-      setreuid: ([a = 0n, b = 0n], who) => credentials([a, b], who),
-      setresuid: ([a = 0n, b = 0n, c = 0n], who) => credentials([a, b, c], who),
+      setuid: ([id = 0n], who) => users(who, id),
+      setreuid: ([a = 0n, b = 0n], who) => users(who, a, b),
+      setresuid: ([a = 0n, b = 0n, c = 0n], who) => users(who, a, b, c),
+      setgid: ([id = 0n], who) => groups(who, id),
+      setregid: ([a = 0n, b = 0n], who) => groups(who, a, b),
+      setresgid: ([a = 0n, b = 0n, c = 0n], who) => groups(who, a, b, c),
+      chroot: ([path = 0n], who) => this.named("process.root", who, path, {}),
+      pivot_root: ([path = 0n], who) => this.named("process.root", who, path, {}),
       capset: (_values, who) => this.once("process.capabilities", who, {}),
       unshare: ([flags = 0n], who) => this.namespaces(who, flags),
       setns: ([fd = 0n], who) =>
@@ -64,6 +70,7 @@ export class ProcessActs {
         onSuccess((process) => this.report("kernel.module", who, { path: findPath(process, fd), way: "finit_module" })),
       delete_module: ([name = 0n], who) => this.named("kernel.module", who, name, { way: "delete_module" }),
       bpf: ([command = 0n], who) => this.once("kernel.bpf", who, { command: Number(command) }),
+      add_key: ([kind = 0n, name = 0n], who) => this.named("kernel.key", who, name, { kind: readPath(who.pgd, kind) }),
       settimeofday: (_values, who) => this.always("kernel.time", who, {}),
       clock_settime: (_values, who) => this.always("kernel.time", who, {}),
       sethostname: ([name = 0n], who) => this.named("kernel.hostname", who, name, {}),

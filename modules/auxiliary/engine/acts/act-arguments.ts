@@ -31,6 +31,15 @@ export function readPath(pgd: bigint, address: bigint): string | undefined {
   return undefined;
 }
 
+/** Reads a number of 64 bits; 0 when it is not in memory. */
+export function readNumber(pgd: bigint, address: bigint): bigint {
+  try {
+    return readVa(pgd, address, 8).readBigUInt64LE(0);
+  } catch {
+    return 0n;
+  }
+}
+
 /**
  * Makes a path absolute.
  *
@@ -42,16 +51,23 @@ export function resolvePath(
   path: string | undefined,
 ): string {
   if (path === undefined) return "?";
-  if (path.startsWith("/") || process === undefined) return path;
+  if (process === undefined) return path;
   const descriptor = folder === undefined ? CURRENT_FOLDER : Number(BigInt.asIntN(32, folder));
-  const base = descriptor === CURRENT_FOLDER ? readFolder(process) : process.findOpenFile(descriptor)?.path;
-  return base?.startsWith("/") ? posix.join(base, path) : path;
+  const base = path.startsWith("/")
+    ? readFolder(process, "root")
+    : descriptor === CURRENT_FOLDER
+      ? readFolder(process, "pwd")
+      : process.findOpenFile(descriptor)?.path;
+  // As the program has written it, where its root is the system's.
+  if (base === undefined || !base.startsWith("/") || (base === "/" && path.startsWith("/"))) return path;
+  return posix.join(base, path);
 }
 
-function readFolder({ livingThread: { kaddr } }: LinuxProcess): string | undefined {
+/** Reads a folder of a process, its own or its root, by the whole system's path. */
+function readFolder({ livingThread: { kaddr } }: LinuxProcess, which: "pwd" | "root"): string | undefined {
   const guest = findGuest();
   const fs = guest?.kernel.at("task_struct", kaddr).follow("fs");
-  return fs && guest?.paths.readPath(guest.kernel.at("path", fs.addressOf("pwd")));
+  return fs && guest?.paths.readPath(guest.kernel.at("path", fs.addressOf(which)));
 }
 
 /** Reads an internet address that a program gives; undefined for one of another family. */

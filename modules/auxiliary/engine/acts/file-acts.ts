@@ -1,9 +1,9 @@
 /** Tells what system calls have done to files. */
 import type { LinuxProcess } from "rebox";
-import { readPath, resolvePath } from "./act-arguments";
+import { readNumber, readPath, resolvePath } from "./act-arguments";
 import { type Act, type FindAct, findPath, onSuccess, type ReportAct } from "./acts";
-import { SET_FLAGS, WRITES_FIRST, WRITES_THIRD } from "./call-choices";
-import type { Traced } from "./traced-processes";
+import { O_TRUNC, SET_FLAGS, WRITES_FIRST, WRITES_THIRD } from "./call-choices";
+import type { Traced } from "../traced-processes";
 
 const S_IFDIR = 0o040000;
 
@@ -39,6 +39,12 @@ export class FileActs {
       ...Object.fromEntries(
         WRITES_THIRD.map((call) => [call, ([, , fd = 0n]: readonly bigint[], who: Traced) => this.writing(who, fd)]),
       ),
+      // What was in the file is gone with this.
+      open: (_values, who) => this.truncating(who),
+      openat: (_values, who) => this.truncating(who),
+      creat: (_values, who) => this.truncating(who),
+      openat2: ([, , how = 0n], who) =>
+        (readNumber(who.pgd, how) & O_TRUNC) === 0n ? undefined : this.truncating(who),
       truncate: ([path = 0n], who) => this.onPath("file.written", who, at(here, path, who)),
       unlink: ([path = 0n], who) => this.onPath("file.removed", who, at(here, path, who)),
       rmdir: ([path = 0n], who) => this.onPath("file.removed", who, at(here, path, who)),
@@ -90,6 +96,7 @@ export class FileActs {
         const [from, kind] = [readPath(who.pgd, source), readPath(who.pgd, type)];
         return this.onPath("file.mounted", who, at(here, path, who), { from, kind });
       },
+      umount: ([path = 0n], who) => this.onPath("file.unmounted", who, at(here, path, who)),
       // mount(8) of util-linux since 2.39: what is mounted hangs on a descriptor, of open_tree() or fsmount(), and has no path.
       move_mount: ([, from = 0n, folder, to = 0n], who) => {
         const name = readPath(who.pgd, from);
@@ -101,13 +108,21 @@ export class FileActs {
   private writing(caller: Traced, descriptor: bigint): Act {
     return onSuccess((process) => {
       this.settle(caller.pgd, descriptor);
-      const file = process?.findOpenFile(Number(BigInt.asIntN(32, descriptor)));
-      if (file?.type !== "file") return;
-      const key = `${caller.pid} ${file.path}`;
-      if (this.written.has(key)) return;
-      this.written.add(key);
-      this.report("file.written", caller, { path: file.path });
+      this.tellWritten(caller, process, descriptor);
     });
+  }
+
+  private truncating(caller: Traced): Act {
+    return onSuccess((process, descriptor) => this.tellWritten(caller, process, descriptor));
+  }
+
+  private tellWritten(caller: Traced, process: LinuxProcess | undefined, descriptor: bigint): void {
+    const file = process?.findOpenFile(Number(BigInt.asIntN(32, descriptor)));
+    if (file?.type !== "file") return;
+    const key = `${caller.pid} ${file.path}`;
+    if (this.written.has(key)) return;
+    this.written.add(key);
+    this.report("file.written", caller, { path: file.path });
   }
 
   private onPath(act: string, caller: Traced, path: PathArgument, facts: object = {}): Act {

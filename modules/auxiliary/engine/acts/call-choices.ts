@@ -7,6 +7,8 @@ export const WRITES_THIRD = ["copy_file_range", "splice"];
 /** After these, a descriptor may be another file. */
 const CHANGES =
   /^(open|close|dup|socket|accept|pipe|creat|fcntl|eventfd|epoll_create|memfd|timerfd|signalfd|io_uring|execve)/;
+/** include/uapi/asm-generic/fcntl.h */
+export const O_TRUNC = 0o1000n;
 /** PROT_EXEC of include/uapi/asm-generic/mman-common.h. */
 const PROT_EXEC = 4n;
 /** FS_IOC_SETFLAGS of include/uapi/linux/fs.h, and the flags that keep a file from being changed. */
@@ -21,6 +23,8 @@ const CHOICES: ReadonlyMap<string, CallChoice> = new Map<string, CallChoice>([
   ["mmap", { argument: 2, mask: PROT_EXEC, value: PROT_EXEC }],
   ["mprotect", { argument: 2, mask: PROT_EXEC, value: PROT_EXEC }],
   ["ioctl", { argument: 1, mask: 0xffff_ffffn, value: SET_FLAGS }],
+  ["open", { argument: 1, mask: O_TRUNC, value: O_TRUNC }],
+  ["openat", { argument: 2, mask: O_TRUNC, value: O_TRUNC }],
   ["prctl", { argument: 0, mask: 0xffff_ffffn, value: SET_NAME }],
 ]);
 

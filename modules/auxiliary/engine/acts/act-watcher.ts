@@ -1,12 +1,23 @@
 /** Tells what system calls have done, by what they returned. */
-import { CallbackManager, type Cpu, findGuest, getRunningProcess, type LinuxProcess } from "rebox";
-import { type CallChoice, findRunningProcess, findTargetScope } from "rebox/trusted";
+import {
+  CallbackManager,
+  type Cpu,
+  findGuest,
+  getRunningProcess,
+  type LinuxProcess,
+  type SystemCallEntry,
+} from "rebox";
+import { type CallChoice, findRunningProcess, findTargetScope, type TargetScope } from "rebox/trusted";
 import type { Act, FindAct, ReportAct } from "./acts";
 import { chooseCalls } from "./call-choices";
+import { findReturnPlace } from "./call-return";
 import { FileActs, type SettleDescriptor } from "./file-acts";
+import { widenCall, widenName } from "./narrow-calls";
 import { NetworkActs } from "./network-acts";
+import { PendingConnections } from "./pending-connections";
 import { ProcessActs } from "./process-acts";
-import type { Traced } from "./traced-processes";
+import { RingActs } from "./ring-acts";
+import type { Traced } from "../traced-processes";
 
 /** Calls that wait for their return at one moment. */
 const MOST_WAITING = 1000;
@@ -21,34 +32,56 @@ interface Waiting {
 /** Watches calls that change files, processes or the kernel, or reach the network. */
 export class ActWatcher {
   private readonly waiting = new Set<Waiting>();
+  private readonly pending: PendingConnections;
+  private readonly ring: RingActs;
   private readonly calls: ReadonlyMap<string, FindAct>;
   /** Those of the target, and those of others: the system's never take the place of the target's. */
   private readonly told = { target: 0, system: 0 };
 
-  /** @param most so many acts are told, of the target and again of all others */
+  /**
+   * @param most so many acts are told, of the target and again of all others
+   * @param findOwn finds a process of the scope by its number
+   */
   constructor(
     private readonly callbacks: CallbackManager,
     private readonly most: number,
     private readonly tell: (value: unknown) => void,
     settle: SettleDescriptor,
+    findOwn: (pid: number) => Traced | undefined,
   ) {
     const report: ReportAct = (act, caller, facts) => this.report(act, caller, facts);
-    const all = [new FileActs(report, settle), new NetworkActs(report), new ProcessActs(report)];
+    this.pending = new PendingConnections(callbacks);
+    this.ring = new RingActs(report, this.pending, findOwn);
+    const all = [new FileActs(report, settle), new NetworkActs(report, this.pending), new ProcessActs(report)];
     this.calls = new Map(all.flatMap(({ calls }) => Object.entries(calls)));
   }
 
   /** Chooses the calls of a name that see() is to be called for; undefined for none. */
-  choose(call: string): CallChoice | undefined {
-    return this.calls.has(call) ? chooseCalls(call) : undefined;
+  choose(call: string, bits: 32 | 64): CallChoice | undefined {
+    const name = bits === 64 ? call : widenName(call);
+    if (name === "socketcall") return "all";
+    return name !== undefined && this.calls.has(name) ? chooseCalls(name) : undefined;
   }
 
-  /** Sees a call of a program of 64 bits that was chosen, before it is carried out. */
-  see(call: string, values: readonly bigint[], caller: Traced, cpu: Cpu): void {
+  /** Sees a call that was chosen, before it is carried out. */
+  see(call: string, values: readonly bigint[], caller: Traced, cpu: Cpu, entry: SystemCallEntry): void {
     const whose = findWhose(caller);
     if (this.told[whose] >= this.most) return;
-    const act = this.calls.get(call)?.(values, caller);
+    const { bits } = entry;
+    const { name, values: wide } = (bits === 64 ? { name: call, values } : widenCall(call, values, caller.pgd)) ?? {};
+    const act = name && wide && this.calls.get(name)?.(wide, caller, bits);
     const most = whose === "target" ? MOST_WAITING : MOST_WAITING / 2;
-    if (act !== undefined && this.waiting.size < most) this.waitForReturn(caller, cpu, act);
+    if (act && this.waiting.size < most) this.waitForReturn(caller, cpu, entry, act);
+  }
+
+  /** Watches what a scope's processes do without a system call for each act. */
+  watchRings(scope: TargetScope): void {
+    this.ring.hook(scope, this.callbacks);
+  }
+
+  /** Tells what is not decided yet. */
+  finish(): void {
+    this.pending.end();
   }
 
   /** Forgets a process that has ended, or executes another program. */
@@ -64,15 +97,17 @@ export class ActWatcher {
     if (this.told[whose] === this.most) this.tell({ act: "full", whose });
   }
 
-  /** "syscall" leaves the address behind it in RCX (Intel SDM volume 2, SYSCALL); the stack tells threads apart. */
-  private waitForReturn(caller: Traced, cpu: Cpu, act: Act): void {
+  private waitForReturn(caller: Traced, cpu: Cpu, entry: SystemCallEntry, act: Act): void {
     const { pgd } = caller;
-    const { RCX: address, RSP: stack } = cpu;
+    const place = findReturnPlace(entry, cpu);
+    if (place === undefined) return;
+    const { address, stack } = place;
+    const { bits } = entry;
     const listener = (cpuIndex: number, now: Cpu): void => {
-      if (now.RSP !== stack || getRunningProcess(cpuIndex) !== pgd) return;
+      if ((bits === 64 ? now.RSP : now.ESP) !== stack || getRunningProcess(cpuIndex) !== pgd) return;
       this.end(waiting);
       try {
-        act(BigInt.asIntN(64, now.RAX), findCaller(now, pgd));
+        act(BigInt.asIntN(bits, bits === 64 ? now.RAX : now.EAX), findCaller(now, pgd));
       } catch {
         // The kernel's tables are damaged, or the process has gone: there is nothing to tell.
       }

@@ -1,0 +1,64 @@
+/** Tells what requests of io_uring have done, which no system call of the program shows. */
+import { type CallbackManager, findGuest, getGuest } from "rebox";
+import { type RingConnection, type RingFile, type RingRequest, RingRequests, type TargetScope } from "rebox/trusted";
+import { readAddress, resolvePath } from "./act-arguments";
+import type { ReportAct } from "./acts";
+import type { PendingConnections } from "./pending-connections";
+import type { Traced } from "../traced-processes";
+
+const ACTS = {
+  ...{ written: "file.written", made: "file.made", removed: "file.removed", renamed: "file.renamed" },
+  ...{ linked: "file.linked", "linked by text": "file.linked" },
+} as const;
+
+/** Watches the requests of a scope's processes. */
+export class RingActs {
+  /** Files that are told of, with who has written them. */
+  private readonly written = new Set<string>();
+
+  /** @param findCaller finds a process of the scope by its number */
+  constructor(
+    private readonly report: ReportAct,
+    private readonly pending: PendingConnections,
+    private readonly findCaller: (pid: number) => Traced | undefined,
+  ) {}
+
+  /** Begins; what this kernel lacks is not seen. */
+  hook(scope: TargetScope, callbacks: CallbackManager): void {
+    const onRequest = (request: RingRequest): void => {
+      const caller = this.findCaller(request.pid);
+      if (caller === undefined) return;
+      if (request.kind === "connects") this.connect(caller, request);
+      else this.tellFile(caller, request);
+    };
+    // A request that cannot be read is not told.
+    new RingRequests(getGuest(), callbacks, scope, onRequest, () => undefined).hook();
+  }
+
+  private tellFile(caller: Traced, { kind, path: named, folder, to, toFolder }: RingFile): void {
+    const process = findGuest()?.findProcess(caller.pgd);
+    const place = (at: number, name: string): string => resolvePath(process, BigInt(at), name);
+    // A symbolic link holds any text.
+    const path = folder === undefined || kind === "linked by text" ? named : place(folder, named);
+    if (kind === "written") {
+      const key = `${caller.pid} ${path}`;
+      if (this.written.has(key)) return;
+      this.written.add(key);
+    }
+    this.report(ACTS[kind], caller, {
+      path,
+      ...(to === undefined || toFolder === undefined ? {} : { to: place(toFolder, to) }),
+      ...(kind === "made" ? { kind: "folder" } : kind === "linked by text" ? { kind: "symbolic" } : {}),
+    });
+  }
+
+  private connect(caller: Traced, { sock, address, size }: RingConnection): void {
+    const end = readAddress(caller.pgd, address, size);
+    if (end === undefined) return;
+    const facts = { protocol: "tcp", ...end };
+    this.pending.follow(sock, (error) => {
+      if (error === undefined) this.report("network.connected", caller, facts);
+      else this.report("network.failed", caller, { ...facts, error });
+    });
+  }
+}
