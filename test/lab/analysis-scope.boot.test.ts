@@ -6,14 +6,15 @@ import type { AnalysisReport } from "../../src/lab/analysis/report/report";
 import { defaultKit } from "../kit/guests/guest-kits";
 import { analyze, consoleMachine, findLeft, recordOf, SAMPLE, yamlOf } from "../kit/lab/analyze-run";
 import { type TestLab, withTestLab } from "../kit/lab/lab-run";
+import { withReadyMachine } from "../kit/lab/ready-lab";
 
 /** The target that tries to get out of sight: native/guest/targets/escape.c. */
 const ESCAPE = join(defaultKit().kernel, "../targets/escape");
 
-const FILES = {
-  "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }),
-  "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n",
-};
+const MODULES = { "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n" };
+
+/** A machine that boots, which takes seconds and starts many processes. */
+const BOOTING = { "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) };
 
 function readReport(lab: TestLab, id = 1): AnalysisReport {
   return JSON.parse(lab.read(`analyses/${id}/report.json`)) as AnalysisReport;
@@ -39,7 +40,7 @@ const ownFiles = ({ files }: AnalysisReport) =>
 
 describe("the target's processes are all in the record, and the analysis ends after the last of them", () => {
   test("a chain of 3,000 processes that live only until they have forked", async () => {
-    await withTestLab(FILES, async (lab) => {
+    await withReadyMachine(MODULES, async (lab) => {
       const { tell, report, reason, own } = await escape(lab, "chain 3000", "--timeout", "240");
       assert.equal(tell("chain"), 3000);
       assert.equal(own.length, 3000);
@@ -51,7 +52,7 @@ describe("the target's processes are all in the record, and the analysis ends af
   });
 
   test("a daemon that has forked twice, left its session and given up its environment", async () => {
-    await withTestLab(FILES, async (lab) => {
+    await withReadyMachine(MODULES, async (lab) => {
       const { tell, report, own } = await escape(lab, "daemon 3");
       assert.equal(own.length, 3);
       assert.equal(own.at(-1)!.pid, tell("daemon"));
@@ -60,7 +61,7 @@ describe("the target's processes are all in the record, and the analysis ends af
   });
 
   test("a process whose first thread has ended", async () => {
-    await withTestLab(FILES, async (lab) => {
+    await withReadyMachine(MODULES, async (lab) => {
       const { tell, report, own, reason } = await escape(lab, "thread 3");
       assert.deepEqual(own.map(({ pid, ended }) => [pid, ended !== undefined]), [[tell("thread"), true]]); // prettier-ignore
       assert.deepEqual(ownFiles(report), [["file.written", "/tmp/escape-thread"]]);
@@ -69,7 +70,7 @@ describe("the target's processes are all in the record, and the analysis ends af
   });
 
   test("one that ends by a signal is reported so, and its environment does not have rebox's mark", async () => {
-    await withTestLab(FILES, async (lab) => {
+    await withReadyMachine(MODULES, async (lab) => {
       assert.equal((await escape(lab, "signal")).reason, "the command ended with signal 6");
       const { status } = await analyze(lab, "--command", "env > /dev/console");
       assert.equal(status, 0);
@@ -80,7 +81,7 @@ describe("the target's processes are all in the record, and the analysis ends af
 
 describe("the time of an analysis", () => {
   test("counts from the target's first instruction, however long the guest takes until then", async () => {
-    await withTestLab(FILES, async (lab) => {
+    await withTestLab({ ...MODULES, ...BOOTING }, async (lab) => {
       const { status, stdout } = await analyze(lab, "--command", "sleep 1000", "--timeout", "2");
       assert.equal(status, 0, stdout);
       const { phases, reason } = recordOf(lab);
@@ -132,7 +133,7 @@ describe("a target that the guest cannot execute has failed, with the reason", (
     ["that may not be executed", "#!/tmp\n", "the guest does not permit it (EACCES); it is a script of /tmp, and needs /tmp"], // prettier-ignore
   ];
   test("as far as the kernel says it", async () => {
-    await withTestLab(FILES, async (lab) => {
+    await withReadyMachine(MODULES, async (lab) => {
       for (const [index, [what, bytes, reason]] of refused.entries()) {
         writeFileSync(lab.path("target"), bytes);
         const { status } = await analyze(lab, "--target", lab.path("target"));
@@ -149,7 +150,7 @@ describe("a target that the guest cannot execute has failed, with the reason", (
   });
 
   test("and text without a first line for the kernel is for sh, as it is to every shell", async () => {
-    await withTestLab(FILES, async (lab) => {
+    await withReadyMachine(MODULES, async (lab) => {
       const { status, stdout } = await analyze(
         lab,
         "--target",
@@ -163,7 +164,7 @@ describe("a target that the guest cannot execute has failed, with the reason", (
 
 test("what the system does takes no place of what the target does", async () => {
   const files = {
-    ...FILES,
+    ...BOOTING,
     "conf/auxiliary.conf": "[processes]\nenabled = yes\nmost = 4\n[syscalls]\nenabled = yes\nmost_acts = 3\n",
   };
   await withTestLab(files, async (lab) => {

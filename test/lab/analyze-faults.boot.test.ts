@@ -8,16 +8,15 @@ import { findProcess } from "../../src/lab/machinery/processes/process-identity"
 import { runRebox } from "../kit/guests/guest-run";
 import {
   analyze,
-  consoleMachine,
   findLeft,
   processesOf,
   recordOf,
   startAnalyze,
   untilPhase,
   untilProcess,
-  yamlOf,
 } from "../kit/lab/analyze-run";
 import { type TestLab, untilTrue, withTestLab } from "../kit/lab/lab-run";
+import { withReadyMachine } from "../kit/lab/ready-lab";
 import { quickLab } from "../kit/lab/quick-machinery";
 
 const WORKER = "analysis-worker";
@@ -299,7 +298,7 @@ test("a disk that is full is reported in the record and by the exit status, and 
 });
 
 test("an engine of rebox that is killed while the target runs is reported with its signal", async () => {
-  await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
+  await withReadyMachine({}, async (lab) => {
     const { ended } = startAnalyze(lab, "--machine", "g", "--command", "sleep 1000");
     await lab.until("analyses/1/events.jsonl", /"type":"target\.started"/);
     const { pid } = JSON.parse(lab.read("state/g/process.json")) as { pid: number };
@@ -312,13 +311,12 @@ test("an engine of rebox that is killed while the target runs is reported with i
 });
 
 test("a machine whose QMP socket is gone is ended all the same", async () => {
-  await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
-    // Long enough for a busy host to get to the command.
-    const { ended } = startAnalyze(lab, "--machine", "g", "--command", "sleep 1000", "--timeout", "30");
+  await withReadyMachine({}, async (lab) => {
+    const { ended } = startAnalyze(lab, "--machine", "g", "--command", "sleep 1000", "--timeout", "10");
     await lab.until("analyses/1/events.jsonl", /"type":"target\.started"/);
     rmSync(lab.path("state/g/qmp.sock"));
     const { end, output } = await ended;
-    assert.deepEqual([end, recordOf(lab).reason], [0, "the time of 30 s was over"], output);
+    assert.deepEqual([end, recordOf(lab).reason], [0, "the time of 10 s was over"], output);
     assert.deepEqual(findLeft(lab), []);
   });
 });

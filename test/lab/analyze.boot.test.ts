@@ -20,6 +20,7 @@ import {
   yamlOf,
 } from "../kit/lab/analyze-run";
 import { NEEDS_QEMU, type TestLab, withTestLab } from "../kit/lab/lab-run";
+import { withReadyMachine } from "../kit/lab/ready-lab";
 import { PROJECT } from "../kit/project";
 
 const BUILT_QEMU_IMG = join(PROJECT, "build/qemu/qemu-img");
@@ -146,7 +147,7 @@ describe("a target", () => {
   });
 
   test("is executed by itself without a command, and may be a script with an odd name", async () => {
-    await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
+    await withReadyMachine({}, async (lab) => {
       const target = lab.path("-it's a $(target).sh");
       writeFileSync(target, '#!/bin/sh\necho "I am $0 in $(pwd), with $TARGET"\nread line || exit 42\n');
       const { status, stdout } = await analyze(lab, "--machine", "g", `--target=${target}`);
@@ -191,16 +192,16 @@ describe("a command", () => {
   });
 
   test("that the shell cannot parse, that continues behind, that takes too long, that ends the machine", async () => {
-    await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
+    await withReadyMachine({}, async (lab) => {
       const expected: readonly (readonly [string, number, string, string])[] = [
         ["echo 'open", 0, "finished", "the command ended with status 2"],
         ["(sleep 3; echo behind > /dev/console) > /dev/null 2>&1 &", 0, "finished", "the command ended with status 0"],
-        ["sleep 1000", 0, "finished", "the time of 12 s was over"],
+        ["sleep 1000", 0, "finished", "the time of 5 s was over"],
         ["poweroff -f; sleep 1000", 0, "finished", "the machine went off by itself"],
       ];
       for (const [index, [command, status, outcome, reason]] of expected.entries()) {
-        // A busy host boots slowly, and only one command is to be cut off.
-        const timeoutS = reason.includes("12 s") ? "12" : "60";
+        // Only one command is to be cut off, however busy the host is.
+        const timeoutS = reason.includes("5 s") ? "5" : "60";
         const run = await analyze(lab, "--machine", "g", "--command", command, "--timeout", timeoutS);
         const record = recordOf(lab, index + 1);
         assert.deepEqual([record.outcome, record.reason, run.status], [outcome, reason, status], run.stdout);
@@ -239,7 +240,7 @@ describe("several analyses", () => {
   });
 
   test("two that want one machine have it one after the other, also in two commands", async () => {
-    await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }) }, async (lab) => {
+    await withReadyMachine({}, async (lab) => {
       const one = startAnalyze(lab, "--machine", "g", "--command", "sleep 2");
       await untilPhase(lab, "running");
       const two = await analyze(lab, "--machine", "g", "--command", "true");

@@ -3,15 +3,14 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { readEvents } from "../../src/lab/analysis/event-log";
 import { getArchiveProgram } from "../../src/lab/analysis/export/archive-program";
-import { analyze, consoleMachine, findLeft, recordOf, yamlOf } from "../kit/lab/analyze-run";
-import { withTestLab } from "../kit/lab/lab-run";
+import { analyze, findLeft, recordOf } from "../kit/lab/analyze-run";
+import { withReadyMachine } from "../kit/lab/ready-lab";
 
 const ARGUMENT = "/tmp/told 'by' \"$an\" argument";
 
 test("a file of a locked archive runs with its arguments, variables and folder, in a machine of a platform", async () => {
-  await withTestLab(
+  await withReadyMachine(
     {
-      "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine(["tags: [small, quick]"]) }),
       "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n",
     },
     async (lab) => {
@@ -33,5 +32,6 @@ test("a file of a locked archive runs with its arguments, variables and folder, 
       assert.match(unfit.stdout, /no machine .*large/);
       assert.deepEqual(findLeft(lab).filter((name) => name.includes(".target")), []); // prettier-ignore
     },
+    ["tags: [small, quick]"],
   );
 });

@@ -10,8 +10,8 @@ function countCallbacks(guest: EngineGuest): Promise<unknown> {
 }
 
 test("a guest's handle executes commands of the shell and of QMP, and what they refuse it throws", async () => {
-  await withGuest({ task: "idle" }, async ({ guest, untilConsole }) => {
-    await untilConsole(/rebox-guest: ready/);
+  await withGuest({}, async ({ guest, execute }) => {
+    await execute("true");
     const processes = (await guest.command("ps")) as { pid: number; name: string }[];
     assert.deepEqual(processes.find(({ pid }) => pid === 1)?.name, "init");
     assert.equal(((await guest.qmp("query-status")) as { status: string }).status, "running");
@@ -58,8 +58,8 @@ test("a file observes the guest in its engine, tells what it sees, and goes with
 });
 
 test("what is wrong with an observing file is reported with its place, and a listener's failure is its observation's", async () => {
-  await withGuest({ task: "idle" }, async ({ guest, lab, untilConsole }) => {
-    await untilConsole(/rebox-guest: ready/);
+  await withGuest({}, async ({ guest, lab, execute }) => {
+    await execute("true");
     const observe = (name: string, text: string) =>
       guest.observe(lab.write(name, text), {}, () => {
         throw new Error("the listener's own");
@@ -80,8 +80,8 @@ test("what is wrong with an observing file is reported with its place, and a lis
 });
 
 test("an observation whose listener goes away leaves nothing in the engine, nor does one whose machine ends", async () => {
-  await withGuest({ task: "idle" }, async ({ guest, lab, manager, untilConsole }) => {
-    await untilConsole(/rebox-guest: ready/);
+  await withGuest({}, async ({ guest, lab, manager, execute }) => {
+    await execute("true");
     const file = lab.write(
       "observer.ts",
       `import { CallbackManager } from "rebox";
@@ -102,8 +102,8 @@ test("an observation whose listener goes away leaves nothing in the engine, nor 
 });
 
 test("the machine's states are watched", async () => {
-  await withGuest({ task: "idle" }, async ({ guest, untilConsole }) => {
-    await untilConsole(/rebox-guest: ready/);
+  await withGuest({}, async ({ guest, execute }) => {
+    await execute("true");
     const states: string[] = [];
     const unwatch = await guest.watch((event: RunEvent) => {
       if (event.event === "state") states.push(event.state);

@@ -29,8 +29,8 @@ test("memory is dumped at the end, and a page of it is what the guest says it is
 });
 
 test("without the option memory_dump, no memory is dumped where it has to be asked for", async () => {
-  await withGuest({ task: "idle" }, async ({ lab, guest, untilConsole }) => {
-    await untilConsole(/rebox-guest: ready/);
+  await withGuest({}, async ({ lab, guest, execute }) => {
+    await execute("true");
     const settings = ["[memory]", "enabled = yes", "when = asked", "format = raw", "compressed = yes"];
     const [without, asked] = await Promise.all([
       startModules(lab, settings, guest),

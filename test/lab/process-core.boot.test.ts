@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { ControlClient } from "../../src/shell/line/control-client";
 import type { AnalysisReport } from "../../src/lab/analysis/report/report";
-import { consoleMachine, startAnalyze, yamlOf } from "../kit/lab/analyze-run";
-import { withTestLab } from "../kit/lab/lab-run";
+import { startAnalyze } from "../kit/lab/analyze-run";
+import { withReadyMachine } from "../kit/lab/ready-lab";
 
 /** Prints where its data lies, waits until a number behind it is written from outside, puts known values into registers, and ends within a system call while another thread waits. */
 const PROGRAM = `
@@ -36,12 +36,11 @@ int main(void) {
 
 test("the memory of a process, asked for and at its end, is a core that gdb and readelf read as the program itself says", async () => {
   const files = {
-    "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }),
     "conf/auxiliary.conf": "[processes]\nenabled = yes\n[artefacts]\nenabled = yes\n",
     "program.c": PROGRAM,
     "rules/yara/heap.yar": 'rule Heap { strings: $a = "made while it ran: 42" condition: $a }',
   };
-  await withTestLab(files, async (lab) => {
+  await withReadyMachine(files, async (lab) => {
     const program = lab.path("program");
     execFileSync("gcc", ["-g", "-O1", "-static", "-pthread", "-o", program, lab.path("program.c")]);
     const { ended } = startAnalyze(lab, "--target", program);

@@ -75,7 +75,7 @@ test("a guest that starts processes without end does not fill the disk, and two 
 });
 
 test("a machine that cannot be looked into is said to be one", async () => {
-  await withGuest({ task: "idle" }, async ({ lab }) => {
+  await withGuest({}, async ({ lab }) => {
     const analysis = await startModules(lab, ENABLED, undefined);
     await stopModules(analysis);
     assert.deepEqual(analysis.status("processes").errors, [

@@ -51,8 +51,8 @@ test("what the guest and its engine use is measured, as the guest's kernel says"
 const EACH_MS = 100;
 
 test("a long analysis keeps fewer measurements, and they span all of it", async () => {
-  await withGuest({ task: "idle" }, async ({ lab, guest, untilConsole }) => {
-    await untilConsole(/rebox-guest: ready/);
+  await withGuest({}, async ({ lab, guest, execute }) => {
+    await execute("true");
     const settings = ["[usage]", "enabled = yes", `interval_ms = ${EACH_MS}`, "most = 4"];
     const analysis = await startModules(lab, settings, guest);
     const begin = Date.now();

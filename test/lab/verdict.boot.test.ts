@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AnalysisReport } from "../../src/lab/analysis/report/report";
-import { analyze, consoleMachine, recordOf, yamlOf } from "../kit/lab/analyze-run";
-import { withTestLab } from "../kit/lab/lab-run";
+import { analyze, recordOf } from "../kit/lab/analyze-run";
+import { withReadyMachine } from "../kit/lab/ready-lab";
 
 /** The script and the signatures that it is to fire. */
 const HOSTILE = [
@@ -26,9 +26,8 @@ detection:
 `;
 
 test("a hostile script fires its signatures and a Sigma rule, and a harmless one none that counts", async () => {
-  await withTestLab(
+  await withReadyMachine(
     {
-      "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }),
       "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n",
       "rules/sigma/job.yml": RULE,
       "rules/sigma/other.yml": RULE.replace("linux", "windows"),

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { CodeArtefact } from "../../src/lab/analysis/report/artefacts";
 import type { AnalysisReport } from "../../src/lab/analysis/report/report";
-import { analyze, consoleMachine, yamlOf } from "../kit/lab/analyze-run";
-import { type TestLab, withTestLab } from "../kit/lab/lab-run";
+import { analyze } from "../kit/lab/analyze-run";
+import type { TestLab } from "../kit/lab/lab-run";
+import { withReadyMachine } from "../kit/lab/ready-lab";
 import { PROJECT } from "../kit/project";
 
 /** Debian's packer UPX, which set-up fetches with the libraries that it is linked with. */
@@ -121,11 +122,8 @@ function compile(lab: TestLab, name: string, source: string): string {
 
 const MODULES = "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n[artefacts]\nenabled = yes\n";
 
-async function withLab(use: (lab: TestLab) => Promise<void>): Promise<void> {
-  await withTestLab(
-    { "conf/machineries/rebox.yaml": yamlOf({ g: consoleMachine() }), "conf/auxiliary.conf": MODULES },
-    use,
-  );
+function withLab(use: (lab: TestLab) => Promise<void>): Promise<void> {
+  return withReadyMachine({ "conf/auxiliary.conf": MODULES }, use);
 }
 
 /** Analyses a program to its end. */

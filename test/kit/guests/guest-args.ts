@@ -55,10 +55,11 @@ function getKernelArgs(kit: GuestKit, words: string): string[] {
 }
 
 /** QEMU's arguments for a clone of the guest kit that begins with the task at once. */
-async function getCloneArgs(folder: string, options: GuestOptions, { shared, own }: SplitArgs): Promise<string[]> {
+async function getCloneArgs(folder: string, options: GuestOptions, split: SplitArgs): Promise<string[]> {
   const { kit = defaultKit(), kernelArgs = "", parameters } = options;
+  const { shared, own, disks } = split;
   const machine = [...MACHINE, ...shared, ...getKernelArgs(kit, `rebox.run=@ ${kernelArgs}`)];
-  const { serial, cloneArgs } = await getReadyGuest(kit, machine);
+  const { serial, cloneArgs } = await getReadyGuest(kit, machine, disks);
   const [console, words] = [join(folder, "serial.txt"), join(folder, "words.txt")];
   writeFileSync(console, serial);
   // The port takes the first bytes while it has not got the state yet: they are lost.

@@ -1,21 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QmpClient } from "../../../src/lab/machinery/drivers/qemu/qmp-client";
-import { takeLock } from "../../../src/lab/process-lock";
-import { PROJECT, REBOX } from "../project";
+import { REBOX } from "../project";
 import type { GuestKit } from "./guest-kits";
+import { getReadyFolder } from "./ready-folder";
 
-/** Below it lies a folder for each machine that stands ready; a set-up that builds the kit or QEMU anew makes others. */
-const FOLDER = join(PROJECT, "build/guest/ready");
-
-const BUILD = process.env.REBOX_BUILD === "asan" ? "asan" : "usual";
-
-/** Booting and freezing, on a busy host, also under the sanitizer; and waiting for another test that does so. */
+/** Booting and freezing, on a busy host, also under the sanitizer. */
 const LIMIT_MS = 300_000;
 
 const NEVER = new AbortController().signal;
@@ -23,8 +17,11 @@ const NEVER = new AbortController().signal;
 /** Options whose machine is the same in each run: none of them names a file or a socket. */
 const SHARED_OPTIONS = new Set(["-smp", "-m", "-cpu", "-nic"]);
 
-/** Options that the guest's state knows nothing of: each clone has its own. */
-const OWN_OPTIONS = new Set(["-S", "-no-shutdown", "-debugcon", "-gdb", "-vnc", "-qmp"]);
+/** Options of which the guest's state has nothing yet: each clone has its own. */
+const OWN_OPTIONS = new Set(["-S", "-no-shutdown", "-debugcon", "-gdb", "-vnc", "-qmp", "-drive"]);
+
+/** Of the disks of a guest that waits, in whose places clones have theirs, in bytes. */
+const DISK_SIZE = 1 << 20;
 
 /** A guest that has booted and waits for its task, to be cloned. */
 export interface ReadyGuest {
@@ -38,19 +35,24 @@ export interface ReadyGuest {
 export interface SplitArgs {
   readonly shared: readonly string[];
   readonly own: readonly string[];
+  /** How many disks are among its own: the guest that waits has not looked at them yet. */
+  readonly disks: number;
 }
 
 /** Splits a machine's further arguments for a clone; undefined where one of them makes it a machine that has to boot. */
 export function splitForClone(qemuArgs: readonly string[]): SplitArgs | undefined {
   const [shared, own]: [string[], string[]] = [[], []];
-  let to: string[] | undefined;
+  let [option, disks] = ["", 0];
   for (const word of qemuArgs) {
-    if (word.startsWith("-")) to = SHARED_OPTIONS.has(word) ? shared : OWN_OPTIONS.has(word) ? own : undefined;
-    else if (to === shared && !isSharedValue(word)) return undefined;
-    if (to === undefined) return undefined;
-    to.push(word);
+    if (word.startsWith("-")) option = word;
+    else if (option === "-drive" && !/\bif=virtio\b/.test(word)) return undefined;
+    else if (SHARED_OPTIONS.has(option) && !isSharedValue(word)) return undefined;
+    if (word === "-drive") disks++;
+    if (SHARED_OPTIONS.has(option)) shared.push(word);
+    else if (OWN_OPTIONS.has(option)) own.push(word);
+    else return undefined;
   }
-  return { shared, own };
+  return { shared, own, disks };
 }
 
 function isSharedValue(word: string): boolean {
@@ -60,43 +62,26 @@ function isSharedValue(word: string): boolean {
 /**
  * Gets a guest that stands ready, and makes it first where no test has needed one like it.
  *
- * @param machine QEMU's arguments of the machine with its kernel, without a console
+ * @param machine QEMU's arguments of the machine with its kernel, without a console and disks
+ * @param disks how many disks a clone has
  */
-export async function getReadyGuest(kit: GuestKit, machine: readonly string[]): Promise<ReadyGuest> {
-  const folder = join(FOLDER, getKey(kit, machine));
-  if (!existsSync(folder)) {
-    const giveBack = await takeLock(`${folder}.lock`, {
-      timeoutMs: LIMIT_MS,
-      owner: "a test that makes a guest ready",
-    });
-    try {
-      if (!existsSync(folder)) await make(folder, machine);
-    } finally {
-      await giveBack();
-    }
-  }
+export async function getReadyGuest(kit: GuestKit, machine: readonly string[], disks: number): Promise<ReadyGuest> {
+  const bound = { name: "kit", facts: [machine, disks], files: [kit.kernel, kit.initramfs] };
+  const folder = await getReadyFolder(bound, (making) => make(making, machine, disks));
   return { serial: readFileSync(join(folder, "serial")), cloneArgs: ["-incoming", `file:${join(folder, "state")}`] };
 }
 
-/** Names everything that a state is bound to. */
-function getKey(kit: GuestKit, machine: readonly string[]): string {
-  const library = realpathSync(join(PROJECT, `build/qemu${BUILD === "asan" ? "-asan" : ""}/libqemu-system-x86_64.so`));
-  const hash = createHash("sha256").update(JSON.stringify(machine));
-  for (const file of [library, kit.kernel, kit.initramfs]) {
-    const { size, mtimeMs } = statSync(file);
-    hash.update(JSON.stringify([file, size, mtimeMs]));
-  }
-  return hash.digest("hex").slice(0, 16);
-}
-
-/** Boots the machine until it waits for a task, freezes it, and puts its files in place when all are whole. */
-async function make(folder: string, machine: readonly string[]): Promise<void> {
-  mkdirSync(dirname(folder), { recursive: true });
-  const making = mkdtempSync(`${folder}.making-`);
+/** Boots the machine until it waits for a task, and freezes it. */
+async function make(folder: string, machine: readonly string[], disks: number): Promise<void> {
   // A socket's path has at most 107 bytes.
   const sockets = mkdtempSync(join(tmpdir(), "rebox-test-"));
-  const [serial, socket] = [join(making, "serial"), join(sockets, "qmp")];
+  const [serial, socket] = [join(folder, "serial"), join(sockets, "qmp")];
   const args = [...machine, "-serial", `file:${serial}`, "-qmp", `unix:${socket},server=on,wait=off`];
+  for (let index = 0; index < disks; index++) {
+    const disk = join(folder, `disk-${index}`);
+    writeFileSync(disk, Buffer.alloc(DISK_SIZE));
+    args.push("-drive", `file=${disk},if=virtio,format=raw`);
+  }
   const child = spawn(process.execPath, [REBOX, "run", "--", ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
@@ -106,16 +91,14 @@ async function make(folder: string, machine: readonly string[]): Promise<void> {
     const qmp = await QmpClient.connect(socket, LIMIT_MS, NEVER);
     const execute = (command: string, words: object = {}) => qmp.execute(command, words, LIMIT_MS, NEVER);
     // The machine is not paused before: it would be when it is cloned.
-    await execute("migrate", { uri: `file:${join(making, "state")}` });
+    await execute("migrate", { uri: `file:${join(folder, "state")}` });
     await waitForState(execute);
     await execute("quit");
     qmp.close();
     await exited;
-    renameSync(making, folder);
   } finally {
     child.kill("SIGKILL");
     await exited;
-    rmSync(making, { recursive: true, force: true });
     rmSync(sockets, { recursive: true, force: true });
   }
 }

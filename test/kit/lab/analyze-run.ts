@@ -35,15 +35,19 @@ export function yamlOf(machines: Readonly<Record<string, readonly string[]>>): s
   return `machines:\n${lines.join("\n")}\n`;
 }
 
-/** Has a machine boot to its prompt, and makes the snapshot there that its setting `snapshot_path` names. */
-export async function makeSnapshot(lab: TestLab, machine: string, snapshot: string): Promise<void> {
+/**
+ * Has a machine boot to its prompt, and makes the snapshot there that its setting `snapshot_path` names.
+ *
+ * @param prompt what its console shows then
+ */
+export async function makeSnapshot(lab: TestLab, machine: string, snapshot: string, prompt = /\/ # /): Promise<void> {
   const signal = new AbortController().signal;
   // A lab leaves machines out whose snapshot is not there, or is none: this is how a migration stream begins.
   writeFileSync(lab.path(snapshot), "QEVM");
   const { manager } = await lab.open();
   const begun = await manager.request("norestoreStart", machine);
   if (!begun.success) throw new Error(begun.reason);
-  await lab.until(`state/${machine}/console.log`, /\/ # /);
+  await lab.until(`state/${machine}/console.log`, prompt);
   const client = await QmpClient.connect(lab.path(`state/${machine}/qmp.sock`), 30_000, signal);
   const ask = (command: string, args = {}) => client.execute(command, args, 30_000, signal);
   await ask("migrate", { uri: `exec:cat > ${lab.path(snapshot)}` });
