@@ -23,14 +23,16 @@ const LOOK = `
   const systems = await getFilesystems();
   const { createHash } = require("node:crypto");
   const sums: Record<string, string> = {};
+  let behindEnd: number | undefined;
   for (const { path, kind } of seen.filter(({ kind }) => kind === "file")) {
     const file = await openGuestPath(0, path.slice("/mnt".length)) as GuestFile;
     const hash = createHash("sha256");
     for (;;) {
       const piece = await file.read(200_001);
-      if (piece.length === 0) break;
       hash.update(piece);
+      if (piece.length < 200_001) break;
     }
+    behindEnd ??= (await file.read(1)).length;
     sums[path] = hash.digest("hex");
   }
   const first = await openGuestPath(0, "tree/link") as GuestFile;
@@ -47,7 +49,7 @@ const LOOK = `
     seek: await attempt((async () => first.seek(-1))()),
   };
   return {
-    seen, sums, systems, programs, onDisk, errors, piece,
+    seen, sums, behindEnd, systems, programs, onDisk, errors, piece,
     offset: first.offset, size: first.size, name: first.name, modified: first.modified.getTime(), mode: first.mode,
     through: (await openGuestPath(0, "/tree/dirlink/deep/deeper/leaf.txt") as GuestFile).size,
     dangling: await openGuestPath(0, "/tree/dangling") === undefined,
@@ -113,6 +115,7 @@ for (const kit of listKits().filter(({ architecture }) => architecture === "amd6
       assert.equal(found.modified, 1e12);
       assert.equal(found.mode, 0o100640);
       assert.equal(found.through, 29);
+      assert.equal(found.behindEnd, 0);
       assert.equal(found.many, 300);
       assert.ok(found.dangling && found.below);
       assert.match(found.errors.loop, /^DiskError: .*more than 40 symbolic links/);
