@@ -8,6 +8,7 @@ import { addAccountRoutes } from "./api/account-routes";
 import { addAnalysisRoutes } from "./api/analysis-routes";
 import type { App } from "./api/app";
 import { addEventRoutes } from "./api/event-routes";
+import { addHostRoutes } from "./api/host-routes";
 import { addLabRoutes } from "./api/lab-routes";
 import { addMachineRoutes } from "./api/machine-routes";
 import { addOpenApiRoute, describeApi } from "./api/openapi";
@@ -21,6 +22,7 @@ import { identifyCallers } from "./http/caller";
 import { limitRequests, readForms } from "./http/request-limits";
 import { addSecurityHeaders } from "./http/security-headers";
 import { addLiveRoutes } from "./live/live-routes";
+import { addHostsPage } from "./pages/hosts/hosts-page";
 import { addPageRoutes } from "./pages/page-routes";
 import type { ServerParts } from "./server-parts";
 import type { ServerSettings } from "./settings";
@@ -77,10 +79,12 @@ export async function createApp(parts: ServerParts, routes: RouteAccess[]): Prom
       addLabRoutes,
       addMachineRoutes,
       addRecordingRoutes,
+      addHostRoutes,
       addAccountRoutes,
       addWebhookRoutes,
       addCapeRoutes,
       addPageRoutes,
+      addHostsPage,
     ])
       // prettier-ignore
       add(typed, parts);

@@ -6,6 +6,7 @@ import type { AuditLog } from "./accounts/audit-log";
 import type { Sessions } from "./accounts/sessions";
 import type { Tokens } from "./accounts/tokens";
 import type { Users } from "./accounts/users";
+import type { ClusterView } from "./hosts/cluster-view";
 import type { LiveViews } from "./live/live-views";
 import type { Inquiries } from "./machines/inquiries";
 import type { MachineTasks } from "./machines/machine-tasks";
@@ -41,6 +42,8 @@ export interface ServerParts {
   readonly search: AnalysisSearch;
   readonly samples: SampleStore;
   readonly dispatcher: AnalysisMaker;
+  /** The hosts of the lab's cluster; undefined when it has none. */
+  readonly cluster: ClusterView | undefined;
   readonly machines: MachineWatch;
   readonly tasks: MachineTasks;
   readonly inquiries: Inquiries;

@@ -39,7 +39,13 @@ export function readListenPlace(text: string): ListenPlace {
 }
 
 /** @throws ServerError when other hosts could read passwords on their way */
-export function checkExposure({ listen, tls, isBehindProxy, allowsPlainHttp }: ServerSettings): void {
+export function checkExposure({
+  listen,
+  tls,
+  isBehindProxy,
+  allowsPlainHttp,
+}: Pick<ServerSettings, "listen" | "tls" | "isBehindProxy" | "allowsPlainHttp">): void {
+  // prettier-ignore
   if ("path" in listen || isLoopback(listen.host) || tls !== undefined || allowsPlainHttp) return;
   const proxy = isBehindProxy ? "a proxy on this host reaches 127.0.0.1 as well" : "use --tls-certificate and --tls-key, or a proxy in front of 127.0.0.1"; // prettier-ignore
   throw new ServerError(`on ${listen.host} others could read passwords on their way: ${proxy}; --plain-http permits it all the same`); // prettier-ignore

@@ -26,6 +26,7 @@ import { Inquiries } from "./machines/inquiries";
 import { MachineTasks } from "./machines/machine-tasks";
 import { MachineWatch } from "./machines/machine-watch";
 import { findClusterSettings } from "../lab/cluster/cluster-settings";
+import { ClusterView } from "./hosts/cluster-view";
 import { ClusterMaker } from "./hosts/cluster-maker";
 import { Dispatcher, type StartAnalysis } from "./queue/dispatcher";
 import { SampleStore } from "./queue/sample-store";
@@ -161,6 +162,8 @@ function openParts(
     },
     writeReport: async (folder, record) => void (await work.do({ kind: "abandoned", labFolder, folder, record })),
   };
+  const cluster = findClusterSettings(labFolder) === undefined ? undefined : new ClusterView(labFolder, log);
+  cleaning.push(async () => cluster?.close());
   rmSync(join(getServerFolder(labFolder), "outgoing"), { recursive: true, force: true });
   return {
     ...{ labFolder, settings, accounts, database, queue, machines, work, log, mostRunning: limit },
@@ -169,8 +172,9 @@ function openParts(
       search: new AnalysisSearch(database),
       samples: new SampleStore(labFolder),
     },
+    cluster,
     dispatcher:
-      findClusterSettings(labFolder) === undefined
+      cluster === undefined
         ? new Dispatcher(cleaningUp, queue, limit, startAnalysis)
         : new ClusterMaker({ labFolder, database, queue, log, index: async () => void (await work.do({ kind: "index", labFolder })) }), // prettier-ignore
     ...{

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { runRebox } from "../kit/guests/guest-run";
@@ -36,6 +37,31 @@ async function ask(lab: TestLab, command: string, id = 1): Promise<string> {
   return lab.read("state/g/console.log");
 }
 
+/** Publishes the golden state of machine g in a cluster, and runs a command there on another host. Returns what the console of that one shows. */
+async function askElsewhere(lab: TestLab, command: string): Promise<string> {
+  const place = lab.path("cluster");
+  const made = await runRebox(["lab", "init", lab.folder, "--regen", "--cluster", place], LIMIT_MS);
+  assert.equal(made.status, 0, made.stderr);
+  assert.match(
+    await act(lab, "golden", "publish", "g"),
+    /^published the golden state ready of g: \d+ MiB were new to the store$/m,
+  );
+  lab.write("other/conf/machineries/rebox.yaml", yamlOf({ g: consoleMachine([]) }));
+  lab.write("other/conf/cluster.yaml", `lab: other\nfolder: ${place}\n`);
+  const host = spawn(process.execPath, [REBOX, "host", "--lab", lab.path("other"), "--name", "other"], { stdio: ["ignore", "ignore", "pipe"] }); // prettier-ignore
+  let errors = "";
+  host.stderr.on("data", (text: Buffer) => (errors += String(text)));
+  try {
+    const { status, stdout } = await analyze(lab, "--machine", "g", "--command", `(${command}) > /dev/console 2>&1`);
+    assert.equal(status, 0, stdout + errors);
+    assert.match(errors, /fetched the golden state ready of g/);
+    return lab.read("other/state/g/console.log");
+  } finally {
+    host.kill();
+    if (host.exitCode === null) await once(host, "exit");
+  }
+}
+
 describe("a golden state", () => {
   test("is where starts and analyses begin: with the changes that were made, and without a boot", async () => {
     await withMachine([], async (lab) => {
@@ -61,6 +87,7 @@ describe("a golden state", () => {
       assert.match(await ask(lab, "echo -n first > /changed; echo wrote $(cat /changed)", 2), /wrote first/);
       assert.match(await ask(lab, "echo [$(cat /changed)]", 3), /\[made\]/);
       assert.deepEqual(findLeft(lab), []);
+      assert.match(await askElsewhere(lab, "echo [$(cat /changed)]"), /\[made\]/);
     });
   });
 

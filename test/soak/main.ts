@@ -2,9 +2,11 @@ import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runMixedAnalyses } from "../kit/lab/mixed-analyses";
 import { getDebianFolder } from "../kit/lab/ready-debian";
+import { soakHosts } from "./hosts-soak";
 import { SoakRun } from "./soak-run";
 
-const USAGE = "usage: npm run soak -- [--minutes N] [--seed N] [--first N]\n       npm run soak -- --analyses N";
+const USAGE =
+  "usage: npm run soak -- [--minutes N] [--seed N] [--first N]\n       npm run soak -- --analyses N\n       npm run soak -- --hosts N [--seed N]";
 const LARGEST_SEED = 0xffffffff;
 /** Of analyses on the older system: each way in and each network is among them. */
 const MOST_OLDER = 21;
@@ -38,6 +40,7 @@ async function main(): Promise<void> {
       seed: { type: "string" },
       first: { type: "string" },
       analyses: { type: "string" },
+      hosts: { type: "string" },
     },
   });
   if (values.analyses !== undefined) {
@@ -49,10 +52,18 @@ async function main(): Promise<void> {
     console.log("soak: none has failed, and nothing is left behind");
     return;
   }
-  const minutes = readNumber("minutes", values.minutes ?? "30", 10_000);
   const seed = Math.floor(
     readNumber("seed", values.seed ?? String(1 + Math.floor(Math.random() * LARGEST_SEED)), LARGEST_SEED),
   );
+  if (values.hosts !== undefined) {
+    const count = Math.floor(readNumber("hosts", values.hosts, 10_000));
+    console.log(`soak: ${count} analyses on three hosts, of which parts are killed, with seed ${seed}`);
+    const wrong = await soakHosts({ count, seed, say: (line) => console.log(`soak: ${line}`) });
+    if (wrong.length === 0) return console.log("soak: each has ended once, with all its files, and nothing is left behind"); // prettier-ignore
+    console.error(`soak: failed with seed ${seed}: ${wrong.slice(0, 10).join("\n      ")}`);
+    process.exit(1);
+  }
+  const minutes = readNumber("minutes", values.minutes ?? "30", 10_000);
   const first = Math.floor(readNumber("first", values.first ?? "1", LARGEST_SEED));
   console.log(`soak: ${minutes} minutes with seed ${seed}`);
   const run = new SoakRun({ seconds: minutes * 60, seed, first, say: (line) => console.log(`soak: ${line}`) });

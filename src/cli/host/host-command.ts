@@ -1,13 +1,15 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { Command } from "commander";
-import type { Cluster } from "../../lab/cluster/open-cluster";
-import type { SeenHost } from "../../server/hosts/host-entry";
+import type { SeenHost } from "../../lab/cluster/host-list";
 import { UsageError } from "../errors";
 import { createLabOption, getLabFolder } from "../lab/lab-folder";
 import type { RunEnvironment } from "../run/run-environment";
+import { asUsage } from "../serve/serve-command";
 import { runService } from "../service";
 import { renderTable } from "../text-table";
+import { createQuotaCommand } from "./quota-command";
+import { withCluster } from "./with-cluster";
 
 const AFTER_HELP = `
 The host takes an analysis only while a machine of its lab fits and is free. At SIGTERM or Ctrl-C it takes no more and waits for those that
@@ -18,6 +20,10 @@ Example: rebox lab init host1 --cluster postgresql://rebox@db/rebox --bucket htt
 interface HostOptions {
   readonly lab?: string;
   readonly name?: string;
+  readonly live?: string;
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  readonly plainHttp?: boolean;
 }
 
 /**
@@ -33,6 +39,10 @@ export function createHostCommand(environment: RunEnvironment, onStatus: (status
     .enablePositionalOptions()
     .addOption(createLabOption())
     .option("--name <name>", "the host's name in the cluster; the system's own without it")
+    .option("--live <address:port>", "let servers of the cluster show the screens and consoles of its machines")
+    .option("--tls-certificate <file>", "encrypt that, with this certificate (PEM)")
+    .option("--tls-key <file>", "its key (PEM)")
+    .option("--plain-http", "let other hosts connect there although nothing is encrypted")
     .addHelpText("after", AFTER_HELP)
     .action(async (options: HostOptions) => onStatus(await runHost(options, environment)));
   const list = new Command("list")
@@ -42,8 +52,7 @@ export function createHostCommand(environment: RunEnvironment, onStatus: (status
     .addOption(createLabOption())
     .option("--json", "print JSON")
     .action(async ({ json = false, ...options }: HostOptions & { json?: boolean }) => {
-      const { listHosts } = await import("../../server/hosts/host-entry.js");
-      const hosts = await withCluster(options, environment, (cluster) => listHosts(cluster));
+      const hosts = await withCluster(options, environment, (cluster) => cluster.hosts.list());
       environment.stdout.write(json ? `${JSON.stringify(hosts)}\n` : renderHosts(hosts));
     });
   command.addCommand(list);
@@ -58,11 +67,11 @@ export function createHostCommand(environment: RunEnvironment, onStatus: (status
       .argument("<name>", "the host")
       .addOption(createLabOption())
       .action(async (host: string, options: HostOptions) => {
-        const { setDraining } = await import("../../server/hosts/host-entry.js");
-        await withCluster(options, environment, (cluster) => setDraining(cluster, host, isDraining));
+        await withCluster(options, environment, (cluster) => cluster.hosts.setDraining(host, isDraining));
       });
     command.addCommand(each);
   }
+  command.addCommand(createQuotaCommand(environment));
   return command;
 }
 
@@ -71,31 +80,29 @@ async function runHost(options: HostOptions, environment: RunEnvironment): Promi
   if (!/^[\w.-]{1,64}$/.test(name)) throw new UsageError(`--name ${name}: it must have letters, digits, "_", "." and "-" alone`); // prettier-ignore
   const { startHost } = await import("../../server/hosts/start-host.js");
   const { AnalysisWorker } = await import("../analyze/analysis-worker.js");
-  return runService(environment, {
-    ending: "waiting for the analyses that run",
-    start: async () => {
-      const host = await startHost({
-        ...{ name, labFolder: resolve(getLabFolder(options)), api: environment.getApi() },
-        startAnalysis: (labFolder, id) => new AnalysisWorker(labFolder, id, () => undefined, true),
-        log: (text) => void environment.stderr.write(`rebox: ${text}\n`),
-      });
-      return { started: `${name} takes work`, close: () => host.close() };
-    },
-  });
+  return asUsage(() =>
+    runService(environment, {
+      ending: "waiting for the analyses that run",
+      start: async () => {
+        const host = await startHost({
+          ...{ name, labFolder: resolve(getLabFolder(options)), api: environment.getApi() },
+          live: await readLive(options),
+          startAnalysis: (labFolder, id) => new AnalysisWorker(labFolder, id, () => undefined, true),
+          log: (text) => void environment.stderr.write(`rebox: ${text}\n`),
+        });
+        return { started: `${name} takes work`, close: () => host.close() };
+      },
+    }),
+  );
 }
 
-async function withCluster<Result>(
-  options: HostOptions,
-  { stderr }: RunEnvironment,
-  use: (cluster: Cluster) => Promise<Result>,
-): Promise<Result> {
-  const { openCluster } = await import("../../lab/cluster/open-cluster.js");
-  const cluster = await openCluster(resolve(getLabFolder(options)), (text) => void stderr.write(`rebox: ${text}\n`));
-  try {
-    return await use(cluster);
-  } finally {
-    await cluster.close();
-  }
+async function readLive({ live, tlsCertificate, tlsKey, plainHttp = false }: HostOptions) {
+  if ((tlsCertificate === undefined) !== (tlsKey === undefined))
+    throw new UsageError("--tls-certificate and --tls-key belong together; name both");
+  if (live === undefined) return undefined;
+  const { readListenPlace } = await import("../../server/settings.js");
+  const tls = tlsCertificate === undefined ? undefined : { certificate: tlsCertificate, key: tlsKey! };
+  return { listen: readListenPlace(live), tls, allowsPlainHttp: plainHttp };
 }
 
 function renderHosts(hosts: readonly SeenHost[]): string {

@@ -10,6 +10,7 @@ import {
 } from "../../lab/machinery/golden/golden-state";
 import { ExitStatus } from "../exit-status";
 import type { RunEnvironment } from "../run/run-environment";
+import { createPublishCommands, type LabUse } from "./publish-commands";
 import type { GuestCopy } from "../../lab/preparing/change-guest";
 
 /** How long a system may take to become ready, in seconds. */
@@ -26,8 +27,6 @@ interface PrepareOptions {
   readonly trust?: boolean;
   readonly timeout: number;
 }
-
-type LabUse = (lab: Lab, signal: AbortSignal) => Promise<number>;
 
 /**
  * Creates `rebox machine prepare` and `rebox machine golden`.
@@ -141,10 +140,11 @@ export function createGoldenCommands(
       }),
     );
   const golden = new Command("golden")
-    .summary("list, show and remove golden states")
+    .summary("list, show, remove and publish golden states")
     .description("Works on the golden states of a lab's machines, which rebox machine prepare makes.")
     .helpOption("-h, --help", "show this help");
-  for (const each of [list, show, remove]) golden.addCommand(each);
+  for (const each of [list, show, remove, ...createPublishCommands(define, use, { stdout, stderr })])
+    golden.addCommand(each);
   return [prepare, golden];
 }
 

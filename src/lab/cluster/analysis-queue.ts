@@ -1,5 +1,6 @@
 import type { AnalysisRequest } from "../analysis/analysis-database";
 import type { AnalysisOutcome, AnalysisPhase } from "../analysis/analysis-record";
+import type { Quota } from "./fair-shares";
 import type { Requirement } from "./requirement";
 
 /** A file that is known by its content. */
@@ -78,6 +79,8 @@ export interface QueuedAnalysis {
 /** The analyses that are listed. */
 export interface QueueFilter {
   readonly origin?: string;
+  /** Its number in that lab. */
+  readonly number?: number;
   /** Only those whose results have not been collected; else the newest. */
   readonly isUncollected?: boolean;
   readonly limit?: number;
@@ -87,6 +90,8 @@ export interface QueueFilter {
 export interface AnalysisQueue {
   /** Adds an analysis; one that is there stays as it is. @returns its name */
   submit(submission: ClusterSubmission): Promise<string>;
+  /** Names the requirements that analyses have had and a machine can meet: of the others it needs no word. */
+  listFitting(fits: (requirement: Requirement) => boolean): Promise<string[]>;
   /** Takes the next analysis that fits a free machine. */
   take(offer: Offer): Promise<TakenAttempt | undefined>;
   /** Renews the lease of an attempt. */
@@ -100,4 +105,10 @@ export interface AnalysisQueue {
   list(filter: QueueFilter): Promise<QueuedAnalysis[]>;
   /** Notes that the results of analyses have been collected. */
   markCollected(ids: readonly string[]): Promise<void>;
+  /** Puts analyses back whose hosts were not heard of, and ends those that were tried too often, as lost; any number may ask. */
+  endGivenUp(): Promise<void>;
+  /** Sets how many of somebody's analyses may run at once. */
+  setQuota(quota: Quota): Promise<void>;
+  /** Lists the quotas by name. */
+  listQuotas(): Promise<Quota[]>;
 }

@@ -14,6 +14,8 @@ export interface ArtefactStore {
   findSize(key: string): Promise<number | undefined>;
   /** Lists the names that begin so. */
   list(prefix: string): Promise<string[]>;
+  /** Lists the names that begin so of files that were put there longer ago. @param ageMs in milliseconds */
+  listOlder(prefix: string, ageMs: number): Promise<string[]>;
   /** Removes files; those that are not there are no error. */
   remove(keys: readonly string[]): Promise<void>;
 }

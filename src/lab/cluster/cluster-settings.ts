@@ -9,21 +9,33 @@ import type { SettingsOf } from "../../config/schema/settings-schema";
 import { readYamlFile } from "../../config/schema/yaml-file";
 import { ClusterError } from "../errors";
 
+const STORE = z.object({
+  bucket: z.string().describe("The bucket of a server with the S3 API: http://HOST:PORT/BUCKET."),
+  region: z.string().default("us-east-1").describe("The region of the bucket."),
+  access_key: z.string().describe("The name by which the server knows this lab."),
+  secret_key: z.string().describe("The secret of that name."),
+});
+
 /** The settings of conf/cluster.yaml. */
 export const CLUSTER_SETTINGS = {
   lab: z.string().describe("The name of this lab in the cluster, which no other lab has."),
-  database: z.string().describe("The PostgreSQL database: postgresql://USER:PASSWORD@HOST:PORT/NAME."),
-  store: z
-    .object({
-      bucket: z.string().describe("The bucket of a server with the S3 API: http://HOST:PORT/BUCKET."),
-      region: z.string().default("us-east-1").describe("The region of the bucket."),
-      access_key: z.string().describe("The name by which the server knows this lab."),
-      secret_key: z.string().describe("The secret of that name."),
-    })
-    .describe("The place of samples and results."),
+  folder: z.string().optional().describe("A folder of this host with the whole cluster; in place of what follows."),
+  database: z.string().optional().describe("The PostgreSQL database: postgresql://USER:PASSWORD@HOST:PORT/NAME."),
+  store: STORE.optional().describe("The place of samples and results."),
 };
 
-export type ClusterSettings = SettingsOf<typeof CLUSTER_SETTINGS>;
+/** The places of a cluster of many hosts. */
+export interface RemotePlaces {
+  /** postgresql://USER:PASSWORD@HOST:PORT/NAME */
+  readonly database: string;
+  readonly store: z.output<typeof STORE>;
+}
+
+/** The cluster of a lab: in a folder of this host, or in a database and a bucket. */
+export type ClusterSettings = {
+  /** The name of the lab in the cluster. */
+  readonly lab: string;
+} & ({ readonly folder: string } | (RemotePlaces & { readonly folder?: undefined }));
 
 /** Returns the file with a lab's cluster. */
 export function getClusterFile(labFolder: string): string {
@@ -44,18 +56,28 @@ export function findClusterSettings(labFolder: string): ClusterSettings | undefi
   const settings = readSettings(CLUSTER_SETTINGS, map, { problems, folder: labFolder, checksSystem: true });
   const [mistake] = problems.errors;
   if (mistake !== undefined) throw new ClusterError(mistake.message);
-  return settings;
+  return checkKind(settings, file);
+}
+
+function checkKind(
+  { lab, folder, database, store }: SettingsOf<typeof CLUSTER_SETTINGS>,
+  file: string,
+): ClusterSettings {
+  // prettier-ignore
+  if (folder !== undefined && database === undefined && store === undefined) return { lab, folder };
+  if (folder === undefined && database !== undefined && store !== undefined) return { lab, database, store };
+  throw new ClusterError(`${shortenPath(file)}: a cluster is either \`folder\`, or \`database\` and \`store\``);
 }
 
 /** Writes the cluster of a lab, for its owner's eyes alone. */
-export function writeClusterSettings(labFolder: string, { lab, database, store }: ClusterSettings): void {
+export function writeClusterSettings(labFolder: string, settings: ClusterSettings): void {
   const file = getClusterFile(labFolder);
   const line = (name: string, value: string) => `${name}: ${JSON.stringify(value)}\n`;
-  const text = [
-    "# The cluster that this lab's analyses run in: docs/guides/hosts.md. It has passwords.\n",
-    ...[line("lab", lab), line("database", database), "store:\n"],
-    ...Object.entries(store).map(([name, value]) => `  ${line(name, value)}`),
-  ].join("");
-  writeFileSync(file, text, { mode: 0o600 });
+  const places =
+    settings.folder === undefined
+      ? [line("database", settings.database), "store:\n", ...Object.entries(settings.store).map(([name, value]) => `  ${line(name, value)}`)] // prettier-ignore
+      : [line("folder", settings.folder)];
+  const first = "# The cluster that this lab's analyses run in: docs/guides/hosts.md. It may have passwords.\n";
+  writeFileSync(file, [first, line("lab", settings.lab), ...places].join(""), { mode: 0o600 });
   chmodSync(file, 0o600);
 }

@@ -1,11 +1,13 @@
 import { ClusterError } from "../errors";
-import { ClusterDatabase } from "./cluster-database";
-import { ClusterQueue } from "./cluster-queue";
+import type { AnalysisQueue } from "./analysis-queue";
+import type { ArtefactStore } from "./artefact-store";
 import { type ClusterSettings, findClusterSettings } from "./cluster-settings";
-import { S3Store } from "./s3-store";
+import type { GoldenList } from "./golden-list";
+import type { HostList } from "./host-list";
+import type { Upkeep } from "./upkeep";
 
-/** The object that says which cluster a bucket belongs to. */
-const MARK = "rebox-cluster.txt";
+/** The words by which the members of a cluster wake each other; "" after a gap in which some may have been missed. */
+export type ClusterWord = "work" | "ended" | "cancelled" | "queues" | "golden" | "";
 
 /** The parts of a cluster that a lab is connected to. */
 export interface Cluster {
@@ -13,9 +15,13 @@ export interface Cluster {
   readonly lab: string;
   /** An attempt without a heartbeat has its analysis so long, in seconds. */
   readonly leaseS: number;
-  readonly database: ClusterDatabase;
-  readonly queue: ClusterQueue;
-  readonly store: S3Store;
+  readonly queue: AnalysisQueue;
+  readonly hosts: HostList;
+  readonly golden: GoldenList;
+  readonly upkeep: Upkeep;
+  readonly store: ArtefactStore;
+  /** Calls back for each word of another member. */
+  listen(onWord: (word: ClusterWord) => void): void;
   close(): Promise<void>;
 }
 
@@ -28,39 +34,25 @@ export interface Cluster {
 export async function openCluster(labFolder: string, log: (text: string) => void): Promise<Cluster> {
   const settings = findClusterSettings(labFolder);
   if (settings === undefined) throw new ClusterError(`${labFolder} has no cluster; rebox lab init FOLDER --cluster URL makes a lab that has`); // prettier-ignore
-  return connectCluster(settings, false, log);
+  return connect(settings, false, log);
 }
 
 /**
- * Makes a cluster of a database and a bucket, or brings it up to date; one that is there stays.
+ * Makes a cluster, or brings it up to date; one that is there stays.
  *
  * @throws ClusterError as openCluster()
  */
 export async function makeCluster(settings: ClusterSettings, log: (text: string) => void): Promise<void> {
-  const cluster = await connectCluster(settings, true, log);
+  const cluster = await connect(settings, true, log);
   await cluster.close();
 }
 
-async function connectCluster(
-  settings: ClusterSettings,
-  makes: boolean,
-  log: (text: string) => void,
-): Promise<Cluster> {
-  const database = await ClusterDatabase.open(settings.database, makes, log);
-  try {
-    const store = await S3Store.open(settings);
-    const { id, leaseS } = await database.readFacts();
-    const found = await store.findText(MARK);
-    if (found === undefined && makes) await store.putText(MARK, id);
-    else if (found !== id) {
-      const why = found === undefined ? "belongs to no cluster" : "belongs to another cluster";
-      throw new ClusterError(`the bucket ${settings.store.bucket} ${why}; name this cluster's own`);
-    }
-    const queue = new ClusterQueue(database, leaseS);
-    if (makes) await queue.prepare();
-    return { lab: settings.lab, leaseS, database, queue, store, close: () => database.close() };
-  } catch (error) {
-    await database.close();
-    throw error;
+/** Each kind is loaded by those who use it alone. */
+async function connect(settings: ClusterSettings, makes: boolean, log: (text: string) => void): Promise<Cluster> {
+  if (settings.folder !== undefined) {
+    const { openFolderCluster } = await import("./folder/folder-cluster.js");
+    return openFolderCluster(settings.lab, settings.folder, makes);
   }
+  const { openPostgresCluster } = await import("./postgres/postgres-cluster.js");
+  return openPostgresCluster(settings.lab, settings, makes, log);
 }

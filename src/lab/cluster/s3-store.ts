@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import type { S3mini } from "s3mini" with { "resolution-mode": "import" };
 import { ClusterError } from "../errors";
 import type { ArtefactStore } from "./artefact-store";
-import type { ClusterSettings } from "./cluster-settings";
+import type { RemotePlaces } from "./cluster-settings";
 
 /** Up to this size a file is sent in one piece, in bytes. */
 const PART_SIZE = 64 << 20;
@@ -21,7 +21,7 @@ export class S3Store implements ArtefactStore {
   ) {}
 
   /** Makes the store; nothing is asked of the server yet. */
-  static async open({ store }: ClusterSettings): Promise<S3Store> {
+  static async open(store: RemotePlaces["store"]): Promise<S3Store> {
     const { S3mini: Client } = await import("s3mini");
     const bucket = new Client({
       ...{ endpoint: store.bucket, region: store.region },
@@ -68,6 +68,12 @@ export class S3Store implements ArtefactStore {
   async list(prefix: string): Promise<string[]> {
     const objects = await this.#ask(`list ${prefix}`, () => this.bucket.listObjects("/", prefix));
     return (objects ?? []).map(({ Key }) => Key);
+  }
+
+  async listOlder(prefix: string, ageMs: number): Promise<string[]> {
+    const objects = await this.#ask(`list ${prefix}`, () => this.bucket.listObjects("/", prefix));
+    const beforeMs = Date.now() - ageMs;
+    return (objects ?? []).filter(({ LastModified }) => new Date(LastModified).getTime() < beforeMs).map(({ Key }) => Key); // prettier-ignore
   }
 
   async remove(keys: readonly string[]): Promise<void> {

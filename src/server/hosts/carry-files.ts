@@ -2,19 +2,28 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } fro
 import { basename, dirname, join, posix, relative } from "node:path";
 import { type ArtefactStore, getAttemptPrefix, getContentKey, getResultKey } from "../../lab/cluster/artefact-store";
 import type { StoredFile } from "../../lab/cluster/analysis-queue";
+import { CONTENT_KEPT_MS } from "../../lab/keeping/choose-old";
 import { ClusterError } from "../../lab/errors";
 import { hashFile } from "../../lab/machinery/golden/golden-state";
 
 /** Files that travel at once. */
 const AT_ONCE = 8;
+/** Half of the time that contents are kept which nothing needs, in milliseconds. */
+const CONTENT_FRESH_MS = CONTENT_KEPT_MS / 2;
 /** The most files of a result: more is no result. */
 const MOST_FILES = 100_000;
 
-/** Puts a file into the store under its content, unless it is there. @param path absolute */
+/**
+ * Puts a file into the store under its content, unless it is there, and stays there: one that was put long ago may be removed at this moment,
+ * as nothing needs it yet.
+ *
+ * @param path absolute
+ */
 export async function putContent(store: ArtefactStore, path: string): Promise<StoredFile> {
   const file = { name: basename(path), size: lstatSync(path).size, sha256: await hashFile(path) };
   const key = getContentKey(file.sha256);
-  if ((await store.findSize(key)) !== file.size) await store.put(key, path);
+  const isThere = (await store.findSize(key)) === file.size;
+  if (!isThere || (await store.listOlder(key, CONTENT_FRESH_MS)).length > 0) await store.put(key, path);
   return file;
 }
 

@@ -43,6 +43,8 @@ export class ClusterMaker implements AnalysisMaker {
   #loop: Promise<void> | undefined;
   #wake = (): void => {};
   #trouble = "";
+  /** Whether the cluster is known to know what was handed in. */
+  #isKnown = false;
 
   constructor(private readonly lab: ClusterLab) {
     lab.database.connection.exec(SCHEMA);
@@ -84,7 +86,11 @@ export class ClusterMaker implements AnalysisMaker {
     rmSync(getAnalysisFolder(labFolder, id), { recursive: true, force: true });
     const cluster = this.#cluster;
     if (cluster === undefined || name === undefined) return;
-    void removeResults(cluster.store, name, {}).catch((error: unknown) => log(`removing analysis ${id} from the store: ${String(error)}`)); // prettier-ignore
+    const forget = async () => {
+      await removeResults(cluster.store, name, {});
+      await cluster.upkeep.forget([name]);
+    };
+    void forget().catch((error: unknown) => log(`removing analysis ${id} from the cluster: ${String(error)}`));
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -120,14 +126,19 @@ export class ClusterMaker implements AnalysisMaker {
     }
     if (this.#cluster !== undefined) return this.#cluster;
     const cluster = await openCluster(labFolder, log);
-    cluster.database.listen((payload) => (payload === "ended" || payload === "" ? this.#wake() : undefined));
+    cluster.listen((word) => {
+      this.#isKnown &&= word !== "";
+      if (word === "ended" || word === "") this.#wake();
+    });
     return (this.#cluster = cluster);
   }
 
   async #turn(cluster: Cluster): Promise<void> {
+    if (!this.#isKnown) await this.#handInAgain(cluster);
+    this.#isKnown = true;
     for (const entry of this.#listNew()) await this.#handIn(cluster, entry);
     await this.#tellCancellations(cluster);
-    await cluster.queue.buryDead();
+    await cluster.queue.endGivenUp();
     const seen = await cluster.queue.list({ origin: cluster.lab, isUncollected: true });
     const { database } = this.lab;
     let collected = 0;
@@ -143,6 +154,15 @@ export class ClusterMaker implements AnalysisMaker {
       } else if (found.phase !== "queued" && found.phase !== entry.phase) database.setPhase(entry.id, found.phase);
     }
     if (collected > 0) await this.lab.index();
+  }
+
+  /** A cluster that was made anew, or is as it was some time ago, knows not all of what it was given. */
+  async #handInAgain({ upkeep }: Cluster): Promise<void> {
+    const { connection } = this.lab.database;
+    const rows = connection.prepare("SELECT name FROM handed_in WHERE id IN (SELECT id FROM analyses WHERE outcome IS NULL)").all() as { name: string }[]; // prettier-ignore
+    const unknown = await upkeep.listUnknown(rows.map(({ name }) => name));
+    for (const name of unknown) connection.prepare("DELETE FROM handed_in WHERE name = ?").run(name);
+    if (unknown.length > 0) this.lab.log(`the cluster does not know ${unknown.length} analyses of this lab any more; they are handed in again`); // prettier-ignore
   }
 
   #listNew(): AnalysisEntry[] {

@@ -1,4 +1,5 @@
 import type { AnalysisDatabase } from "../../lab/analysis/analysis-database";
+import type { AnalysisPhase } from "../../lab/analysis/analysis-record";
 import type { Attempt } from "../../lab/cluster/analysis-queue";
 
 const SCHEMA = `CREATE TABLE IF NOT EXISTS attempts (id INTEGER PRIMARY KEY, attempt TEXT NOT NULL) STRICT;`;
@@ -8,6 +9,21 @@ export interface HeldAttempt {
   readonly attempt: Attempt;
   /** Its number in the lab of this host. */
   readonly id: number;
+}
+
+/** A held attempt, and what is going on with it. */
+export interface Held extends HeldAttempt {
+  /** The last heartbeat, as performance.now(). */
+  beatMs: number;
+  /** The phase that the cluster was told last. */
+  phase?: AnalysisPhase;
+  /** Another attempt has the analysis by now: nothing is delivered. */
+  isLost: boolean;
+  isDelivering: boolean;
+  /** Why it is to end early. */
+  endReason?: string;
+  /** Whether the lab knows that. */
+  isTold: boolean;
 }
 
 /** The attempts that a host has begun and not yet delivered: in the lab's database, so a host that was killed knows them again. */

@@ -13,6 +13,7 @@ import { getServerFolder } from "../accounts/account-database";
 import { Dispatcher, type StartAnalysis } from "../queue/dispatcher";
 import { HostAgent } from "./host-agent";
 import { HostEntry } from "./host-entry";
+import { LiveDoor, type LiveSettings } from "./live-door";
 
 /** Everything that a host needs of those who start it. */
 export interface HostOptions {
@@ -21,6 +22,8 @@ export interface HostOptions {
   readonly labFolder: string;
   readonly api: Doors;
   readonly startAnalysis: StartAnalysis;
+  /** Where its machines can be looked at by servers of the cluster; undefined lets nobody look. */
+  readonly live?: LiveSettings | undefined;
   /** For people. */
   log(text: string): void;
 }
@@ -34,9 +37,9 @@ export interface RunningHost {
 /**
  * Starts the host of a lab.
  *
- * @throws ClusterError when the lab has no cluster, the cluster cannot be reached, has another host of this name, or the lab is served already
+ * @throws ServerError when the place of `live` cannot be listened on; ClusterError when the lab has no cluster, the cluster cannot be reached, has another host of this name, or the lab is served already
  */
-export async function startHost({ name, labFolder, api, startAnalysis, log }: HostOptions): Promise<RunningHost> {
+export async function startHost({ name, labFolder, api, startAnalysis, live, log }: HostOptions): Promise<RunningHost> {
   if (!existsSync(join(labFolder, "conf"))) throw new ClusterError(`${labFolder} is no lab: it has no folder conf; make one with rebox lab init`); // prettier-ignore
   const cleaning: (() => void | Promise<void>)[] = [];
   const clean = async () => {
@@ -51,13 +54,19 @@ export async function startHost({ name, labFolder, api, startAnalysis, log }: Ho
     lab.checkHasMachines();
     for (const failure of lab.failures) log(failure);
     const machines = [...lab.manager.machines].filter(({ facts }) => !hasClones(facts)).map((machine) => machine.name);
-    const entry = new HostEntry(cluster, { name, labFolder, version: getReboxVersion() }, () => machines); // prettier-ignore
+    // Nobody looks before there is an agent: no analysis has begun.
+    const agents: HostAgent[] = [];
+    const door = live && (await LiveDoor.open(live, lab, (analysis) => agents[0]?.findTarget(analysis)));
+    if (door !== undefined) cleaning.push(() => door.close());
+    const facts = { name, labFolder, machines, lab: cluster.lab, version: getReboxVersion(), live: door?.place };
+    const entry = new HostEntry(cluster.hosts, facts);
     await entry.tell("working", 0, []);
     const database = openDatabase(labFolder);
     cleaning.push(() => database.close());
     const queue = new ServedQueue(database);
     const maker = new Dispatcher({ labFolder, database, api, log }, queue, machines.length, startAnalysis);
     const agent = new HostAgent({ name, labFolder, lab, database, queue, maker, cluster, entry, log });
+    agents.push(agent);
     agent.start();
     cleaning.push(() => agent.drain());
     return { close: clean };

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
-import { AnalysisError, CuckooMachineError, MachineryManagerError } from "../../lab/errors";
+import { AnalysisError, ClusterError, CuckooMachineError, MachineryManagerError } from "../../lab/errors";
 import { RecordingError } from "../../machine/errors";
 import type { ReboxError } from "../../config/rebox-error";
 import { RequestError, ServerError } from "../errors";
@@ -37,7 +37,7 @@ function toAnswer(error: unknown): ErrorAnswer {
     return { status: 507, code: "REBOX_UPLOAD", message: "the disk of the lab is full; remove analyses" };
   // A lab that cannot do what is asked for says so in a sentence.
   if (
-    [AnalysisError, CuckooMachineError, MachineryManagerError, RecordingError, ServerError].some(
+    [AnalysisError, ClusterError, CuckooMachineError, MachineryManagerError, RecordingError, ServerError].some(
       (kind) => error instanceof kind,
     )
   )

@@ -8,6 +8,7 @@ import { AccessError, ConflictError } from "../errors";
 import { getAnalysis } from "../queue/submit";
 import type { ServerParts } from "../server-parts";
 import { openConsoleView } from "./console-view";
+import { openRemoteView } from "./remote-view";
 import { joinViewer, type LiveTarget } from "./live-views";
 import { RfbFilter } from "./rfb-filter";
 
@@ -30,8 +31,7 @@ export function addLiveRoutes(app: App, parts: ServerParts): void {
     app.get(
       `/api/v1/analyses/:id/${kind}`,
       { websocket: true, config, schema: { params: ID_PARAMS, querystring: QUERY }, preValidation: checkControl },
-      (socket, request) =>
-        view(parts, kind, socket, request, () => findAnalysisMachine(parts, (request.params as { id: number }).id)),
+      (socket, request) => viewAnalysis(parts, kind, socket, request),
     );
     const params = z.object({ name: z.string().max(100) });
     app.get(
@@ -55,23 +55,38 @@ function wantsControl({ query }: FastifyRequest): boolean {
   return (query as { control?: unknown }).control === "yes";
 }
 
+/** Shows the machine of an analysis: one of this lab, or of a host of its cluster. */
+function viewAnalysis(parts: ServerParts, kind: Kind, socket: WebSocket, request: FastifyRequest): Promise<void> {
+  const { id } = request.params as { id: number };
+  const { outcome } = parts.search.find(id) ?? {};
+  const isElsewhere = parts.cluster !== undefined && outcome === undefined && findRecorded(parts.labFolder, id) === undefined; // prettier-ignore
+  return view(parts, kind, socket, request, () => findAnalysisMachine(parts, id), isElsewhere ? id : undefined);
+}
+
 function view(
-  { views, machines, accounts }: ServerParts,
+  { views, machines, accounts, cluster }: ServerParts,
   kind: Kind,
   socket: WebSocket,
   request: FastifyRequest,
   find: () => LiveTarget,
+  /** Set when a host of the cluster has the machine. */
+  analysis?: number,
 ): Promise<void> {
   const mayType = wantsControl(request);
   return views.serve(socket, request, mayType ? "submit" : "read", async (closing) => {
-    const target = find();
     const signal = AbortSignal.any([closing, AbortSignal.timeout(OPEN_LIMIT_MS)]);
+    const { caller, address } = getDoer(request);
+    if (cluster !== undefined && analysis !== undefined) {
+      const title = await openRemoteView(cluster, analysis, { socket, kind, mayType, signal });
+      if (mayType) accounts.audit.add(caller.user, address, `take over ${kind}`, title);
+      return;
+    }
+    const target = find();
     await machines.use(target.machine, async (machine, machinery) => {
       if (kind === "console") return openConsoleView({ socket, machine, machinery, mayType, target, closing, signal });
       const filter = new RfbFilter(mayType);
       joinViewer(socket, await machinery.openScreen(machine, signal), (bytes) => filter.push(bytes));
     });
-    const { caller, address } = getDoer(request);
     if (mayType) accounts.audit.add(caller.user, address, `take over ${kind}`, target.title);
   });
 }

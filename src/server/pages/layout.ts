@@ -9,6 +9,7 @@ const PLACES = [
   ["/search", "Search", "read"],
   ["/machines", "Machines", "read"],
   ["/recordings", "Recordings", "read"],
+  ["/hosts", "Hosts", "read"],
   ["/account", "Tokens", "read"],
   ["/users", "Users", "administer"],
   ["/webhooks", "Webhooks", "administer"],

@@ -6,8 +6,9 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openDatabase } from "../../../src/lab/analysis/analysis-places";
 import { ServedQueue } from "../../../src/lab/analysis/queue/served-queue";
-import { openCluster } from "../../../src/lab/cluster/open-cluster";
-import type { Cluster } from "../../../src/lab/cluster/open-cluster";
+import { findClusterSettings } from "../../../src/lab/cluster/cluster-settings";
+import { type FolderCluster, openFolderCluster } from "../../../src/lab/cluster/folder/folder-cluster";
+import { openPostgresCluster, type PostgresCluster } from "../../../src/lab/cluster/postgres/postgres-cluster";
 import { ClusterMaker } from "../../../src/server/hosts/cluster-maker";
 import { doWork } from "../../../src/server/results/work";
 import { quickLab } from "../lab/quick-machinery";
@@ -40,7 +41,7 @@ export class TestCluster {
   readonly folder = mkdtempSync(join(tmpdir(), "rebox-cluster-"));
   readonly #hosts: HostProcess[] = [];
   readonly #collectors: ClusterMaker[] = [];
-  readonly #opened: Cluster[] = [];
+  readonly #opened: { close(): Promise<void> }[] = [];
   readonly env = {
     ...process.env,
     REBOX_LAB: undefined,
@@ -48,17 +49,31 @@ export class TestCluster {
     AWS_SECRET_ACCESS_KEY: SECRET_KEY,
   };
 
-  private constructor(
-    readonly postgres: PrivatePostgres,
-    readonly store: ObjectServer,
-  ) {}
+  private constructor(private readonly servers: { readonly postgres: PrivatePostgres; readonly store: ObjectServer } | undefined) {} // prettier-ignore
 
   /** Makes a cluster whose leases are as short as pg-boss permits. */
   static async start(): Promise<TestCluster> {
-    const cluster = new TestCluster(await PrivatePostgres.start(), await ObjectServer.start(BUCKET, "foreign"));
+    const [postgres, store] = [await PrivatePostgres.start(), await ObjectServer.start(BUCKET, "foreign")];
+    const cluster = new TestCluster({ postgres, store });
     const { database } = await cluster.open(cluster.makeLab("first"));
     await database.query("UPDATE rebox.cluster SET lease_s = 10");
     return cluster;
+  }
+
+  /** Makes a cluster that is a folder, with leases of ten seconds. */
+  static startInFolder(): TestCluster {
+    const cluster = new TestCluster(undefined);
+    const { database } = cluster.openFolder(cluster.makeLab("first"));
+    database.change("UPDATE facts SET lease_s = 10");
+    return cluster;
+  }
+
+  get postgres(): PrivatePostgres {
+    return this.servers!.postgres;
+  }
+
+  get store(): ObjectServer {
+    return this.servers!.store;
   }
 
   /** Kills the hosts that run. */
@@ -72,8 +87,8 @@ export class TestCluster {
     for (const collector of this.#collectors) await collector.stop();
     for (const opened of this.#opened) await opened.close();
     killBelow(this.folder);
-    await this.postgres.stop();
-    await this.store.stop();
+    await this.servers?.postgres.stop();
+    await this.servers?.store.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -91,15 +106,8 @@ export class TestCluster {
     const folder = join(this.folder, name);
     const settings = join(this.folder, "first/conf/cluster.yaml");
     if (!existsSync(settings)) {
-      const made = this.run(
-        "lab",
-        "init",
-        folder,
-        "--cluster",
-        this.postgres.url(),
-        "--bucket",
-        this.store.url(BUCKET),
-      );
+      const places = this.servers === undefined ? [join(this.folder, "cluster")] : [this.postgres.url(), "--bucket", this.store.url(BUCKET)]; // prettier-ignore
+      const made = this.run("lab", "init", folder, "--cluster", ...places);
       if (made.status !== 0) throw new Error(made.stderr);
       return folder;
     }
@@ -113,8 +121,8 @@ export class TestCluster {
   }
 
   /** Starts a host on a lab. */
-  async startHost(folder: string, name: string): Promise<HostProcess> {
-    const child = spawn(process.execPath, [REBOX, "host", "--lab", folder, "--name", name], {
+  async startHost(folder: string, name: string, ...args: readonly string[]): Promise<HostProcess> {
+    const child = spawn(process.execPath, [REBOX, "host", "--lab", folder, "--name", name, ...args], {
       env: this.env,
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -143,8 +151,20 @@ export class TestCluster {
   }
 
   /** Connects as a lab does. */
-  async open(folder: string): Promise<Cluster> {
-    const opened = await openCluster(folder, () => undefined);
+  async open(folder: string): Promise<PostgresCluster> {
+    const settings = findClusterSettings(folder);
+    if (settings === undefined || settings.folder !== undefined)
+      throw new Error(`${folder} has no cluster of PostgreSQL`);
+    const opened = await openPostgresCluster(settings.lab, settings, false, () => undefined);
+    this.#opened.push(opened);
+    return opened;
+  }
+
+  /** Connects as a lab of a cluster that is a folder does. */
+  openFolder(folder: string): FolderCluster {
+    const settings = findClusterSettings(folder);
+    if (settings?.folder === undefined) throw new Error(`${folder} has no cluster in a folder`);
+    const opened = openFolderCluster(settings.lab, settings.folder, false);
     this.#opened.push(opened);
     return opened;
   }

@@ -54,4 +54,14 @@ export const MIGRATIONS: readonly string[] = [
      reason text
    );
    CREATE INDEX ON rebox.history (analysis);`,
+  `ALTER TABLE rebox.analyses ADD COLUMN priority int NOT NULL DEFAULT 1, ADD COLUMN not_before timestamptz NOT NULL DEFAULT '-infinity',
+     ADD COLUMN beat timestamptz NOT NULL DEFAULT now();
+   CREATE INDEX analyses_waiting ON rebox.analyses (queue, submitter, priority DESC) WHERE outcome IS NULL AND phase = 'queued';
+   CREATE INDEX analyses_running ON rebox.analyses (submitter) WHERE outcome IS NULL AND phase <> 'queued';
+   CREATE SEQUENCE rebox.turns;
+   CREATE TABLE rebox.submitters (name text PRIMARY KEY, turn bigint, most_running int);`,
+  `CREATE TABLE rebox.golden_states (
+     machine text NOT NULL, name text NOT NULL, state jsonb NOT NULL, published timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (machine, name)
+   );`,
+  `ALTER TABLE rebox.hosts ADD COLUMN live jsonb;`,
 ];

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, Pool, PoolClient, QueryResultRow } from "pg";
 import type { PgBoss } from "pg-boss" with { "resolution-mode": "import" };
-import { ClusterError } from "../errors";
+import { ClusterError } from "../../errors";
 import { MIGRATIONS } from "./cluster-schema";
 
 /** Connections of one process, besides the one that listens: a thousand hosts need 2,000 at most, and most are idle. */
@@ -176,7 +176,7 @@ export interface ClusterFacts {
 }
 
 /** A connection as pg-boss wants it. */
-interface BossConnection {
+export interface BossConnection {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- pg-boss's own type
   executeSql(text: string, values?: unknown[]): Promise<{ rows: any[] }>;
 }

@@ -1,0 +1,73 @@
+import { readMonotonicMs } from "../../../config/moment";
+import { ClusterError } from "../../errors";
+import type { HostList, HostOrders, HostReport, LivePlace, SeenHost } from "../host-list";
+import type { FolderDatabase } from "./folder-database";
+
+interface Row {
+  readonly lab: string;
+  readonly report: string;
+  readonly is_draining: number;
+  readonly seen_ms: number;
+}
+
+/** The hosts of a cluster that is a folder: processes of one host, each with a lab of its own. */
+export class FolderHosts implements HostList {
+  constructor(private readonly database: FolderDatabase) {}
+
+  async tell(report: HostReport): Promise<HostOrders> {
+    const { database } = this;
+    return database.transact(() => {
+      const [known] = database.select<Row>("SELECT * FROM hosts WHERE name = ?", report.name);
+      if (known !== undefined && known.lab !== report.lab && !this.#isAway(known)) throw new ClusterError(`another host of the cluster is called ${report.name}; choose another name by --name`); // prettier-ignore
+      const values = [report.lab, JSON.stringify(report), readMonotonicMs()];
+      database.change(
+        `INSERT INTO hosts (name, lab, report, seen_ms) VALUES (?, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET lab = ?, report = ?, seen_ms = ?`,
+        ...[report.name, ...values, ...values],
+      );
+      const [{ hosts }] = database.select<{ hosts: number }>("SELECT count(*) AS hosts FROM hosts") as [
+        { hosts: number },
+      ];
+      return { isDraining: known?.is_draining === 1, hosts };
+    });
+  }
+
+  async leave(name: string, lab: string): Promise<void> {
+    this.database.change("DELETE FROM hosts WHERE name = ? AND lab = ?", name, lab);
+  }
+
+  async list(): Promise<SeenHost[]> {
+    const nowMs = readMonotonicMs();
+    return this.database.select<Row>("SELECT * FROM hosts ORDER BY name").map((row) => {
+      const { queues: _queues, live: _live, state, ...report } = JSON.parse(row.report) as HostReport;
+      return {
+        ...report,
+        ...{ state: this.#isAway(row) ? ("away" as const) : state, isDraining: row.is_draining === 1 },
+        seen: new Date(Date.now() - (nowMs - row.seen_ms)),
+      };
+    });
+  }
+
+  async findLive(name: string): Promise<LivePlace | undefined> {
+    const [row] = this.database.select<Row>("SELECT * FROM hosts WHERE name = ?", name);
+    return row === undefined || this.#isAway(row) ? undefined : (JSON.parse(row.report) as HostReport).live;
+  }
+
+  async setDraining(name: string, isDraining: boolean): Promise<void> {
+    if (this.database.change("UPDATE hosts SET is_draining = ? WHERE name = ?", Number(isDraining), name) > 0) return;
+    const known = (await this.list()).map((host) => host.name).join(", ") || "none";
+    throw new ClusterError(`the cluster has no host ${name}; there is ${known}`);
+  }
+
+  /** Returns whether another host than those that were tried could have analyses of a queue. */
+  hasOther(queue: string, tried: readonly string[]): boolean {
+    return this.database.select<Row>("SELECT * FROM hosts WHERE NOT is_draining").some((row) => {
+      const { name, queues } = JSON.parse(row.report) as HostReport;
+      return !this.#isAway(row) && queues.includes(queue) && !tried.includes(name);
+    });
+  }
+
+  #isAway({ seen_ms }: Row): boolean {
+    return readMonotonicMs() - seen_ms > this.database.leaseS * 1_000;
+  }
+}

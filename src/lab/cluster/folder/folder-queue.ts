@@ -1,0 +1,247 @@
+import { randomUUID } from "node:crypto";
+import { readMonotonicMs } from "../../../config/moment";
+import { LOWEST_PRIORITY } from "../../analysis/analysis-database";
+import type { AnalysisOutcome, AnalysisPhase } from "../../analysis/analysis-record";
+import type { AnalysisQueue, Attempt, AttemptResult, ClusterSubmission, Heartbeat, Offer, QueuedAnalysis, QueueFilter, StoredFile, TakenAttempt } from "../analysis-queue"; // prettier-ignore
+import { orderSubmitters, type Quota, type WaitingSubmitter } from "../fair-shares";
+import { getRequirement, nameQueue, type Requirement } from "../requirement";
+import type { FolderDatabase } from "./folder-database";
+import type { FolderHosts } from "./folder-hosts";
+
+/** Attempts in all. */
+const MOST_ATTEMPTS = 3;
+/** So long a host that has failed at an analysis leaves it to others that could have it, in milliseconds. */
+const ELSEWHERE_MS = 30_000;
+const MOST_LISTED = 1_000;
+/** Of the analyses of a submitter that are looked at for one that the host may have. */
+const MOST_TRIED = 50;
+/** An attempt has the analysis as long as all of this is so. */
+const HELD = "id = ? AND attempt = ? AND host = ? AND outcome IS NULL AND phase <> 'queued'";
+const WAITING =
+  "outcome IS NULL AND phase = 'queued' AND not_before <= ? AND queue IN (SELECT value FROM json_each(?))";
+
+interface Row {
+  readonly id: string;
+  readonly origin: string;
+  readonly number: number;
+  readonly submitter: string;
+  readonly queue: string;
+  readonly submission: string;
+  readonly created: string;
+  readonly phase: AnalysisPhase;
+  readonly attempt: number;
+  readonly host: string | null;
+  readonly machine: string | null;
+  readonly tried: string;
+  readonly failed_ms: number;
+  readonly cancellation: string | null;
+  readonly outcome: AnalysisOutcome | null;
+  readonly reason: string | null;
+  readonly files: string;
+}
+
+/** The queue of a cluster that is a folder: what pg-boss does for the other kind, in SQLite. Every change is one transaction. */
+export class FolderQueue implements AnalysisQueue {
+  constructor(
+    private readonly database: FolderDatabase,
+    private readonly hosts: FolderHosts,
+  ) {}
+
+  async submit(submission: ClusterSubmission): Promise<string> {
+    const { database } = this;
+    const { origin, number, request } = submission;
+    const requirement = getRequirement(request);
+    const queue = nameQueue(requirement);
+    const { by = origin, priority = request.priority ?? LOWEST_PRIORITY, notBefore = "" } = request.submission ?? {};
+    return database.transact(() => {
+      const [known] = database.select<Row>("SELECT * FROM analyses WHERE origin = ? AND number = ?", origin, number);
+      if (known !== undefined) return known.id;
+      const id = randomUUID();
+      if (database.change("INSERT OR IGNORE INTO queues VALUES (?, ?)", queue, JSON.stringify(requirement)) > 0) database.tell("queues"); // prettier-ignore
+      database.change(
+        "INSERT INTO analyses (id, origin, number, submitter, queue, priority, not_before, submission, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ...[id, origin, number, by, queue, priority, notBefore, JSON.stringify(submission), new Date().toISOString()],
+      );
+      this.#note({ id, act: "submitted", attempt: 0 });
+      database.tell("work");
+      return id;
+    });
+  }
+
+  async listFitting(fits: (requirement: Requirement) => boolean): Promise<string[]> {
+    const rows = this.database.select<{ name: string; requirement: string }>("SELECT * FROM queues ORDER BY name");
+    return rows.filter(({ requirement }) => fits(JSON.parse(requirement) as Requirement)).map(({ name }) => name);
+  }
+
+  async take({ host, machine, fits }: Offer): Promise<TakenAttempt | undefined> {
+    const { database } = this;
+    const fitting = JSON.stringify(await this.listFitting(fits));
+    const now = new Date().toISOString();
+    // Nearly always none waits, and asking must not keep others from writing.
+    if (database.select(`SELECT 1 FROM analyses WHERE ${WAITING} LIMIT 1`, now, fitting).length === 0) return undefined;
+    return database.transact(() => {
+      const waiting = database.select<Omit<WaitingSubmitter, "taken"> & { taken: number | null }>(
+        `SELECT submitter AS name, max(priority) AS priority, (SELECT count(*) FROM analyses AS r WHERE r.submitter = a.submitter AND r.outcome IS NULL AND r.phase <> 'queued') AS running,
+           (SELECT sequence FROM submitters AS s WHERE s.name = a.submitter) AS taken FROM analyses AS a WHERE ${WAITING} GROUP BY submitter`,
+        ...[now, fitting],
+      );
+      for (const name of orderSubmitters(waiting, this.#readQuotas())) {
+        const rows = database.select<Row>(`SELECT * FROM analyses WHERE ${WAITING} AND submitter = ? ORDER BY priority DESC, sequence LIMIT ${MOST_TRIED}`, now, fitting, name); // prettier-ignore
+        const row = rows.find((each) => !this.#isForOthers(each, host));
+        if (row !== undefined) return this.#begin(row, host, machine);
+      }
+      return undefined;
+    });
+  }
+
+  async heartbeat({ id, attempt, host }: Attempt, phase: AnalysisPhase): Promise<Heartbeat> {
+    const { database } = this;
+    if (database.change(`UPDATE analyses SET beat_ms = ?, phase = ? WHERE ${HELD}`, readMonotonicMs(), phase, id, attempt, host) === 0) return { kind: "lost" }; // prettier-ignore
+    const { cancellation } = this.#get(id);
+    return cancellation === null ? { kind: "goes on" } : { kind: "cancelled", reason: cancellation };
+  }
+
+  async finish(attempt: Attempt, { outcome, reason, files }: AttemptResult): Promise<boolean> {
+    const { database } = this;
+    const { id, attempt: number, host } = attempt;
+    return database.transact(() => {
+      const values = [outcome, reason ?? null, JSON.stringify(files), id, number, host];
+      if (
+        database.change(
+          `UPDATE analyses SET phase = 'ended', outcome = ?, reason = ?, files = ? WHERE ${HELD}`,
+          ...values,
+        ) === 0
+      ) {
+        // prettier-ignore
+        // A host that was killed behind its success asks again.
+        if (database.select("SELECT 1 FROM history WHERE analysis = ? AND attempt = ? AND host = ? AND act = 'ended'", id, number, host).length > 0) return true; // prettier-ignore
+        this.#note({ ...attempt, act: "refused" });
+        return false;
+      }
+      this.#note({ ...attempt, act: "ended", reason: outcome });
+      database.tell("ended");
+      return true;
+    });
+  }
+
+  async fail({ id, attempt, host }: Attempt, reason: string): Promise<boolean> {
+    return this.database.transact(() => {
+      const [row] = this.database.select<Row>(`SELECT * FROM analyses WHERE ${HELD}`, id, attempt, host);
+      if (row !== undefined) this.#giveUp(row, reason);
+      return row !== undefined;
+    });
+  }
+
+  async cancel(id: string, reason: string): Promise<void> {
+    this.database.transact(() => {
+      this.database.change("UPDATE analyses SET cancellation = coalesce(cancellation, ?) WHERE id = ? AND outcome IS NULL", reason, id); // prettier-ignore
+      const [row] = this.database.select<Row>("SELECT * FROM analyses WHERE id = ? AND outcome IS NULL", id);
+      if (row?.phase === "queued") this.#end(row, "cancelled", reason);
+      this.database.tell("cancelled");
+    });
+  }
+
+  async list({
+    origin,
+    number: only,
+    isUncollected = false,
+    limit = MOST_LISTED,
+  }: QueueFilter): Promise<QueuedAnalysis[]> {
+    const order = isUncollected ? "ORDER BY outcome IS NULL, number" : "ORDER BY sequence DESC";
+    const rows = this.database.select<Row>(
+      `SELECT * FROM analyses WHERE (? IS NULL OR origin = ?) AND (NOT ? OR NOT is_collected) AND (? IS NULL OR number = ?) ${order} LIMIT ?`,
+      ...[origin ?? null, origin ?? null, Number(isUncollected), only ?? null, only ?? null, limit],
+    );
+    return rows.map(({ id, origin: from, number, submitter, phase, attempt, ...row }) => ({
+      ...{ id, origin: from, number, submitter, phase, attempt, created: new Date(row.created) },
+      ...{ host: row.host ?? undefined, machine: row.machine ?? undefined, outcome: row.outcome ?? undefined },
+      ...{ reason: row.reason ?? undefined, files: JSON.parse(row.files) as StoredFile[] },
+    }));
+  }
+
+  async markCollected(ids: readonly string[]): Promise<void> {
+    this.database.change("UPDATE analyses SET is_collected = 1 WHERE id IN (SELECT value FROM json_each(?))", JSON.stringify(ids)); // prettier-ignore
+  }
+
+  async endGivenUp(): Promise<void> {
+    const late = "outcome IS NULL AND phase <> 'queued' AND beat_ms < ?";
+    const beforeMs = readMonotonicMs() - this.database.leaseS * 1_000;
+    if (this.database.select(`SELECT 1 FROM analyses WHERE ${late} LIMIT 1`, beforeMs).length === 0) return;
+    this.database.transact(() => {
+      for (const row of this.database.select<Row>(`SELECT * FROM analyses WHERE ${late}`, beforeMs))
+        this.#giveUp(row, `the host ${row.host} was not heard of any more`);
+    });
+  }
+
+  async setQuota({ submitter, mostRunning }: Quota): Promise<void> {
+    const value = mostRunning ?? null;
+    this.database.change("INSERT INTO submitters (name, most_running) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET most_running = ?", submitter, value, value); // prettier-ignore
+    this.database.tell("work");
+  }
+
+  async listQuotas(): Promise<Quota[]> {
+    return this.#readQuotas();
+  }
+
+  #readQuotas(): Quota[] {
+    return this.database.select<Quota>("SELECT name AS submitter, most_running AS mostRunning FROM submitters WHERE most_running IS NOT NULL ORDER BY name"); // prettier-ignore
+  }
+
+  #begin({ id, queue, attempt, tried, submitter, submission }: Row, host: string, machine: string): TakenAttempt {
+    const begun = { id, attempt: attempt + 1, queue, host, machine };
+    const hosts = JSON.stringify([...new Set([...(JSON.parse(tried) as string[]), host])]);
+    this.database.change(
+      "UPDATE analyses SET attempt = ?, host = ?, machine = ?, phase = 'waiting for a machine', reason = NULL, tried = ?, beat_ms = ? WHERE id = ?",
+      ...[begun.attempt, host, machine, hosts, readMonotonicMs(), id],
+    );
+    const next = "(SELECT coalesce(max(sequence), 0) + 1 FROM submitters)";
+    this.database.change(`INSERT INTO submitters (name, sequence) VALUES (?, ${next}) ON CONFLICT (name) DO UPDATE SET sequence = ${next}`, submitter); // prettier-ignore
+    this.#note({ ...begun, act: "taken" });
+    return { ...begun, submission: JSON.parse(submission) as ClusterSubmission };
+  }
+
+  /** An analysis that has failed on a host is left to other hosts for a while, where there are some that could have it. */
+  #isForOthers({ tried: text, failed_ms, queue }: Row, host: string): boolean {
+    const tried = JSON.parse(text) as string[];
+    return tried.includes(host) && readMonotonicMs() - failed_ms < ELSEWHERE_MS && this.hosts.hasOther(queue, tried);
+  }
+
+  #giveUp(row: Row, reason: string): void {
+    const { id, attempt, host, machine } = row;
+    this.#note({ id, act: "failed", attempt, host, machine, reason });
+    if (attempt >= MOST_ATTEMPTS) return this.#end(row, "lost", `given up after ${attempt} attempts: ${reason}`);
+    // Nobody is left who could be told of the wish.
+    if (row.cancellation !== null) return this.#end(row, "cancelled", row.cancellation);
+    this.database.change("UPDATE analyses SET phase = 'queued', reason = ?, failed_ms = ? WHERE id = ?", reason, readMonotonicMs(), id); // prettier-ignore
+    this.database.tell("work");
+  }
+
+  #end({ id, attempt }: Row, outcome: AnalysisOutcome, reason: string): void {
+    this.database.change("UPDATE analyses SET phase = 'ended', outcome = ?, reason = ? WHERE id = ? AND outcome IS NULL", outcome, reason, id); // prettier-ignore
+    this.#note({ id, attempt, act: "ended", reason: outcome });
+    this.database.tell("ended");
+  }
+
+  #get(id: string): Row {
+    return this.database.select<Row>("SELECT * FROM analyses WHERE id = ?", id)[0]!;
+  }
+
+  #note({
+    id,
+    act,
+    attempt,
+    host,
+    machine,
+    reason,
+  }: {
+    id: string;
+    act: string;
+    attempt: number;
+    host?: string | null;
+    machine?: string | null;
+    reason?: string;
+  }): void {
+    // prettier-ignore
+    this.database.change("INSERT INTO history (analysis, act, attempt, host, machine, reason) VALUES (?, ?, ?, ?, ?, ?)", id, act, attempt, host ?? null, machine ?? null, reason ?? null); // prettier-ignore
+  }
+}

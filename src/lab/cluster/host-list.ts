@@ -1,0 +1,72 @@
+/** The work of a host: it takes analyses from the queue, has them made, and sends their results. */
+export type HostState = "working" | "ending";
+
+/** How busy a host is. */
+export interface HostLoad {
+  /** The analyses that it makes. */
+  readonly analyses: number;
+  /** The mean number of processes that want a processor, over a minute. */
+  readonly processes: number;
+  /** In bytes. */
+  readonly freeMemory: number;
+  readonly memory: number;
+  readonly freeDisk: number;
+}
+
+/** A host as it tells of itself. */
+export interface HostReport {
+  readonly name: string;
+  /** The lab that it works for, by its name in the cluster: another one cannot have the host's name. */
+  readonly lab: string;
+  readonly version: string;
+  readonly state: HostState;
+  readonly machines: readonly string[];
+  readonly load: HostLoad;
+  /** What its machines can have: names of AnalysisQueue.listFitting(). */
+  readonly queues: readonly string[];
+  /** Undefined when its machines are not to be looked at from elsewhere. */
+  readonly live?: LivePlace | undefined;
+}
+
+/** Where the machines of a host are looked at. */
+export interface LivePlace {
+  /** ws://ADDRESS:PORT or wss://ADDRESS:PORT */
+  readonly url: string;
+  /** The word that a viewer must bring: it is new with each start of the host. */
+  readonly word: string;
+}
+
+/** A host as the cluster knows it. */
+export interface SeenHost extends Omit<HostReport, "state" | "queues" | "live"> {
+  /** Away: not heard of for the time of a lease. */
+  readonly state: HostState | "away";
+  readonly isDraining: boolean;
+  /** By the clock of the cluster. */
+  readonly seen: Date;
+}
+
+/** The answer to a host's word. */
+export interface HostOrders {
+  /** Whether somebody has asked it to take no more work. */
+  readonly isDraining: boolean;
+  /** How many hosts there are, with those that are away. */
+  readonly hosts: number;
+}
+
+/** The hosts of a cluster. */
+export interface HostList {
+  /**
+   * Tells that a host is there.
+   *
+   * @throws ClusterError when another one has its name
+   */
+  tell(report: HostReport): Promise<HostOrders>;
+  /** Takes a host from the list. */
+  leave(name: string, lab: string): Promise<void>;
+  /** Lists them by name. */
+  list(): Promise<SeenHost[]>;
+  /** Finds where the machines of a host are looked at; undefined when it is away, or shows none. */
+  findLive(name: string): Promise<LivePlace | undefined>;
+  /** Asks a host to take no more work, or to take some again. @throws ClusterError when there is none of that name */
+  setDraining(name: string, isDraining: boolean): Promise<void>;
+}

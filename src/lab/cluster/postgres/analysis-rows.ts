@@ -1,0 +1,78 @@
+import type { AnalysisOutcome, AnalysisPhase } from "../../analysis/analysis-record";
+import type { Attempt, QueuedAnalysis, QueueFilter, StoredFile } from "../analysis-queue";
+import type { Statements } from "./cluster-database";
+
+const MOST_LISTED = 1_000;
+
+interface Row {
+  readonly id: string;
+  readonly origin: string;
+  readonly number: number;
+  readonly submitter: string;
+  readonly created: Date;
+  readonly phase: AnalysisPhase;
+  readonly attempt: number;
+  readonly host: string | null;
+  readonly machine: string | null;
+  readonly outcome: AnalysisOutcome | null;
+  readonly reason: string | null;
+  readonly files: StoredFile[];
+}
+
+/** Lists the analyses of a cluster. */
+export async function listRows(
+  own: Statements,
+  { origin, number, isUncollected = false, limit = MOST_LISTED }: QueueFilter,
+): Promise<QueuedAnalysis[]> {
+  const order = isUncollected ? "ORDER BY outcome IS NULL, number" : "ORDER BY created DESC";
+  const rows = await own.query<Row>(
+    `SELECT id, origin, number, submitter, created, phase, attempt, host, machine, outcome, reason, files FROM rebox.analyses
+     WHERE ($1::text IS NULL OR origin = $1) AND (NOT $2 OR NOT is_collected) AND ($4::int IS NULL OR number = $4) ${order} LIMIT $3`,
+    [origin ?? null, isUncollected, limit, number ?? null],
+  );
+  return rows.map(({ host, machine, outcome, reason, ...row }) => ({
+    ...row,
+    ...{ host: host ?? undefined, machine: machine ?? undefined },
+    ...{ outcome: outcome ?? undefined, reason: reason ?? undefined },
+  }));
+}
+
+/** Ends an analysis that no attempt has. */
+export async function endRow(own: Statements, id: string, outcome: AnalysisOutcome, reason: string): Promise<void> {
+  const rows = await own.query<{ attempt: number }>(
+    `UPDATE rebox.analyses SET phase = 'ended', outcome = $2, reason = $3, ended = now() WHERE id = $1 AND outcome IS NULL
+     RETURNING attempt`,
+    [id, outcome, reason],
+  );
+  if (rows.length > 0) await note(own, { id, attempt: rows[0]!.attempt, act: "ended", reason: outcome });
+}
+
+/** Writes down what was done, for people and for the checker of tests. */
+export async function note(
+  own: Statements,
+  done: { id: string; act: string; attempt: number; host?: string; machine?: string; reason?: string },
+): Promise<void> {
+  await own.query(
+    "INSERT INTO rebox.history (analysis, act, attempt, host, machine, reason) VALUES ($1, $2, $3, $4, $5, $6)",
+    [done.id, done.act, done.attempt, done.host ?? null, done.machine ?? null, done.reason ?? null],
+  );
+}
+
+/** Returns whether an attempt has ended its analysis. */
+export async function hasWon(own: Statements, { id, attempt, host }: Attempt): Promise<boolean> {
+  const rows = await own.query("SELECT 1 FROM rebox.history WHERE analysis = $1 AND attempt = $2 AND host = $3 AND act = 'ended'", [id, attempt, host]); // prettier-ignore
+  return rows.length > 0;
+}
+
+/**
+ * Puts analyses back whose hosts were not heard of for a lease: pg-boss gives their jobs to others at that time, and their rows are to say so.
+ *
+ * @param leaseS in seconds
+ */
+export async function putBackLate(own: Statements, leaseS: number): Promise<void> {
+  await own.query(
+    `UPDATE rebox.analyses SET phase = 'queued', reason = 'the host ' || host || ' was not heard of any more'
+     WHERE outcome IS NULL AND phase <> 'queued' AND beat < now() - make_interval(secs => $1)`,
+    [leaseS],
+  );
+}

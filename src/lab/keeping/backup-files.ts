@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import { copyFileSync, constants, createReadStream, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync } from "node:fs"; // prettier-ignore
+import { dirname, join, relative } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { MachineryManagerError } from "../errors";
+import { writeWhole } from "../machinery/records/machine-file";
+
+const MANIFEST = "backup.json";
+const FORMAT = 1;
+
+/** A file of a backup. */
+export interface BackupFile {
+  /** Below the lab. */
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+  readonly sha256: string;
+  /** Of the file's permissions. */
+  readonly mode: number;
+  /** The last change, in milliseconds since 1970. */
+  readonly changedMs: number;
+}
+
+/** The description of a backup. */
+export interface BackupManifest {
+  readonly format: typeof FORMAT;
+  /** Of rebox. */
+  readonly version: string;
+  /** ISO 8601, UTC. */
+  readonly made: string;
+  readonly files: readonly BackupFile[];
+}
+
+/** Lists the files below a folder, by their paths there. Links, sockets and what begins with a dot are none. */
+export function listFiles(folder: string, top: string): string[] {
+  const start = join(folder, top);
+  if (!existsSync(start)) return [];
+  return readdirSync(start, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(top, entry.name);
+    if (entry.name.startsWith(".")) return [];
+    return entry.isDirectory() ? listFiles(folder, path) : entry.isFile() ? [path] : [];
+  });
+}
+
+/**
+ * Copies a file into a backup, unless the backup before has it as it is now: then that is a second name of the same file.
+ *
+ * @param before the folder and file of the backup before
+ */
+export async function keepFile(
+  from: string,
+  folder: string,
+  path: string,
+  before: { readonly folder: string; readonly file: BackupFile } | undefined,
+): Promise<BackupFile> {
+  const { size, mode, mtimeMs } = lstatSync(from);
+  const to = join(folder, path);
+  mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+  const facts = { path, size, mode: mode & 0o777, changedMs: Math.floor(mtimeMs) };
+  if (before !== undefined && before.file.size === size && before.file.changedMs === facts.changedMs) {
+    linkSync(join(before.folder, path), to);
+    return before.file;
+  }
+  copyFileSync(from, to, constants.COPYFILE_FICLONE);
+  return { ...facts, size: lstatSync(to).size, sha256: await hash(to) };
+}
+
+/** Copies a file of a backup back. @throws MachineryManagerError when its content is another by now */
+export async function restoreFile(backup: string, folder: string, file: BackupFile): Promise<void> {
+  const [from, to] = [join(backup, file.path), join(folder, file.path)];
+  if (relative(folder, to).startsWith("..")) throw new MachineryManagerError(`${JSON.stringify(file.path)} is no file of a backup`); // prettier-ignore
+  if (!existsSync(from)) throw new MachineryManagerError(`${from} is missing; the backup is not whole`);
+  mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+  copyFileSync(from, to, constants.COPYFILE_FICLONE);
+  if ((await hash(to)) !== file.sha256) {
+    rmSync(to);
+    throw new MachineryManagerError(`the content of ${from} has changed since the backup was made; the backup is not whole`); // prettier-ignore
+  }
+  utimesSync(to, new Date(), new Date(file.changedMs));
+}
+
+/** Reads the description of a backup; undefined where there is none. @throws MachineryManagerError for one that is none */
+export function findManifest(folder: string): BackupManifest | undefined {
+  const path = join(folder, MANIFEST);
+  if (!existsSync(path)) return undefined;
+  const manifest = JSON.parse(readFileSync(path, "utf8")) as Partial<BackupManifest>;
+  if (manifest.format !== FORMAT || !Array.isArray(manifest.files)) throw new MachineryManagerError(`${path} is of another version of rebox (format ${String(manifest.format)})`); // prettier-ignore
+  return manifest as BackupManifest;
+}
+
+/** Writes the description of a backup: from then on it is one. */
+export function writeManifest(folder: string, version: string, files: readonly BackupFile[]): void {
+  const manifest: BackupManifest = { format: FORMAT, version, made: new Date().toISOString(), files };
+  writeWhole(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
+}
+
+async function hash(path: string): Promise<string> {
+  const sha256 = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), sha256);
+  return sha256.digest("hex");
+}

@@ -1,0 +1,122 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import Database from "libsql";
+import { getReboxVersion } from "../../config/folders";
+import { getDatabaseFile } from "../analysis/analysis-places";
+import { MachineryManagerError } from "../errors";
+import { type BackupFile, findManifest, keepFile, listFiles, restoreFile, writeManifest } from "./backup-files";
+
+/** The folders of a lab that are worth keeping. Golden states are large, and made or fetched anew. */
+const FOLDERS = ["conf", "modules", "analyses", "samples", "server"];
+const GOLDEN = "golden";
+/** Databases are copied by SQLite, as they are at one moment. */
+const DATABASES = ["analyses/analyses.db", "server/accounts.db"];
+/** What belongs to a process, and to no backup. */
+const PASSING = /(\.lock|-wal|-shm|\.db)$|^server\/(incoming|outgoing|inputs|tasks)\//;
+
+/** What a backup has. */
+export interface BackupSummary {
+  readonly files: number;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/**
+ * Copies a lab, while it is used or not: its databases as they are at one moment, then the results of the analyses that had ended by then.
+ * A second backup into the same folder replaces the first once it is whole, and what has not changed is there once on the disk.
+ *
+ * @param folder of the backup, absolute; it is made
+ * @throws MachineryManagerError when the folder is something else
+ */
+export async function backupLab(
+  labFolder: string,
+  folder: string,
+  { withGolden = false } = {},
+): Promise<BackupSummary> {
+  // prettier-ignore
+  if (existsSync(folder) && readdirSync(folder).length > 0 && findManifest(folder) === undefined) throw new MachineryManagerError(`${folder} is there, and no backup; name a new folder, or one of a backup`); // prettier-ignore
+  const before = findManifest(folder);
+  const known = new Map(before?.files.map((file) => [file.path, file]));
+  const making = `${folder}.new`;
+  rmSync(making, { recursive: true, force: true });
+  mkdirSync(making, { recursive: true, mode: 0o700 });
+  try {
+    const files: BackupFile[] = [];
+    const copies = join(making, ".databases");
+    for (const path of DATABASES) {
+      if (!existsSync(join(labFolder, path))) continue;
+      mkdirSync(join(copies, path, ".."), { recursive: true, mode: 0o700 });
+      copyDatabase(join(labFolder, path), join(copies, path));
+      files.push(await keepFile(join(copies, path), making, path, undefined));
+    }
+    rmSync(copies, { recursive: true, force: true });
+    const goesOn = listGoingOn(join(making, DATABASES[0]!));
+    for (const top of withGolden ? [...FOLDERS, GOLDEN] : FOLDERS)
+      for (const path of listFiles(labFolder, top)) {
+        if (PASSING.test(path) || goesOn.has(/^analyses\/(\d+)\//.exec(path)?.[1] ?? "")) continue;
+        const own = known.get(path);
+        files.push(await keepFile(join(labFolder, path), making, path, own && { folder, file: own }));
+      }
+    writeManifest(making, getReboxVersion(), files);
+    const old = `${folder}.old`;
+    if (existsSync(folder)) renameSync(folder, old);
+    renameSync(making, folder);
+    rmSync(old, { recursive: true, force: true });
+    return { files: files.length, size: files.reduce((sum, { size }) => sum + size, 0) };
+  } finally {
+    rmSync(making, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Makes a lab of a backup. Every file is checked. Analyses that waited or ran when the backup was made are there as those that wait, or as lost.
+ *
+ * @param folder of the lab, absolute; it must not be there, or be empty
+ * @throws MachineryManagerError for a folder that has something, or a backup that is not whole: then there is no lab
+ */
+export async function restoreLab(backup: string, folder: string): Promise<BackupSummary> {
+  const manifest = findManifest(backup);
+  if (manifest === undefined) throw new MachineryManagerError(`${backup} is no backup of a lab: it has no backup.json`);
+  if (existsSync(folder) && readdirSync(folder).length > 0) throw new MachineryManagerError(`${folder} has something in it; a lab is restored into a new folder`); // prettier-ignore
+  const making = `${folder}.new`;
+  rmSync(making, { recursive: true, force: true });
+  try {
+    for (const file of manifest.files) {
+      await restoreFile(backup, making, file);
+      chmodSync(join(making, file.path), file.mode);
+    }
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(making, folder);
+  } finally {
+    rmSync(making, { recursive: true, force: true });
+  }
+  return { files: manifest.files.length, size: manifest.files.reduce((sum, { size }) => sum + size, 0) };
+}
+
+/** Copies a database as it is at one moment, while others use it. */
+function copyDatabase(from: string, to: string): void {
+  const database = new Database(from);
+  try {
+    database.exec("PRAGMA busy_timeout = 30000;");
+    database.prepare("VACUUM INTO ?").run(to);
+  } finally {
+    database.close();
+  }
+}
+
+/** Names the folders of analyses that have not ended: their files still change. */
+function listGoingOn(file: string): Set<string> {
+  if (!existsSync(file)) return new Set();
+  const database = new Database(file);
+  try {
+    const rows = database.prepare("SELECT id FROM analyses WHERE outcome IS NULL").all() as { id: number }[];
+    return new Set(rows.map(({ id }) => String(id)));
+  } finally {
+    database.close();
+  }
+}
+
+/** Returns whether a folder is a lab with something to keep. */
+export function hasLab(labFolder: string): boolean {
+  return existsSync(join(labFolder, "conf")) || existsSync(getDatabaseFile(labFolder));
+}

@@ -1,0 +1,103 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { type ArtefactStore, getContentKey } from "../../lab/cluster/artefact-store";
+import type { NeededFile, PublishedFile, PublishedState } from "../../lab/cluster/golden-list";
+import { GoldenStateError } from "../../lab/errors";
+import { compareOrigins, findIdentity, getGoldenFolder, GOLDEN_NAME, GoldenFiles, type GoldenManifest, type GoldenOrigin, GoldenState, hashFile, listGoldenStates, removeGoldenState } from "../../lab/machinery/golden/golden-state"; // prettier-ignore
+import { writeWhole } from "../../lab/machinery/records/machine-file";
+import { PIECE_SIZE } from "./publish-golden";
+
+/** The files that a golden state may have. */
+const FILES = ["ram", "devices", "disk.qcow2"];
+
+/** Finds the states that a host's machine lacks: those that it has not, or has in an older form. */
+export function listLacking(
+  labFolder: string,
+  machine: string,
+  published: readonly PublishedState[],
+): PublishedState[] {
+  // prettier-ignore
+  const own = new Map(listGoldenStates(labFolder, machine).states.map((state) => [state.name, state.manifest.createdMs])); // prettier-ignore
+  return published.filter((state) => state.machine === machine && (own.get(state.name) ?? -1) < state.manifest.createdMs); // prettier-ignore
+}
+
+/**
+ * Lists why a host cannot use a state of another one, a sentence each: its QEMU, its machine's arguments and the files that those name have to
+ * be the same, by content.
+ *
+ * @param origin how the machine would start on this host
+ */
+export async function findMismatches({ manifest, needs }: PublishedState, origin: GoldenOrigin): Promise<string[]> {
+  const problems = compareOrigins({ ...manifest.origin, inputs: [] }, origin);
+  for (const need of needs) problems.push(...(await compareNeed(need)));
+  return problems;
+}
+
+async function compareNeed({ path, size, sha256 }: NeededFile): Promise<string[]> {
+  const found = findIdentity(path);
+  if (found === undefined) return [`${path} is missing here`];
+  if (found.size !== size) return [`${path} has ${found.size} bytes here, and ${size} where the state was made`];
+  return (await hashFile(path)) === sha256 ? [] : [`the content of ${path} is another here`];
+}
+
+/**
+ * Fetches a golden state from a cluster's store into a lab. It is there as a whole, with the content that it was published with, or not at all.
+ *
+ * @param origin how the machine starts on this host
+ * @throws GoldenStateError for a state that is none; ClusterError for a piece that is missing or another
+ */
+export async function fetchGolden(
+  store: ArtefactStore,
+  labFolder: string,
+  published: PublishedState,
+  origin: GoldenOrigin,
+): Promise<void> {
+  const { machine, name, manifest } = published;
+  const names = published.files.map(({ path }) => path);
+  if (!GOLDEN_NAME.test(name) || names.some((path) => !FILES.includes(path))) throw new GoldenStateError(`the cluster has a golden state ${JSON.stringify(name)} of ${machine} that is none`); // prettier-ignore
+  const states = getGoldenFolder(labFolder, machine);
+  const files = new GoldenFiles(join(states, `.${name}.fetched`));
+  rmSync(files.folder, { recursive: true, force: true });
+  mkdirSync(files.folder, { recursive: true });
+  try {
+    const described = [];
+    for (const file of published.files) {
+      const path = join(files.folder, file.path);
+      await joinPieces(store, file, path, join(files.folder, "piece"));
+      if ((await hashFile(path)) !== file.sha256) throw new GoldenStateError(`the content of ${file.path} of the golden state ${name} of ${machine} is not what was published`); // prettier-ignore
+      described.push({ ...findIdentity(path)!, path: file.path, sha256: file.sha256 });
+    }
+    const own: GoldenManifest = { ...manifest, machine, name, origin, files: described };
+    writeWhole(files.manifest, `${JSON.stringify(own, null, 2)}\n`);
+    const final = join(states, name);
+    if (existsSync(final)) removeGoldenState(GoldenState.read(final));
+    renameSync(files.folder, final);
+  } catch (error) {
+    rmSync(files.folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Joins the pieces of a file. Those of zeros become holes. */
+async function joinPieces(
+  store: ArtefactStore,
+  { size, pieces }: PublishedFile,
+  path: string,
+  temporary: string,
+): Promise<void> {
+  // prettier-ignore
+  const file = await open(path, "w", 0o600);
+  try {
+    await file.truncate(size);
+    for (const [index, sha256] of pieces.entries()) {
+      if (sha256 === "") continue;
+      const at = index * PIECE_SIZE;
+      await store.get(getContentKey(sha256), temporary, { size: Math.min(PIECE_SIZE, size - at), sha256 });
+      await file.write(readFileSync(temporary), 0, undefined, at);
+      rmSync(temporary);
+    }
+  } finally {
+    await file.close();
+  }
+}

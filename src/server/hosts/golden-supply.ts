@@ -1,0 +1,73 @@
+import type { Cluster } from "../../lab/cluster/open-cluster";
+import type { Lab } from "../../lab/lab";
+import { fetchGolden, findMismatches, listLacking } from "./fetch-golden";
+
+/** Reading how a machine would start, in milliseconds. */
+const ORIGIN_LIMIT_MS = 60_000;
+
+/** Fetches the golden states of a cluster that a host's machines lack, ahead of their analyses. */
+export class GoldenSupply {
+  readonly #fetching = new Set<string>();
+  /** What does not fit this host, which is told once. */
+  readonly #told = new Set<string>();
+
+  constructor(
+    private readonly lab: Lab,
+    private readonly cluster: Pick<Cluster, "golden" | "store">,
+    private readonly log: (text: string) => void,
+  ) {}
+
+  /** Returns whether a machine, or the one that it is a clone of, is being given a state: its analyses are to begin there. */
+  isFetching(machine: { readonly name: string; readonly facts: { readonly cloneOf?: string | undefined } }): boolean {
+    return this.#fetching.has(machine.facts.cloneOf ?? machine.name);
+  }
+
+  /**
+   * Looks for states that machines lack.
+   *
+   * @returns for each such machine the work that fetches them; isFetching() says so until it has been done
+   */
+  async look(): Promise<(() => Promise<void>)[]> {
+    const { lab, cluster } = this;
+    const published = await cluster.golden.list();
+    if (published.length === 0) return [];
+    return [...lab.manager.machines].flatMap((machine) => {
+      const { name, facts } = machine;
+      const { goldenStates } = lab.manager.getMachinery(machine).capabilities;
+      if (facts.cloneOf !== undefined || !goldenStates || this.#fetching.has(name)) return [];
+      const lacking = listLacking(lab.folder, name, published).filter((state) => !this.#told.has(markOf(state)));
+      if (lacking.length === 0) return [];
+      this.#fetching.add(name);
+      return [() => this.#fetch(name, lacking).finally(() => this.#fetching.delete(name))];
+    });
+  }
+
+  async #fetch(name: string, lacking: readonly ReturnType<typeof listLacking>[number][]): Promise<void> {
+    const { lab, cluster, log } = this;
+    const machine = lab.manager.machines.get(name);
+    const origin = await lab.manager.getMachinery(machine).getGoldenOrigin(machine as never, AbortSignal.timeout(ORIGIN_LIMIT_MS)); // prettier-ignore
+    // The oldest first: machines start from the newest that there is.
+    for (const state of lacking.toReversed()) {
+      const problems = await findMismatches(state, origin);
+      if (problems.length > 0) {
+        this.#told.add(markOf(state));
+        log(`the golden state ${state.name} of ${name}, which ${state.lab} has published, does not fit this host: ${problems.join("; ")}`); // prettier-ignore
+        continue;
+      }
+      await fetchGolden(cluster.store, lab.folder, state, origin);
+      log(`fetched the golden state ${state.name} of ${name}, which ${state.lab} has published`);
+    }
+  }
+}
+
+function markOf({
+  machine,
+  name,
+  manifest,
+}: {
+  machine: string;
+  name: string;
+  manifest: { createdMs: number };
+}): string {
+  return `${machine}/${name}/${manifest.createdMs}`;
+}

@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Submission } from "../../src/lab/analysis/analysis-database";
+import type { Attempt, TakenAttempt } from "../../src/lab/cluster/analysis-queue";
+import type { HostReport } from "../../src/lab/cluster/host-list";
+import { ClusterError } from "../../src/lab/errors";
+import { checkHistory } from "../kit/cluster/check-history";
+import { KINDS, type OpenedKind } from "../kit/cluster/cluster-kinds";
+
+const REPORT: HostReport = {
+  ...{ name: "one", lab: "lab-one", version: "1", state: "working", machines: ["office"], queues: [] },
+  load: { analyses: 0, processes: 0.5, freeMemory: 1, memory: 2, freeDisk: 3 },
+};
+const DONE = { outcome: "finished", reason: "the target ended", files: [{ name: "report.json", size: 2, sha256: "00" }] } as const; // prettier-ignore
+
+for (const kind of KINDS)
+  describe(`a cluster in ${kind.name}`, { skip: kind.skip }, () => {
+    let opened: OpenedKind;
+    let numbers = 0;
+    before(async () => void (opened = await kind.open()));
+    after(() => opened?.close());
+
+    /** Hands in an analysis for a machine that no other test has. */
+    const submit = (machine: string, submission: Partial<Submission> = {}) => {
+      const request = { machine, target: undefined, command: "true", options: {}, timeoutS: 60, scripts: [], submission: { by: "anna", priority: 1, ...submission } }; // prettier-ignore
+      return opened.cluster.queue.submit({ origin: "lab", number: ++numbers, request, target: undefined, scripts: [] });
+    };
+    const take = (machine: string, host = "one") =>
+      opened.cluster.queue.take({ host, machine, fits: (requirement) => requirement.machine === machine });
+    const find = async (id: string) => (await opened.cluster.queue.list({})).find((each) => each.id === id)!;
+    const finish = (attempt: Attempt) => opened.cluster.queue.finish(attempt, DONE);
+
+    test("ends an analysis once, by its newest attempt, and answers who asks again", async () => {
+      const { queue } = opened.cluster;
+      const id = await submit("first");
+      numbers--;
+      assert.equal(await submit("first"), id, "handed in twice, it is one");
+      assert.deepEqual([(await find(id)).phase, (await find(id)).attempt], ["queued", 0]);
+      assert.equal(await take("none"), undefined);
+      const attempt = (await take("first"))!;
+      assert.deepEqual([attempt.id, attempt.attempt, attempt.host, attempt.machine, attempt.submission.request.command], [id, 1, "one", "first", "true"]); // prettier-ignore
+      assert.equal(await take("first"), undefined, "nobody else gets it");
+      assert.deepEqual(await queue.heartbeat(attempt, "running"), { kind: "goes on" });
+      const other = { ...attempt, host: "two" };
+      assert.deepEqual(await queue.heartbeat(other, "running"), { kind: "lost" });
+      assert.equal(await finish(other), false, "a host that reports for another");
+      assert.equal((await find(id)).phase, "running");
+      assert.equal(await finish(attempt), true);
+      assert.equal(await finish(attempt), true, "a host that was killed behind its success asks again");
+      assert.deepEqual(await queue.heartbeat(attempt, "running"), { kind: "lost" });
+      assert.equal(await queue.fail(attempt, "late"), false);
+      const { outcome, reason, files, host } = await find(id);
+      assert.deepEqual({ outcome, reason, files, host }, { ...DONE, files: [...DONE.files], host: "one" });
+      assert.deepEqual((await queue.list({ origin: "lab", isUncollected: true })).map((each) => each.id), [id]); // prettier-ignore
+      await queue.markCollected([id]);
+      assert.deepEqual(await queue.list({ origin: "lab", isUncollected: true }), []);
+    });
+
+    test("gives the analysis of a host that was not heard of to another, and refuses what the first brings late", async () => {
+      const { queue } = opened.cluster;
+      const id = await submit("lapsing");
+      const first = (await take("lapsing"))!;
+      await queue.heartbeat(first, "running");
+      await opened.lapse(id);
+      await queue.endGivenUp();
+      assert.equal((await find(id)).phase, "queued");
+      const second = (await take("lapsing", "two"))!;
+      assert.deepEqual([second.id, second.attempt, second.host], [id, 2, "two"]);
+      assert.deepEqual(await queue.heartbeat(first, "running"), { kind: "lost" });
+      assert.equal(await finish(first), false);
+      assert.equal(await finish(second), true);
+      assert.equal((await find(id)).host, "two");
+    });
+
+    test("makes a failed attempt again, elsewhere where it can, and gives up after the third with its reason", async () => {
+      const { queue, hosts } = opened.cluster;
+      const id = await submit("failing");
+      const fits = await queue.listFitting(({ machine }) => machine === "failing");
+      await hosts.tell({ ...REPORT, queues: fits });
+      await hosts.tell({ ...REPORT, name: "two", lab: "lab-two", queues: fits });
+      const fail = async (host: string) => {
+        const attempt = (await take("failing", host))!;
+        assert.equal(await queue.fail(attempt, `the machine of ${host} is broken`), true);
+        return attempt.attempt;
+      };
+      assert.equal(await fail("one"), 1);
+      assert.equal(await take("failing"), undefined, "another host could have it");
+      assert.equal((await find(id)).reason, "the machine of one is broken");
+      assert.equal(await fail("two"), 2);
+      // Both have failed: either may try.
+      assert.equal(await fail("one"), 3);
+      await queue.endGivenUp();
+      const { outcome, reason } = await find(id);
+      assert.deepEqual([outcome, reason], ["lost", "given up after 3 attempts: the machine of one is broken"]);
+      assert.equal(await take("failing", "two"), undefined);
+      // Nobody else is there for this one.
+      const alone = await submit("alone");
+      assert.equal(await queue.fail((await take("alone"))!, "once"), true);
+      assert.equal((await take("alone"))?.id, alone);
+    });
+
+    test("ends one that waits when it is cancelled, and tells the attempt of one that runs", async () => {
+      const { queue } = opened.cluster;
+      const [runs, waits] = [await submit("cancelled"), await submit("cancelled")];
+      const attempt = (await take("cancelled"))!;
+      assert.equal(attempt.id, runs);
+      for (const id of [runs, waits]) await queue.cancel(id, "cancelled by anna");
+      await queue.cancel(runs, "again");
+      assert.deepEqual([(await find(waits)).outcome, (await find(waits)).reason], ["cancelled", "cancelled by anna"]);
+      assert.deepEqual(await queue.heartbeat(attempt, "running"), { kind: "cancelled", reason: "cancelled by anna" });
+      assert.equal(await queue.finish(attempt, { outcome: "cancelled", reason: "cancelled by anna", files: [] }), true);
+      assert.equal(await take("cancelled"), undefined);
+    });
+
+    test("lets the turn go round between submitters, after priorities and before age, and keeps quotas", async () => {
+      const { queue } = opened.cluster;
+      const ids = new Map<string, string>();
+      const add = async (name: string, submission: Partial<Submission>) => void ids.set(await submit("shared", submission), name); // prettier-ignore
+      for (const name of ["ann 1", "ann 2", "ann 3"]) await add(name, { by: "ann" });
+      await add("bob 1", { by: "bob" });
+      await add("bob 2", { by: "bob" });
+      await add("later", { by: "carla", notBefore: "2999-01-01T00:00:00.000Z" });
+      await add("ann urgent", { by: "ann", priority: 3 });
+      const taken: TakenAttempt[] = [];
+      const next = async () => {
+        const attempt = await take("shared", `host-${taken.length}`);
+        if (attempt !== undefined) taken.push(attempt);
+        return attempt && ids.get(attempt.id);
+      };
+      // The urgent one is ann's, and then both have had one each.
+      assert.deepEqual([await next(), await next(), await next(), await next()], ["ann urgent", "bob 1", "ann 1", "bob 2"]); // prettier-ignore
+      await queue.setQuota({ submitter: "*", mostRunning: 5 });
+      await queue.setQuota({ submitter: "ann", mostRunning: 2 });
+      assert.equal(await next(), undefined);
+      assert.deepEqual(await queue.listQuotas(), [{ submitter: "*", mostRunning: 5 }, { submitter: "ann", mostRunning: 2 }]); // prettier-ignore
+      assert.equal(await finish(taken[0]!), true);
+      assert.equal(await next(), "ann 2");
+      await queue.setQuota({ submitter: "ann", mostRunning: undefined });
+      assert.equal(await next(), "ann 3");
+      await queue.setQuota({ submitter: "*", mostRunning: undefined });
+      assert.equal(await next(), undefined, "one waits for its time");
+      for (const attempt of taken.slice(1)) assert.equal(await finish(attempt), true);
+      for (const [id, name] of ids) if (name === "later") await queue.cancel(id, "the test ends");
+    });
+
+    test("gives the only machine to who has waited longest", async () => {
+      for (const by of ["ann", "ann", "ann", "bob"]) await submit("single", { by });
+      const order: string[] = [];
+      for (let count = 0; count < 4; count++) {
+        const attempt = (await take("single"))!;
+        order.push(attempt.submission.request.submission!.by);
+        await finish(attempt);
+      }
+      assert.deepEqual(order.toSorted(), ["ann", "ann", "ann", "bob"]);
+      assert.ok(order.indexOf("bob") < 2, order.join(", "));
+    });
+
+    test("knows its hosts, and which are away", async () => {
+      const { hosts } = opened.cluster;
+      const report = { ...REPORT, name: "seen", lab: "lab-seen" };
+      assert.equal((await hosts.tell(report)).isDraining, false);
+      await assert.rejects(hosts.tell({ ...report, lab: "other" }), /another host of the cluster is called seen/);
+      await hosts.setDraining("seen", true);
+      const orders = await hosts.tell({ ...report, state: "ending" });
+      assert.deepEqual(orders, { isDraining: true, hosts: (await hosts.list()).length });
+      const [seen] = (await hosts.list()).filter(({ name }) => name === "seen");
+      assert.deepEqual([seen!.state, seen!.isDraining, seen!.machines, seen!.load.processes], ["ending", true, ["office"], 0.5]); // prettier-ignore
+      assert.ok(Math.abs(seen!.seen.getTime() - Date.now()) < 60_000);
+      await assert.rejects(hosts.setDraining("nobody", true), /the cluster has no host nobody; there is .*seen/);
+      await hosts.leave("seen", "other");
+      assert.ok(
+        (await hosts.list()).some(({ name }) => name === "seen"),
+        "only its own lab takes it away",
+      );
+      await hosts.leave("seen", "lab-seen");
+      assert.ok(!(await hosts.list()).some(({ name }) => name === "seen"));
+    });
+
+    test("stores files, and notices those that are not what they were", async () => {
+      const { store } = opened.cluster;
+      const folder = mkdtempSync(join(tmpdir(), "rebox-store-"));
+      try {
+        const [from, to] = [join(folder, "from"), join(folder, "to")];
+        writeFileSync(from, "the loot");
+        const expected = { size: 8, sha256: createHash("sha256").update("the loot").digest("hex") };
+        await store.put("a/b/one", from);
+        await store.put("a/c", from);
+        assert.deepEqual([await store.findSize("a/b/one"), await store.findSize("a/b")], [8, undefined]);
+        assert.deepEqual([(await store.list("a/")).toSorted(), await store.list("a/b/"), await store.list("x/")], [["a/b/one", "a/c"], ["a/b/one"], []]); // prettier-ignore
+        await store.get("a/b/one", to, expected);
+        assert.equal(readFileSync(to, "utf8"), "the loot");
+        writeFileSync(from, "the LOOT");
+        await store.put("a/c", from);
+        await assert.rejects(store.get("a/c", to, expected), /the content of a\/c in .* is not what was put there/);
+        assert.equal(existsSync(to), false);
+        await assert.rejects(store.get("a/c", to, { ...expected, size: 3 }), /a\/c is larger than 3 bytes/);
+        await assert.rejects(store.get("a/d", to, expected), ClusterError);
+        await store.remove(["a/b/one", "a/c", "a/d"]);
+        assert.deepEqual(await store.list("a/"), []);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+
+    test("has a history in which each analysis has gone right", async () => {
+      const history = await opened.readHistory();
+      assert.ok(history.length > 40);
+      // Those that a test has left unfinished are all that is wrong.
+      const left = (await opened.cluster.queue.list({})).filter(({ outcome }) => outcome === undefined);
+      assert.deepEqual(checkHistory(history).toSorted(), left.map(({ id }) => `${id} has ended 0 times`).toSorted()); // prettier-ignore
+    });
+  });

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import type { AnalysisDatabase, AnalysisRequest } from "../../src/lab/analysis/analysis-database";
+import { getAnalysisFolder, openDatabase } from "../../src/lab/analysis/analysis-places";
+import { ServedQueue } from "../../src/lab/analysis/queue/served-queue";
+import { HeldAttempts } from "../../src/server/hosts/held-attempts";
+import { putResults } from "../../src/server/hosts/carry-files";
+import { checkHistory, type HistoryLine } from "../kit/cluster/check-history";
+import { findProcesses } from "../kit/find-processes";
+import { TestCluster, until } from "../kit/cluster/test-cluster";
+
+const REQUEST: AnalysisRequest = { machine: undefined, target: undefined, command: "true", options: {}, timeoutS: 60, scripts: [] }; // prettier-ignore
+
+function use<Result>(folder: string, act: (database: AnalysisDatabase) => Result): Result {
+  const database = openDatabase(folder);
+  try {
+    return act(database);
+  } finally {
+    database.close();
+  }
+}
+
+/** Hands an analysis in as a server does. @returns its number */
+function handIn(folder: string, request: Partial<AnalysisRequest> = {}): number {
+  return use(folder, (database) => new ServedQueue(database).add({ ...REQUEST, submission: { by: "anna", priority: 1 }, ...request })); // prettier-ignore
+}
+
+const find = (folder: string, id: number) => use(folder, (database) => database.find(id)!);
+
+describe("hosts of a cluster in a folder", () => {
+  let cluster: TestCluster;
+  before(() => (cluster = TestCluster.startInFolder()));
+  afterEach(() => cluster.endHosts());
+  after(() => cluster.stop());
+
+  test("make analyses of several labs, and take none while they drain", async () => {
+    const fronts = [cluster.makeLab("front-a"), cluster.makeLab("front-b")];
+    for (const front of fronts) cluster.collect(front);
+    const host = await cluster.startHost(cluster.makeLab("lab-one", "office"), "one");
+    const command = (...args: readonly string[]) => cluster.run("host", ...args, "--lab", fronts[0]!);
+    const ids = fronts.map((front) => handIn(front));
+    await until("both have an end", () => fronts.every((front, at) => find(front, ids[at]!).outcome !== undefined));
+    for (const [at, front] of fronts.entries()) {
+      assert.equal(find(front, ids[at]!).outcome, "finished", host.errors());
+      assert.ok(existsSync(join(getAnalysisFolder(front, ids[at]!), "report.json")));
+    }
+    assert.equal(command("drain", "one").stderr, "");
+    await until("it is seen to drain", () => /^one +draining /m.test(command("list").stdout));
+    // It hears of it by the next word that it gives.
+    const { hosts, queue } = cluster.openFolder(fronts[0]!);
+    const lastWord = async () => (await hosts.list()).find(({ name }) => name === "one")!.seen.getTime();
+    const drained = await lastWord();
+    await until("it has told since", async () => (await lastWord()) > drained + 1_000);
+    const waiting = handIn(fronts[0]!);
+    await until("it is handed in", async () => (await queue.list({ origin: "front-a" })).length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    assert.equal((await queue.list({ origin: "front-a", limit: 1 }))[0]!.attempt, 0, "nothing is taken");
+    command("resume", "one");
+    await until("it is taken", () => find(fronts[0]!, waiting).outcome === "finished");
+    assert.match(command("drain", "nobody").stderr, /the cluster has no host nobody; there is one/);
+    assert.equal(command("quota", "anna", "3").stdout, "submitter  most at once\nanna       3\n");
+    assert.deepEqual(JSON.parse(command("quota", "--json").stdout), [{ submitter: "anna", mostRunning: 3 }]);
+    command("quota", "anna", "none");
+    await host.end();
+    assert.equal(host.child.exitCode, 0, host.errors());
+  });
+
+  test("give an analysis up after the third attempt, with the reason of the last", async () => {
+    const front = cluster.makeLab("front-c");
+    const sample = join(cluster.folder, "sample.sh");
+    writeFileSync(sample, "#!/bin/sh\necho lost on the way\n");
+    const maker = cluster.collect(front);
+    const id = handIn(front, { target: sample, command: undefined });
+    const { queue } = cluster.openFolder(front);
+    await until("it is handed in", async () => (await queue.list({ origin: "front-c" })).length === 1);
+    rmSync(join(cluster.folder, "cluster/objects/content"), { recursive: true });
+    const host = await cluster.startHost(cluster.makeLab("lab-two", "office"), "two");
+    await until("it has an end", () => find(front, id).outcome !== undefined);
+    assert.equal(find(front, id).outcome, "lost", host.errors());
+    assert.match(find(front, id).reason ?? "", /^given up after 3 attempts: on two: .*objects has no content\//);
+    await maker.stop();
+  });
+
+  test("know at their next start what was delivered before they were killed, and clean it up", async () => {
+    const front = cluster.makeLab("front-d");
+    const lab = cluster.makeLab("lab-three", "office");
+    cluster.collect(front);
+    const number = handIn(front, { host: "three" });
+    const { queue, store } = cluster.openFolder(front);
+    const fits = ({ host }: { readonly host?: string }) => host === "three";
+    let attempt = await queue.take({ host: "three", machine: "office", fits });
+    await until("it is there", async () => (attempt ??= await queue.take({ host: "three", machine: "office", fits })) !== undefined); // prettier-ignore
+    // As the host is in the moment after its success, and before it has forgotten the analysis.
+    const own = use(lab, (database) => {
+      const id = new HeldAttempts(database).add(attempt!, () => new ServedQueue(database).add(REQUEST));
+      database.end(id, "finished", "the command ended with status 0");
+      return id;
+    });
+    const folder = getAnalysisFolder(lab, own);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "report.json"), "{}");
+    const files = await putResults(store, folder, attempt!.id, 1);
+    assert.equal(await queue.finish(attempt!, { outcome: "finished", reason: "the command ended with status 0", files }), true); // prettier-ignore
+    const host = await cluster.startHost(lab, "three");
+    await until("it has forgotten it", () => use(lab, (database) => new HeldAttempts(database).list().length === 0));
+    assert.equal(existsSync(folder), false);
+    await until("it is collected", () => find(front, number).outcome === "finished");
+    assert.equal(readFileSync(join(getAnalysisFolder(front, number), "report.json"), "utf8"), "{}", host.errors());
+    assert.equal((await queue.list({ origin: "front-d" }))[0]!.attempt, 1);
+  });
+
+  test("deliver what ran while they were dead, or leave it to another when that took longer than the lease", async () => {
+    const front = cluster.makeLab("front-e");
+    const labs = [cluster.makeLab("lab-four", "office"), cluster.makeLab("lab-five", "spare")];
+    const { queue, database } = cluster.openFolder(front);
+    // Each process reads it at its start: a host comes back within a long one, and the other one has a short one.
+    database.change("UPDATE facts SET lease_s = 60");
+    cluster.collect(front);
+    const four = await cluster.startHost(labs[0]!, "four");
+    const [kept, lost] = [handIn(front, { command: "sleep 6" }), handIn(front, { command: "sleep 6" })];
+    await until("the first runs", () => find(front, kept).phase === "running");
+    four.child.kill("SIGKILL");
+    const again = await cluster.startHost(labs[0]!, "four");
+    await until("it is delivered", () => find(front, kept).outcome !== undefined);
+    const seen = async (id: number) => (await queue.list({ origin: "front-e" })).find(({ number }) => number === id)!;
+    assert.deepEqual([(await seen(kept)).attempt, (await seen(kept)).outcome], [1, "finished"], again.errors());
+    await until("the second runs", () => find(front, lost).phase === "running");
+    again.child.kill("SIGKILL");
+    for (const pid of findProcesses(labs[0]!)) process.kill(pid, "SIGKILL");
+    database.change("UPDATE facts SET lease_s = 10");
+    const five = await cluster.startHost(labs[1]!, "five");
+    await until("it is delivered by the other", () => find(front, lost).outcome !== undefined);
+    assert.deepEqual([(await seen(lost)).host, (await seen(lost)).outcome], ["five", "finished"], five.errors());
+    await cluster.startHost(labs[0]!, "four");
+    await until("nothing is left", () => use(labs[0]!, (each) => new HeldAttempts(each).list().length === 0));
+    assert.deepEqual(checkHistory(database.select<HistoryLine>("SELECT * FROM history ORDER BY sequence")), []);
+  });
+
+  test("get again from a lab what had not ended, when their cluster was lost", async () => {
+    const front = cluster.makeLab("front-g");
+    const place = join(cluster.folder, "lost");
+    const joinAnew = () => assert.equal(cluster.run("lab", "init", front, "--regen", "--cluster", place).status, 0);
+    const isHandedIn = async () => {
+      const { queue } = cluster.openFolder(front);
+      return (await queue.list({})).some(({ number, outcome }) => number === id && outcome === undefined);
+    };
+    joinAnew();
+    const maker = cluster.collect(front);
+    const id = handIn(front);
+    await until("it is handed in", isHandedIn);
+    await maker.stop();
+    rmSync(place, { recursive: true });
+    joinAnew();
+    cluster.collect(front);
+    await until("it is handed in again", isHandedIn);
+  });
+
+  test("go on after an error that a module of their lab has not caught", async () => {
+    const front = cluster.makeLab("front-f");
+    const lab = cluster.makeLab("lab-six", "office");
+    const module = join(lab, "modules/machinery/quick.ts");
+    const stray = `if (process.argv.includes("host")) {\nsetTimeout(() => { throw new Error("stray of a timer"); }, 200);\nsetTimeout(() => void Promise.reject(new Error("stray of a promise")), 300);\n}\n`;
+    writeFileSync(module, readFileSync(module, "utf8") + stray);
+    cluster.collect(front);
+    const host = await cluster.startHost(lab, "six");
+    for (const text of ["stray of a timer", "stray of a promise"])
+      await until(`the host tells of the ${text}`, () => host.errors().includes(`an error that nobody has caught: Error: ${text}`)); // prettier-ignore
+    const id = handIn(front, { host: "six" });
+    await until("it is made all the same", () => find(front, id).outcome !== undefined);
+    assert.equal(find(front, id).outcome, "finished", host.errors());
+  });
+});
