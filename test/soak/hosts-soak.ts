@@ -19,7 +19,7 @@ const STOPPED_MS = 14_000;
 const LIMIT_MS = 4 * 3_600_000;
 const DEAD_LETTER = /^given up after 3 attempts: ./;
 
-/** What is soaked, and how. */
+/** The extent of a soak. */
 export interface HostsSoak {
   readonly count: number;
   /** Of the faults. */

@@ -22,7 +22,7 @@ export interface HostReport {
   readonly state: HostState;
   readonly machines: readonly string[];
   readonly load: HostLoad;
-  /** What its machines can have: names of AnalysisQueue.listFitting(). */
+  /** The analyses that its machines can have: names of AnalysisQueue.listFitting(). */
   readonly queues: readonly string[];
   /** Undefined when its machines are not to be looked at from elsewhere. */
   readonly live?: LivePlace | undefined;

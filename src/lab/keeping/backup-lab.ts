@@ -11,10 +11,10 @@ const FOLDERS = ["conf", "modules", "analyses", "samples", "server"];
 const GOLDEN = "golden";
 /** Databases are copied by SQLite, as they are at one moment. */
 const DATABASES = ["analyses/analyses.db", "server/accounts.db"];
-/** What belongs to a process, and to no backup. */
+/** Files that belong to a process, and to no backup. */
 const PASSING = /(\.lock|-wal|-shm|\.db)$|^server\/(incoming|outgoing|inputs|tasks)\//;
 
-/** What a backup has. */
+/** The extent of a backup. */
 export interface BackupSummary {
   readonly files: number;
   /** In bytes. */

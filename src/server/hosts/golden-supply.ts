@@ -8,7 +8,7 @@ const ORIGIN_LIMIT_MS = 60_000;
 /** Fetches the golden states of a cluster that a host's machines lack, ahead of their analyses. */
 export class GoldenSupply {
   readonly #fetching = new Set<string>();
-  /** What does not fit this host, which is told once. */
+  /** States that do not fit this host, which is told once. */
   readonly #told = new Set<string>();
 
   constructor(
