@@ -1,65 +1,51 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { test } from "node:test";
 import { machineArgs, RecordingFolder, SUM_UP } from "../kit/guests/recording-run";
 import { listKits } from "../kit/guests/guest-kits";
 import { makeExt4, writeTree } from "../kit/guests/disk-image";
+import { getReadyRecording } from "../kit/guests/ready-recording";
 
 const getCount = (answer: string | undefined) => Number(/instruction (\d+)/.exec(answer ?? "")?.[1]);
+
+/** The part of the log after which the guest's kernel runs, and its symbols are known. */
+const CUT_AT = 0.5;
+
+/** Goes to counts and sums up what is there, each as the lines of a shell. */
+const visit = (counts: readonly number[]) => counts.flatMap((count) => [`goto ${count}`, SUM_UP]);
 
 for (const architecture of ["amd64", "i386"]) {
   const kit = listKits().find((one) => one.architecture === architecture);
   test(`a replay of ${architecture} that goes back is at each count what it was on its way forward: registers, memory, and what the guest says`, async () => {
     using folder = new RecordingFolder();
-    const recorded = await folder.record("one", (console) => machineArgs(console, "poweroff", [], kit));
-    assert.equal(recorded.status, 0, recorded.stderr);
-    const total = Number(recorded.detail["instructions"]);
+    const { folder: recording, console, instructions: total } = await getReadyRecording(kit);
     const counts = [0.05, 0.15, 0.3, 0.6, 0.97].map((part) => Math.floor(total * part));
-    const lines = counts.flatMap((count) => [`goto ${count}`, SUM_UP]);
-    const forward = await folder.ask("one", lines, ["--states", "0"]);
-    const truth = new Map(counts.map((count, index) => [count, forward[2 * index + 1]]));
-    assert.equal(new Set(truth.values()).size, counts.length, forward.join("\n"));
-
-    const order = [4, 0, 3, 1, 4, 2, 3, 0].map((index) => counts[index] as number);
-    const back = [...order.flatMap((count) => [`goto ${count}`, SUM_UP]), "goto end", "where"];
-    const answers = await folder.ask("one", back);
+    const order = [0, 1, 2, 3, 4, 0, 3, 1, 4, 2].map((index) => counts[index] as number);
+    const answers = await folder.ask(recording, [...visit(order), "goto end", "where"]);
+    const truth = new Map(counts.map((count, index) => [count, answers[2 * index + 1]]));
+    assert.equal(new Set(truth.values()).size, counts.length, answers.join("\n"));
     order.forEach((count, index) => {
       assert.equal(getCount(answers[2 * index]), count, answers[2 * index]);
       assert.equal(answers[2 * index + 1], truth.get(count), `at ${count}, visit ${index}`);
     });
     assert.equal(getCount(answers.at(-1)), total);
-    assert.equal(readFileSync(folder.place("console-3.txt"), "latin1"), recorded.console);
+    assert.equal(readFileSync(folder.place("console-1.txt"), "latin1"), console);
+
+    // One that keeps no states is there what this one was.
+    const [, alone] = await folder.ask(recording, visit([counts[2] as number]), ["--states", "0"]);
+    assert.equal(alone, truth.get(counts[2] as number));
   });
 }
 
 test("steps back, calls, breakpoints and accesses of the past are found, and the way back to where one was", async () => {
   using folder = new RecordingFolder();
-  const recorded = await folder.record("one", machineArgs);
-  assert.equal(recorded.status, 0, recorded.stderr);
-  const total = Number(recorded.detail["instructions"]);
+  const { folder: recording, instructions: total } = await getReadyRecording();
   const start = Math.floor(total * 0.9);
-  const answers = await folder.ask("one", [
+  const answers = await folder.ask(recording, [
     ...[`goto ${start}`, "goto +1", "reverse-step", "back", "goto -5", "reverse-step 5", "back", "back"],
-    ...[
-      "goto end",
-      "bp kernel!do_exit",
-      "reverse-continue",
-      "reverse-continue",
-      "where",
-      "reverse-finish",
-      "step",
-      "where",
-    ],
-    ...[
-      "goto end",
-      "last written kernel!jiffies_64:8",
-      "where",
-      "when-written kernel!jiffies_64:8",
-      "where",
-      "first written kernel!jiffies_64:8",
-    ],
-    ...["back", "when-executed kernel!do_exit", "goto 99999999999999", "last executed 1234567890"],
-    "when-read kernel!jiffies_64:8",
+    ...["goto end", "bp kernel!do_exit", "reverse-continue", "reverse-continue", "where", "reverse-finish", "step"],
+    ...["where", "goto end", "last written kernel!jiffies_64:8", "where", "back", "goto 99999999999999"],
+    "last executed 1234567890",
   ]);
   const [atStart, plusOne, minusOne, backed, minusFive, fiveMore, backAgain, backTwice] = answers;
   assert.equal(getCount(atStart), start);
@@ -81,21 +67,49 @@ test("steps back, calls, breakpoints and accesses of the past are found, and the
   assert.match(stepped!, /do_exit/);
   assert.equal(getCount(again), getCount(where));
 
-  const [, written, atWrite, list, unmoved, first, wayBack, executed, tooFar, never, reads] = answers.slice(16);
-  const count = getCount(written);
+  const [, written, atWrite, backAtEnd, tooFar, never] = answers.slice(16);
   assert.match(written!, /^instruction \d+: written by .+, \d+ bytes = 0x[0-9a-f]+$/m);
-  assert.equal(getCount(atWrite), count);
+  assert.equal(getCount(atWrite), getCount(written));
+  assert.equal(getCount(backAtEnd), total);
+  assert.match(tooFar!, /^error: the recording ends at instruction \d+, before 99999999999999$/m);
+  assert.match(never!, /^error: it was not executed before this place$/m);
+});
+
+test("all times at which a place was written, read or executed are listed, and the replay stays where it is", async () => {
+  using folder = new RecordingFolder();
+  const { folder: recording } = await getReadyRecording();
+  // The beginning is enough: each list executes all of it.
+  cpSync(recording, folder.place("cut"), { recursive: true });
+  truncateSync(folder.place("cut/log"), Math.floor(statSync(folder.place("cut/log")).size * CUT_AT));
+  const answers = await folder.ask("cut", [
+    ...["goto end", "last written kernel!jiffies_64:8", "where", "when-written kernel!jiffies_64:8", "where"],
+    ...["first written kernel!jiffies_64:8", "back", "goto end", "last executed kernel!schedule"],
+    ...[
+      "when-executed kernel!schedule",
+      "when-read kernel!jiffies_64:8",
+      "goto -1000",
+      "mark there",
+      "goto -1000000",
+      "goto there",
+    ],
+    ...["mark", "timeline"],
+  ]);
+  const [, written, atWrite, list, unmoved, first, wayBack, , executed, executions, reads, there, mark, , again, marks, time] = answers; // prettier-ignore
+  const count = getCount(written);
+  assert.equal(getCount(atWrite), count, answers.join("\n"));
   assert.match(list!, new RegExp(`^ *${count} .*$`, "m"));
   assert.match(list!, /these are the last 100 of \d+ times/);
   assert.equal(unmoved, atWrite);
   assert.ok(getCount(first) < count);
   assert.equal(getCount(wayBack), count);
-  assert.match(executed!, new RegExp(`^ *${getCount(where)} .*do_exit`, "m"));
-  assert.match(tooFar!, /^error: the recording ends at instruction \d+, before 99999999999999$/m);
+  assert.match(executions!, new RegExp(`^ *${getCount(executed)} .*schedule`, "m"));
   // The instruction that counts it up reads it, and others do between two of its ticks.
   assert.match(reads!, /^ *\d+ .*(timer|jiffies)/m);
   assert.match(reads!, /these are the last 100 of \d+ times/);
-  assert.match(never!, /^error: it was not executed before this place$/m);
+  assert.equal(again, there);
+  assert.equal(mark, `there is instruction ${getCount(there)}`);
+  assert.match(marks!, new RegExp(`^ *there +${getCount(there)}`, "m"));
+  assert.match(time!, new RegExp(`^instruction ${getCount(there)} of \\d+, \\d+ were replayed; [1-9]\\d* states\\nthere ${getCount(there)}`, "m")); // prettier-ignore
 });
 
 test("a replay goes back over what the guest did with a disk and the network, and forward to the same end", async () => {
@@ -120,25 +134,22 @@ test("a replay goes back over what the guest did with a disk and the network, an
     const recorded = await folder.record(model, (console) => machineArgs(console, "disk", more));
     assert.equal(recorded.status, 0, recorded.stderr);
     const total = Number(recorded.detail["instructions"]);
-    const places = [0.95, 0.5, 0.9, 0.7].map((part) => Math.floor(total * part));
-    const answers = await folder.ask(model, [...places.flatMap((place) => [`goto ${place}`, SUM_UP]), "goto end"]);
-    const sorted = [...places].sort((a, b) => a - b);
-    const forward = await folder.ask(
-      model,
-      sorted.flatMap((place) => [`goto ${place}`, SUM_UP]),
-      ["--states", "0"],
-    );
-    for (const [index, place] of places.entries()) {
+    const [one, two, three, four] = [0.5, 0.7, 0.9, 0.95].map((part) => Math.floor(total * part)) as [number, number, number, number]; // prettier-ignore
+    const order = [one, two, three, four, one, three, two];
+    const answers = await folder.ask(model, [...visit(order), "goto end"]);
+    for (const [index, place] of order.entries()) {
       assert.equal(getCount(answers[2 * index]), place, answers[2 * index]);
-      assert.equal(answers[2 * index + 1], forward[2 * sorted.indexOf(place) + 1], `${model} at ${place}`);
+      assert.equal(answers[2 * index + 1], answers[2 * order.indexOf(place) + 1], `${model} at ${place}`);
     }
+    const [, alone] = await folder.ask(model, visit([two]), ["--states", "0"]);
+    assert.equal(alone, answers[3], `${model} without states`);
     assert.equal(getCount(answers.at(-1)), total, answers.at(-1));
   }
 });
 
 test("scripts are told of events once, however often a replay goes back over them", async () => {
   using folder = new RecordingFolder();
-  assert.equal((await folder.record("one", machineArgs)).status, 0);
+  const { folder: recording } = await getReadyRecording();
   const source = `
     import { CallbackManager, getInstructionCount } from "rebox";
     let cm: CallbackManager;
@@ -149,28 +160,30 @@ test("scripts are told of events once, however often a replay goes back over the
     export function clean(): void { cm.clean(); }
   `;
   const listExecs = (text: string) => text.match(/exec \d+ \S+ \d+/g) ?? [];
-  const plain = await folder.replay("one", { script: source });
+  const plain = await folder.replay(recording, { script: source });
   const execs = listExecs(plain.messages.join("\n"));
   assert.ok(execs.length >= 2, plain.stderr);
   const before = Number(execs.at(-1)!.split(" ")[1]) - 1000;
   writeTree(folder.path, { "told.ts": source });
   const lines = ["goto end", `goto ${before}`, "goto end", `goto ${before}`, "where"];
-  const answers = await folder.ask("one", lines, ["--script", folder.place("told.ts")]);
+  const answers = await folder.ask(recording, lines, ["--script", folder.place("told.ts")]);
   assert.equal(getCount(answers.at(-1)), before);
   assert.deepEqual(listExecs(answers.join("\n")), execs);
 });
 
 test("a whole replay is asked who writes or executes a place, and is paused at a count", async () => {
   using folder = new RecordingFolder();
-  const recorded = await folder.record("one", machineArgs);
-  const half = Math.floor(Number(recorded.detail["instructions"]) / 2);
-  const [, ...symbols] = await folder.ask("one", ["goto end", "bp kernel!do_exit", "bpw kernel!jiffies_64:8"]);
+  const { folder: recording, instructions } = await getReadyRecording();
+  const half = Math.floor(instructions / 2);
+  const [, ...symbols] = await folder.ask(recording, ["goto end", "bp kernel!do_exit", "bpw kernel!jiffies_64:8"]);
   const [code, memory] = symbols.map((text) => /0x([0-9a-f]{16})/.exec(text)?.[1]);
-  const run = await folder.replay("one", { reboxArgs: ["--when-executed", code!, "--when-written", `${memory}:8`] });
+  const run = await folder.replay(recording, {
+    reboxArgs: ["--when-executed", code!, "--when-written", `${memory}:8`],
+  });
   assert.equal(run.status, 0, run.stderr);
   assert.match(run.stdout, new RegExp(`^instruction \\d+: executed by .* at 0x${code}$`, "m"));
   assert.match(run.stdout, new RegExp(`^instruction \\d+: written by .*, 8 bytes at 0x${memory} = 0x[0-9a-f]+$`, "m"));
-  const refused = await folder.replay("one", { reboxArgs: ["--when-written", "here"] });
+  const refused = await folder.replay(recording, { reboxArgs: ["--when-written", "here"] });
   assert.match(refused.stderr, /must be ADDRESS or ADDRESS:SIZE/);
 
   const script = `
@@ -180,6 +193,6 @@ test("a whole replay is asked who writes or executes a place, and is paused at a
     }
     export function clean(): void {}
   `;
-  const paused = await folder.replay("one", { script, reboxArgs: ["--at", String(half), "--timeout", "30"] });
+  const paused = await folder.replay(recording, { script, reboxArgs: ["--at", String(half), "--timeout", "30"] });
   assert.deepEqual(paused.messages.slice(0, 1), [`paused at ${half}`]);
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { LineAnswer } from "../../src/shell/line/line-runner";
 import { divideScreen, PANE_NAMES } from "../../src/shell/ui/layout";
+import { TimeLine } from "../../src/shell/ui/time-line";
 import { renderLine, renderEnd, wrapLine, wrapLines } from "../../src/shell/ui/styled-line";
 import { ConsolePane } from "../../src/shell/ui/panes/console-pane";
 import { ConsoleText } from "../../src/shell/ui/console-text";
@@ -43,6 +45,33 @@ test("the panes cover the screen of every size without overlapping, and each has
         });
       }
     }
+  }
+});
+
+test("a line of time takes one row of every size, which the panes leave free", () => {
+  for (let height = 4; height <= 60; height++) {
+    const [without, slots] = [divideScreen(150, height - 1, false), divideScreen(150, height, false, true)];
+    assert.deepEqual(slots, without.map((slot) => ({ ...slot, top: slot.top + 1 }))); // prettier-ignore
+    assert.ok(slots.every(({ top }) => top >= 2));
+  }
+});
+
+test("the line of time shows where a replay is, with what lies before and behind it, in every width", () => {
+  const line = new TimeLine();
+  line.receive([{ error: "timeline needs a replay" } as LineAnswer]);
+  assert.equal(line.isShown, false);
+  const data = {
+    ...{ instructions: 500, of: 1000, furthest: 799, states: [0, 250], places: [100], hits: [300, 999] },
+    marks: [{ name: "intrusion", count: 600 }],
+  };
+  line.receive([{ data } as unknown as LineAnswer]);
+  assert.equal(line.isShown, true);
+  const render = (width: number) => line.render(width).map((span) => (typeof span === "string" ? span : span.text)).join(""); // prettier-ignore
+  assert.equal(render(53), " =---o-----=-x-------@---i-------.......x 500 of 1000");
+  for (let width = 1; width <= 200; width++) {
+    const shown = render(width);
+    assert.ok(shown.length <= width, `${width}: ${shown}`);
+    assert.ok(shown.includes("@") || width < 34, `${width}: ${shown}`);
   }
 });
 

@@ -8,6 +8,11 @@ const NEAR = 1_000_000;
 /** The furthest count that was reached with everybody being told of the events. */
 let seen = 0;
 
+/** Gets the furthest count that a replay has reached. */
+export function getFurthestCount(): number {
+  return Math.max(seen, Engine.get().travels ? 0 : getInstructionCount());
+}
+
 /** Resumes a paused machine, and waits until it is paused again or over. */
 export async function runUntilPaused(): Promise<void> {
   const engine = Engine.get();

@@ -38,6 +38,10 @@ export class CommandSession implements NameSource {
   readonly aliases = new Map<string, string>();
   /** The counts of instructions from which a replay was moved, the last one behind. */
   readonly pastPlaces: number[] = [];
+  /** Places of a replay that have a name, by counts of instructions. */
+  readonly marks = new Map<string, number>();
+  /** The counts of the last list of hits in the time of a replay. */
+  listedHits: readonly number[] = [];
   cpuIndex = 0;
   process: ChosenProcess | undefined;
   /** Set by "quit" of this session; the guest continues. */

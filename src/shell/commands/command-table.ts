@@ -22,6 +22,7 @@ import { STEP_COMMANDS } from "./list/step-commands";
 import { STRUCT_COMMANDS } from "./list/struct-commands";
 import { SYMBOL_COMMANDS } from "./list/symbol-commands";
 import { HISTORY_COMMANDS } from "./list/replay/history-commands";
+import { TIME_COMMANDS } from "./list/replay/time-commands";
 import { TRAVEL_COMMANDS } from "./list/replay/travel-commands";
 import { VOLATILITY_COMMANDS } from "./list/volatility-commands";
 import { WINDOWS_COMMANDS } from "./list/windows-commands";
@@ -35,7 +36,7 @@ const GROUPS: Readonly<Record<string, readonly Command[]>> = {
   code: [...CODE_COMMANDS, ...BACKTRACE_COMMANDS],
   breakpoints: BREAKPOINT_COMMANDS,
   machine: [...MACHINE_COMMANDS, ...STEP_COMMANDS],
-  replay: [...REPLAY_COMMANDS, ...TRAVEL_COMMANDS, ...HISTORY_COMMANDS],
+  replay: [...REPLAY_COMMANDS, ...TRAVEL_COMMANDS, ...HISTORY_COMMANDS, ...TIME_COMMANDS],
   volatility: VOLATILITY_COMMANDS,
   investigations: INVESTIGATE_COMMANDS,
   scripts: [...SCRIPT_COMMANDS, ...OBSERVER_COMMANDS],

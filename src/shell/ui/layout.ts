@@ -32,8 +32,12 @@ const OTHER_ROWS = 2;
  * @param width of the terminal, in cells
  * @param height of the terminal, in cells
  * @param isZoomed the pane in front has all the room
+ * @param hasTimeLine a row below the status line is taken
  */
-export function divideScreen(width: number, height: number, isZoomed: boolean): Slot[] {
+export function divideScreen(width: number, height: number, isZoomed: boolean, hasTimeLine = false): Slot[] {
+  if (hasTimeLine) {
+    return divideScreen(width, height - 1, isZoomed).map((slot) => ({ ...slot, top: slot.top + 1 }));
+  }
   const rows = Math.max(1, height - OTHER_ROWS);
   if (isZoomed || width < SMALLEST.width || height < SMALLEST.height) {
     return [{ left: 0, top: 1, width, height: rows, panes: PANE_NAMES }];

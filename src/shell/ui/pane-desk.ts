@@ -12,6 +12,7 @@ export class PaneDesk {
   focus: Focus = "line";
   #slots: readonly Slot[] = [];
   #isZoomed = false;
+  #hasTimeLine = false;
   /** The panes that were chosen, the last one at the end: of those that share a place, that is in front. */
   readonly #chosen: PaneName[] = [...PANE_NAMES];
 
@@ -22,7 +23,15 @@ export class PaneDesk {
 
   /** Divides the screen anew. */
   arrange(): void {
-    this.#slots = divideScreen(this.screen.width, this.screen.height, this.#isZoomed);
+    this.#slots = divideScreen(this.screen.width, this.screen.height, this.#isZoomed, this.#hasTimeLine);
+  }
+
+  /** Makes room for a line of time, or gives it back. @returns whether the places are others now */
+  makeRoomForTime(hasTimeLine: boolean): boolean {
+    if (hasTimeLine === this.#hasTimeLine) return false;
+    this.#hasTimeLine = hasTimeLine;
+    this.arrange();
+    return true;
   }
 
   /** Lists the panes on the screen, with the room for their content. */

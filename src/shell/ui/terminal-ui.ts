@@ -20,6 +20,7 @@ import { StackPane } from "./panes/stack-pane";
 import { TextPane } from "./panes/text-pane";
 import { StatusLine } from "./status-line";
 import { renderLine } from "./styled-line";
+import { TimeLine } from "./time-line";
 import { UiScreen } from "./ui-screen";
 
 /** The shortest time between two drawings of text that comes in many pieces, in milliseconds. */
@@ -50,6 +51,7 @@ export class TerminalUi {
   readonly #view: GuestView;
   readonly #line: CommandLine;
   readonly #status = new StatusLine();
+  readonly #time = new TimeLine();
   readonly #code = new CodePane();
   readonly #memory = new MemoryPane();
   readonly #console = new ConsolePane();
@@ -95,9 +97,9 @@ export class TerminalUi {
       (words) => this.#say(`${words.join("  ")}\n`),
     );
     const getMoment = () => ({ isRunning: this.#status.isRunning, stops: this.#stops });
-    const statusLine = { pane: this.#status, size: { width: 0, height: 0 } };
-    const getShown = () => [statusLine, ...this.#desk.list()];
-    this.#view = new GuestView(target, getMoment, getShown, () => this.#draw());
+    const heads = [this.#status, this.#time].map((pane) => ({ pane, size: { width: 0, height: 0 } }));
+    const getShown = () => [...heads, ...this.#desk.list()];
+    this.#view = new GuestView(target, getMoment, getShown, () => this.#takeAnswers());
     target.onNotice = ({ text }) => this.#say(`${text}\n`);
     target.onEvent = (event) => this.#receive(event);
     this.#arrange();
@@ -126,6 +128,12 @@ export class TerminalUi {
     this.#screen.close();
     this.#keys.close();
     this.#end("over");
+  }
+
+  #takeAnswers(): void {
+    // The panes have another size then.
+    if (this.#desk.makeRoomForTime(this.#time.isShown)) this.#view.refresh();
+    this.#draw();
   }
 
   #receive(event: RunEvent): void {
@@ -278,6 +286,9 @@ export class TerminalUi {
     if (this.#isClosed) return;
     const { width, height } = this.#screen;
     this.#screen.show("status", { left: 0, top: 0, width, height: 1 }, [renderLine(this.#status.render(width), width)]);
+    if (this.#time.isShown)
+      this.#screen.show("time", { left: 0, top: 1, width, height: 1 }, [renderLine(this.#time.render(width), width)]);
+    else this.#screen.hide("time");
     this.#desk.draw();
     const line = this.#line.render(width);
     this.#screen.show("line", { left: 0, top: height - 1, width, height: 1 }, [line.text]);

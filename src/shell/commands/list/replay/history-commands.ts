@@ -65,6 +65,7 @@ async function listHits(
     const { hits, total } = await listPastHits(place, getRecordedInstructions() ?? here, MOST_SHOWN);
     if (session.isInterrupted) throw new CommandError("the search was ended");
     await goTo(here);
+    session.listedHits = hits.map(({ count }) => count);
     const columns = ["count", "pc", "symbol", "process", ...(what === "executed" ? [] : ["address", "size", "value"])];
     const note =
       total === 0

@@ -41,14 +41,18 @@ export const TRAVEL_COMMANDS: readonly Command[] = [
   defineCommand({
     name: "goto",
     isForLiving: true,
-    usage: "COUNT | +COUNT | -COUNT | end",
-    help: "Goes to the place in a replay where that many instructions were executed, in decimal; +COUNT and -COUNT are from here.\nOn ground that was covered before, scripts are not told of events again, and breakpoints do not stop.",
-    parse: (input) => {
+    usage: "COUNT | +COUNT | -COUNT | end | MARK",
+    help: "Goes to the place in a replay where that many instructions were executed, in decimal; +COUNT and -COUNT are from here, MARK was named by mark.\nOn ground that was covered before, scripts are not told of events again, and breakpoints do not stop.",
+    parse: (input, { marks }) => {
       const text = input.get("a count of instructions");
       if (text === "end") return undefined;
+      const marked = marks.get(text);
+      if (marked !== undefined) return { sign: "", count: marked };
       const [, sign = "", digits] = COUNT.exec(text) ?? [];
       if (digits === undefined)
-        throw new CommandError("goto takes a decimal count of instructions, or end: goto 1000000, goto +1, goto -1");
+        throw new CommandError(
+          "goto takes a decimal count of instructions, end, or a mark: goto 1000000, goto +1, goto -1",
+        );
       return { sign, count: Number(digits) };
     },
     run: async (wanted, session) => {
