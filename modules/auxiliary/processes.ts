@@ -63,6 +63,7 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
 
   private add({ what, pid, name, ppid, commandLine, executable, origin }: ProcessEvent): void {
     const time = this.getTime();
+    if (what === "restarted") return this.restart(time);
     const known = this.living.get(pid);
     const mark = origin === undefined ? {} : { origin };
     // The kernel's own thread that becomes a program, and one whose beginning was not noted.
@@ -98,6 +99,13 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
         void this.notify("delPid", pid, name);
       }
     }
+  }
+
+  /** The guest has started again: no process is left. */
+  private restart(time: string): void {
+    for (const record of this.living.values()) record.ended = time;
+    this.living.clear();
+    this.unnamed.clear();
   }
 
   private leaveOut(pid: number): void {

@@ -20,7 +20,9 @@ export { type RingConnection, type RingFile, type RingRequest, RingRequests } fr
 export type { ProcessEnd, ScopeEvent, ScopeOrigin } from "../guest/scope/scope-event";
 export type { ScopeConditions } from "../guest/scope/scope-conditions";
 export type { ScopeFollower, ScopeProcess } from "../guest/scope/scope-followers";
-export { findTargetScope, onAdoption, onTargetBegin, TargetScope } from "../guest/scope/target-scope";
+export { type BeginListener, findTargetScope, onAdoption, onTargetBegin } from "../guest/scope/current-scope";
+export { TargetScope } from "../guest/scope/target-scope";
+export type { LastingFiles } from "../guest/scope/written-files";
 export { FileSearch, type FileSearchQuery } from "../guest/disks/search/file-search";
 export { type FileFindings, type FileHit, searchFiles } from "../guest/disks/search/search-files";
 export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "../guest/images/dump-memory";

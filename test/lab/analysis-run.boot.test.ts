@@ -28,10 +28,16 @@ const ALL = ["watch start", "machine start", "watch machineStarted", "deliver", 
 type MachineFaults = Partial<AnalysisMachine> & {
   readonly begin?: () => Promise<void>;
   readonly execute?: () => Promise<string>;
+  readonly reboot?: () => Promise<void>;
 };
 
 /** A machine that records what is done with it, refuses what its state does not allow, and fails where a test says so. */
-function machineWith({ begin, execute, ...faults }: MachineFaults = {}): AnalysisMachine {
+function machineWith({
+  begin,
+  execute,
+  reboot = async () => void lab.acts.push("reboot"),
+  ...faults
+}: MachineFaults = {}): AnalysisMachine {
   let on = false;
   const act = (what: string) => void lab.acts.push(what);
   return {
@@ -51,7 +57,7 @@ function machineWith({ begin, execute, ...faults }: MachineFaults = {}): Analysi
       act("deliver");
       assert.equal(on, true);
       const untilEnd = execute ?? (async () => "the command ended with 0");
-      return { begin: begin ?? (async () => act("execute")), untilEnd, close: () => act("close") };
+      return { begin: begin ?? (async () => act("execute")), untilEnd, reboot, close: () => act("close") };
     },
     dumpMemory: async () => act("dump"),
     stop: async () => {
@@ -67,7 +73,7 @@ const never = () => new Promise<never>(() => {});
 
 async function analyse(
   machine: AnalysisMachine | AnalysisMachinePool["acquire"],
-  parts: { options?: Record<string, string>; timeoutS?: number; limits?: Partial<AnalysisLimits>; signal?: AbortSignal; run?: Partial<AuxiliaryRun> } = {}, // prettier-ignore
+  parts: { options?: Record<string, string>; timeoutS?: number; rebootS?: number; limits?: Partial<AnalysisLimits>; signal?: AbortSignal; run?: Partial<AuxiliaryRun> } = {}, // prettier-ignore
 ): Promise<AnalysisRecord> {
   const folder = join(lab.path, "run");
   mkdirSync(folder, { recursive: true });
@@ -79,7 +85,7 @@ async function analyse(
     ...{ auxiliary: [], log: [] },
   });
   const run = new AnalysisRun({
-    request: { machine: "one", target: undefined, command: "id", options, timeoutS, scripts: [] },
+    request: { machine: "one", target: undefined, command: "id", options, timeoutS, scripts: [], ...(parts.rebootS === undefined ? {} : { rebootS: parts.rebootS }) }, // prettier-ignore
     machines: { acquire: typeof machine === "function" ? machine : async () => machine },
     journal,
     makeAuxiliary: () => lab.runner(parts.run === undefined ? {} : { run: parts.run }),
@@ -105,6 +111,17 @@ describe("an analysis", () => {
     assert.deepEqual(end, ["watch stop", "dump", "machine stop", "watch finish", "release"]);
   });
 
+  test("starts the guest again behind the target's end when it is asked to, and has failed when that fails", async () => {
+    const record = await analyse(machineWith(), { rebootS: 0.01 });
+    assert.deepEqual([record.outcome, record.hasRun], ["finished", true]);
+    assert.equal(record.reason, "the command ended with 0; the guest was started again and watched for 0.01 s");
+    assert.deepEqual(record.phases.map(({ phase }) => phase).slice(4, 7), ["running", "rebooting", "running after the reboot"]); // prettier-ignore
+    assert.deepEqual(lab.acts.slice(4, 7), ["execute", "reboot", "close"]);
+    const reboot = async () => Promise.reject(new Error("it has not come back"));
+    const failed = await analyse(machineWith({ reboot }), { rebootS: 0.01 });
+    assert.deepEqual([failed.outcome, failed.reason, failed.hasRun], ["failed", "it has not come back", true]);
+  });
+
   test("has finished when its time is over", async () => {
     const record = await analyse(machineWith({ execute: never }), { timeoutS: 0.05 });
     assert.deepEqual([record.outcome, record.reason], ["finished", "the time of 0.05 s was over"]);
@@ -121,7 +138,7 @@ describe("an analysis", () => {
   test("counts the target's time from its beginning, not from the machine's", async () => {
     const deliver = async () => {
       await sleep(100);
-      return { begin: async () => {}, untilEnd: async () => "done", close: () => {} };
+      return { begin: async () => {}, untilEnd: async () => "done", reboot: never, close: () => {} };
     };
     const record = await analyse(machineWith({ deliver }), { timeoutS: 0.05 });
     assert.deepEqual([record.outcome, record.reason], ["finished", "done"]);

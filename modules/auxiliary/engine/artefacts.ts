@@ -40,6 +40,8 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => Prom
   const report = (event: ArtefactEvent): void => tell(event);
   const problem = (text: string): void => report({ what: "problem", text });
   const store = new ArtefactStore(folder, limits);
+  const kept = new CodeFiles(codeFolder, limits);
+  const count = { cores: 0, bytes: 0 };
   let files: KeptFiles | undefined;
   let code: WrittenCodeWatch | undefined;
   // Before the target begins there is nothing to keep, and nothing is hooked.
@@ -48,10 +50,9 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => Prom
     files = new KeptFiles(getGuest(), callbacks, scope, store, mostVersions, onFile, problem);
     const missing = files.hook();
     const onCore = (core: KeptCore): void => report({ what: "core", ...core });
-    const cores = new KeptCores(getGuest(), callbacks, scope, coreFolder, limits, onCore, problem);
+    const cores = new KeptCores(getGuest(), callbacks, scope, coreFolder, limits, count, onCore, problem);
     if (limits.mostCores > 0 && !cores.hook()) problem("this kernel does not show when processes end");
     if (limits.mostCode > 0 && getGuest().kernel.bits === 64) {
-      const kept = new CodeFiles(codeFolder, limits);
       const onCode = (written: WrittenCode): void => report({ what: "code", ...written });
       code = new WrittenCodeWatch(getGuest(), callbacks, scope, kept, onCode, problem);
       const unseen = code.hook();
@@ -59,6 +60,12 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => Prom
         problem(`this kernel does not show memory that is made executable by ${unseen.join(", ")}`);
     }
     if (missing.length > 0) problem(`this kernel does not show when files are ${missing.join(", ")}`);
+    return () => {
+      // What was open is as the disk has it now: the kernel that knew is gone.
+      files = undefined;
+      code?.end();
+      callbacks.clean();
+    };
   });
   return async () => {
     forget();

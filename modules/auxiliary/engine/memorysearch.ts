@@ -79,6 +79,7 @@ function followTarget(searcher: MemorySearcher): () => void {
       }),
     );
     for (const { pid, pgd } of getProcessList()) if (scope.findOrigin(pid) !== undefined) set(pid, pgd);
+    return () => [...spaces.keys()].forEach((pid) => set(pid, undefined));
   });
   return () => [begun, ...ends].forEach((end) => end());
 }

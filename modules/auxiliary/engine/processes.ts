@@ -19,7 +19,7 @@ const EXITING = 4;
 
 /** What is told of a process. */
 export interface ProcessEvent {
-  readonly what: "begins" | "runs" | "ends";
+  readonly what: "begins" | "runs" | "ends" | "restarted";
   readonly pid: number;
   readonly name: string;
   readonly ppid?: number | undefined;
@@ -55,8 +55,15 @@ export function observe({ callbacks, tell }: GuestObserver): () => object {
   let end: () => void = () => undefined;
   // From here on the target is followed by its scope, and the rest of the system costs no call.
   const forget = onTargetBegin((scope) => {
-    for (const name of names) callbacks.rmCallback(name);
+    for (const name of names.splice(0)) callbacks.rmCallback(name);
     end = followScope(scope, callbacks, say, hasTargetRun);
+    return () => {
+      end();
+      callbacks.clean();
+      hasTargetRun = false;
+      // All of them are gone with the kernel.
+      say({ what: "restarted", pid: 0, name: "" });
+    };
   });
   return () => {
     forget();

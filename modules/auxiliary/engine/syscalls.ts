@@ -92,30 +92,42 @@ class SyscallRecorder {
 
   /** Traces the scope, from its beginning; nothing is hooked before. */
   private followTarget(): () => void {
-    const ends: (() => void)[] = [];
     // What was journaled until then is of the process as it was.
     const add = (pid: number, pgd: bigint, name: string): void => {
       this.take();
       this.processes.addOwn(pid, pgd, name);
     };
-    ends.push(
-      onTargetBegin((scope) => {
-        const end = scope.follow({
+    let end: () => void = () => undefined;
+    const forget = onTargetBegin((scope) => {
+      const ends = [
+        scope.follow({
           begins: ({ pid, pgd, name }) => add(pid, pgd, name),
           executes: ({ pid, pgd, name }) => add(pid, pgd, name),
           ends: ({ pid }) => {
             this.take();
             this.processes.removeOwn(pid);
           },
-        });
-        ends.push(end, onAdoption(add));
-        for (const { pid, pgd, name } of getProcessList()) {
-          if (scope.findOrigin(pid) !== undefined) this.processes.addOwn(pid, pgd, name);
-        }
-        this.hook(scope);
-      }),
-    );
-    return () => ends.forEach((end) => end());
+        }),
+        onAdoption(add),
+      ];
+      end = () => ends.splice(0).forEach((each) => each());
+      for (const { pid, pgd, name } of getProcessList()) {
+        if (scope.findOrigin(pid) !== undefined) this.processes.addOwn(pid, pgd, name);
+      }
+      this.hook(scope);
+      return () => {
+        this.take();
+        end();
+        this.callbacks.clean();
+        this.acts.restart();
+        this.tracers = undefined;
+        this.processes.forgetAll();
+      };
+    });
+    return () => {
+      forget();
+      end();
+    };
   }
 
   /** Traces processes of the whole system. */

@@ -67,6 +67,12 @@ export class TracedProcesses {
     else this.spaces.set(before.pgd, other);
   }
 
+  /** Forgets all processes: the guest has started again. What they have called is kept. */
+  forgetAll(): void {
+    for (const pgd of [...this.spaces.keys()]) this.remove(pgd);
+    this.own.clear();
+  }
+
   /** Finds a process of the scope. */
   findOwn(pid: number): Traced | undefined {
     return this.own.get(pid);

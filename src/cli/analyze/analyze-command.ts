@@ -51,6 +51,11 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
     .option("--machinery <name>", "take a machine of this machinery")
     .option("--host <name>", "in a cluster: only this host")
     .option("--timeout <seconds>", "how long the target may run", parseSeconds, DEFAULT_TIMEOUT_S)
+    .option(
+      "--reboot <seconds>",
+      "start the guest again behind the target's end, and see for so long what it has left there",
+      parseSeconds,
+    )
     .option("--script <file>", "load a script into the machine's engine; may be given more than once", collect)
     .option(
       "--network <network>",

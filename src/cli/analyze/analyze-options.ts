@@ -36,6 +36,7 @@ export interface AnalyzeOptions extends TargetOptions {
   readonly member?: string;
   readonly option?: Readonly<Record<string, string>>;
   readonly priority?: number;
+  readonly reboot?: number;
   readonly runs: number;
   readonly parallel?: number;
   readonly lab?: string;
@@ -69,6 +70,7 @@ export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
       priority: asked.priority,
     },
     ...(host === undefined ? {} : { host }),
+    ...(asked.reboot === undefined ? {} : { rebootS: asked.reboot }),
   };
   const scripts = script.map((file) => findFile(file, "--script"));
   const targets = target.length === 0 ? [undefined] : target.map((file) => findFile(file, "--target"));

@@ -16,6 +16,13 @@ export interface CoreLimits {
   readonly mostAllCoreBytes: number;
 }
 
+/** The cores that were kept until now, also those of kernels before. */
+export interface CoreCount {
+  cores: number;
+  /** Of memory. */
+  bytes: number;
+}
+
 /** The memory of a process of the scope at its end. */
 export interface KeptCore {
   readonly pid: number;
@@ -34,12 +41,11 @@ export class KeptCores {
   readonly #hooks: ScopeHooks;
   /** Processes that are written, by the struct signal_struct that all of their threads have. */
   readonly #done = new Set<bigint>();
-  #count = 0;
-  #bytes = 0;
 
   /**
    * @param folder of the cores, absolute; it is made when one is written
    * @param callbacks that the hooks go with
+   * @param count is kept up to date
    */
   constructor(
     private readonly guest: LinuxGuest,
@@ -47,6 +53,7 @@ export class KeptCores {
     private readonly scope: TargetScope,
     private readonly folder: string,
     private readonly limits: CoreLimits,
+    private readonly count: CoreCount,
     private readonly listener: (core: KeptCore) => void,
     onProblem: (text: string) => void,
   ) {
@@ -84,16 +91,16 @@ export class KeptCores {
     const { mostCores, mostCoreBytes, mostAllCoreBytes } = this.limits;
     const leave = (left: string): void => this.listener({ pid, process: name, left });
     // A chain of many processes costs no more than its first ones.
-    if (this.#count >= mostCores) return leave(`${mostCores} cores are kept already (most_cores)`);
+    if (this.count.cores >= mostCores) return leave(`${mostCores} cores are kept already (most_cores)`);
     const process = this.guest.getProcessList().find((one) => one.pid === pid);
     if (process === undefined) return;
-    const mostBytes = Math.min(mostCoreBytes, mostAllCoreBytes - this.#bytes);
-    const core = `${String(this.#count + 1).padStart(4, "0")}-${pid}.core`;
+    const mostBytes = Math.min(mostCoreBytes, mostAllCoreBytes - this.count.bytes);
+    const core = `${String(this.count.cores + 1).padStart(4, "0")}-${pid}.core`;
     try {
       mkdirSync(this.folder, { recursive: true });
       const written = writeProcessCore(this.guest, process, join(this.folder, core), { mostBytes, first: task, signal: ending }); // prettier-ignore
-      this.#count++;
-      this.#bytes += written.memory;
+      this.count.cores++;
+      this.count.bytes += written.memory;
       this.listener({ pid, process: name, core, threads: written.threads, size: written.memory });
     } catch (error) {
       leave(error instanceof Error ? error.message : String(error));

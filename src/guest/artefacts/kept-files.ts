@@ -238,7 +238,7 @@ export class KeptFiles {
       }
       return undefined;
     }
-    const written = this.scope.writtenFiles?.find(key) ?? { path, by: who.pid, mount };
+    const written = this.scope.writtenFiles?.find(key) ?? { path, by: who.pid, mount, isOnDisk: false };
     const seen = this.#note(key, inode.address, written, who);
     Object.assign(seen, { path, who });
     const stamp = readStamp(inode, facts);

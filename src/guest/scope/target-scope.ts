@@ -3,6 +3,7 @@ import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { KernelDataError } from "../../systems/errors";
 import { readArgument } from "../events/kernel-hooks";
+import { type BeginListener, findTargetScope, listBeginListeners, setTargetScope, tellAdoption } from "./current-scope";
 import { GuestRest } from "./guest-rest";
 import { Injections } from "./injections";
 import { Launcher } from "./launcher";
@@ -12,7 +13,7 @@ import { ScopeConditions } from "./scope-conditions";
 import { type ScopeFollower, ScopeFollowers } from "./scope-followers";
 import { type HookCallbacks, ScopeHooks } from "./scope-hooks";
 import { ScopeTasks } from "./scope-tasks";
-import { WrittenFiles } from "./written-files";
+import { type LastingFiles, WrittenFiles } from "./written-files";
 
 /** fs/exec.c: the new program is complete, and has executed no instruction. */
 const PROGRAM_ENDS = ["finalize_exec", "proc_exec_connector"];
@@ -20,41 +21,6 @@ const PROGRAM_ENDS = ["finalize_exec", "proc_exec_connector"];
 const MOST_PROBLEMS = 20;
 /** Adoptions are reported up to this number; the processes are in the scope all the same. */
 const MOST_ADOPTIONS = 10_000;
-let current: TargetScope | undefined;
-
-/** Finds the scope of the analysis that this engine is used for: those who observe the guest ask it whose a process is. */
-export function findTargetScope(): TargetScope | undefined {
-  return current;
-}
-
-type AdoptionListener = (pid: number, pgd: bigint, name: string) => void;
-const adoptionListeners = new Set<AdoptionListener>();
-
-/**
- * Calls a function for each process of the system that is taken into the scope of this engine's analysis, at once.
- *
- * @returns the function that ends it
- */
-export function onAdoption(listener: AdoptionListener): () => void {
-  adoptionListeners.add(listener);
-  return () => adoptionListeners.delete(listener);
-}
-
-type BeginListener = (scope: TargetScope) => void;
-const beginListeners = new Set<BeginListener>();
-
-/**
- * Calls a function when the target of this engine's analysis is about to execute its first instruction; at once when it has begun.
- * Nothing that watches the target alone need cost the guest anything before.
- *
- * @returns the function that ends it
- */
-export function onTargetBegin(listener: BeginListener): () => void {
-  if (current?.hasBegun === true) listener(current);
-  else beginListeners.add(listener);
-  return () => beginListeners.delete(listener);
-}
-
 /**
  * The processes of the target of an analysis: those that it has started, with all their threads, by whatever call and however often
  * they fork. They are followed by the kernel's own functions for tasks that begin and end, so none is missed, and the guest is
@@ -80,6 +46,9 @@ export class TargetScope {
   #rootPid: number | undefined;
   #problems = 0;
   #adoptions = 0;
+  /** It is the scope of what stays when the guest was started again: it has no first process, and no end. */
+  #isResumed = false;
+  readonly #restarts: (() => void)[] = [];
   readonly #listener: (event: ScopeEvent) => void;
 
   /**
@@ -105,28 +74,13 @@ export class TargetScope {
 
   /** Begins to wait for the launcher; it is the engine's scope until end(). @throws KernelDataError when this kernel lacks a function that the scope is followed by */
   begin(): void {
-    const { bits } = this.#guest.kernel;
-    const need = (isThere: boolean, what: string): void => {
-      if (!isThere) throw new KernelDataError(what, 0n, "the kernel has no function for them");
-    };
-    // kernel/fork.c: the new task is complete, and nothing can prevent it any more. The second comes later, where processes are
-    // reported: those who are told there ask for the scope.
-    const begins = ["cgroup_post_fork", "wake_up_new_task"];
-    const onBegin = (cpu: Cpu, current: bigint): void => this.#onNewTask(readArgument(cpu, 0, bits), current);
+    this.#followTasks();
     const { conditions } = this;
-    // A task of the system may get the place of one that has ended.
-    const isPlaceOfScope = [conditions.argument(0, conditions.ending)];
-    need(this.#hooks.addFirst(begins, onBegin, [...conditions.running, isPlaceOfScope]), "new tasks");
-    const onExit = (cpu: Cpu, current: bigint): void => this.#onExit(current, readArgument(cpu, 0, bits));
     const isLauncher = [conditions.runs(conditions.launcher)];
-    need(this.#hooks.addFirst(["do_exit"], onExit, [...conditions.running, isLauncher]), "ending tasks");
-    // kernel/fork.c: a task has ended, and its place is to be another's.
-    this.#hooks.removeFirst(["free_task", "__put_task_struct"], conditions.ending);
     // fs/exec.c: from here on there is no way back to the program of before.
     const onPoint = (_cpu: Cpu, current: bigint): void => this.#launcher?.notePoint(current);
-    need(this.#hooks.addFirst(["begin_new_exec", "flush_old_exec"], onPoint, [isLauncher]), "new programs");
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- others in this engine ask for it
-    current = this;
+    this.#need(this.#hooks.addFirst(["begin_new_exec", "flush_old_exec"], onPoint, [isLauncher]), "new programs");
+    setTargetScope(this);
     const listener = this.#callbacks.addCallback("EXEC_CB", (pid, _pgd, name, path, _argv, envp) => {
       if (this.#launcher === undefined) {
         if (envp.includes(this.mark)) this.#onLauncher(pid);
@@ -137,11 +91,66 @@ export class TargetScope {
     });
   }
 
+  /**
+   * Follows, in a guest that was started again, what the target has left there: processes are adopted as they execute or read
+   * what it wrote. It is the engine's scope until end(), and never tells of an end.
+   *
+   * @throws KernelDataError when this kernel lacks a function that the scope is followed by
+   */
+  resume(files: LastingFiles): void {
+    this.#isResumed = true;
+    this.#followTasks();
+    setTargetScope(this);
+    this.#begunNs = this.#readTimeNs();
+    this.#rootPid = 0;
+    this.#watchFiles();
+    this.#writtenFiles!.restore(files);
+    this.#tellListeners();
+  }
+
+  #need(isThere: boolean, what: string): void {
+    if (!isThere) throw new KernelDataError(what, 0n, "the kernel has no function for them");
+  }
+
+  #followTasks(): void {
+    const { bits } = this.#guest.kernel;
+    // kernel/fork.c: the new task is complete, and nothing can prevent it any more. The second comes later, where processes are
+    // reported: those who are told there ask for the scope.
+    const begins = ["cgroup_post_fork", "wake_up_new_task"];
+    const onBegin = (cpu: Cpu, current: bigint): void => this.#onNewTask(readArgument(cpu, 0, bits), current);
+    const { conditions } = this;
+    // A task of the system may get the place of one that has ended.
+    const isPlaceOfScope = [conditions.argument(0, conditions.ending)];
+    this.#need(this.#hooks.addFirst(begins, onBegin, [...conditions.running, isPlaceOfScope]), "new tasks");
+    const onExit = (cpu: Cpu, current: bigint): void => this.#onExit(current, readArgument(cpu, 0, bits));
+    const isLauncher = [conditions.runs(conditions.launcher)];
+    this.#need(this.#hooks.addFirst(["do_exit"], onExit, [...conditions.running, isLauncher]), "ending tasks");
+    // kernel/fork.c: a task has ended, and its place is to be another's.
+    this.#hooks.removeFirst(["free_task", "__put_task_struct"], conditions.ending);
+  }
+
+  /** Tells a listener that the scope has begun, and remembers what it wants to be told when the guest starts again. */
+  tellBegin(listener: BeginListener): void {
+    const onRestart = listener(this);
+    if (onRestart !== undefined) this.#restarts.push(onRestart);
+  }
+
+  /**
+   * The guest has started again: the kernel that was followed is gone, and so is the scope.
+   *
+   * @returns what the target has left
+   */
+  endWithKernel(): LastingFiles {
+    for (const onRestart of this.#restarts.splice(0)) onRestart();
+    this.end();
+    return this.#writtenFiles?.lasting ?? { files: new Map(), units: new Map() };
+  }
+
   /** Is the engine's scope no longer; its hooks go with the callbacks. */
   end(): void {
     this.#rest?.end();
     this.conditions.dispose();
-    if (current === this) current = undefined;
+    if (findTargetScope() === this) setTargetScope(undefined);
   }
 
   /**
@@ -208,7 +217,7 @@ export class TargetScope {
       // A thread that has given its memory up does not end any more.
       if (mm !== 0n || isFuture) this.#add(kaddr, tgid, "adopted");
     }
-    for (const listener of adoptionListeners) listener(tgid, pgd, name);
+    tellAdoption(tgid, pgd, name);
     if (++this.#adoptions <= MOST_ADOPTIONS) this.#listener({ what: "adopted", pid: tgid, name, by, act });
   }
 
@@ -223,14 +232,21 @@ export class TargetScope {
     this.#launcher!.forget();
     this.#add(this.#launcher!.task, pid, "target");
     this.#listener({ what: "began", pid, name, path });
+    this.#watchFiles();
+    this.#tellListeners();
+  }
+
+  #watchFiles(): void {
     this.#injections = new Injections(this.#guest, this.#hooks, this, this.conditions);
     this.#injections.hook();
     this.#writtenFiles = new WrittenFiles(this.#guest, this.#hooks, this, this.conditions);
     this.#writtenFiles.hook();
     // Behind the place where a process is adopted for what it executes.
     this.#hooks.addFirst(PROGRAM_ENDS, (_cpu, current) => this.#onProgram(current));
-    for (const listener of beginListeners) listener(this);
-    beginListeners.clear();
+  }
+
+  #tellListeners(): void {
+    for (const listener of listBeginListeners()) this.tellBegin(listener);
   }
 
   #onNewTask(task: bigint, creator: bigint): void {
@@ -266,7 +282,7 @@ export class TargetScope {
     if (ended === undefined) return;
     if (ended.isLast) this.#followers.tellEnd(task, ended.pid);
     if (ended.pid === this.#rootPid) this.#ends.note(this.#guest.tasks.read(task), Number(code));
-    if (this.#tasks.isEmpty) this.#onEnd();
+    if (this.#tasks.isEmpty && !this.#isResumed) this.#onEnd();
   }
 
   #onEnd(): void {

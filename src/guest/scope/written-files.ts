@@ -23,6 +23,25 @@ export interface WrittenFile {
   readonly by: number;
   /** The address of the struct vfsmount through which it was opened. */
   readonly mount: bigint;
+  /** Whether it lies on a disk, so that it is there after a restart. */
+  readonly isOnDisk: boolean;
+}
+
+/** A table of jobs that a daemon has opened. */
+interface JobTable extends WrittenFile {
+  /** The address of its struct address_space. */
+  readonly mapping: bigint;
+  readonly size: number;
+  /** Undefined while its pages have not been in memory: after a restart they are read only when the daemon reads. */
+  text: string | undefined;
+}
+
+/** The files that a scope has written and that are there after a restart of the guest. */
+export interface LastingFiles {
+  /** By device and number of the inode. */
+  readonly files: ReadonlyMap<string, WrittenFile>;
+  /** By the names of units of systemd. */
+  readonly units: ReadonlyMap<string, WrittenFile>;
 }
 
 /**
@@ -39,7 +58,7 @@ export class WrittenFiles {
   /** Names of units of systemd that the files make or change. */
   readonly #units = new Map<string, WrittenFile>();
   /** Tables of jobs that a daemon has read, by its pid. */
-  readonly #tables = new Map<number, Map<string, WrittenFile & { readonly text: string }>>();
+  readonly #tables = new Map<number, Map<string, JobTable>>();
 
   constructor(
     guest: LinuxGuest,
@@ -50,6 +69,25 @@ export class WrittenFiles {
     this.#guest = guest;
     this.#hooks = hooks;
     this.#scope = scope;
+  }
+
+  /** Lists what is there after a restart of the guest. */
+  get lasting(): LastingFiles {
+    const onDisk = (files: ReadonlyMap<string, WrittenFile>) => new Map([...files].filter(([, file]) => file.isOnDisk));
+    return { files: onDisk(this.#files), units: onDisk(this.#units) };
+  }
+
+  /** Takes over what was written before the guest was started again. */
+  restore({ files, units }: LastingFiles): void {
+    for (const [key, file] of files) {
+      this.#files.set(key, file);
+      const [device, number] = key.split(":") as [string, string];
+      this.conditions.files.add(BigInt(device), BigInt(number));
+    }
+    for (const [unit, file] of units) {
+      this.#units.set(unit, file);
+      this.conditions.units.addText(unit);
+    }
   }
 
   /** Finds a file by its key; undefined when the scope has not opened it for writing. */
@@ -91,7 +129,8 @@ export class WrittenFiles {
   #onWritten(by: number, file: StructCursor, key: string): void {
     if (this.#files.has(key) || this.#files.size >= MOST_FILES) return;
     const mount = file.value("f_path.mnt");
-    const written = { path: this.#guest.paths.readFile(file.address), by, mount };
+    const device = file.follow("f_inode")?.follow("i_sb")?.value("s_bdev") ?? 0n;
+    const written = { path: this.#guest.paths.readFile(file.address), by, mount, isOnDisk: device !== 0n };
     this.#files.set(key, written);
     this.conditions.files.add(...readFileNumbers(file.follow("f_inode")!));
     for (const unit of listUnits(written.path)) {
@@ -113,10 +152,16 @@ export class WrittenFiles {
 
   #keepTable(pid: number, key: string, written: WrittenFile, file: StructCursor): void {
     const size = Number(BigInt.asUintN(48, file.follow("f_inode")?.value("i_size") ?? 0n));
-    const bytes = this.#guest.pageCache.find(file.address, 0n, Math.min(size, LONGEST_TABLE));
-    const tables = this.#tables.get(pid) ?? new Map<string, WrittenFile & { readonly text: string }>();
+    const table: JobTable = { ...written, mapping: file.value("f_mapping"), size: Math.min(size, LONGEST_TABLE), text: undefined }; // prettier-ignore
+    table.text = this.#readTable(table);
+    const tables = this.#tables.get(pid) ?? new Map<string, JobTable>();
     this.conditions.daemons.add(BigInt(pid));
-    this.#tables.set(pid, tables.set(key, { ...written, text: Buffer.from(bytes ?? []).toString("latin1") }));
+    this.#tables.set(pid, tables.set(key, table));
+  }
+
+  #readTable({ mapping, size }: JobTable): string | undefined {
+    const bytes = this.#guest.pageCache.findMapped(mapping, 0n, size);
+    return bytes && Buffer.from(bytes).toString("latin1");
   }
 
   #onProgram(current: bigint): void {
@@ -153,7 +198,10 @@ export class WrittenFiles {
     let { parent } = this.#guest.tasks.read(current);
     for (let steps = 0; steps < MOST_ANCESTORS && parent !== 0n; steps++) {
       const ancestor = this.#guest.tasks.read(parent);
-      for (const table of this.#tables.get(ancestor.tgid)?.values() ?? []) if (table.text.includes(line)) return table;
+      for (const table of this.#tables.get(ancestor.tgid)?.values() ?? []) {
+        table.text ??= this.#readTable(table);
+        if (table.text?.includes(line) === true) return table;
+      }
       parent = ancestor.parent;
     }
     return undefined;

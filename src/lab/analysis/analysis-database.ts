@@ -22,6 +22,8 @@ export interface AnalysisRequest {
   readonly options: Readonly<Record<string, string>>;
   /** In seconds. */
   readonly timeoutS: number;
+  /** The guest is started again behind the target's end, and watched for so long, in seconds; it is not without it. */
+  readonly rebootS?: number;
   /** Absolute paths. */
   readonly scripts: readonly string[];
   /** The network, as `--network` has it; undefined is that of the machine's settings. */

@@ -25,6 +25,8 @@ export interface TargetRequest {
   /** For the guest's sh; undefined executes the target. */
   readonly command: string | undefined;
   readonly start?: StartRequest;
+  /** Whether the guest is started again behind the target's end. */
+  readonly isRebooted: boolean;
   /** The time that the guest's clock is set to, in milliseconds since 1970; undefined is now. */
   readonly clockMs: number | undefined;
 }
@@ -38,6 +40,8 @@ export interface DeliveredTarget {
   begin(signal: AbortSignal): Promise<void>;
   /** Resolves with why the target has ended, once nothing of it lives. */
   untilEnd(signal: AbortSignal): Promise<string>;
+  /** Has the guest start again. Resolves when what the target has left in it is followed. @throws AnalysisError when that cannot be done */
+  reboot(signal: AbortSignal): Promise<void>;
   close(): void;
 }
 

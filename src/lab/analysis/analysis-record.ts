@@ -13,6 +13,8 @@ export type AnalysisPhase =
   | "starting machine"
   | "delivering target"
   | "running"
+  | "rebooting"
+  | "running after the reboot"
   | "stopping helpers"
   | "dumping memory"
   | "stopping machine"

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
 import { TimeLimitError } from "../../config/errors";
 import { callAsyncWithin } from "../../config/limits";
@@ -13,6 +14,8 @@ export interface AnalysisLimits {
   readonly startMs: number;
   /** From a machine that runs to a target that can be executed: a guest may boot in it. */
   readonly deliverMs: number;
+  /** From the end of the target to a guest that has started again. */
+  readonly rebootMs: number;
   /** From there to its first instruction. */
   readonly beginMs: number;
   readonly dumpMs: number;
@@ -23,6 +26,7 @@ const LIMITS: AnalysisLimits = {
   startMs: 180_000,
   deliverMs: 360_000,
   beginMs: 60_000,
+  rebootMs: 480_000,
   dumpMs: 600_000,
   stopMs: 120_000,
 };
@@ -118,17 +122,19 @@ export class AnalysisRun {
 
   private async run(machine: AnalysisMachine, signal: AbortSignal): Promise<Ending> {
     const { request } = this.parts;
-    const { target, command, start, options } = request;
+    const { target, command, start, options, rebootS } = request;
     const clockMs = parseClock(options.clock);
     this.begin("delivering target");
     const delivered = await callAsyncWithin("giving the guest the target", this.limits.deliverMs, signal, (own) =>
-      machine.deliver({ target, command, ...(start && { start }), clockMs }, own),
+      machine.deliver({ target, command, ...(start && { start }), clockMs, isRebooted: rebootS !== undefined }, own),
     );
     try {
       await callAsyncWithin("the beginning of the target", this.limits.beginMs, signal, (own) => delivered.begin(own));
       this.parts.journal.update({ hasRun: true });
       this.begin("running");
-      return { outcome: "finished", reason: await this.untilEnd(delivered, signal) };
+      const reason = await this.untilEnd(delivered, signal);
+      if (rebootS === undefined) return { outcome: "finished", reason };
+      return { outcome: "finished", reason: `${reason}; ${await this.reboot(delivered, rebootS, signal)}` };
     } finally {
       delivered.close();
     }
@@ -145,6 +151,15 @@ export class AnalysisRun {
       if (!(error instanceof TimeLimitError)) throw error;
       return `the time of ${timeoutS} s was over`;
     }
+  }
+
+  /** Starts the guest again and watches it. @returns how that went */
+  private async reboot(delivered: DeliveredTarget, rebootS: number, signal: AbortSignal): Promise<string> {
+    this.begin("rebooting");
+    await callAsyncWithin("the reboot", this.limits.rebootMs, signal, (own) => delivered.reboot(own));
+    this.begin("running after the reboot");
+    await sleep(rebootS * 1000, undefined, { signal });
+    return `the guest was started again and watched for ${rebootS} s`;
   }
 
   private async dump(machine: AnalysisMachine): Promise<void> {

@@ -18,7 +18,7 @@ import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
 import { EngineGuest } from "./engine-guest";
 import { EngineLog } from "./engine-log";
 import { withMoment } from "./event-moment";
-import { FollowedTarget } from "./target/followed-target";
+import { FollowedTarget, type FollowRequest } from "./target/followed-target";
 import { type Delivery, GuestTarget } from "./target/execute-target";
 import { findNetwork, findNetworkProblem, findOwnNetwork } from "../network/network-choice";
 import { openWay } from "../ways/open-way";
@@ -28,6 +28,8 @@ const WAY_LIMIT_MS = 300_000;
 /** Between the end of a way in and that of its machine, in milliseconds. */
 const OFF_LIMIT_MS = 30_000;
 const POLL_MS = 200;
+/** For a kernel that was asked to write to its disks, in milliseconds. */
+const SYNC_MS = 5_000;
 
 const NO_AGENT = "no agent can be reached: it has no ip of its own";
 
@@ -117,14 +119,16 @@ export class LeasedMachine implements AnalysisMachine {
     if (platform !== "linux") {
       throw new AnalysisError(`${name} is a machine with ${platform}: targets can be given to Linux guests only`);
     }
-    const { target, command, start, clockMs } = request;
+    const { target, command, start, clockMs, isRebooted } = request;
     const delivery: Delivery = {
       ...{ target, command, ...(start && { start }), folder: use.folder },
       getClockMs: () => clockMs ?? Date.now(),
       look: this.#network?.look,
       connect: async (way, own, seen) => this.#network?.connectGuest(way, own, seen),
       openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own),
-      follow: (mark, own) => this.#follow(mark, command === undefined ? "target" : "command", own),
+      follow: (mark, own) =>
+        this.#follow({ mark, noun: command === undefined ? "target" : "command", followsRestart: isRebooted }, own),
+      reset: (own) => this.#reset(own),
     };
     let opened: GuestTarget | undefined;
     try {
@@ -136,7 +140,8 @@ export class LeasedMachine implements AnalysisMachine {
       if (!(error instanceof GuestGoneError)) throw error;
       // It may have ended by itself.
       const explain = (own: AbortSignal) => this.#explainEnd(error, own);
-      return { begin: async (own) => void (await explain(own)), untilEnd: explain, close: () => {} };
+      const gone = async (own: AbortSignal) => void (await explain(own));
+      return { begin: gone, untilEnd: explain, reboot: gone, close: () => {} };
     }
     const given = opened;
     return {
@@ -159,22 +164,33 @@ export class LeasedMachine implements AnalysisMachine {
           return await this.#explainEnd(error, own);
         }
       },
+      reboot: (own) => given.reboot(own),
       close: () => given.close(),
     };
   }
 
   /** Follows the target from outside, where the guest's kernel is one that rebox knows. */
-  async #follow(mark: string, noun: string, signal: AbortSignal): Promise<FollowedTarget | undefined> {
+  async #follow(request: FollowRequest, signal: AbortSignal): Promise<FollowedTarget | undefined> {
     const { use } = this;
     if (this.#guest === undefined) return undefined;
     try {
-      return await FollowedTarget.begin(this.#guest, { mark, noun }, use.addEvent, signal);
+      return await FollowedTarget.begin(this.#guest, request, use.addEvent, signal);
     } catch (error) {
       signal.throwIfAborted();
       const reason = error instanceof Error ? error.message : String(error);
       use.warn(`the target cannot be followed from outside, so the guest is asked when it has ended: ${reason}`);
       return undefined;
     }
+  }
+
+  /** Asks the kernel, by keys, to write what it has for its disks (Documentation/admin-guide/sysrq.rst), and resets the machine. */
+  async #reset(signal: AbortSignal): Promise<void> {
+    const guest = this.#guest;
+    if (guest === undefined) throw new AnalysisError(`machine ${this.name} cannot be reset: it has no engine of rebox`);
+    const keys = ["alt", "sysrq", "s"].map((data) => ({ type: "qcode", data }));
+    await guest.qmp("send-key", { keys }, signal);
+    await sleep(SYNC_MS, undefined, { signal });
+    await guest.qmp("system_reset", {}, signal);
   }
 
   async dumpMemory(path: string, signal: AbortSignal): Promise<void> {

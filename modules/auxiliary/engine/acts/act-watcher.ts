@@ -84,6 +84,12 @@ export class ActWatcher {
     this.pending.end();
   }
 
+  /** The guest has started again, and its callbacks were removed. */
+  restart(): void {
+    this.waiting.clear();
+    this.pending.forget();
+  }
+
   /** Forgets a process that has ended, or executes another program. */
   forget(pgd: bigint): void {
     for (const each of this.waiting) if (each.pgd === pgd) this.end(each);

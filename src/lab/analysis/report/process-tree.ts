@@ -40,6 +40,7 @@ export class ProcessHistory {
    * @returns the process that the event is of, also when it has ended by it; undefined for one that began before the analysis
    */
   add(event: AnalysisEvent): ProcessNode | undefined {
+    if (event.type === "machine.restarted") this.#restart(event.time);
     const { pid, ppid, name, commandLine, origin, act } = event as Record<string, unknown>;
     if (typeof pid !== "number") return undefined;
     if (event.type === "process.adopted") this.#adopt(event, pid, typeof name === "string" ? name : "?", act);
@@ -81,6 +82,12 @@ export class ProcessHistory {
     if (this.#target === undefined) return;
     const shell = this.#target.ppid;
     for (const node of this.nodes) if (node.ppid === shell && !isOfTarget(node.origin)) spread(node, "rebox");
+  }
+
+  /** No process outlives its kernel. */
+  #restart(time: string): void {
+    for (const node of this.#living.values()) node.ended = time;
+    this.#living.clear();
   }
 
   /** One that was there before the analysis is shown from its adoption on. */

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { GuestWay, ScriptResult } from "../../ways/guest-way";
 import { type GuestDisc, makeGuestDisc } from "../../ways/guest-disc";
-import { AnalysisError, TargetRefusedError } from "../../errors";
+import { AnalysisError, GuestGoneError, TargetRefusedError } from "../../errors";
 import type { FollowedTarget, TargetBeginning } from "./followed-target";
 import { getRefusalFile, RUN_MARK, writeLaunchScript, writeRunScript } from "../run-script";
 import type { StartRequest } from "./start-request";
@@ -12,6 +13,12 @@ import { explainRefusal, readTargetFormat, type TargetFormat } from "./target-fo
 const WORD_LIMIT_MS = 10_000;
 /** Statuses by which a shell says that it could not execute something (POSIX, 2.8.2); a program may have them too. */
 const REFUSALS = [126, 127];
+/** The guest has so long to start again by itself, in milliseconds. */
+const REBOOT_LIMIT_MS = 90_000;
+/** A system that has started so long ago is taken to be up, in milliseconds. */
+const UP_LIMIT_MS = 180_000;
+/** As root of any system; the shell that is asked goes on. */
+const REBOOT = "(sleep 1; sync; systemctl reboot || reboot || reboot -f) </dev/null >/dev/null 2>&1 &";
 const NO_FORMAT: TargetFormat = { starter: [], variables: {}, description: undefined, interpreter: undefined };
 
 /** Everything that giving a guest its target needs. */
@@ -40,6 +47,8 @@ export interface Delivery {
    * @param mark of the launcher
    */
   follow(mark: string, signal: AbortSignal): Promise<FollowedTarget | undefined>;
+  /** Resets the machine, once its system has written what it has for its disks, if it does that. */
+  reset(signal: AbortSignal): Promise<void>;
 }
 
 /** Sets the guest's clock, gives it the disc with the target, and has it be connected to its network. */
@@ -161,6 +170,45 @@ export class GuestTarget {
       return `the ${command === undefined ? "target" : "command"} ended with status ${status}`;
     } finally {
       signal.removeEventListener("abort", this.#stop);
+    }
+  }
+
+  /**
+   * Has the guest start again by itself, so that its disks have what was written; one that does not is reset. Resolves when its system
+   * is up.
+   *
+   * @throws AnalysisError when it cannot be followed then; GuestGoneError when the machine went off
+   */
+  async reboot(signal: AbortSignal): Promise<void> {
+    const { followed, way } = this;
+    if (followed === undefined)
+      throw new AnalysisError("the guest cannot be started again: only a machine that can be looked into is followed then"); // prettier-ignore
+    const untilRestart = new AbortController();
+    const onAbort = (): void => untilRestart.abort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      // A target whose time was over may still have the console, and the way goes with the guest.
+      way.runScript(REBOOT, untilRestart.signal).catch(() => undefined);
+      const isLate = sleep(REBOOT_LIMIT_MS, true, { signal: untilRestart.signal }).catch(() => false);
+      if (await Promise.race([followed.restarted.then(() => false), isLate])) await this.delivery.reset(signal);
+      signal.throwIfAborted();
+      await followed.resumed;
+      // It went with the guest, and a console has room for one.
+      way.close();
+      await this.#untilUp(signal);
+    } finally {
+      untilRestart.abort();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Waits until the guest's system is up, which its way in tells; the target may have shut that for ever. */
+  async #untilUp(signal: AbortSignal): Promise<void> {
+    try {
+      (await this.delivery.openWay(AbortSignal.any([signal, AbortSignal.timeout(UP_LIMIT_MS)]))).close();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof GuestGoneError) throw error;
     }
   }
 

@@ -11,7 +11,17 @@ const FOLLOWER = join(getProjectFolder(), "modules/analysis/follow-target.ts");
 /** The connection may end a little before the machine's other signs of its end do, in milliseconds. */
 const LAST_WORDS_MS = 2_000;
 
-type FollowerEvent = ScopeEvent | { readonly what: "restarted" };
+type FollowerEvent = ScopeEvent | { readonly what: "restarted" } | { readonly what: "resumed" };
+
+/** How a target is followed. */
+export interface FollowRequest {
+  /** The launcher's variable and its value, as its environment has them. */
+  readonly mark: string;
+  /** "target" or "command", for the reason of the end. */
+  readonly noun: string;
+  /** Whether what it has left is followed after a restart of the guest. */
+  readonly followsRestart: boolean;
+}
 
 /** The first instruction of a target. */
 export interface TargetBeginning {
@@ -23,7 +33,11 @@ export interface TargetBeginning {
 export class FollowedTarget {
   readonly #began = new Outcome<TargetBeginning>();
   readonly #ended = new Outcome<string>();
+  readonly #restarted = new Outcome<void>();
+  /** The guest that was started again is followed. */
+  readonly #resumed = new Outcome<void>();
   #hasBegun = false;
+  #hasRestarted = false;
   /** How it has ended last: processes of the system may act for it then. */
   #end = "";
 
@@ -35,19 +49,17 @@ export class FollowedTarget {
   /**
    * Begins to wait for the target's launcher in a guest.
    *
-   * @param mark the launcher's variable and its value, as its environment has them
-   * @param noun "target" or "command", for the reason of the end
    * @throws AnalysisError when the guest's kernel cannot be followed, with the reason
    */
   static async begin(
     guest: GuestHandle,
-    { mark, noun }: { readonly mark: string; readonly noun: string },
+    { mark, noun, followsRestart }: FollowRequest,
     addEvent: (type: string, facts: Readonly<Record<string, unknown>>) => void,
     signal: AbortSignal,
   ): Promise<FollowedTarget> {
     const followed = new FollowedTarget(noun, addEvent);
     const onEvent = (event: unknown, moment: Moment) => followed.#onEvent(event as FollowerEvent, moment);
-    followed.#watchEnd(await guest.observe(FOLLOWER, { mark }, onEvent, signal));
+    followed.#watchEnd(await guest.observe(FOLLOWER, { mark, follows_restart: followsRestart }, onEvent, signal));
     return followed;
   }
 
@@ -65,6 +77,20 @@ export class FollowedTarget {
     return this.#ended.promise;
   }
 
+  /** Settles when the guest starts again. @throws GuestGoneError when the machine goes before */
+  get restarted(): Promise<void> {
+    return this.#restarted.promise;
+  }
+
+  /**
+   * Settles when the guest has started again, and what the target has left in it is followed.
+   *
+   * @throws AnalysisError when that cannot be followed; GuestGoneError when the machine goes before
+   */
+  get resumed(): Promise<void> {
+    return this.#resumed.promise;
+  }
+
   #onEvent(event: FollowerEvent, moment: Moment): void {
     const { what: _what, ...facts } = event;
     if (event.what === "began") {
@@ -79,10 +105,15 @@ export class FollowedTarget {
     } else if (event.what === "settled") {
       this.#ended.resolve(`the ${this.noun} ended with ${this.#end}`);
     } else if (event.what === "restarted") {
+      this.#hasRestarted = true;
+      this.#restarted.resolve();
       this.addEvent("machine.restarted", {});
       if (this.#hasBegun) this.#ended.resolve("the guest restarted");
       else this.#fail(new AnalysisError("the guest restarted before the target ran"));
+    } else if (event.what === "resumed") {
+      this.#resumed.resolve();
     } else {
+      if (event.what === "problem" && this.#hasRestarted) this.#resumed.reject(new AnalysisError(event.text));
       this.addEvent(event.what === "adopted" ? "process.adopted" : "scope.problem", facts);
     }
   }
@@ -97,6 +128,8 @@ export class FollowedTarget {
   #fail(error: Error): void {
     this.#began.reject(error);
     this.#ended.reject(error);
+    this.#restarted.reject(error);
+    this.#resumed.reject(error);
   }
 }
 

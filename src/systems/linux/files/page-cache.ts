@@ -43,14 +43,25 @@ export class PageCache {
    * @returns undefined when one of its pages is not in memory, or what leads to it is damaged
    */
   find(file: bigint, offset: bigint, size: number): Uint8Array | undefined {
+    try {
+      const mapping = this.#kernel.memory.pointer(file + BigInt(this.#kernel.offset("file", "f_mapping")));
+      return this.findMapped(mapping, offset, size);
+    } catch (error) {
+      if (error instanceof AddressError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Reads a piece of a file that need not be open any more, by the address of its struct address_space, as find() does. */
+  findMapped(mapping: bigint, offset: bigint, size: number): Uint8Array | undefined {
     if (size > LARGEST_READ) return undefined;
     const within = Number(offset % BigInt(PAGE));
-    if (within + size <= PAGE) return this.#findInPage(file, offset, size);
+    if (within + size <= PAGE) return this.#findInPage(mapping, offset, size);
     const bytes = Buffer.alloc(size);
     for (let done = 0; done < size;) {
       const at = offset + BigInt(done);
       const part = Math.min(size - done, PAGE - Number(at % BigInt(PAGE)));
-      const piece = this.#findInPage(file, at, part);
+      const piece = this.#findInPage(mapping, at, part);
       if (!piece) return undefined;
       bytes.set(piece, done);
       done += part;
@@ -58,9 +69,8 @@ export class PageCache {
     return bytes;
   }
 
-  #findInPage(file: bigint, offset: bigint, size: number): Uint8Array | undefined {
+  #findInPage(mapping: bigint, offset: bigint, size: number): Uint8Array | undefined {
     try {
-      const mapping = this.#kernel.memory.pointer(file + BigInt(this.#kernel.offset("file", "f_mapping")));
       const page = this.findPage(mapping, offset >> PAGE_SHIFT);
       const within = Number(offset % BigInt(PAGE));
       return page && this.#kernel.ram.findBytes(Number(page.physical) + within, size);
