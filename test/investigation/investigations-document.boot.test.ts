@@ -47,7 +47,7 @@ test("every command of docs/guides/investigations.md prints what the document sa
     const env = { ...process.env, PATH: `${dirname(rebox)}${delimiter}${process.env.PATH}` };
     await withShell({ task: "idle", reboxArgs: ["-c", join(folder, "rebox.conf")] }, async ({ socket, truth }) => {
       symlinkSync(socket, join(folder, "run/control"));
-      await truth("kernel");
+      await truth("idle");
       const commands = readCommands();
       assert.ok(commands.length >= 4);
       for (const { line, output } of commands) assert.equal(await runLine(line, folder, env), output, line);
