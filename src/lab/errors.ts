@@ -190,3 +190,12 @@ export class TargetRefusedError extends AnalysisError {
 export class ClusterError extends ReboxError {
   readonly code = "REBOX_CLUSTER";
 }
+
+/** Reports that a cluster's store has no file of this name: it may have it later. */
+export class MissingFileError extends ClusterError {}
+
+/** Reports a file of a cluster's store, or its name, that is none: asking again does not help. */
+export class StoredFileError extends ClusterError {}
+
+/** Reports that a cluster knows a number of a lab as another analysis. */
+export class OtherAnalysisError extends ClusterError {}

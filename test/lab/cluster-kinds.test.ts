@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import type { Submission } from "../../src/lab/analysis/analysis-database";
 import type { Attempt, TakenAttempt } from "../../src/lab/cluster/analysis-queue";
 import type { HostReport } from "../../src/lab/cluster/host-list";
-import { ClusterError } from "../../src/lab/errors";
+import { ClusterError, MissingFileError } from "../../src/lab/errors";
 import { checkHistory } from "../kit/cluster/check-history";
 import { KINDS, type OpenedKind } from "../kit/cluster/cluster-kinds";
 
@@ -44,13 +44,18 @@ for (const kind of KINDS)
       const attempt = (await take("first"))!;
       assert.deepEqual([attempt.id, attempt.attempt, attempt.host, attempt.machine, attempt.submission.request.command], [id, 1, "one", "first", "true"]); // prettier-ignore
       assert.equal(await take("first"), undefined, "nobody else gets it");
+      // It may wait in the queue of the host's own lab: it is nobody else's all the same.
+      assert.deepEqual(await queue.heartbeat(attempt, "queued"), { kind: "goes on" });
+      assert.equal(await take("first", "two"), undefined);
       assert.deepEqual(await queue.heartbeat(attempt, "running"), { kind: "goes on" });
+      assert.equal(await queue.hasWon(attempt), false);
       const other = { ...attempt, host: "two" };
       assert.deepEqual(await queue.heartbeat(other, "running"), { kind: "lost" });
       assert.equal(await finish(other), false, "a host that reports for another");
       assert.equal((await find(id)).phase, "running");
       assert.equal(await finish(attempt), true);
       assert.equal(await finish(attempt), true, "a host that was killed behind its success asks again");
+      assert.deepEqual([await queue.hasWon(attempt), await queue.hasWon(other), await queue.hasWon({ ...attempt, attempt: 2 })], [true, false, false]); // prettier-ignore
       assert.deepEqual(await queue.heartbeat(attempt, "running"), { kind: "lost" });
       assert.equal(await queue.fail(attempt, "late"), false);
       const { outcome, reason, files, host } = await find(id);
@@ -97,6 +102,13 @@ for (const kind of KINDS)
       const { outcome, reason } = await find(id);
       assert.deepEqual([outcome, reason], ["lost", "given up after 3 attempts: the machine of one is broken"]);
       assert.equal(await take("failing", "two"), undefined);
+      // Others are left to try for a while alone.
+      const aging = await submit("failing");
+      assert.equal(await fail("one"), 1);
+      assert.equal(await take("failing"), undefined);
+      await opened.age(aging);
+      assert.equal((await take("failing"))?.attempt, 2);
+      await queue.cancel(aging, "the test ends");
       // Nobody else is there for this one.
       const alone = await submit("alone");
       assert.equal(await queue.fail((await take("alone"))!, "once"), true);
@@ -114,6 +126,30 @@ for (const kind of KINDS)
       assert.deepEqual(await queue.heartbeat(attempt, "running"), { kind: "cancelled", reason: "cancelled by anna" });
       assert.equal(await queue.finish(attempt, { outcome: "cancelled", reason: "cancelled by anna", files: [] }), true);
       assert.equal(await take("cancelled"), undefined);
+    });
+
+    test("ends one that is cancelled when its host fails, or is not heard of any more", async () => {
+      const { queue } = opened.cluster;
+      const [fails, lapses] = [await submit("failing to end"), await submit("lapsing to end")];
+      const failing = (await take("failing to end"))!;
+      await take("lapsing to end");
+      for (const id of [fails, lapses]) await queue.cancel(id, "cancelled by anna");
+      assert.equal(await queue.fail(failing, "the machine is broken"), true);
+      await opened.lapse(lapses);
+      await queue.endGivenUp();
+      for (const id of [fails, lapses]) assert.deepEqual([(await find(id)).outcome, (await find(id)).reason], ["cancelled", "cancelled by anna"]); // prettier-ignore
+      assert.deepEqual([await take("failing to end"), await take("lapsing to end")], [undefined, undefined]);
+    });
+
+    test("refuses another analysis under a number that it knows", async () => {
+      const { queue } = opened.cluster;
+      const request = { machine: "copied", target: undefined, command: "true", options: {}, timeoutS: 60, scripts: [] };
+      const submission = { origin: "lab", number: ++numbers, request, target: undefined, scripts: [] };
+      const id = await queue.submit(submission);
+      assert.equal(await queue.submit(submission), id);
+      const target = { name: "sample", size: 7, sha256: "ab".repeat(32) };
+      await assert.rejects(queue.submit({ ...submission, target }), /knows analysis \d+ of lab as another one: is there a copy of this lab\?/); // prettier-ignore
+      await queue.cancel(id, "the test ends");
     });
 
     test("lets the turn go round between submitters, after priorities and before age, and keeps quotas", async () => {
@@ -199,7 +235,16 @@ for (const kind of KINDS)
         assert.equal(existsSync(to), false);
         await assert.rejects(store.get("a/c", to, { ...expected, size: 3 }), /a\/c is larger than 3 bytes/);
         await assert.rejects(store.get("a/d", to, expected), ClusterError);
-        await store.remove(["a/b/one", "a/c", "a/d"]);
+        // A large one travels in parts.
+        const content = Buffer.alloc((64 << 20) + 5, "part");
+        writeFileSync(from, content);
+        const large = { size: content.length, sha256: createHash("sha256").update(content).digest("hex") };
+        await store.put("a/d", from);
+        await store.get("a/d", to, large);
+        assert.ok(readFileSync(to).equals(content));
+        await assert.rejects(store.get("a/d", to, { ...large, size: large.size + 1 }), /is not what was put there/);
+        await assert.rejects(store.get("a/e", to, large), MissingFileError);
+        await store.remove(["a/b/one", "a/c", "a/d", "a/e"]);
         assert.deepEqual(await store.list("a/"), []);
       } finally {
         rmSync(folder, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import type { AnalysisDatabase, AnalysisRequest } from "../../src/lab/analysis/analysis-database";
@@ -86,13 +87,14 @@ describe("hosts of a cluster in a folder", () => {
   test("know at their next start what was delivered before they were killed, and clean it up", async () => {
     const front = cluster.makeLab("front-d");
     const lab = cluster.makeLab("lab-three", "office");
-    cluster.collect(front);
+    const maker = cluster.collect(front);
     const number = handIn(front, { host: "three" });
     const { queue, store } = cluster.openFolder(front);
     const fits = ({ host }: { readonly host?: string }) => host === "three";
     let attempt = await queue.take({ host: "three", machine: "office", fits });
     await until("it is there", async () => (attempt ??= await queue.take({ host: "three", machine: "office", fits })) !== undefined); // prettier-ignore
-    // As the host is in the moment after its success, and before it has forgotten the analysis.
+    // As the host is in the moment after its success, and before it has forgotten the analysis: nobody has collected it yet.
+    await maker.stop();
     const own = use(lab, (database) => {
       const id = new HeldAttempts(database).add(attempt!, () => new ServedQueue(database).add(REQUEST));
       database.end(id, "finished", "the command ended with status 0");
@@ -106,6 +108,7 @@ describe("hosts of a cluster in a folder", () => {
     const host = await cluster.startHost(lab, "three");
     await until("it has forgotten it", () => use(lab, (database) => new HeldAttempts(database).list().length === 0));
     assert.equal(existsSync(folder), false);
+    cluster.collect(front);
     await until("it is collected", () => find(front, number).outcome === "finished");
     assert.equal(readFileSync(join(getAnalysisFolder(front, number), "report.json"), "utf8"), "{}", host.errors());
     assert.equal((await queue.list({ origin: "front-d" }))[0]!.attempt, 1);
@@ -155,6 +158,32 @@ describe("hosts of a cluster in a folder", () => {
     joinAnew();
     cluster.collect(front);
     await until("it is handed in again", isHandedIn);
+  });
+
+  test("leave a lab that collects the results that are there, beside some that are missing or none", async () => {
+    const front = cluster.makeLab("front-h");
+    const maker = cluster.collect(front);
+    const ids = [1, 2, 3].map(() => handIn(front, { host: "nobody" }));
+    const { queue, store } = cluster.openFolder(front);
+    const file = join(cluster.folder, "a result");
+    writeFileSync(file, "{}");
+    const sha256 = createHash("sha256").update("{}").digest("hex");
+    await until("they are handed in", async () => (await queue.list({ origin: "front-h" })).length === 3);
+    await maker.stop();
+    for (const name of ["report.json", "a/../../b", "report.json"]) {
+      const attempt = (await queue.take({ host: "nobody", machine: "office", fits: ({ host }) => host === "nobody" }))!;
+      const isMissing = attempt.submission.number === ids[0];
+      if (!isMissing && name === "report.json") await store.put(`analyses/${attempt.id}/1/${name}`, file);
+      await queue.finish(attempt, { outcome: "finished", reason: undefined, files: [{ name, size: 2, sha256 }] });
+    }
+    const again = cluster.collect(front);
+    await until("the others have an end", () => ids.slice(1).every((id) => find(front, id).outcome !== undefined));
+    assert.deepEqual(ids.map((id) => find(front, id).outcome), [undefined, "lost", "finished"]); // prettier-ignore
+    assert.match(find(front, ids[1]!).reason ?? "", /has the name "a\/\.\.\/\.\.\/b", which is none of a result/);
+    assert.deepEqual(readdirSync(join(front, "analyses")).filter((name) => name.endsWith(".part")), []); // prettier-ignore
+    again.cancel(ids[0]!, "cancelled by anna");
+    await until("who cancels it does not wait for its files", () => find(front, ids[0]!).outcome === "cancelled");
+    assert.match(find(front, ids[0]!).reason ?? "", /^cancelled by anna; .*objects has no analyses\//);
   });
 
   test("go on after an error that a module of their lab has not caught", async () => {

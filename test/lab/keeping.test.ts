@@ -4,19 +4,21 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, test } from "node:test";
 import { getAnalysisFolder, openDatabase } from "../../src/lab/analysis/analysis-places";
 import { ServedQueue } from "../../src/lab/analysis/queue/served-queue";
 import { AnalysisSearch } from "../../src/lab/analysis/search/search-analyses";
+import { findClusterSettings } from "../../src/lab/cluster/cluster-settings";
 import { openFolderCluster } from "../../src/lab/cluster/folder/folder-cluster";
-import { backupLab } from "../../src/lab/keeping/backup-lab";
+import { backupLab, restoreLab } from "../../src/lab/keeping/backup-lab";
 import { pruneLab } from "../../src/server/hosts/prune-lab";
 import { type FolderLab, withFolder } from "../kit/lab/lab-folder";
 import { runRebox } from "../kit/guests/guest-run";
@@ -76,8 +78,9 @@ describe("rebox lab prune", () => {
       assert.deepEqual(old.map(({ found }) => found.id), [5]); // prettier-ignore
       assert.ok(old[0]!.size >= 3 << 20);
       // The newest are kept as long as there is room.
-      const { size } = (await pruneLab(lab.folder, { keeps: 1 << 20 }, true, silent)).old.reduce((sum, each) => ({ size: sum.size + each.size }), { size: 0 }); // prettier-ignore
-      assert.equal(size, 0);
+      const [oldest, older] = add(lab, ...["x", "y", "z"].map((content) => ({ content, size: 3 << 20 })));
+      const room = await pruneLab(lab.folder, { keeps: 4 << 20, largerThan: 2 << 20 }, true, silent);
+      assert.deepEqual(room.old.map(({ found }) => found.id), [oldest, older]); // prettier-ignore
       await pruneLab(lab.folder, { keeps: 0 }, false, silent);
       assert.deepEqual(listIds(lab.folder), [waiting], "one that waits is never removed");
     });
@@ -127,7 +130,11 @@ function agedFile(path: string): void {
 describe("rebox lab backup and restore", () => {
   test("copy a lab that is used, again with what is new alone, and make a lab of it that is the same", async () => {
     await withFolder(
-      { "conf/lab.yaml": "max_analyses_count: 3\n", "golden/office/ready/ram": "large" },
+      {
+        "conf/lab.yaml": "max_analyses_count: 3\n",
+        "golden/office/ready/ram": "large",
+        "modules/quick/data.db": "of a module",
+      },
       async (lab) => {
         add(lab, { content: "one", artefacts: { "/tmp/x": "loot" } }, { content: "two", verdict: VERDICT });
         const database = openDatabase(lab.folder);
@@ -138,6 +145,7 @@ describe("rebox lab backup and restore", () => {
           const run = (...args: readonly string[]) => runRebox(["lab", ...args], LIMIT_MS);
           const first = await run("backup", backup, "--lab", lab.folder);
           assert.match(first.stdout, /has \d+ files of \d+\.\d MiB/, first.stderr);
+          assert.equal(readFileSync(join(backup, "modules/quick/data.db"), "utf8"), "of a module");
           assert.deepEqual([existsSync(join(backup, "golden")), existsSync(join(backup, `analyses/${running}`))], [false, false]); // prettier-ignore
           const inode = () => statSync(join(backup, "analyses/1/report.json")).ino;
           const before = inode();
@@ -158,11 +166,51 @@ describe("rebox lab backup and restore", () => {
           rmSync(restored, { recursive: true });
           writeFileSync(join(backup, "analyses/1/report.json"), "{}");
           assert.match((await run("restore", backup, restored)).stderr, /the content of .*report\.json has changed since the backup was made/); // prettier-ignore
-          assert.deepEqual([existsSync(restored), existsSync(`${restored}.new`)], [false, false]);
+          assert.deepEqual(readdirSync(join(restored, "..")).filter((name) => name.includes(basename(restored))), []); // prettier-ignore
         } finally {
           for (const path of [backup, restored]) rmSync(path, { recursive: true, force: true });
         }
       },
     );
+  });
+
+  test("leave folders of somebody else alone, and go on where one was killed", async () => {
+    await withFolder({ "conf/lab.yaml": "max_analyses_count: 3\n" }, async (lab) => {
+      const backup = lab.path("kept/backup");
+      for (const name of ["old", "new"]) lab.write(`kept/backup.${name}/mine`, "of somebody");
+      await backupLab(lab.folder, backup);
+      await backupLab(lab.folder, backup);
+      // Killed between its two renames, and in the middle of another copy.
+      const inode = () => statSync(join(backup, "conf/lab.yaml")).ino;
+      const before = inode();
+      renameSync(backup, lab.path("kept/.backup.rebox-new-abcdef-before"));
+      lab.write("kept/.backup.rebox-new-ghijkl/conf/lab.yaml", "half");
+      await assert.rejects(backupLab(lab.folder, lab.path("kept/backup.old")), /is there, and no backup/);
+      await backupLab(lab.folder, backup);
+      assert.equal(inode(), before, "the one of before was found again");
+      assert.deepEqual(readdirSync(lab.path("kept")).toSorted(), ["backup", "backup.new", "backup.old"]);
+      for (const name of ["old", "new"]) assert.equal(lab.read(`kept/backup.${name}/mine`), "of somebody");
+    });
+  });
+
+  test("make of a lab of a cluster another one, which hands in anew what had not ended", async () => {
+    const settings = `# by hand\nlab: front\nfolder: /srv/cluster\n`;
+    await withFolder({ "conf/cluster.yaml": settings }, async (lab) => {
+      const [id] = add(lab, {}) as [number];
+      const database = openDatabase(lab.folder);
+      database.connection.exec("CREATE TABLE handed_in (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;");
+      database.connection.prepare("INSERT INTO handed_in VALUES (?, 'of the first')").run(id);
+      database.close();
+      const [backup, restored] = [lab.path("kept/backup"), lab.path("kept/restored")];
+      await backupLab(lab.folder, backup);
+      await restoreLab(backup, restored);
+      const { lab: name, ...rest } = findClusterSettings(restored)!;
+      assert.notEqual(name, "front");
+      assert.deepEqual(rest, { folder: "/srv/cluster" });
+      const again = openDatabase(restored);
+      assert.deepEqual(again.connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'handed_in'").all(), []);
+      again.close();
+      assert.equal(findClusterSettings(lab.folder)!.lab, "front");
+    });
   });
 });

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -65,7 +67,8 @@ describe("servers of a cluster", () => {
   test("show screen and console through the host that has the machine, where it lets them", async () => {
     const lab = cluster.makeLab("lab-two", "office");
     assert.match(cluster.run("host", "--lab", lab, "--live", "0.0.0.0:0").stderr, /on 0\.0\.0\.0 others could read passwords on their way/); // prettier-ignore
-    await cluster.startHost(lab, "two", "--live", "127.0.0.1:0");
+    assert.match(cluster.run("host", "--lab", lab, "--live", "0.0.0.0:0", "--plain-http").stderr, /0\.0\.0\.0 is every address of this host/); // prettier-ignore
+    const host = await cluster.startHost(lab, "two", "--live", "127.0.0.1:0");
     await serve("front-three", async (server) => {
       const id = await start(server, "echo seen from elsewhere; sleep 100");
       const place = `/api/v1/analyses/${id}`;
@@ -88,13 +91,29 @@ describe("servers of a cluster", () => {
       const { hosts, queue } = cluster.openFolder(lab);
       const live = (await hosts.findLive("two"))!;
       const [found] = await queue.list({ origin: "front-three", number: id });
-      const answer = await fetch(`${live.url.replace("ws", "http")}/live/${found!.id}/screen`, { headers: { upgrade: "websocket", authorization: "Bearer guessed" } }).catch(() => undefined); // prettier-ignore
-      assert.notEqual(answer?.status, 101);
+      const knock = (path: string, word: string) => LiveClient.open({ url: live.url, tokens: server.tokens }, { authorization: `Bearer ${word}` }, path); // prettier-ignore
+      const screen = `/live/${found!.id}/screen`;
+      for (const word of ["guessed", "", "x".repeat(live.word.length)])
+        assert.equal(await knock(screen, word), 401, word);
+      assert.deepEqual([await knock("/live/x/screen", live.word), await knock("//", "guessed")], [404, 401]);
+      // A host ends although somebody holds a connection, with a request that was refused or with none.
+      const { hostname, port } = new URL(live.url);
+      const silent = connect({ port: Number(port), host: hostname });
+      const refused = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+      for (const socket of [silent, refused]) socket.on("error", () => undefined);
+      refused.write("GET // HTTP/1.1\r\nHost: host\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      const [answer] = (await once(refused, "data")) as [Buffer];
+      assert.match(String(answer), /^HTTP\/1\.1 401 /);
+      await host.end();
+      assert.equal(host.child.exitCode, 0, host.errors());
+      assert.doesNotMatch(host.errors(), /nobody has caught/);
+      for (const socket of [silent, refused]) socket.destroy();
     });
   });
 
   test("say why a machine of a host is not shown", async () => {
-    const host = await cluster.startHost(cluster.makeLab("lab-three", "office"), "three");
+    const lab = cluster.makeLab("lab-three", "office");
+    const host = await cluster.startHost(lab, "three");
     await serve("front-four", async (server) => {
       const id = await start(server, "sleep 100");
       const viewer = await open(server, "reader", `/api/v1/analyses/${id}/screen`);
@@ -105,6 +124,12 @@ describe("servers of a cluster", () => {
       const waits = await start(server, "true", "waiting for a machine");
       const other = await open(server, "reader", `/api/v1/analyses/${waits}/screen`);
       assert.match((await other.untilEnded()).reason, new RegExp(`analysis ${waits} has no machine yet`));
+      const seen = await cluster.startHost(lab, "three", "--live", "127.0.0.1:0");
+      await server.untilEnded(waits);
+      const runs = await start(server, "sleep 100");
+      await seen.end("SIGKILL");
+      const late = await open(server, "reader", `/api/v1/analyses/${runs}/screen`);
+      assert.match((await late.untilEnded()).reason, /the host three cannot be reached at ws:/);
     });
   });
 

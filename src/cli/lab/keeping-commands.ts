@@ -44,7 +44,7 @@ export function createKeepingCommands(environment: RunEnvironment): Command[] {
       const { pruneLab } = await import("../../server/hosts/prune-lab.js");
       const retention = { olderThanDays: olderThan, largerThan: largerThan && largerThan * MIB, judgements: verdict, keeps: keep === undefined ? undefined : keep * MIB }; // prettier-ignore
       const log = (text: string) => void environment.stderr.write(`rebox: ${text}\n`);
-      const { old, stored } = await pruneLab(labFolder, retention, options.dryRun === true, log);
+      const { old, stored } = await withFiles(() => pruneLab(labFolder, retention, options.dryRun === true, log));
       const size = old.reduce((sum, each) => sum + each.size, 0);
       if (options.json === true) {
         const analyses = old.map(({ found, size: bytes }) => ({ id: found.id, ended: found.ended, judgement: found.judgement, size: bytes })); // prettier-ignore
@@ -68,7 +68,8 @@ export function createKeepingCommands(environment: RunEnvironment): Command[] {
     .option("--golden", "with the golden states")
     .action(async (folder: string, options: { lab?: string; golden?: boolean }) => {
       const { backupLab } = await import("../../lab/keeping/backup-lab.js");
-      const { files, size } = await backupLab(findLab(options), resolve(folder), { withGolden: options.golden === true }); // prettier-ignore
+      const labFolder = findLab(options);
+      const { files, size } = await withFiles(() => backupLab(labFolder, resolve(folder), { withGolden: options.golden === true })); // prettier-ignore
       stdout.write(`${folder} has ${files} files of ${toMiB(size)} MiB\n`);
     });
   const restore = new Command("restore")
@@ -79,10 +80,20 @@ export function createKeepingCommands(environment: RunEnvironment): Command[] {
     .argument("<folder>", "of the new lab")
     .action(async (from: string, folder: string) => {
       const { restoreLab } = await import("../../lab/keeping/backup-lab.js");
-      const { files, size } = await restoreLab(resolve(from), resolve(folder));
+      const { files, size } = await withFiles(() => restoreLab(resolve(from), resolve(folder)));
       stdout.write(`${folder} is a lab of ${files} files, ${toMiB(size)} MiB\n`);
     });
   return [prune, backup, restore];
+}
+
+/** Does something with files. @throws UsageError in place of what the system refuses: the disk is full, a folder is another user's */
+async function withFiles<Result>(act: () => Promise<Result>): Promise<Result> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof Error && "syscall" in error) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 function findLab(options: { readonly lab?: string }): string {

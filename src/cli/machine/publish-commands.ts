@@ -28,16 +28,21 @@ export function createPublishCommands(
     .argument("<name>")
     .argument("[state]", "its name", DEFAULT_GOLDEN_NAME)
     .action((name: string, stateName: string, options: { lab?: string }) =>
-      use(options, async (lab) => {
+      use(options, async (lab, signal) => {
         const { publishGolden } = await import("../../server/hosts/publish-golden.js");
         const state = getGoldenState(lab.folder, lab.manager.machines.get(name).name, stateName);
         let told = 0;
         const sent = await withCluster(options, { stderr }, (cluster) =>
-          publishGolden(cluster, state, (done, all) => {
-            if (done - told < STEP && done < all) return;
-            told = done;
-            stderr.write(`${name}: ${toMiB(done)} of ${toMiB(all)} MiB\n`);
-          }),
+          publishGolden(
+            cluster,
+            state,
+            (done, all) => {
+              if (done - told < STEP && done < all) return;
+              told = done;
+              stderr.write(`${name}: ${toMiB(done)} of ${toMiB(all)} MiB\n`);
+            },
+            signal,
+          ),
         );
         stdout.write(`published the golden state ${stateName} of ${name}: ${toMiB(sent)} MiB were new to the store\n`);
         return ExitStatus.success;

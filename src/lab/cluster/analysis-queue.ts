@@ -88,7 +88,12 @@ export interface QueueFilter {
 
 /** Analyses on their way: handed in, taken by attempts, and ended once. */
 export interface AnalysisQueue {
-  /** Adds an analysis; one that is there stays as it is. @returns its name */
+  /**
+   * Adds an analysis; one that is there stays as it is.
+   *
+   * @returns its name
+   * @throws OtherAnalysisError when the number is another analysis of a lab of this name
+   */
   submit(submission: ClusterSubmission): Promise<string>;
   /** Names the requirements that analyses have had and a machine can meet: of the others it needs no word. */
   listFitting(fits: (requirement: Requirement) => boolean): Promise<string[]>;
@@ -98,6 +103,8 @@ export interface AnalysisQueue {
   heartbeat(attempt: Attempt, phase: AnalysisPhase): Promise<Heartbeat>;
   /** Ends an analysis by the result of an attempt. @returns false when the attempt has it no longer: nothing has changed then */
   finish(attempt: Attempt, result: AttemptResult): Promise<boolean>;
+  /** Returns whether an attempt has ended its analysis: a host that was killed behind its success asks. */
+  hasWon(attempt: Attempt): Promise<boolean>;
   /** Gives an attempt up: another one is made, unless there were too many. @returns false when the attempt had it no longer */
   fail(attempt: Attempt, reason: string): Promise<boolean>;
   /** Asks an analysis to end. One that waits has ended at once. */

@@ -1,3 +1,8 @@
+import { ClusterError } from "../errors";
+
+/** Whether a text is a SHA-256. */
+export const SHA256 = /^[0-9a-f]{64}$/;
+
 /** A place for files by name, which many hosts share. */
 export interface ArtefactStore {
   /** Puts a file there, in place of what was there. @param file absolute path */
@@ -7,7 +12,7 @@ export interface ArtefactStore {
    *
    * @param file absolute path; made
    * @param expected its content
-   * @throws ClusterError when it is not there, or its content is another: then there is no file
+   * @throws MissingFileError when it is not there; StoredFileError when its content is another: then there is no file
    */
   get(key: string, file: string, expected: { readonly size: number; readonly sha256: string }): Promise<void>;
   /** Returns the size of a file, in bytes; undefined when it is not there. */
@@ -20,8 +25,9 @@ export interface ArtefactStore {
   remove(keys: readonly string[]): Promise<void>;
 }
 
-/** Names a file by its content. */
+/** Names a file by its content. @throws ClusterError for what is no SHA-256: it comes from others, and names files here */
 export function getContentKey(sha256: string): string {
+  if (!SHA256.test(sha256)) throw new ClusterError(`${JSON.stringify(sha256)} is no SHA-256`);
   return `content/${sha256.slice(0, 2)}/${sha256}`;
 }
 

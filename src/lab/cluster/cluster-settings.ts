@@ -1,6 +1,7 @@
-import { existsSync } from "node:fs";
-import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import { ConfigProblems } from "../../config/schema/config-problems";
 import { shortenPath } from "../../config/schema/config-file";
@@ -37,6 +38,11 @@ export type ClusterSettings = {
   readonly lab: string;
 } & ({ readonly folder: string } | (RemotePlaces & { readonly folder?: undefined }));
 
+/** Makes a name for a lab that no other lab of its cluster has. */
+export function nameLab(): string {
+  return `${hostname()}-${randomBytes(4).toString("hex")}`;
+}
+
 /** Returns the file with a lab's cluster. */
 export function getClusterFile(labFolder: string): string {
   return join(labFolder, "conf/cluster.yaml");
@@ -56,15 +62,15 @@ export function findClusterSettings(labFolder: string): ClusterSettings | undefi
   const settings = readSettings(CLUSTER_SETTINGS, map, { problems, folder: labFolder, checksSystem: true });
   const [mistake] = problems.errors;
   if (mistake !== undefined) throw new ClusterError(mistake.message);
-  return checkKind(settings, file);
+  return checkKind(settings, file, labFolder);
 }
 
 function checkKind(
   { lab, folder, database, store }: SettingsOf<typeof CLUSTER_SETTINGS>,
   file: string,
+  labFolder: string,
 ): ClusterSettings {
-  // prettier-ignore
-  if (folder !== undefined && database === undefined && store === undefined) return { lab, folder };
+  if (folder !== undefined && database === undefined && store === undefined) return { lab, folder: resolve(labFolder, folder) }; // prettier-ignore
   if (folder === undefined && database !== undefined && store !== undefined) return { lab, database, store };
   throw new ClusterError(`${shortenPath(file)}: a cluster is either \`folder\`, or \`database\` and \`store\``);
 }

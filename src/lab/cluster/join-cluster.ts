@@ -1,8 +1,12 @@
-import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { ClusterError } from "../errors";
-import { type ClusterSettings, findClusterSettings, getClusterFile, writeClusterSettings } from "./cluster-settings";
+import {
+  type ClusterSettings,
+  findClusterSettings,
+  getClusterFile,
+  nameLab,
+  writeClusterSettings,
+} from "./cluster-settings";
 import { makeCluster } from "./open-cluster";
 
 /** How a lab reaches its cluster. */
@@ -30,7 +34,7 @@ export async function joinCluster(
   places: ClusterPlaces,
   log: (text: string) => void,
 ): Promise<string> {
-  const lab = findClusterSettings(labFolder)?.lab ?? `${hostname()}-${randomBytes(4).toString("hex")}`;
+  const lab = findClusterSettings(labFolder)?.lab ?? nameLab();
   const settings: ClusterSettings = { lab, ...readPlaces(places) };
   await makeCluster(settings, log);
   writeClusterSettings(labFolder, settings);

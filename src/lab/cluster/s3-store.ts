@@ -3,11 +3,11 @@ import { createWriteStream, openAsBlob, rmSync } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { S3mini } from "s3mini" with { "resolution-mode": "import" };
-import { ClusterError } from "../errors";
+import { ClusterError, MissingFileError, StoredFileError } from "../errors";
 import type { ArtefactStore } from "./artefact-store";
 import type { RemotePlaces } from "./cluster-settings";
 
-/** Up to this size a file is sent in one piece, in bytes. */
+/** Up to this size a file travels in one piece, in bytes. */
 const PART_SIZE = 64 << 20;
 /** For one request, in milliseconds: a part at 500 KB/s. */
 const REQUEST_LIMIT_MS = 150_000;
@@ -37,23 +37,34 @@ export class S3Store implements ArtefactStore {
   }
 
   async get(key: string, file: string, expected: { readonly size: number; readonly sha256: string }): Promise<void> {
-    const response = await this.#ask(`get ${key}`, () => this.bucket.getObjectResponse(key));
-    if (response?.body == null) throw new ClusterError(`${this.place} has no ${key}`);
     const hash = createHash("sha256");
     let size = 0;
-    const check = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        size += chunk.length;
-        if (size > expected.size) return done(new ClusterError(`${key} is larger than ${expected.size} bytes`));
-        hash.update(chunk);
-        done(null, chunk);
-      },
-    });
+    const check = () =>
+      new Transform({
+        transform(chunk: Buffer, _encoding, done) {
+          size += chunk.length;
+          if (size > expected.size) return done(new StoredFileError(`${key} is larger than ${expected.size} bytes`));
+          hash.update(chunk);
+          done(null, chunk);
+        },
+      });
+    const isOther = () => new StoredFileError(`the content of ${key} in ${this.place} is not what was put there`);
+    if (expected.size > PART_SIZE) {
+      const there = await this.findSize(key);
+      if (there === undefined) throw new MissingFileError(`${this.place} has no ${key}`);
+      if (there !== expected.size) throw isOther();
+    }
     try {
-      const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
-      await this.#ask(`get ${key}`, () => pipeline(body, check, createWriteStream(file, { mode: 0o600 })));
-      if (size !== expected.size || hash.digest("hex") !== expected.sha256)
-        throw new ClusterError(`the content of ${key} in ${this.place} is not what was put there`);
+      // A large file comes in parts: each request has its own limit.
+      for (let isFirst = true; isFirst || size < expected.size; isFirst = false) {
+        const at = size;
+        await this.#ask(`get ${key}`, async () => {
+          const body = await this.#read(key, at, expected.size);
+          await pipeline(body, check(), createWriteStream(file, { mode: 0o600, flags: isFirst ? "w" : "a" }));
+        });
+        if (size === at) break;
+      }
+      if (size !== expected.size || hash.digest("hex") !== expected.sha256) throw isOther();
     } catch (error) {
       rmSync(file, { force: true });
       throw error;
@@ -79,7 +90,10 @@ export class S3Store implements ArtefactStore {
   async remove(keys: readonly string[]): Promise<void> {
     for (let at = 0; at < keys.length; at += BATCH) {
       const some = keys.slice(at, at + BATCH);
-      await this.#ask(`remove ${some[0]}`, () => this.bucket.deleteObjects([...some]));
+      const answers = await this.#ask(`remove ${some[0]}`, () => this.bucket.deleteObjects([...some]));
+      for (const [index, key] of some.entries())
+        if (answers[index] === false && (await this.findSize(key)) !== undefined)
+          throw new ClusterError(`${this.place} has not removed ${key}; does its key permit that?`);
     }
   }
 
@@ -91,6 +105,20 @@ export class S3Store implements ArtefactStore {
   /** Writes a small text. */
   async putText(key: string, text: string): Promise<void> {
     await this.#ask(`put ${key}`, () => this.bucket.putObject(key, text, "text/plain"));
+  }
+
+  /** Reads a file, or the next part of one that is larger than a part. @param at where that begins, in bytes */
+  async #read(key: string, at: number, size: number): Promise<Readable> {
+    const response =
+      size <= PART_SIZE
+        ? await this.bucket.getObjectResponse(key)
+        : await this.bucket.getObjectRaw(key, false, at, Math.min(at + PART_SIZE, size));
+    if (response?.body == null) throw new MissingFileError(`${this.place} has no ${key}`);
+    if (size > PART_SIZE && response.status !== 206) {
+      void response.body.cancel();
+      throw new ClusterError(`${this.place} does not give parts of files (RFC 9110, 14.2), which large ones are fetched in`); // prettier-ignore
+    }
+    return Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
   }
 
   async #ask<Result>(what: string, act: () => Promise<Result>): Promise<Result> {

@@ -46,23 +46,42 @@ export function listFiles(folder: string, top: string): string[] {
  * Copies a file into a backup, unless the backup before has it as it is now: then that is a second name of the same file.
  *
  * @param before the folder and file of the backup before
+ * @returns undefined when the file has gone in the meantime
  */
 export async function keepFile(
   from: string,
   folder: string,
   path: string,
   before: { readonly folder: string; readonly file: BackupFile } | undefined,
-): Promise<BackupFile> {
-  const { size, mode, mtimeMs } = lstatSync(from);
+): Promise<BackupFile | undefined> {
+  const found = lstatSync(from, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  const { size, mode, mtimeMs } = found;
   const to = join(folder, path);
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
   const facts = { path, size, mode: mode & 0o777, changedMs: Math.floor(mtimeMs) };
   if (before !== undefined && before.file.size === size && before.file.changedMs === facts.changedMs) {
-    linkSync(join(before.folder, path), to);
-    return before.file;
+    if (link(join(before.folder, path), to)) return { ...before.file, mode: facts.mode };
   }
-  copyFileSync(from, to, constants.COPYFILE_FICLONE);
+  try {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE);
+  } catch (error) {
+    if (existsSync(from)) throw error;
+    rmSync(to, { force: true });
+    return undefined;
+  }
   return { ...facts, size: lstatSync(to).size, sha256: await hash(to) };
+}
+
+/** Gives a file of a backup a second name. @returns false when it is not there any more */
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 /** Copies a file of a backup back. @throws MachineryManagerError when its content is another by now */
@@ -83,9 +102,17 @@ export async function restoreFile(backup: string, folder: string, file: BackupFi
 export function findManifest(folder: string): BackupManifest | undefined {
   const path = join(folder, MANIFEST);
   if (!existsSync(path)) return undefined;
-  const manifest = JSON.parse(readFileSync(path, "utf8")) as Partial<BackupManifest>;
+  const manifest = readManifest(path);
   if (manifest.format !== FORMAT || !Array.isArray(manifest.files)) throw new MachineryManagerError(`${path} is of another version of rebox (format ${String(manifest.format)})`); // prettier-ignore
   return manifest as BackupManifest;
+}
+
+function readManifest(path: string): Partial<BackupManifest> {
+  try {
+    return (JSON.parse(readFileSync(path, "utf8")) ?? {}) as Partial<BackupManifest>;
+  } catch (error) {
+    throw new MachineryManagerError(`${path} cannot be read; the backup is not whole: ${(error as Error).message}`);
+  }
 }
 
 /** Writes the description of a backup: from then on it is one. */

@@ -1,18 +1,21 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "libsql";
 import { getReboxVersion } from "../../config/folders";
 import { getDatabaseFile } from "../analysis/analysis-places";
+import { getClusterFile, nameLab } from "../cluster/cluster-settings";
 import { MachineryManagerError } from "../errors";
 import { type BackupFile, findManifest, keepFile, listFiles, restoreFile, writeManifest } from "./backup-files";
+import { recoverFolder, replaceFolder } from "./replace-folder";
 
 /** The folders of a lab that are worth keeping. Golden states are large, and made or fetched anew. */
 const FOLDERS = ["conf", "modules", "analyses", "samples", "server"];
 const GOLDEN = "golden";
 /** Databases are copied by SQLite, as they are at one moment. */
 const DATABASES = ["analyses/analyses.db", "server/accounts.db"];
-/** Files that belong to a process, and to no backup. */
-const PASSING = /(\.lock|-wal|-shm|\.db)$|^server\/(incoming|outgoing|inputs|tasks)\//;
+/** Files of rebox that belong to a process, and to no backup. */
+const PASSING =
+  /^(analyses|server)\/[^/]+(\.lock|-wal|-shm|\.db)$|^(conf|golden)\/.*\.lock$|^server\/(incoming|outgoing|inputs|tasks)\//;
 
 /** The extent of a backup. */
 export interface BackupSummary {
@@ -33,43 +36,40 @@ export async function backupLab(
   folder: string,
   { withGolden = false } = {},
 ): Promise<BackupSummary> {
-  // prettier-ignore
+  recoverFolder(folder, (left) => findManifest(left) !== undefined);
   if (existsSync(folder) && readdirSync(folder).length > 0 && findManifest(folder) === undefined) throw new MachineryManagerError(`${folder} is there, and no backup; name a new folder, or one of a backup`); // prettier-ignore
   const before = findManifest(folder);
   const known = new Map(before?.files.map((file) => [file.path, file]));
-  const making = `${folder}.new`;
-  rmSync(making, { recursive: true, force: true });
-  mkdirSync(making, { recursive: true, mode: 0o700 });
-  try {
+  return replaceFolder(folder, async (making) => {
     const files: BackupFile[] = [];
+    const keep = async (...args: Parameters<typeof keepFile>) => {
+      const kept = await keepFile(...args);
+      if (kept !== undefined) files.push(kept);
+    };
     const copies = join(making, ".databases");
     for (const path of DATABASES) {
       if (!existsSync(join(labFolder, path))) continue;
       mkdirSync(join(copies, path, ".."), { recursive: true, mode: 0o700 });
       copyDatabase(join(labFolder, path), join(copies, path));
-      files.push(await keepFile(join(copies, path), making, path, undefined));
+      await keep(join(copies, path), making, path, undefined);
     }
     rmSync(copies, { recursive: true, force: true });
-    const goesOn = listGoingOn(join(making, DATABASES[0]!));
+    const ended = listEnded(join(making, DATABASES[0]!));
     for (const top of withGolden ? [...FOLDERS, GOLDEN] : FOLDERS)
       for (const path of listFiles(labFolder, top)) {
-        if (PASSING.test(path) || goesOn.has(/^analyses\/(\d+)\//.exec(path)?.[1] ?? "")) continue;
+        const analysis = /^analyses\/(\d+)\//.exec(path)?.[1];
+        if (PASSING.test(path) || (analysis !== undefined && !ended.has(analysis))) continue;
         const own = known.get(path);
-        files.push(await keepFile(join(labFolder, path), making, path, own && { folder, file: own }));
+        await keep(join(labFolder, path), making, path, own && { folder, file: own });
       }
     writeManifest(making, getReboxVersion(), files);
-    const old = `${folder}.old`;
-    if (existsSync(folder)) renameSync(folder, old);
-    renameSync(making, folder);
-    rmSync(old, { recursive: true, force: true });
     return { files: files.length, size: files.reduce((sum, { size }) => sum + size, 0) };
-  } finally {
-    rmSync(making, { recursive: true, force: true });
-  }
+  });
 }
 
 /**
  * Makes a lab of a backup. Every file is checked. Analyses that waited or ran when the backup was made are there as those that wait, or as lost.
+ * In a cluster it is another lab, with a name of its own: that of the backup may have gone on, and given its numbers to other analyses.
  *
  * @param folder of the lab, absolute; it must not be there, or be empty
  * @throws MachineryManagerError for a folder that has something, or a backup that is not whole: then there is no lab
@@ -78,19 +78,29 @@ export async function restoreLab(backup: string, folder: string): Promise<Backup
   const manifest = findManifest(backup);
   if (manifest === undefined) throw new MachineryManagerError(`${backup} is no backup of a lab: it has no backup.json`);
   if (existsSync(folder) && readdirSync(folder).length > 0) throw new MachineryManagerError(`${folder} has something in it; a lab is restored into a new folder`); // prettier-ignore
-  const making = `${folder}.new`;
-  rmSync(making, { recursive: true, force: true });
-  try {
+  await replaceFolder(folder, async (making) => {
     for (const file of manifest.files) {
       await restoreFile(backup, making, file);
       chmodSync(join(making, file.path), file.mode);
     }
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(making, folder);
-  } finally {
-    rmSync(making, { recursive: true, force: true });
-  }
+    renameInCluster(making);
+  });
   return { files: manifest.files.length, size: manifest.files.reduce((sum, { size }) => sum + size, 0) };
+}
+
+/** Makes a lab of a cluster a new one there, which hands in anew what had not ended. */
+function renameInCluster(folder: string): void {
+  const settings = getClusterFile(folder);
+  if (!existsSync(settings)) return;
+  writeFileSync(settings, readFileSync(settings, "utf8").replace(/^lab:.*$/m, `lab: ${JSON.stringify(nameLab())}`));
+  const file = getDatabaseFile(folder);
+  if (!existsSync(file)) return;
+  const database = new Database(file);
+  try {
+    database.exec("DROP TABLE IF EXISTS handed_in;");
+  } finally {
+    database.close();
+  }
 }
 
 /** Copies a database as it is at one moment, while others use it. */
@@ -104,12 +114,12 @@ function copyDatabase(from: string, to: string): void {
   }
 }
 
-/** Names the folders of analyses that have not ended: their files still change. */
-function listGoingOn(file: string): Set<string> {
+/** Names the folders of analyses that have ended: the files of others still change, or are of analyses that the copy does not know. */
+function listEnded(file: string): Set<string> {
   if (!existsSync(file)) return new Set();
   const database = new Database(file);
   try {
-    const rows = database.prepare("SELECT id FROM analyses WHERE outcome IS NULL").all() as { id: number }[];
+    const rows = database.prepare("SELECT id FROM analyses WHERE outcome IS NOT NULL").all() as { id: number }[];
     return new Set(rows.map(({ id }) => String(id)));
   } finally {
     database.close();

@@ -1,8 +1,8 @@
-import { mkdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { AnalysisRequest } from "../../lab/analysis/analysis-database";
 import { type ArtefactStore, getContentKey } from "../../lab/cluster/artefact-store";
-import type { StoredFile, TakenAttempt } from "../../lab/cluster/analysis-queue";
+import type { Attempt, StoredFile, TakenAttempt } from "../../lab/cluster/analysis-queue";
 import { getServerFolder } from "../accounts/account-database";
 
 /** The targets and scripts of the attempts that a host makes: fetched for each attempt, and removed after it. */
@@ -21,34 +21,54 @@ export class AttemptInputs {
    * Fetches the files of an attempt.
    *
    * @returns the analysis as this host's own lab is to make it
-   * @throws ClusterError when a file is missing, or another
+   * @throws ClusterError when a file is missing, or another: nothing of them is left then
    */
   async fetch(taken: TakenAttempt): Promise<AnalysisRequest> {
     const { request, target, scripts, number, origin } = taken.submission;
     const { submission, ...rest } = request;
+    const fetched: string[] = [];
+    try {
+      for (const file of [...(target === undefined ? [] : [target]), ...scripts])
+        fetched.push(await this.#fetchFile(taken, file));
+    } catch (error) {
+      this.remove(taken);
+      throw error;
+    }
     return {
       ...rest,
       ...{ machine: taken.machine, host: undefined, reportedAs: number, choice: {} },
-      target: target && (await this.#fetchFile(taken, target)),
-      scripts: await Promise.all(scripts.map((script) => this.#fetchFile(taken, script))),
+      target: target && fetched[0],
+      scripts: target === undefined ? fetched : fetched.slice(1),
       submission: { by: submission?.by ?? origin, priority: submission?.priority ?? 1 },
     };
   }
 
-  /** Removes the files of an analysis that is over. Files that were not fetched stay. */
-  drop({ target, scripts }: Pick<AnalysisRequest, "target" | "scripts">): void {
-    for (const path of [target, ...scripts]) {
-      if (path === undefined) continue;
-      const folder = dirname(dirname(path));
-      if (dirname(folder) === this.#folder) rmSync(folder, { recursive: true, force: true });
+  /** Removes the files of all attempts but these: a host that was killed has left them. */
+  keepOnly(attempts: readonly Attempt[]): void {
+    const kept = new Set(attempts.map((attempt) => this.#getFolder(attempt)));
+    if (!existsSync(this.#folder)) return;
+    for (const name of readdirSync(this.#folder)) {
+      const folder = join(this.#folder, name);
+      if (!kept.has(folder)) rmSync(folder, { recursive: true, force: true });
     }
   }
 
-  async #fetchFile({ id, attempt }: TakenAttempt, file: StoredFile): Promise<string> {
-    const folder = join(this.#folder, `${id}-${attempt}`, file.sha256);
+  /** Removes the files of an attempt that is over. */
+  remove(attempt: Attempt): void {
+    rmSync(this.#getFolder(attempt), { recursive: true, force: true });
+  }
+
+  #getFolder({ id, attempt }: Attempt): string {
+    return join(this.#folder, `${id}-${attempt}`);
+  }
+
+  async #fetchFile(taken: TakenAttempt, file: StoredFile): Promise<string> {
+    // Before the folder: the hash comes from another lab.
+    const key = getContentKey(file.sha256);
+    const folder = join(this.#getFolder(taken), file.sha256);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, file.name.replace(/[/\0]/g, "_").replace(/^\.{1,2}$/, "target"));
-    await this.store.get(getContentKey(file.sha256), path, file);
+    await this.store.get(key, path, file);
     return path;
   }
 }

@@ -1,17 +1,20 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { basename, dirname, join, posix, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { type ArtefactStore, getAttemptPrefix, getContentKey, getResultKey } from "../../lab/cluster/artefact-store";
 import type { StoredFile } from "../../lab/cluster/analysis-queue";
 import { CONTENT_KEPT_MS } from "../../lab/keeping/choose-old";
-import { ClusterError } from "../../lab/errors";
+import { StoredFileError } from "../../lab/errors";
 import { hashFile } from "../../lab/machinery/golden/golden-state";
 
 /** Files that travel at once. */
 const AT_ONCE = 8;
 /** Half of the time that contents are kept which nothing needs, in milliseconds. */
-const CONTENT_FRESH_MS = CONTENT_KEPT_MS / 2;
+export const CONTENT_FRESH_MS = CONTENT_KEPT_MS / 2;
 /** The most files of a result: more is no result. */
 const MOST_FILES = 100_000;
+/** Of a part of a result's name, and of the whole, in bytes: what Linux and the S3 API permit. */
+const LONGEST_PART = 255;
+const LONGEST_NAME = 900;
 
 /**
  * Puts a file into the store under its content, unless it is there, and stays there: one that was put long ago may be removed at this moment,
@@ -27,7 +30,12 @@ export async function putContent(store: ArtefactStore, path: string): Promise<St
   return file;
 }
 
-/** Puts the results of an attempt into the store. @param folder of the analysis, absolute */
+/**
+ * Puts the results of an attempt into the store.
+ *
+ * @param folder of the analysis, absolute
+ * @throws StoredFileError when they are no results that anybody could collect
+ */
 export async function putResults(
   store: ArtefactStore,
   folder: string,
@@ -35,6 +43,7 @@ export async function putResults(
   attempt: number,
 ): Promise<StoredFile[]> {
   const paths = listFiles(folder);
+  checkNames(id, paths.map((path) => relative(folder, path))); // prettier-ignore
   return eachAtOnce(paths, async (path) => {
     const name = relative(folder, path);
     const file = { name, size: lstatSync(path).size, sha256: await hashFile(path) };
@@ -46,34 +55,48 @@ export async function putResults(
 /**
  * Fetches the results of an attempt: the folder is there as a whole, with every file as it was put there, or as it was before.
  *
- * @throws ClusterError for a file that is missing or another, or whose name leads out
+ * @throws MissingFileError for a file that is not there; StoredFileError for one that is another, or whose name is none of a result
  */
 export async function getResults(
   store: ArtefactStore,
   folder: string,
   { id, attempt, files }: { readonly id: string; readonly attempt: number; readonly files: readonly StoredFile[] },
 ): Promise<void> {
-  // prettier-ignore
+  checkNames(id, files.map(({ name }) => name)); // prettier-ignore
   const making = join(dirname(folder), `.${basename(folder)}.part`);
   rmSync(making, { recursive: true, force: true });
-  mkdirSync(making, { recursive: true });
-  if (files.length > MOST_FILES) throw new ClusterError(`analysis ${id} has ${files.length} files; ${MOST_FILES} are the most`); // prettier-ignore
-  await eachAtOnce(files, async (file) => {
-    const { name } = file;
-    if (
-      posix.isAbsolute(name) ||
-      posix.normalize(name) !== name ||
-      name.split("/").some((part) => part.startsWith("."))
-    )
-      throw new ClusterError(
-        `a result of analysis ${id} has the name ${JSON.stringify(name)}, which is none of a result`,
-      );
-    const path = join(making, name);
-    mkdirSync(dirname(path), { recursive: true });
-    await store.get(getResultKey(id, attempt, name), path, file);
-  });
-  rmSync(folder, { recursive: true, force: true });
-  renameSync(making, folder);
+  try {
+    mkdirSync(making, { recursive: true });
+    await eachAtOnce(files, async (file) => {
+      const path = join(making, file.name);
+      mkdirSync(dirname(path), { recursive: true });
+      await store.get(getResultKey(id, attempt, file.name), path, file);
+    });
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(making, folder);
+  } finally {
+    rmSync(making, { recursive: true, force: true });
+  }
+}
+
+/** @throws StoredFileError for names of results that no folder can have together, or that lead out of it */
+function checkNames(id: string, names: readonly string[]): void {
+  if (names.length > MOST_FILES) throw new StoredFileError(`analysis ${id} has ${names.length} files; ${MOST_FILES} are the most`); // prettier-ignore
+  const known = new Set(names);
+  const isBad = (name: string) => {
+    const parts = name.split("/");
+    return (
+      Buffer.byteLength(name) > LONGEST_NAME ||
+      parts.some(
+        (part) => part === "" || part.startsWith(".") || part.includes("\0") || Buffer.byteLength(part) > LONGEST_PART,
+      ) || // prettier-ignore
+      parts.some((_part, at) => at > 0 && known.has(parts.slice(0, at).join("/")))
+    );
+  };
+  const seen = new Set<string>();
+  const isTwice = (name: string) => seen.size === seen.add(name).size;
+  const bad = names.find((name) => isTwice(name) || isBad(name));
+  if (bad !== undefined) throw new StoredFileError(`a result of analysis ${id} has the name ${JSON.stringify(bad.slice(0, LONGEST_PART))}, which is none of a result`); // prettier-ignore
 }
 
 /** Removes the results of an attempt; of all attempts but one, where that is said. */
@@ -98,6 +121,7 @@ function listFiles(folder: string): string[] {
     });
 }
 
+/** Does something with each of many, several at once; once one fails, no further begins, and none goes on when it has returned. */
 async function eachAtOnce<Item, Result>(
   items: readonly Item[],
   act: (item: Item) => Promise<Result>,
@@ -107,9 +131,16 @@ async function eachAtOnce<Item, Result>(
   const work = async () => {
     while (next < items.length) {
       const at = next++;
-      results[at] = await act(items[at]!);
+      try {
+        results[at] = await act(items[at]!);
+      } catch (error) {
+        next = items.length;
+        throw error;
+      }
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, work));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
   return results;
 }

@@ -6,7 +6,7 @@ import { getAnalysisFolder } from "../../lab/analysis/analysis-places";
 import type { ServedQueue } from "../../lab/analysis/queue/served-queue";
 import type { QueuedAnalysis } from "../../lab/cluster/analysis-queue";
 import { type Cluster, openCluster } from "../../lab/cluster/open-cluster";
-import { ClusterError, MachineryManagerError } from "../../lab/errors";
+import { MachineryManagerError, MissingFileError, OtherAnalysisError, StoredFileError } from "../../lab/errors";
 import { takeLock } from "../../lab/process-lock";
 import { ConflictError, NotThereError } from "../errors";
 import type { AnalysisMaker } from "../queue/dispatcher";
@@ -83,6 +83,7 @@ export class ClusterMaker implements AnalysisMaker {
     const name = this.#findName(id);
     if (entry.outcome === undefined || !queue.remove(id))
       throw new ConflictError(`analysis ${id} has not ended: ${entry.phase}; cancel it first`);
+    database.connection.prepare("DELETE FROM handed_in WHERE id = ?").run(id);
     rmSync(getAnalysisFolder(labFolder, id), { recursive: true, force: true });
     const cluster = this.#cluster;
     if (cluster === undefined || name === undefined) return;
@@ -141,7 +142,7 @@ export class ClusterMaker implements AnalysisMaker {
     await cluster.queue.endGivenUp();
     const seen = await cluster.queue.list({ origin: cluster.lab, isUncollected: true });
     const { database } = this.lab;
-    let collected = 0;
+    let [collected, trouble]: [number, unknown] = [0, undefined];
     for (const found of seen) {
       const entry = database.find(found.number);
       if (entry === undefined || entry.outcome !== undefined) {
@@ -149,20 +150,33 @@ export class ClusterMaker implements AnalysisMaker {
         if (found.outcome === undefined) await cluster.queue.cancel(found.id, entry?.reason ?? "removed");
         else await cluster.queue.markCollected([found.id]);
       } else if (found.outcome !== undefined) {
-        await this.#collect(cluster, found);
-        collected++;
+        try {
+          await this.#collect(cluster, found);
+          collected++;
+        } catch (error) {
+          trouble ??= error;
+          // The others need not wait for one whose files are missing; a store that is away fails for each.
+          if (!(error instanceof MissingFileError)) break;
+          const cancelled = this.lab.queue.findCancellation(entry.id);
+          if (cancelled !== undefined) database.end(entry.id, "cancelled", `${cancelled}; ${error.message}`);
+        }
       } else if (found.phase !== "queued" && found.phase !== entry.phase) database.setPhase(entry.id, found.phase);
     }
     if (collected > 0) await this.lab.index();
+    if (trouble !== undefined) throw trouble;
   }
 
   /** A cluster that was made anew, or is as it was some time ago, knows not all of what it was given. */
   async #handInAgain({ upkeep }: Cluster): Promise<void> {
     const { connection } = this.lab.database;
-    const rows = connection.prepare("SELECT name FROM handed_in WHERE id IN (SELECT id FROM analyses WHERE outcome IS NULL)").all() as { name: string }[]; // prettier-ignore
-    const unknown = await upkeep.listUnknown(rows.map(({ name }) => name));
-    for (const name of unknown) connection.prepare("DELETE FROM handed_in WHERE name = ?").run(name);
-    if (unknown.length > 0) this.lab.log(`the cluster does not know ${unknown.length} analyses of this lab any more; they are handed in again`); // prettier-ignore
+    const rows = connection.prepare("SELECT id, name FROM handed_in WHERE id IN (SELECT id FROM analyses WHERE outcome IS NULL)").all() as { id: number; name: string }[]; // prettier-ignore
+    const unknown = new Set(await upkeep.listUnknown(rows.map(({ name }) => name)));
+    for (const { id, name } of rows) {
+      if (!unknown.has(name)) continue;
+      connection.prepare("DELETE FROM handed_in WHERE name = ?").run(name);
+      this.#told.delete(id);
+    }
+    if (unknown.size > 0) this.lab.log(`the cluster does not know ${unknown.size} analyses of this lab any more; they are handed in again`); // prettier-ignore
   }
 
   #listNew(): AnalysisEntry[] {
@@ -187,7 +201,13 @@ export class ClusterMaker implements AnalysisMaker {
     const scripts = [];
     for (const script of request.scripts) scripts.push(await putContent(store, script));
     const sent: AnalysisRequest = { ...request, target: undefined, scripts: [] };
-    const name = await queue.submit({ origin: lab, number: id, request: sent, target, scripts });
+    let name: string;
+    try {
+      name = await queue.submit({ origin: lab, number: id, request: sent, target, scripts });
+    } catch (error) {
+      if (!(error instanceof OtherAnalysisError)) throw error;
+      return database.end(id, "failed", error.message);
+    }
     database.connection
       .transaction(() => {
         database.connection.prepare("INSERT OR IGNORE INTO handed_in VALUES (?, ?)").run(id, name);
@@ -216,7 +236,7 @@ export class ClusterMaker implements AnalysisMaker {
       await getResults(store, getAnalysisFolder(labFolder, found.number), found);
     } catch (error) {
       // A store that is away is asked again; a result that is not what it was is none.
-      if (!(error instanceof ClusterError) || !/^(a result of|the content of|\S+ is larger)/.test(error.message)) throw error; // prettier-ignore
+      if (!(error instanceof StoredFileError)) throw error;
       [outcome, reason] = ["lost", error.message];
     }
     database.end(found.number, outcome!, reason);

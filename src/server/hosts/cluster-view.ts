@@ -51,15 +51,16 @@ export class ClusterView {
   }
 
   async #use<Result>(act: (cluster: Cluster) => Promise<Result>): Promise<Result> {
-    this.#cluster ??= openCluster(this.labFolder, this.log);
+    const used = (this.#cluster ??= openCluster(this.labFolder, this.log));
     try {
-      return await act(await this.#cluster);
+      return await act(await used);
     } catch (error) {
       if (error instanceof NotThereError) throw error;
       // One that could not be reached is asked anew by the next who wants to know.
-      const broken = this.#cluster;
-      this.#cluster = undefined;
-      void broken?.then((cluster) => cluster.close()).catch(() => undefined);
+      if (this.#cluster === used) {
+        this.#cluster = undefined;
+        void used.then((cluster) => cluster.close()).catch(() => undefined);
+      }
       throw error instanceof ClusterError ? error : new ClusterError(`the cluster cannot be asked: ${error instanceof Error ? error.message : String(error)}`); // prettier-ignore
     }
   }

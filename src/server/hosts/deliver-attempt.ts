@@ -1,6 +1,8 @@
 import type { AnalysisEntry } from "../../lab/analysis/analysis-database";
-import type { Attempt } from "../../lab/cluster/analysis-queue";
+import type { Attempt, AttemptResult } from "../../lab/cluster/analysis-queue";
+import type { ArtefactStore } from "../../lab/cluster/artefact-store";
 import type { Cluster } from "../../lab/cluster/open-cluster";
+import { StoredFileError } from "../../lab/errors";
 import { putResults, removeResults } from "./carry-files";
 
 /** An attempt whose analysis has ended on this host. */
@@ -22,14 +24,25 @@ export async function deliverAttempt(
   { queue, store }: Cluster,
   { attempt, entry, folder, isLost }: EndedAttempt,
 ): Promise<void> {
-  // prettier-ignore
-  const outcome = entry?.outcome ?? "lost";
-  let isTaken = false;
-  if (!isLost && outcome === "lost") {
-    await queue.fail(attempt, `on ${attempt.host}: ${entry?.reason ?? "its analysis was removed"}`);
-  } else if (!isLost) {
-    const files = await putResults(store, folder, attempt.id, attempt.attempt);
-    isTaken = await queue.finish(attempt, { outcome, reason: entry?.reason, files });
-  }
+  const { outcome = "lost", reason = "its analysis was removed" }: Partial<AnalysisEntry> = entry ?? {};
+  // Asked first: who has ended the analysis has no lease any more, and would take itself for lost.
+  let isTaken = await queue.hasWon(attempt);
+  if (!isTaken && !isLost && outcome === "lost") await queue.fail(attempt, `on ${attempt.host}: ${reason}`);
+  else if (!isTaken && !isLost) isTaken = await queue.finish(attempt, await putAll(store, attempt, folder, { outcome, reason: entry?.reason })); // prettier-ignore
   await removeResults(store, attempt.id, isTaken ? { but: attempt.attempt } : { attempt: attempt.attempt });
+}
+
+/** Puts the files into the store. An analysis whose files nobody could collect has failed. */
+async function putAll(
+  store: ArtefactStore,
+  { id, attempt }: Attempt,
+  folder: string,
+  result: Omit<AttemptResult, "files">,
+): Promise<AttemptResult> {
+  try {
+    return { ...result, files: await putResults(store, folder, id, attempt) };
+  } catch (error) {
+    if (!(error instanceof StoredFileError)) throw error;
+    return { outcome: "failed", reason: error.message, files: [] };
+  }
 }

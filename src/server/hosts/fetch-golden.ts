@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { type ArtefactStore, getContentKey } from "../../lab/cluster/artefact-store";
 import type { NeededFile, PublishedFile, PublishedState } from "../../lab/cluster/golden-list";
 import { GoldenStateError } from "../../lab/errors";
-import { compareOrigins, findIdentity, getGoldenFolder, GOLDEN_NAME, GoldenFiles, type GoldenManifest, type GoldenOrigin, GoldenState, hashFile, listGoldenStates, removeGoldenState } from "../../lab/machinery/golden/golden-state"; // prettier-ignore
+import { compareOrigins, findIdentity, getGoldenFolder, GOLDEN_NAME, GoldenFiles, type GoldenManifest, type GoldenOrigin, hashFile, listGoldenStates } from "../../lab/machinery/golden/golden-state"; // prettier-ignore
 import { writeWhole } from "../../lab/machinery/records/machine-file";
 import { PIECE_SIZE } from "./publish-golden";
 
@@ -71,7 +71,9 @@ export async function fetchGolden(
     const own: GoldenManifest = { ...manifest, machine, name, origin, files: described };
     writeWhole(files.manifest, `${JSON.stringify(own, null, 2)}\n`);
     const final = join(states, name);
-    if (existsSync(final)) removeGoldenState(GoldenState.read(final));
+    // Without its manifest it is no state any more; it may have been damaged before.
+    rmSync(new GoldenFiles(final).manifest, { force: true });
+    rmSync(final, { recursive: true, force: true });
     renameSync(files.folder, final);
   } catch (error) {
     rmSync(files.folder, { recursive: true, force: true });

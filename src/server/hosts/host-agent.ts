@@ -5,6 +5,7 @@ import type { ServedQueue } from "../../lab/analysis/queue/served-queue";
 import type { TakenAttempt } from "../../lab/cluster/analysis-queue";
 import type { Cluster } from "../../lab/cluster/open-cluster";
 import { fitsMachine } from "../../lab/cluster/requirement";
+import { ClusterError } from "../../lab/errors";
 import type { Lab } from "../../lab/lab";
 import type { LiveTarget } from "../live/live-views";
 import type { Dispatcher } from "../queue/dispatcher";
@@ -59,6 +60,7 @@ export class HostAgent {
   #wake = (): void => {};
   #hasWork = true;
   #hasStates = true;
+  #isRechecking = false;
   #willAsk = false;
   #askedMs = -Infinity;
   #toldMs = -Infinity;
@@ -76,7 +78,9 @@ export class HostAgent {
   /** Begins to take analyses; those that an earlier host on this lab has begun are its own. */
   start(): void {
     const { cluster, maker } = this.parts;
-    for (const held of this.#attempts.list()) this.#hold(held);
+    const begun = this.#attempts.list();
+    this.#inputs.keepOnly(begun.map(({ attempt }) => attempt));
+    for (const held of begun) this.#hold(held);
     cluster.listen((word) => {
       if (word === "ended") return;
       this.#hasStates ||= word === "golden" || word === "";
@@ -145,7 +149,9 @@ export class HostAgent {
     const { database, cluster, maker } = this.parts;
     const found = database.find(held.id);
     const isOver = found === undefined || found.outcome !== undefined;
-    const phase = isOver ? "reporting" : found.phase;
+    const own = isOver ? "reporting" : found.phase;
+    // One that waits in this lab's own queue is taken all the same: in the cluster's one it would be nobody's.
+    const phase = own === "queued" ? "waiting for a machine" : own;
     const isDue = performance.now() - held.beatMs >= this.#beatMs;
     // Who looks at the analysis elsewhere sees each phase as it begins.
     if ((isDue || phase !== held.phase) && !held.isLost) {
@@ -172,7 +178,7 @@ export class HostAgent {
         const entry = database.find(id);
         await deliverAttempt(cluster, { attempt, entry, folder: getAnalysisFolder(labFolder, id), isLost: held.isLost }); // prettier-ignore
         if (entry !== undefined) maker.remove(id);
-        if (entry !== undefined) this.#inputs.drop(entry);
+        this.#inputs.remove(attempt);
         this.#attempts.remove(id);
         this.#held.delete(id);
       } finally {
@@ -187,13 +193,30 @@ export class HostAgent {
 
   async #fetchStates(): Promise<void> {
     if (!this.#hasStates || this.#isEnding) return;
-    for (const fetch of await this.#golden.look())
+    // Before the look: what is published from now on is looked for again.
+    this.#hasStates = false;
+    const lookAgain = (error: unknown) => {
+      setTimeout(() => (this.#hasStates = true), ASK_MS).unref();
+      throw error;
+    };
+    for (const fetch of await this.#golden.look().catch(lookAgain))
       this.#works.begin("fetching golden states", async () => {
-        await fetch();
+        await fetch().catch(lookAgain);
+        // Another one of the same machine may have been published since.
+        this.#hasStates = true;
         this.#hasWork = true;
         this.#wake();
       });
-    this.#hasStates = false;
+  }
+
+  /** Has machines out of quarantine that are well again. It takes longer than a lease to stop one that does not answer. */
+  #recheck(): void {
+    if (this.#isRechecking) return;
+    this.#isRechecking = true;
+    this.#works.begin("looking at machines in quarantine", async () => {
+      const well = await this.parts.lab.recheck().finally(() => (this.#isRechecking = false));
+      this.#hasWork ||= well.length > 0;
+    });
   }
 
   async #take(): Promise<void> {
@@ -203,7 +226,7 @@ export class HostAgent {
     if (!this.#hasWork && !isDue) return;
     this.#hasWork = false;
     this.#askedMs = performance.now();
-    await lab.recheck();
+    this.#recheck();
     const busy = new Set([...this.#held.values()].map(({ attempt }) => attempt.machine));
     for (const machine of lab.manager.machines) {
       const { name } = machine;
@@ -218,18 +241,24 @@ export class HostAgent {
     const { cluster, queue, maker } = this.parts;
     this.#beginning.add(taken.machine);
     this.#works.begin(`beginning ${taken.id}`, async () => {
-      const beating = setInterval(() => void cluster.queue.heartbeat(taken, "waiting for a machine").catch(() => undefined), this.#beatMs); // prettier-ignore
+      const end: { reason?: string } = {};
+      const beat = async () => {
+        const answer = await cluster.queue.heartbeat(taken, "waiting for a machine");
+        if (answer.kind !== "goes on") end.reason = answer.kind === "cancelled" ? answer.reason : "another attempt has this analysis by now"; // prettier-ignore
+      };
+      const beating = setInterval(() => void beat().catch(() => undefined), this.#beatMs);
       try {
         const request = await this.#inputs.fetch(taken);
+        if (end.reason !== undefined) throw new ClusterError(end.reason);
         const id = this.#attempts.add(taken, () => queue.add(request));
         this.#hold({ id, attempt: taken });
       } catch (error) {
+        this.#inputs.remove(taken);
         await cluster.queue.fail(taken, `on ${taken.host}: ${error instanceof Error ? error.message : String(error)}`);
         throw error;
       } finally {
         clearInterval(beating);
-        await release();
-        this.#beginning.delete(taken.machine);
+        await release().finally(() => this.#beginning.delete(taken.machine));
       }
       maker.wake();
     });

@@ -1,10 +1,11 @@
 import { openDatabase } from "../../lab/analysis/analysis-places";
 import type { AnalysisDatabase } from "../../lab/analysis/analysis-database";
 import { findClusterSettings } from "../../lab/cluster/cluster-settings";
-import { getAttemptPrefix, getContentKey } from "../../lab/cluster/artefact-store";
+import { getAttemptPrefix, getContentKey, SHA256 } from "../../lab/cluster/artefact-store";
 import { type Cluster, openCluster } from "../../lab/cluster/open-cluster";
 import { chooseOld, CONTENT_KEPT_MS, type OldAnalysis, type Retention } from "../../lab/keeping/choose-old";
 import { removeOld } from "../../lab/keeping/remove-old";
+import { HeldAttempts } from "./held-attempts";
 
 /** The end of what a lab need not keep. */
 export interface Pruning {
@@ -28,7 +29,9 @@ export async function pruneLab(
 ): Promise<Pruning> {
   const database = openDatabase(labFolder);
   try {
-    const old = chooseOld(labFolder, database, retention, Date.now());
+    // What a host of a cluster has not delivered yet is not old.
+    const held = new Set(new HeldAttempts(database).list().map(({ id }) => id));
+    const old = chooseOld(labFolder, database, retention, Date.now()).filter(({ found }) => !held.has(found.id));
     if (isTrial) return { old, stored: 0 };
     const isClustered = findClusterSettings(labFolder) !== undefined;
     const cluster = isClustered ? await openCluster(labFolder, log) : undefined;
@@ -54,7 +57,7 @@ async function pruneCluster({ upkeep, store, lab, golden }: Cluster, database: A
     await upkeep.forget([id]);
     count += keys.length;
   }
-  const needed = new Set([...(await upkeep.listNeeded()), ...(await golden.list()).flatMap(({ files }) => files.flatMap(({ pieces }) => pieces))].map(getContentKey)); // prettier-ignore
+  const needed = new Set([...(await upkeep.listNeeded()), ...(await golden.list()).flatMap(({ files }) => files.flatMap(({ pieces }) => pieces))].filter((sha256) => SHA256.test(sha256)).map(getContentKey)); // prettier-ignore
   const unneeded = (await store.listOlder("content/", CONTENT_KEPT_MS)).filter((key) => !needed.has(key));
   await store.remove(unneeded);
   return count + unneeded.length;

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { getReboxVersion } from "../../config/folders";
 import { openDatabase } from "../../lab/analysis/analysis-places";
+import type { Cleaning } from "../../lab/analysis/end-abandoned";
 import { ServedQueue } from "../../lab/analysis/queue/served-queue";
 import { openCluster } from "../../lab/cluster/open-cluster";
 import { ClusterError, MachineryManagerError } from "../../lab/errors";
@@ -11,6 +12,7 @@ import { takeLock } from "../../lab/process-lock";
 import type { Doors } from "../../scripts/loading/doors";
 import { getServerFolder } from "../accounts/account-database";
 import { Dispatcher, type StartAnalysis } from "../queue/dispatcher";
+import { WorkPool } from "../results/work-pool";
 import { HostAgent } from "./host-agent";
 import { HostEntry } from "./host-entry";
 import { LiveDoor, type LiveSettings } from "./live-door";
@@ -64,7 +66,11 @@ export async function startHost({ name, labFolder, api, startAnalysis, live, log
     const database = openDatabase(labFolder);
     cleaning.push(() => database.close());
     const queue = new ServedQueue(database);
-    const maker = new Dispatcher({ labFolder, database, api, log }, queue, machines.length, startAnalysis);
+    const work = new WorkPool();
+    cleaning.push(() => work.close());
+    // On a thread of its own: a long report would cost the leases of all that runs here.
+    const writeReport: Cleaning["writeReport"] = async (folder, record) => void (await work.do({ kind: "abandoned", labFolder, folder, record })); // prettier-ignore
+    const maker = new Dispatcher({ labFolder, database, api, log, writeReport }, queue, machines.length, startAnalysis);
     const agent = new HostAgent({ name, labFolder, lab, database, queue, maker, cluster, entry, log });
     agents.push(agent);
     agent.start();

@@ -23,7 +23,10 @@ export async function openRemoteView(
   if (live === undefined) throw new ConflictError(`its machine is on the host ${found.host}, which shows none; start that with rebox host --live`); // prettier-ignore
   const address = `${live.url}/live/${found.id}/${kind}?control=${mayType ? "yes" : "no"}`;
   const remote = new WebSocket(address, { headers: { authorization: `Bearer ${live.word}` } });
-  remote.on("close", (code, reason) => endView(socket, code >= 1000 && code < 1004 || code === 1008 ? code : 1011, String(reason) || "the host is gone")); // prettier-ignore
+  let isOpen = false;
+  remote.once("open", () => (isOpen = true));
+  // Before that the reason is told below.
+  remote.on("close", (code, reason) => (isOpen ? endView(socket, code >= 1000 && code < 1004 || code === 1008 ? code : 1011, String(reason) || "the host is gone") : undefined)); // prettier-ignore
   // Its first words may come with the answer to the handshake.
   const stream = createWebSocketStream(remote);
   stream.on("error", () => stream.destroy());

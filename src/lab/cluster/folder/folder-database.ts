@@ -64,6 +64,8 @@ export class FolderDatabase {
   readonly leaseS: number;
   readonly #words: string;
   readonly #watches: FSWatcher[] = [];
+  /** The words of the transaction that goes on: others are woken once they can see what it has done. */
+  #held: Set<ClusterWord> | undefined;
 
   /**
    * Opens the database of a folder.
@@ -78,8 +80,13 @@ export class FolderDatabase {
     mkdirSync(this.#words, { recursive: true, mode: 0o700 });
     this.connection = new Database(file);
     this.connection.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA journal_mode = WAL;`);
-    if (makes) this.transact(() => this.connection.exec(SCHEMA));
-    this.leaseS = this.transact(() => this.#readFacts(folder, makes));
+    try {
+      if (makes) this.transact(() => this.connection.exec(SCHEMA));
+      this.leaseS = this.transact(() => this.#readFacts(folder, makes));
+    } catch (error) {
+      this.connection.close();
+      throw error;
+    }
   }
 
   /** Reads rows. */
@@ -94,11 +101,25 @@ export class FolderDatabase {
 
   /** Runs statements that take effect together or not at all; no other process writes meanwhile. */
   transact<Result>(act: () => Result): Result {
-    return this.connection.transaction(act).immediate() as Result;
+    const held = (this.#held = new Set<ClusterWord>());
+    let result: Result;
+    try {
+      result = this.connection.transaction(act).immediate() as Result;
+    } finally {
+      this.#held = undefined;
+    }
+    for (const word of held) this.#touch(word);
+    return result;
   }
 
-  /** Wakes the others: by a file that they watch. */
+  /** Wakes the others; in a transaction, when that has taken effect. */
   tell(word: ClusterWord): void {
+    if (this.#held !== undefined) this.#held.add(word);
+    else this.#touch(word);
+  }
+
+  /** Touches a file that the others watch. */
+  #touch(word: ClusterWord): void {
     const file = join(this.#words, word);
     const now = new Date();
     if (existsSync(file)) utimesSync(file, now, now);
@@ -123,7 +144,9 @@ export class FolderDatabase {
   #readFacts(folder: string, makes: boolean): number {
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     if (makes) this.change("INSERT INTO facts SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM facts)", VERSION, LEASE_S, boot); // prettier-ignore
-    const facts = this.select<{ version: number; lease_s: number; boot: string }>("SELECT * FROM facts")[0]!;
+    const isMade = this.select("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").length > 0;
+    const facts = isMade ? this.select<{ version: number; lease_s: number; boot: string }>("SELECT * FROM facts")[0] : undefined; // prettier-ignore
+    if (facts === undefined) throw new ClusterError(`${folder} is no cluster of rebox yet; make it one: rebox lab init --cluster FOLDER`); // prettier-ignore
     if (facts.version !== VERSION) throw new ClusterError(`the cluster in ${folder} has tables of version ${facts.version}, and this rebox those of version ${VERSION}; use that version of rebox here, too`); // prettier-ignore
     if (facts.boot !== boot) {
       // The clock has begun anew: what ran is over, and a lease from now on is the time to say so.

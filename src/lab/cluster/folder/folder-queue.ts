@@ -5,6 +5,7 @@ import type { AnalysisOutcome, AnalysisPhase } from "../../analysis/analysis-rec
 import type { AnalysisQueue, Attempt, AttemptResult, ClusterSubmission, Heartbeat, Offer, QueuedAnalysis, QueueFilter, StoredFile, TakenAttempt } from "../analysis-queue"; // prettier-ignore
 import { orderSubmitters, type Quota, type WaitingSubmitter } from "../fair-shares";
 import { getRequirement, nameQueue, type Requirement } from "../requirement";
+import { checkSame } from "../same-submission";
 import type { FolderDatabase } from "./folder-database";
 import type { FolderHosts } from "./folder-hosts";
 
@@ -55,7 +56,10 @@ export class FolderQueue implements AnalysisQueue {
     const { by = origin, priority = request.priority ?? LOWEST_PRIORITY, notBefore = "" } = request.submission ?? {};
     return database.transact(() => {
       const [known] = database.select<Row>("SELECT * FROM analyses WHERE origin = ? AND number = ?", origin, number);
-      if (known !== undefined) return known.id;
+      if (known !== undefined) {
+        checkSame(JSON.parse(known.submission) as ClusterSubmission, submission);
+        return known.id;
+      }
       const id = randomUUID();
       if (database.change("INSERT OR IGNORE INTO queues VALUES (?, ?)", queue, JSON.stringify(requirement)) > 0) database.tell("queues"); // prettier-ignore
       database.change(
@@ -96,7 +100,9 @@ export class FolderQueue implements AnalysisQueue {
 
   async heartbeat({ id, attempt, host }: Attempt, phase: AnalysisPhase): Promise<Heartbeat> {
     const { database } = this;
-    if (database.change(`UPDATE analyses SET beat_ms = ?, phase = ? WHERE ${HELD}`, readMonotonicMs(), phase, id, attempt, host) === 0) return { kind: "lost" }; // prettier-ignore
+    // A row that is "queued" is nobody's: what waits in its host's own queue stays what it was.
+    const set = "beat_ms = ?, phase = CASE ? WHEN 'queued' THEN phase ELSE ? END";
+    if (database.change(`UPDATE analyses SET ${set} WHERE ${HELD}`, readMonotonicMs(), phase, phase, id, attempt, host) === 0) return { kind: "lost" }; // prettier-ignore
     const { cancellation } = this.#get(id);
     return cancellation === null ? { kind: "goes on" } : { kind: "cancelled", reason: cancellation };
   }
@@ -112,9 +118,8 @@ export class FolderQueue implements AnalysisQueue {
           ...values,
         ) === 0
       ) {
-        // prettier-ignore
         // A host that was killed behind its success asks again.
-        if (database.select("SELECT 1 FROM history WHERE analysis = ? AND attempt = ? AND host = ? AND act = 'ended'", id, number, host).length > 0) return true; // prettier-ignore
+        if (this.#hasWon(attempt)) return true;
         this.#note({ ...attempt, act: "refused" });
         return false;
       }
@@ -122,6 +127,10 @@ export class FolderQueue implements AnalysisQueue {
       database.tell("ended");
       return true;
     });
+  }
+
+  async hasWon(attempt: Attempt): Promise<boolean> {
+    return this.#hasWon(attempt);
   }
 
   async fail({ id, attempt, host }: Attempt, reason: string): Promise<boolean> {
@@ -209,9 +218,9 @@ export class FolderQueue implements AnalysisQueue {
   #giveUp(row: Row, reason: string): void {
     const { id, attempt, host, machine } = row;
     this.#note({ id, act: "failed", attempt, host, machine, reason });
-    if (attempt >= MOST_ATTEMPTS) return this.#end(row, "lost", `given up after ${attempt} attempts: ${reason}`);
     // Nobody is left who could be told of the wish.
     if (row.cancellation !== null) return this.#end(row, "cancelled", row.cancellation);
+    if (attempt >= MOST_ATTEMPTS) return this.#end(row, "lost", `given up after ${attempt} attempts: ${reason}`);
     this.database.change("UPDATE analyses SET phase = 'queued', reason = ?, failed_ms = ? WHERE id = ?", reason, readMonotonicMs(), id); // prettier-ignore
     this.database.tell("work");
   }
@@ -220,6 +229,10 @@ export class FolderQueue implements AnalysisQueue {
     this.database.change("UPDATE analyses SET phase = 'ended', outcome = ?, reason = ? WHERE id = ? AND outcome IS NULL", outcome, reason, id); // prettier-ignore
     this.#note({ id, attempt, act: "ended", reason: outcome });
     this.database.tell("ended");
+  }
+
+  #hasWon({ id, attempt, host }: Attempt): boolean {
+    return this.database.select("SELECT 1 FROM history WHERE analysis = ? AND attempt = ? AND host = ? AND act = 'ended'", id, attempt, host).length > 0; // prettier-ignore
   }
 
   #get(id: string): Row {

@@ -1,23 +1,25 @@
-import { constants, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { constants, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { ClusterError } from "../../errors";
+import { ClusterError, MissingFileError, StoredFileError } from "../../errors";
 import { hashFile } from "../../machinery/golden/golden-state";
 import type { ArtefactStore } from "../artefact-store";
 
+/** So often a file is put where another process removes the empty folders at this moment. */
+const MOST_TRIES = 5;
+
 /** Files in a folder of this host. */
 export class FolderStore implements ArtefactStore {
-  #making = 0;
-
   /** @param folder absolute */
   constructor(private readonly folder: string) {}
 
   async put(key: string, file: string): Promise<void> {
     const path = this.#find(key);
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     // A dot is in front of no name of an object: what is being written is not there yet.
-    const making = join(dirname(path), `.${process.pid}-${++this.#making}`);
+    const making = join(dirname(path), `.${randomUUID()}`);
     try {
-      copyFileSync(file, making, constants.COPYFILE_FICLONE);
+      await this.#copyNew(file, making);
       renameSync(making, path);
     } finally {
       rmSync(making, { force: true });
@@ -26,12 +28,17 @@ export class FolderStore implements ArtefactStore {
 
   async get(key: string, file: string, expected: { readonly size: number; readonly sha256: string }): Promise<void> {
     const path = this.#find(key);
-    if (!existsSync(path)) throw new ClusterError(`${this.folder} has no ${key}`);
-    if (statSync(path).size > expected.size) throw new ClusterError(`${key} is larger than ${expected.size} bytes`);
-    copyFileSync(path, file, constants.COPYFILE_FICLONE);
+    const size = await this.findSize(key);
+    if (size === undefined) throw new MissingFileError(`${this.folder} has no ${key}`);
+    if (size > expected.size) throw new StoredFileError(`${key} is larger than ${expected.size} bytes`);
+    try {
+      await copyFile(path, file, constants.COPYFILE_FICLONE);
+    } catch (error) {
+      throw existsSync(path) ? error : new MissingFileError(`${this.folder} has no ${key} any more`);
+    }
     if (statSync(file).size === expected.size && (await hashFile(file)) === expected.sha256) return;
     rmSync(file, { force: true });
-    throw new ClusterError(`the content of ${key} in ${this.folder} is not what was put there`);
+    throw new StoredFileError(`the content of ${key} in ${this.folder} is not what was put there`);
   }
 
   async findSize(key: string): Promise<number | undefined> {
@@ -58,7 +65,19 @@ export class FolderStore implements ArtefactStore {
       const path = this.#find(key);
       rmSync(path, { force: true });
       // Folders that are empty now are no objects.
-      for (let above = dirname(path); above !== this.folder && isEmpty(above); above = dirname(above)) rmSync(above, { recursive: true, force: true }); // prettier-ignore
+      for (let above = dirname(path); above !== this.folder && removeEmpty(above);) above = dirname(above);
+    }
+  }
+
+  /** Copies a file into a folder, which another process may take for an empty one. Large files keep nobody waiting. */
+  async #copyNew(file: string, to: string): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+      try {
+        return await copyFile(file, to, constants.COPYFILE_FICLONE);
+      } catch (error) {
+        if (tries === MOST_TRIES || existsSync(dirname(to)) || !existsSync(file)) throw error;
+      }
     }
   }
 
@@ -69,6 +88,12 @@ export class FolderStore implements ArtefactStore {
   }
 }
 
-function isEmpty(folder: string): boolean {
-  return existsSync(folder) && readdirSync(folder).length === 0;
+/** Removes a folder that is empty, and no other: another process may put something there at this moment. @returns whether it is gone */
+function removeEmpty(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
+  }
 }

@@ -65,6 +65,23 @@ export async function hasWon(own: Statements, { id, attempt, host }: Attempt): P
 }
 
 /**
+ * Ends analyses that were cancelled and whose hosts were not heard of for a lease: nobody is left who could be told of the wish.
+ *
+ * @param leaseS in seconds
+ * @returns whether there were some
+ */
+export async function endCancelledLate(own: Statements, leaseS: number): Promise<boolean> {
+  const rows = await own.query<{ id: string; cancellation: string }>(
+    `SELECT id, cancellation FROM rebox.analyses
+     WHERE outcome IS NULL AND cancellation IS NOT NULL AND phase <> 'queued' AND beat < now() - make_interval(secs => $1)
+     FOR UPDATE SKIP LOCKED`,
+    [leaseS],
+  );
+  for (const { id, cancellation } of rows) await endRow(own, id, "cancelled", cancellation);
+  return rows.length > 0;
+}
+
+/**
  * Puts analyses back whose hosts were not heard of for a lease: pg-boss gives their jobs to others at that time, and their rows are to say so.
  *
  * @param leaseS in seconds

@@ -4,7 +4,8 @@ import type { AnalysisPhase } from "../../analysis/analysis-record";
 import type { AnalysisQueue, Attempt, AttemptResult, ClusterSubmission, Heartbeat, Offer, QueuedAnalysis, QueueFilter, TakenAttempt } from "../analysis-queue"; // prettier-ignore
 import { getRequirement, type Requirement } from "../requirement";
 import { orderSubmitters, type Quota } from "../fair-shares";
-import { endRow, hasWon, listRows, note, putBackLate } from "./analysis-rows";
+import { checkSame } from "../same-submission";
+import { endCancelledLate, endRow, hasWon, listRows, note, putBackLate } from "./analysis-rows";
 import { type BossConnection, ClusterDatabase, type Statements } from "./cluster-database";
 import { listWaiting, takeTurn } from "./submitters";
 import { DEAD, QueueKinds } from "./queue-kinds";
@@ -65,7 +66,8 @@ export class PostgresQueue implements AnalysisQueue {
       return true;
     });
     if (isNew === true) return id;
-    const rows = await database.query<{ id: string }>("SELECT id FROM rebox.analyses WHERE origin = $1 AND number = $2", [origin, number]); // prettier-ignore
+    const rows = await database.query<{ id: string; submission: ClusterSubmission }>("SELECT id, submission FROM rebox.analyses WHERE origin = $1 AND number = $2", [origin, number]); // prettier-ignore
+    checkSame(rows[0]!.submission, submission);
     return rows[0]!.id;
   }
 
@@ -88,7 +90,7 @@ export class PostgresQueue implements AnalysisQueue {
     const { database } = this;
     if (countOf(await database.boss.touch(attempt.queue, jobOf(attempt))) === 0) return { kind: "lost" };
     const rows = await database.query<{ cancellation: string | null }>(
-      `UPDATE rebox.analyses SET phase = $3, beat = now() WHERE id = $1 AND attempt = $2 AND host = $4 AND outcome IS NULL
+      `UPDATE rebox.analyses SET phase = CASE $3::text WHEN 'queued' THEN phase ELSE $3 END, beat = now() WHERE id = $1 AND attempt = $2 AND host = $4 AND outcome IS NULL
        RETURNING cancellation`,
       [attempt.id, attempt.attempt, phase, attempt.host],
     );
@@ -117,17 +119,26 @@ export class PostgresQueue implements AnalysisQueue {
     return false;
   }
 
+  async hasWon(attempt: Attempt): Promise<boolean> {
+    return hasWon(this.database, attempt);
+  }
+
   async fail(attempt: Attempt, reason: string): Promise<boolean> {
     const { database } = this;
     const isDone = await database.transact(async (own, db) => {
       if (countOf(await database.boss.fail(attempt.queue, jobOf(attempt), { message: reason }, { db })) === 0)
         return undefined;
-      await own.query(
-        "UPDATE rebox.analyses SET phase = 'queued', reason = $3 WHERE id = $1 AND attempt = $2 AND outcome IS NULL",
+      const [row] = await own.query<{ cancellation: string | null }>(
+        "UPDATE rebox.analyses SET phase = 'queued', reason = $3 WHERE id = $1 AND attempt = $2 AND outcome IS NULL RETURNING cancellation",
         [attempt.id, attempt.attempt, reason],
       );
       await note(own, { ...attempt, act: "failed", reason });
-      await ClusterDatabase.notify(own, "work");
+      if (typeof row?.cancellation === "string") {
+        // Nobody is left who could be told of the wish.
+        await database.boss.cancel(attempt.queue, attempt.id, { db });
+        await endRow(own, attempt.id, "cancelled", row.cancellation);
+        await ClusterDatabase.notify(own, "ended");
+      } else await ClusterDatabase.notify(own, "work");
       return true;
     });
     return isDone === true;
@@ -159,7 +170,11 @@ export class PostgresQueue implements AnalysisQueue {
 
   async endGivenUp(): Promise<void> {
     const { boss } = this.database;
-    await putBackLate(this.database, this.leaseS);
+    await this.database.transact(async (own) => {
+      if (await endCancelledLate(own, this.leaseS)) await ClusterDatabase.notify(own, "ended");
+      await putBackLate(own, this.leaseS);
+      return true;
+    });
     for (let more = true; more;) {
       more =
         (await this.database.transact(async (own, db) => {
@@ -190,12 +205,13 @@ export class PostgresQueue implements AnalysisQueue {
     if (waiting.length === 0) return undefined;
     for (const name of orderSubmitters(waiting, await this.listQuotas())) {
       const others = waiting.map((each) => each.name).filter((each) => each !== name);
-      for (;;) {
+      for (let count = -1; count < others.length;) {
+        count = others.length;
         const taken = await this.database.transact((own, db) =>
           this.#takeOf(own, db, queue, { ...offer, name, others }),
         );
-        if (taken === undefined) break;
-        if (taken !== "over") return taken;
+        if (taken === "over") count = -1;
+        else if (taken !== undefined) return taken;
       }
     }
     return undefined;
@@ -205,12 +221,17 @@ export class PostgresQueue implements AnalysisQueue {
     own: Statements,
     db: BossConnection,
     queue: string,
-    { host, machine, name, others }: Offer & { readonly name: string; readonly others: readonly string[] },
+    { host, machine, name, others }: Offer & { readonly name: string; readonly others: string[] },
   ): Promise<TakenAttempt | "over" | undefined> {
     const { boss } = this.database;
     if (!(await takeTurn(own, name))) return undefined;
     const [job] = await boss.fetch<{ id: string }>(queue, { db, includeMetadata: true, ignoreGroups: [...others] });
     if (job === undefined) return undefined;
+    if (job.groupId !== name) {
+      // It has come since: whether it may begin was not looked at. Without it there is perhaps one of this name.
+      if (typeof job.groupId === "string") others.push(job.groupId);
+      return undefined;
+    }
     const attempt = job.retryCount + 1;
     const [row] = await own.query<{ submission: ClusterSubmission; tried: string[] }>("SELECT submission, tried FROM rebox.analyses WHERE id = $1 AND outcome IS NULL FOR UPDATE", [job.id]); // prettier-ignore
     if (row === undefined) {
