@@ -7,7 +7,7 @@ import { withGuest, withGuests } from "../kit/lab/guest-machine";
 
 const ENABLED = ["[syscalls]", "enabled = yes", "processes = new"];
 
-/** Makes calls whose descriptors and options have bits that the kernel ignores. */
+/** Makes calls whose descriptors and options have bits that the kernel ignores, and one of 32 bits. */
 const IGNORED_BITS = `
   .globl _start
 _start:
@@ -23,6 +23,8 @@ _start:
   syscall
   mov $157, %eax; movabs $0x30000000f, %rdi; lea name(%rip), %rsi
   syscall
+  mov $15, %eax; mov $path, %ebx; mov $0711, %ecx
+  int $0x80
   mov $60, %eax; xor %edi, %edi
   syscall
 path: .asciz "/tmp/ignored"
@@ -107,7 +109,7 @@ test("neither bits that the kernel ignores nor system calls of 32 bits hide an a
     const narrow = analysis.events.filter(({ process }) => process === "narrow32");
     assert.deepEqual(narrow.map(({ time: _time, sequence: _sequence, pid: _pid, process: _process, type, ...facts }) => ({ type, ...facts })), NARROW_PROGRAM.listActs("/tmp")); // prettier-ignore
     const acts = analysis.events.filter(({ process }) => process === "ignores");
-    assert.deepEqual(acts.map(({ type, path, name }) => [type, path ?? name]), [["file.written", "/tmp/ignored"], ["process.renamed", "renamed"]]); // prettier-ignore
+    assert.deepEqual(acts.map(({ type, path, name }) => [type, path ?? name]), [["file.written", "/tmp/ignored"], ["process.renamed", "renamed"], ["file.mode", "/tmp/ignored"]]); // prettier-ignore
   });
 });
 

@@ -70,8 +70,15 @@ export class ActWatcher {
     const { bits } = entry;
     const { name, values: wide } = (bits === 64 ? { name: call, values } : widenCall(call, values, caller.pgd)) ?? {};
     const act = name && wide && this.calls.get(name)?.(wide, caller, bits);
-    const most = whose === "target" ? MOST_WAITING : MOST_WAITING / 2;
-    if (act && this.waiting.size < most) this.waitForReturn(caller, cpu, entry, act);
+    if (!act) return;
+    if (whose === "system") {
+      if (this.waiting.size >= MOST_WAITING / 2) return;
+    } else if (this.waiting.size >= MOST_WAITING) {
+      // A program can make calls that never return: the one that has waited longest makes room.
+      const [oldest] = this.waiting;
+      this.end(oldest!);
+    }
+    this.waitForReturn(caller, cpu, entry, act);
   }
 
   /** Watches what a scope's processes do without a system call for each act. */

@@ -39,7 +39,8 @@ function readFrame({ kernel: { memory, bits } }: LinuxGuest, cpu: Cpu): ReturnPl
   const segment = memory.pointer(at + size);
   // The kernel calls nothing so, and has no stack pointer there.
   if ((segment & 3n) === 0n) return undefined;
-  return { address: memory.pointer(at), stack: memory.pointer(at + 3n * size) };
+  // Also a program of 64 bits may make such calls. The low half of its stack pointer tells threads apart as well.
+  return { address: memory.pointer(at), stack: BigInt.asUintN(32, memory.pointer(at + 3n * size)) };
 }
 
 function findLandingPad({ kernel }: LinuxGuest, cpu: Cpu): bigint | undefined {

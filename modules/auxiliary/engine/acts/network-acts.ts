@@ -2,7 +2,7 @@
 import { type LinuxProcess, readVa, type SocketFacts } from "rebox";
 import { readAddress } from "./act-arguments";
 import { type Act, type FindAct, onSuccess, type ReportAct } from "./acts";
-import type { PendingConnections } from "./pending-connections";
+import { type PendingConnections, readError } from "./pending-connections";
 import type { Traced } from "../traced-processes";
 
 /** Results of a call behind which the kernel goes on: EINPROGRESS, EINTR and ERESTARTSYS (include/uapi/asm-generic/errno.h). */
@@ -10,6 +10,8 @@ const GOES_ON = [-115n, -4n, -512n];
 /** Of a call that asks again: EALREADY, EISCONN. */
 const ASKED_AGAIN = [-114n, -106n];
 const TCP = 6;
+/** Of a connection that is being made (include/net/tcp_states.h). */
+const UNDECIDED_STATES = ["SYN_SENT", "SYN_RECV"];
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6" };
 /** Messages of one sendmmsg(2) whose addresses are looked at. */
 const MOST_MESSAGES = 16;
@@ -49,9 +51,11 @@ export class NetworkActs {
         else this.report("network.failed", caller, { ...facts, error });
       };
       if (!GOES_ON.includes(result)) return tell(result >= 0n ? undefined : Number(-result));
-      // Over loopback it is made, or refused, before the call returns.
-      if (socket?.protocol !== TCP || socket.state === "ESTABLISHED") return tell(undefined);
-      if (socket.state === "CLOSE" || !this.pending.follow(socket.kaddr, tell)) tell(Number(-result));
+      if (socket?.protocol !== TCP) return tell(Number(-result));
+      // Over loopback it is made, or refused, before the call returns; the other side may even have shut it already.
+      if (socket.state === "CLOSE") return tell(readError(socket.kaddr) || Number(-result));
+      if (!UNDECIDED_STATES.includes(socket.state)) return tell(undefined);
+      if (!this.pending.follow(socket.kaddr, tell)) tell(Number(-result));
     };
   }
 

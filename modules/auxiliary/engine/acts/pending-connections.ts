@@ -4,8 +4,8 @@ import { CallbackManager, findGuest } from "rebox";
 // include/net/tcp_states.h
 const TCP_ESTABLISHED = 1n;
 const TCP_CLOSE = 7n;
-/** EINPROGRESS: told of those that are not decided at the end. */
-const UNDECIDED = 115;
+/** EINPROGRESS: told of those that are not decided at the end, or cannot be followed. */
+export const UNDECIDED = 115;
 /** So many are followed at one moment. */
 const MOST = 10_000;
 
@@ -65,7 +65,8 @@ export class PendingConnections {
   }
 }
 
-function readError(sock: bigint): number {
+/** Reads why a connection has failed out of its struct sock; 0 when that says nothing. */
+export function readError(sock: bigint): number {
   try {
     return findGuest()?.kernel.at("sock", sock).number("sk_err") ?? 0;
   } catch {

@@ -3,7 +3,7 @@ import { type CallbackManager, findGuest, getGuest } from "rebox";
 import { type RingConnection, type RingFile, type RingRequest, RingRequests, type TargetScope } from "rebox/trusted";
 import { readAddress, resolvePath } from "./act-arguments";
 import type { ReportAct } from "./acts";
-import type { PendingConnections } from "./pending-connections";
+import { type PendingConnections, UNDECIDED } from "./pending-connections";
 import type { Traced } from "../traced-processes";
 
 const ACTS = {
@@ -56,9 +56,10 @@ export class RingActs {
     const end = readAddress(caller.pgd, address, size);
     if (end === undefined) return;
     const facts = { protocol: "tcp", ...end };
-    this.pending.follow(sock, (error) => {
+    const tell = (error: number | undefined): void => {
       if (error === undefined) this.report("network.connected", caller, facts);
       else this.report("network.failed", caller, { ...facts, error });
-    });
+    };
+    if (!this.pending.follow(sock, tell)) tell(UNDECIDED);
   }
 }
