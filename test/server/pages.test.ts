@@ -13,7 +13,7 @@ const PICTURES = process.env.REBOX_TEST_PICTURES;
 const EVIL = "<img src=x onerror=alert(1)>";
 const FILE = { role: "-kernel", path: "/boot/vmlinuz", size: 4096, changedNs: "1", sha256: "0".repeat(64) };
 /** A recording as rebox record writes its manifest. */
-const MANIFEST = JSON.stringify({ format: 1, rebox: "1", qemu: "10.0", engine: FILE, args: ["-m", EVIL], cwd: "/", files: [FILE], diskFormats: [] }); // prettier-ignore
+const MANIFEST = JSON.stringify({ format: 1, rebox: "1", qemu: "10.0", engine: FILE, args: ["-m", EVIL], cwd: "/", files: [FILE], diskFormats: [], sum: "0".repeat(64) }); // prettier-ignore
 const CALLER = { user: "administrator", role: "administrator", rights: new Set(RIGHTS_OF.administrator), by: { kind: "session", csrf: "x", hash: "x" } } as const; // prettier-ignore
 const MADE = {
   ...{ name: "dropper.bin", content: "evil", verdict: VERDICT, domains: ["c2.example"], hasPicture: true },
@@ -52,11 +52,19 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
         const told = [
           { ...common, pid: 700, ppid: 1, name: "sample", commandLine: `./sample ${EVIL}`, type: "process.created" },
           { ...common, pid: 701, ppid: 700, name: "sh", commandLine: "sh -c id", type: "process.created" },
-          ...[1, 2].map(() => ({ ...common, pid: 701, process: "sh", protocol: "tcp", address: "203.0.113.9", port: 443, type: "network.connected" })), // prettier-ignore
+          // Acts have no origin, and neither have ends.
+          ...[1, 2].map(() => ({ time: common.time, pid: 701, process: "sh", protocol: "tcp", address: "203.0.113.9", port: 443, type: "network.connected" })), // prettier-ignore
+          { time: common.time, pid: 701, name: "sh", type: "process.ended" },
+          // What the system does is not shown.
+          { time: common.time, pid: 5, ppid: 1, name: "cron", type: "process.created" },
+          { time: common.time, pid: 5, process: "cron", protocol: "udp", address: "192.0.2.5", port: 53, type: "network.sent" },
         ];
         appendFileSync(join(server.lab.folder, "analyses/4/events.jsonl"), told.map((event) => `${JSON.stringify(event)}\n`).join("")); // prettier-ignore
         await page.locator("[data-processes] > li > ul > li", { hasText: "701 sh" }).waitFor();
         await page.locator("[data-network] tr", { hasText: "203.0.113.9:443" }).getByRole("cell", { name: "2", exact: true }).waitFor(); // prettier-ignore
+        await page.locator("[data-processes] b", { hasText: "701 sh (ended)" }).waitFor();
+        await page.locator("[data-events] tr", { hasText: "192.0.2.5" }).waitFor();
+        assert.deepEqual([await page.locator("[data-network] tr").count(), await page.locator("[data-processes] li").count()], [1, 2]); // prettier-ignore
         await page.getByText("finished").first().waitFor();
         await page.getByRole("heading", { name: "Report" }).waitFor();
         // The report of one that did much: verdict, processes, picture, artefacts, and the report in its frame.

@@ -9,7 +9,11 @@ const REACHING = /^network\.(connected|sent|asked|accepted|listening|failed)$/;
 /** Shows the processes of an analysis as a tree, and what it does on the network, as it comes. All that comes from the guest goes in as text. */
 export class LiveActs {
   readonly #processes = new Map<number, HTMLLIElement>();
+  /** The living processes of the target, also those that are not shown: only they say of other events whose they are. */
+  readonly #own = new Set<number>();
   readonly #conversations = new Map<string, { readonly count: HTMLElement; times: number }>();
+  /** So many processes were shown; those that have ended stay. */
+  #shown = 0;
 
   /**
    * @param tree the list of the processes that have no parent in it
@@ -22,17 +26,22 @@ export class LiveActs {
 
   add(event: LabEvent): void {
     const { type, pid, origin } = event;
-    // What the guest's own system does is among the events.
-    if (origin === undefined || origin === "system") return;
-    if (typeof pid === "number" && /^process\.(created|executed|adopted)$/.test(type)) this.#addProcess(pid, event);
-    if (typeof pid === "number" && type === "process.ended") this.#endProcess(pid);
-    if (REACHING.test(type)) this.#addConversation(event);
+    if (type === "machine.restarted") for (const each of [...this.#own]) this.#endProcess(each);
+    if (typeof pid !== "number") return;
+    const begins = type === "process.created" || type === "process.executed";
+    // What the guest's own system does is among the events. Of an act only its process says whose it is.
+    if (type === "process.adopted" || (begins && (origin === "target" || origin === "adopted"))) this.#own.add(pid);
+    else if (!this.#own.has(pid)) return;
+    if (begins || type === "process.adopted") this.#addProcess(pid, event);
+    else if (type === "process.ended") this.#endProcess(pid);
+    else if (REACHING.test(type)) this.#addConversation(event);
   }
 
   #addProcess(pid: number, { ppid, name, commandLine }: LabEvent): void {
     let item = this.#processes.get(pid);
     if (item === undefined) {
-      if (this.#processes.size >= MOST_PROCESSES) return;
+      if (this.#shown >= MOST_PROCESSES) return;
+      this.#shown++;
       item = document.createElement("li");
       item.append(document.createElement("b"), " ", document.createElement("code"));
       this.#processes.set(pid, item);
@@ -45,6 +54,7 @@ export class LiveActs {
 
   /** A pid comes again, for another process. */
   #endProcess(pid: number): void {
+    this.#own.delete(pid);
     const item = this.#processes.get(pid);
     item?.querySelector("b")!.append(" (ended)");
     this.#processes.delete(pid);

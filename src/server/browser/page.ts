@@ -134,7 +134,9 @@ class LiveAnalysis {
 
   #setPhase(phase: string): void {
     const steps = [...this.section.querySelectorAll<HTMLElement>("[data-phase]")];
-    const at = steps.findIndex((step) => step.dataset["phase"] === phase);
+    // The reboot that few analyses have is no step of its own.
+    const shown = phase.includes("reboot") ? "running" : phase;
+    const at = steps.findIndex((step) => step.dataset["phase"] === shown);
     for (const [index, step] of steps.entries()) {
       step.classList.toggle("done", index < at);
       if (index === at) step.setAttribute("aria-current", "step");

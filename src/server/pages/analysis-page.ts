@@ -14,7 +14,7 @@ import { renderProcessTree } from "./process-list";
 /** The phases that people wait for, in their order. */
 const PHASES = ["queued", "waiting for a machine", "starting helpers", "starting machine", "delivering target", "running", "stopping helpers", "stopping machine", "reporting"]; // prettier-ignore
 /** The phases in which the machine can be looked at. */
-const LIVE_PHASES = ["delivering target", "running", "stopping helpers"];
+const LIVE_PHASES = ["delivering target", "running", "rebooting", "running after the reboot", "stopping helpers"];
 const MOST_PICTURES = 40;
 
 /** The parts of an analysis' page that are shown when it has ended. */
@@ -29,7 +29,8 @@ export interface EndedParts {
 
 /** Renders the page of an analysis that waits or runs: what happens comes by itself. */
 export function renderRunningPage(caller: Caller, found: FoundAnalysis): string {
-  const at = PHASES.indexOf(found.phase);
+  // The reboot that few analyses have is no step of its own.
+  const at = PHASES.indexOf(/reboot/.test(found.phase) ? "running" : found.phase);
   const steps = PHASES.map((phase, index) => markup`<li data-phase="${phase}"${index < at ? markup` class="done"` : undefined}${index === at ? markup` aria-current="step"` : undefined}>${phase}</li>`); // prettier-ignore
   const end = caller.rights.has("submit") ? renderButton(caller, `/analyses/${found.id}/cancel`, "End it now", { kind: "danger", confirm: "End this analysis now?" }) : undefined; // prettier-ignore
   return renderPage({
