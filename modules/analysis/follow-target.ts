@@ -14,8 +14,10 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => void
   /** Of the kernel that is waited for; another restart makes another one. */
   let restarts = 0;
   const resume = async (files: ReturnType<TargetScope["endWithKernel"]>, restart: number): Promise<void> => {
-    const fail = (error: unknown): void =>
-      tell({ what: "problem", text: `what stays after the restart cannot be followed: ${error instanceof Error ? error.message : String(error)}` }); // prettier-ignore
+    const fail = (error: unknown): void => {
+      if (restart !== restarts) return;
+      tell({ what: "lost", text: `what stays after the restart cannot be followed: ${error instanceof Error ? error.message : String(error)}` }); // prettier-ignore
+    };
     const begin = (): void => {
       if (restart !== restarts) return;
       scope = make();

@@ -76,7 +76,12 @@ const WAYS: Readonly<Record<string, Way>> = {
     last: "/tmp/last",
     reason: ENDED,
   },
-  "power off": { script: "echo x > /tmp/last; poweroff -f", last: "/tmp/last", reason: /went off|is off|powered off/ },
+  "power off": {
+    script: "echo x > /tmp/last; poweroff -f",
+    last: "/tmp/last",
+    reason: /^the machine went off by itself; the guest was not started again: the machine went off by itself$/,
+    options: ["--reboot", "5"],
+  },
 };
 
 /** Runs a way in a clone, and checks that it is all in the record. */

@@ -57,6 +57,10 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => Dump
       };
       watchers.set(pgd, new ExploitWatcher(callbacks, { pid, pgd, name }, ["wx"], onSign));
     };
+    target.onRestart = () => {
+      for (const watcher of watchers.values()) watcher.remove();
+      watchers.clear();
+    };
     callbacks.addCallback(CallbackManager.LOADMODULE_CB, (_pid, pgd, base, size) =>
       watchers.get(pgd)?.forget(base, size),
     );
@@ -76,6 +80,8 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => Dump
 /** The target's processes, up to the last moment of their lives: the scope has given them up by then. */
 class TargetProcesses {
   onProcess: (pid: number, pgd: bigint, name: string) => void = () => {};
+  /** The guest has started again: they are gone with their kernel. */
+  onRestart: () => void = () => {};
   readonly #pids = new Set<number>();
   readonly #ends: (() => void)[] = [];
 
@@ -93,6 +99,10 @@ class TargetProcesses {
       const take = ({ pid, pgd, name }: { readonly pid: number; readonly pgd: bigint; readonly name: string }): void => add(pid, pgd, name); // prettier-ignore
       this.#ends.push(scope.follow({ begins: take, executes: take, ends: () => {} }));
       for (const { pid, pgd, name } of getProcessList()) if (scope.findOrigin(pid) !== undefined) add(pid, pgd, name);
+      return () => {
+        this.#pids.clear();
+        this.onRestart();
+      };
     });
     this.#ends.push(begun);
   }

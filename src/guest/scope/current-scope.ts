@@ -44,7 +44,10 @@ const beginListeners = new Set<BeginListener>();
 export function onTargetBegin(listener: BeginListener): () => void {
   beginListeners.add(listener);
   if (current?.hasBegun === true) current.tellBegin(listener);
-  return () => beginListeners.delete(listener);
+  return () => {
+    beginListeners.delete(listener);
+    current?.forgetBegin(listener);
+  };
 }
 
 /** Lists those who are told when a scope begins. */

@@ -48,7 +48,7 @@ export class TargetScope {
   #adoptions = 0;
   /** It is the scope of what stays when the guest was started again: it has no first process, and no end. */
   #isResumed = false;
-  readonly #restarts: (() => void)[] = [];
+  readonly #restarts = new Map<BeginListener, () => void>();
   readonly #listener: (event: ScopeEvent) => void;
 
   /**
@@ -132,7 +132,12 @@ export class TargetScope {
   /** Tells a listener that the scope has begun, and remembers what it wants to be told when the guest starts again. */
   tellBegin(listener: BeginListener): void {
     const onRestart = listener(this);
-    if (onRestart !== undefined) this.#restarts.push(onRestart);
+    if (onRestart !== undefined) this.#restarts.set(listener, onRestart);
+  }
+
+  /** Tells a listener of a restart no more. */
+  forgetBegin(listener: BeginListener): void {
+    this.#restarts.delete(listener);
   }
 
   /**
@@ -141,7 +146,15 @@ export class TargetScope {
    * @returns what the target has left
    */
   endWithKernel(): LastingFiles {
-    for (const onRestart of this.#restarts.splice(0)) onRestart();
+    for (const onRestart of this.#restarts.values()) {
+      try {
+        onRestart();
+      } catch (error) {
+        // The others have hooks on the kernel that is gone, too.
+        this.#report(error instanceof Error ? error.message : String(error));
+      }
+    }
+    this.#restarts.clear();
     this.end();
     return this.#writtenFiles?.lasting ?? { files: new Map(), units: new Map() };
   }

@@ -40,8 +40,13 @@ export interface DeliveredTarget {
   begin(signal: AbortSignal): Promise<void>;
   /** Resolves with why the target has ended, once nothing of it lives. */
   untilEnd(signal: AbortSignal): Promise<string>;
-  /** Has the guest start again. Resolves when what the target has left in it is followed. @throws AnalysisError when that cannot be done */
-  reboot(signal: AbortSignal): Promise<void>;
+  /**
+   * Has the guest start again. Resolves when what the target has left in it is followed.
+   *
+   * @returns why the machine has gone off in place of that
+   * @throws AnalysisError when that cannot be done
+   */
+  reboot(signal: AbortSignal): Promise<string | undefined>;
   close(): void;
 }
 

@@ -156,7 +156,8 @@ export class AnalysisRun {
   /** Starts the guest again and watches it. @returns how that went */
   private async reboot(delivered: DeliveredTarget, rebootS: number, signal: AbortSignal): Promise<string> {
     this.begin("rebooting");
-    await callAsyncWithin("the reboot", this.limits.rebootMs, signal, (own) => delivered.reboot(own));
+    const gone = await callAsyncWithin("the reboot", this.limits.rebootMs, signal, (own) => delivered.reboot(own));
+    if (gone !== undefined) return `the guest was not started again: ${gone}`;
     this.begin("running after the reboot");
     await sleep(rebootS * 1000, undefined, { signal });
     return `the guest was started again and watched for ${rebootS} s`;

@@ -140,8 +140,7 @@ export class LeasedMachine implements AnalysisMachine {
       if (!(error instanceof GuestGoneError)) throw error;
       // It may have ended by itself.
       const explain = (own: AbortSignal) => this.#explainEnd(error, own);
-      const gone = async (own: AbortSignal) => void (await explain(own));
-      return { begin: gone, untilEnd: explain, reboot: gone, close: () => {} };
+      return { begin: async (own) => void (await explain(own)), untilEnd: explain, reboot: explain, close: () => {} };
     }
     const given = opened;
     return {
@@ -164,7 +163,15 @@ export class LeasedMachine implements AnalysisMachine {
           return await this.#explainEnd(error, own);
         }
       },
-      reboot: (own) => given.reboot(own),
+      reboot: async (own) => {
+        try {
+          await given.reboot(own);
+          return undefined;
+        } catch (error) {
+          if (!(error instanceof GuestGoneError)) throw error;
+          return await this.#explainEnd(error, own);
+        }
+      },
       close: () => given.close(),
     };
   }

@@ -187,12 +187,20 @@ export class GuestTarget {
     const onAbort = (): void => untilRestart.abort();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      // A target whose time was over may still have the console, and the way goes with the guest.
-      way.runScript(REBOOT, untilRestart.signal).catch(() => undefined);
-      const isLate = sleep(REBOOT_LIMIT_MS, true, { signal: untilRestart.signal }).catch(() => false);
-      if (await Promise.race([followed.restarted.then(() => false), isLate])) await this.delivery.reset(signal);
+      // The target may have done it: what is typed then is typed to a boot loader, or to the next system.
+      if (!followed.hasRestarted) {
+        // A target whose time was over may still have the console, and the way goes with the guest.
+        way.runScript(REBOOT, untilRestart.signal).catch(() => undefined);
+        const isLate = sleep(REBOOT_LIMIT_MS, true, { signal: untilRestart.signal }).catch(() => false);
+        const isStuck = await Promise.race([followed.restarted.then(() => false), isLate]);
+        untilRestart.abort();
+        signal.throwIfAborted();
+        if (isStuck) await this.delivery.reset(signal);
+      }
       signal.throwIfAborted();
       await followed.resumed;
+      // The kernel may have come after the time was over.
+      signal.throwIfAborted();
       // It went with the guest, and a console has room for one.
       way.close();
       await this.#untilUp(signal);

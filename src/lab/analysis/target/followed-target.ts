@@ -11,7 +11,11 @@ const FOLLOWER = join(getProjectFolder(), "modules/analysis/follow-target.ts");
 /** The connection may end a little before the machine's other signs of its end do, in milliseconds. */
 const LAST_WORDS_MS = 2_000;
 
-type FollowerEvent = ScopeEvent | { readonly what: "restarted" } | { readonly what: "resumed" };
+type FollowerEvent =
+  | ScopeEvent
+  | { readonly what: "restarted" | "resumed" }
+  /** What stays after a restart cannot be followed. */
+  | { readonly what: "lost"; readonly text: string };
 
 /** How a target is followed. */
 export interface FollowRequest {
@@ -82,6 +86,11 @@ export class FollowedTarget {
     return this.#restarted.promise;
   }
 
+  /** Whether the guest has started again. */
+  get hasRestarted(): boolean {
+    return this.#hasRestarted;
+  }
+
   /**
    * Settles when the guest has started again, and what the target has left in it is followed.
    *
@@ -113,7 +122,7 @@ export class FollowedTarget {
     } else if (event.what === "resumed") {
       this.#resumed.resolve();
     } else {
-      if (event.what === "problem" && this.#hasRestarted) this.#resumed.reject(new AnalysisError(event.text));
+      if (event.what === "lost") this.#resumed.reject(new AnalysisError(event.text));
       this.addEvent(event.what === "adopted" ? "process.adopted" : "scope.problem", facts);
     }
   }
