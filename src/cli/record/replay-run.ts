@@ -66,7 +66,7 @@ export class ReplayRun implements RecordedRun {
       if (state === "shutdown" && Engine.find()?.travels !== true && !goesLive)
         say(`${this.describePlace()}; the guest stays as it is`);
     });
-    if (goesLive) this.leaveWhenPaused(engine, say);
+    if (goesLive) this.leaveWhenPaused(engine, say, end);
     this.watchProgress(end);
   }
 
@@ -97,8 +97,8 @@ export class ReplayRun implements RecordedRun {
       );
   }
 
-  /** Leaves the recording where the replay is paused for that, and lets the guest go. */
-  private leaveWhenPaused(engine: EnginePort, say: (text: string) => void): void {
+  /** Leaves the recording where the replay is paused for that, and lets the guest go; when that fails, the run ends. */
+  private leaveWhenPaused(engine: EnginePort, say: (text: string) => void, giveUp: (end: RunEnd) => void): void {
     const end = (this.replay as Replay).facts.instructions;
     const place = Math.min(this.options.at ?? end, end);
     let hasLeft = false;
@@ -111,7 +111,10 @@ export class ReplayRun implements RecordedRun {
           say(this.describePlace());
           return Engine.get().resume();
         })
-        .catch((error: unknown) => say(`the recording cannot be left: ${(error as Error).message}`));
+        .catch((error: unknown) => {
+          const message = `the recording cannot be left: ${(error as Error).message}`;
+          giveUp({ kind: "refused", status: ExitStatus.engineFault, message, isReported: false });
+        });
     });
   }
 
