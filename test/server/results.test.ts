@@ -57,7 +57,7 @@ describe("a timeline", () => {
   test("counts each event once, in the stretch of its time, which leads to its first event", async () => {
     await inFolder(async (folder) => {
       const count = 30_000;
-      const typeOf = (at: number) => (at % 10 === 0 ? "network.sent" : at % 3 === 0 ? "syscall" : "file.written");
+      const typeOf = (at: number) => (at % 10 === 0 ? "network.sent" : at % 3 === 0 ? "constructor" : "file.written");
       // A text of the guest that looks like the type of the event, and one that is longer than what is looked at.
       const lines = Array.from({ length: count }, (_, at) => `${JSON.stringify({ time: new Date(at * 7).toISOString(), path: at % 2 === 0 ? '"type":"evil"}' : "x".repeat(300), type: typeOf(at) })}\n`); // prettier-ignore
       const bad = ["null", "{}", '{"time":"never","type":"a"}', "x".repeat(3 << 20)].map((line) => `${line}\n`);
@@ -66,7 +66,7 @@ describe("a timeline", () => {
       assert.deepEqual([startMs, endMs], [0, (count - 1) * 7]);
       const sum = (kind: string) => stretches.reduce((total, { counts }) => total + (counts[kind] ?? 0), 0);
       const wanted = (kind: string) => lines.filter((_, at) => typeOf(at).startsWith(kind)).length;
-      for (const kind of ["network", "syscall", "file", "evil"]) assert.equal(sum(kind), kind === "evil" ? 0 : wanted(kind), kind); // prettier-ignore
+      for (const kind of ["network", "constructor", "file", "evil"]) assert.equal(sum(kind), kind === "evil" ? 0 : wanted(kind), kind); // prettier-ignore
       for (const { startMs: from, offset } of stretches) {
         const [first] = readEventPage(folder, {}, offset!, 1).events;
         const firstMs = Date.parse(first!.time);

@@ -46,10 +46,13 @@ export function readTimeline(folder: string): Timeline {
   const lengthMs = Math.max(1, (endMs - startMs) / STRETCHES);
   const stretches = Array.from({ length: STRETCHES }, (_, at) => ({
     ...{ startMs: startMs + at * lengthMs, offset: undefined as number | undefined },
-    counts: {} as Record<string, number>,
+    // The word of a module may be any, such as "constructor".
+    counts: Object.create(null) as Record<string, number>,
   }));
   for (const { timeMs, kind, offset } of listMarks(folder)) {
-    const stretch = stretches[Math.min(STRETCHES - 1, Math.floor((timeMs - startMs) / lengthMs))]!;
+    // A file that grows, or is put into its order, may have an event now that was not there before.
+    const at = Math.floor((timeMs - startMs) / lengthMs);
+    const stretch = stretches[Math.max(0, Math.min(STRETCHES - 1, at))]!;
     stretch.offset ??= offset;
     stretch.counts[kind] = (stretch.counts[kind] ?? 0) + 1;
   }
