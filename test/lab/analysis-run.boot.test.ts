@@ -28,14 +28,17 @@ const ALL = ["watch start", "machine start", "watch machineStarted", "deliver", 
 type MachineFaults = Partial<AnalysisMachine> & {
   readonly begin?: () => Promise<void>;
   readonly execute?: () => Promise<string>;
-  readonly reboot?: () => Promise<void>;
+  readonly reboot?: () => Promise<string | undefined>;
 };
 
 /** A machine that records what is done with it, refuses what its state does not allow, and fails where a test says so. */
 function machineWith({
   begin,
   execute,
-  reboot = async () => void lab.acts.push("reboot"),
+  reboot = async () => {
+    lab.acts.push("reboot");
+    return undefined;
+  },
   ...faults
 }: MachineFaults = {}): AnalysisMachine {
   let on = false;
@@ -117,6 +120,8 @@ describe("an analysis", () => {
     assert.equal(record.reason, "the command ended with 0; the guest was started again and watched for 0.01 s");
     assert.deepEqual(record.phases.map(({ phase }) => phase).slice(4, 7), ["running", "rebooting", "running after the reboot"]); // prettier-ignore
     assert.deepEqual(lab.acts.slice(4, 7), ["execute", "reboot", "close"]);
+    const off = await analyse(machineWith({ reboot: async () => "it is off" }), { rebootS: 0.01 });
+    assert.deepEqual([off.outcome, off.reason], ["finished", "the command ended with 0; the guest was not started again: it is off"]); // prettier-ignore
     const reboot = async () => Promise.reject(new Error("it has not come back"));
     const failed = await analyse(machineWith({ reboot }), { rebootS: 0.01 });
     assert.deepEqual([failed.outcome, failed.reason, failed.hasRun], ["failed", "it has not come back", true]);
