@@ -57,7 +57,15 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
           { time: common.time, pid: 701, name: "sh", type: "process.ended" },
           // What the system does is not shown.
           { time: common.time, pid: 5, ppid: 1, name: "cron", type: "process.created" },
-          { time: common.time, pid: 5, process: "cron", protocol: "udp", address: "192.0.2.5", port: 53, type: "network.sent" },
+          {
+            time: common.time,
+            pid: 5,
+            process: "cron",
+            protocol: "udp",
+            address: "192.0.2.5",
+            port: 53,
+            type: "network.sent",
+          },
         ];
         appendFileSync(join(server.lab.folder, "analyses/4/events.jsonl"), told.map((event) => `${JSON.stringify(event)}\n`).join("")); // prettier-ignore
         await page.locator("[data-processes] > li > ul > li", { hasText: "701 sh" }).waitFor();
