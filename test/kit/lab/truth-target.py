@@ -69,12 +69,6 @@ def by_32_bits():
     os.chmod("/root/narrow32", 0o755)
     run("/root/narrow32")
 
-def by_endless_calls():
-    with open("/root/silences", "wb") as file:
-        file.write(base64.b64decode(SILENCING))
-    os.chmod("/root/silences", 0o755)
-    run("/root/silences")
-
 def by_commands():
     lines = """
 echo one > plain; cp plain copy; ln copy second; ln -s copy link; mv second third; rm link
@@ -152,7 +146,7 @@ def by_system():
 with open("/root/dynamic", "wb") as file:
     file.write(base64.b64decode(DYNAMIC))
 os.chmod("/root/dynamic", 0o755)
-for act in (by_ring, by_32_bits, by_endless_calls, by_commands, in_container, lambda: by_chain(100), by_network, by_library, by_system):
+for act in (by_ring, by_32_bits, by_commands, in_container, lambda: by_chain(100), by_network, by_library, by_system):
     act()
 
 seen = set()
