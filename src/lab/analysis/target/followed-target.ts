@@ -14,7 +14,7 @@ const LAST_WORDS_MS = 2_000;
 type FollowerEvent =
   | ScopeEvent
   | { readonly what: "restarted" | "resumed" }
-  /** What stays after a restart cannot be followed. */
+  /** Nothing can be followed after a restart. */
   | { readonly what: "lost"; readonly text: string };
 
 /** How a target is followed. */
