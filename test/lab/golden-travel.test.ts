@@ -4,13 +4,13 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { hashFile } from "../../src/config/host-files";
 import { type FolderCluster, openFolderCluster } from "../../src/lab/cluster/folder/folder-cluster";
 import {
   findIdentity,
   getGoldenFolder,
   type GoldenManifest,
   GoldenState,
-  hashFile,
 } from "../../src/lab/machinery/golden/golden-state";
 import { fetchGolden, findMismatches, listLacking } from "../../src/server/hosts/fetch-golden";
 import { PIECE_SIZE, publishGolden } from "../../src/server/hosts/publish-golden";

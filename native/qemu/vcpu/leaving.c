@@ -34,12 +34,7 @@ bool rebox_go_live(Error **errp)
         error_setg(errp, "the machine replays nothing");
         return false;
     }
-    if (runstate_is_running()) {
-        error_setg(errp, "the machine runs: pause it first");
-        return false;
-    }
-    if (!rebox_end_operations()) {
-        error_setg(errp, "an operation of a disk does not end");
+    if (!rebox_end_operations(errp)) {
         return false;
     }
     qmp_replay_delete_break(NULL);

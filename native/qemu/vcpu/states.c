@@ -253,15 +253,20 @@ void rebox_forget_states(void)
 /* ---- going back ---- */
 
 /* Ends what is under way on disks. What comes of it does not matter: all of it is replaced. */
-bool rebox_end_operations(void)
+bool rebox_end_operations(Error **errp)
 {
     int64_t began_ns = get_clock();
 
+    if (runstate_is_running()) {
+        error_setg(errp, "the machine runs: pause it first");
+        return false;
+    }
     replay_flush_events();
     while (rebox_is_disk_busy()) {
         aio_poll(qemu_get_aio_context(), false);
         replay_flush_events();
         if (get_clock() - began_ns > LONGEST_WAIT_NS) {
+            error_setg(errp, "an operation of a disk does not end");
             return false;
         }
     }
@@ -279,12 +284,7 @@ bool rebox_restore_state(uint64_t count, uint64_t *reached, Error **errp)
         error_setg(errp, "no state is kept at or before instruction %" PRIu64, count);
         return false;
     }
-    if (runstate_is_running()) {
-        error_setg(errp, "the machine runs: pause it first");
-        return false;
-    }
-    if (!rebox_end_operations()) {
-        error_setg(errp, "an operation of a disk does not end");
+    if (!rebox_end_operations(errp)) {
         return false;
     }
     furthest = MAX(furthest, rebox_instruction_count());

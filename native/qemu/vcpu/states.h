@@ -18,8 +18,8 @@ void rebox_states_turn(void);
 void rebox_forget_states(void);
 /* QEMU's main loop, the machine being paused. Goes to the last kept state that is not behind count. */
 bool rebox_restore_state(uint64_t count, uint64_t *reached, Error **errp);
-/* QEMU's main loop, the machine being paused. False: an operation of a disk does not end. */
-bool rebox_end_operations(void);
+/* QEMU's main loop. Ends what is under way on disks; false when the machine is not paused, or an operation does not end. */
+bool rebox_end_operations(Error **errp);
 
 /* Where the replay was before it went back; 0: it never has. */
 uint64_t rebox_furthest_count(void);

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { Engine } from "../../machine/engine/engine";
 import { loadAddon } from "../../machine/engine/load-addon";
 import { findLeavingCount, goLive } from "../../machine/recording/leaving";
@@ -101,20 +102,26 @@ export class ReplayRun implements RecordedRun {
   private leaveWhenPaused(engine: EnginePort, say: (text: string) => void, giveUp: (end: RunEnd) => void): void {
     const end = (this.replay as Replay).facts.instructions;
     const place = Math.min(this.options.at ?? end, end);
-    let hasLeft = false;
+    let isLeaving = false;
+    const leave = async (): Promise<void> => {
+      // Every listener of this pause has to see the replay paused there; one may have let it go again.
+      await setImmediate();
+      const { state, recording } = Engine.get();
+      if (state !== "paused" || recording !== "replaying") return;
+      await goLive();
+      say(this.describePlace());
+      await Engine.get().resume();
+    };
     engine.on("paused", () => {
       // Something else may pause it before.
-      if (hasLeft || (loadAddon().instructionCount() ?? 0) < place) return;
-      hasLeft = true;
-      goLive()
-        .then(() => {
-          say(this.describePlace());
-          return Engine.get().resume();
-        })
+      if (isLeaving || findLeavingCount() !== undefined || (loadAddon().instructionCount() ?? 0) < place) return;
+      isLeaving = true;
+      leave()
         .catch((error: unknown) => {
           const message = `the recording cannot be left: ${(error as Error).message}`;
           giveUp({ kind: "refused", status: ExitStatus.engineFault, message, isReported: false });
-        });
+        })
+        .finally(() => (isLeaving = false));
     });
   }
 

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { hashFile } from "../../config/host-files";
 import { AuxiliaryCatalog } from "../auxiliary/auxiliary-catalog";
 import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
 import { getAuxiliaryPlaces } from "../auxiliary/auxiliary-places";
@@ -192,9 +192,7 @@ async function beginRecord(entry: AnalysisEntry): Promise<AnalysisRecord> {
 /** Describes a file; one that is gone by now fails when it is given to the guest. */
 async function describeTarget(path: string): Promise<AnalysisTarget | undefined> {
   try {
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-    return { name: basename(path), size: statSync(path).size, sha256: hash.digest("hex") };
+    return { name: basename(path), size: statSync(path).size, sha256: await hashFile(path) };
   } catch {
     return undefined;
   }

@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
-import { copyFileSync, constants, createReadStream, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync } from "node:fs"; // prettier-ignore
+import { copyFileSync, constants, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, rmSync, utimesSync } from "node:fs"; // prettier-ignore
 import { dirname, join, relative } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { hashFile } from "../../config/host-files";
 import { MachineryManagerError } from "../errors";
 import { writeWhole } from "../machinery/records/machine-file";
 
@@ -29,17 +28,6 @@ export interface BackupManifest {
   /** ISO 8601, UTC. */
   readonly made: string;
   readonly files: readonly BackupFile[];
-}
-
-/** Lists the files below a folder, by their paths there. Links, sockets and what begins with a dot are none. */
-export function listFiles(folder: string, top: string): string[] {
-  const start = join(folder, top);
-  if (!existsSync(start)) return [];
-  return readdirSync(start, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(top, entry.name);
-    if (entry.name.startsWith(".")) return [];
-    return entry.isDirectory() ? listFiles(folder, path) : entry.isFile() ? [path] : [];
-  });
 }
 
 /**
@@ -70,7 +58,7 @@ export async function keepFile(
     rmSync(to, { force: true });
     return undefined;
   }
-  return { ...facts, size: lstatSync(to).size, sha256: await hash(to) };
+  return { ...facts, size: lstatSync(to).size, sha256: await hashFile(to) };
 }
 
 /** Gives a file of a backup a second name. @returns false when it is not there any more */
@@ -91,7 +79,7 @@ export async function restoreFile(backup: string, folder: string, file: BackupFi
   if (!existsSync(from)) throw new MachineryManagerError(`${from} is missing; the backup is not whole`);
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
   copyFileSync(from, to, constants.COPYFILE_FICLONE);
-  if ((await hash(to)) !== file.sha256) {
+  if ((await hashFile(to)) !== file.sha256) {
     rmSync(to);
     throw new MachineryManagerError(`the content of ${from} has changed since the backup was made; the backup is not whole`); // prettier-ignore
   }
@@ -119,10 +107,4 @@ function readManifest(path: string): Partial<BackupManifest> {
 export function writeManifest(folder: string, version: string, files: readonly BackupFile[]): void {
   const manifest: BackupManifest = { format: FORMAT, version, made: new Date().toISOString(), files };
   writeWhole(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
-}
-
-async function hash(path: string): Promise<string> {
-  const sha256 = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), sha256);
-  return sha256.digest("hex");
 }

@@ -2,10 +2,11 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from "node:path";
 import Database from "libsql";
 import { getReboxVersion } from "../../config/folders";
+import { listFiles } from "../../config/host-files";
 import { getDatabaseFile } from "../analysis/analysis-places";
 import { getClusterFile, nameLab } from "../cluster/cluster-settings";
 import { MachineryManagerError } from "../errors";
-import { type BackupFile, findManifest, keepFile, listFiles, restoreFile, writeManifest } from "./backup-files";
+import { type BackupFile, findManifest, keepFile, restoreFile, writeManifest } from "./backup-files";
 import { recoverFolder, replaceFolder } from "./replace-folder";
 
 /** The folders of a lab that are worth keeping. Golden states are large, and made or fetched anew. */

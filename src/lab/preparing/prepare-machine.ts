@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { hashFile } from "../../config/host-files";
 import { AnalysisError, GoldenStateError, MachineryManagerError } from "../errors";
 import type { Lab } from "../lab";
 import {
@@ -12,7 +13,6 @@ import {
   type GoldenFile,
   type GoldenManifest,
   GoldenState,
-  hashFile,
   removeGoldenState,
 } from "../machinery/golden/golden-state";
 import type { Machinery } from "../machinery/machinery";

@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
-import { createReadStream, statSync } from "node:fs";
-import { pipeline } from "node:stream/promises";
+import { statSync } from "node:fs";
+import { hashFile } from "../../config/host-files";
 import { RecordingError } from "../errors";
 
 /** A file as it was when it was recorded. */
@@ -18,7 +17,7 @@ export interface FileFacts {
 
 /** Reads what a file is like. @throws RecordingError when it cannot be read */
 export async function readFileFacts(role: string, path: string): Promise<FileFacts> {
-  return { role, path, ...readStatus(role, path), sha256: await hashFile(role, path) };
+  return { role, path, ...readStatus(role, path), sha256: await hashPart(role, path) };
 }
 
 /**
@@ -30,7 +29,7 @@ export async function checkFile(facts: FileFacts): Promise<void> {
   const { role, path, size, changedNs, sha256 } = facts;
   const now = readStatus(role, path);
   if (now.size === size && now.changedNs === changedNs) return;
-  if (now.size === size && (await hashFile(role, path)) === sha256) return;
+  if (now.size === size && (await hashPart(role, path)) === sha256) return;
   throw new RecordingError(
     `${path} (${role}) is not what was recorded: its content has changed; put the old one back, or record anew`,
   );
@@ -45,12 +44,10 @@ function readStatus(role: string, path: string): { size: number; changedNs: stri
   }
 }
 
-async function hashFile(role: string, path: string): Promise<string> {
-  const hash = createHash("sha256");
+async function hashPart(role: string, path: string): Promise<string> {
   try {
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+    return await hashFile(path);
   } catch (error) {
     throw new RecordingError(`${path} (${role}) cannot be read: ${(error as Error).message}`);
   }
-  return hash.digest("hex");
 }

@@ -1,10 +1,10 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { hashFile, listFiles } from "../../config/host-files";
 import { type ArtefactStore, getAttemptPrefix, getContentKey, getResultKey } from "../../lab/cluster/artefact-store";
 import type { StoredFile } from "../../lab/cluster/analysis-queue";
 import { CONTENT_KEPT_MS } from "../../lab/keeping/choose-old";
 import { StoredFileError } from "../../lab/errors";
-import { hashFile } from "../../lab/machinery/golden/golden-state";
 
 /** Files that travel at once. */
 const AT_ONCE = 8;
@@ -42,10 +42,10 @@ export async function putResults(
   id: string,
   attempt: number,
 ): Promise<StoredFile[]> {
-  const paths = listFiles(folder);
-  checkNames(id, paths.map((path) => relative(folder, path))); // prettier-ignore
-  return eachAtOnce(paths, async (path) => {
-    const name = relative(folder, path);
+  const names = listFiles(folder);
+  checkNames(id, names);
+  return eachAtOnce(names, async (name) => {
+    const path = join(folder, name);
     const file = { name, size: lstatSync(path).size, sha256: await hashFile(path) };
     await store.put(getResultKey(id, attempt, name), path);
     return file;
@@ -105,20 +105,8 @@ export async function removeResults(
   id: string,
   { attempt, but }: { readonly attempt?: number; readonly but?: number },
 ): Promise<void> {
-  // prettier-ignore
   const keys = await store.list(getAttemptPrefix(id, attempt));
   await store.remove(but === undefined ? keys : keys.filter((key) => !key.startsWith(getAttemptPrefix(id, but))));
-}
-
-/** Lists the results in the folder of an analysis: what begins with a dot is not one, nor is a link. */
-function listFiles(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true })
-    .filter(({ name }) => !name.startsWith("."))
-    .flatMap((entry) => {
-      const path = join(folder, entry.name);
-      return entry.isDirectory() ? listFiles(path) : entry.isFile() ? [path] : [];
-    });
 }
 
 /** Does something with each of many, several at once; once one fails, no further begins, and none goes on when it has returned. */

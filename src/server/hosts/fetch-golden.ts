@@ -1,10 +1,11 @@
 import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { hashFile } from "../../config/host-files";
 import { type ArtefactStore, getContentKey } from "../../lab/cluster/artefact-store";
 import type { NeededFile, PublishedFile, PublishedState } from "../../lab/cluster/golden-list";
 import { GoldenStateError } from "../../lab/errors";
-import { compareOrigins, findIdentity, getGoldenFolder, GOLDEN_NAME, GoldenFiles, type GoldenManifest, type GoldenOrigin, hashFile, listGoldenStates } from "../../lab/machinery/golden/golden-state"; // prettier-ignore
+import { compareOrigins, findIdentity, getGoldenFolder, GOLDEN_NAME, GoldenFiles, type GoldenManifest, type GoldenOrigin, listGoldenStates } from "../../lab/machinery/golden/golden-state"; // prettier-ignore
 import { writeWhole } from "../../lab/machinery/records/machine-file";
 import { PIECE_SIZE } from "./publish-golden";
 
@@ -17,7 +18,6 @@ export function listLacking(
   machine: string,
   published: readonly PublishedState[],
 ): PublishedState[] {
-  // prettier-ignore
   const own = new Map(listGoldenStates(labFolder, machine).states.map((state) => [state.name, state.manifest.createdMs])); // prettier-ignore
   return published.filter((state) => state.machine === machine && (own.get(state.name) ?? -1) < state.manifest.createdMs); // prettier-ignore
 }
@@ -88,7 +88,6 @@ async function joinPieces(
   path: string,
   temporary: string,
 ): Promise<void> {
-  // prettier-ignore
   const file = await open(path, "w", 0o600);
   try {
     await file.truncate(size);

@@ -5,11 +5,11 @@ import type { ServedQueue } from "../../lab/analysis/queue/served-queue";
 import type { TakenAttempt } from "../../lab/cluster/analysis-queue";
 import type { Cluster } from "../../lab/cluster/open-cluster";
 import { fitsMachine } from "../../lab/cluster/requirement";
-import { ClusterError } from "../../lab/errors";
 import type { Lab } from "../../lab/lab";
 import type { LiveTarget } from "../live/live-views";
 import type { Dispatcher } from "../queue/dispatcher";
 import { AttemptInputs } from "./attempt-inputs";
+import { beginAttempt, findEnd } from "./begin-attempt";
 import { deliverAttempt } from "./deliver-attempt";
 import { type Held, type HeldAttempt, HeldAttempts } from "./held-attempts";
 import { GoldenSupply } from "./golden-supply";
@@ -159,7 +159,8 @@ export class HostAgent {
       held.beatMs = performance.now();
       held.phase = phase;
       held.isLost = answer.kind === "lost";
-      if (answer.kind !== "goes on") held.endReason ??= answer.kind === "cancelled" ? answer.reason : "another attempt has this analysis by now"; // prettier-ignore
+      const end = findEnd(answer);
+      if (end !== undefined) held.endReason ??= end;
     }
     if (!isOver && held.endReason !== undefined && !held.isTold) {
       maker.cancel(held.id, held.endReason);
@@ -236,28 +237,15 @@ export class HostAgent {
     }
   }
 
-  /** Fetches the files of an analysis, and gives it to the lab. The machine is kept for it until then. */
+  /** Gives an analysis to the lab. The machine is kept for it until then. */
   #begin(taken: TakenAttempt, release: () => Promise<void>): void {
     const { cluster, queue, maker } = this.parts;
     this.#beginning.add(taken.machine);
     this.#works.begin(`beginning ${taken.id}`, async () => {
-      const end: { reason?: string } = {};
-      const beat = async () => {
-        const answer = await cluster.queue.heartbeat(taken, "waiting for a machine");
-        if (answer.kind !== "goes on") end.reason = answer.kind === "cancelled" ? answer.reason : "another attempt has this analysis by now"; // prettier-ignore
-      };
-      const beating = setInterval(() => void beat().catch(() => undefined), this.#beatMs);
+      const host = { cluster, queue, inputs: this.#inputs, attempts: this.#attempts, beatMs: this.#beatMs };
       try {
-        const request = await this.#inputs.fetch(taken);
-        if (end.reason !== undefined) throw new ClusterError(end.reason);
-        const id = this.#attempts.add(taken, () => queue.add(request));
-        this.#hold({ id, attempt: taken });
-      } catch (error) {
-        this.#inputs.remove(taken);
-        await cluster.queue.fail(taken, `on ${taken.host}: ${error instanceof Error ? error.message : String(error)}`);
-        throw error;
+        this.#hold(await beginAttempt(host, taken));
       } finally {
-        clearInterval(beating);
         await release().finally(() => this.#beginning.delete(taken.machine));
       }
       maker.wake();

@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { CancelledError } from "../../config/errors";
+import { hashFile } from "../../config/host-files";
 import { type ArtefactStore, getContentKey } from "../../lab/cluster/artefact-store";
 import type { PublishedFile, PublishedState } from "../../lab/cluster/golden-list";
 import type { Cluster } from "../../lab/cluster/open-cluster";
 import { GoldenStateError } from "../../lab/errors";
 import { CONTENT_FRESH_MS } from "./carry-files";
-import { type GoldenFile, type GoldenState, hashFile } from "../../lab/machinery/golden/golden-state";
+import type { GoldenFile, GoldenState } from "../../lab/machinery/golden/golden-state";
 
 /** The size of a piece, in bytes: states of one machine have most of their RAM in common, so most pieces are in the store already. */
 export const PIECE_SIZE = 4 << 20;

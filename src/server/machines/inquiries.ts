@@ -55,7 +55,6 @@ export class Inquiries {
     { module, flags, timeout }: z.infer<typeof INQUIRY>,
     isForPeople: boolean,
   ): Promise<InquiryAnswer> {
-    // prettier-ignore
     // `rebox investigate` takes the word for this host.
     if (machine === "local") throw new ConflictError("a machine named local cannot be asked; give it another name");
     if (this.#children.size >= MOST_AT_ONCE) throw new BusyError("machines are asked already; try again in 10 seconds");

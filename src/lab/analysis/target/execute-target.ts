@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { GuestWay, ScriptResult } from "../../ways/guest-way";
 import { type GuestDisc, makeGuestDisc } from "../../ways/guest-disc";
-import { AnalysisError, GuestGoneError, TargetRefusedError } from "../../errors";
+import { AnalysisError, TargetRefusedError } from "../../errors";
 import type { FollowedTarget, TargetBeginning } from "./followed-target";
+import { rebootGuest } from "./reboot-guest";
 import { getRefusalFile, RUN_MARK, writeLaunchScript, writeRunScript } from "../run-script";
 import type { StartRequest } from "./start-request";
 import { explainRefusal, readTargetFormat, type TargetFormat } from "./target-format";
@@ -13,12 +13,6 @@ import { explainRefusal, readTargetFormat, type TargetFormat } from "./target-fo
 const WORD_LIMIT_MS = 10_000;
 /** Statuses by which a shell says that it could not execute something (POSIX, 2.8.2); a program may have them too. */
 const REFUSALS = [126, 127];
-/** The guest has so long to start again by itself, in milliseconds. */
-const REBOOT_LIMIT_MS = 90_000;
-/** A system that has started so long ago is taken to be up, in milliseconds. */
-const UP_LIMIT_MS = 180_000;
-/** As root of any system; the shell that is asked goes on. */
-const REBOOT = "(sleep 1; sync; systemctl reboot || reboot || reboot -f) </dev/null >/dev/null 2>&1 &";
 const NO_FORMAT: TargetFormat = { starter: [], variables: {}, description: undefined, interpreter: undefined };
 
 /** Everything that giving a guest its target needs. */
@@ -174,50 +168,14 @@ export class GuestTarget {
   }
 
   /**
-   * Has the guest start again by itself, so that its disks have what was written; one that does not is reset. Resolves when its system
-   * is up.
+   * Has the guest start again. Resolves when its system is up.
    *
    * @throws AnalysisError when it cannot be followed then; GuestGoneError when the machine went off
    */
   async reboot(signal: AbortSignal): Promise<void> {
-    const { followed, way } = this;
-    if (followed === undefined)
+    if (this.followed === undefined)
       throw new AnalysisError("the guest cannot be started again: only a machine that can be looked into is followed then"); // prettier-ignore
-    const untilRestart = new AbortController();
-    const onAbort = (): void => untilRestart.abort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      // The target may have done it: what is typed then is typed to a boot loader, or to the next system.
-      if (!followed.hasRestarted) {
-        // A target whose time was over may still have the console, and the way goes with the guest.
-        way.runScript(REBOOT, untilRestart.signal).catch(() => undefined);
-        const isLate = sleep(REBOOT_LIMIT_MS, true, { signal: untilRestart.signal }).catch(() => false);
-        const isStuck = await Promise.race([followed.restarted.then(() => false), isLate]);
-        untilRestart.abort();
-        signal.throwIfAborted();
-        if (isStuck) await this.delivery.reset(signal);
-      }
-      signal.throwIfAborted();
-      await followed.resumed;
-      // The kernel may have come after the time was over.
-      signal.throwIfAborted();
-      // It went with the guest, and a console has room for one.
-      way.close();
-      await this.#untilUp(signal);
-    } finally {
-      untilRestart.abort();
-      signal.removeEventListener("abort", onAbort);
-    }
-  }
-
-  /** Waits until the guest's system is up, which its way in tells; the target may have shut that for ever. */
-  async #untilUp(signal: AbortSignal): Promise<void> {
-    try {
-      (await this.delivery.openWay(AbortSignal.any([signal, AbortSignal.timeout(UP_LIMIT_MS)]))).close();
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof GuestGoneError) throw error;
-    }
+    await rebootGuest(this.delivery, this.way, this.followed, signal);
   }
 
   /** Gives the way in back. */

@@ -2,10 +2,11 @@ import { randomUUID } from "node:crypto";
 import { readMonotonicMs } from "../../../config/moment";
 import { LOWEST_PRIORITY } from "../../analysis/analysis-database";
 import type { AnalysisOutcome, AnalysisPhase } from "../../analysis/analysis-record";
-import type { AnalysisQueue, Attempt, AttemptResult, ClusterSubmission, Heartbeat, Offer, QueuedAnalysis, QueueFilter, StoredFile, TakenAttempt } from "../analysis-queue"; // prettier-ignore
+import type { AnalysisQueue, Attempt, AttemptResult, ClusterSubmission, Heartbeat, Offer, QueuedAnalysis, QueueFilter, TakenAttempt } from "../analysis-queue"; // prettier-ignore
 import { orderSubmitters, type Quota, type WaitingSubmitter } from "../fair-shares";
 import { getRequirement, nameQueue, type Requirement } from "../requirement";
 import { checkSame } from "../same-submission";
+import { listRows, note, type Row } from "./analysis-rows";
 import type { FolderDatabase } from "./folder-database";
 import type { FolderHosts } from "./folder-hosts";
 
@@ -13,33 +14,12 @@ import type { FolderHosts } from "./folder-hosts";
 const MOST_ATTEMPTS = 3;
 /** So long a host that has failed at an analysis leaves it to others that could have it, in milliseconds. */
 const ELSEWHERE_MS = 30_000;
-const MOST_LISTED = 1_000;
 /** Of the analyses of a submitter that are looked at for one that the host may have. */
 const MOST_TRIED = 50;
 /** An attempt has the analysis as long as all of this is so. */
 const HELD = "id = ? AND attempt = ? AND host = ? AND outcome IS NULL AND phase <> 'queued'";
 const WAITING =
   "outcome IS NULL AND phase = 'queued' AND not_before <= ? AND queue IN (SELECT value FROM json_each(?))";
-
-interface Row {
-  readonly id: string;
-  readonly origin: string;
-  readonly number: number;
-  readonly submitter: string;
-  readonly queue: string;
-  readonly submission: string;
-  readonly created: string;
-  readonly phase: AnalysisPhase;
-  readonly attempt: number;
-  readonly host: string | null;
-  readonly machine: string | null;
-  readonly tried: string;
-  readonly failed_ms: number;
-  readonly cancellation: string | null;
-  readonly outcome: AnalysisOutcome | null;
-  readonly reason: string | null;
-  readonly files: string;
-}
 
 /** The queue of a cluster that is a folder: what pg-boss does for the other kind, in SQLite. Every change is one transaction. */
 export class FolderQueue implements AnalysisQueue {
@@ -66,7 +46,7 @@ export class FolderQueue implements AnalysisQueue {
         "INSERT INTO analyses (id, origin, number, submitter, queue, priority, not_before, submission, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ...[id, origin, number, by, queue, priority, notBefore, JSON.stringify(submission), new Date().toISOString()],
       );
-      this.#note({ id, act: "submitted", attempt: 0 });
+      note(database, { id, act: "submitted", attempt: 0 });
       database.tell("work");
       return id;
     });
@@ -120,10 +100,10 @@ export class FolderQueue implements AnalysisQueue {
       ) {
         // A host that was killed behind its success asks again.
         if (this.#hasWon(attempt)) return true;
-        this.#note({ ...attempt, act: "refused" });
+        note(database, { ...attempt, act: "refused" });
         return false;
       }
-      this.#note({ ...attempt, act: "ended", reason: outcome });
+      note(database, { ...attempt, act: "ended", reason: outcome });
       database.tell("ended");
       return true;
     });
@@ -150,22 +130,8 @@ export class FolderQueue implements AnalysisQueue {
     });
   }
 
-  async list({
-    origin,
-    number: only,
-    isUncollected = false,
-    limit = MOST_LISTED,
-  }: QueueFilter): Promise<QueuedAnalysis[]> {
-    const order = isUncollected ? "ORDER BY outcome IS NULL, number" : "ORDER BY sequence DESC";
-    const rows = this.database.select<Row>(
-      `SELECT * FROM analyses WHERE (? IS NULL OR origin = ?) AND (NOT ? OR NOT is_collected) AND (? IS NULL OR number = ?) ${order} LIMIT ?`,
-      ...[origin ?? null, origin ?? null, Number(isUncollected), only ?? null, only ?? null, limit],
-    );
-    return rows.map(({ id, origin: from, number, submitter, phase, attempt, ...row }) => ({
-      ...{ id, origin: from, number, submitter, phase, attempt, created: new Date(row.created) },
-      ...{ host: row.host ?? undefined, machine: row.machine ?? undefined, outcome: row.outcome ?? undefined },
-      ...{ reason: row.reason ?? undefined, files: JSON.parse(row.files) as StoredFile[] },
-    }));
+  async list(filter: QueueFilter): Promise<QueuedAnalysis[]> {
+    return listRows(this.database, filter);
   }
 
   async markCollected(ids: readonly string[]): Promise<void> {
@@ -205,7 +171,7 @@ export class FolderQueue implements AnalysisQueue {
     );
     const next = "(SELECT coalesce(max(sequence), 0) + 1 FROM submitters)";
     this.database.change(`INSERT INTO submitters (name, sequence) VALUES (?, ${next}) ON CONFLICT (name) DO UPDATE SET sequence = ${next}`, submitter); // prettier-ignore
-    this.#note({ ...begun, act: "taken" });
+    note(this.database, { ...begun, act: "taken" });
     return { ...begun, submission: JSON.parse(submission) as ClusterSubmission };
   }
 
@@ -217,7 +183,7 @@ export class FolderQueue implements AnalysisQueue {
 
   #giveUp(row: Row, reason: string): void {
     const { id, attempt, host, machine } = row;
-    this.#note({ id, act: "failed", attempt, host, machine, reason });
+    note(this.database, { id, act: "failed", attempt, host, machine, reason });
     // Nobody is left who could be told of the wish.
     if (row.cancellation !== null) return this.#end(row, "cancelled", row.cancellation);
     if (attempt >= MOST_ATTEMPTS) return this.#end(row, "lost", `given up after ${attempt} attempts: ${reason}`);
@@ -227,7 +193,7 @@ export class FolderQueue implements AnalysisQueue {
 
   #end({ id, attempt }: Row, outcome: AnalysisOutcome, reason: string): void {
     this.database.change("UPDATE analyses SET phase = 'ended', outcome = ?, reason = ? WHERE id = ? AND outcome IS NULL", outcome, reason, id); // prettier-ignore
-    this.#note({ id, attempt, act: "ended", reason: outcome });
+    note(this.database, { id, attempt, act: "ended", reason: outcome });
     this.database.tell("ended");
   }
 
@@ -237,24 +203,5 @@ export class FolderQueue implements AnalysisQueue {
 
   #get(id: string): Row {
     return this.database.select<Row>("SELECT * FROM analyses WHERE id = ?", id)[0]!;
-  }
-
-  #note({
-    id,
-    act,
-    attempt,
-    host,
-    machine,
-    reason,
-  }: {
-    id: string;
-    act: string;
-    attempt: number;
-    host?: string | null;
-    machine?: string | null;
-    reason?: string;
-  }): void {
-    // prettier-ignore
-    this.database.change("INSERT INTO history (analysis, act, attempt, host, machine, reason) VALUES (?, ?, ?, ?, ?, ?)", id, act, attempt, host ?? null, machine ?? null, reason ?? null); // prettier-ignore
   }
 }

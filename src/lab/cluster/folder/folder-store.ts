@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { constants, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import { hashFile } from "../../../config/host-files";
 import { ClusterError, MissingFileError, StoredFileError } from "../../errors";
-import { hashFile } from "../../machinery/golden/golden-state";
 import type { ArtefactStore } from "../artefact-store";
 
 /** So often a file is put where another process removes the empty folders at this moment. */

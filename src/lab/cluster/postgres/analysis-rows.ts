@@ -1,23 +1,14 @@
-import type { AnalysisOutcome, AnalysisPhase } from "../../analysis/analysis-record";
-import type { Attempt, QueuedAnalysis, QueueFilter, StoredFile } from "../analysis-queue";
+import type { AnalysisOutcome } from "../../analysis/analysis-record";
+import type { Attempt, QueuedAnalysis, QueueFilter } from "../analysis-queue";
 import type { Statements } from "./cluster-database";
 
 const MOST_LISTED = 1_000;
 
-interface Row {
-  readonly id: string;
-  readonly origin: string;
-  readonly number: number;
-  readonly submitter: string;
-  readonly created: Date;
-  readonly phase: AnalysisPhase;
-  readonly attempt: number;
-  readonly host: string | null;
-  readonly machine: string | null;
-  readonly outcome: AnalysisOutcome | null;
-  readonly reason: string | null;
-  readonly files: StoredFile[];
-}
+/** What PostgreSQL answers: null where an analysis has none. */
+type Row = Omit<QueuedAnalysis, Lacking> & {
+  readonly [Name in Lacking]: Exclude<QueuedAnalysis[Name], undefined> | null;
+};
+type Lacking = "host" | "machine" | "outcome" | "reason";
 
 /** Lists the analyses of a cluster. */
 export async function listRows(

@@ -3,19 +3,17 @@ import { LOWEST_PRIORITY } from "../../analysis/analysis-database";
 import type { AnalysisPhase } from "../../analysis/analysis-record";
 import type { AnalysisQueue, Attempt, AttemptResult, ClusterSubmission, Heartbeat, Offer, QueuedAnalysis, QueueFilter, TakenAttempt } from "../analysis-queue"; // prettier-ignore
 import { getRequirement, type Requirement } from "../requirement";
-import { orderSubmitters, type Quota } from "../fair-shares";
+import type { Quota } from "../fair-shares";
 import { checkSame } from "../same-submission";
 import { endCancelledLate, endRow, hasWon, listRows, note, putBackLate } from "./analysis-rows";
-import { type BossConnection, ClusterDatabase, type Statements } from "./cluster-database";
-import { listWaiting, takeTurn } from "./submitters";
+import { ClusterDatabase } from "./cluster-database";
 import { DEAD, QueueKinds } from "./queue-kinds";
+import { takeFrom } from "./take-attempt";
 
 /** Seconds that an attempt may take beside the time of its target: a boot, a dump, an upload. */
 const MARGIN_S = 7_200;
 /** pg-boss permits no more, in seconds. */
 const LONGEST_ATTEMPT_S = 86_399;
-/** So long a host that has failed at an analysis leaves it to others that could have it, in seconds. */
-const ELSEWHERE_S = 30;
 
 /**
  * The queue of a cluster in PostgreSQL. pg-boss decides who may work on an analysis: its leases, retries and dead letters are used as they
@@ -76,7 +74,11 @@ export class PostgresQueue implements AnalysisQueue {
     // Each time another queue comes first: none waits behind one that is never empty.
     const start = fitting.length === 0 ? 0 : this.#next++ % fitting.length;
     for (const name of [...fitting.slice(start), ...fitting.slice(0, start)]) {
-      const taken = await this.#takeFrom(name, offer);
+      const taken = await takeFrom(
+        this.database,
+        { queue: name, leaseS: this.leaseS, listQuotas: () => this.listQuotas() },
+        offer,
+      );
       if (taken !== undefined) return taken;
     }
     return undefined;
@@ -197,67 +199,6 @@ export class PostgresQueue implements AnalysisQueue {
 
   async listQuotas(): Promise<Quota[]> {
     return this.database.query<Quota>(`SELECT name AS submitter, most_running AS "mostRunning" FROM rebox.submitters WHERE most_running IS NOT NULL ORDER BY name`); // prettier-ignore
-  }
-
-  /** Takes from one queue: of whose turn it is the next that this host may have. */
-  async #takeFrom(queue: string, offer: Offer): Promise<TakenAttempt | undefined> {
-    const waiting = await listWaiting(this.database, queue);
-    if (waiting.length === 0) return undefined;
-    for (const name of orderSubmitters(waiting, await this.listQuotas())) {
-      const others = waiting.map((each) => each.name).filter((each) => each !== name);
-      for (let count = -1; count < others.length;) {
-        count = others.length;
-        const taken = await this.database.transact((own, db) =>
-          this.#takeOf(own, db, queue, { ...offer, name, others }),
-        );
-        if (taken === "over") count = -1;
-        else if (taken !== undefined) return taken;
-      }
-    }
-    return undefined;
-  }
-
-  async #takeOf(
-    own: Statements,
-    db: BossConnection,
-    queue: string,
-    { host, machine, name, others }: Offer & { readonly name: string; readonly others: string[] },
-  ): Promise<TakenAttempt | "over" | undefined> {
-    const { boss } = this.database;
-    if (!(await takeTurn(own, name))) return undefined;
-    const [job] = await boss.fetch<{ id: string }>(queue, { db, includeMetadata: true, ignoreGroups: [...others] });
-    if (job === undefined) return undefined;
-    if (job.groupId !== name) {
-      // It has come since: whether it may begin was not looked at. Without it there is perhaps one of this name.
-      if (typeof job.groupId === "string") others.push(job.groupId);
-      return undefined;
-    }
-    const attempt = job.retryCount + 1;
-    const [row] = await own.query<{ submission: ClusterSubmission; tried: string[] }>("SELECT submission, tried FROM rebox.analyses WHERE id = $1 AND outcome IS NULL FOR UPDATE", [job.id]); // prettier-ignore
-    if (row === undefined) {
-      await boss.complete(queue, job.id, null, { db });
-      return "over";
-    }
-    if (row.tried.includes(host) && (await this.#isForOthers(own, job.id, queue, row.tried))) return undefined;
-    await own.query(
-      `UPDATE rebox.analyses SET attempt = $2, host = $3, machine = $4, phase = 'waiting for a machine', reason = NULL, beat = now(),
-       tried = CASE WHEN $3 = ANY(tried) THEN tried ELSE tried || $3 END WHERE id = $1`,
-      [job.id, attempt, host, machine],
-    );
-    const begun = { id: job.id, attempt, queue, host, machine };
-    await note(own, { ...begun, act: "taken" });
-    return { ...begun, submission: row.submission };
-  }
-
-  /** An analysis that has failed on a host is left to other hosts for a while, where there are some that could have it. */
-  async #isForOthers(own: Statements, id: string, queue: string, tried: readonly string[]): Promise<boolean> {
-    const others = await own.query(
-      `SELECT 1 FROM rebox.hosts WHERE $1 = ANY(queues) AND NOT name = ANY($2) AND NOT is_draining
-         AND seen > now() - make_interval(secs => $3)
-         AND (SELECT max(at) FROM rebox.history WHERE analysis = $4) > now() - make_interval(secs => $5) LIMIT 1`,
-      [queue, tried, this.leaseS, id, this.leaseS + ELSEWHERE_S],
-    );
-    return others.length > 0;
   }
 }
 

@@ -1,16 +1,6 @@
-import { createHash } from "node:crypto";
-import {
-  constants,
-  copyFileSync,
-  createReadStream,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { constants, copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { hashFile } from "../../../config/host-files";
 import { GoldenStateError, MachineryManagerError } from "../../errors";
 
 /** A name for a golden state: it becomes a folder. */
@@ -183,13 +173,6 @@ export function compareOrigins(made: GoldenOrigin, now: GoldenOrigin): string[] 
 export function findIdentity(path: string): FileIdentity | undefined {
   const facts = statSync(path, { bigint: true, throwIfNoEntry: false });
   return facts && { path, size: Number(facts.size), changedNs: String(facts.mtimeNs) };
-}
-
-/** Computes the SHA-256 of a file. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest("hex");
 }
 
 /** Returns the folder of a machine's golden states. */
