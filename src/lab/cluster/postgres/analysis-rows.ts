@@ -4,7 +4,7 @@ import type { Statements } from "./cluster-database";
 
 const MOST_LISTED = 1_000;
 
-/** What PostgreSQL answers: null where an analysis has none. */
+/** A row as PostgreSQL answers it: null where an analysis has none. */
 type Row = Omit<QueuedAnalysis, Lacking> & {
   readonly [Name in Lacking]: Exclude<QueuedAnalysis[Name], undefined> | null;
 };
