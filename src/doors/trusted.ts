@@ -15,6 +15,7 @@ export { FILE_CHANGES, type FileEvent, type FileEventKind, FileEvents } from "..
 export { followGuest } from "../guest/events/follow-guest";
 export { findRunningProcess } from "../guest/events/running-process";
 export { type CallChoice, CallJournal, type JournaledCall, type JournalRecord } from "../guest/scope/call-journal";
+export { type CallEnd, CallReturns } from "../guest/scope/call-returns";
 export { type JournalNote, ProcessJournal } from "../guest/scope/process-journal";
 export { type RingConnection, type RingFile, type RingRequest, RingRequests } from "../guest/scope/ring-requests";
 export type { ProcessEnd, ScopeEvent, ScopeOrigin } from "../guest/scope/scope-event";

@@ -35,6 +35,7 @@ export class ScopeConditions {
   /** Of the kernel's pointers, in bytes. */
   readonly pointerSize: 4 | 8;
   readonly #guest: LinuxGuest;
+  readonly #created: GuestSet[] = [];
   readonly #place: bigint;
   readonly #entering: GuestPath;
 
@@ -47,6 +48,13 @@ export class ScopeConditions {
       throw new KernelDataError("the current task", 0n, "the kernel does not say it");
     this.#place = place;
     this.#entering = entering;
+  }
+
+  /** Creates a set that goes with the others. */
+  createSet(): GuestSet {
+    const set = new GuestSet();
+    this.#created.push(set);
+    return set;
   }
 
   /** Holds while a task of the scope runs in the kernel. */
@@ -131,8 +139,8 @@ export class ScopeConditions {
 
   /** Gives the sets up: nothing that asks them holds any more. */
   dispose(): void {
-    for (const set of [this.living, this.ending, this.launcher, this.files, this.units, this.daemons, this.helpers])
-      set.dispose();
+    const { living, ending, launcher, files, units, daemons, helpers } = this;
+    for (const set of [living, ending, launcher, files, units, daemons, helpers, ...this.#created]) set.dispose();
   }
 
   get #current(): { readonly from: TestedRegister; readonly via: readonly bigint[] } {

@@ -1,9 +1,10 @@
 import type { CallbackManager } from "../../machine/callbacks/callback-manager";
 import type { GuestCondition } from "../../machine/callbacks/guest-condition";
-import { GuestSet } from "../../machine/callbacks/guest-set";
+import type { GuestSet } from "../../machine/callbacks/guest-set";
 import type { Cpu } from "../../machine/state/cpu";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { CurrentTask } from "../events/current-task";
+import { type ReturnAct, ReturnHook } from "./return-hook";
 import type { ScopeConditions } from "./scope-conditions";
 
 /** The part of a CallbackManager that hooks need. */
@@ -25,6 +26,8 @@ export class ScopeHooks {
   readonly #current: CurrentTask;
   readonly #conditions: ScopeConditions;
   readonly #onProblem: (text: string) => void;
+  /** By the address that is returned to. */
+  readonly #returns = new Map<bigint, ReturnHook>();
 
   /**
    * @param conditions of the scope that the hooks are for
@@ -75,27 +78,34 @@ export class ScopeHooks {
    *
    * @param act is called with the result, as a signed number of the kernel's size
    */
-  onReturn(cpu: Cpu, act: (result: bigint) => void): void {
+  onReturn(cpu: Cpu, act: ReturnAct): void {
     const { kernel } = this.#guest;
     const is64 = kernel.bits === 64;
-    const stackOf = (at: Cpu): bigint => (is64 ? at.RSP : at.ESP);
-    const stack = stackOf(cpu);
+    const stack = is64 ? cpu.RSP : cpu.ESP;
+    const addr = kernel.memory.pointer(stack);
+    let hook = this.#returns.get(addr);
+    if (hook === undefined) {
+      // It stays: each hook that comes or goes has the guest's code there translated again, and its jumps looked up anew.
+      hook = new ReturnHook(this.#conditions.createSet());
+      this.#returns.set(addr, hook);
+      this.#hookReturn(addr, hook);
+    }
     // The caller's stack pointer behind "ret"; the stack belongs to the task alone.
-    const behind = new GuestSet();
-    behind.add(stack + (is64 ? 8n : 4n));
+    hook.expect(stack + (is64 ? 8n : 4n), act);
+  }
+
+  #hookReturn(addr: bigint, hook: ReturnHook): void {
+    const { bits } = this.#guest.kernel;
+    const is64 = bits === 64;
     const name = this.#callbacks.addCallback(
       "BLOCK_BEGIN_CB",
-      (_index, now) => {
-        behind.dispose();
-        // Not now: a hook on the instruction there, of a script that waits for the same function, would not be called.
-        setImmediate(() => {
-          if (this.#callbacks.callbackExists(name)) this.#callbacks.rmCallback(name);
-        });
-        this.#attempt(() => act(BigInt.asIntN(kernel.bits, is64 ? now.RAX : now.EAX)));
+      (_index, cpu) => {
+        const result = BigInt.asIntN(bits, is64 ? cpu.RAX : cpu.EAX);
+        for (const act of hook.take(is64 ? cpu.RSP : cpu.ESP)) this.#attempt(() => act(result));
       },
-      { addr: kernel.memory.pointer(stack) },
+      { addr },
     );
-    this.#callbacks.setCondition(name, [[this.#conditions.stack(behind)]], this.#conditions.pointerSize);
+    this.#callbacks.setCondition(name, [[this.#conditions.stack(hook.stacks)]], this.#conditions.pointerSize);
   }
 
   #findFirst(names: readonly string[]): bigint | undefined {

@@ -7,10 +7,10 @@ import {
   type LinuxProcess,
   type SystemCallEntry,
 } from "rebox";
-import { type CallChoice, findRunningProcess, findTargetScope, type TargetScope } from "rebox/trusted";
+import { type CallChoice, CallReturns, findRunningProcess, findTargetScope, type TargetScope } from "rebox/trusted";
 import type { Act, FindAct, ReportAct } from "./acts";
 import { chooseCalls } from "./call-choices";
-import { findReturnPlace } from "./call-return";
+import { findReturnPlace, type ReturnPlace } from "./call-return";
 import { FileActs, type SettleDescriptor } from "./file-acts";
 import { widenCall, widenName } from "./narrow-calls";
 import { NetworkActs } from "./network-acts";
@@ -25,13 +25,15 @@ const MOST_WAITING = 1000;
 /** A call whose return is waited for. */
 interface Waiting {
   readonly pgd: bigint;
-  readonly stack: bigint;
-  readonly callback: string;
+  /** Waits no more. */
+  readonly end: () => void;
 }
 
 /** Watches calls that change files, processes or the kernel, or reach the network. */
 export class ActWatcher {
   private readonly waiting = new Set<Waiting>();
+  /** Those in the kernel; null where it does not show them, undefined until the first. */
+  private returns: CallReturns | null | undefined;
   private readonly pending: PendingConnections;
   private readonly ring: RingActs;
   private readonly calls: ReadonlyMap<string, FindAct>;
@@ -94,6 +96,8 @@ export class ActWatcher {
   /** The guest has started again, and its callbacks were removed. */
   restart(): void {
     this.waiting.clear();
+    this.returns?.dispose();
+    this.returns = undefined;
     this.pending.forget();
   }
 
@@ -114,25 +118,54 @@ export class ActWatcher {
     const { pgd } = caller;
     const place = findReturnPlace(entry, cpu);
     if (place === undefined) return;
-    const { address, stack } = place;
     const { bits } = entry;
-    const listener = (cpuIndex: number, now: Cpu): void => {
-      if ((bits === 64 ? now.RSP : now.ESP) !== stack || getRunningProcess(cpuIndex) !== pgd) return;
-      this.end(waiting);
+    const carryOut = (result: bigint, now: Cpu): void => {
       try {
-        act(BigInt.asIntN(bits, bits === 64 ? now.RAX : now.EAX), findCaller(now, pgd));
+        act(BigInt.asIntN(bits, result), findCaller(now, pgd));
       } catch {
         // The kernel's tables are damaged, or the process has gone: there is nothing to tell.
       }
     };
+    const returns = bits === 64 ? this.findReturns(entry) : undefined;
+    const end = returns?.expect(cpu, (now, result) => {
+      this.waiting.delete(waiting);
+      // It is begun anew, or another program is executed.
+      if (now === undefined || getRunningProcess(now.index) !== pgd) return;
+      if (result !== undefined) carryOut(result, now);
+      else this.waitInProgram(pgd, place, bits, carryOut);
+    });
+    if (end === undefined) return this.waitInProgram(pgd, place, bits, carryOut);
+    const waiting: Waiting = { pgd, end };
+    this.waiting.add(waiting);
+  }
+
+  private findReturns({ address }: SystemCallEntry): CallReturns | undefined {
+    if (this.returns === undefined) {
+      const guest = findGuest();
+      this.returns = (guest && CallReturns.hook(guest, this.callbacks, address)) ?? null;
+    }
+    return this.returns ?? undefined;
+  }
+
+  /** Waits where the program goes on. */
+  private waitInProgram(
+    pgd: bigint,
+    { address, stack }: ReturnPlace,
+    bits: 32 | 64,
+    carryOut: (result: bigint, cpu: Cpu) => void,
+  ): void {
+    const listener = (cpuIndex: number, now: Cpu): void => {
+      if ((bits === 64 ? now.RSP : now.ESP) !== stack || getRunningProcess(cpuIndex) !== pgd) return;
+      this.end(waiting);
+      carryOut(bits === 64 ? now.RAX : now.EAX, now);
+    };
     const callback = this.callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, listener, { addr: address, pgd });
-    const waiting = { pgd, stack, callback };
+    const waiting = { pgd, end: () => this.callbacks.rmCallback(callback) };
     this.waiting.add(waiting);
   }
 
   private end(waiting: Waiting): void {
-    if (!this.waiting.delete(waiting)) return;
-    this.callbacks.rmCallback(waiting.callback);
+    if (this.waiting.delete(waiting)) waiting.end();
   }
 }
 
