@@ -3,10 +3,12 @@ import { parseArgs } from "node:util";
 import { runMixedAnalyses } from "../kit/lab/mixed-analyses";
 import { getDebianFolder } from "../kit/lab/ready-debian";
 import { soakHosts } from "./hosts-soak";
+import { runRecordings } from "./recordings";
 import { SoakRun } from "./soak-run";
 
 const USAGE =
-  "usage: npm run soak -- [--minutes N] [--seed N] [--first N]\n       npm run soak -- --analyses N\n       npm run soak -- --hosts N [--seed N]";
+  "usage: npm run soak -- [--minutes N] [--seed N] [--first N]\n       npm run soak -- --analyses N\n       npm run soak -- --hosts N [--seed N]\n" +
+  "       npm run soak -- --recordings N [--seconds N] [--seed N]";
 const LARGEST_SEED = 0xffffffff;
 /** Of analyses on the older system: each way in and each network is among them. */
 const MOST_OLDER = 21;
@@ -41,6 +43,8 @@ async function main(): Promise<void> {
       first: { type: "string" },
       analyses: { type: "string" },
       hosts: { type: "string" },
+      recordings: { type: "string" },
+      seconds: { type: "string" },
     },
   });
   if (values.analyses !== undefined) {
@@ -62,6 +66,13 @@ async function main(): Promise<void> {
     if (wrong.length === 0) return console.log("soak: each has ended once, with all its files, and nothing is left behind"); // prettier-ignore
     console.error(`soak: failed with seed ${seed}: ${wrong.slice(0, 10).join("\n      ")}`);
     process.exit(1);
+  }
+  if (values.recordings !== undefined) {
+    const count = Math.floor(readNumber("recordings", values.recordings, 1_000));
+    const seconds = Math.floor(readNumber("seconds", values.seconds ?? "120", 3_600));
+    await runRecordings(count, seconds, seed, (line) => console.log(`soak: ${line}`));
+    console.log("soak: every replay was what was recorded");
+    return;
   }
   const minutes = readNumber("minutes", values.minutes ?? "30", 10_000);
   const first = Math.floor(readNumber("first", values.first ?? "1", LARGEST_SEED));
