@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { machineArgs, RecordingFolder, SUM_UP } from "../kit/guests/recording-run";
 import { listKits } from "../kit/guests/guest-kits";
 import { makeExt4, writeTree } from "../kit/guests/disk-image";
+import { runRebox, SLOWNESS } from "../kit/guests/guest-run";
 import { getReadyRecording } from "../kit/guests/ready-recording";
 
 const getCount = (answer: string | undefined) => Number(/instruction (\d+)/.exec(answer ?? "")?.[1]);
@@ -171,7 +172,7 @@ test("scripts are told of events once, however often a replay goes back over the
   assert.deepEqual(listExecs(answers.join("\n")), execs);
 });
 
-test("a whole replay is asked who writes or executes a place, and is paused at a count", async () => {
+test("a whole replay is asked who writes or executes a place, by one process or several, and is paused at a count", async () => {
   using folder = new RecordingFolder();
   const { folder: recording, instructions } = await getReadyRecording();
   const half = Math.floor(instructions / 2);
@@ -183,6 +184,13 @@ test("a whole replay is asked who writes or executes a place, and is paused at a
   assert.equal(run.status, 0, run.stderr);
   assert.match(run.stdout, new RegExp(`^instruction \\d+: executed by .* at 0x${code}$`, "m"));
   assert.match(run.stdout, new RegExp(`^instruction \\d+: written by .*, 8 bytes at 0x${memory} = 0x[0-9a-f]+$`, "m"));
+  // Several processes, each with a part of it, find the same in the same order.
+  const listHits = (text: string) => text.match(/^instruction .*$/gm) ?? [];
+  const question = ["--when-executed", code!, "--when-written", `${memory}:8`];
+  const parts = await runRebox(["replay", recording, ...question, "--jobs", "2"], 100_000 * SLOWNESS);
+  assert.equal(parts.status, 0, parts.stderr);
+  assert.equal(parts.stderr, `rebox: the recording ends at instruction ${instructions}\n`);
+  assert.deepEqual(listHits(parts.stdout), listHits(run.stdout));
   const refused = await folder.replay(recording, { reboxArgs: ["--when-written", "here"] });
   assert.match(refused.stderr, /must be ADDRESS or ADDRESS:SIZE/);
 

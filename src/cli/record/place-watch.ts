@@ -1,28 +1,45 @@
 import { watchPlace } from "../../guest/breakpoints/code-hooks";
-import { describePastHit, type PastHit } from "../../guest/breakpoints/past-hits";
+import { describePastHit } from "../../guest/breakpoints/past-hits";
+import type { FoundHit } from "../../guest/breakpoints/past-parts";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { getInstructionCount } from "../../machine/state/instruction-count";
 import { ALL_PROCESSES } from "../../machine/state/processes";
 import type { WatchedPlace } from "./watched-place";
 
+const TYPES = { written: "write", read: "read" } as const;
+
+/** The part of a replay whose hits are told: from a count on, and up to, without, another one. */
+export interface WatchedPart {
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
  * Tells of everything that happens at places while a machine executes.
  *
  * @param tell receives a sentence, and the same as data
  */
-export function watchPlaces(places: readonly WatchedPlace[], tell: (text: string, hit: PastHit) => void): void {
+export function watchPlaces(
+  places: readonly WatchedPlace[],
+  { from, to }: WatchedPart,
+  tell: (text: string, hit: FoundHit) => void,
+): void {
   const callbacks = new CallbackManager(0, new ModuleOwner("replay"));
   for (const { what, isPhysical, address, size } of places) {
-    const type = what === "executed" ? "execution" : isPhysical ? "physical-write" : "memory-write";
+    const type = what === "executed" ? "execution" : (`${isPhysical ? "physical" : "memory"}-${TYPES[what]}` as const);
     watchPlace(callbacks, { type, address, size, pgd: ALL_PROCESSES }, (hit) => {
-      const past = describePastHit(hit, getInstructionCount());
-      tell(describe(what, past), past);
+      const count = getInstructionCount();
+      if (count < from || count >= to) return;
+      const past = { what, ...describePastHit(hit, count) };
+      tell(describePlaceHit(past), past);
     });
   }
 }
 
-function describe(what: string, { count, pc, pgd, process, pid, address, size, value }: PastHit): string {
+/** Writes a hit as a sentence. */
+export function describePlaceHit(hit: FoundHit): string {
+  const { what, count, pc, pgd, process, pid, address, size, value } = hit;
   const by = process === undefined ? `page table 0x${pgd.toString(16)}` : `${process}:${pid}`;
   const access =
     size === 0

@@ -3,6 +3,8 @@ import type { RunEnvironment } from "../run/run-environment";
 import { addRunOptions } from "../run/run-options";
 import type { RunOptions } from "../run/run-plan";
 import { type RunWords, startRun } from "../run/start-run";
+import { checkSocketPath } from "../run/sockets";
+import { UsageError } from "../errors";
 import { readWatchedPlace, type WatchedPlace } from "./watched-place";
 
 const AFTER_HELP = `
@@ -20,9 +22,14 @@ type ReplayCommandOptions = RunOptions & {
   readonly stay?: boolean;
   readonly at?: number;
   readonly whenWritten?: readonly WatchedPlace[];
+  readonly whenRead?: readonly WatchedPlace[];
   readonly whenExecuted?: readonly WatchedPlace[];
+  readonly from?: number;
+  readonly to?: number;
+  readonly jobs?: number;
   readonly states?: number;
   readonly console?: string;
+  readonly gdb?: string;
   readonly goLive?: boolean;
 };
 
@@ -54,8 +61,17 @@ export function createReplayCommand(
       "tell who writes that memory, and when: ADDRESS[:SIZE], or pADDRESS for guest-physical",
       collect("written"),
     )
+    .option("--when-read <address>", "tell who reads that memory, and when", collect("read"))
     .option("--when-executed <address>", "tell who executes that code, and when", collect("executed"))
+    .option("--from <count>", "tell of these places from that count on", readCount)
+    .option("--to <count>", "end at that count", readCount)
+    .option("--jobs <number>", "so many processes look for memory that is written or read, each in a part", readJobs)
     .option("--states <mb>", "memory for states to go back to (1000 with a shell, else 0)", readMegabytes)
+    .option(
+      "--gdb <socket>",
+      "wait, paused, for gdb on that unix socket: target remote SOCKET; implies --stay",
+      (path) => checkSocketPath(path, "--gdb"),
+    )
     .option("--go-live", "leave the recording there (--at), or where it ends: the guest lives on and may be changed")
     .option("--console <file>", "write what the guest says on its first serial line into a file");
   return addRunOptions(command)
@@ -66,12 +82,25 @@ export function createReplayCommand(
       const plan = createRunPlan(options, [], environment.projectFolder);
       const hasShell = options.shell === true || options.ui === true || plan.controlSocket !== undefined;
       const goesLive = options.goLive === true;
-      const isPaused = options.at !== undefined || goesLive;
+      const isPaused = options.at !== undefined || options.gdb !== undefined || goesLive;
       const stays = options.stay === true || hasShell || isPaused;
+      const places = [...(options.whenWritten ?? []), ...(options.whenRead ?? []), ...(options.whenExecuted ?? [])];
+      const { jobs, from = 0, to } = options;
+      const isPart = from !== 0 || to !== undefined;
+      if (isPart && (stays || places.length === 0)) {
+        throw new UsageError("--from and --to are of a question: --when-written, --when-read or --when-executed, and no shell, --stay, --at, --gdb or --go-live"); // prettier-ignore
+      }
+      if (!isPart && places.length > 0 && !stays && isQuestionAlone(options)) {
+        const { answerInParts } = await import("./question-run.js");
+        const status = await answerInParts({ folder, places, jobs }, environment);
+        if (status !== undefined) return onStatus(status);
+      }
       const recorded = new ReplayRun(folder, {
-        ...{ stays, goesLive },
-        places: [...(options.whenWritten ?? []), ...(options.whenExecuted ?? [])],
+        ...{ stays, goesLive, places, from },
+        ...(to === undefined ? {} : { to }),
+        ...(jobs === undefined ? {} : { jobs }),
         ...(options.at === undefined ? {} : { at: options.at }),
+        ...(options.gdb === undefined ? {} : { gdbSocket: options.gdb }),
         statesMb: options.states ?? (stays && !goesLive ? DEFAULT_STATES_MB : 0),
         ...(options.console === undefined ? {} : { console: options.console }),
       });
@@ -82,6 +111,24 @@ export function createReplayCommand(
 /** Collects the places of an option that may be given more than once. */
 function collect(what: WatchedPlace["what"]) {
   return (text: string, places: readonly WatchedPlace[] = []) => [...places, readWatchedPlace(what, text)];
+}
+
+/** Whether a question is all that a replay is for: nothing else looks on, and its answer is text. */
+function isQuestionAlone({
+  script = [],
+  investigate = [],
+  json,
+  console,
+  states,
+  timeout,
+}: ReplayCommandOptions): boolean {
+  return script.length + investigate.length === 0 && [json, console, states, timeout].every((one) => one === undefined);
+}
+
+/** Reads a number of processes. */
+function readJobs(text: string): number {
+  if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError("It must be a whole number from 1 to 99.");
+  return Number(text);
 }
 
 /** Reads a count of instructions. */

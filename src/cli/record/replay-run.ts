@@ -9,6 +9,7 @@ import type { EnginePort } from "../run/run-environment";
 import type { RunEnd } from "../run/run-end";
 import type { RecordedOutcome, RecordedPort, RecordedRun } from "../run/run-plan";
 import { watchPlaces } from "./place-watch";
+import { prepareSocket, removeSocket } from "../run/sockets";
 import type { WatchedPlace } from "./watched-place";
 
 /** The time after which a replay that executes nothing is given up, in milliseconds. */
@@ -27,8 +28,14 @@ export interface ReplayRunOptions extends ReplayOptions {
   readonly at?: number;
   /** The recording is left at that count, or where it ends: the guest lives on. */
   readonly goesLive: boolean;
+  /** The unix socket on which gdb is waited for. */
+  readonly gdbSocket?: string;
   /** Places of which is told what happens there while it is replayed. */
   readonly places: readonly WatchedPlace[];
+  /** From which count on that is told; 0: from the beginning. */
+  readonly from: number;
+  /** The count at which the replay ends; undefined: where the recording does. */
+  readonly to?: number;
 }
 
 /** The replay of a recording. */
@@ -36,6 +43,7 @@ export class ReplayRun implements RecordedRun {
   private replay: Replay | undefined;
   private timer: NodeJS.Timeout | undefined;
   private isClosed = false;
+  private ownedSocket: string | undefined;
 
   /**
    * @param folder of the recording
@@ -50,12 +58,17 @@ export class ReplayRun implements RecordedRun {
     this.replay = replay;
     // Somebody has ended the run meanwhile.
     if (this.isClosed) replay.close();
-    return this.options.stays ? [...replay.args, "-action", "shutdown=pause"] : replay.args;
+    const { stays, gdbSocket } = this.options;
+    const args = stays ? [...replay.args, "-action", "shutdown=pause"] : replay.args;
+    if (gdbSocket === undefined) return args;
+    await prepareSocket(gdbSocket, "--gdb");
+    this.ownedSocket = gdbSocket;
+    return [...args, "-S", "-gdb", `unix:${gdbSocket.replaceAll(",", ",,")},server=on,wait=off`];
   }
 
   watch(engine: EnginePort, { say, tell, end }: RecordedPort): void {
-    const { statesMb, at, places, goesLive } = this.options;
-    watchPlaces(places, (text, hit) => tell(text, "hit", hit));
+    const { statesMb, at, goesLive } = this.options;
+    this.watchPart(engine, { say, tell, end });
     if (at !== undefined) this.stopAt(at, say);
     if (statesMb > 0 && !loadAddon().keepStates(statesMb * 1e6, STATE_INTERVAL_MS)) {
       say(
@@ -83,6 +96,33 @@ export class ReplayRun implements RecordedRun {
     this.isClosed = true;
     clearInterval(this.timer);
     this.replay?.close();
+    if (this.ownedSocket !== undefined) removeSocket(this.ownedSocket);
+    this.ownedSocket = undefined;
+  }
+
+  /** Tells of the places from a count on, and ends the replay at another one: until the first it is not slower for them. */
+  private watchPart(engine: EnginePort, { say, tell }: RecordedPort): void {
+    const { places, from, to } = this.options;
+    const part = { from, to: to ?? Infinity };
+    const watch = () => watchPlaces(places, part, (text, hit) => tell(text, "hit", hit));
+    if (from === 0) watch();
+    if (from === 0 && to === undefined) return;
+    // The one that asks is gone, for any reason.
+    process.once("disconnect", () => process.kill(process.pid, "SIGHUP"));
+    process.channel?.unref();
+    let stops = from === 0 ? [part.to] : [from, part.to];
+    this.stopAt(stops[0]!, say);
+    engine.on("paused", () => {
+      const [next] = stops;
+      if (next === undefined || (loadAddon().instructionCount() ?? 0) < next) return;
+      stops = stops.slice(1);
+      if (next !== from) return void Engine.get().quit();
+      watch();
+      if (to !== undefined) this.stopAt(to, say);
+      Engine.get()
+        .resume()
+        .catch((error: unknown) => say(`the replay cannot go on: ${(error as Error).message}`));
+    });
   }
 
   private stopAt(count: number, say: (text: string) => void): void {

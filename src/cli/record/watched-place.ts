@@ -2,7 +2,7 @@ import { InvalidArgumentError } from "commander";
 
 /** A place that a whole replay is asked about. */
 export interface WatchedPlace {
-  readonly what: "written" | "executed";
+  readonly what: "written" | "read" | "executed";
   /** Guest-physical; otherwise virtual, in any process. */
   readonly isPhysical: boolean;
   readonly address: bigint;
@@ -24,4 +24,9 @@ export function readWatchedPlace(what: WatchedPlace["what"], text: string): Watc
   }
   if (mark !== "" && what === "executed") throw new InvalidArgumentError("Code is found by its virtual address.");
   return { what, isPhysical: mark !== "", address: BigInt(`0x${address}`), size: bytes };
+}
+
+/** The reverse of readWatchedPlace(). */
+export function quotePlace({ isPhysical, address, size }: WatchedPlace): string {
+  return `${isPhysical ? "p" : ""}${address.toString(16)}:${size.toString(16)}`;
 }

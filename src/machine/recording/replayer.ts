@@ -8,7 +8,7 @@ import { createDisks } from "./disk-images";
 import { checkFile } from "./file-facts";
 import { hasManifest, type Manifest, readManifest, sumParts } from "./manifest";
 import { ANALYSIS_RECORDING, getLogPath, planMachine } from "./recorded-machine";
-import { setRecordedInstructions } from "./recorded-instructions";
+import { setReplayedRecording } from "./recorded-instructions";
 import { readEngineFacts } from "./recorder";
 
 /** A recording that is ready to be replayed. */
@@ -23,6 +23,8 @@ export interface Replay {
 export interface ReplayOptions {
   /** The file for the output of the first serial line. */
   readonly console?: string;
+  /** How many processes a question about all of it may take. */
+  readonly jobs?: number;
 }
 
 /** Finds the recording that a folder is or has: that of an analysis lies within. */
@@ -37,7 +39,7 @@ export function findRecording(folder: string): string {
  * @param given the folder of the recording, or of an analysis that has one; nothing is written there
  * @throws RecordingError that names what differs
  */
-export async function prepareReplay(given: string, { console }: ReplayOptions = {}): Promise<Replay> {
+export async function prepareReplay(given: string, { console, jobs }: ReplayOptions = {}): Promise<Replay> {
   const folder = findRecording(given);
   const manifest = readManifest(folder);
   await checkEngine(manifest);
@@ -56,7 +58,10 @@ export async function prepareReplay(given: string, { console }: ReplayOptions = 
   if (facts.instructions === 0) {
     throw new RecordingError(`the recording in ${resolve(folder)} was cut off before the guest's first instruction`);
   }
-  setRecordedInstructions(facts.instructions);
+  setReplayedRecording({
+    ...{ folder: resolve(folder), instructions: facts.instructions },
+    ...(jobs === undefined ? {} : { jobs }),
+  });
   const { args, cwd, diskFormats } = manifest;
   const plan = planMachine(args, {
     ...{ cwd, log, isReplay: true },

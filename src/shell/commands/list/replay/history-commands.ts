@@ -1,8 +1,9 @@
 import { ALL_PROCESSES } from "../../../../machine/state/processes";
 import { findPa } from "../../../../machine/state/memory";
 import { findFirstHit, findLastHit, listPastHits, type PastHit } from "../../../../guest/breakpoints/past-hits";
+import { askInParts, chooseJobs } from "../../../../guest/breakpoints/past-parts";
 import type { BreakpointPlace } from "../../../../guest/breakpoints/code-hooks";
-import { getRecordedInstructions } from "../../../../machine/recording/recorded-instructions";
+import { findReplayedRecording, getRecordedInstructions } from "../../../../machine/recording/recorded-instructions";
 import { goTo } from "../../../../machine/recording/travel";
 import { type Command, type CommandInput, defineCommand } from "../../command";
 import { CommandError } from "../../../errors";
@@ -13,6 +14,8 @@ import { pauseReplay } from "../../replay-place";
 
 const MOST_SHOWN = 100;
 const LARGEST_SIZE = 0x1000;
+/** Between two looks whether somebody has ended a search, in milliseconds. */
+const LOOK_MS = 200;
 const TYPES = { written: "physical-write", read: "physical-read", executed: "execution" } as const;
 type What = keyof typeof TYPES;
 
@@ -62,7 +65,7 @@ async function listHits(
   const here = await pauseReplay(session, command);
   const place = makePlace(what, range, session);
   try {
-    const { hits, total } = await listPastHits(place, getRecordedInstructions() ?? here, MOST_SHOWN);
+    const { hits, total } = await findHits(what, place, here, session);
     if (session.isInterrupted) throw new CommandError("the search was ended");
     await goTo(here);
     session.listedHits = hits.map(({ count }) => count);
@@ -77,6 +80,36 @@ async function listHits(
   } finally {
     await goTo(here);
   }
+}
+
+/** Finds the last hits in the whole recording, and how many there are: by processes that look through parts of it, where that is quicker. */
+async function findHits(
+  what: What,
+  place: BreakpointPlace,
+  here: number,
+  session: CommandSession,
+): Promise<{ readonly hits: readonly PastHit[]; readonly total: number }> {
+  const recording = findReplayedRecording();
+  const jobs = recording?.jobs ?? chooseJobs(recording?.instructions ?? 0);
+  if (recording === undefined || what === "executed" || jobs === 1) {
+    return listPastHits(place, recording?.instructions ?? here, MOST_SHOWN);
+  }
+  const options = [`--when-${what}`, `p${place.address.toString(16)}:${place.size.toString(16)}`];
+  const end = new AbortController();
+  const timer = setInterval(() => (session.isInterrupted ? end.abort() : undefined), LOOK_MS);
+  let [hits, total]: [PastHit[], number] = [[], 0];
+  try {
+    for await (const hit of askInParts({ ...recording, options, jobs }, end.signal)) {
+      total++;
+      hits.push(hit);
+      if (hits.length >= 2 * MOST_SHOWN) hits = hits.slice(-MOST_SHOWN);
+    }
+  } catch (error) {
+    throw session.isInterrupted ? new CommandError("the search was ended") : error;
+  } finally {
+    clearInterval(timer);
+  }
+  return { hits: hits.slice(-MOST_SHOWN), total };
 }
 
 async function goToHit(
