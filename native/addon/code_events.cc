@@ -40,7 +40,7 @@ inline EventFacts FactsOfAccess(int cpu_index, const rebox_access* access) {
 inline Stream* DirectStream(int kind, int cpu_index) {
   Stream* stream = subscriptions.direct[kind];
   bool is_new = stream && stream->Knows(cpu_index) && !rebox_reported.subscribed_after;
-  return is_new && !State().travels ? stream : nullptr;
+  return is_new && !IsTravelling() ? stream : nullptr;
 }
 
 // A full stream that is all that listens to kind.
@@ -59,7 +59,7 @@ __attribute__((noinline)) void HandOverDirect(int kind, int cpu_index) {
 template <typename MakeParams>
 inline bool IsRejectedAlone(int kind, int cpu_index, MakeParams make_params) {
   Listener* only = subscriptions.triggered[kind];
-  if (!only || rebox_reported.subscribed_after || State().travels || !CanDeliver(cpu_index)) {
+  if (!only || rebox_reported.subscribed_after || IsTravelling() || !CanDeliver(cpu_index)) {
     return false;
   }
   bool is_measured = only->native_time.Turn();

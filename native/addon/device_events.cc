@@ -14,6 +14,15 @@ struct DeviceEvent {
   rebox_event event;
   std::vector<uint8_t> bytes;
   uint64_t numbers[4];
+  // At which it was, where the machine counts its instructions.
+  int64_t count = -1;
+};
+
+// Has callbacks find the count of an event while they are called.
+class DeliveredCount {
+ public:
+  explicit DeliveredCount(int64_t count) { State().delivered_count = count; }
+  ~DeliveredCount() { State().delivered_count = -1; }
 };
 
 TriggerParams DeviceParams(DeviceEvent& message) {
@@ -29,6 +38,7 @@ TriggerParams DeviceParams(DeviceEvent& message) {
 
 void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
   GuardedDelivery guarded(State().guard);
+  DeliveredCount counted(message->count);
   FireAll(
       message->event, 0, [] { return EventFacts(); },
       [&](napi_value* arguments) -> size_t {
@@ -56,6 +66,13 @@ void DeliverDeviceEvent(std::unique_ptr<DeviceEvent> message) {
 }
 
 void PostDeviceEvent(std::unique_ptr<DeviceEvent> message) {
+  // It is delivered later, when the replay may have arrived.
+  if (IsTravelling()) {
+    return;
+  }
+  if (rebox_counts_instructions()) {
+    message->count = static_cast<int64_t>(rebox_instruction_count());
+  }
   DeviceEvent* released = message.release();
   PostToEventLoop([released] { DeliverDeviceEvent(std::unique_ptr<DeviceEvent>(released)); });
 }

@@ -43,8 +43,11 @@ inline bool IsForAll(int kind) { return !subscriptions.everywhere[kind] || rebox
 // Whether the event being reported is a repetition for this listener.
 inline bool HasSeen(const Listener& listener) { return listener.subscription <= rebox_reported.subscribed_after; }
 
-// Whether the event is one of a replay on its way to a place, and the listener takes no part in that.
-inline bool IsMuted(const Listener& listener) { return State().travels && !listener.hears_travel; }
+// Whether a replay is on its way to a place.
+inline bool IsTravelling() { return State().travels || rebox_goes_back; }
+
+// Whether the event is one on such a way, and the listener takes no part in that.
+inline bool IsMuted(const Listener& listener) { return IsTravelling() && !listener.hears_travel; }
 
 // Counts what the condition keeps away.
 inline bool MeetsCondition(Listener& listener, int cpu_index) {

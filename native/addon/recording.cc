@@ -12,12 +12,13 @@ namespace {
 // Counts of instructions are below 2 to the 53 for the next hundred days of any guest.
 Napi::Number ToNumber(Napi::Env env, uint64_t count) { return Napi::Number::New(env, static_cast<double>(count)); }
 
-// instructionCount(): number; undefined when the machine counts none
+// instructionCount(): number, that of the event while one of a device is delivered; undefined when none are counted
 Napi::Value InstructionCount(const Napi::CallbackInfo& info) {
   if (!rebox_counts_instructions()) {
     return info.Env().Undefined();
   }
-  return ToNumber(info.Env(), rebox_instruction_count());
+  int64_t delivered = State().delivered_count;
+  return ToNumber(info.Env(), delivered < 0 ? rebox_instruction_count() : static_cast<uint64_t>(delivered));
 }
 
 // recordingMode(): number (rebox_recording_mode)

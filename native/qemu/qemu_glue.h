@@ -156,6 +156,9 @@ REBOX_API void rebox_keep_state_at(uint64_t count);
 /* Lists the counts of the kept states, in order. Returns how many there are; fills at most size. */
 REBOX_API size_t rebox_list_states(uint64_t *counts, size_t size);
 
+/* Whether gdb has a replay go back: events on the way were told before. */
+REBOX_API extern bool rebox_goes_back;
+
 /* The bytes that the pages of all states take. */
 REBOX_API uint64_t rebox_states_size(void);
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { makeExt4, writeTree } from "../kit/guests/disk-image";
 import { machineArgs, RecordingFolder, type RecordingRun } from "../kit/guests/recording-run";
@@ -7,11 +7,26 @@ import { machineArgs, RecordingFolder, type RecordingRun } from "../kit/guests/r
 /** Every instruction counts from this change of the address space on, when programs begin; so many do. */
 const [FROM_CHANGE, INSTRUCTIONS] = [8000, 1_000_000];
 
+/** Sums up the address of every block that is executed, from the first on. */
+const BLOCKS = `
+  const blocks = createHash("sha256");
+  let executed = 0;
+  startMonitoringProcess(ALL_PROCESSES);
+  cm.addStream(CallbackManager.BLOCK_BEGIN_CB, (batch) => {
+    executed += batch.length;
+    blocks.update(new Uint8Array(batch.pc.buffer, batch.pc.byteOffset, 8 * batch.length));
+  }, { columns: ["pc"] });
+  sumBlocks = () => print("blocks " + executed + " " + blocks.digest("hex"));
+`;
+
 /**
  * A script that sums up the execution: every instruction's address for a while, registers at each change of the address space,
  * and all of RAM at the end.
+ *
+ * @param more statements that are executed where the instructions begin to count, and where they have ended
+ * @param beginning statements that are executed before the guest
  */
-function sumUp(more = ""): string {
+function sumUp(more = "", beginning = ""): string {
   return `
     import { createHash } from "node:crypto";
     import { ALL_PROCESSES, CallbackManager, Engine, getInstructionCount, loadVm, readCpu, readIoPort, sendKey, startMonitoringProcess,
@@ -22,10 +37,12 @@ function sumUp(more = ""): string {
     const pcs = new BigUint64Array(4096);
     let [used, seen, changes, began, ended] = [0, 0, 0, 0, 0];
     function flush() { instructions.update(new Uint8Array(pcs.buffer.slice(0, used * 8))); used = 0; }
+    let sumBlocks = () => {};
     const onWindow = (on: boolean): void => { ${more} };
     export function initialize_callbacks(handle: number, printer: (text: string) => void): void {
       print = printer;
       cm = new CallbackManager(handle);
+      ${beginning}
       inside = new CallbackManager(handle);
       cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, (before, after, index) => {
         const { RIP, RSP, RAX, RBX, RFLAGS, CR2 } = readCpu(index);
@@ -61,6 +78,7 @@ function sumUp(more = ""): string {
       print(JSON.stringify({ instructions: instructions.digest("hex"), registers: registers.digest("hex"), ram: ram.digest("hex"),
                              seen, changes, began, ended, end: getInstructionCount() }));
       cm.clean();
+      sumBlocks();
     }
   `;
 }
@@ -98,6 +116,21 @@ const CHANGING = `
   inside.addCallback(CallbackManager.BLOCK_BEGIN_CB, () => new Promise<void>((resolve) => setTimeout(resolve, 5)), { filter: { every: 20000 } });
 `;
 
+/** The guest is stopped and goes on from outside, at times that are others in each replay. */
+const STOPPING = `
+  if (!on) return;
+  const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  void (async () => {
+    for (let times = 0; times < 20 && ended === 0; times++) {
+      await wait(10);
+      await Engine.get().pause();
+      await wait(3);
+      await Engine.get().resume();
+    }
+    print("stopped and went on");
+  })();
+`;
+
 const FORBIDDEN = `
   const attempts: Record<string, () => unknown> = {
     memory: () => writePa(0x100000n, Uint8Array.of(1)),
@@ -132,21 +165,35 @@ test("recording and replays execute the same instructions, with the same registe
   assert.equal(plain.console, recorded.console);
   assert.match(plain.console, /poweroff\.done=1/);
 
-  for (const more of ["", HEAVY, CHANGING, FORBIDDEN]) {
-    const replayed = await folder.replay("one", { script: sumUp(more) });
+  const blocks: string[] = [];
+  for (const more of ["", HEAVY, CHANGING + STOPPING, FORBIDDEN]) {
+    // Hooks that come and go begin other blocks, of the same instructions.
+    const hasSameBlocks = more === "" || more === FORBIDDEN;
+    const replayed = await folder.replay("one", { script: sumUp(more, hasSameBlocks ? BLOCKS : "") });
+    if (hasSameBlocks) blocks.push(replayed.messages.find((text) => text.startsWith("blocks ")) ?? replayed.stderr);
     assert.equal(replayed.status, 0, replayed.stderr);
     assert.deepEqual(getSum(replayed), sum, more);
     assert.equal(replayed.console, recorded.console);
-    if (more === CHANGING) assert.match(replayed.stderr, /now and then/);
+    if (more.startsWith(CHANGING)) {
+      assert.match(replayed.stderr, /now and then/);
+      assert.ok(replayed.messages.includes("stopped and went on"), replayed.messages.join("\n"));
+    }
     if (more !== FORBIDDEN) continue;
     const refused = replayed.messages.filter((text) => text.startsWith("refused "));
     assert.equal(refused.length, 10, replayed.messages.join("\n"));
     for (const text of refused)
       assert.match(text, /^refused \w+ REBOX_RECORDED: .*the machine is recorded or replayed/);
   }
+  assert.match(blocks[0]!, /^blocks \d{7,} [0-9a-f]{64}$/);
+  assert.deepEqual(blocks[1], blocks[0], "every executed block");
 });
 
-test("a disk and a network are recorded: the image is only read, and replays have neither and see the same", async () => {
+/** The beginning of a frame from QEMU's user network to the card: both addresses, and that it is one of IPv4. */
+const FRAME = Buffer.from("525400123456" + "52550a000202" + "0800", "hex");
+/** The last byte of the receiver's address, behind the frame's own header. */
+const RECEIVER = 14 + 19;
+
+test("a disk and a network are recorded: the image is only read, replays have neither and see the same, and depart where one is not what it was", async () => {
   using folder = new RecordingFolder();
   writeTree(folder.place("tree"), {
     "run.sh": `
@@ -160,22 +207,27 @@ test("a disk and a network are recorded: the image is only read, and replays hav
   });
   const image = folder.place("disk.img");
   makeExt4(image, folder.place("tree"), "32M");
+  // A whole second, to which it can be set again.
+  utimesSync(image, 1_700_000_000, 1_700_000_000);
   const before = readFileSync(image);
-  const more = ["-drive", `file=${image},format=raw,if=virtio`, "-nic", "user,model=virtio-net-pci"];
-  const recorded = await folder.record("one", (console) => machineArgs(console, "disk", more));
-  assert.equal(recorded.status, 0, recorded.stderr);
-  assert.match(recorded.console, /rebox-guest: sum=[0-9a-f]{32}[^]*rebox-guest: answers=3/);
-  assert.ok(readFileSync(image).equals(before), "the image was written");
   const frames = `
+    import { createHash } from "node:crypto";
     import { CallbackManager, Engine, getFilesystems, getInstructionCount } from "rebox";
     let cm: CallbackManager;
     let print: (text: string) => void;
-    let frames = 0, asked = false;
+    const sum = createHash("sha256");
+    const frames = { sent: 0, received: 0 };
+    let asked = false;
     export function initialize_callbacks(handle: number, printer: (text: string) => void): void {
       print = printer;
       cm = new CallbackManager(handle);
-      cm.addCallback(CallbackManager.NIC_SEND_CB, () => void frames++);
-      cm.addCallback(CallbackManager.NIC_REC_CB, () => void frames++);
+      for (const event of [CallbackManager.NIC_SEND_CB, CallbackManager.NIC_REC_CB] as const) {
+        cm.addCallback(event, (...values) => {
+          frames[event === CallbackManager.NIC_SEND_CB ? "sent" : "received"]++;
+          sum.update(event + " at " + getInstructionCount());
+          for (const value of values) sum.update(value instanceof Uint8Array ? value : String(value));
+        });
+      }
       cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, () => {
         if (asked || getInstructionCount() < 200_000_000) return;
         asked = true;
@@ -187,13 +239,49 @@ test("a disk and a network are recorded: the image is only read, and replays hav
         })();
       });
     }
-    export function clean(): void { print("frames " + frames); cm.clean(); }
+    export function clean(): void { print("frames " + frames.sent + " " + frames.received + " " + sum.digest("hex")); cm.clean(); }
   `;
-  for (const script of [undefined, frames]) {
+  const more = ["-drive", `file=${image},format=raw,if=virtio`, "-nic", "user,model=virtio-net-pci"];
+  const recorded = await folder.record("one", (console) => machineArgs(console, "disk", more), { script: frames });
+  assert.equal(recorded.status, 0, recorded.stderr);
+  assert.match(recorded.console, /rebox-guest: sum=[0-9a-f]{32}[^]*rebox-guest: answers=3/);
+  assert.ok(readFileSync(image).equals(before), "the image was written");
+  assert.match(recorded.messages.at(-1)!, /^frames ([4-9]|\d\d+) ([4-9]|\d\d+) [0-9a-f]{64}$/);
+  for (const script of [undefined, frames, frames]) {
     const replayed = await folder.replay("one", script === undefined ? {} : { script });
     assert.equal(replayed.status, 0, replayed.stderr);
     assert.equal(replayed.console, recorded.console);
-    if (script !== undefined) assert.match(replayed.messages.join("\n"), /file systems ext4\nframes [1-9]/);
+    if (script === undefined) continue;
+    assert.match(replayed.messages.join("\n"), /file systems ext4\nframes /);
+    // Every byte that was sent and received, each frame at its count, in one order.
+    assert.equal(replayed.messages.at(-1), recorded.messages.at(-1));
   }
   assert.ok(readFileSync(image).equals(before), "the image was written");
+
+  const log = readFileSync(folder.place("one/log"));
+  const frame = log.lastIndexOf(FRAME);
+  assert.ok(frame > 0, "no frame is in the log");
+  const other = Buffer.from(log);
+  other[frame + RECEIVER]! ^= 1;
+  writeFileSync(folder.place("one/log"), other);
+  await assertDeparture(folder);
+  writeFileSync(folder.place("one/log"), log);
+
+  // Nobody can tell from its size and time that it is another one.
+  writeFileSync(image, before.toString("latin1").replaceAll("count=16", "count=15"), "latin1");
+  utimesSync(image, 1_700_000_000, 1_700_000_000);
+  assert.ok(!readFileSync(image).equals(before));
+  await assertDeparture(folder);
 });
+
+/** A replay departs, which is noticed at the next of the recording's checks, and the last one that was right is named. */
+async function assertDeparture(folder: RecordingFolder): Promise<void> {
+  const { status, stderr } = await folder.replay("one");
+  assert.equal(status, 70, stderr);
+  const file = readFileSync(folder.place("one/checks"));
+  const counts = Array.from({ length: file.length / 16 }, (_, index) => String(file.readBigUInt64LE(16 * index)));
+  const [, right] = /depart(?:s|ed) from its recording[^]*right up to instruction (\d+)/.exec(stderr) ?? [];
+  assert.ok(counts.includes(right ?? ""), `${stderr}\n${counts.length} checks`);
+  const [, wrong] = /and is not at instruction (\d+)/.exec(stderr) ?? [];
+  if (wrong !== undefined) assert.ok(Number(wrong) <= Number(counts[counts.indexOf(right!) + 2] ?? Infinity), stderr);
+}

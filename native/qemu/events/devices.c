@@ -6,7 +6,9 @@
 #include "rebox/events/events.h"
 #include "rebox/events/code_watches.h"
 #include "rebox/events/stale_code.h"
+#include "rebox/vcpu/vcpu.h"
 #include "hw/net/ne2000.h"
+#include "net/filter.h"
 #include "net/net.h"
 #include "qemu/iov.h"
 
@@ -59,8 +61,8 @@ static size_t header_size(NetClientState *sender, NetClientState *receiver, unsi
     return flags & QEMU_NET_PACKET_FLAG_RAW ? 0 : MIN(size, (size_t)qemu_get_vnet_hdr_len(backend));
 }
 
-void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned flags, const uint8_t *bytes,
-                      size_t size)
+static void tell_frame(NetClientState *sender, NetClientState *receiver, unsigned flags, const uint8_t *bytes,
+                       size_t size, bool is_sent)
 {
     rebox_frame frame;
     const NE2000State *ne2k;
@@ -72,12 +74,13 @@ void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned
     header = header_size(sender, receiver, flags, size);
     frame = (rebox_frame){ .bytes = bytes + header, .size = size - header };
 
-    if (rebox_watched[REBOX_NIC_SEND] && is_card(sender)) {
+    if (rebox_watched[REBOX_NIC_SEND] && is_card(sender) && is_sent) {
         ne2k = find_ne2k(sender);
         frame.address = ne2k ? ne2k_address(ne2k, bytes) : 0;
         rebox_listening->frame_sent(rebox_listening->opaque, &frame);
     }
-    if (rebox_watched[REBOX_NIC_REC] && is_card(receiver)) {
+    /* The card of a recorded machine gets it where the log has it, and not when the network sends it. */
+    if (rebox_watched[REBOX_NIC_REC] && is_card(receiver) && !(is_sent && rebox_is_recorded())) {
         ne2k = find_ne2k(receiver);
         if (ne2k) {
             frame.current = ne2k->curpag << 8;
@@ -88,7 +91,14 @@ void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned
     }
 }
 
-void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count)
+void rebox_hook_frame(NetClientState *sender, NetClientState *receiver, unsigned flags, const uint8_t *bytes,
+                      size_t size)
+{
+    tell_frame(sender, receiver, flags, bytes, size, true);
+}
+
+static void tell_vector(NetClientState *sender, NetClientState *receiver, unsigned flags, const struct iovec *iov,
+                        int iov_count, bool is_sent)
 {
     g_autofree uint8_t *bytes = NULL;
     size_t size;
@@ -99,5 +109,27 @@ void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, cons
     size = iov_size(iov, iov_count);
     bytes = g_malloc(size);
     iov_to_buf(iov, iov_count, 0, bytes, size);
-    rebox_hook_frame(sender, receiver, QEMU_NET_PACKET_FLAG_NONE, bytes, size);
+    tell_frame(sender, receiver, flags, bytes, size, is_sent);
+}
+
+void rebox_hook_frame_iov(NetClientState *sender, NetClientState *receiver, const struct iovec *iov, int iov_count)
+{
+    tell_vector(sender, receiver, QEMU_NET_PACKET_FLAG_NONE, iov, iov_count, true);
+}
+
+/*
+ * The recorder's filter holds frames of the network back until they are in the log, and lets them pass here; so does a
+ * replay.
+ */
+ssize_t __real_qemu_netfilter_pass_to_next(NetClientState *sender, unsigned flags, const struct iovec *iov,
+                                           int iov_count, void *filter);
+ssize_t __wrap_qemu_netfilter_pass_to_next(NetClientState *sender, unsigned flags, const struct iovec *iov,
+                                           int iov_count, void *filter);
+ssize_t __wrap_qemu_netfilter_pass_to_next(NetClientState *sender, unsigned flags, const struct iovec *iov,
+                                           int iov_count, void *filter)
+{
+    if (rebox_is_recorded() && sender && sender->peer) {
+        tell_vector(sender, sender->peer, flags, iov, iov_count, false);
+    }
+    return __real_qemu_netfilter_pass_to_next(sender, flags, iov, iov_count, filter);
 }

@@ -51,6 +51,7 @@ void rebox_recording_turn(void)
     static uint32_t turns;
 
     if (replay_mode == REPLAY_MODE_PLAY) {
+        rebox_check_progress();
         rebox_states_turn();
     }
     if (replay_mode != REPLAY_MODE_RECORD) {

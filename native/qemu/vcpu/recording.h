@@ -28,5 +28,9 @@ void rebox_flush_checks(void);
 /* A replay was set to this count: the checks that follow it are those to come. */
 void rebox_seek_checks(uint64_t count);
 void rebox_end_checks(void);
+/* At each turn of the vCPUs in a replay, with QEMU's lock and that of the log: notices that they turn in vain. */
+void rebox_check_progress(void);
+/* With QEMU's lock, where all vCPUs have been idle for a while: notices that the recorded ones were not. */
+void rebox_check_idleness(void);
 
 #endif

@@ -2,18 +2,26 @@
  * Checks that a replay still does what was recorded.
  *
  * Every so many delivered interrupts and exceptions, the count of instructions and a sum over the registers go into a second
- * file. QEMU notices that a replay departs from its recording only where an event comes too early, or waits for ever.
+ * file. QEMU notices that a replay departs from its recording only where an event comes too early. It waits for ever for one that does not
+ * come: where the log has something next that only the guest can do, and the guest does not, that is noticed here.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/vcpu/vcpu.h"
 #include "rebox/vcpu/faults.h"
 #include "rebox/vcpu/recording.h"
+#include "qapi/qapi-types-ui.h"
+#include "system/cpus.h"
 #include "system/replay.h"
+#include "system/runstate.h"
+/* Last: it needs types of the others. */
+#include "replay/replay-internal.h"
 
 /* A check for so many interrupts and exceptions. */
 #define CHECK_EVERY 64
 #define CHECKS_NAME "checks"
+/* So many turns of the vCPU, one after the other, in which it executes nothing. */
+#define MOST_TURNS_IN_VAIN 10000
 
 typedef struct check {
     uint64_t count;
@@ -137,5 +145,43 @@ void rebox_check_recording(CPUX86State *env)
             deliveries = 0;
         }
         last_delivery = count;
+    }
+}
+
+/* Whether the guest itself has to do what the log has next: QEMU's main loop has no part in it. */
+static bool is_guests_turn(void)
+{
+    switch (replay_state.data_kind) {
+    case EVENT_INSTRUCTION:
+    case EVENT_INTERRUPT:
+    case EVENT_EXCEPTION:
+    case EVENT_CHAR_WRITE:
+        /* Where somebody wants it to stop, it does not go on by itself. */
+        return runstate_is_running() && replay_break_icount != replay_state.current_icount;
+    default:
+        return false;
+    }
+}
+
+void rebox_check_progress(void)
+{
+    static unsigned int last_event, in_vain;
+    static uint64_t last_count;
+    uint64_t count = rebox_instruction_count();
+
+    if (replay_state.current_event != last_event || count != last_count || !is_guests_turn() ||
+        all_cpu_threads_idle()) {
+        last_event = replay_state.current_event;
+        last_count = count;
+        in_vain = 0;
+    } else if (++in_vain == MOST_TURNS_IN_VAIN) {
+        depart(count);
+    }
+}
+
+void rebox_check_idleness(void)
+{
+    if (replay_mode == REPLAY_MODE_PLAY && !is_departed && !cpu_is_stopped(first_cpu) && is_guests_turn()) {
+        depart(rebox_instruction_count());
     }
 }

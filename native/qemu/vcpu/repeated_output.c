@@ -12,13 +12,13 @@ int __real_qemu_chr_write(Chardev *chardev, const uint8_t *bytes, int size, bool
 int __wrap_qemu_chr_write(Chardev *chardev, const uint8_t *bytes, int size, bool write_all);
 int __wrap_qemu_chr_write(Chardev *chardev, const uint8_t *bytes, int size, bool write_all)
 {
-    int result = size, offset;
+    int result, offset;
 
-    if (likely(!rebox_furthest_count()) || rebox_instruction_count() > rebox_furthest_count()) {
+    /* Others than the guest's ports speak of now: gdb is answered. */
+    if (likely(!rebox_furthest_count()) || !qemu_chr_replay(chardev) ||
+        rebox_instruction_count() > rebox_furthest_count()) {
         return __real_qemu_chr_write(chardev, bytes, size, write_all);
     }
-    if (qemu_chr_replay(chardev)) {
-        replay_char_write_event_load(&result, &offset);
-    }
+    replay_char_write_event_load(&result, &offset);
     return result;
 }

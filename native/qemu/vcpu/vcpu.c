@@ -248,6 +248,10 @@ static void execute_turn(void)
     replay_mutex_lock();
     bql_lock();
     rebox_recording_turn();
+    if (rebox_engine_has_ended()) {
+        /* The replay has departed: nothing is executed any more. */
+        return;
+    }
     if (icount_enabled()) {
         icount_account_warp_timer();
         icount_handle_deadline();
@@ -346,6 +350,7 @@ static bool wait_for_work(int idle_wait_ms)
             deadline_ms = now_ms + idle_wait_ms;
         }
         if (now_ms >= deadline_ms) {
+            rebox_check_idleness();
             qatomic_set(&asleep, true);
             /* Work may have been queued without the BQL since the test above. */
             smp_mb();

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { GdbClient } from "../kit/clients/gdb-client";
+import { getReadyRecording } from "../kit/guests/ready-recording";
+import { RecordingFolder } from "../kit/guests/recording-run";
+import { REBOX } from "../kit/project";
+
+const LIMIT_MS = 60_000;
+
+/** What a stop is called: SIGTRAP, by whatever breakpoint. */
+const STOP = /^T05/;
+
+/** Has gdb itself, where it is installed, execute commands, and tell after each where the guest is. */
+async function runGdb(socket: string, commands: readonly string[]): Promise<string[] | undefined> {
+  const where = 'printf "at %lx %lx %lx\\n", $rip, $rsp, $rdi';
+  const words = ["set architecture i386:x86-64", `target remote ${socket}`, ...commands.flatMap((one) => [one, where])];
+  const args = ["-nx", "-batch", ...words.flatMap((word) => ["-ex", word])];
+  try {
+    const { stdout } = await promisify(execFile)("gdb", args, { timeout: 2 * LIMIT_MS });
+    return stdout.match(/^at .*$/gm) ?? [];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+test("gdb goes back in a replay: by an instruction, to a breakpoint, and to the last write of memory", async () => {
+  using folder = new RecordingFolder();
+  const { folder: recording } = await getReadyRecording();
+  const places = await folder.ask(recording, ["goto end", "bp kernel!do_exit", "bpw kernel!jiffies_64:8"]);
+  const [code, memory] = places.slice(1).map((text) => /0x([0-9a-f]{16})/.exec(text)?.[1]);
+
+  const socket = folder.place("gdb");
+  const child = spawn(process.execPath, [REBOX, "replay", recording, "--gdb", socket], { stdio: "inherit" });
+  try {
+    const client = await GdbClient.connect(socket);
+    const asked: string[] = [];
+    const gdb = {
+      request: async (payload: string) => {
+        asked.push(payload);
+        const answer = await Promise.race([client.request(payload), sleep(LIMIT_MS, undefined, { ref: false })]);
+        return answer ?? assert.fail(`no answer to the last of ${asked.join(" ")}`);
+      },
+    };
+    await gdb.request("?");
+    const readJiffies = () => gdb.request(`m${memory},8`);
+    assert.equal(await gdb.request(`Z0,${code},1`), "OK");
+    assert.match(await gdb.request("c"), STOP);
+    const first = await gdb.request("g");
+    // As gdb does, over the breakpoint itself.
+    const goOn = async () => {
+      assert.match(await gdb.request("s"), STOP);
+      assert.match(await gdb.request("c"), STOP);
+    };
+    await goOn();
+    const second = await gdb.request("g");
+    assert.notEqual(first, second);
+
+    assert.match(await gdb.request("bc"), STOP);
+    assert.equal(await gdb.request("g"), first, "back at the first exit");
+    await goOn();
+    assert.equal(await gdb.request("g"), second, "and forward at the second again");
+
+    assert.match(await gdb.request("bs"), STOP);
+    const before = await gdb.request("g");
+    assert.notEqual(before, second);
+    assert.match(await gdb.request("bs"), STOP);
+    assert.notEqual(await gdb.request("g"), before);
+    assert.match(await gdb.request("s"), STOP);
+    assert.equal(await gdb.request("g"), before);
+
+    const now = await readJiffies();
+    assert.equal(await gdb.request(`z0,${code},1`), "OK");
+    assert.equal(await gdb.request(`Z2,${memory},8`), "OK");
+    assert.match(await gdb.request("bc"), STOP);
+    assert.notEqual(await readJiffies(), now);
+    assert.equal(await gdb.request(`z2,${memory},8`), "OK");
+    assert.match(await gdb.request("s"), STOP);
+    assert.equal(await readJiffies(), now, "the instruction wrote what was there later");
+    assert.match(await gdb.request(`M${memory},1:5a`), /^E/, "memory is not written");
+    assert.equal(await readJiffies(), now);
+    client.close();
+
+    const program = await runGdb(socket, [
+      ...[
+        `break *0x${code}`,
+        "continue",
+        "reverse-stepi",
+        "stepi",
+        "reverse-continue",
+        "continue",
+        "reverse-stepi 3",
+        "stepi 3",
+      ],
+    ]);
+    if (program === undefined) return;
+    const [, there, back, again, earlier, forward, far, near] = program;
+    assert.match(there!, new RegExp(`^at ${code} `));
+    assert.notEqual(back, there);
+    assert.deepEqual([again, forward, near], [there, there, there], program.join("\n"));
+    assert.match(earlier!, new RegExp(`^at ${code} `));
+    assert.notEqual(earlier, there);
+    assert.notEqual(far, back);
+  } finally {
+    child.kill("SIGTERM");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  }
+  assert.equal(existsSync(socket), false);
+});
