@@ -34,8 +34,8 @@ const LAB_PACKAGES = [
   ...["7zip", "unzip"],
 ];
 
-// The database of a cluster's queue.
-const DATABASE_PACKAGES = ["postgresql"];
+// The database of a cluster's queue, and that of a Karton system.
+const DATABASE_PACKAGES = ["postgresql", "redis-server"];
 
 // What tests open reports in: the smallest of Debian's browsers without a screen that are driven by a pipe.
 const BROWSER_PACKAGES = ["chromium-headless-shell"];
@@ -71,7 +71,7 @@ export function browserStep() {
   return packageStep("browser", BROWSER_PACKAGES);
 }
 
-/** Makes the step that installs the database that tests of clusters have servers of. */
+/** Makes the step that installs the databases that tests of clusters and of the Karton service have servers of. */
 export function databaseStep() {
   return packageStep("database", DATABASE_PACKAGES);
 }

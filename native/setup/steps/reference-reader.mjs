@@ -6,7 +6,7 @@ import { places } from "../places.mjs";
 /**
  * Makes the step for what tests compare with: programs from the Python package index, in an environment of their own.
  *
- * @param {"sigma" | "export" | "api"} name of native/setup/NAME-requirements.txt, and of the folder in the cache
+ * @param {"sigma" | "export" | "api" | "karton"} name of native/setup/NAME-requirements.txt, and of the folder in the cache
  */
 export function referenceStep(name) {
   const requirements = join(places.root, `native/setup/${name}-requirements.txt`);

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PROJECT } from "../project";
+import { findFreePort } from "./free-port";
 
 /** Built from its Go module: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0. */
 const NAME = "versitygw";
@@ -26,11 +26,20 @@ export class ObjectServer {
   private constructor(
     readonly folder: string,
     private readonly port: number,
+    private readonly listens: string,
   ) {}
+
+  /** Starts one on all addresses, in a network that is the test's own. @param buckets that are there */
+  static async startEverywhere(...buckets: readonly string[]): Promise<ObjectServer> {
+    return ObjectServer.#start(new ObjectServer(mkdtempSync(join(tmpdir(), "rebox-s3-")), await findFreePort(), ""), buckets); // prettier-ignore
+  }
 
   /** @param buckets that are there */
   static async start(...buckets: readonly string[]): Promise<ObjectServer> {
-    const server = new ObjectServer(mkdtempSync(join(tmpdir(), "rebox-s3-")), await findPort());
+    return ObjectServer.#start(new ObjectServer(mkdtempSync(join(tmpdir(), "rebox-s3-")), await findFreePort(), "127.0.0.1"), buckets); // prettier-ignore
+  }
+
+  static async #start(server: ObjectServer, buckets: readonly string[]): Promise<ObjectServer> {
     for (const bucket of buckets) mkdirSync(join(server.folder, "objects", bucket), { recursive: true });
     mkdirSync(join(server.folder, "facts"), { recursive: true });
     await server.up();
@@ -49,7 +58,7 @@ export class ObjectServer {
   async up(): Promise<void> {
     const args = [
       "--port",
-      `127.0.0.1:${this.port}`,
+      `${this.listens}:${this.port}`,
       "--quiet",
       "posix",
       "--sidecar",
@@ -81,12 +90,4 @@ export class ObjectServer {
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-async function findPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
 }

@@ -6,7 +6,7 @@ import { getCacheFolder } from "../../../src/config/folders";
 import { PROJECT } from "../project";
 
 /** The environments that set-up makes of native/setup/NAME-requirements.txt. */
-export type Reference = "sigma" | "export" | "api";
+export type Reference = "sigma" | "export" | "api" | "karton";
 
 /** Returns the Python of an environment. */
 export function getPython(name: Reference): string {
