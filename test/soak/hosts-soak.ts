@@ -1,22 +1,25 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { openDatabase } from "../../src/lab/analysis/analysis-places";
 import { ServedQueue } from "../../src/lab/analysis/queue/served-queue";
 import type { QueuedAnalysis } from "../../src/lab/cluster/analysis-queue";
+import { getClusterFile } from "../../src/lab/cluster/cluster-settings";
+import type { PostgresCluster } from "../../src/lab/cluster/postgres/postgres-cluster";
 import { checkHistory, type HistoryLine } from "../kit/cluster/check-history";
-import { type HostProcess, NO_CLUSTER, TestCluster, until } from "../kit/cluster/test-cluster";
-import { findProcesses } from "../kit/find-processes";
+import { NO_CLUSTER, TestCluster, until } from "../kit/cluster/test-cluster";
+import { HostsFaults, type SoakedHosts } from "./hosts-faults";
 import { Random } from "./random";
+import { disks, IS_NAMESPACE, network } from "./soak-namespace";
 
 const HOSTS = ["one", "two", "three"];
-/** How long analyses sleep at most, in milliseconds, and how long the faults between them let them be. */
+/** The disks of hosts, and those of the store and the lab that collects, in MiB. */
+const HOST_DISK_MIB = 256;
+const RESULT_DISK_MIB = 512;
+/** How long analyses sleep at most, in milliseconds. */
 const LONGEST_MS = 3_000;
-const CALM_MS = 4_000;
-/** Longer than a lease. */
-const STOPPED_MS = 14_000;
 const LIMIT_MS = 4 * 3_600_000;
+const LEFT_LIMIT_MS = 120_000;
 const DEAD_LETTER = /^given up after 3 attempts: ./;
 
 /** The extent of a soak. */
@@ -28,42 +31,71 @@ export interface HostsSoak {
 }
 
 /**
- * Makes analyses on three hosts of a cluster of PostgreSQL and a bucket, while parts of it are killed and stopped at random.
+ * Makes analyses on three hosts of a cluster of PostgreSQL and a bucket, while parts of it are killed, stopped, cut off and filled at random.
  *
  * @returns what is wrong, a sentence each
  */
 export async function soakHosts({ count, seed, say }: HostsSoak): Promise<string[]> {
   if (NO_CLUSTER !== false) throw new Error(NO_CLUSTER);
-  const cluster = await TestCluster.start();
+  if (IS_NAMESPACE) network.start();
+  const cluster = await TestCluster.start(IS_NAMESPACE);
   try {
-    const front = cluster.makeLab("front");
-    cluster.collect(front);
-    const labs = HOSTS.map((name) => cluster.makeLab(`lab-${name}`, `${name}-a`, `${name}-b`));
-    const faults = new Faults(cluster, labs, new Random(seed), say);
-    await faults.start();
-    handIn(front, count);
-    const { queue, database } = await cluster.open(front);
-    const list = () => queue.list({ origin: "front", limit: 100_000 });
-    const isOver = async () => {
-      // The database may be away at this moment.
-      const all = await list().catch(() => []);
-      return all.length === count && all.every(({ outcome }) => outcome !== undefined);
-    };
-    for (let turn = 0; !(await isOver()); turn++) {
-      await faults.next();
-      if (turn % 10 === 9) say(`${(await list().catch(() => [])).filter(({ outcome }) => outcome !== undefined).length} of ${count} have ended`); // prettier-ignore
-    }
-    await faults.calmDown();
-    await until("all are collected", async () => (await queue.list({ origin: "front", isUncollected: true })).length === 0, LIMIT_MS); // prettier-ignore
-    const left = () => labs.flatMap((folder) => readdirSync(join(folder, "analyses")).filter((name) => /^\d+$/.test(name)).map((name) => join(folder, name))); // prettier-ignore
-    await until("nothing is left on the hosts", () => left().length === 0, 120_000).catch(() => undefined);
-    const history = await database.query<HistoryLine>("SELECT * FROM rebox.history ORDER BY sequence");
-    const all = await list();
-    say(`${all.filter(({ attempt }) => attempt > 1).length} were made again, ${all.filter(({ outcome }) => outcome === "lost").length} given up`); // prettier-ignore
-    return [...checkHistory(history), ...all.flatMap((each) => checkResult(front, each)), ...left().map((path) => `${path} is left`)]; // prettier-ignore
+    const hosts = await makeLabs(cluster);
+    return await soak(cluster, hosts, { count, seed, say });
   } finally {
+    // What still runs there has its files on them.
+    await cluster.endHosts();
+    if (IS_NAMESPACE) for (const folder of listDisks(cluster)) disks.remove(folder);
     await cluster.stop();
   }
+}
+
+async function soak(cluster: TestCluster, hosts: SoakedHosts, { count, seed, say }: HostsSoak): Promise<string[]> {
+  cluster.collect(hosts.front);
+  const faults = new HostsFaults(cluster, hosts, new Random(seed), say);
+  await faults.start();
+  handIn(hosts.front, count);
+  const opened = await cluster.open(hosts.front);
+  const list = () => opened.queue.list({ origin: "front", limit: 100_000 });
+  const countEnded = async () => (await list()).filter(({ outcome }) => outcome !== undefined).length;
+  // The database may be away at this moment.
+  for (let turn = 0; (await countEnded().catch(() => 0)) < count; turn++) {
+    await faults.next();
+    if (turn % 10 === 9) say(`${await countEnded().catch(() => "some")} of ${count} have ended`);
+  }
+  await faults.calmDown();
+  await until("all are collected", async () => (await opened.queue.list({ origin: "front", isUncollected: true })).length === 0, LIMIT_MS); // prettier-ignore
+  const all = await list();
+  const left = async () => [...listLeft(hosts), ...(await listStray(opened, all))];
+  await until("nothing is left", async () => (await left()).length === 0, LEFT_LIMIT_MS).catch(() => undefined);
+  const history = await opened.database.query<HistoryLine>("SELECT * FROM rebox.history ORDER BY sequence");
+  say(`${all.filter(({ attempt }) => attempt > 1).length} were made again, ${all.filter(({ outcome }) => outcome === "lost").length} given up`); // prettier-ignore
+  return [...checkHistory(history), ...all.flatMap((each) => checkResult(hosts.front, each)), ...(await left()).map((path) => `${path} is left`)]; // prettier-ignore
+}
+
+const listDisks = ({ folder, store }: TestCluster) => [...["front", ...HOSTS.map((name) => `lab-${name}`)].map((name) => join(folder, name)), store.folder]; // prettier-ignore
+
+/** Makes the labs; in a namespace each on a small disk of its own, as the store is, where hosts reach the cluster by addresses of their own. */
+async function makeLabs(cluster: TestCluster): Promise<SoakedHosts> {
+  if (IS_NAMESPACE) {
+    await cluster.store.kill();
+    disks.make(cluster.store.folder, RESULT_DISK_MIB);
+    await cluster.store.up();
+  }
+  const make = (name: string, sizeMiB: number, ...machines: readonly string[]) => {
+    const folder = join(cluster.folder, name);
+    mkdirSync(folder);
+    if (IS_NAMESPACE) disks.make(folder, sizeMiB);
+    return cluster.makeLab(name, ...machines);
+  };
+  const front = make("front", RESULT_DISK_MIB);
+  const labs = HOSTS.map((name, at) => {
+    const folder = make(`lab-${name}`, HOST_DISK_MIB, `${name}-a`, `${name}-b`);
+    const file = getClusterFile(folder);
+    if (IS_NAMESPACE) writeFileSync(file, readFileSync(file, "utf8").replaceAll("127.0.0.1", network.addressOf(at)));
+    return folder;
+  });
+  return { names: HOSTS, labs, front };
 }
 
 function handIn(folder: string, count: number): void {
@@ -79,6 +111,7 @@ function handIn(folder: string, count: number): void {
 /** Checks that an analysis has a result that is complete, or a dead letter that says why. */
 function checkResult(front: string, { number, outcome, reason, files }: QueuedAnalysis): string[] {
   if (outcome === "lost") return DEAD_LETTER.test(reason ?? "") ? [] : [`analysis ${number} is lost: ${reason}`];
+  if (outcome !== "finished") return [`analysis ${number} is ${outcome}: ${reason}`];
   const names = files.map(({ name }) => name);
   const missing = ["report.json", "report.html", "analysis.json"].filter((name) => !names.includes(name));
   const wrong = files.filter(({ name, sha256 }) => {
@@ -88,66 +121,17 @@ function checkResult(front: string, { number, outcome, reason, files }: QueuedAn
   return [...missing.map((name) => `analysis ${number} has no ${name}`), ...wrong.map(({ name }) => `${name} of analysis ${number} is not what was delivered`)]; // prettier-ignore
 }
 
-/** Kills and stops the parts of a cluster. */
-class Faults {
-  readonly #hosts: (HostProcess | undefined)[] = [];
-
-  constructor(
-    private readonly cluster: TestCluster,
-    private readonly labs: readonly string[],
-    private readonly random: Random,
-    private readonly say: (line: string) => void,
-  ) {}
-
-  async start(): Promise<void> {
-    for (const at of this.labs.keys()) await this.#startHost(at);
-  }
-
-  /** Lets something happen. */
-  async next(): Promise<void> {
-    const { cluster, labs, random } = this;
-    const at = random.between(0, labs.length - 1);
-    const [lab, host] = [labs[at]!, this.#hosts[at]!];
-    const kinds: readonly (readonly [string, () => Promise<unknown>])[] = [
-      [`the host ${HOSTS[at]} is killed`, async () => (await host.end("SIGKILL"), this.#startHost(at))],
-      [`the host ${HOSTS[at]} is killed with all that runs there`, async () => {
-        await host.end("SIGKILL");
-        killAll(lab);
-        await sleep(random.between(0, STOPPED_MS));
-        await this.#startHost(at);
-      }], // prettier-ignore
-      [`an analysis of the host ${HOSTS[at]} is killed`, async () => killAll(lab, 1)],
-      [`the host ${HOSTS[at]} stands still past its lease`, async () => {
-        host.child.kill("SIGSTOP");
-        await sleep(STOPPED_MS);
-        host.child.kill("SIGCONT");
-      }], // prettier-ignore
-      ["the database is killed", async () => (await cluster.postgres.kill(), await sleep(random.between(0, 5_000)), cluster.postgres.up())], // prettier-ignore
-      ["the store is killed", async () => (await cluster.store.kill(), await sleep(random.between(0, 5_000)), cluster.store.up())], // prettier-ignore
-    ];
-    const [name, act] = random.pick(kinds);
-    this.say(name);
-    await act();
-    await sleep(random.between(0, CALM_MS));
-  }
-
-  /** Lets all parts run. */
-  async calmDown(): Promise<void> {
-    for (const [at, host] of this.#hosts.entries()) if (host === undefined || host.child.exitCode !== null || host.child.signalCode !== null) await this.#startHost(at); // prettier-ignore
-  }
-
-  async #startHost(at: number): Promise<void> {
-    this.#hosts[at] = await this.cluster.startHost(this.labs[at]!, HOSTS[at]!);
-  }
+/** Lists what analyses have left on hosts that have delivered all. */
+function listLeft({ labs }: SoakedHosts): string[] {
+  const below = (folder: string) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []);
+  return labs.flatMap((lab) => [
+    ...below(join(lab, "analyses")).filter((path) => /\/\d+$/.test(path)),
+    ...below(join(lab, "server/inputs")),
+  ]);
 }
 
-/** Kills the processes with a lab among their arguments. @param most so many of them */
-function killAll(lab: string, most = Infinity): void {
-  for (const pid of findProcesses(lab).slice(0, most)) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended.
-    }
-  }
+/** Lists the files of the store that are no attempt's that has won. */
+async function listStray({ store }: PostgresCluster, all: readonly QueuedAnalysis[]): Promise<string[]> {
+  const kept = new Set(all.flatMap(({ id, attempt, files }) => files.map(({ name }) => `analyses/${id}/${attempt}/${name}`))); // prettier-ignore
+  return (await store.list("analyses/")).filter((key) => !kept.has(key));
 }

@@ -4,6 +4,7 @@ import { runMixedAnalyses } from "../kit/lab/mixed-analyses";
 import { getDebianFolder } from "../kit/lab/ready-debian";
 import { soakHosts } from "./hosts-soak";
 import { runRecordings } from "./recordings";
+import { IS_NAMESPACE, runInNamespace } from "./soak-namespace";
 import { SoakRun } from "./soak-run";
 
 const USAGE =
@@ -35,6 +36,16 @@ async function runOlderAnalyses(count: number): Promise<void> {
   await runMixedAnalyses(some, 1, "bookworm");
 }
 
+/** @param seed of the faults */
+async function runHosts(count: number, seed: number): Promise<void> {
+  console.log(`soak: ${count} analyses on three hosts, of which parts are killed, with seed ${seed}`);
+  if (!IS_NAMESPACE) console.log("soak: networks are not cut and disks not filled: that takes root");
+  const wrong = await soakHosts({ count, seed, say: (line) => console.log(`soak: ${line}`) });
+  if (wrong.length === 0) return console.log("soak: each has ended once, with all its files, and nothing is left behind"); // prettier-ignore
+  console.error(`soak: failed with seed ${seed}: ${wrong.slice(0, 10).join("\n      ")}`);
+  process.exit(1);
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -61,11 +72,10 @@ async function main(): Promise<void> {
   );
   if (values.hosts !== undefined) {
     const count = Math.floor(readNumber("hosts", values.hosts, 10_000));
-    console.log(`soak: ${count} analyses on three hosts, of which parts are killed, with seed ${seed}`);
-    const wrong = await soakHosts({ count, seed, say: (line) => console.log(`soak: ${line}`) });
-    if (wrong.length === 0) return console.log("soak: each has ended once, with all its files, and nothing is left behind"); // prettier-ignore
-    console.error(`soak: failed with seed ${seed}: ${wrong.slice(0, 10).join("\n      ")}`);
-    process.exit(1);
+    const status = IS_NAMESPACE ? undefined : runInNamespace();
+    if (status === undefined) return runHosts(count, seed);
+    process.exitCode = status;
+    return;
   }
   if (values.recordings !== undefined) {
     const count = Math.floor(readNumber("recordings", values.recordings, 1_000));

@@ -1,9 +1,19 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findFreePort } from "./free-port";
 
 const VERSIONS = "/usr/lib/postgresql";
 const PASSWORD = "the database's word";
@@ -16,7 +26,10 @@ export function findPostgres(): string | undefined {
   return versions.map((version) => join(VERSIONS, version, "bin")).find((folder) => existsSync(join(folder, "initdb")));
 }
 
-/** A PostgreSQL of a test's own, in a temporary folder, on a socket of that folder alone. */
+/** The port in the name of the socket, where there are no addresses. */
+const USUAL_PORT = 5432;
+
+/** A PostgreSQL of a test's own, in a temporary folder, on a socket of that folder, and on addresses where they are asked for. */
 export class PrivatePostgres {
   #server: ChildProcess | undefined;
 
@@ -24,13 +37,18 @@ export class PrivatePostgres {
     private readonly programs: string,
     private readonly folder: string,
     private readonly user: { uid?: number; gid?: number },
+    private readonly place: { readonly listens: string; readonly port: number },
   ) {}
 
-  static async start(): Promise<PrivatePostgres> {
+  /** @param listens the addresses, of a network that is the test's own: "*" for all; its clients are at 127.0.0.1 */
+  static async start(listens = ""): Promise<PrivatePostgres> {
     const folder = mkdtempSync(join(tmpdir(), "rebox-pg-"));
     const user: { uid?: number; gid?: number } = process.getuid!() === 0 ? findUser("postgres") : {};
     if (user.uid !== undefined) chownSync(folder, user.uid, user.gid!);
-    const postgres = new PrivatePostgres(findPostgres()!, folder, user);
+    const postgres = new PrivatePostgres(findPostgres()!, folder, user, {
+      listens,
+      port: listens === "" ? USUAL_PORT : await findFreePort(),
+    });
     const secret = join(folder, "secret");
     writeFileSync(secret, PASSWORD);
     chmodSync(secret, 0o644);
@@ -59,13 +77,16 @@ export class PrivatePostgres {
 
   /** The address of the database, with another password where one is given. */
   url(password: string = PASSWORD, name = "postgres"): string {
+    const { listens, port } = this.place;
+    if (listens !== "") return `postgresql://rebox:${encodeURIComponent(password)}@127.0.0.1:${port}/${name}`;
     return `postgresql://rebox:${encodeURIComponent(password)}@/${name}?host=${encodeURIComponent(this.folder)}`;
   }
 
   /** Starts the server, and waits until it answers. */
   async up(): Promise<void> {
     const settings = {
-      listen_addresses: "",
+      listen_addresses: this.place.listens,
+      port: String(this.place.port),
       unix_socket_directories: this.folder,
       fsync: "off",
       max_connections: "60",
@@ -81,11 +102,33 @@ export class PrivatePostgres {
       cwd: "/",
       detached: true,
     });
-    const isReady = () => spawnSync(join(this.programs, "pg_isready"), ["-h", this.folder, "-q"]).status === 0;
+    const isReady = () =>
+      spawnSync(join(this.programs, "pg_isready"), ["-h", this.folder, "-p", String(this.place.port), "-q"]).status ===
+      0;
     while (!isReady()) {
       if (this.#server.exitCode !== null) throw new Error(`postgres has ended with ${this.#server.exitCode}`);
       await sleep(50);
     }
+  }
+
+  /** Reads the processor time that its running processes have had, in milliseconds. */
+  readProcessorMs(): number {
+    // proc(5): the first number of schedstat, in nanoseconds.
+    return this.#listProcesses().reduce((sum, id) => sum + Number(readFileSync(`/proc/${id}/schedstat`, "utf8").split(" ")[0]) / 1e6, 0); // prettier-ignore
+  }
+
+  /** Reads how many processes it has, and their memory: shared pages count for each as its part of them. */
+  readMemory(): { readonly processes: number; readonly bytes: number } {
+    const ids = this.#listProcesses();
+    const read = (id: number) => 1024 * Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${id}/smaps_rollup`, "utf8"))![1]); // prettier-ignore
+    return { processes: ids.length, bytes: ids.reduce((sum, id) => sum + read(id), 0) };
+  }
+
+  /** The server and its children. */
+  #listProcesses(): number[] {
+    const own = this.#server!.pid!;
+    const ids = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number); // prettier-ignore
+    return ids.filter((id) => id === own || findParent(id) === own);
   }
 
   /** Kills the server with all its processes. */
@@ -108,6 +151,17 @@ export class PrivatePostgres {
         await sleep(50);
       }
     }
+  }
+}
+
+/** Finds the parent of a process: the second field behind its name in /proc/ID/stat. */
+function findParent(id: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${id}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch {
+    // It has ended.
+    return undefined;
   }
 }
 

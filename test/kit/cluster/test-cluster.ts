@@ -51,9 +51,14 @@ export class TestCluster {
 
   private constructor(private readonly servers: { readonly postgres: PrivatePostgres; readonly store: ObjectServer } | undefined) {} // prettier-ignore
 
-  /** Makes a cluster whose leases are as short as pg-boss permits. */
-  static async start(): Promise<TestCluster> {
-    const [postgres, store] = [await PrivatePostgres.start(), await ObjectServer.start(BUCKET, "foreign")];
+  /**
+   * Makes a cluster whose leases are as short as pg-boss permits.
+   *
+   * @param isEverywhere whether database and store listen on all addresses, in a network that is the test's own
+   */
+  static async start(isEverywhere = false): Promise<TestCluster> {
+    const postgres = await PrivatePostgres.start(isEverywhere ? "*" : "");
+    const store = await ObjectServer[isEverywhere ? "startEverywhere" : "start"](BUCKET, "foreign");
     const cluster = new TestCluster({ postgres, store });
     const { database } = await cluster.open(cluster.makeLab("first"));
     await database.query("UPDATE rebox.cluster SET lease_s = 10");
