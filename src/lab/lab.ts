@@ -22,6 +22,8 @@ import type { Doors } from "../scripts/loading/doors";
 const SET_UP_LIMIT_MS = 60_000;
 /** Somebody else's action on the same machine, and ours behind it. */
 const LOCK_LIMIT_MS = 600_000;
+/** Somebody else's use of a machine: the longest analysis is shorter. */
+const UNUSED_LIMIT_MS = 2 * 86_400_000;
 
 export interface LabOptions {
   /** The parts of rebox that modules can import. */
@@ -129,6 +131,23 @@ export class Lab {
       throw error;
     });
     return unlock && { machine, release: unlock };
+  }
+
+  /**
+   * Does something while no process uses some machines; one that is in use is waited for.
+   *
+   * @param owner who does it, for messages
+   * @throws CancelledError
+   */
+  async whileUnused(owner: string, names: readonly string[], signal: AbortSignal, act: () => void): Promise<void> {
+    const unlocks: (() => Promise<void>)[] = [];
+    try {
+      for (const name of names)
+        unlocks.push(await takeLock(getUseLock(this.folder, name), { timeoutMs: UNUSED_LIMIT_MS, signal, owner }));
+      act();
+    } finally {
+      for (const unlock of unlocks) await unlock();
+    }
   }
 
   /** Looks at quarantined machines again as long as the lab is open; this alone keeps no process alive. */

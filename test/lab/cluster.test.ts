@@ -98,7 +98,7 @@ describe("a lab with a cluster", { skip: NO_CLUSTER }, () => {
     for (const id of [1, 2]) assert.deepEqual([find(front, id)!.outcome, find(front, id)!.reason], ["cancelled", "cancelled by Ctrl-C"], host.errors()); // prettier-ignore
   });
 
-  test("is told of a wrong password, a wrong key, a foreign bucket, and a name that is taken", async () => {
+  test("is told of a wrong password, a wrong key, a foreign bucket, a name that is taken, and another version", async () => {
     const { postgres, store, folder } = cluster;
     const init = (name: string, url: string, bucket: string) => cluster.run("lab", "init", join(folder, name), "--cluster", url, "--bucket", bucket); // prettier-ignore
     assert.match(init("a", postgres.url("wrong"), store.url("rebox")).stderr, /password authentication failed/);
@@ -127,6 +127,15 @@ describe("a lab with a cluster", { skip: NO_CLUSTER }, () => {
       /another host of the cluster is called four/,
     );
     await host.end();
+    // A rebox of another version: its tables are others.
+    const { database } = await cluster.open(lab);
+    const [{ version }] = (await database.query("SELECT version FROM rebox.cluster")) as [{ version: number }];
+    const advice = { [version + 1]: "use that version of rebox here, too", [version - 1]: "bring it up to date: rebox lab init --cluster URL" }; // prettier-ignore
+    for (const [given, text] of Object.entries(advice)) {
+      await database.query("UPDATE rebox.cluster SET version = $1", [Number(given)]);
+      assert.ok(cluster.run("host", "--lab", lab).stderr.includes(`the cluster has tables of version ${given}, and this rebox those of version ${version}; ${text}`)); // prettier-ignore
+    }
+    await database.query("UPDATE rebox.cluster SET version = $1", [version]);
     for (const stderr of [host.errors(), init("d", postgres.url("wrong"), store.url("rebox")).stderr])
       assert.doesNotMatch(stderr, /the database's word|the store's word|wrong/);
   });

@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CancelledError } from "../../src/config/errors";
 import { hashFile } from "../../src/config/host-files";
 import { type FolderCluster, openFolderCluster } from "../../src/lab/cluster/folder/folder-cluster";
 import {
@@ -14,6 +16,9 @@ import {
 } from "../../src/lab/machinery/golden/golden-state";
 import { fetchGolden, findMismatches, listLacking } from "../../src/server/hosts/fetch-golden";
 import { PIECE_SIZE, publishGolden } from "../../src/server/hosts/publish-golden";
+
+import { withFolder } from "../kit/lab/lab-folder";
+import { quickLab } from "../kit/lab/quick-machinery";
 
 const silent = () => undefined;
 
@@ -57,7 +62,9 @@ describe("a golden state that is published", () => {
     assert.deepEqual(listLacking(own, "spare", await cluster.golden.list()), []);
     const { origin } = state.manifest;
     assert.deepEqual(await findMismatches(published!, origin), []);
-    await fetchGolden(cluster.store, own, published!, origin);
+    const put = await fetchGolden(cluster.store, own, published!, origin);
+    assert.deepEqual(listLacking(own, "office", [published!]), [published], "it is not in its place yet");
+    put();
     const fetched = GoldenState.read(join(getGoldenFolder(own, "office"), "ready"));
     assert.deepEqual([await fetched.verify(), await fetched.findDamage()], [[], []]);
     assert.deepEqual(readFileSync(fetched.files.ram), readFileSync(state.files.ram));
@@ -65,7 +72,7 @@ describe("a golden state that is published", () => {
     assert.deepEqual(listLacking(own, "office", await cluster.golden.list()), [], "it has it now");
     assert.equal(await publishGolden(cluster, await make("maker", 2_000, Buffer.from("another end")), silent), 11);
     const [newer] = listLacking(own, "office", await cluster.golden.list());
-    await fetchGolden(cluster.store, own, newer!, origin);
+    (await fetchGolden(cluster.store, own, newer!, origin))();
     assert.equal(GoldenState.read(fetched.folder).manifest.createdMs, 2_000);
     assert.deepEqual(await GoldenState.read(fetched.folder).verify(), []);
   });
@@ -82,6 +89,31 @@ describe("a golden state that is published", () => {
     rmSync(disk);
     assert.deepEqual(await findMismatches(published!, origin), [`${disk} is missing here`]);
     writeFileSync(disk, "the disk below");
+  });
+
+  test("takes the place of another only while no process uses its machine", async () => {
+    await withFolder(quickLab("office"), async (files) => {
+      const lab = await files.open();
+      try {
+        const lease = await lab.takeFree("a test", "office");
+        let isPut = false;
+        const putting = lab.whileUnused("the host", ["office"], AbortSignal.timeout(60_000), () => (isPut = true));
+        await sleep(200);
+        assert.equal(isPut, false);
+        await lease!.release();
+        await putting;
+        assert.equal(isPut, true);
+        const again = await lab.takeFree("a test", "office");
+        assert.notEqual(again, undefined, "it is free behind that");
+        const stopping = new AbortController();
+        const waiting = lab.whileUnused("the host", ["office"], stopping.signal, () => assert.fail("it is in use"));
+        stopping.abort();
+        await assert.rejects(waiting, CancelledError);
+        await again!.release();
+      } finally {
+        await lab.close();
+      }
+    });
   });
 
   test("is not there when a piece is missing or another, and is withdrawn by its name", async () => {

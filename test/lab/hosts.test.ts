@@ -108,10 +108,23 @@ describe("hosts of a cluster in a folder", () => {
     const host = await cluster.startHost(lab, "three");
     await until("it has forgotten it", () => use(lab, (database) => new HeldAttempts(database).list().length === 0));
     assert.equal(existsSync(folder), false);
-    cluster.collect(front);
+    const again = cluster.collect(front);
     await until("it is collected", () => find(front, number).outcome === "finished");
     assert.equal(readFileSync(join(getAnalysisFolder(front, number), "report.json"), "utf8"), "{}", host.errors());
     assert.equal((await queue.list({ origin: "front-d" }))[0]!.attempt, 1);
+    await host.end();
+    // One that has failed as the host's disk was full is no result.
+    const other = handIn(front, { host: "three" });
+    let second = await queue.take({ host: "three", machine: "office", fits });
+    await until("the second is there", async () => (second ??= await queue.take({ host: "three", machine: "office", fits })) !== undefined); // prettier-ignore
+    use(lab, (database) => {
+      const id = new HeldAttempts(database).add(second!, () => new ServedQueue(database).add(REQUEST));
+      database.end(id, "failed", "ENOSPC: no space left on device, write");
+    });
+    await cluster.startHost(lab, "three");
+    await until("it is made anew", () => find(front, other).outcome !== undefined);
+    assert.deepEqual((await queue.list({ origin: "front-d", number: other })).map(({ attempt, outcome }) => [attempt, outcome]), [[2, "finished"]]); // prettier-ignore
+    await again.stop();
   });
 
   test("deliver what ran while they were dead, or leave it to another when that took longer than the lease", async () => {
@@ -184,6 +197,24 @@ describe("hosts of a cluster in a folder", () => {
     again.cancel(ids[0]!, "cancelled by anna");
     await until("who cancels it does not wait for its files", () => find(front, ids[0]!).outcome === "cancelled");
     assert.match(find(front, ids[0]!).reason ?? "", /^cancelled by anna; .*objects has no analyses\//);
+  });
+
+  test("route by the golden state that a machine starts from", async () => {
+    const front = cluster.makeLab("front-i");
+    const labs = [cluster.makeLab("lab-seven", "office"), cluster.makeLab("lab-eight", "office")];
+    const state = { format: 1, machine: "office", name: "special", createdMs: 1, files: [], origin: { args: [] } };
+    mkdirSync(join(labs[1]!, "golden/office/special"), { recursive: true });
+    writeFileSync(join(labs[1]!, "golden/office/special/golden.json"), JSON.stringify(state));
+    cluster.collect(front);
+    for (const [at, name] of ["seven", "eight"].entries()) await cluster.startHost(labs[at]!, name);
+    const asked = cluster.run("analyze", "--lab", labs[0]!, "--command", "true", "--golden", "other", "--machine", "office"); // prettier-ignore
+    assert.match(asked.stderr, /--golden and --tag choose a machine, and --machine has named one/);
+    const [special, none] = ["special", "other"].map((golden) => handIn(front, { choice: { golden } })) as [number, number]; // prettier-ignore
+    await until("it is made", () => find(front, special).outcome !== undefined);
+    const { queue } = cluster.openFolder(front);
+    const seen = async (id: number) => (await queue.list({ origin: "front-i" })).find(({ number }) => number === id);
+    assert.deepEqual([(await seen(special))!.host, find(front, special).outcome], ["eight", "finished"]);
+    assert.equal((await seen(none))?.attempt, 0, "no host has that one");
   });
 
   test("go on after an error that a module of their lab has not caught", async () => {

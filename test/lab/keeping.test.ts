@@ -19,6 +19,7 @@ import { AnalysisSearch } from "../../src/lab/analysis/search/search-analyses";
 import { findClusterSettings } from "../../src/lab/cluster/cluster-settings";
 import { openFolderCluster } from "../../src/lab/cluster/folder/folder-cluster";
 import { backupLab, restoreLab } from "../../src/lab/keeping/backup-lab";
+import { HandedIn } from "../../src/server/hosts/handed-in";
 import { pruneLab } from "../../src/server/hosts/prune-lab";
 import { type FolderLab, withFolder } from "../kit/lab/lab-folder";
 import { runRebox } from "../kit/guests/guest-run";
@@ -109,8 +110,13 @@ describe("rebox lab prune", () => {
         const age = (name: string) => agedFile(join(place, `objects/content/${name}/${name.repeat(32)}`)); // prettier-ignore
         age("ab");
         age("cd");
+        const database = openDatabase(lab.folder);
+        const handedIn = new HandedIn(database);
+        for (const [at, number] of [kept, gone].entries()) handedIn.add(number, names[at]!);
         const { stored } = await pruneLab(lab.folder, { olderThanDays: 1 }, false, silent);
         assert.equal(stored, 2);
+        assert.deepEqual([kept, gone].map((number) => handedIn.findName(number)), [names[0], undefined]); // prettier-ignore
+        database.close();
         assert.deepEqual((await cluster.store.list("")).toSorted(), [`analyses/${names[0]}/1/report.json`, `content/ab/${"ab".repeat(32)}`, `content/ef/${"ef".repeat(32)}`].toSorted()); // prettier-ignore
         assert.deepEqual((await cluster.queue.list({ origin: "front" })).map(({ id }) => id), [names[0]]); // prettier-ignore
       });

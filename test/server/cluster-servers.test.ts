@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { readFileSync } from "node:fs";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createServer } from "node:tls";
+import WebSocket from "ws";
+import { connectPinned } from "../../src/server/live/pinned-connection";
 import { TestCluster, until } from "../kit/cluster/test-cluster";
 import { keyDown, LiveClient } from "../kit/server/live-client";
+import { makeSelfSigned } from "../kit/server/self-signed";
 import { jsonOf, type TestServer, withServer } from "../kit/server/test-server";
 
 interface Host {
@@ -109,6 +114,37 @@ describe("servers of a cluster", () => {
       assert.doesNotMatch(host.errors(), /nobody has caught/);
       for (const socket of [silent, refused]) socket.destroy();
     });
+  });
+
+  test("reach a host by TLS that signs its own certificate, and say nothing to another one", async () => {
+    const { certificate, key } = makeSelfSigned(cluster.folder);
+    const host = await cluster.startHost(cluster.makeLab("lab-five", "office"), "five", "--live", "127.0.0.1:0", "--tls-certificate", certificate, "--tls-key", key); // prettier-ignore
+    await serve("front-five", async (server) => {
+      const id = await start(server, "sleep 100");
+      const reader = await open(server, "reader", `/api/v1/analyses/${id}/screen`);
+      assert.equal(await reader.shakeHands(), "quick", host.errors());
+      await server.read("analyst", `/api/v1/analyses/${id}/cancel`, { method: "POST" });
+      await server.untilEnded(id);
+    });
+    const { hosts } = cluster.openFolder(host.folder);
+    const { fingerprint, word } = (await hosts.findLive("five"))!;
+    const heard: Buffer[] = [];
+    const other = createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (socket) => socket.on("data", (bytes: Buffer) => heard.push(bytes)).on("error", () => undefined)); // prettier-ignore
+    try {
+      other.listen(0, "127.0.0.1");
+      await once(other, "listening");
+      const { port } = other.address() as AddressInfo;
+      const knock = (known: string) => new WebSocket(`wss://127.0.0.1:${port}/live`, { headers: { authorization: word }, createConnection: connectPinned(known) }); // prettier-ignore
+      const foreign = fingerprint!.replace(/^../, (text) => (text === "00" ? "01" : "00"));
+      const [error] = (await once(knock(foreign), "error")) as [Error];
+      assert.match(error.message, /its certificate is not the one that it has told the cluster of/);
+      assert.deepEqual(heard, []);
+      const greeting = knock(fingerprint!).on("error", () => undefined);
+      await until("the right one hears it", () => String(Buffer.concat(heard)).includes(word));
+      greeting.terminate();
+    } finally {
+      other.close();
+    }
   });
 
   test("say why a machine of a host is not shown", async () => {

@@ -49,6 +49,7 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
     .option("--os-version <version>", "take a machine whose system has this version, as its os_version says")
     .option("--architecture <name>", "take a machine of this architecture: x86, x64 ...")
     .option("--machinery <name>", "take a machine of this machinery")
+    .option("--golden <name>", "take a machine that starts from this golden state")
     .option("--host <name>", "in a cluster: only this host")
     .option("--timeout <seconds>", "how long the target may run", parseSeconds, DEFAULT_TIMEOUT_S)
     .option(

@@ -26,6 +26,7 @@ export interface AnalyzeOptions extends TargetOptions {
   readonly osVersion?: string;
   readonly architecture?: string;
   readonly machinery?: string;
+  readonly golden?: string;
   readonly host?: string;
   readonly target?: readonly string[];
   readonly command?: string;
@@ -54,19 +55,19 @@ export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
   if (target.length === 0 && command === undefined) {
     throw new UsageError("there is nothing to analyse: name a file by --target, or what to run by --command");
   }
-  const { member, password, platform, tag: tags = [], osVersion, architecture, machinery, host } = asked;
+  const { member, password, platform, tag: tags = [], osVersion, architecture, machinery, golden, host } = asked;
   if (target.length === 0 && (member ?? password) !== undefined)
     throw new UsageError("--member and --password are about an archive: name it by --target");
-  const chooses = [platform, osVersion, architecture, machinery].some((each) => each !== undefined) || tags.length > 0;
+  const chooses = [platform, osVersion, architecture, machinery, golden].some((each) => each !== undefined) || tags.length > 0; // prettier-ignore
   if (machine !== undefined && chooses)
     throw new UsageError(
-      "--platform, --os-version, --architecture, --machinery and --tag choose a machine, and --machine has named one; leave out either",
+      "--platform, --os-version, --architecture, --machinery, --golden and --tag choose a machine, and --machine has named one; leave out either",
     );
   const more = {
     ...{ start: { args: asked.argument ?? [], env: asked.env ?? {}, user: asked.user, workingFolder: asked.folder } },
     ...{
       archive: { member, password },
-      choice: { platform, tags, osVersion, architecture, machinery },
+      choice: { platform, tags, osVersion, architecture, machinery, golden },
       priority: asked.priority,
     },
     ...(host === undefined ? {} : { host }),

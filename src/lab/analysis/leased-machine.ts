@@ -13,6 +13,7 @@ import type { MachineQuery } from "../machinery/records/machine-list";
 import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
 import type { AnalysisRequest } from "./analysis-database";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
+import { findOther, toQuery } from "./choose-machine";
 import type { MachineChoice } from "./target/start-request";
 import { AnalysisNetwork, type NetworkUse } from "./analysis-network";
 import { EngineGuest } from "./engine-guest";
@@ -309,8 +310,10 @@ export class LabMachinePool implements AnalysisMachinePool {
 
   #makeQuery(name: string | undefined, choice: MachineChoice, use: TargetNeeds): MachineQuery {
     const { manager } = this.lab;
-    const isOther = ({ facts }: LabMachine) => name === undefined && choice.machinery !== undefined && facts.machineryName !== choice.machinery; // prettier-ignore
-    const findProblem = (machine: LabMachine) => isOther(machine) ? `${machine.name} is none of the machinery ${choice.machinery}` : findTargetProblem(machine, manager.getMachinery(machine), use); // prettier-ignore
+    const { folder } = this.lab;
+    const findProblem = (machine: LabMachine) =>
+      (name === undefined ? findOther(folder, choice, machine) : undefined) ??
+      findTargetProblem(machine, manager.getMachinery(machine), use);
     return { ...(name === undefined ? toQuery(choice) : { name }), findProblem };
   }
 
@@ -327,16 +330,6 @@ export class LabMachinePool implements AnalysisMachinePool {
     if (state === "poweroff") return;
     throw new AnalysisError(`${machine.name} is ${state}; stop it first: rebox machine stop ${machine.name}`);
   }
-}
-
-/** Makes a query of what an analysis says of its machine. */
-function toQuery({ platform, osVersion, architecture, tags }: MachineChoice): MachineQuery {
-  return {
-    ...(platform === undefined ? {} : { platform }),
-    ...(osVersion === undefined ? {} : { osVersion }),
-    ...(architecture === undefined ? {} : { architecture }),
-    tags: new Set(tags),
-  };
 }
 
 /** Makes text one word of a line of rebox's shell. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
@@ -9,6 +9,7 @@ import { readSettings } from "../../config/schema/read-settings";
 import type { SettingsOf } from "../../config/schema/settings-schema";
 import { readYamlFile } from "../../config/schema/yaml-file";
 import { ClusterError } from "../errors";
+import { writeWhole } from "../machinery/records/machine-file";
 
 const STORE = z.object({
   bucket: z.string().describe("The bucket of a server with the S3 API: http://HOST:PORT/BUCKET."),
@@ -84,6 +85,5 @@ export function writeClusterSettings(labFolder: string, settings: ClusterSetting
       ? [line("database", settings.database), "store:\n", ...Object.entries(settings.store).map(([name, value]) => `  ${line(name, value)}`)] // prettier-ignore
       : [line("folder", settings.folder)];
   const first = "# The cluster that this lab's analyses run in: docs/guides/hosts.md. It may have passwords.\n";
-  writeFileSync(file, [first, line("lab", settings.lab), ...places].join(""), { mode: 0o600 });
-  chmodSync(file, 0o600);
+  writeWhole(file, [first, line("lab", settings.lab), ...places].join(""), 0o600);
 }

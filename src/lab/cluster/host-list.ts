@@ -34,6 +34,8 @@ export interface LivePlace {
   readonly url: string;
   /** The word that a viewer must bring: it is new with each start of the host. */
   readonly word: string;
+  /** The SHA-256 of its certificate, as X509Certificate.fingerprint256 has it; undefined for ws. */
+  readonly fingerprint?: string | undefined;
 }
 
 /** A host as the cluster knows it. */

@@ -20,8 +20,8 @@ export interface Cluster {
   readonly golden: GoldenList;
   readonly upkeep: Upkeep;
   readonly store: ArtefactStore;
-  /** Calls back for each word of another member. */
-  listen(onWord: (word: ClusterWord) => void): void;
+  /** Calls back for each word of another member. @param hearsEnds whether for "ended", too: there are many, and only labs want them */
+  listen(onWord: (word: ClusterWord) => void, hearsEnds?: boolean): void;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { AnalysisRequest } from "../analysis/analysis-database";
-import { describeQuery, type MachineQuery, matchesQuery } from "../machinery/records/machine-list";
+import { findOther, toQuery } from "../analysis/choose-machine";
+import { type MachineQuery, matchesQuery } from "../machinery/records/machine-list";
 import type { LabMachine } from "../machinery/records/lab-machine";
 
 /** The machines that an analysis can have. Analyses with the same requirement wait in one queue. */
@@ -13,15 +14,17 @@ export interface Requirement {
   readonly osVersion?: string;
   readonly architecture?: string;
   readonly machinery?: string;
+  /** The golden state that the machine starts from. */
+  readonly golden?: string;
   /** Sorted, each once. */
   readonly tags?: readonly string[];
 }
 
 /** Returns what an analysis requires, with nothing that it does not. */
 export function getRequirement({ machine, choice = {}, host }: AnalysisRequest): Requirement {
-  const { platform, tags = [], osVersion, architecture, machinery } = choice;
+  const { platform, tags = [], osVersion, architecture, machinery, golden } = choice;
   const given = {
-    ...{ host, machine, platform, osVersion, architecture, machinery },
+    ...{ host, machine, platform, osVersion, architecture, machinery, golden },
     tags: tags.length === 0 ? undefined : [...new Set(tags)].toSorted(),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -33,27 +36,16 @@ export function nameQueue(requirement: Requirement): string {
   return `analyses-${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
 }
 
-/** Returns whether a machine of a host can have an analysis. */
-export function fitsMachine(requirement: Requirement, hostName: string, machine: LabMachine): boolean {
-  const { host, machinery } = requirement;
-  if (host !== undefined && host !== hostName) return false;
-  if (machinery !== undefined && machinery !== machine.facts.machineryName) return false;
-  return matchesQuery(machine, toQuery(requirement));
+/** Returns whether a machine of a host can have an analysis. @param labFolder of that host */
+export function fitsMachine(
+  requirement: Requirement,
+  { host: hostName, labFolder }: { readonly host: string; readonly labFolder: string },
+  machine: LabMachine,
+): boolean {
+  if (requirement.host !== undefined && requirement.host !== hostName) return false;
+  return matchesQuery(machine, toWholeQuery(requirement)) && findOther(labFolder, requirement, machine) === undefined;
 }
 
-/** Writes a requirement, for messages. */
-export function describeRequirement(requirement: Requirement): string {
-  const { host, machinery } = requirement;
-  const more = [host && `on the host ${host}`, machinery && `of the machinery ${machinery}`].filter(Boolean);
-  return [`a machine ${describeQuery(toQuery(requirement))}`, ...more].join(" ");
-}
-
-function toQuery({ machine, platform, osVersion, architecture, tags = [] }: Requirement): MachineQuery {
-  return {
-    ...(machine === undefined ? {} : { name: machine }),
-    ...(platform === undefined ? {} : { platform }),
-    ...(osVersion === undefined ? {} : { osVersion }),
-    ...(architecture === undefined ? {} : { architecture }),
-    tags: new Set(tags),
-  };
+function toWholeQuery({ machine: name, ...choice }: Requirement): MachineQuery {
+  return { ...toQuery(choice), ...(name === undefined ? {} : { name }) };
 }

@@ -1,7 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AnalysisDatabase, AnalysisEntry, AnalysisRequest } from "../../lab/analysis/analysis-database";
-import { NOBODY, toEntry } from "../../lab/analysis/analysis-database";
 import { getAnalysisFolder } from "../../lab/analysis/analysis-places";
 import type { ServedQueue } from "../../lab/analysis/queue/served-queue";
 import type { QueuedAnalysis } from "../../lab/cluster/analysis-queue";
@@ -11,8 +10,8 @@ import { takeLock } from "../../lab/process-lock";
 import { ConflictError, NotThereError } from "../errors";
 import type { AnalysisMaker } from "../queue/dispatcher";
 import { getResults, putContent, removeResults } from "./carry-files";
-
-const SCHEMA = `CREATE TABLE IF NOT EXISTS handed_in (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;`;
+import { HandedIn } from "./handed-in";
+import { UpkeepTurn } from "./upkeep-turn";
 
 /** Between two looks at the cluster, in milliseconds; a message comes before that. */
 const TICK_MS = 1_000;
@@ -37,6 +36,8 @@ export interface ClusterLab {
  */
 export class ClusterMaker implements AnalysisMaker {
   readonly #told = new Set<number>();
+  readonly #handedIn: HandedIn;
+  readonly #upkeep = new UpkeepTurn();
   #cluster: Cluster | undefined;
   #unlock: (() => Promise<void>) | undefined;
   #stopping = new AbortController();
@@ -47,7 +48,7 @@ export class ClusterMaker implements AnalysisMaker {
   #isKnown = false;
 
   constructor(private readonly lab: ClusterLab) {
-    lab.database.connection.exec(SCHEMA);
+    this.#handedIn = new HandedIn(lab.database);
   }
 
   start(): void {
@@ -80,10 +81,10 @@ export class ClusterMaker implements AnalysisMaker {
     const { database, queue, labFolder, log } = this.lab;
     const entry = database.find(id);
     if (entry === undefined) throw new NotThereError(`there is no analysis ${id}`);
-    const name = this.#findName(id);
+    const name = this.#handedIn.findName(id);
     if (entry.outcome === undefined || !queue.remove(id))
       throw new ConflictError(`analysis ${id} has not ended: ${entry.phase}; cancel it first`);
-    database.connection.prepare("DELETE FROM handed_in WHERE id = ?").run(id);
+    this.#handedIn.remove(id);
     rmSync(getAnalysisFolder(labFolder, id), { recursive: true, force: true });
     const cluster = this.#cluster;
     if (cluster === undefined || name === undefined) return;
@@ -107,6 +108,7 @@ export class ClusterMaker implements AnalysisMaker {
         const text = error instanceof Error ? error.message : String(error);
         if (text !== this.#trouble) this.lab.log(`the cluster: ${text}`);
         this.#trouble = text;
+        if (this.#cluster !== undefined) this.#upkeep.postpone(this.#cluster.leaseS);
         waitMs = AGAIN_MS;
       }
       if (signal.aborted) return;
@@ -130,16 +132,16 @@ export class ClusterMaker implements AnalysisMaker {
     cluster.listen((word) => {
       this.#isKnown &&= word !== "";
       if (word === "ended" || word === "") this.#wake();
-    });
+    }, true);
     return (this.#cluster = cluster);
   }
 
   async #turn(cluster: Cluster): Promise<void> {
     if (!this.#isKnown) await this.#handInAgain(cluster);
     this.#isKnown = true;
-    for (const entry of this.#listNew()) await this.#handIn(cluster, entry);
+    for (const entry of this.#handedIn.listNew()) await this.#handIn(cluster, entry);
     await this.#tellCancellations(cluster);
-    await cluster.queue.endGivenUp();
+    if (this.#upkeep.take(1)) await cluster.queue.endGivenUp();
     const seen = await cluster.queue.list({ origin: cluster.lab, isUncollected: true });
     const { database } = this.lab;
     let [collected, trouble]: [number, unknown] = [0, undefined];
@@ -168,20 +170,14 @@ export class ClusterMaker implements AnalysisMaker {
 
   /** A cluster that was made anew, or is as it was some time ago, knows not all of what it was given. */
   async #handInAgain({ upkeep }: Cluster): Promise<void> {
-    const { connection } = this.lab.database;
-    const rows = connection.prepare("SELECT id, name FROM handed_in WHERE id IN (SELECT id FROM analyses WHERE outcome IS NULL)").all() as { id: number; name: string }[]; // prettier-ignore
+    const rows = this.#handedIn.listOpen();
     const unknown = new Set(await upkeep.listUnknown(rows.map(({ name }) => name)));
     for (const { id, name } of rows) {
       if (!unknown.has(name)) continue;
-      connection.prepare("DELETE FROM handed_in WHERE name = ?").run(name);
+      this.#handedIn.remove(id);
       this.#told.delete(id);
     }
     if (unknown.size > 0) this.lab.log(`the cluster does not know ${unknown.size} analyses of this lab any more; they are handed in again`); // prettier-ignore
-  }
-
-  #listNew(): AnalysisEntry[] {
-    const { database } = this.lab;
-    return database.select("WHERE outcome IS NULL AND owner = ? AND id NOT IN (SELECT id FROM handed_in) ORDER BY id LIMIT 1000", NOBODY).map(toEntry); // prettier-ignore
   }
 
   async #handIn({ lab, queue, store }: Cluster, entry: AnalysisEntry): Promise<void> {
@@ -208,19 +204,14 @@ export class ClusterMaker implements AnalysisMaker {
       if (!(error instanceof OtherAnalysisError)) throw error;
       return database.end(id, "failed", error.message);
     }
-    database.connection
-      .transaction(() => {
-        database.connection.prepare("INSERT OR IGNORE INTO handed_in VALUES (?, ?)").run(id, name);
-        database.setPhase(id, "waiting for a machine");
-      })
-      .immediate();
+    this.#handedIn.add(id, name);
   }
 
   async #tellCancellations({ queue }: Cluster): Promise<void> {
     const { database, queue: own } = this.lab;
     const rows = database.select("WHERE outcome IS NULL AND id IN (SELECT id FROM cancellations)");
     for (const { id } of rows) {
-      const name = this.#findName(id);
+      const name = this.#handedIn.findName(id);
       if (name === undefined || this.#told.has(id)) continue;
       await queue.cancel(name, own.findCancellation(id) ?? "cancelled");
       this.#told.add(id);
@@ -241,10 +232,5 @@ export class ClusterMaker implements AnalysisMaker {
     }
     database.end(found.number, outcome!, reason);
     await queue.markCollected([found.id]);
-  }
-
-  #findName(id: number): string | undefined {
-    const row = this.lab.database.connection.prepare("SELECT name FROM handed_in WHERE id = ?").get(id);
-    return (row as { name: string } | undefined)?.name;
   }
 }

@@ -16,6 +16,9 @@ export interface EndedAttempt {
   readonly isLost: boolean;
 }
 
+/** The words of the system and of SQLite for a disk that is full. */
+const DISK_FULL = /\bENOSPC\b|database or disk is full/;
+
 /**
  * Delivers an attempt: its files, then the row, and then it is done; what others have delivered in the meantime stays. An attempt that was
  * lost here is given up. It can be done again after a kill at any moment.
@@ -27,7 +30,9 @@ export async function deliverAttempt(
   const { outcome = "lost", reason = "its analysis was removed" }: Partial<AnalysisEntry> = entry ?? {};
   // Asked first: who has ended the analysis has no lease any more, and would take itself for lost.
   let isTaken = await queue.hasWon(attempt);
-  if (!isTaken && !isLost && outcome === "lost") await queue.fail(attempt, `on ${attempt.host}: ${reason}`);
+  // A full disk is the host's trouble: elsewhere there is room.
+  const isGivenUp = outcome === "lost" || (outcome === "failed" && DISK_FULL.test(reason));
+  if (!isTaken && !isLost && isGivenUp) await queue.fail(attempt, `on ${attempt.host}: ${reason}`);
   else if (!isTaken && !isLost) isTaken = await queue.finish(attempt, await putAll(store, attempt, folder, { outcome, reason: entry?.reason })); // prettier-ignore
   await removeResults(store, attempt.id, isTaken ? { but: attempt.attempt } : { attempt: attempt.attempt });
 }

@@ -45,6 +45,7 @@ async function compareNeed({ path, size, sha256 }: NeededFile): Promise<string[]
  * Fetches a golden state from a cluster's store into a lab. It is there as a whole, with the content that it was published with, or not at all.
  *
  * @param origin how the machine starts on this host
+ * @returns puts it into its place, where another of its name is replaced: no machine may be starting from that at this moment
  * @throws GoldenStateError for a state that is none; ClusterError for a piece that is missing or another
  */
 export async function fetchGolden(
@@ -52,7 +53,7 @@ export async function fetchGolden(
   labFolder: string,
   published: PublishedState,
   origin: GoldenOrigin,
-): Promise<void> {
+): Promise<() => void> {
   const { machine, name, manifest } = published;
   const names = published.files.map(({ path }) => path);
   if (!GOLDEN_NAME.test(name) || names.some((path) => !FILES.includes(path))) throw new GoldenStateError(`the cluster has a golden state ${JSON.stringify(name)} of ${machine} that is none`); // prettier-ignore
@@ -71,10 +72,12 @@ export async function fetchGolden(
     const own: GoldenManifest = { ...manifest, machine, name, origin, files: described };
     writeWhole(files.manifest, `${JSON.stringify(own, null, 2)}\n`);
     const final = join(states, name);
-    // Without its manifest it is no state any more; it may have been damaged before.
-    rmSync(new GoldenFiles(final).manifest, { force: true });
-    rmSync(final, { recursive: true, force: true });
-    renameSync(files.folder, final);
+    return () => {
+      // Without its manifest it is no state any more; it may have been damaged before.
+      rmSync(new GoldenFiles(final).manifest, { force: true });
+      rmSync(final, { recursive: true, force: true });
+      renameSync(files.folder, final);
+    };
   } catch (error) {
     rmSync(files.folder, { recursive: true, force: true });
     throw error;

@@ -10,6 +10,7 @@ export class GoldenSupply {
   readonly #fetching = new Set<string>();
   /** States that do not fit this host, which is told once. */
   readonly #told = new Set<string>();
+  readonly #stopping = new AbortController();
 
   constructor(
     private readonly lab: Lab,
@@ -42,6 +43,11 @@ export class GoldenSupply {
     });
   }
 
+  /** Waits no longer for machines that are to be given a state. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
   async #fetch(name: string, lacking: readonly ReturnType<typeof listLacking>[number][]): Promise<void> {
     const { lab, cluster, log } = this;
     const machine = lab.manager.machines.get(name);
@@ -54,7 +60,11 @@ export class GoldenSupply {
         log(`the golden state ${state.name} of ${name}, which ${state.lab} has published, does not fit this host: ${problems.join("; ")}`); // prettier-ignore
         continue;
       }
-      await fetchGolden(cluster.store, lab.folder, state, origin);
+      const put = await fetchGolden(cluster.store, lab.folder, state, origin);
+      // One that starts reads several files of its state: they are not to be of two.
+      const users = [...lab.manager.machines].filter(({ facts }) => (facts.cloneOf ?? facts.name) === name);
+      const names = users.map((each) => each.name);
+      await lab.whileUnused(`the host, which replaces a golden state of ${name},`, names, this.#stopping.signal, put);
       log(`fetched the golden state ${state.name} of ${name}, which ${state.lab} has published`);
     }
   }

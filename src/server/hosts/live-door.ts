@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type Server } from "node:http";
@@ -83,7 +83,9 @@ export class LiveDoor {
     }
     const { port } = server.address() as { port: number };
     const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
-    const place = { url: `${tls === undefined ? "ws" : "wss"}://${host}:${port}`, word: randomBytes(32).toString("base64url") }; // prettier-ignore
+    const url = `${tls === undefined ? "ws" : "wss"}://${host}:${port}`;
+    const fingerprint = tls && new X509Certificate(readFileSync(tls.certificate)).fingerprint256;
+    const place = { url, word: randomBytes(32).toString("base64url"), fingerprint };
     return new LiveDoor(server, place, lab, findTarget);
   }
 

@@ -5,6 +5,7 @@ import { getAttemptPrefix, getContentKey, SHA256 } from "../../lab/cluster/artef
 import { type Cluster, openCluster } from "../../lab/cluster/open-cluster";
 import { chooseOld, CONTENT_KEPT_MS, type OldAnalysis, type Retention } from "../../lab/keeping/choose-old";
 import { removeOld } from "../../lab/keeping/remove-old";
+import { HandedIn } from "./handed-in";
 import { HeldAttempts } from "./held-attempts";
 
 /** The end of what a lab need not keep. */
@@ -36,7 +37,11 @@ export async function pruneLab(
     const isClustered = findClusterSettings(labFolder) !== undefined;
     const cluster = isClustered ? await openCluster(labFolder, log) : undefined;
     try {
-      for (const each of old) removeOld(labFolder, database, each);
+      const handedIn = new HandedIn(database);
+      for (const each of old) {
+        removeOld(labFolder, database, each);
+        handedIn.remove(each.found.id);
+      }
       return { old, stored: cluster === undefined ? 0 : await pruneCluster(cluster, database) };
     } finally {
       await cluster?.close();

@@ -11,6 +11,15 @@ export interface TakenForMachine {
   release(): Promise<void>;
 }
 
+/** A host that looks for work. */
+export interface TakingHost {
+  readonly host: string;
+  readonly lab: Lab;
+  readonly queue: AnalysisQueue;
+  /** The sets of queues in which nothing was found at this look: other machines need not ask again. */
+  readonly empty: Set<string>;
+}
+
 /**
  * Takes the next analysis that a machine can have, while the machine is free: it is leased first, so none is taken that would wait here.
  *
@@ -18,18 +27,22 @@ export interface TakenForMachine {
  */
 export async function takeForMachine(
   machine: LabMachine,
-  { host, lab, queue }: { readonly host: string; readonly lab: Lab; readonly queue: AnalysisQueue },
+  { host, lab, queue, empty }: TakingHost,
 ): Promise<TakenForMachine | undefined> {
   if (hasClones(machine.facts)) return undefined;
-  const fits = (requirement: Requirement) => fitsMachine(requirement, host, machine);
-  if ((await queue.listFitting(fits)).length === 0) return undefined;
+  const fits = (requirement: Requirement) => fitsMachine(requirement, { host, labFolder: lab.folder }, machine);
+  const fitting = (await queue.listFitting(fits)).join(" ");
+  if (fitting === "" || empty.has(fitting)) return undefined;
   const lease = await lab.takeFree(`the host ${host}`, machine.name);
   if (lease === undefined) return undefined;
   let taken: TakenAttempt | undefined;
   try {
     taken = await queue.take({ host, machine: machine.name, fits });
   } finally {
-    if (taken === undefined) await lease.release();
+    if (taken === undefined) {
+      empty.add(fitting);
+      await lease.release();
+    }
   }
   return taken && { taken, release: () => lease.release() };
 }

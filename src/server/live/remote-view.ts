@@ -3,6 +3,7 @@ import { createWebSocketStream, WebSocket } from "ws";
 import { ConflictError } from "../errors";
 import type { ClusterView } from "../hosts/cluster-view";
 import { endView, joinViewer } from "./live-views";
+import { connectPinned } from "./pinned-connection";
 
 /**
  * Joins a viewer with a machine of another host, which the cluster knows: that host reads what the viewer sends, and says why it ends.
@@ -22,7 +23,8 @@ export async function openRemoteView(
   const live = await cluster.findLive(found.host);
   if (live === undefined) throw new ConflictError(`its machine is on the host ${found.host}, which shows none; start that with rebox host --live`); // prettier-ignore
   const address = `${live.url}/live/${found.id}/${kind}?control=${mayType ? "yes" : "no"}`;
-  const remote = new WebSocket(address, { headers: { authorization: `Bearer ${live.word}` } });
+  const pin = live.fingerprint === undefined ? {} : { createConnection: connectPinned(live.fingerprint) };
+  const remote = new WebSocket(address, { headers: { authorization: `Bearer ${live.word}` }, ...pin });
   let isOpen = false;
   remote.once("open", () => (isOpen = true));
   // Before that the reason is told below.

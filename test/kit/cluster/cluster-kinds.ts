@@ -16,6 +16,8 @@ export interface OpenedKind {
   lapse(id: string): Promise<void>;
   /** Makes it as if an analysis had failed long ago. */
   age(id: string): Promise<void>;
+  /** Sets the clock by which the queue gives analyses out, so many seconds back; undefined where it has none that could be set. */
+  setClockBack: ((seconds: number) => Promise<void>) | undefined;
   readHistory(): Promise<HistoryLine[]>;
   close(): Promise<void>;
 }
@@ -34,6 +36,7 @@ function openFolder(): OpenedKind {
     cluster,
     lapse: async (id) => void database.change("UPDATE analyses SET beat_ms = beat_ms - 3600000 WHERE id = ?", id),
     age: async (id) => void database.change("UPDATE analyses SET failed_ms = failed_ms - 3600000 WHERE id = ?", id),
+    setClockBack: undefined,
     readHistory: async () => database.select<HistoryLine>("SELECT * FROM history ORDER BY sequence"),
     close: async () => {
       await cluster.close();
@@ -52,10 +55,14 @@ async function openPostgres(): Promise<OpenedKind> {
     lapse: async (id) => {
       await database.query("UPDATE rebox.analyses SET beat = beat - interval '1 hour' WHERE id = $1", [id]);
       const rows = await database.query<{ name: string }>("UPDATE pgboss.job SET heartbeat_on = heartbeat_on - interval '1 hour' WHERE id = $1 RETURNING name", [id]); // prettier-ignore
+      // Its own looks are five seconds apart, and one may just have been.
+      await database.query("UPDATE pgboss.queue SET monitor_claim_on = NULL, monitor_on = NULL WHERE name = $1", [rows[0]!.name]); // prettier-ignore
       await database.boss.supervise(rows[0]!.name);
     },
     age: async (id) =>
       void (await database.query("UPDATE rebox.history SET at = at - interval '1 hour' WHERE analysis = $1", [id])),
+    // pg-boss reads the time by this function alone.
+    setClockBack: async (seconds) => void (await database.query(`CREATE OR REPLACE FUNCTION pgboss.job_now() RETURNS timestamptz AS $$ SELECT now() - interval '${seconds} seconds' $$ LANGUAGE sql STABLE`)), // prettier-ignore
     readHistory: () => database.query<HistoryLine>("SELECT * FROM rebox.history ORDER BY sequence"),
     close: async () => {
       await cluster.close();

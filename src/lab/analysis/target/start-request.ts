@@ -25,6 +25,8 @@ export interface MachineChoice {
   /** x86, x64 ... */
   readonly architecture?: string | undefined;
   readonly machinery?: string | undefined;
+  /** The golden state that it starts from. */
+  readonly golden?: string | undefined;
   /** All of which the machine has. */
   readonly tags?: readonly string[];
 }

@@ -8,10 +8,17 @@ import { MIGRATIONS } from "./cluster-schema";
 /** Connections of one process, besides the one that listens: a thousand hosts need 2,000 at most, and most are idle. */
 const MOST_CONNECTIONS = 2;
 const CONNECT_LIMIT_MS = 10_000;
+/** A query whose answer does not come: the network may be cut, or the server gone without a word. Longer than any, but those that make tables. */
+const QUERY_LIMIT_MS = 120_000;
+/** A connection on which nothing comes is asked for a sign of life after so long, in milliseconds. */
+const ALIVE_MS = 15_000;
 /** Between two attempts to listen again, in milliseconds. */
 const AGAIN_MS = 2_000;
-/** The channel by which hosts and labs wake each other. */
+/** pg-boss's looks at leases, and its removal of jobs that have ended, in seconds at least: it is asked to look by those who need it. */
+const UPKEEP = { monitorIntervalSeconds: 2, maintenanceIntervalSeconds: 600 };
+/** The channel by which hosts and labs wake each other, and the one for ends, of which no host wants to hear: there are many hosts. */
 const CHANNEL = "rebox";
+const ENDS_CHANNEL = "rebox_ends";
 /** The lock of the database that changes of its tables are made under. */
 const MIGRATION_LOCK = 7_236_249;
 
@@ -24,6 +31,7 @@ export interface Statements {
 export class ClusterDatabase implements Statements {
   #listener: Client | undefined;
   #isClosed = false;
+  #hearsEnds = false;
   readonly #wakings = new Set<(payload: string) => void>();
 
   private constructor(
@@ -31,7 +39,7 @@ export class ClusterDatabase implements Statements {
     private readonly url: string,
     /** The queues. */
     readonly boss: PgBoss,
-    private readonly connect: (url: string) => Client,
+    private readonly connect: () => Client,
   ) {}
 
   /**
@@ -44,14 +52,15 @@ export class ClusterDatabase implements Statements {
   static async open(url: string, makes: boolean, log: (text: string) => void): Promise<ClusterDatabase> {
     const pg = await import("pg");
     const { PgBoss: Boss } = await import("pg-boss");
-    const pool = new pg.default.Pool({ connectionString: url, max: MOST_CONNECTIONS, connectionTimeoutMillis: CONNECT_LIMIT_MS, application_name: "rebox" }); // prettier-ignore
+    const reach = { connectionString: url, connectionTimeoutMillis: CONNECT_LIMIT_MS, keepAlive: true, keepAliveInitialDelayMillis: ALIVE_MS }; // prettier-ignore
+    const pool = new pg.default.Pool({ ...reach, max: MOST_CONNECTIONS, application_name: "rebox", ...(makes ? {} : { query_timeout: QUERY_LIMIT_MS }) }); // prettier-ignore
     // A connection that waits in the pool breaks when the server ends: the next query says so.
     pool.on("error", () => undefined);
     // As it is: pg answers several statements by a list, which pg-boss reads.
     const executeSql = (text: string, values?: unknown[]) => pool.query(text, values);
-    const boss = new Boss({ db: { executeSql }, schema: "pgboss", schedule: false, migrate: makes, superviseIntervalSeconds: 5, monitorIntervalSeconds: 5 }); // prettier-ignore
+    const boss = new Boss({ db: { executeSql }, schema: "pgboss", schedule: false, migrate: makes, supervise: false, ...UPKEEP }); // prettier-ignore
     boss.on("error", (error) => log(`the queue: ${error.message}`));
-    const connect = (to: string) => new pg.default.Client({ connectionString: to, connectionTimeoutMillis: CONNECT_LIMIT_MS, application_name: "rebox listens" }); // prettier-ignore
+    const connect = () => new pg.default.Client({ ...reach, application_name: "rebox listens" });
     const database = new ClusterDatabase(pool, url, boss, connect);
     try {
       if (makes) await database.#migrate();
@@ -95,15 +104,23 @@ export class ClusterDatabase implements Statements {
     }
   }
 
-  /** Calls back for each message of another process, and after a gap in which some may have been missed. */
-  listen(onMessage: (payload: string) => void): void {
+  /**
+   * Calls back for each message of another process, and after a gap in which some may have been missed.
+   *
+   * @param hearsEnds whether also for the ends of analyses
+   */
+  listen(onMessage: (payload: string) => void, hearsEnds = false): void {
     this.#wakings.add(onMessage);
+    if (hearsEnds && !this.#hearsEnds) {
+      this.#hearsEnds = true;
+      void this.#listener?.query(`LISTEN ${ENDS_CHANNEL}`).catch(() => undefined);
+    }
     if (this.#wakings.size === 1) void this.#keepListening();
   }
 
   /** Wakes the others; with the transaction, when that takes effect. */
   static async notify(statements: Statements, payload: string): Promise<void> {
-    await statements.query("SELECT pg_notify($1, $2)", [CHANNEL, payload]);
+    await statements.query("SELECT pg_notify($1, $2)", [payload === "ended" ? ENDS_CHANNEL : CHANNEL, payload]);
   }
 
   async close(): Promise<void> {
@@ -115,7 +132,7 @@ export class ClusterDatabase implements Statements {
 
   async #keepListening(): Promise<void> {
     while (!this.#isClosed) {
-      const client = this.connect(this.url);
+      const client = this.connect();
       const broken = new Promise<void>((resolve) => {
         client.once("error", () => resolve());
         client.once("end", () => resolve());
@@ -125,6 +142,7 @@ export class ClusterDatabase implements Statements {
         await client.connect();
         this.#listener = client;
         await client.query(`LISTEN ${CHANNEL}`);
+        if (this.#hearsEnds) await client.query(`LISTEN ${ENDS_CHANNEL}`);
         this.#tell("");
         await broken;
       } catch {

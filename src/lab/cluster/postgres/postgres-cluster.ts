@@ -47,7 +47,7 @@ export async function openPostgresCluster(
       ...{ lab, leaseS, database, queue, store },
       ...{ hosts: new PostgresHosts(database, leaseS), golden: new PostgresGolden(database) },
       upkeep: new PostgresUpkeep(database),
-      listen: (onWord) => database.listen((payload) => onWord(payload as ClusterWord)),
+      listen: (onWord, hearsEnds) => database.listen((payload) => onWord(payload as ClusterWord), hearsEnds),
       close: () => database.close(),
     };
   } catch (error) {

@@ -7,13 +7,15 @@ import type { Quota } from "../fair-shares";
 import { checkSame } from "../same-submission";
 import { endCancelledLate, endRow, hasWon, listRows, note, putBackLate } from "./analysis-rows";
 import { ClusterDatabase } from "./cluster-database";
-import { DEAD, QueueKinds } from "./queue-kinds";
+import { DEAD, QueueKinds, RETENTION_S } from "./queue-kinds";
 import { takeFrom } from "./take-attempt";
 
 /** Seconds that an attempt may take beside the time of its target: a boot, a dump, an upload. */
 const MARGIN_S = 7_200;
 /** pg-boss permits no more, in seconds. */
 const LONGEST_ATTEMPT_S = 86_399;
+/** From then on analyses may begin that nobody has put off: long past, as a clock of the database that is set back must hide none. */
+const ALWAYS = new Date("2000-01-01T00:00:00Z");
 
 /**
  * The queue of a cluster in PostgreSQL. pg-boss decides who may work on an analysis: its leases, retries and dead letters are used as they
@@ -55,7 +57,7 @@ export class PostgresQueue implements AnalysisQueue {
         { id },
         {
           ...{ id, db, priority, group: { id: submitter } },
-          ...(notBefore === undefined ? {} : { startAfter: new Date(notBefore) }),
+          ...{ startAfter: notBefore === undefined ? ALWAYS : new Date(notBefore), retentionSeconds: RETENTION_S },
           expireInSeconds: Math.min(Math.ceil(request.timeoutS) + MARGIN_S, LONGEST_ATTEMPT_S),
         },
       );
@@ -172,6 +174,8 @@ export class PostgresQueue implements AnalysisQueue {
 
   async endGivenUp(): Promise<void> {
     const { boss } = this.database;
+    // pg-boss ends the leases; of those who ask at the same time one does it.
+    await boss.supervise();
     await this.database.transact(async (own) => {
       if (await endCancelledLate(own, this.leaseS)) await ClusterDatabase.notify(own, "ended");
       await putBackLate(own, this.leaseS);

@@ -5,10 +5,13 @@ import { ClusterDatabase } from "./cluster-database";
 export const DEAD = "rebox-dead";
 /** Attempts beside the first. */
 const RETRIES = 2;
-/** How long jobs wait before pg-boss forgets them, in seconds: they are ended by people and hosts, not by age. */
-const RETENTION_S = 10 * 365 * 86_400;
-/** How long pg-boss keeps jobs that have ended, in seconds: their rows are kept apart. */
-const KEPT_S = 86_400;
+/**
+ * How long jobs may wait after the moment from which they may be taken before pg-boss forgets them, in seconds: they are ended by people and
+ * hosts, not by age. PostgreSQL's integers permit 68 years.
+ */
+export const RETENTION_S = 60 * 365 * 86_400;
+/** How long pg-boss keeps jobs that have ended, in seconds: their rows are kept apart, and it counts its own again and again. */
+const KEPT_S = 3_600;
 /** Queues of new kinds are noticed so late at most where a message was missed, in milliseconds. */
 const FRESH_MS = 30_000;
 

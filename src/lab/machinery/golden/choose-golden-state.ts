@@ -1,4 +1,4 @@
-import { MachineryError } from "../../errors";
+import { MachineryError, MachineryManagerError } from "../../errors";
 import type { MachineFacts } from "../records/lab-machine";
 import { getGoldenState, type GoldenState, listGoldenStates } from "./golden-state";
 
@@ -25,4 +25,14 @@ export function findGoldenState(
     );
   }
   return found;
+}
+
+/** Returns whether a machine starts from the golden state of a name. */
+export function startsFrom(labFolder: string, facts: MachineFacts, name: string): boolean {
+  try {
+    return findGoldenState(labFolder, facts)?.name === name;
+  } catch (error) {
+    if (error instanceof MachineryError || error instanceof MachineryManagerError) return false;
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { isMachineState, type LabMachine, type MachineFault, type Quarantine } from "./lab-machine";
 
@@ -49,12 +49,18 @@ export function restoreMachine(file: string, machine: LabMachine): string | unde
   return undefined;
 }
 
-/** Writes a file so that it is there as a whole or not at all, even after a power failure. */
-export function writeWhole(file: string, text: string): void {
+/**
+ * Writes a file so that it is there as a whole or not at all, even after a power failure.
+ *
+ * @param mode its permissions, also where a file with others was there; those of the system's settings without it
+ */
+export function writeWhole(file: string, text: string, mode?: number): void {
   mkdirSync(dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}.new`;
-  const descriptor = openSync(temporary, "w", 0o644);
+  const descriptor = openSync(temporary, "w", mode ?? 0o644);
   try {
+    // One that a killed process has left may have others.
+    if (mode !== undefined) fchmodSync(descriptor, mode);
     writeSync(descriptor, text);
     fsyncSync(descriptor);
   } finally {
