@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <string>
+
 void ScriptCalls::Init(napi_env env) {
   env_ = env;
   // Node-API cannot stop a running script. V8 can, and Node exports it: three functions whose ABI is a pointer.
@@ -124,7 +126,11 @@ CallResult ScriptCalls::Recover(napi_status status, napi_value* error) {
     return CallResult::kCutOff;
   }
   if (!thrown) {
-    napi_get_undefined(env_, &thrown);
+    // Node-API refused the call itself; whoever reads this has to know why.
+    std::string text = "Node-API refused a call of a function with status " + std::to_string(status);
+    napi_value message = nullptr;
+    napi_create_string_utf8(env_, text.data(), text.size(), &message);
+    napi_create_error(env_, nullptr, message, &thrown);
   }
   *error = thrown;
   return CallResult::kThrew;
