@@ -36,4 +36,7 @@ export { BytePattern } from "../systems/memory/search/byte-pattern";
 export type { PageRun } from "../systems/memory/resident-pages";
 export type { SearchPattern } from "../systems/memory/search/search-pattern";
 export { TextPattern } from "../systems/memory/search/text-pattern";
+export { GuestControl, type GuestControlOptions } from "../lab/ways/guest-control";
+export type { GuestProgram, ScriptResult } from "../lab/ways/guest-way";
+export { type EnteredProgram, runToEntry } from "../lab/ways/program-entry";
 export { startShell } from "../shell/line/start-shell";

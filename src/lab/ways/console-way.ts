@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { GuestGoneError, WayInError } from "../errors";
 import { quoteForShell } from "../machinery/drivers/qemu/memory-snapshot";
@@ -124,20 +124,20 @@ export class ConsoleWay extends GuestWay {
     const place = quoteForShell(path);
     const most = Math.min(getReadLimit(limit), MOST_FILE);
     const mark = randomBytes(6).toString("hex");
-    // Messages of the kernel may come in between: by size and checksum they are noticed.
+    // Messages of the kernel may come in between: the checksum shows it. Busybox has no cksum everywhere.
     const script = `(
-set -- $(cksum < ${place}) || exit 1
-[ -n "$2" ] || exit 1
-echo "$1 $2 ${mark}"
-[ $2 -gt ${most} ] || base64 ${place}
+size=$(wc -c < ${place}) && set -- $(sha256sum < ${place}) || exit 1
+[ -n "$1" ] || exit 1
+echo "$1 $size ${mark}"
+[ $size -gt ${most} ] || base64 ${place}
 )`;
     for (let tries = 0; tries < 3; tries++) {
       const { status, output } = await this.runScript(script, signal);
-      const [, sum, size] = new RegExp(`(\\d+) (\\d+) ${mark}`).exec(output) ?? [];
+      const [, sum, size] = new RegExp(`([0-9a-f]{64}) +(\\d+) ${mark}`).exec(output) ?? [];
       if (status !== 0 || size === undefined) throw new WayInError(`${path} cannot be read: ${output.trim()}`);
       if (Number(size) > most) throw new WayInError(`${path} has ${size} bytes; ${most} can be read on the console`);
       const bytes = Buffer.from(output.slice(output.indexOf(mark) + mark.length), "base64");
-      if (bytes.length === Number(size) && computeCksum(bytes) === Number(sum)) return bytes;
+      if (createHash("sha256").update(bytes).digest("hex") === sum) return bytes;
     }
     throw new WayInError(`${path} does not arrive whole: other messages come between it on the console`);
   }
@@ -159,16 +159,4 @@ async function guard<Result>(
     if (!guestConsole.isOver || signal.aborted) throw error;
     throw new GuestGoneError(error instanceof Error ? error.message : String(error));
   }
-}
-
-/** Computes the checksum that POSIX defines for cksum: a CRC of the bytes and then of their number. */
-function computeCksum(bytes: Buffer): number {
-  let crc = 0;
-  const add = (byte: number) => {
-    crc ^= byte << 24;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x80000000 ? (crc << 1) ^ 0x04c11db7 : crc << 1;
-  };
-  for (const byte of bytes) add(byte);
-  for (let rest = bytes.length; rest > 0; rest = Math.floor(rest / 256)) add(rest % 256);
-  return ~crc >>> 0;
 }

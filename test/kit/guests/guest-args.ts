@@ -26,7 +26,9 @@ export async function getMachineArgs(folder: string, options: GuestOptions): Pro
   const { task, parameters, kernelArgs, kit, qemuArgs = [] } = options;
   const split = task === null || options.boots ? undefined : splitForClone(qemuArgs);
   if (split) return getCloneArgs(folder, options, split);
-  return [...guestArgs(join(folder, "serial.txt"), task, parameters, kernelArgs, kit), ...qemuArgs];
+  const args = guestArgs(join(folder, "serial.txt"), task, parameters, kernelArgs, kit);
+  // A serial port of the test's own is the first one.
+  return task === null ? [...qemuArgs, ...args] : [...args, ...qemuArgs];
 }
 
 /** QEMU's arguments for the guest kit. */
