@@ -25,7 +25,7 @@ export interface EnteredProgram {
  * Runs a program in the guest, and calls a function at its entry point: its loader is done, and no instruction of its own has run.
  *
  * @param callbacks of the script; it gets two that are removed again
- * @param onEntry called once, or never when the program cannot be executed; callbacks that it adds see what follows that instruction
+ * @param onEntry called once, or never when the program cannot be executed; hooks with an address that it adds see what follows that instruction
  * @returns the program's end
  * @throws as runInGuest() does
  */
