@@ -8,6 +8,9 @@ import { type MachineFacts, readMachineFacts } from "./machine-facts";
 import type { Measure } from "./measure";
 import { apiTrace } from "./measures/api-trace";
 import { blockBegin } from "./measures/block-begin";
+import { cluster } from "./measures/cluster";
+import { clusterCosts } from "./measures/cluster-costs";
+import { clusterModel } from "./measures/cluster-model";
 import { commands } from "./measures/commands";
 import { contextChange } from "./measures/context-change";
 import { eventRates } from "./measures/event-rates";
@@ -63,6 +66,9 @@ const MEASURES: readonly Measure[] = [
   readyMachines,
   server,
   serverScreen,
+  cluster,
+  clusterCosts,
+  clusterModel,
   replay,
 ];
 const NAMES = MEASURES.map(({ name }) => name);

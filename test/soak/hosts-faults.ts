@@ -1,3 +1,5 @@
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostProcess, TestCluster } from "../kit/cluster/test-cluster";
 import { findProcesses } from "../kit/find-processes";
@@ -71,6 +73,7 @@ export class HostsFaults {
         },
       },
       { name: `an analysis of ${name} is killed`, happen: async () => killAll(lab, 1) },
+      { name: `the machines of ${name} are killed`, happen: async () => killMachines(lab) },
       {
         name: `${name} stands still past its lease`,
         happen: async () => {
@@ -102,9 +105,16 @@ export class HostsFaults {
       await sleep(random.between(0, 5_000));
       await part.up();
     };
+    const standStill = async (part: { signal(signal: "SIGSTOP" | "SIGCONT"): void }) => {
+      part.signal("SIGSTOP");
+      await sleep(STOPPED_MS);
+      part.signal("SIGCONT");
+    };
     const always: Fault[] = [
       { name: "the database is killed", happen: () => away(cluster.postgres) },
       { name: "the store is killed", happen: () => away(cluster.store) },
+      { name: "the database stands still past a lease", happen: () => standStill(cluster.postgres) },
+      { name: "the store stands still past a lease", happen: () => standStill(cluster.store) },
     ];
     if (!IS_NAMESPACE) return always;
     return [
@@ -140,7 +150,17 @@ function hasEnded({ child }: HostProcess): boolean {
 
 /** Kills the processes with a lab among their arguments. @param most so many of them */
 function killAll(lab: string, most = Infinity): void {
-  for (const pid of findProcesses(lab).slice(0, most)) {
+  kill(findProcesses(lab).slice(0, most));
+}
+
+/** Kills the machines of a lab that run: each is a process with its own folder among its arguments. */
+function killMachines(lab: string): void {
+  const files = readdirSync(lab, { recursive: true, encoding: "utf8" }).filter((name) => /\/pid$/.test(name));
+  kill(files.flatMap((name) => findProcesses(dirname(join(lab, name)))));
+}
+
+function kill(pids: readonly number[]): void {
+  for (const pid of pids) {
     try {
       process.kill(pid, "SIGKILL");
     } catch {

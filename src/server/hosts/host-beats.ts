@@ -19,6 +19,8 @@ import { UpkeepTurn } from "./upkeep-turn";
 const TICK_MS = 500;
 /** So many renewals of a lease may be lost. */
 const LOST_BEATS = 3;
+/** Before a cluster that could not be reached is asked again, in milliseconds; half of it to half more, as there are many hosts. */
+const AGAIN_MS = 2_000;
 
 /** Everything that a host uses. */
 export interface HostParts {
@@ -45,6 +47,8 @@ export class HostBeats {
   readonly #held = new Map<number, Held>();
   readonly #upkeep = new UpkeepTurn();
   #toldMs = -Infinity;
+  /** Until then nothing is asked of the cluster. */
+  #awayUntilMs = -Infinity;
   #isEnding = false;
   #wake = (): void => {};
   #loop: Promise<void> | undefined;
@@ -116,10 +120,11 @@ export class HostBeats {
     }
   }
 
-  /** Tells the cluster that this host is there, and ends what nobody can make. */
-  async #tellEntry(): Promise<void> {
+  /** Tells the cluster that this host is there, and ends what nobody can make. @returns false when it is not the time */
+  async #tellEntry(): Promise<boolean> {
     const { entry, cluster, lab, name: host, labFolder } = this.parts;
-    if (performance.now() - this.#toldMs < this.everyMs) return;
+    const nowMs = performance.now();
+    if (nowMs - this.#toldMs < this.everyMs || nowMs < this.#awayUntilMs) return false;
     // What becomes so from here on is told once more.
     this.#toldMs = performance.now();
     try {
@@ -130,14 +135,22 @@ export class HostBeats {
       await entry.tell(this.#isEnding ? "ending" : "working", this.#held.size, fits);
       if (wasDraining && !entry.isDraining) this.onFree();
       if (this.#upkeep.take(entry.hosts)) await cluster.queue.endGivenUp();
+      return true;
     } catch (error) {
       this.#toldMs = -Infinity;
-      this.#upkeep.postpone(cluster.leaseS);
+      this.#noteAway();
       throw error;
     }
   }
 
-  async #look(held: Held): Promise<void> {
+  /** The cluster could not be reached: others could not reach it either, and all come back at once. */
+  #noteAway(): void {
+    this.#awayUntilMs = performance.now() + AGAIN_MS * (0.5 + Math.random());
+    this.#upkeep.postpone(this.parts.cluster.leaseS);
+  }
+
+  /** @returns false when the cluster was not asked */
+  async #look(held: Held): Promise<boolean> {
     const { database, cluster, maker } = this.parts;
     const found = database.find(held.id);
     const isOver = found === undefined || found.outcome !== undefined;
@@ -146,8 +159,12 @@ export class HostBeats {
     const phase = own === "queued" ? "waiting for a machine" : own;
     const isDue = performance.now() - held.beatMs >= this.everyMs;
     // Who looks at the analysis elsewhere sees each phase as it begins.
-    if ((isDue || phase !== held.phase) && !held.isLost) {
-      const answer = await cluster.queue.heartbeat(held.attempt, phase);
+    const asks = (isDue || phase !== held.phase) && !held.isLost && performance.now() >= this.#awayUntilMs;
+    if (asks) {
+      const answer = await cluster.queue.heartbeat(held.attempt, phase).catch((error: unknown) => {
+        this.#noteAway();
+        throw error;
+      });
       held.beatMs = performance.now();
       held.phase = phase;
       held.isLost = answer.kind === "lost";
@@ -160,6 +177,7 @@ export class HostBeats {
     }
     // Its process still writes until it is gone.
     if (isOver && !held.isDelivering && !maker.isMaking(held.id) && !database.hasProcess(held.id)) this.#deliver(held);
+    return asks;
   }
 
   #deliver(held: Held): void {

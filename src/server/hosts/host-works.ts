@@ -11,7 +11,7 @@ export class HostWorks {
   }
 
   /** Begins some work, and waits for nothing. @param what for people */
-  begin(what: string, act: () => Promise<void>): void {
+  begin(what: string, act: () => Promise<unknown>): void {
     const work = this.try(what, act).finally(() => this.#running.delete(work));
     this.#running.add(work);
   }
@@ -21,11 +21,15 @@ export class HostWorks {
     await Promise.all(this.#running);
   }
 
-  /** Does something. A trouble that stays is told once: the cluster may be away for a while. */
-  async try(what: string, act: () => Promise<void>): Promise<void> {
+  /**
+   * Does something. A trouble that stays is told once: the cluster may be away for a while.
+   *
+   * @param act answers false when it has not tried
+   */
+  async try(what: string, act: () => Promise<unknown>): Promise<void> {
     try {
-      await act();
-      if (this.#troubles.delete(what)) this.log(`${what}: all is well again`);
+      const hasTried = (await act()) !== false;
+      if (hasTried && this.#troubles.delete(what)) this.log(`${what}: all is well again`);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       if (this.#troubles.get(what) !== text) this.log(`${what}: ${text}`);

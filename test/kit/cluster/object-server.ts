@@ -78,6 +78,11 @@ export class ObjectServer {
     }
   }
 
+  /** Has the server stand still, or go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#server!.kill(signal);
+  }
+
   async kill(): Promise<void> {
     const server = this.#server;
     if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;

@@ -131,6 +131,11 @@ export class PrivatePostgres {
     return ids.filter((id) => id === own || findParent(id) === own);
   }
 
+  /** Has the server with all its processes stand still, or go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    process.kill(-this.#server!.pid!, signal);
+  }
+
   /** Kills the server with all its processes. */
   async kill(): Promise<void> {
     const server = this.#server;
