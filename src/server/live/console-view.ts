@@ -4,7 +4,7 @@ import type { Machinery } from "../../lab/machinery/machinery";
 import type { LabMachine } from "../../lab/machinery/records/lab-machine";
 import { ConflictError } from "../errors";
 import { followFile } from "./follow-file";
-import { endView, GOES_ON, joinViewer, type LiveTarget } from "./live-views";
+import { endView, GOES_ON, GONE_OFF, joinViewer, type LiveTarget } from "./live-views";
 
 /** Of what the machine has written before somebody looks, in bytes. */
 const HISTORY = 64 << 10;
@@ -37,9 +37,10 @@ export async function openConsoleView(view: ConsoleView): Promise<void> {
   if (log === undefined && !mayType)
     throw new ConflictError(`${machine.name} is off, or has no log of its serial console`);
   const console = mayType ? await takeConsole(view) : undefined;
-  // The log has the output already.
-  if (console !== undefined) joinViewer(socket, console, (bytes) => bytes, log === undefined);
-  if (log !== undefined) void showLog(log, view);
+  const off = new AbortController();
+  // The log has the output already, and the view ends when all of it is sent.
+  if (console !== undefined) joinViewer(socket, console, (bytes) => bytes, log === undefined ? {} : { sendsOutput: false, onEnd: () => off.abort() }); // prettier-ignore
+  if (log !== undefined) void showLog(log, view, off);
 }
 
 /** @throws ConflictError while an analysis types there, or may begin to */
@@ -52,20 +53,18 @@ async function takeConsole({ machine, machinery, target, signal }: ConsoleView):
   return machinery.openConsole(machine, signal);
 }
 
-async function showLog(log: string, { socket, machine, machinery, closing }: ConsoleView): Promise<void> {
+/** @param off aborted when the machine has gone off: what it has written before is still shown */
+async function showLog(log: string, { socket, machine, machinery, closing }: ConsoleView, off: AbortController) {
   const watch = setInterval(() => {
     void Promise.resolve(machinery.state(machine, AbortSignal.timeout(STATE_LIMIT_MS))).then(
       (state) => {
-        if ((typeof state === "string" ? state : state.state) === "poweroff") endView(socket, GOES_ON, "the machine has gone off"); // prettier-ignore
+        if ((typeof state === "string" ? state : state.state) === "poweroff") off.abort();
       },
       () => undefined,
     );
   }, LOOK_MS);
-  try {
-    await followFile(log, HISTORY, closing, (bytes) => new Promise<void>((resolve) => socket.send(bytes, () => resolve()))); // prettier-ignore
-  } catch {
-    endView(socket, GOES_ON, "the machine has gone off");
-  } finally {
-    clearInterval(watch);
-  }
+  const signals = { stop: closing, last: off.signal };
+  await followFile(log, HISTORY, signals, (bytes) => new Promise<void>((resolve) => socket.send(bytes, () => resolve()))).catch(() => undefined); // prettier-ignore
+  clearInterval(watch);
+  endView(socket, GOES_ON, GONE_OFF);
 }

@@ -12,7 +12,7 @@ const MOST_VIEWS = 100;
 const BEAT_MS = 15_000;
 const END_MS = 1_000;
 /** The bytes that a slow viewer may leave waiting; above that the machine's own server is not read from, and sends fewer pictures. */
-const MOST_WAITING = 1 << 20;
+export const MOST_WAITING = 1 << 20;
 /** Of the reason in a WebSocket's close frame (RFC 6455, 5.5), in bytes. */
 const LONGEST_REASON = 120;
 
@@ -21,6 +21,8 @@ export const GOES_ON = 1000;
 const ENDS = 1001;
 const REFUSED = 1008;
 const FAILED = 1011;
+/** The reason when the machine itself has ended the view. */
+export const GONE_OFF = "the machine has gone off";
 
 /** A machine that somebody wants to look at. */
 export interface LiveTarget {
@@ -88,17 +90,24 @@ export class LiveViews {
   }
 }
 
+/** How a viewer is joined with a machine's stream. */
+export interface JoinOptions {
+  /** Whether the viewer gets what the stream reads. */
+  readonly sendsOutput?: boolean;
+  /** The stream has ended, and all of it is sent; without it the view ends. */
+  readonly onEnd?: () => void;
+}
+
 /**
  * Joins a viewer and a machine's stream: the end of one is that of the other.
  *
  * @param pass makes of the viewer's bytes those that the machine gets; an error ends the view
- * @param sendsOutput whether the viewer gets what the stream reads
  */
 export function joinViewer(
   socket: WebSocket,
   machine: Duplex,
   pass: (bytes: Buffer) => Buffer,
-  sendsOutput = true,
+  { sendsOutput = true, onEnd = () => endView(socket, GOES_ON, GONE_OFF) }: JoinOptions = {},
 ): void {
   socket.on("message", (data: Buffer) => {
     try {
@@ -115,7 +124,7 @@ export function joinViewer(
   machine.on("error", () => machine.destroy());
   machine.on("close", () => {
     sender.send();
-    endView(socket, GOES_ON, "the machine has gone off");
+    onEnd();
   });
   socket.on("close", () => machine.destroy());
   if (socket.readyState !== socket.OPEN) machine.destroy();

@@ -74,6 +74,11 @@ export class EventStreams {
         file ??= await open(path, "r").catch(() => undefined);
         if (file !== undefined) await this.#copyNew(file, rest, filter, writer, kind, stopping.signal);
         if (isOver) {
+          // Putting events into their order has made another file of them, to whose end the last ones were added.
+          const ordered = file === undefined ? undefined : await openOther(path, file);
+          await file?.close();
+          file = ordered;
+          if (file !== undefined) await this.#copyNew(file, rest, filter, writer, kind, stopping.signal);
           await writer.write("end", { outcome: now?.outcome ?? "removed", reason: now?.reason ?? null });
           break;
         }
@@ -168,6 +173,14 @@ class MessageWriter {
     clearInterval(this.#beat);
     this.response.end();
   }
+}
+
+/** Opens the file that has a path now; undefined when it is still the same. */
+async function openOther(path: string, before: FileHandle): Promise<FileHandle | undefined> {
+  const file = await open(path, "r").catch(() => undefined);
+  if (file === undefined || (await file.stat()).ino !== (await before.stat()).ino) return file;
+  await file.close();
+  return undefined;
 }
 
 function readPosition(text: string | undefined): Position | undefined {
