@@ -169,6 +169,31 @@ describe("a file", () => {
     });
   });
 
+  test("that came as a whole leaves nothing either when its form breaks behind it, or asks for what there is not", async () => {
+    await withServer({}, async ({ lab, url, tokens, ask, read }) => {
+      const { port } = new URL(url);
+      const part = (name: string, content: string) => `--x\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n\r\n${content}\r\n`; // prettier-ignore
+      const head = `POST /api/v1/analyses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tokens.analyst}\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000000\r\n\r\n`; // prettier-ignore
+      const listKept = () => (existsSync(join(lab.folder, "samples")) ? readdirSync(join(lab.folder, "samples")) : []);
+      const socket = connect(Number(port), "127.0.0.1");
+      socket.on("error", () => undefined);
+      socket.write(`${head}${part("first", "whole")}${part("second", "y".repeat(1_000))}`);
+      while (listKept().length === 0) await sleep(20);
+      socket.destroy();
+      while (listKept().length > 0) await sleep(20);
+      assert.deepEqual(readdirSync(join(lab.folder, "server/incoming")), []);
+      const refused = async (fields: Record<string, string>) => (await ask("analyst", "/api/v1/analyses", { method: "POST", body: fileForm("a", "content", fields) })).status; // prettier-ignore
+      assert.equal(await refused({ machine: "nowhere" }), 400);
+      assert.equal(await refused({ network: "user" }), 403);
+      assert.deepEqual(listKept(), []);
+      // One that an analysis has stays, although the same comes again and is refused.
+      const taken = await read<{ ids: number[] }>("analyst", "/api/v1/analyses", { method: "POST", body: fileForm("a", "content", { not_before: "2100-01-01T00:00:00Z" }) }); // prettier-ignore
+      assert.equal(taken.ids.length, 1);
+      assert.equal(await refused({ machine: "nowhere" }), 400);
+      assert.equal(listKept().length, 1);
+    });
+  });
+
   test("that is an archive which unpacks without end is refused by its analysis", async () => {
     await withServer({}, async ({ lab, ask, untilEnded }) => {
       const folder = join(lab.folder, "bomb");

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { readUpload } from "../http/upload";
+import { withUpload } from "../http/upload";
 import { cancel, getAnalysis, remove, repeat, submit } from "../queue/submit";
 import { SUBMISSION } from "../queue/submission";
 import type { ServerParts } from "../server-parts";
@@ -25,7 +25,7 @@ export const QUERY = z.object({
 
 /** Adds the routes on analyses: ask for, list, look at, end, repeat and remove them. */
 export function addAnalysisRoutes(app: App, parts: ServerParts): void {
-  const ids = z.object({ ids: z.array(z.number()).describe("The numbers of the analyses.") });
+  const answer = z.object({ ids: z.array(z.number()).describe("The numbers of the analyses.") });
   app.post(
     "/api/v1/analyses",
     {
@@ -35,14 +35,16 @@ export function addAnalysisRoutes(app: App, parts: ServerParts): void {
         description: `A form (multipart/form-data) with files as \`file\`, or JSON without any. Fields: ${Object.entries(SUBMISSION.shape).map(([name, type]) => `\`${name}\`: ${type.description ?? ""}`).join(" ")}`, // prettier-ignore
         ...{
           consumes: ["multipart/form-data", "application/json"],
-          response: { ...ERRORS, 413: ERROR, 507: ERROR, 201: ids },
+          response: { ...ERRORS, 413: ERROR, 507: ERROR, 201: answer },
         },
       },
     },
     async (request, reply) => {
-      const isForm = request.isMultipart();
-      const { fields, samples } = isForm ? await readUpload(request, parts) : { fields: readJson(request.body), samples: [] }; // prettier-ignore
-      return reply.code(201).send({ ids: await submit(parts, getDoer(request), fields, samples) });
+      const doer = getDoer(request);
+      const ids = request.isMultipart()
+        ? await withUpload(request, parts, ({ fields, samples }) => submit(parts, doer, fields, samples))
+        : await submit(parts, doer, readJson(request.body), []);
+      return reply.code(201).send({ ids });
     },
   );
   app.get(
@@ -95,7 +97,7 @@ export function addAnalysisRoutes(app: App, parts: ServerParts): void {
       config: { access: "submit" },
       schema: {
         ...{ ...one, operationId: "repeat", summary: "Ask for the same analysis again" },
-        response: { ...ERRORS, 201: ids },
+        response: { ...ERRORS, 201: answer },
       },
     },
     async (request, reply) => reply.code(201).send({ ids: [repeat(parts, getDoer(request), request.params.id)] }),

@@ -20,19 +20,37 @@ export interface Upload {
 }
 
 /**
+ * Lets something be done with a form with files. A file of which no analysis was made does not stay: its form was broken off, or asked for what
+ * there is not.
+ *
+ * @throws BadRequestError, UploadError, AccessError; the error of use()
+ */
+export async function withUpload<Result>(
+  request: FastifyRequest,
+  parts: ServerParts,
+  use: (upload: Upload) => Promise<Result>,
+): Promise<Result> {
+  const samples: StoredSample[] = [];
+  try {
+    return await use({ fields: await readUpload(request, parts, samples), samples });
+  } finally {
+    for (const { sha256 } of samples) parts.samples.release(sha256, () => parts.search.list({ hash: sha256 }, 1).length > 0); // prettier-ignore
+  }
+}
+
+/**
  * Reads a form with files as it comes: files go to the disk, and are never in memory. The word against forgery has to come before
  * the first file, as header or field.
  *
- * @param isFile which fields are files that are wanted
- * @throws BadRequestError, UploadError, AccessError
+ * @param samples gets each file when it has come
+ * @returns the fields
  */
-export async function readUpload(
+async function readUpload(
   request: FastifyRequest,
   { samples: store, settings, counts }: ServerParts,
-  isFile = (name: string) => name === "file",
-): Promise<Upload> {
+  samples: StoredSample[],
+): Promise<Upload["fields"]> {
   const fields: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
-  const samples: StoredSample[] = [];
   const limits = { files: MOST_FILES, fields: MOST_FIELDS, fieldSize: LONGEST_FIELD, fileSize: settings.largestUpload + 1, parts: MOST_FILES + MOST_FIELDS }; // prettier-ignore
   if (!request.isMultipart()) throw new BadRequestError("send a form as multipart/form-data");
   let isChecked = request.headers["x-csrf-token"] !== undefined;
@@ -48,7 +66,7 @@ export async function readUpload(
     }
     if (!isChecked) checkForgery(request, undefined);
     // A form whose file was left empty sends one without a name.
-    if (!isFile(part.fieldname) || part.filename === "") {
+    if (part.fieldname !== "file" || part.filename === "") {
       part.file.resume();
       continue;
     }
@@ -59,7 +77,7 @@ export async function readUpload(
     samples.push(sample);
   }
   if (!isChecked) checkForgery(request, undefined);
-  return { fields: { ...fields }, samples };
+  return { ...fields };
 }
 
 /** Lists the parts of a form as they come. @throws BadRequestError when it is malformed, or its connection breaks */

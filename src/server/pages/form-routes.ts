@@ -11,7 +11,7 @@ import { LONGEST_PASSWORD } from "../accounts/password";
 import { RIGHTS, ROLES } from "../accounts/roles";
 import { type App, getDoer, ID_PARAMS } from "../api/app";
 import { BadRequestError } from "../errors";
-import { readUpload } from "../http/upload";
+import { withUpload } from "../http/upload";
 import { cancel, remove, repeat, submit } from "../queue/submit";
 import type { ServerParts } from "../server-parts";
 import { addWebhook, removeWebhook } from "../webhooks/webhook-actions";
@@ -27,8 +27,9 @@ export function addFormRoutes(app: App, parts: ServerParts): void {
     "/submit",
     { config: { access: "submit", checksForgery: true }, schema: { hide: true } },
     async (request, reply) => {
-      const { fields, samples } = await readUpload(request, parts);
-      const ids = await submit(parts, getDoer(request), fields, samples);
+      const ids = await withUpload(request, parts, ({ fields, samples }) =>
+        submit(parts, getDoer(request), fields, samples),
+      );
       return reply.redirect(ids.length === 1 ? `/analyses/${ids[0]}` : "/", 303);
     },
   );

@@ -22,6 +22,8 @@ export interface StoredSample extends TargetFacts {
 /** The files that were handed in to a server: each content once, in the lab's folder samples/SHA256/NAME. */
 export class SampleStore {
   readonly #incoming: string;
+  /** By content: how many requests have received it and are not done with it. */
+  readonly #held = new Map<string, number>();
 
   /** Removes what an earlier server has left of uploads that were cut off. */
   constructor(private readonly labFolder: string) {
@@ -31,7 +33,7 @@ export class SampleStore {
   }
 
   /**
-   * Takes a file in. Nothing of one that is cut off, or too large, stays.
+   * Takes a file in. Nothing of one that is cut off, or too large, stays. Who has received one releases it in the end.
    *
    * @param given the name that its sender gives it, which is hostile
    * @param largest in bytes
@@ -58,6 +60,7 @@ export class SampleStore {
       await pipeline(source, meter, target.createWriteStream());
       const [md5, sha1, sha256] = hashes.map((hash) => hash.digest("hex")) as [string, string, string];
       const name = cleanName(given);
+      this.#held.set(sha256, (this.#held.get(sha256) ?? 0) + 1);
       return { name, size, md5, sha1, sha256, path: this.#keep(file, sha256, name) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOSPC") throw new UploadError("the disk of the lab is full; remove analyses", 507); // prettier-ignore
@@ -68,8 +71,21 @@ export class SampleStore {
     }
   }
 
-  /** Removes a content. */
+  /**
+   * Gives up what a request has received. A content stays as long as other requests have it, too.
+   *
+   * @param isWanted says whether an analysis is of it, without which it is removed
+   */
+  release(sha256: string, isWanted: () => boolean): void {
+    const left = (this.#held.get(sha256) ?? 1) - 1;
+    if (left > 0) return void this.#held.set(sha256, left);
+    this.#held.delete(sha256);
+    if (!isWanted()) this.remove(sha256);
+  }
+
+  /** Removes a content, unless a request has just received it. */
   remove(sha256: string): void {
+    if (this.#held.has(sha256)) return;
     rmSync(this.getFolder(sha256), { recursive: true, force: true });
   }
 
