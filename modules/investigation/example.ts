@@ -26,11 +26,11 @@ const LONGEST_HOSTS_FILE = 1024 * 1024;
 const LOCAL = ["127.0.0.1/8", "::1/128"];
 
 const Parameters = z.strictObject({
-  gethostname: z.boolean().default(false),
-  getaddresses: z.boolean().default(false),
-  lookuphost: z.array(z.string()).default([]),
+  gethostname: z.boolean().default(false).describe("The guest's name."),
+  getaddresses: z.boolean().default(false).describe("Its addresses."),
+  lookuphost: z.array(z.string()).default([]).describe("Names whose addresses are looked up."),
   // Nothing runs in the guest, so its own resolver cannot be asked.
-  resolver: z.enum(["host", "hosts-file", "none"]).default("host"),
+  resolver: z.enum(["host", "hosts-file", "none"]).default("host").describe("By which they are."),
 });
 
 interface Elements {

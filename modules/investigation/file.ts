@@ -34,27 +34,37 @@ const PARAMETERS = {
 const texts = z.array(z.string()).default([]);
 const count = z.int().min(0);
 const Options = z.strictObject({
-  maxdepth: count.default(1000),
-  maxerrors: count.default(DEFAULT_ERRORS),
-  matchall: z.boolean().default(true),
-  macroal: z.boolean().default(false),
-  mismatch: z.array(z.string()).default([]),
-  matchlimit: count.default(1000),
-  newest: z.int().min(1).optional(),
-  returnsha256: z.boolean().default(false),
-  decompress: z.boolean().default(false),
+  maxdepth: count.default(1000).describe("How many directories deep."),
+  maxerrors: count.default(DEFAULT_ERRORS).describe("How many errors are told; 0 for all."),
+  matchall: z
+    .boolean()
+    .default(true)
+    .describe("All of them must fit the same file; otherwise each is looked for apart."),
+  macroal: z.boolean().default(false).describe("A content must fit all lines."),
+  mismatch: z
+    .array(z.string())
+    .default([])
+    .describe(`Turns around ${KINDS.join(", ")}.`),
+  matchlimit: count.default(1000).describe("How many files are told; 0 for all."),
+  newest: z.int().min(1).optional().describe("The files that were changed last, so many."),
+  returnsha256: z.boolean().default(false).describe("Tells each file's SHA-256."),
+  decompress: z.boolean().default(false).describe("Looks into gzip files."),
 });
 const Search = z.strictObject({
-  description: z.string().default(""),
-  paths: z.array(z.string()).default([]),
-  ...{ contents: texts, names: texts, sizes: texts, modes: texts, mtimes: texts },
+  description: z.string().default("").describe("Comes back with the answer."),
+  paths: z.array(z.string()).default([]).describe("Where to search, for example /etc."),
+  contents: texts.describe('Regular expressions for a line of the file; "!REGEX" for files without such a line.'),
+  names: texts.describe('Regular expressions for the file\'s name; "!REGEX" for those that it does not match.'),
+  sizes: texts.describe("<10m, >1g, or exactly 1024; k, m, g and t are units of 1024."),
+  modes: texts.describe("Regular expressions for the mode as in -rwxr-xr-x or urwxr-xr-x (set-user-id)."),
+  mtimes: texts.describe("<90d: changed within 90 days; >12h: not changed for 12 hours; d, h, m."),
   ...{ md5: texts, sha1: texts, sha2: texts, sha3: texts },
   options: Options.default(() => Options.parse({})),
 });
 const Parameters = z.strictObject({
   searches: z.record(z.string(), Search),
-  source: z.enum(["guest", "memory", "disk"]).default("guest"),
-  filesystem: count.optional(),
+  source: z.enum(["guest", "memory", "disk"]).default("guest").describe("Where files are read."),
+  filesystem: count.optional().describe("Which one, for the source disk."),
 });
 
 type SearchParameters = z.infer<typeof Search>;

@@ -19,25 +19,24 @@ const LONGEST_MATCH_MS = 1000;
 const MOST_FAILURES = 1000;
 
 const Options = z.strictObject({
-  /** Virtual addresses before it are not searched. */
-  offset: z.number().nonnegative().default(0),
-  /** How many bytes of a process are searched at most; 0 for all. */
-  maxlength: z.number().nonnegative().default(0),
-  /** Tells of memory that could not be read. */
-  logfailures: z.boolean().default(false),
-  /** A process must match everything that is looked for, not only something. */
-  matchall: z.boolean().default(false),
+  offset: z.number().nonnegative().default(0).describe("Virtual addresses before it are not searched."),
+  maxlength: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe("How many bytes of a process are searched at most; 0 for all."),
+  logfailures: z.boolean().default(false).describe("Tells of memory that could not be read."),
+  matchall: z
+    .boolean()
+    .default(false)
+    .describe("A process must match everything that is looked for, not only something."),
 });
 const Search = z.strictObject({
-  description: z.string().optional(),
-  /** Regular expressions for the program's path. */
-  names: z.array(z.string()).default([]),
-  /** Regular expressions for the paths of files that are mapped. */
-  libraries: z.array(z.string()).default([]),
-  /** Regular expressions for memory. */
-  contents: z.array(z.string()).default([]),
-  /** Hexadecimal, without 0x. */
-  bytes: z.array(z.string()).default([]),
+  description: z.string().optional().describe("Comes back with the answer."),
+  names: z.array(z.string()).default([]).describe("Regular expressions for the program's path."),
+  libraries: z.array(z.string()).default([]).describe("Regular expressions for the paths of files that are mapped."),
+  contents: z.array(z.string()).default([]).describe("Regular expressions for memory."),
+  bytes: z.array(z.string()).default([]).describe("Hexadecimal, without 0x."),
   options: Options.prefault({}),
 });
 const Parameters = z.strictObject({ searches: z.record(z.string(), Search) });

@@ -21,19 +21,14 @@ const UNCONNECTED = "CLOSE";
 
 const texts = z.array(z.string()).default([]);
 const Parameters = z.strictObject({
-  /** Regular expressions, upper and lower case alike. */
-  localmac: texts,
-  neighbormac: texts,
-  /** Addresses and networks in CIDR notation, v4 and v6. */
-  localip: texts,
-  neighborip: texts,
-  connectedip: texts,
-  /** Numbers of ports. */
-  listeningport: texts,
-  /** Every port that is listened on, as if each had been asked for. */
-  listening: z.boolean().default(false),
-  /** Looks into all network namespaces, not only that of the first process. */
-  namespaces: z.boolean().default(false),
+  localmac: texts.describe("Own hardware addresses: regular expressions, upper and lower case alike."),
+  neighbormac: texts.describe("Hardware addresses of neighbours: regular expressions, upper and lower case alike."),
+  localip: texts.describe("Own addresses and networks in CIDR notation, v4 and v6."),
+  neighborip: texts.describe("Addresses and networks of neighbours."),
+  connectedip: texts.describe("Addresses and networks that connections lead to."),
+  listeningport: texts.describe("Numbers of ports that are listened on."),
+  listening: z.boolean().default(false).describe("Every port that is listened on."),
+  namespaces: z.boolean().default(false).describe("In all network namespaces, not only that of the first process."),
 });
 type Parameters = z.infer<typeof Parameters>;
 

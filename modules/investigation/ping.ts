@@ -26,17 +26,12 @@ const BETWEEN_MS = 100;
 const VANTAGES = ["host"] as const;
 
 const Parameters = z.strictObject({
-  /** A name or an address, v4 or v6. */
-  destination: z.string().min(1),
-  /** 80 without it; none for icmp. */
-  destinationport: z.int().min(1).max(65535).optional(),
+  destination: z.string().min(1).describe("A name or an address, v4 or v6."),
+  destinationport: z.int().min(1).max(65535).optional().describe("80 without it; none for icmp."),
   protocol: z.enum(["icmp", "tcp", "udp"]),
-  /** How often; 0 for 3 times. */
-  count: z.int().min(0).max(MOST_PINGS).default(0),
-  /** For each, in seconds; 0 for 5. */
-  timeout: z.number().min(0).max(LONGEST_TIMEOUT_S).default(0),
-  /** From where: this host is what there is. */
-  vantage: z.enum(VANTAGES).default("host"),
+  count: z.int().min(0).max(MOST_PINGS).default(0).describe("How often; 0 for 3 times."),
+  timeout: z.number().min(0).max(LONGEST_TIMEOUT_S).default(0).describe("For each, in seconds; 0 for 5."),
+  vantage: z.enum(VANTAGES).default("host").describe("From where: this host is what there is."),
 });
 type Parameters = z.infer<typeof Parameters>;
 

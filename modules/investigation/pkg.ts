@@ -13,11 +13,16 @@ import {
 import { GuestFiles, type GuestPackage, listPackages } from "rebox/trusted";
 
 const Parameters = z.strictObject({
-  pkgmatch: z.strictObject({ matches: z.array(z.string()).default([]) }),
-  vermatch: z.string().default(""),
-  source: z.enum(["guest", "memory", "disk"]).default("guest"),
-  filesystem: z.int().min(0).optional(),
-  root: z.string().default(""),
+  pkgmatch: z.strictObject({
+    matches: z.array(z.string()).default([]).describe("Regular expressions for the package's name."),
+  }),
+  vermatch: z
+    .string()
+    .default("")
+    .describe('A regular expression for its version; "!REGEX" for those that it does not match.'),
+  source: z.enum(["guest", "memory", "disk"]).default("guest").describe("Where files are read."),
+  filesystem: z.int().min(0).optional().describe("Which one, for the source disk."),
+  root: z.string().default("").describe("The folder that the system lies in, for example of a container."),
 });
 
 type PackageParameters = z.infer<typeof Parameters>;

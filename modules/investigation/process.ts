@@ -18,13 +18,16 @@ const LARGEST_PID = 1 << 22;
 const LARGEST_UID = 0xffffffff;
 
 const Parameters = z.strictObject({
-  /** Regular expressions for the program's path; for the process' name where it has none. */
-  names: z.array(z.string()).default([]),
-  pids: z.array(z.int().min(0).max(LARGEST_PID)).default([]),
-  /** Numbers of users: the real or the effective one. */
-  uids: z.array(z.int().min(0).max(LARGEST_UID)).default([]),
-  /** Kernel threads, too. */
-  kernelthreads: z.boolean().default(false),
+  names: z
+    .array(z.string())
+    .default([])
+    .describe("Regular expressions for the program's path; for the process' name where it has none."),
+  pids: z.array(z.int().min(0).max(LARGEST_PID)).default([]).describe("Numbers of processes."),
+  uids: z
+    .array(z.int().min(0).max(LARGEST_UID))
+    .default([])
+    .describe("Numbers of users: the real or the effective one."),
+  kernelthreads: z.boolean().default(false).describe("Kernel threads, too."),
 });
 type Parameters = z.infer<typeof Parameters>;
 

@@ -20,8 +20,12 @@ const LONGEST_PAUSE_MS = 1000;
 const LOOK_EVERY_MS = 1;
 
 const Parameters = z.strictObject({
-  /** How far the guest's clock may be off, as Go writes durations: "5s", "1h30m". Empty: only the time is told. */
-  drift: z.string().default(""),
+  drift: z
+    .string()
+    .default("")
+    .describe(
+      'How far the guest\'s clock may be off, as Go writes durations: "5s", "1h30m". Empty: only the time is told.',
+    ),
 });
 type Parameters = z.infer<typeof Parameters>;
 

@@ -23,20 +23,22 @@ const MASKED = "masked";
 const GAP = Buffer.alloc(4096);
 
 const Parameters = z.strictObject({
-  /** The text of the rules. */
-  rules: z.string().min(1),
-  /** Files, and directories with all that is below them. With paths alone, no process is looked at. */
-  paths: z.array(z.string()).default([]),
-  /** Larger files are left out, in bytes. */
+  rules: z.string().min(1).meta({ description: "The text of the rules.", contentMediaType: "text/plain" }),
+  paths: z
+    .array(z.string())
+    .default([])
+    .describe("Files, and directories with all that is below them. With paths alone, no process is looked at."),
   maxsize: z
     .int()
     .min(1)
-    .default(64 * 1024 * 1024),
-  /** Regular expressions for the program's path; without them, and without pids and paths, all processes are looked at. */
-  names: z.array(z.string()).default([]),
-  pids: z.array(z.int().min(1)).default([]),
-  /** For each process and file, in seconds. */
-  timeout: z.int().min(1).max(3600).default(60),
+    .default(64 * 1024 * 1024)
+    .describe("Larger files are left out, in bytes."),
+  names: z
+    .array(z.string())
+    .default([])
+    .describe("Regular expressions for the program's path; without them, and without pids and paths, all processes."),
+  pids: z.array(z.int().min(1)).default([]).describe("Numbers of processes."),
+  timeout: z.int().min(1).max(3600).default(60).describe("For each process and file, in seconds."),
 });
 type Parameters = z.infer<typeof Parameters>;
 

@@ -16,7 +16,13 @@ export {
   readUntilStop,
 } from "../investigation/messages";
 export { createFailure, encodeResult, type InvestigationResult } from "../investigation/result";
-export { checkParameters, type FlagKind, type Flags, parseFlags } from "../investigation/parameters";
+export {
+  checkParameters,
+  type FlagKind,
+  type Flags,
+  type ParameterSchema,
+  parseFlags,
+} from "../investigation/parameters";
 export { PersistentInvestigation } from "../investigation/persistent/investigation";
 export { MessageError, ParameterError, UsageShown } from "../investigation/errors";
 export { z } from "zod";

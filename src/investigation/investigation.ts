@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { callWithin } from "../config/limits";
-import { checkParameters } from "./parameters";
+import { checkParameters, type ParameterSchema, toParameterSchema } from "./parameters";
 import { describeFailure, createFailure, encodeResult, type InvestigationResult } from "./result";
 import type { InvestigationContext, InvestigationRun, MessageInput } from "./module";
 import { MessageReader, readInputParameters, readUntilStop } from "./messages";
@@ -62,6 +62,10 @@ export abstract class Investigation<P, E = unknown, S = unknown> implements Inve
     this.parameters = checkParameters(this.schema, parameters);
     this.validateParameters();
     return this.parameters;
+  }
+
+  describeParameters(): ParameterSchema {
+    return toParameterSchema(this.schema);
   }
 
   async run(input: MessageInput): Promise<string> {

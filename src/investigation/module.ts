@@ -1,5 +1,6 @@
 import type { CallbackManager } from "../machine/callbacks/callback-manager";
 import type { LinuxGuest } from "../systems/linux/linux-guest";
+import type { ParameterSchema } from "./parameters";
 import type { InvestigationResult } from "./result";
 
 /** The input of a run: lines of JSON, cut at any place. */
@@ -44,6 +45,9 @@ export interface InvestigationRun {
    */
   paramsParser?(args: readonly string[]): unknown;
 
+  /** Describes the parameters, for forms. */
+  describeParameters?(): ParameterSchema;
+
   /** Masks everything that privacy mode keeps back. */
   enhancePrivacy?(result: InvestigationResult): InvestigationResult;
 }
@@ -51,7 +55,7 @@ export interface InvestigationRun {
 /** A persistent module at work: MIG's interface RunPersist. Its queries use its functions for parameters and results. */
 export interface PersistentRun extends Pick<
   InvestigationRun,
-  "printResults" | "paramsCreator" | "paramsParser" | "enhancePrivacy"
+  "printResults" | "paramsCreator" | "paramsParser" | "describeParameters" | "enhancePrivacy"
 > {
   /**
    * Works until the input ends. The first message is {"class":"config","parameters":…}. Each later {"class":"ping"} is answered

@@ -19,6 +19,14 @@ export function checkParameters<P>(schema: z.ZodType<P>, value: unknown, what = 
   throw new ParameterError([...problems.slice(0, MOST_PROBLEMS), ...more].join("; "));
 }
 
+/** A JSON Schema (draft 2020-12). */
+export type ParameterSchema = Readonly<Record<string, unknown>>;
+
+/** Makes the JSON Schema of parameters as people give them: what has a default may be missing. A type that JSON has not may be anything. */
+export function toParameterSchema(schema: z.ZodType): ParameterSchema {
+  return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+}
+
 function describeIssue(schema: z.ZodType, issue: z.core.$ZodIssue, what: string): string[] {
   const place = [what, ...issue.path.map(String)].join(".");
   if (issue.code !== "unrecognized_keys") return [`${place}: ${issue.message}`];

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { cpSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { getReadyRecording } from "../kit/guests/ready-recording";
 import { consoleMachine, findLeft, yamlOf } from "../kit/lab/analyze-run";
 import { withTestLab } from "../kit/lab/lab-run";
 import { giveReady } from "../kit/lab/ready-lab";
@@ -33,20 +36,44 @@ async function checkInquiries(url: string, headers: Readonly<Record<string, stri
   const { result, text } = await ask({ module: "process", flags: ["-pid", "1"] });
   assert.deepEqual([result?.foundanything, result?.elements.map(({ pid }) => pid), text], [true, [1], ""]);
   assert.equal((await ask({ module: "process", flags: ["-name", "^nobody-has-it$"] })).result!.foundanything, false);
+  const given = await ask({ module: "process", parameters: { pids: [1] } });
+  assert.deepEqual(given.result?.elements.map(({ pid }) => pid), [1]); // prettier-ignore
   const explained = await ask({ module: "process", flags: ["help"] });
   assert.deepEqual([explained.result, explained.text.includes("-kernelthreads")], [null, true]);
   const signIn = await fetch(`${url}/sign-in`, { method: "POST", redirect: "manual", body: new URLSearchParams({ name: "administrator", password: PASSWORD }) }); // prettier-ignore
   const cookie = signIn.headers.get("set-cookie")!.split(";")[0]!;
-  const page = await (await fetch(`${url}/machines/g`, { headers: { cookie } })).text();
-  const csrf = /action="\/machines\/g\/investigate".*?name="csrf" value="([^"]+)"/s.exec(page)![1]!;
-  const form = new URLSearchParams({ csrf, module: "process", flags: "-pid 1", timeout: "60" });
-  const answer = await fetch(`${url}/machines/g/investigate`, { method: "POST", headers: { cookie }, body: form });
-  assert.match(await answer.text(), /aria-label="Answer">1 ppid=0 .*\/init/);
-  form.set("flags", "'not closed");
-  assert.equal(
-    (await fetch(`${url}/machines/g/investigate`, { method: "POST", headers: { cookie }, body: form })).status,
-    400,
-  );
+  assert.match(await (await fetch(`${url}/machines/g`, { headers: { cookie } })).text(), /<option value="process" selected/); // prettier-ignore
+  const page = await (await fetch(`${url}/machines/g/investigate?module=process`, { headers: { cookie } })).text();
+  const [, csrf] = /action="\/machines\/g\/investigate".*?name="csrf" value="([^"]+)"/s.exec(page) as unknown as [string, string]; // prettier-ignore
+  const form = new URLSearchParams({ csrf, module: "process", "p/pids": "1", "p/names": "", timeout: "60" });
+  const send = async () => fetch(`${url}/machines/g/investigate`, { method: "POST", headers: { cookie }, body: form });
+  const answer = await (await send()).text();
+  assert.match(answer, /aria-label="Answer">1 ppid=0 .*\/init/);
+  // The form has what was asked, for the next question.
+  assert.match(answer, /<textarea id="p\/pids"[^>]*>\s*1<\/textarea>/);
+  form.set("p/names", "(");
+  assert.match(await (await send()).text(), /aria-label="Answer">error: .*\(/);
+  form.set("timeout", "never");
+  assert.equal((await send()).status, 400);
+}
+
+/** Has the server go to a moment of a recording, and ask for all that can be asked there. */
+async function checkRecording(url: string, headers: Readonly<Record<string, string>>, length: number): Promise<void> {
+  const questions = ["place", "code", "registers", "processes", "modules", "threads", "files", "sockets", "memory"];
+  const ask = async (body: object) => {
+    const init = jsonOf(body);
+    const answer = await fetch(`${url}/api/v1/recordings/boot/ask`, { ...init, headers: { ...(init.headers as object), ...headers } }); // prettier-ignore
+    const text = await answer.text();
+    assert.equal(answer.status, 200, text);
+    return (JSON.parse(text) as { text: string }).text;
+  };
+  const [early, late] = [Math.floor(length / 8), Math.floor(length * 0.9)];
+  assert.match(await ask({ at: early, questions: ["registers"] }), new RegExp(`^instruction ${early} of \\d+; vCPU 0 at 0x[0-9a-f]+(, \\S+)?; the guest is replaying, paused\n[^]*rip`, "im")); // prettier-ignore
+  const all = await ask({ at: late, questions, pid: 1 });
+  assert.match(all, new RegExp(`instruction ${late} of`));
+  assert.ok(!/no such command|is no command|usage:/i.test(all), all);
+  // The first process, of which the kernel may not have made init yet.
+  assert.match(all, /^ *1 +0 +0x/m, all);
 }
 
 test("a machine is started, looked at, typed at, asked and stopped through a server", async () => {
@@ -54,6 +81,8 @@ test("a machine is started, looked at, typed at, asked and stopped through a ser
   await withTestLab({ "conf/machineries/rebox.yaml": yamlOf({ g: settings }) }, async (lab) => {
     await giveReady(lab, { name: "g", settings });
     const tokens = await addUsers(lab.folder);
+    const recording = await getReadyRecording();
+    cpSync(recording.folder, join(lab.folder, "recordings/boot"), { recursive: true });
     const child = spawn(process.execPath, [REBOX, "serve", "--lab", lab.folder, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] }); // prettier-ignore
     try {
       const [line] = (await once(child.stdout, "data")) as [Buffer];
@@ -94,6 +123,7 @@ test("a machine is started, looked at, typed at, asked and stopped through a ser
       const third = await open("analyst", "console?control=yes");
       assert.match((await third.untilEnded()).reason, /somebody types on the serial console of g/);
       await checkInquiries(url, headers);
+      await checkRecording(url, headers, recording.instructions);
       assert.equal((await act("stop")).task!.status, 0);
       for (const each of [screen, other, reader, typist]) assert.equal((await each.untilEnded()).code, 1000);
     } finally {

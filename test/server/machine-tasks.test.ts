@@ -72,7 +72,12 @@ describe("a machine", () => {
       const [status, text] = await question("office", { module: "process" });
       assert.deepEqual([status, /office/.test(text)], [409, true], text);
       assert.equal((await question("nobody", { module: "process" }))[0], 404);
-      for (const body of [{ module: "--lab" }, { module: "process", flags: "-name x" }, { module: "process", timeout: 0 }, {}])
+      const { parameters, help } = await read<{ parameters: { properties: object }; help: string }>("reader", "/api/v1/investigations/process"); // prettier-ignore
+      assert.deepEqual(Object.keys(parameters.properties), ["names", "pids", "uids", "kernelthreads"]);
+      assert.match(help, /^process lists processes/);
+      // Its file registers nothing.
+      assert.equal((await ask("reader", "/api/v1/investigations/own")).status, 404);
+      for (const body of [{ module: "process", flags: ["-pid", "1"], parameters: {} }, { module: "process", parameters: [] }, { module: "--lab" }, { module: "process", flags: "-name x" }, { module: "process", timeout: 0 }, {}])
         assert.equal((await question("office", body))[0], 400, JSON.stringify(body)); // prettier-ignore
     });
   });

@@ -2,16 +2,18 @@ import type { Doors } from "../../scripts/loading/doors";
 import { toPlainLine } from "../../config/terminal-text";
 import { describeFailure } from "../../investigation/result";
 import { askParameters } from "../../investigation/ask-parameters";
+import { describeModules } from "../../investigation/describe-module";
 import { ModuleError } from "../../investigation/errors";
 import { MessageReader, readUntilStop } from "../../investigation/messages";
 import type { Operation, OperationRequest } from "../../investigation/operation";
 import { getLabFolder } from "../lab/lab-folder";
+import { ExitStatus } from "../exit-status";
 import type { RunEnvironment } from "../run/run-environment";
 import { UsageError } from "../errors";
 import { readActionFile } from "./action-file";
 import { type InvestigationTarget, openLocal, openTarget, TARGETS } from "./investigation-target";
 import { createInterface } from "node:readline";
-import { getInvestigations } from "../../investigation/open-investigations";
+import { getInvestigations, openInvestigations } from "../../investigation/open-investigations";
 import type { ParameterPrompt } from "../../investigation/module";
 import { getInvestigationStatus, showAction, showOutcome } from "./show-outcome";
 
@@ -26,6 +28,7 @@ export interface InquiryOptions {
   readonly notfound?: boolean;
   readonly json?: boolean;
   readonly ask?: boolean;
+  readonly describe?: boolean;
   readonly private?: boolean;
   readonly timeout?: number;
   readonly lab?: string;
@@ -44,6 +47,7 @@ export class Inquiry {
 
   async run(): Promise<number> {
     const { options, environment } = this;
+    if (options.describe === true) return this.#describe();
     this.#check();
     const target = await this.#openTarget();
     const onSignal = () => this.#stop.abort();
@@ -58,6 +62,16 @@ export class Inquiry {
       environment.processEvents.off("SIGINT", onSignal);
       target.close();
     }
+  }
+
+  /** Prints what the modules of rebox and of the lab are, which needs no guest. */
+  async #describe(): Promise<number> {
+    const { options, environment, words } = this;
+    if (options.module !== undefined || options.action !== undefined || words.length > 0)
+      throw new UsageError("--describe is about all modules: give no module with it");
+    const { catalog } = openInvestigations([getLabFolder(options), "."], () => environment.getApi());
+    environment.stdout.write(`${JSON.stringify(await describeModules(catalog))}\n`);
+    return ExitStatus.success;
   }
 
   #check(): void {

@@ -39,6 +39,7 @@ export function createInvestigateCommand(
     .option("--found", "print only what was found")
     .option("--notfound", "print only results of those that have found nothing")
     .option("--ask", "have the module ask for its parameters: the default at a terminal")
+    .option("--describe", "print all modules with the types of their parameters, as JSON")
     .option("--private", "have modules mask what they call private")
     .option("--timeout <seconds>", "end a module after that many seconds (300)", readSeconds)
     .addOption(createLabOption())

@@ -3,7 +3,7 @@ import { callWithin } from "../../config/limits";
 import type { Findings } from "../investigation";
 import { parseMessage, MessageReader } from "../messages";
 import type { PersistentContext, MessageInput, PersistentRun } from "../module";
-import { checkParameters } from "../parameters";
+import { checkParameters, type ParameterSchema, toParameterSchema } from "../parameters";
 import { describeFailure, createFailure, encodeResult } from "../result";
 import { MessageError } from "../errors";
 
@@ -37,6 +37,10 @@ export abstract class PersistentInvestigation<C, P, E = unknown, S = unknown> im
   /** Ends everything that was not given to context.own(). */
   protected stop(): void | Promise<void> {
     // Everything that belongs to the instance ends with it.
+  }
+
+  describeParameters(): ParameterSchema {
+    return toParameterSchema(this.schema);
   }
 
   async runPersist(input: MessageInput, write: (line: string) => void): Promise<void> {

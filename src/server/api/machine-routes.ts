@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { INQUIRY } from "../machines/inquiries";
+import { INQUIRY, MODULE_NAME } from "../machines/inquiries";
 import { cancelTask, investigateMachine, PREPARATION, prepareMachine, readMachine, removeState, startMachine, stopMachine } from "../machines/machine-actions"; // prettier-ignore
 import type { ServerParts } from "../server-parts";
 import { type App, ERRORS, getDoer } from "./app";
@@ -34,6 +34,14 @@ const ANSWER = z
     text: z.string().describe("What a module explains of its parameters; empty with a result."),
   })
   .describe("The answer of a machine.");
+const DESCRIPTION = z
+  .object({
+    name: z.string(),
+    isPersistent: z.boolean().describe("It is started once in a machine, and then asked."),
+    parameters: z.record(z.string(), z.unknown()).nullable().describe("A JSON Schema; null for a module that does not say."), // prettier-ignore
+    help: z.string().describe("What it explains of its flags."),
+  })
+  .describe("A module of investigations.");
 const BEGUN = { ...ERRORS, 202: z.object({ name: z.string() }) };
 
 /** Adds the routes on one machine: its golden states, and starting, stopping and preparing it. */
@@ -104,6 +112,17 @@ export function addMachineRoutes(app: App, parts: ServerParts): void {
       },
     },
     () => ({ modules: parts.inquiries.listModules() }),
+  );
+  app.get(
+    "/api/v1/investigations/:module",
+    {
+      config: { access: "read" },
+      schema: {
+        ...{ tags: ["lab"], operationId: "investigation", summary: "Describe a module and its parameters" },
+        ...{ params: z.object({ module: MODULE_NAME }), response: { ...ERRORS, 200: DESCRIPTION } },
+      },
+    },
+    async ({ params: { module } }) => ({ ...(await parts.inquiries.describe(module)) }),
   );
   app.post(
     "/api/v1/machines/:name/investigate",

@@ -92,7 +92,7 @@ export async function investigateMachine(
   isForPeople: boolean,
 ): Promise<InquiryAnswer> {
   await checkThere(parts, name);
-  parts.accounts.audit.add(caller.user, address, "investigate machine", [name, inquiry.module, ...inquiry.flags].join(" ")); // prettier-ignore
+  parts.accounts.audit.add(caller.user, address, "investigate machine", [name, inquiry.module, ...inquiry.flags, ...(inquiry.parameters === undefined ? [] : [JSON.stringify(inquiry.parameters)])].join(" ")); // prettier-ignore
   return parts.inquiries.ask(name, inquiry, isForPeople);
 }
 

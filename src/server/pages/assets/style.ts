@@ -66,7 +66,7 @@ label, legend { font-weight: 600; font-size: .9rem; } .field { display: flex; fl
 input, select, textarea { font: inherit; color: inherit; background: var(--card); border: 1px solid #8291a8; border-radius: .35rem; padding: .38rem .55rem; width: 100%; min-width: 0; }
 input[type=checkbox] { width: auto; } input[type=file] { padding: .5rem; } fieldset { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .9rem; margin: 0; }
 .grid { display: grid; gap: .9rem 1.1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 1fr)); align-items: start; }
-.field.act { padding-top: 1.6rem; } .field.act button { align-self: start; }
+.group { grid-column: 1 / -1; } .field.act { padding-top: 1.6rem; } .field.act button { align-self: start; }
 button, .button { font: inherit; white-space: nowrap; flex: none; font-weight: 600; display: inline-block; padding: .4rem .95rem; border-radius: .4rem; border: 1px solid #8291a8; background: var(--card); color: var(--text); cursor: pointer; text-decoration: none; line-height: 1.4; }
 button:hover, .button:hover { border-color: var(--accent); } button.main { background: var(--accent); border-color: var(--accent); color: var(--accent-text); }
 button.danger { color: var(--bad); border-color: var(--bad); } button:disabled { opacity: .6; cursor: wait; } form.inline { display: inline-flex; gap: .5rem; align-items: center; } form.inline input { width: 7rem; }

@@ -3,11 +3,11 @@ import type { Caller } from "../../accounts/roles";
 import type { MachineDetails } from "../../machines/machine-actions";
 import type { MachineTask } from "../../machines/machine-tasks";
 import { csrf, formatBytes, renderButton, renderField, renderPage, renderTime } from "../layout";
-import { renderInquiryForm } from "./inquiry-page";
+import { renderModuleChoice } from "./inquiry-page";
 import { renderLive } from "../live-parts";
 import { renderProblems } from "../submit-page";
 
-/** Renders the page of a machine: its golden states, what is done with it, and its screen, console and a form of questions while it runs. */
+/** Renders the page of a machine: its golden states, what is done with it, and its screen, console and the modules of questions while it runs. */
 export function renderMachinePage(caller: Caller, details: MachineDetails, modules: readonly string[]): string {
   const { machine, problems, task } = details;
   const { name, state, cloneOf } = machine;
@@ -20,7 +20,7 @@ ${renderProblems(problems)}
 <div id="live" data-refresh="2000" data-state="${state}" class="live">${renderTask(caller, path, task)}${renderAbout(details)}</div>
 ${isManaged ? renderActions(caller, path, details) : undefined}
 ${state === "running" || state === "paused" ? renderLive(caller, `/api/v1${path}`) : undefined}
-${isManaged && state === "running" ? renderInquiryForm(caller, name, modules) : undefined}
+${isManaged && state === "running" ? renderModuleChoice(name, modules) : undefined}
 ${cloneOf === undefined ? renderStates(caller, path, details) : undefined}
 ${isManaged && cloneOf === undefined && details.capabilities.goldenStates ? renderPreparation(caller, path) : undefined}`,
   });

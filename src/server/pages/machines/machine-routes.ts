@@ -5,11 +5,12 @@ import { type App, getDoer } from "../../api/app";
 import { NAME } from "../../api/lab-routes";
 import { BadRequestError } from "../../errors";
 import { getCaller } from "../../http/caller";
-import { INQUIRY } from "../../machines/inquiries";
+import { INQUIRY, MODULE_NAME } from "../../machines/inquiries";
 import { cancelTask, investigateMachine, PREPARATION, prepareMachine, readMachine, removeState, startMachine, stopMachine } from "../../machines/machine-actions"; // prettier-ignore
 import type { ServerParts } from "../../server-parts";
 import { renderInquiryPage } from "./inquiry-page";
 import { renderMachinePage } from "./machine-page";
+import { readParameters } from "./parameter-form";
 
 const HTML = "text/html; charset=utf-8";
 const YES = z.literal("yes").optional();
@@ -17,6 +18,7 @@ const TEXT = z.preprocess((value) => (value === "" ? undefined : value), z.strin
 
 /** Adds the page of a machine, and the routes that its forms are sent to. */
 export function addMachinePages(app: App, parts: ServerParts): void {
+  addInquiryPages(app, parts);
   const config = { access: "administer" as const };
   const schema = { hide: true, params: NAME };
   const pathOf = (name: string) => `/machines/${encodeURIComponent(name)}`;
@@ -48,16 +50,6 @@ export function addMachinePages(app: App, parts: ServerParts): void {
     await prepareMachine(parts, getDoer(request), request.params.name, asked);
     return reply.redirect(pathOf(request.params.name), 303);
   });
-  const question = z.object({ module: z.string(), flags: z.string().max(4_000).default(""), timeout: z.coerce.number().int() }); // prettier-ignore
-  app.post("/machines/:name/investigate", { config, schema: { ...schema, body: question } }, async (request, reply) => {
-    const { name } = request.params;
-    const flags = readWords(request.body.flags);
-    const asked = readChecked(INQUIRY, { ...request.body, flags });
-    const { text } = await investigateMachine(parts, getDoer(request), name, asked, true);
-    return reply
-      .type(HTML)
-      .send(renderInquiryPage(getCaller(request), name, parts.inquiries.listModules(), request.body, text));
-  });
   app.post("/machines/:name/task/cancel", { config, schema }, async (request, reply) => {
     await cancelTask(parts, getDoer(request), request.params.name);
     return reply.redirect(pathOf(request.params.name), 303);
@@ -69,6 +61,38 @@ export function addMachinePages(app: App, parts: ServerParts): void {
     async (request, reply) => {
       await removeState(parts, getDoer(request), request.params.name, request.params.state);
       return reply.redirect(pathOf(request.params.name), 303);
+    },
+  );
+}
+
+/** Adds the page by which a machine is asked something: a form by the module that was chosen, and its answer. */
+function addInquiryPages(app: App, parts: ServerParts): void {
+  const { inquiries } = parts;
+  const config = { access: "administer" as const };
+  const chosen = z.object({ module: MODULE_NAME.default("process") });
+  app.get(
+    "/machines/:name/investigate",
+    { config, schema: { hide: true, params: NAME, querystring: chosen } },
+    async (request, reply) => {
+      const { machine } = await readMachine(parts, request.params.name);
+      const module = await inquiries.describe(request.query.module);
+      const page = { machine: machine.name, modules: inquiries.listModules(), module };
+      return reply.type(HTML).send(renderInquiryPage(getCaller(request), page));
+    },
+  );
+  const question = z.looseObject({ module: MODULE_NAME, flags: z.string().max(4_000).default(""), timeout: z.coerce.number().int() }); // prettier-ignore
+  app.post(
+    "/machines/:name/investigate",
+    { config, schema: { hide: true, params: NAME, body: question } },
+    async (request, reply) => {
+      const { name: machine } = request.params;
+      const { flags, timeout, module: wanted } = request.body;
+      const module = await inquiries.describe(wanted);
+      const parameters = module.parameters === null ? { flags: readWords(flags) } : { parameters: readParameters(module.parameters, request.body) }; // prettier-ignore
+      const asked = readChecked(INQUIRY, { module: wanted, timeout, ...parameters });
+      const { text } = await investigateMachine(parts, getDoer(request), machine, asked, true);
+      const page = { machine, modules: inquiries.listModules(), module, given: { ...request.body, timeout: String(timeout) }, answer: text }; // prettier-ignore
+      return reply.type(HTML).send(renderInquiryPage(getCaller(request), page));
     },
   );
 }

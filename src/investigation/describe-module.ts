@@ -1,0 +1,71 @@
+import { ModuleOwner } from "../machine/ownership/module-owner";
+import type { InvestigationCatalog, RegisteredModule } from "./catalog";
+import { GuestContext } from "./context";
+import { UsageShown } from "./errors";
+import type { ParameterSchema } from "./parameters";
+import { InstanceContext } from "./persistent/instance";
+import { describeFailure } from "./result";
+
+/** The time that a module has before its first await, in milliseconds. */
+const LIMIT_MS = 1000;
+
+/** A module for those who ask by it: a form can be made of this. */
+export interface ModuleDescription {
+  readonly name: string;
+  /** It is started once in an engine, and then asked. */
+  readonly isPersistent: boolean;
+  /** The parameters; null for a module that does not say. */
+  readonly parameters: ParameterSchema | null;
+  /** What it explains of its flags; empty when it has none. */
+  readonly help: string;
+}
+
+/** A file of modules that cannot be used, or a module that cannot be described, with the reason. */
+export interface UndescribedModule {
+  readonly origin: string;
+  readonly reason: string;
+}
+
+/** Describes all modules, without a guest. */
+export async function describeModules(
+  catalog: InvestigationCatalog,
+): Promise<{ readonly modules: ModuleDescription[]; readonly problems: UndescribedModule[] }> {
+  const { modules, refused } = await catalog.list();
+  const described: ModuleDescription[] = [];
+  const problems = refused.map(({ file, message }): UndescribedModule => ({ origin: file, reason: message }));
+  for (const module of modules) {
+    try {
+      described.push(describeModule(module));
+    } catch (error) {
+      problems.push({ origin: `the module ${module.name} of ${module.origin}`, reason: describeFailure(error) });
+    }
+  }
+  return { modules: described, problems };
+}
+
+/** Of a persistent module an instance is described that is never started. */
+function describeModule({ name, module }: RegisteredModule): ModuleDescription {
+  const { signal } = new AbortController();
+  const listener = { log: () => undefined, alert: () => undefined };
+  const owner = new ModuleOwner(`description of ${name}`);
+  try {
+    const run =
+      module.newRun?.(new GuestContext(signal, listener, LIMIT_MS)) ??
+      module.newPersistentRun?.(new InstanceContext(signal, listener, LIMIT_MS, owner));
+    return {
+      ...{ name, isPersistent: module.newRun === undefined },
+      ...{ parameters: run?.describeParameters?.() ?? null, help: readHelp(() => run?.paramsParser?.(["help"])) },
+    };
+  } finally {
+    owner.close();
+  }
+}
+
+function readHelp(ask: () => unknown): string {
+  try {
+    ask();
+  } catch (error) {
+    if (error instanceof UsageShown) return error.message;
+  }
+  return "";
+}
