@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Auxiliary, describeFiles, type GuestObservation, z } from "rebox/lab";
+import type { CallFrame } from "rebox/trusted";
 import type { ArtefactEvent, ArtefactOptions } from "./engine/artefacts";
 
 /** Below the folder of the analysis. */
@@ -91,6 +92,8 @@ interface CoreRecord {
   readonly process: string;
   /** The name of the file in cores/. */
   readonly core?: string;
+  /** The functions that the thread which ended it executed: the innermost first. */
+  readonly stack?: readonly CallFrame[];
   readonly left?: string;
 }
 
@@ -174,7 +177,8 @@ export default class Artefacts extends Auxiliary<typeof SETTINGS> {
 
   private addCore(time: string, { what: _what, ...facts }: ArtefactEvent & { readonly what: "core" }): void {
     this.cores.push({ time, ...facts });
-    this.run.addEvent("artefact.core", facts);
+    const { stack: _stack, ...told } = facts;
+    this.run.addEvent("artefact.core", told);
   }
 
   private addCode(time: string, { what: _what, ...facts }: ArtefactEvent & { readonly what: "code" }): void {

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Auxiliary, type GuestObservation, z } from "rebox/lab";
+import type { CallFrame } from "rebox/trusted";
 import type { SyscallOptions, SyscallResult } from "./engine/syscalls";
 
 const SETTINGS = {
@@ -27,9 +28,34 @@ const SETTINGS = {
     .describe(
       "How many acts (files written, renamed, removed; connections) become events: of the target, and again of others.",
     ),
+  most_stacks: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .default(100)
+    .describe(
+      "How many acts of the target have the functions be told that led to them, each place in the program once; 0: none.",
+    ),
 };
 
-/** Records the system calls of the guest's processes, into syscalls.log, and counts them, into syscalls.json. */
+/** A value that the engine reports: an act, or that no more are told. */
+interface ToldAct {
+  readonly act: string;
+  /** The functions that led to it: the innermost first. */
+  readonly stack?: readonly CallFrame[];
+}
+
+/** The functions that led to an act, as stacks.json has them. */
+interface StackRecord {
+  /** ISO 8601, UTC: that of the act's event. */
+  readonly time: string;
+  readonly type: string;
+  /** The facts of the act. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly frames: readonly CallFrame[];
+}
+
+/** Records the system calls of the guest's processes, into syscalls.log, counts them, into syscalls.json, and tells what led to acts, into stacks.json. */
 export default class Syscalls extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
     "Records system calls, and tells which files and connections they made; rebox's machines only.";
@@ -37,14 +63,13 @@ export default class Syscalls extends Auxiliary<typeof SETTINGS> {
   static override readonly isUsual = true;
 
   private observation: GuestObservation | undefined;
+  private readonly stacks: StackRecord[] = [];
 
   override async machineStarted(): Promise<void> {
-    const { most_bytes: mostBytes, processes, calls, most_acts: mostActs } = this.options;
+    const { most_bytes: mostBytes, processes, calls, most_acts: mostActs, most_stacks: mostStacks } = this.options;
     const file = join(this.run.folder, "syscalls.log");
-    const options: SyscallOptions = { file, mostBytes, whose: processes, calls: [...calls], mostActs };
-    this.observation = await this.observe("engine/syscalls.ts", options, (event) =>
-      this.tell(event as { readonly act: string }),
-    );
+    const options: SyscallOptions = { file, mostBytes, whose: processes, calls: [...calls], mostActs, mostStacks };
+    this.observation = await this.observe("engine/syscalls.ts", options, (event) => this.tell(event as ToldAct));
   }
 
   override async stop(): Promise<void> {
@@ -56,9 +81,12 @@ export default class Syscalls extends Auxiliary<typeof SETTINGS> {
     if (lost > 0) this.log.warn(`${lost} acts came too fast to be told`);
     const all = { processes, recorded, cut };
     writeFileSync(join(this.run.folder, "syscalls.json"), `${JSON.stringify(all, undefined, 1)}\n`);
+    const stacks = { stacks: this.stacks };
+    writeFileSync(join(this.run.folder, "stacks.json"), `${JSON.stringify(stacks, undefined, 1)}\n`);
   }
 
-  private tell({ act, ...facts }: { readonly act: string }): void {
+  private tell({ act, stack, ...facts }: ToldAct): void {
+    if (stack !== undefined) this.stacks.push({ time: this.getTime(), type: act, facts, frames: stack });
     if (act === "full") {
       const of = (facts as { readonly whose?: string }).whose === "target" ? "of the target" : "of the system";
       this.log.warn(`${this.options.most_acts} acts ${of} are told, and no more (most_acts)`);

@@ -28,6 +28,7 @@ export { FileSearch, type FileSearchQuery } from "../guest/disks/search/file-sea
 export { type FileFindings, type FileHit, searchFiles } from "../guest/disks/search/search-files";
 export { dumpMemory, type DumpMemoryOptions, type MemoryDump } from "../guest/images/dump-memory";
 export { openImage, type OpenedImage, type OpenImageOptions } from "../guest/images/open-image";
+export { type CallFrame, readStackOfCpu } from "../guest/unwinding/call-stack";
 export { type ProcessSearch, type ProcessSearchOptions, searchProcess } from "../guest/search-process";
 export { type Execution, readExecution } from "../systems/linux/processes/execution";
 export { ImageError } from "../systems/errors";

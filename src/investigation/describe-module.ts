@@ -16,7 +16,7 @@ export interface ModuleDescription {
   readonly isPersistent: boolean;
   /** The parameters; null for a module that does not say. */
   readonly parameters: ParameterSchema | null;
-  /** What it explains of its flags; empty when it has none. */
+  /** The explanation of its flags; empty when it has none. */
   readonly help: string;
 }
 

@@ -11,7 +11,9 @@ import { addEventRoutes } from "./api/event-routes";
 import { addHostRoutes } from "./api/host-routes";
 import { addLabRoutes } from "./api/lab-routes";
 import { addMachineRoutes } from "./api/machine-routes";
+import { addNetworkRoutes } from "./api/network-routes";
 import { addOpenApiRoute, describeApi } from "./api/openapi";
+import { addProcessRoutes } from "./api/process-routes";
 import { addRecordingRoutes } from "./api/recording-routes";
 import { addResultRoutes } from "./api/result-routes";
 import { addWebhookRoutes } from "./api/webhook-routes";
@@ -75,6 +77,8 @@ export async function createApp(parts: ServerParts, routes: RouteAccess[]): Prom
       addAnalysisRoutes,
       addResultRoutes,
       addEventRoutes,
+      addProcessRoutes,
+      addNetworkRoutes,
       addLiveRoutes,
       addLabRoutes,
       addMachineRoutes,

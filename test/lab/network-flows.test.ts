@@ -4,54 +4,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { readNetworkFlows } from "../../src/lab/analysis/report/network/network-flows";
+import { ETHERNET, FIRST_SECOND, hex, makePcap, makeQuestion, makeUdp } from "../kit/lab/made-frames";
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "rebox-flows-"))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const SECOND = 1_767_323_045;
-
-/** A file as draft-ietf-opsawg-pcap-04 describes it, with a frame each second. */
+/** Writes a file of frames, one each second. */
 function pcap(frames: readonly Buffer[], link = 1): string {
-  const words = (...values: readonly number[]) => {
-    const bytes = Buffer.alloc(values.length * 4);
-    values.forEach((value, index) => bytes.writeUInt32LE(value, index * 4));
-    return bytes;
-  };
-  const records = frames.map((frame, index) =>
-    Buffer.concat([words(SECOND + index, 250_000, frame.length, frame.length), frame]),
-  );
   const file = join(folder, "network.pcap");
-  writeFileSync(file, Buffer.concat([words(0xa1b2c3d4, 0x00040002, 0, 0, 262_144, link), ...records]));
+  writeFileSync(file, makePcap(frames, link));
   return file;
 }
 
-const hex = (text: string) => Buffer.from(text.replace(/\s/g, ""), "hex");
-const MACS = "020000000001 020000000002";
-
-/** A frame of IPv4 (RFC 791) with UDP (RFC 768). */
-function udp(source: string, sourcePort: number, destination: string, port: number, payload: Buffer): Buffer {
-  const bytes = (address: string) => Buffer.from(address.split(".").map(Number));
-  const header = Buffer.concat([hex("45000000 00000000 40110000"), bytes(source), bytes(destination)]);
-  const ports = Buffer.alloc(8);
-  ports.writeUInt16BE(sourcePort, 0);
-  ports.writeUInt16BE(port, 2);
-  return Buffer.concat([hex(`${MACS} 0800`), header, ports, payload]);
-}
-
-/** A question for a name (RFC 1035). */
-const question = (...labels: readonly string[]) =>
-  Buffer.concat([
-    hex("0001 0100 0001 0000 0000 0000"),
-    ...labels.map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, "latin1")])),
-    hex("00 0001 0001"),
-  ]);
-
 test("frames of both directions are one conversation, begun by who sent the first; names that are asked for are reported once", () => {
-  const asks = udp("10.0.2.15", 5000, "10.0.2.3", 53, question("example", "org"));
-  const answers = udp("10.0.2.3", 53, "10.0.2.15", 5000, question("example", "org"));
-  const file = pcap([asks, answers, udp("10.0.2.15", 6000, "192.0.2.1", 9, Buffer.from("x"))]);
-  const at = (seconds: number) => new Date((SECOND + seconds) * 1000 + 250).toISOString();
+  const asks = makeUdp("10.0.2.15", 5000, "10.0.2.3", 53, makeQuestion("example", "org"));
+  const answers = makeUdp("10.0.2.3", 53, "10.0.2.15", 5000, makeQuestion("example", "org"));
+  const file = pcap([asks, answers, makeUdp("10.0.2.15", 6000, "192.0.2.1", 9, Buffer.from("x"))]);
+  const at = (seconds: number) => new Date((FIRST_SECOND + seconds) * 1000 + 250).toISOString();
   assert.deepEqual(readNetworkFlows(file), {
     frames: 3,
     flows: [
@@ -71,21 +41,21 @@ test("frames of both directions are one conversation, begun by who sent the firs
 
 test("IPv6 is reported, also behind a tag of a virtual network", () => {
   const ends = `fe80${"0".repeat(27)}1 20010db8${"0".repeat(23)}2`;
-  const tcp = hex(`${MACS} 8100 0007 86dd 60000000 0014 06 40 ${ends} 1f90 0050 ${"00".repeat(16)}`);
+  const tcp = hex(`${ETHERNET} 8100 0007 86dd 60000000 0014 06 40 ${ends} 1f90 0050 ${"00".repeat(16)}`);
   const [flow] = readNetworkFlows(pcap([tcp]))!.flows;
   const { source, sourcePort, destination, destinationPort } = flow!;
   assert.deepEqual([source, sourcePort, destination, destinationPort], ["fe80::1", 8080, "2001:db8::2", 80]);
 });
 
 test("whatever a guest sends, reading it ends, and what is damaged is said to be", () => {
-  const whole = udp("10.0.2.15", 53, "10.0.2.3", 53, Buffer.from("\0".repeat(12) + "\x3f"));
+  const whole = makeUdp("10.0.2.15", 53, "10.0.2.3", 53, Buffer.from("\0".repeat(12) + "\x3f"));
   for (let size = 0; size <= whole.length; size++) {
     const summary = readNetworkFlows(pcap([whole.subarray(0, size)]))!;
     assert.equal(summary.frames, 1);
     assert.deepEqual(summary.names, []);
   }
   const endless = Buffer.concat([hex("0001 0100 0001 0000 0000 0000"), Buffer.alloc(4000, 1)]);
-  assert.deepEqual(readNetworkFlows(pcap([udp("10.0.2.15", 1, "10.0.2.3", 53, endless)]))!.names, []);
+  assert.deepEqual(readNetworkFlows(pcap([makeUdp("10.0.2.15", 1, "10.0.2.3", 53, endless)]))!.names, []);
   const file = pcap([whole]);
   for (const bytes of [hex("ff".repeat(16)), hex("00".repeat(3))]) {
     writeFileSync(file, bytes, { flag: "a" });
@@ -103,7 +73,7 @@ test("a file that is none, or of another kind of network, is none", () => {
 });
 
 test("a guest that speaks with everybody does not fill the report", () => {
-  const many = Array.from({ length: 2100 }, (_, index) => udp("10.0.2.15", 1000 + index, "192.0.2.1", 9, Buffer.alloc(0))); // prettier-ignore
+  const many = Array.from({ length: 2100 }, (_, index) => makeUdp("10.0.2.15", 1000 + index, "192.0.2.1", 9, Buffer.alloc(0))); // prettier-ignore
   const { flows, more, frames } = readNetworkFlows(pcap(many))!;
   assert.deepEqual([flows.length, more, frames], [2000, 100, 2100]);
 });

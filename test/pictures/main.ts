@@ -5,16 +5,13 @@ import { analyze, consoleMachine, makeSnapshot, yamlOf } from "../kit/lab/analyz
 import { NEEDS_BROWSER, withPage } from "../kit/lab/browser";
 import { withTestLab } from "../kit/lab/lab-run";
 import { UiRun } from "../kit/terminal/ui-run";
-import { takeServerPages } from "./server-pages";
+import { ECHO_NETWORK, takeServerPages } from "./server-pages";
 import { makeTerminalPage } from "./terminal-page";
 import { PROJECT } from "../kit/project";
 
 const PICTURES = join(PROJECT, "docs/pictures");
 const COLUMNS = 126;
 const ROWS = 46;
-/** A server behind 10.0.2.100 answers with the line that it gets; nothing else is connected. */
-const NETWORK =
-  "args: -netdev user,id=n,restrict=on,guestfwd=tcp:10.0.2.100:80-cmd:cat -device virtio-net-pci,netdev=n";
 const DROPPER = `#!/bin/sh
 mkdir /tmp/.cache
 echo "host $(hostname)" > /tmp/.cache/config.new
@@ -57,7 +54,7 @@ function isQuiet(screen: string): boolean {
 /** Analyses a small dropper and shows the upper part of the report. */
 async function takeReport(): Promise<void> {
   const files = {
-    "conf/machineries/rebox.yaml": yamlOf({ office: consoleMachine([NETWORK, "snapshot_path: office.snapshot"]) }),
+    "conf/machineries/rebox.yaml": yamlOf({ office: consoleMachine([ECHO_NETWORK, "snapshot_path: office.snapshot"]) }),
     "conf/auxiliary.conf": ["processes", "netcapture", "syscalls"].map((name) => `[${name}]\nenabled = yes\n`).join(""),
     "invoice.sh": DROPPER,
   };

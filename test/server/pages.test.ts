@@ -3,8 +3,13 @@ import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { NEEDS_BROWSER } from "../kit/lab/browser";
+import { makePcap, makeQuestion, makeUdp } from "../kit/lab/made-frames";
 import { findFaults, signInByPage, withWalk } from "../kit/server/browser-walk";
 import { VERDICT } from "../kit/server/made-analysis";
+import { makeCore } from "../kit/server/made-core";
+import { z } from "zod";
+import type { ModuleDescription } from "../../src/investigation/describe-module";
+import { toParameterSchema } from "../../src/investigation/parameters";
 import { RIGHTS_OF } from "../../src/server/accounts/roles";
 import { renderInquiryPage } from "../../src/server/pages/machines/inquiry-page";
 import { PASSWORD, withServer, writeFiles } from "../kit/server/test-server";
@@ -14,10 +19,25 @@ const EVIL = "<img src=x onerror=alert(1)>";
 const FILE = { role: "-kernel", path: "/boot/vmlinuz", size: 4096, changedNs: "1", sha256: "0".repeat(64) };
 /** A recording as rebox record writes its manifest. */
 const MANIFEST = JSON.stringify({ format: 1, rebox: "1", qemu: "10.0", engine: FILE, args: ["-m", EVIL], cwd: "/", files: [FILE], diskFormats: [], sum: "0".repeat(64) }); // prettier-ignore
+/** A form of a module with a field of each kind. */
+const FORM: ModuleDescription = {
+  ...{ name: "process", isPersistent: true, help: `process ${EVIL}` },
+  parameters: toParameterSchema(
+    z.strictObject({
+      names: z.array(z.string()).default([]).describe(EVIL),
+      searches: z.record(z.string(), z.strictObject({ rules: z.string().meta({ contentMediaType: "text/plain" }) })),
+      ...{ source: z.enum(["guest", "disk"]).default("guest"), count: z.int().min(1).max(9).default(3) },
+      ...{ all: z.boolean().default(true), more: z.union([z.string(), z.number()]).optional() },
+    }),
+  ),
+};
 const CALLER = { user: "administrator", role: "administrator", rights: new Set(RIGHTS_OF.administrator), by: { kind: "session", csrf: "x", hash: "x" } } as const; // prettier-ignore
 const MADE = {
   ...{ name: "dropper.bin", content: "evil", verdict: VERDICT, domains: ["c2.example"], hasPicture: true },
   calls: { openat: 12, write: 3 },
+  frames: makePcap([makeUdp("10.0.2.15", 5000, "10.0.2.3", 53, makeQuestion("c2", "example")), makeUdp("10.0.2.15", 6000, "192.0.2.77", 9, Buffer.from("x"))]), // prettier-ignore
+  stacks: [{ time: "2026-01-01T00:00:01.000Z", type: "file.written", facts: { pid: 100, process: "sample", path: `/tmp/0${EVIL}` }, frames: [{ address: "0x7f0000000010", module: EVIL, offset: 16, symbol: "write", within: 4 }, { address: "0x400004", module: "sample", offset: 4 }] }], // prettier-ignore
+  core: makeCore(100, [{ start: 0x400000n, content: Buffer.from(`code of the sample ${EVIL}`), path: `/tmp/sample${EVIL}` }, { start: 0x7ff000n, content: Buffer.alloc(9_000, "stack "), path: "" }]), // prettier-ignore
   artefacts: { "/tmp/drop": "dropped", [`/tmp/${EVIL}`]: "more" },
   events: [
     { type: "process.created", pid: 101, ppid: 100, name: "sh", commandLine: "sh -c id", origin: "target" },
@@ -89,6 +109,21 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
         await page.getByRole("link", { name: "sample", exact: true }).click();
         await page.getByRole("heading", { name: "Process 100: sample" }).waitFor();
         await page.getByRole("cell", { name: "openat", exact: true }).waitFor();
+        // What has led to an act, and from there into the memory that the process had at its end.
+        await page.locator("summary", { hasText: "file.written" }).click();
+        await page.getByRole("cell", { name: "sample+0x4", exact: true }).waitFor();
+        await page.locator("tr", { hasText: "sample+0x4" }).getByRole("link", { name: "0x400004" }).click();
+        await page.getByText("00400004  20 6f 66 20 74 68 65 20").waitFor();
+        await page.getByLabel("From address").fill("0x7ff001");
+        await page.getByRole("button", { name: "Show" }).click();
+        await page.getByRole("link", { name: "Next", exact: true }).click();
+        await page.waitForURL(/at=0x800001$/);
+        await page.goBack();
+        await page.goBack();
+        await page.goBack();
+        await page.getByText("A signal has ended it: 11.").waitFor();
+        await page.locator("summary", { hasText: "rip 0x400000" }).click();
+        await page.getByRole("row", { name: "rsp 0x7ff000" }).waitFor();
         await page.getByRole("link", { name: "101 sh" }).click();
         await page.getByText("sh -c id").first().waitFor();
         await page.goto(`/analyses/${one}`);
@@ -111,6 +146,10 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
         await page.getByLabel("Type", { exact: true }).fill("network.");
         await page.getByRole("button", { name: "Show" }).click();
         assert.equal(await page.locator("tbody tr").count(), 1);
+        // Who it spoke with.
+        await page.getByRole("link", { name: "Network", exact: true }).click();
+        await page.getByRole("cell", { name: "192.0.2.77:9", exact: true }).waitFor();
+        await page.getByRole("cell", { name: "c2.example", exact: true }).waitFor();
         // When what happened, and from there to its events.
         await page.getByRole("link", { name: "Timeline" }).click();
         await page.locator("svg.timeline text", { hasText: "findings" }).waitFor();
@@ -196,16 +235,17 @@ describe("the pages", { skip: NEEDS_BROWSER }, () => {
           await look("sign-in");
           await signInByPage(page, "administrator");
           await look("list");
-          const pages = { submit: "/submit", search: "/search?state=finished", analysis: `/analyses/${one}`, events: `/analyses/${one}/events`, timeline: `/analyses/${one}/timeline`, recordings: "/recordings", recording: "/recordings/boot?at=1000", process: `/analyses/${one}/processes/1`, inside: `/analyses/${one}/look/analysis.json`, compare: `/compare?one=${one}&other=${other}`, machines: "/machines", tokens: "/account", users: "/users", audit: "/audit", error: "/nothing" }; // prettier-ignore
+          const pages = { hosts: "/hosts", webhooks: "/webhooks", machine: "/machines/office", question: "/machines/office/investigate?module=file", submit: "/submit", search: "/search?state=finished", analysis: `/analyses/${one}`, events: `/analyses/${one}/events`, network: `/analyses/${one}/network`, timeline: `/analyses/${one}/timeline`, recordings: "/recordings", recording: "/recordings/boot?at=1000", process: `/analyses/${one}/processes/1`, inside: `/analyses/${one}/look/analysis.json`, memory: `/analyses/${one}/memory/cores/0001-100.core`, compare: `/compare?one=${one}&other=${other}`, machines: "/machines", tokens: "/account", users: "/users", audit: "/audit", error: "/nothing" }; // prettier-ignore
           for (const [name, path] of Object.entries(pages)) {
             await page.goto(path);
             await look(name);
           }
           // Machines of this lab have no guest that could be asked: the page of an answer is the one that its route renders.
-          const answer = renderInquiryPage(CALLER, "office", ["process", "memory"], { module: "process", flags: "-name sshd", timeout: 60 }, `812 sshd ${EVIL}`); // prettier-ignore
+          const answer = renderInquiryPage(CALLER, { machine: "office", modules: ["process", "file"], module: FORM, given: { "p/names": EVIL, timeout: "60" }, answer: `812 sshd ${EVIL}` }); // prettier-ignore
           await page.route("**/answer", (route) => route.fulfill({ contentType: "text/html; charset=utf-8", body: answer })); // prettier-ignore
           await page.goto("/answer");
           await page.getByText(`812 sshd ${EVIL}`).waitFor();
+          assert.equal(await page.getByLabel("names").inputValue(), EVIL);
           await look("answer");
           await page.goto("/submit");
           await page.getByLabel("Command").fill("sleep 3");

@@ -6,7 +6,9 @@ import { openDatabase } from "../../src/lab/analysis/analysis-places";
 import { AnalysisIndex } from "../../src/lab/analysis/search/analysis-index";
 import { type AnalysisQuery, AnalysisSearch } from "../../src/lab/analysis/search/search-analyses";
 import { writeJson } from "../../src/lab/analysis/report/write-json";
+import { formatFrame, readCallStacks } from "../../src/server/results/call-stacks";
 import { readEventPage } from "../../src/server/results/event-page";
+import { readProcessDetails } from "../../src/server/results/process-details";
 import { readReport } from "../../src/server/results/read-report";
 import { readTimeline } from "../../src/server/results/timeline";
 import { doWork } from "../../src/server/results/work";
@@ -115,6 +117,40 @@ describe("work on whole analyses", () => {
       const last = (await ended).at(-1)!;
       assert.match(last.status === "rejected" ? String(last.reason) : last.status, /BusyError: the server ends/);
       assert.throws(() => page(), /too much to do/);
+    });
+  });
+
+  test("that makes files of all of an analysis has its own threads and a longer limit, and what takes too long says so", async () => {
+    await inFolder(async (folder) => {
+      const lane = { mostThreads: 1, keptThreads: 0, mostWaiting: 1 };
+      const pool = new WorkPool({ quick: { ...lane, limitMs: 60_000 }, long: { ...lane, limitMs: 1 } });
+      writeFileSync(join(folder, "events.jsonl"), lineOf(1));
+      const lite = () => pool.do({ kind: "lite", folder, file: join(folder, "lite.json") });
+      const ends = Promise.allSettled([lite(), lite()]);
+      // Behind one that goes on, and one that waits.
+      assert.throws(lite, /too much to do/);
+      assert.equal((await pool.do({ kind: "events", folder, filter: {}, after: 0, limit: 1 })).events.length, 1);
+      for (const end of await ends) assert.match(String((end as PromiseRejectedResult).reason), /BusyError: it took longer than 0\.001 s/); // prettier-ignore
+      await pool.close();
+    });
+  });
+
+  test("finds call stacks of acts and ends by their process, and leaves damaged ones out", async () => {
+    await inFolder(async (folder) => {
+      const frame = { address: "0x7f0000001234", module: "libc.so.6", offset: 0x1234, symbol: "write", within: 4 };
+      const stack = { time: "2026-01-01T00:00:01.000Z", type: "file.written", facts: { pid: 7, process: "a", path: "/x" }, frames: [frame, { address: "0x10" }, { address: "evil" }, null] }; // prettier-ignore
+      const damaged = [null, {}, { ...stack, frames: [] }, { ...stack, time: 1 }, { ...stack, facts: {} }, { ...stack, frames: "no" }]; // prettier-ignore
+      writeFileSync(join(folder, "stacks.json"), JSON.stringify({ stacks: [...damaged, stack] }));
+      writeFileSync(join(folder, "artefacts.json"), JSON.stringify({ cores: [{ time: "2026-01-01T00:00:00.000Z", pid: 7, process: "a", core: "0001-7.core", stack: [frame] }] })); // prettier-ignore
+      const [end, act, ...others] = readCallStacks(folder);
+      assert.deepEqual(others, []);
+      assert.deepEqual([end!.type, end!.pid, end!.frames.length], ["process.ended", 7, 1]);
+      assert.deepEqual(act, { time: stack.time, type: "file.written", pid: 7, facts: { path: "/x" }, frames: [frame, { address: "0x10" }] }); // prettier-ignore
+      assert.deepEqual(act!.frames.map(formatFrame), ["libc.so.6+0x1234 write+0x4", "0x10"]);
+      assert.deepEqual(readProcessDetails(folder, 8).stacks, []);
+      // Its core is gone.
+      const { stacks, memory } = readProcessDetails(folder, 7);
+      assert.deepEqual([stacks.length, memory], [2, []]);
     });
   });
 });

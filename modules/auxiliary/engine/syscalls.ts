@@ -36,6 +36,8 @@ export interface SyscallOptions {
   /** Names of the calls that are recorded; all when there is none. */
   readonly calls: readonly string[];
   readonly mostActs: number;
+  /** How many acts of the target have their call stack told. */
+  readonly mostStacks: number;
 }
 
 /** What the module gets at the end. */
@@ -70,7 +72,8 @@ class SyscallRecorder {
   ) {
     this.log = new CallLog(options.file);
     const settle = (pgd: bigint, descriptor: bigint): void => this.journal.settle(pgd, descriptor);
-    this.acts = new ActWatcher(callbacks, options.mostActs, tell, settle, (pid) => this.processes.findOwn(pid));
+    const limits = { acts: options.mostActs, stacks: options.mostStacks };
+    this.acts = new ActWatcher(callbacks, limits, tell, settle, (pid) => this.processes.findOwn(pid));
   }
 
   begin(): () => SyscallResult {

@@ -5,6 +5,7 @@ import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { readArgument } from "../events/kernel-hooks";
 import { type HookCallbacks, ScopeHooks } from "../scope/scope-hooks";
 import type { TargetScope } from "../scope/target-scope";
+import { type CallFrame, readStackOfTask } from "../unwinding/call-stack";
 import { writeProcessCore } from "./process-core";
 
 /** The bounds of cores. */
@@ -32,6 +33,8 @@ export interface KeptCore {
   readonly threads?: number;
   /** Bytes of memory. */
   readonly size?: number;
+  /** The functions that the thread which ends it executes: the innermost first. */
+  readonly stack?: readonly CallFrame[];
   /** Why it was left out. */
   readonly left?: string;
 }
@@ -101,7 +104,8 @@ export class KeptCores {
       const written = writeProcessCore(this.guest, process, join(this.folder, core), { mostBytes, first: task, signal: ending }); // prettier-ignore
       this.count.cores++;
       this.count.bytes += written.memory;
-      this.listener({ pid, process: name, core, threads: written.threads, size: written.memory });
+      const stack = readStackOfTask(this.guest, process, task);
+      this.listener({ pid, process: name, core, threads: written.threads, size: written.memory, stack });
     } catch (error) {
       leave(error instanceof Error ? error.message : String(error));
     }

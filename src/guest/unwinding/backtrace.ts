@@ -36,8 +36,7 @@ export class Backtrace {
   }
 
   #isKernel(address: bigint): boolean {
-    const { bits, directMap } = this.guest.kernel;
-    return address >= (bits === 64 ? KERNEL_HALF : directMap.start);
+    return isOfKernel(this.guest, address);
   }
 
   #add(registers: FrameRegisters, method: FrameMethod): boolean {
@@ -79,22 +78,28 @@ export class Backtrace {
   #unwindUser(start: FrameRegisters, method: FrameMethod): void {
     this.#add(start, method);
     if (this.pgd === 0n) return;
-    const { kernel, symbols } = this.guest;
-    const space = kernel.space(this.pgd);
     const all = this.readUser();
     // What the kernel has saved may be of another moment than what led here.
     const isOfPlace = all?.RIP === start.ip && all.RSP === start.sp;
-    const stack: UserStack = {
-      bits: kernel.bits,
-      findTable: symbols.openUnwindData(this.pgd),
-      findWord: (address, size) => findWord(space, address, size),
-      isUser: (address) => !this.#isKernel(address),
-    };
+    const stack = createUserStack(this.guest, this.pgd, this.guest.symbols.openUnwindData(this.pgd));
     for (const frame of followUser({ ...start, all: isOfPlace ? all : undefined }, stack)) {
       if (this.frames.length >= MOST_FRAMES) return;
       this.frames.push(frame);
     }
   }
+}
+
+/** Creates what a program's stack is followed by. @param findTable finds the unwind data of its modules */
+export function createUserStack(guest: LinuxGuest, pgd: bigint, findTable: UserStack["findTable"]): UserStack {
+  const space = guest.kernel.space(pgd);
+  return {
+    ...{ bits: guest.kernel.bits, findTable, findWord: (address, size) => findWord(space, address, size) },
+    isUser: (address) => !isOfKernel(guest, address),
+  };
+}
+
+function isOfKernel({ kernel: { bits, directMap } }: LinuxGuest, address: bigint): boolean {
+  return address >= (bits === 64 ? KERNEL_HALF : directMap.start);
 }
 
 function step(orc: OrcUnwinder | undefined, at: FrameRegisters) {

@@ -75,9 +75,9 @@ ${shown}`,
 }
 
 /** Renders the links between the pages of an analysis. */
-export function renderTabs(id: number, current: "overview" | "events" | "timeline"): Markup {
+export function renderTabs(id: number, current: "overview" | "events" | "network" | "timeline"): Markup {
   const tab = (path: string, text: string, isCurrent: boolean) => markup`<a href="${path}"${isCurrent ? markup` aria-current="page"` : undefined}>${text}</a>`; // prettier-ignore
-  return markup`<nav class="tabs" aria-label="Parts of the analysis">${tab(`/analyses/${id}`, "Overview", current === "overview")}${tab(`/analyses/${id}/events`, "Events", current === "events")}${tab(`/analyses/${id}/timeline`, "Timeline", current === "timeline")}</nav>`;
+  return markup`<nav class="tabs" aria-label="Parts of the analysis">${tab(`/analyses/${id}`, "Overview", current === "overview")}${tab(`/analyses/${id}/events`, "Events", current === "events")}${tab(`/analyses/${id}/network`, "Network", current === "network")}${tab(`/analyses/${id}/timeline`, "Timeline", current === "timeline")}</nav>`;
 }
 
 function renderSummary(

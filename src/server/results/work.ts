@@ -1,8 +1,10 @@
 import type { AnalysisRecord } from "../../lab/analysis/analysis-record";
 import type { AnalysisComparison } from "../../lab/analysis/compare/compare-analyses";
 import type { ExportForm } from "../../lab/analysis/export/export-analysis";
+import type { NetworkResults } from "../../lab/analysis/report/module-results";
 import type { ReportSummary } from "../../lab/analysis/report/report-summary";
 import { type EventFilter, type EventPage, readEventPage } from "./event-page";
+import type { MemoryLook } from "./look-memory";
 import type { ProcessDetails } from "./process-details";
 import type { Timeline } from "./timeline";
 
@@ -13,6 +15,8 @@ export type Work =
   | { readonly kind: "compare"; readonly folders: readonly [string, string] }
   | { readonly kind: "summary"; readonly folder: string }
   | { readonly kind: "process"; readonly folder: string; readonly pid: number }
+  | { readonly kind: "network"; readonly folder: string }
+  | { readonly kind: "memory"; readonly core: string; readonly address: bigint | undefined }
   | { readonly kind: "export"; readonly folder: string; readonly form: Exclude<ExportForm, "zip">; readonly file: string } // prettier-ignore
   | { readonly kind: "lite"; readonly folder: string; readonly file: string }
   | { readonly kind: "index"; readonly labFolder: string }
@@ -31,6 +35,9 @@ export interface WorkResults {
   /** Undefined when there is no report. */
   readonly summary: ReportSummary | undefined;
   readonly process: ProcessDetails;
+  readonly network: NetworkResults;
+  /** Undefined when there is nothing to see. */
+  readonly memory: MemoryLook | undefined;
   readonly export: null;
   /** Whether there was a report. */
   readonly lite: boolean;
@@ -48,6 +55,10 @@ export async function doWork(work: Work): Promise<WorkResults[Work["kind"]]> {
       return (await import("./timeline.js")).readTimeline(work.folder);
     case "process":
       return (await import("./process-details.js")).readProcessDetails(work.folder, work.pid);
+    case "network":
+      return (await import("../../lab/analysis/report/module-results.js")).readNetworkResults(work.folder);
+    case "memory":
+      return (await import("./look-memory.js")).lookIntoMemory(work.core, work.address);
     case "compare":
       return (await import("../../lab/analysis/compare/compare-analyses.js")).compareAnalyses(work.folders);
     case "export":

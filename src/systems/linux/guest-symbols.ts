@@ -33,6 +33,14 @@ export interface UnwindData {
   readonly bias: bigint;
 }
 
+/** The programs and libraries of a process at one moment. */
+export interface OpenedSpace {
+  /** Finds the unwind data of the module that an address is in. */
+  findUnwindData(address: bigint): UnwindData | undefined;
+  /** Finds the module that an address is in, and its symbol at or before the address, where it has one there. */
+  findName(address: bigint): { readonly module: GuestModule; readonly symbol: GuestSymbol | undefined } | undefined;
+}
+
 /** Everything that reading the names of addresses needs. A LinuxGuest has all of it. */
 export interface SymbolReaders {
   readonly kernel: LinuxKernel;
@@ -196,10 +204,15 @@ export class GuestSymbols implements SystemSymbols {
   #loadUser(pgd: bigint): Loaded[] {
     const process = this.#guest.findProcess(pgd);
     if (!process) throw new RangeError(`no process has the address space 0x${pgd.toString(16)}`);
+    return this.#loadModules(process);
+  }
+
+  /** @returns each also with the address of its struct file; 0 without one */
+  #loadModules(process: LinuxProcess): (Loaded & { readonly file: bigint })[] {
     const map = process.memoryMap;
     return findUserModules(map).map((module) => {
       const file = map.find(({ start }) => start === module.base)?.file ?? 0n;
-      return { module, symbols: () => this.#readElf(process, module, file) };
+      return { module, file, symbols: () => this.#readElf(process, module, file) };
     });
   }
 
@@ -246,12 +259,22 @@ export class GuestSymbols implements SystemSymbols {
    */
   openUnwindData(pgd: bigint): (address: bigint) => UnwindData | undefined {
     const process = this.#guest.findProcess(pgd);
-    if (!process) return () => undefined;
-    const map = process.memoryMap;
-    const modules = findUserModules(map);
-    return (address) => {
-      const module = modules.find((one) => one.contains(address));
-      return module && this.#readUnwindData(process, module, map.find(({ start }) => start === module.base)?.file ?? 0n); // prettier-ignore
+    return process ? this.openSpace(process).findUnwindData : () => undefined;
+  }
+
+  /** Opens the programs and libraries of a process, as they are mapped now: for many questions at one moment. */
+  openSpace(process: LinuxProcess): OpenedSpace {
+    const loaded = this.#loadModules(process);
+    const find = (address: bigint) => loaded.find(({ module }) => module.contains(address));
+    return {
+      findUnwindData: (address) => {
+        const found = find(address);
+        return found && this.#readUnwindData(process, found.module, found.file);
+      },
+      findName: (address) => {
+        const found = find(address);
+        return found && { module: found.module, symbol: found.symbols().findSymbol(address) };
+      },
     };
   }
 

@@ -27,7 +27,16 @@ export interface MadeAnalysis {
   readonly hasPicture?: boolean;
   /** The kernel's calls of its process, with their numbers. */
   readonly calls?: Readonly<Record<string, number>>;
+  /** What has led to acts of its process. */
+  readonly stacks?: readonly Readonly<Record<string, unknown>>[];
+  /** Frames of the network, as a file of pcapng or pcap. */
+  readonly frames?: Buffer;
+  /** The memory of its process at its end. */
+  readonly core?: Buffer;
 }
+
+/** The process of an analysis that is made. */
+const PID = 100;
 
 /** The beginning of an analysis that stands nowhere else. */
 const EVIDENCE_TIME = "2026-01-01T12:00:00.000Z";
@@ -62,7 +71,9 @@ export function addAnalysis(labFolder: string, database: AnalysisDatabase, made:
   writeFileSync(join(folder, "events.jsonl"), events.map((event) => `${JSON.stringify(event)}\n`).join(""));
   writeFileSync(join(folder, "sample.json"), JSON.stringify({ size: content.length, md5, sha1, sha256, entropy: 1, strings: { count: 0, first: [] }, problems: [] })); // prettier-ignore
   if (made.calls !== undefined) writeFiles(folder, { "syscalls.json": JSON.stringify({ processes: [{ pid: 100, name: "sample", calls: made.calls }] }) }); // prettier-ignore
-  writeArtefacts(folder, startMs, made.artefacts ?? {});
+  if (made.stacks !== undefined) writeFiles(folder, { "stacks.json": JSON.stringify({ stacks: made.stacks }) });
+  if (made.frames !== undefined) writeFiles(folder, { "network.pcapng": made.frames });
+  writeArtefacts(folder, startMs, made.artefacts ?? {}, made.core);
   if (made.hasPicture === true) writeFiles(folder, { "shots/0001.png": readFileSync(join(PROJECT, PICTURE)) });
   writeRecord(folder, record);
   const gathered = { ...gatherEvents(folder), verdict: made.verdict };
@@ -93,12 +104,20 @@ function makeRecord(
   };
 }
 
-function writeArtefacts(folder: string, startMs: number, artefacts: Readonly<Record<string, string>>): void {
+function writeArtefacts(
+  folder: string,
+  startMs: number,
+  artefacts: Readonly<Record<string, string>>,
+  core: Buffer | undefined,
+): void {
   const all = Object.entries(artefacts).map(([path, content]) => ({ path, content, sha256: createHash("sha256").update(content).digest("hex") })); // prettier-ignore
-  if (all.length === 0) return;
+  if (all.length === 0 && core === undefined) return;
   for (const { content, sha256 } of all) writeFiles(folder, { [`artefacts/${sha256}`]: content });
   const files = all.map(({ path, content, sha256 }) => ({ time: new Date(startMs).toISOString(), moment: "closed", path, pid: 100, process: "sample", size: content.length, sha256 })); // prettier-ignore
-  writeFileSync(join(folder, "artefacts.json"), JSON.stringify({ files, types: {}, cores: [] }));
+  const name = `0001-${PID}.core`;
+  if (core !== undefined) writeFiles(folder, { [`cores/${name}`]: core });
+  const cores = core === undefined ? [] : [{ time: new Date(startMs).toISOString(), pid: PID, process: "sample", core: name, threads: 1, size: core.length }]; // prettier-ignore
+  writeFileSync(join(folder, "artefacts.json"), JSON.stringify({ files, types: {}, cores }));
 }
 
 /** A verdict with one finding. */

@@ -8,6 +8,7 @@ import {
   type SystemCallEntry,
 } from "rebox";
 import { type CallChoice, CallReturns, findRunningProcess, findTargetScope, type TargetScope } from "rebox/trusted";
+import { ActStacks } from "./act-stacks";
 import type { Act, FindAct, ReportAct } from "./acts";
 import { chooseCalls } from "./call-choices";
 import { findReturnPlace, type ReturnPlace } from "./call-return";
@@ -39,19 +40,21 @@ export class ActWatcher {
   private readonly calls: ReadonlyMap<string, FindAct>;
   /** Those of the target, and those of others: the system's never take the place of the target's. */
   private readonly told = { target: 0, system: 0 };
+  private readonly stacks: ActStacks;
 
   /**
-   * @param most so many acts are told, of the target and again of all others
+   * @param limits so many acts are told, of the target and again of all others, and so many of the target have their call stack told
    * @param findOwn finds a process of the scope by its number
    */
   constructor(
     private readonly callbacks: CallbackManager,
-    private readonly most: number,
+    private readonly limits: { readonly acts: number; readonly stacks: number },
     private readonly tell: (value: unknown) => void,
     settle: SettleDescriptor,
     findOwn: (pid: number) => Traced | undefined,
   ) {
     const report: ReportAct = (act, caller, facts) => this.report(act, caller, facts);
+    this.stacks = new ActStacks(limits.stacks);
     this.pending = new PendingConnections(callbacks);
     this.ring = new RingActs(report, this.pending, findOwn);
     const all = [new FileActs(report, settle), new NetworkActs(report, this.pending), new ProcessActs(report)];
@@ -68,7 +71,7 @@ export class ActWatcher {
   /** Sees a call that was chosen, before it is carried out. */
   see(call: string, values: readonly bigint[], caller: Traced, cpu: Cpu, entry: SystemCallEntry): void {
     const whose = findWhose(caller);
-    if (this.told[whose] >= this.most) return;
+    if (this.told[whose] >= this.limits.acts) return;
     const { bits } = entry;
     const { name, values: wide } = (bits === 64 ? { name: call, values } : widenCall(call, values, caller.pgd)) ?? {};
     const act = name && wide && this.calls.get(name)?.(wide, caller, bits);
@@ -109,9 +112,10 @@ export class ActWatcher {
   private report(act: string, caller: Traced, facts: object): void {
     const { pid, name } = caller;
     const whose = findWhose(caller);
-    if (++this.told[whose] > this.most) return;
-    this.tell({ act, pid, process: name, ...facts });
-    if (this.told[whose] === this.most) this.tell({ act: "full", whose });
+    if (++this.told[whose] > this.limits.acts) return;
+    const stack = whose === "target" ? this.stacks.take(act) : undefined;
+    this.tell({ act, pid, process: name, ...facts, ...(stack === undefined ? {} : { stack }) });
+    if (this.told[whose] === this.limits.acts) this.tell({ act: "full", whose });
   }
 
   private waitForReturn(caller: Traced, cpu: Cpu, entry: SystemCallEntry, act: Act): void {
@@ -121,7 +125,8 @@ export class ActWatcher {
     const { bits } = entry;
     const carryOut = (result: bigint, now: Cpu): void => {
       try {
-        act(BigInt.asIntN(bits, result), findCaller(now, pgd));
+        const process = findCaller(now, pgd);
+        this.stacks.during(now, process, () => act(BigInt.asIntN(bits, result), process));
       } catch {
         // The kernel's tables are damaged, or the process has gone: there is nothing to tell.
       }

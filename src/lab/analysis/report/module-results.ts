@@ -24,12 +24,16 @@ export interface UsageRow {
   readonly [fact: string]: unknown;
 }
 
-/** Results of auxiliary modules that a report shows in a way of its own. */
-export interface ModuleResults {
+/** The recorded network of an analysis. */
+export interface NetworkResults {
   /** By the file. */
   readonly captures: readonly (NetworkSummary & { readonly file: string })[];
   /** Pages that were asked for in a simulated network. */
   readonly webRequests: readonly WebRequest[];
+}
+
+/** Results of auxiliary modules that a report shows in a way of its own. */
+export interface ModuleResults extends NetworkResults {
   readonly systemCalls: readonly CalledProcess[];
   readonly libraryCalls: readonly CalledProcess[];
   readonly usage: readonly UsageRow[];
@@ -48,11 +52,15 @@ function readCaptures(folder: string): ModuleResults["captures"] {
   });
 }
 
+/** Reads what was recorded of the network in the folder of an analysis. */
+export function readNetworkResults(folder: string): NetworkResults {
+  return { captures: readCaptures(folder), webRequests: listWebRequests(folder) };
+}
+
 /** Reads the results of the shipped auxiliary modules in the folder of an analysis; damaged ones are left out. */
 export function readModuleResults(folder: string): ModuleResults {
   return {
-    captures: readCaptures(folder),
-    webRequests: listWebRequests(folder),
+    ...readNetworkResults(folder),
     systemCalls: readCalls(folder, "syscalls.json"),
     libraryCalls: readCalls(folder, "apicalls.json"),
     usage: listOf(findJson(join(folder, "usage.json")), "samples").flatMap((row) =>

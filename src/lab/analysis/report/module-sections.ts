@@ -9,7 +9,7 @@ const MOST_CALLS = 40;
 const CHART = { width: 640, height: 60 };
 
 /** Renders the conversations of the network, those of each file. */
-export function renderCaptures({ captures }: ModuleResults, since: (time: string) => string): Markup {
+export function renderCaptures({ captures }: Pick<ModuleResults, "captures">, since: (time: string) => string): Markup {
   return markup`${captures.map(({ file, frames, flows, more, names, isCut }) => {
     const rows = flows.slice(0, MOST_ROWS).map(
       (flow) =>

@@ -22,7 +22,7 @@ export interface LookedFile {
 export function renderLookPage(caller: Caller, found: FoundAnalysis, { name, size, look }: LookedFile): string {
   const { offset, bytes, strings, stringsEnd } = look;
   const place = `/analyses/${found.id}/look/${name.split("/").map(encodeURIComponent).join("/")}`;
-  const link = (at: number, text: string) => markup`<a href="${place}?at=${Math.max(0, at)}">${text}</a>`;
+  const link = (at: number, text = toOffset(at)) => markup`<a href="${place}?at=${Math.max(0, at)}">${text}</a>`;
   const end = offset + bytes.length;
   const last = Math.floor(Math.max(0, size - 1) / SHOWN_BYTES) * SHOWN_BYTES;
   const steps = [
@@ -45,24 +45,25 @@ ${shown}</section>
   });
 }
 
-function renderStrings(strings: readonly FoundString[], link: (at: number, text: string) => Markup): Markup {
+/** Renders texts that were found, each with a link to its place. */
+export function renderStrings(strings: readonly FoundString[], link: (offset: number) => Markup): Markup {
   if (strings.length === 0) return markup`<p class="muted">None.</p>`;
-  const rows = strings.map(({ offset, isWide, text }) => markup`<tr><td class="number">${link(offset, toOffset(offset))}</td><td>${isWide ? "wide" : undefined}</td><td class="code">${text}</td></tr>`); // prettier-ignore
+  const rows = strings.map(({ offset, isWide, text }) => markup`<tr><td class="number">${link(offset)}</td><td>${isWide ? "wide" : undefined}</td><td class="code">${text}</td></tr>`); // prettier-ignore
   return markup`<div class="wide"><table><caption class="hidden">Texts in the file</caption><thead><tr><th scope="col">Byte</th><th scope="col">Kind</th><th scope="col">Text</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
-/** Writes bytes as hexdump(1) does: their place, their values, and the characters among them. */
-export function toHexLines(bytes: Buffer, offset: number): string {
+/** Writes bytes as hexdump(1) does: their place, their values, and the characters among them. @param start the place of the first one */
+export function toHexLines(bytes: Uint8Array, start: number | bigint): string {
   const lines: string[] = [];
   for (let at = 0; at < bytes.length; at += LINE_BYTES) {
-    const line = bytes.subarray(at, at + LINE_BYTES);
+    const line = Buffer.from(bytes.subarray(at, at + LINE_BYTES));
     const values = [...line].map((value) => value.toString(16).padStart(2, "0"));
     const shown = line.toString("latin1").replace(/[^\x20-\x7e]/g, ".");
-    lines.push(`${toOffset(offset + at)}  ${values.join(" ").padEnd(LINE_BYTES * 3)} ${shown}`);
+    lines.push(`${toOffset(BigInt(start) + BigInt(at))}  ${values.join(" ").padEnd(LINE_BYTES * 3)} ${shown}`);
   }
   return lines.join("\n");
 }
 
-function toOffset(offset: number): string {
+function toOffset(offset: number | bigint): string {
   return offset.toString(16).padStart(OFFSET_DIGITS, "0");
 }

@@ -10,10 +10,11 @@ import type { ProcessDetails } from "../../results/process-details";
 import { renderTabs } from "../analysis-page";
 import { countArtefacts, renderArtefactLinks } from "../download-links";
 import { renderPage } from "../layout";
+import { renderMemory, renderStacks } from "./process-memory";
 
 const MOST_CALLS = 200;
 
-/** Renders a process of an analysis: who started it, what it called and did, and what was kept of it. */
+/** Renders a process of an analysis: who started it, what it called and did, what led to that, and what was kept of it. */
 export function renderProcessPage(
   caller: Caller,
   found: FoundAnalysis,
@@ -34,6 +35,8 @@ ${renderTabs(found.id, "overview")}
 <section class="card facts"><h2>Process ${pid}: ${name}</h2>${renderAbout(found, summary, process)}</section>
 ${shared}
 <div class="columns">${renderCalls("System calls", details.systemCalls)}${renderCalls("Calls of libraries", details.libraryCalls)}</div>
+${renderStacks(found.id, details.stacks, found.created, details.memory)}
+${details.memory.map((memory) => renderMemory(found.id, memory))}
 ${countArtefacts(kept) === 0 ? undefined : markup`<section class="card"><h2>Files and memory <span class="muted">${countArtefacts(kept)}</span></h2>${renderArtefactLinks(found.id, kept)}</section>`}
 <section class="card"><h2>Events</h2>${rows.length === 0 ? markup`<p class="muted">None.</p>` : events}
 <p><a href="/analyses/${found.id}/events?pid=${pid}">All events of pid ${pid}</a></p></section>`,
