@@ -15,8 +15,10 @@ import type { HostEntry } from "./host-entry";
 import type { HostWorks } from "./host-works";
 import { UpkeepTurn } from "./upkeep-turn";
 
-/** Between two looks at what runs here, in milliseconds. */
-const TICK_MS = 500;
+/** Between two looks at what runs here, in milliseconds: the end of an analysis is told to nobody. */
+const TICK_MS = 100;
+/** The same while nothing does. */
+const IDLE_TICK_MS = 1_000;
 /** So many renewals of a lease may be lost. */
 const LOST_BEATS = 3;
 /** Before a cluster that could not be reached is asked again, in milliseconds; half of it to half more, as there are many hosts. */
@@ -116,7 +118,8 @@ export class HostBeats {
       for (const held of this.#held.values()) await works.try(`analysis ${held.id}`, () => this.#look(held));
       const waking = new AbortController();
       this.#wake = () => waking.abort();
-      await sleep(TICK_MS, undefined, { signal: waking.signal }).catch(() => undefined);
+      const tickMs = this.#held.size > 0 ? TICK_MS : IDLE_TICK_MS;
+      await sleep(tickMs, undefined, { signal: waking.signal }).catch(() => undefined);
     }
   }
 
