@@ -69,7 +69,9 @@ test("files that are written, renamed and removed, and connections, become event
   await withGuest({}, async ({ lab, guest, execute }) => {
     await execute("ip link set lo up");
     // Until it listens, which is an act of its own.
-    await execute("nc -l -p 7001 < /dev/null > /dev/null & until cat /proc/net/tcp* | grep -q :1B59; do sleep 0.1; done");
+    await execute(
+      "nc -l -p 7001 < /dev/null > /dev/null & until cat /proc/net/tcp* | grep -q :1B59; do sleep 0.1; done",
+    );
     const analysis = await startModules(lab, ENABLED, guest);
     const lines = [
       ...["mkdir /tmp/sub", "cd /tmp/sub", "/bin/echo one > made", "/bin/mv made '/tmp/a <b>'", "/bin/rm '/tmp/a <b>'"],
