@@ -19,7 +19,18 @@ export function findRunningProcess(cpu: Cpu): LinuxProcess | undefined {
   let current = currents.get(guest);
   if (current === undefined) currents.set(guest, (current = new CurrentTask(guest)));
   const task = current.findEntering(cpu);
-  if (task === undefined) return undefined;
+  return task === undefined ? undefined : findTaskProcess(task);
+}
+
+/**
+ * Finds the process of a task.
+ *
+ * @param task the address of its task_struct
+ * @returns undefined when the guest runs no Linux, or there is no task
+ */
+export function findTaskProcess(task: bigint): LinuxProcess | undefined {
+  const guest = findGuest();
+  if (guest === undefined) return undefined;
   try {
     const leader = guest.tasks.read(guest.kernel.at("task_struct", task).value("group_leader"));
     return new LinuxProcess(guest, leader, guest.tasks.read(leader.parent).tgid);

@@ -12,18 +12,26 @@ const ENTRY_BYTES = 512;
 /** CALL rel32 (Intel SDM volume 2, CALL). */
 const CALL = 0xe8;
 const CALL_BYTES = 5;
+/** SYSCALL (Intel SDM volume 2, SYSCALL). */
+const SYSCALL_BYTES = 2n;
 
-/**
- * Called at the end of a call, while the vCPU is still in the kernel.
- *
- * @param cpu undefined when the call has no end: the kernel has begun it anew
- * @param result as a signed number; undefined when the program does not go on behind the call: a signal's handler comes first
- */
-export type CallEnd = (cpu: Cpu | undefined, result: bigint | undefined) => void;
+/** The end of a call, while the vCPU is still in the kernel. */
+export interface CallEnd {
+  readonly cpu: Cpu;
+  /** The address of the task_struct that made it. */
+  readonly task: bigint;
+  /** As a signed number; undefined when the program does not go on behind the call: a signal's handler comes first. */
+  readonly result: bigint | undefined;
+}
+
+/** Called at the end of a call; without one when there is none, because the kernel begins the call anew. */
+export type CallEndListener = (end?: CallEnd) => void;
 
 /** A call that is waited for. */
 interface AwaitedCall {
-  readonly end: CallEnd;
+  readonly onEnd: CallEndListener;
+  /** Its number, as the program gave it. */
+  readonly number: bigint;
   /** Behind the call, in the program. */
   readonly address: bigint;
 }
@@ -65,11 +73,11 @@ export class CallReturns {
    *
    * @returns the function that ends the waiting; undefined when the task cannot be told
    */
-  expect(cpu: Cpu, end: CallEnd): (() => void) | undefined {
+  expect(cpu: Cpu, onEnd: CallEndListener): (() => void) | undefined {
     const task = this.#current.findEntering(cpu);
     if (task === undefined) return undefined;
-    this.#take(task)?.end(undefined, undefined);
-    const call: AwaitedCall = { end, address: cpu.RCX };
+    this.#take(task)?.onEnd();
+    const call: AwaitedCall = { onEnd, address: cpu.RCX, number: cpu.RAX };
     this.#calls.set(task, call);
     this.#waiting.add(task);
     return () => {
@@ -97,8 +105,10 @@ export class CallReturns {
     if (call === undefined) return;
     // struct pt_regs lies at the stack pointer (arch/x86/entry/entry_64.S, before the registers are restored).
     const { memory } = this.guest.kernel;
-    const isBehind = memory.pointer(cpu.RSP + this.#offsets.ip) === call.address;
-    call.end(cpu, isBehind ? BigInt.asIntN(64, memory.pointer(cpu.RSP + this.#offsets.ax)) : undefined);
+    const [ip, ax] = [this.#offsets.ip, this.#offsets.ax].map((at) => memory.pointer(cpu.RSP + at)) as [bigint, bigint];
+    // The program makes the same call again (arch/x86/kernel/signal.c, ERESTARTSYS and its like).
+    if (ip === call.address - SYSCALL_BYTES && ax === call.number) return call.onEnd();
+    call.onEnd({ cpu, task: task!, result: ip === call.address ? BigInt.asIntN(64, ax) : undefined });
   }
 }
 

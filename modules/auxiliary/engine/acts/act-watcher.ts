@@ -7,7 +7,14 @@ import {
   type LinuxProcess,
   type SystemCallEntry,
 } from "rebox";
-import { type CallChoice, CallReturns, findRunningProcess, findTargetScope, type TargetScope } from "rebox/trusted";
+import {
+  type CallChoice,
+  CallReturns,
+  findRunningProcess,
+  findTargetScope,
+  findTaskProcess,
+  type TargetScope,
+} from "rebox/trusted";
 import { ActStacks } from "./act-stacks";
 import type { Act, FindAct, ReportAct } from "./acts";
 import { chooseCalls } from "./call-choices";
@@ -26,9 +33,14 @@ const MOST_WAITING = 1000;
 /** A call whose return is waited for. */
 interface Waiting {
   readonly pgd: bigint;
+  /** Of one that is waited for in the program. */
+  readonly place?: ReturnPlace;
   /** Waits no more. */
   readonly end: () => void;
 }
+
+/** Tells what a call has done. */
+type CarryOut = (result: bigint, cpu: Cpu, process: LinuxProcess | undefined) => void;
 
 /** Watches calls that change files, processes or the kernel, or reach the network. */
 export class ActWatcher {
@@ -123,20 +135,22 @@ export class ActWatcher {
     const place = findReturnPlace(entry, cpu);
     if (place === undefined) return;
     const { bits } = entry;
-    const carryOut = (result: bigint, now: Cpu): void => {
+    const carryOut: CarryOut = (result, now, process) => {
       try {
-        const process = findCaller(now, pgd);
         this.stacks.during(now, process, () => act(BigInt.asIntN(bits, result), process));
       } catch {
         // The kernel's tables are damaged, or the process has gone: there is nothing to tell.
       }
     };
     const returns = bits === 64 ? this.findReturns(entry) : undefined;
-    const end = returns?.expect(cpu, (now, result) => {
+    // A handler of a signal came in between, and the program makes the call again.
+    for (const each of this.waiting) if (each.place !== undefined && isSame(each, pgd, place)) this.end(each);
+    const end = returns?.expect(cpu, (ended) => {
       this.waiting.delete(waiting);
       // It is begun anew, or another program is executed.
-      if (now === undefined || getRunningProcess(now.index) !== pgd) return;
-      if (result !== undefined) carryOut(result, now);
+      if (ended === undefined || getRunningProcess(ended.cpu.index) !== pgd) return;
+      // In the kernel the program's own base of GS is where findRunningProcess() would look.
+      if (ended.result !== undefined) carryOut(ended.result, ended.cpu, findTaskProcess(ended.task));
       else this.waitInProgram(pgd, place, bits, carryOut);
     });
     if (end === undefined) return this.waitInProgram(pgd, place, bits, carryOut);
@@ -153,25 +167,24 @@ export class ActWatcher {
   }
 
   /** Waits where the program goes on. */
-  private waitInProgram(
-    pgd: bigint,
-    { address, stack }: ReturnPlace,
-    bits: 32 | 64,
-    carryOut: (result: bigint, cpu: Cpu) => void,
-  ): void {
+  private waitInProgram(pgd: bigint, { address, stack }: ReturnPlace, bits: 32 | 64, carryOut: CarryOut): void {
     const listener = (cpuIndex: number, now: Cpu): void => {
       if ((bits === 64 ? now.RSP : now.ESP) !== stack || getRunningProcess(cpuIndex) !== pgd) return;
       this.end(waiting);
-      carryOut(bits === 64 ? now.RAX : now.EAX, now);
+      carryOut(bits === 64 ? now.RAX : now.EAX, now, findCaller(now, pgd));
     };
     const callback = this.callbacks.addCallback(CallbackManager.INSN_BEGIN_CB, listener, { addr: address, pgd });
-    const waiting = { pgd, end: () => this.callbacks.rmCallback(callback) };
+    const waiting: Waiting = { pgd, place: { address, stack }, end: () => this.callbacks.rmCallback(callback) };
     this.waiting.add(waiting);
   }
 
   private end(waiting: Waiting): void {
     if (this.waiting.delete(waiting)) waiting.end();
   }
+}
+
+function isSame({ pgd, place }: Waiting, ofPgd: bigint, { address, stack }: ReturnPlace): boolean {
+  return pgd === ofPgd && place?.address === address && place.stack === stack;
 }
 
 /** The process of an address space that a vCPU runs. */
