@@ -90,6 +90,7 @@ export function createReplayCommand(
       if (isPart && (stays || places.length === 0)) {
         throw new UsageError("--from and --to are of a question: --when-written, --when-read or --when-executed, and no shell, --stay, --at, --gdb or --go-live"); // prettier-ignore
       }
+      if (to !== undefined && to <= from) throw new UsageError(`--to ${to} is not behind --from ${from}`);
       if (!isPart && places.length > 0 && !stays && isQuestionAlone(options)) {
         const { answerInParts } = await import("./question-run.js");
         const status = await answerInParts({ folder, places, jobs }, environment);

@@ -4,6 +4,7 @@ import { Engine } from "../../machine/engine/engine";
 import { loadAddon } from "../../machine/engine/load-addon";
 import { findLeavingCount, goLive } from "../../machine/recording/leaving";
 import { prepareReplay, type Replay, type ReplayOptions } from "../../machine/recording/replayer";
+import { UsageError } from "../errors";
 import { ExitStatus } from "../exit-status";
 import type { EnginePort } from "../run/run-environment";
 import type { RunEnd } from "../run/run-end";
@@ -55,6 +56,11 @@ export class ReplayRun implements RecordedRun {
 
   async prepare(): Promise<readonly string[]> {
     const replay = await prepareReplay(this.folder, this.options);
+    const { instructions } = replay.facts;
+    if (this.options.from > instructions) {
+      replay.close();
+      throw new UsageError(`--from ${this.options.from}: the recording ends at instruction ${instructions}`);
+    }
     this.replay = replay;
     // Somebody has ended the run meanwhile.
     if (this.isClosed) replay.close();
