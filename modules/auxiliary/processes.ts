@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Auxiliary, type GuestObservation, z } from "rebox/lab";
-import type { ProcessEvent } from "./engine/processes";
+import type { ProcessEvent, ProcessOptions, ProgramEvent } from "./engine/processes";
 
 const SETTINGS = {
   most: z
@@ -10,7 +10,15 @@ const SETTINGS = {
     .max(1_000_000)
     .default(10_000)
     .describe("How many processes are reported, of the target and again of the system; of more only their number."),
+  most_program_bytes: z
+    .int()
+    .min(0)
+    .default(64 << 20)
+    .describe("The largest program of the target's processes that is hashed."),
 };
+
+/** The guest is read no more at the end of this. */
+const NOT_READ = "the guest was gone before it was read";
 
 /** A process as processes.json has it; times are ISO 8601, UTC. */
 interface ProcessRecord {
@@ -21,11 +29,16 @@ interface ProcessRecord {
   name: string;
   commandLine?: string | undefined;
   executable?: string | undefined;
+  /** Its number in programs.json. */
+  program?: number | undefined;
   readonly began: string;
   ended?: string;
 }
 
-/** Tells each process that begins and ends in the guest, and writes all of them into processes.json. */
+/**
+ * Tells each process that begins and ends in the guest, and writes all of them into processes.json, and what the target's have
+ * executed into programs.json.
+ */
 export default class Processes extends Auxiliary<typeof SETTINGS> {
   static override readonly description = "Tells which processes began and ended; rebox's machines only.";
   static override readonly settings = SETTINGS;
@@ -34,8 +47,14 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
   /** Before all that depend on who runs. */
   override startPriority = 10;
 
+  /** Programs are read from the disk until then. */
+  override get stopLimitMs(): number {
+    return 60_000;
+  }
+
   private readonly records: ProcessRecord[] = [];
   private readonly living = new Map<number, ProcessRecord>();
+  private readonly programs = new Map<number, Omit<ProgramEvent, "what">>();
   private leftOut = 0;
   /** The number of records of the system's processes: those of the target never make way for them. */
   private ofSystem = 0;
@@ -44,7 +63,12 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
   private observation: GuestObservation | undefined;
 
   override async machineStarted(): Promise<void> {
-    this.observation = await this.observe("engine/processes.ts", {}, (event) => this.add(event as ProcessEvent));
+    const options: ProcessOptions = { mostProgramBytes: this.options.most_program_bytes };
+    this.observation = await this.observe("engine/processes.ts", options, (event) => {
+      const told = event as ProcessEvent | ProgramEvent;
+      if (told.what === "program") this.addProgram(told);
+      else this.add(told);
+    });
   }
 
   override async stop(): Promise<void> {
@@ -57,11 +81,22 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
       if (this.leftOut > 0) this.log.warn(`${this.leftOut} processes more have begun than are told of (most)`);
       if (lost > 0) this.log.warn(`${lost} beginnings and ends of processes came too fast to be told`);
       const all = { processes: this.records, before, leftOut: this.leftOut, lost };
-      writeFileSync(join(this.run.folder, "processes.json"), `${JSON.stringify(all, undefined, 1)}\n`);
+      this.write("processes.json", all);
+      const known = [...this.programs.values()].toSorted((one, other) => one.program - other.program);
+      const programs = known.map((each) => (each.sha256 ?? each.left) === undefined ? { ...each, left: NOT_READ } : each); // prettier-ignore
+      this.write("programs.json", { programs });
     }
   }
 
-  private add({ what, pid, name, ppid, commandLine, executable, origin }: ProcessEvent): void {
+  private write(name: string, content: object): void {
+    writeFileSync(join(this.run.folder, name), `${JSON.stringify(content, undefined, 1)}\n`);
+  }
+
+  private addProgram({ what: _what, ...program }: ProgramEvent): void {
+    this.programs.set(program.program, program);
+  }
+
+  private add({ what, pid, name, ppid, commandLine, executable, program, origin }: ProcessEvent): void {
     const time = this.getTime();
     if (what === "restarted") return this.restart(time);
     const known = this.living.get(pid);
@@ -69,7 +104,8 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
     // The kernel's own thread that becomes a program, and one whose beginning was not noted.
     if (what === "runs" && known === undefined && !this.unnamed.has(pid)) {
       this.add({ what: "begins", pid, name, ppid, ...mark });
-      if (this.living.has(pid)) this.add({ what, pid, name, commandLine, executable, ...mark } as ProcessEvent);
+      const runs = { what, pid, name, commandLine, executable, program, ...mark } as ProcessEvent;
+      if (this.living.has(pid)) this.add(runs);
       return;
     }
     if (what === "begins") {
@@ -90,8 +126,8 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
     } else {
       known.name = name;
       if (what === "runs") {
-        Object.assign(known, { commandLine, executable, ...mark });
-        this.run.addEvent("process.executed", { pid, name, commandLine, executable, ...mark });
+        Object.assign(known, { commandLine, executable, program, ...mark });
+        this.run.addEvent("process.executed", { pid, name, commandLine, executable, program, ...mark });
       } else {
         known.ended = time;
         this.living.delete(pid);

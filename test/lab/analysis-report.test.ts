@@ -12,6 +12,7 @@ import { createMispEvent } from "../../src/lab/analysis/export/misp-event";
 import { type AnalysisReport, gatherReport } from "../../src/lab/analysis/report/report";
 import { renderReportPage } from "../../src/lab/analysis/report/report-page";
 import { ReportParts } from "../../src/lab/analysis/report/report-parts";
+import { listSigmaEvents } from "../../src/lab/verdict/sigma/sigma-events";
 import { writeReport } from "../../src/lab/analysis/report/write-report";
 
 const START = "2026-01-02T03:04:05.000Z";
@@ -103,6 +104,43 @@ describe("the tree of processes", () => {
     const shape = (nodes: typeof tree): unknown =>
       nodes.map((node) => [node.pid, node.name, node.commandLine, shape(node.children)]);
     assert.deepEqual(shape(tree), [[10, "sh", undefined, [[11, "ls", "ls -l", []], [11, "id", undefined, []]]]]); // prettier-ignore
+  });
+});
+
+describe("programs that were executed", () => {
+  test("have the hash of their file, or the reason why there is none, in the report and for rules", () => {
+    const sha256 = "ab".repeat(32);
+    const programs = [
+      { program: 1, path: "/bin/one", size: 3, sha256 },
+      { program: 2, path: "/bin/two", size: 4, left: "it has <4> bytes" },
+    ];
+    writeFileSync(join(folder, "programs.json"), JSON.stringify({ programs }));
+    for (const [pid, name] of ["one", "two", "three"].entries()) {
+      appendEvent(folder, "process.created", { pid, ppid: 1, name, origin: "target" });
+      appendEvent(folder, "process.executed", { pid, name, commandLine: name, executable: `/bin/${name}`, program: pid + 1, origin: "target" }); // prettier-ignore
+    }
+    const report = gatherReport(folder, RECORD);
+    assert.deepEqual(
+      report.processes.map(({ executable, sha256: hash, unhashed }) => [executable, hash, unhashed]),
+      [
+        ["/bin/one", sha256, undefined],
+        ["/bin/two", undefined, "it has <4> bytes"],
+        ["/bin/three", undefined, undefined],
+      ],
+    );
+    const executed = report.timeline.filter(({ type }) => type === "process.executed");
+    assert.deepEqual(executed.map((event) => [event["sha256"], event["unhashed"], event["program"]])[0], [sha256, undefined, undefined]); // prettier-ignore
+    const text = page();
+    assert.ok(text.includes(`title="/bin/one: SHA-256 ${sha256}"`) && text.includes('title="/bin/two: no SHA-256: it has &lt;4&gt; bytes"')); // prettier-ignore
+    const [sigma] = [...listSigmaEvents({ ...executed[0]!, doer: undefined })].filter(({ category }) => category === "process_creation"); // prettier-ignore
+    assert.equal(sigma!.find("Hashes")?.text, `SHA256=${sha256.toUpperCase()}`);
+  });
+
+  test("are as they were recorded where the list of them is damaged", () => {
+    writeFileSync(join(folder, "programs.json"), '{"programs": [null, {"program": "1"}');
+    appendEvent(folder, "process.created", { pid: 1, ppid: 1, name: "one", origin: "target" });
+    appendEvent(folder, "process.executed", { pid: 1, name: "one", executable: "/bin/one", program: 1, origin: "target" }); // prettier-ignore
+    assert.equal(gatherReport(folder, RECORD).processes[0]!.executable, "/bin/one");
   });
 });
 

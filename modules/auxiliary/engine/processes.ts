@@ -1,7 +1,17 @@
 /** Tells of the processes that begin and end in the guest; for the module of the same name. */
-import { CallbackManager, findGuest, getGuest, getProcessList, KernelDataError, type LinuxProcess } from "rebox";
+import {
+  CallbackManager,
+  findGuest,
+  getGuest,
+  getProcessList,
+  KernelDataError,
+  type LinuxProcess,
+  MissingTypeError,
+} from "rebox";
 import { type GuestObserver } from "rebox/lab";
 import {
+  type ExecutedProgram,
+  ExecutedPrograms,
   type Execution,
   findTargetScope,
   onTargetBegin,
@@ -17,6 +27,17 @@ const TARGET_MARK = "REBOX_RUN=";
 /** A task on its way out (PF_EXITING of include/linux/sched.h). */
 const EXITING = 4;
 
+/** What the module gives. */
+export interface ProcessOptions {
+  /** Of a program that is hashed. */
+  readonly mostProgramBytes: number;
+}
+
+/** A program that a process of the target executes; told again when its hash is known. */
+export interface ProgramEvent extends ExecutedProgram {
+  readonly what: "program";
+}
+
 /** What is told of a process. */
 export interface ProcessEvent {
   readonly what: "begins" | "runs" | "ends" | "restarted";
@@ -25,15 +46,20 @@ export interface ProcessEvent {
   readonly ppid?: number | undefined;
   readonly commandLine?: string;
   readonly executable?: string;
+  /** The number of what it executes. */
+  readonly program?: number;
   /** Whose it is, when it is the target's, or acts for it. */
   readonly origin?: ScopeOrigin;
 }
 
 /** Of the system's processes: they are noted by the addon, and taken so often. */
 const TAKE_MS = 100;
+/** Programs that were not in memory as a whole are read from disks so often. */
+const READ_MS = 1000;
 
-export function observe({ callbacks, tell }: GuestObserver): () => object {
+export function observe({ callbacks, options, tell }: GuestObserver): () => Promise<object> {
   const before = findGuest() === undefined ? [] : getProcessList().map(describe);
+  const programs = new TargetPrograms((options as unknown as ProcessOptions).mostProgramBytes, tell);
   const say = (event: ProcessEvent, happenedMs?: number): void => tell(event, happenedMs);
   let hasTargetRun = false;
   const names = [
@@ -42,10 +68,11 @@ export function observe({ callbacks, tell }: GuestObserver): () => object {
       say({ what: "begins", pid, name, ppid, ...mark(findTargetScope()?.findOrigin(pid)) });
     }),
     // Its words are those of the start: later the process may have changed them.
-    callbacks.addCallback(CallbackManager.EXEC_CB, (pid, _pgd, name, path, argv, envp) => {
+    callbacks.addCallback(CallbackManager.EXEC_CB, (pid, pgd, name, path, argv, envp) => {
       const origin = findOrigin(pid, envp);
       if (origin === "target") hasTargetRun = true;
-      say({ what: "runs", pid, name, commandLine: argv.join(" "), executable: path, ...mark(origin) });
+      const program = origin === undefined ? {} : programs.note(findProcess(pgd, pid)?.livingThread.mm);
+      say({ what: "runs", pid, name, commandLine: argv.join(" "), executable: path, ...program, ...mark(origin) });
     }),
     callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (pid, pgd, name) => {
       // One that starts another program gives up its memory too.
@@ -56,20 +83,62 @@ export function observe({ callbacks, tell }: GuestObserver): () => object {
   // From here on the target is followed by its scope, and the rest of the system costs no call.
   const forget = onTargetBegin((scope) => {
     for (const name of names.splice(0)) callbacks.rmCallback(name);
-    end = followScope(scope, callbacks, say, hasTargetRun);
+    end = followScope(scope, callbacks, say, programs, hasTargetRun);
     return () => {
       end();
+      programs.forget();
       callbacks.clean();
       hasTargetRun = false;
       // All of them are gone with the kernel.
       say({ what: "restarted", pid: 0, name: "" });
     };
   });
-  return () => {
+  return async () => {
     forget();
     end();
+    await programs.end();
     return { before };
   };
+}
+
+/** The files that the target's processes execute, over restarts of the guest. */
+class TargetPrograms {
+  private readonly count = { programs: 0 };
+  private programs: ExecutedPrograms | undefined;
+  private readonly timer = setInterval(() => void this.programs?.read(), READ_MS);
+
+  constructor(
+    private readonly mostBytes: number,
+    private readonly tell: (event: ProgramEvent) => void,
+  ) {}
+
+  /** Notes what a process executes, by its mm_struct. */
+  note(mm: bigint | undefined): { readonly program?: number } {
+    const program = mm === undefined ? undefined : this.find()?.note(mm);
+    return program === undefined ? {} : { program };
+  }
+
+  /** The guest has started again: what was not read is out of reach. */
+  forget(): void {
+    this.programs?.giveUp("the guest was started again before it was read");
+    this.programs = undefined;
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.timer);
+    await this.programs?.read();
+  }
+
+  private find(): ExecutedPrograms | undefined {
+    const tell = (program: ExecutedProgram): void => this.tell({ what: "program", ...program });
+    try {
+      return (this.programs ??= new ExecutedPrograms(getGuest(), this.mostBytes, this.count, tell));
+    } catch (error) {
+      // A kernel that does not describe its pages.
+      if (error instanceof MissingTypeError) return undefined;
+      throw error;
+    }
+  }
 }
 
 /** Tells the processes of a scope as they begin and end, and from time to time those of the system. */
@@ -77,6 +146,7 @@ function followScope(
   scope: TargetScope,
   callbacks: CallbackManager,
   say: (event: ProcessEvent, happenedMs?: number) => void,
+  programs: TargetPrograms,
   hasTargetRun: boolean,
 ): () => void {
   const guest = getGuest();
@@ -94,17 +164,19 @@ function followScope(
     takeNotes();
     say(event);
   };
-  const executes = ({ pid, name, path, argv }: Execution, ppid: number, origin: ScopeOrigin): void =>
-    tell({ what: "runs", pid, name, ppid, commandLine: argv.join(" "), executable: path, origin });
+  const executes = ({ pid, name, path, argv }: Execution, ppid: number, origin: ScopeOrigin, mm: bigint): void => {
+    const program = programs.note(mm);
+    tell({ what: "runs", pid, name, ppid, commandLine: argv.join(" "), executable: path, ...program, origin });
+  };
   if (!hasTargetRun) {
     for (const { pid, ppid, livingThread } of getProcessList()) {
       const origin = scope.findOrigin(pid);
-      if (origin !== undefined) executes(readExecution(guest, livingThread), ppid, origin);
+      if (origin !== undefined) executes(readExecution(guest, livingThread), ppid, origin, livingThread.mm);
     }
   }
   const end = scope.follow({
     begins: ({ pid, ppid, name, origin }) => tell({ what: "begins", pid, ppid, name, origin }),
-    executes,
+    executes: (execution, ppid, origin, { mm }) => executes(execution, ppid, origin, mm),
     ends: ({ pid, name }) => tell({ what: "ends", pid, name }),
   });
   const timer = setInterval(takeNotes, TAKE_MS);

@@ -3,6 +3,7 @@ import { CachedContent } from "../../systems/linux/files/cached-content";
 import type { InodeFacts } from "../../systems/linux/files/inode-reader";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { MountedVolume } from "../../systems/linux/mounted-volume";
+import type { StructCursor } from "../../systems/structs/struct-cursor";
 import { listDiskVolumes } from "../disks/disk-volumes";
 import { findMounts, isOnVolume, openVolume } from "../disks/volume-session";
 
@@ -38,10 +39,9 @@ export class FileContents {
     const bytes = Buffer.alloc(inode.size);
     const missing = inode.size - this.#cached.overlay(inode.mapping, 0, bytes);
     if (missing === 0) return { bytes, missing };
-    const superBlock = this.#guest.kernel.at("inode", inode.kaddr).follow("i_sb");
-    const type = superBlock?.follow("s_type")?.text(32, "name") ?? "";
-    if (MEMORY_ONLY.has(type)) return { bytes, missing: 0 };
-    return this.#readDisk(inode, superBlock?.address ?? 0n, bytes, missing);
+    const cursor = this.#guest.kernel.at("inode", inode.kaddr);
+    if (isInMemoryAlone(cursor)) return { bytes, missing: 0 };
+    return this.#readDisk(inode, cursor.value("i_sb"), bytes, missing);
   }
 
   /** Pages that are not in memory are on the disk, or holes of the file. */
@@ -72,4 +72,9 @@ export class FileContents {
       await session.close();
     }
   }
+}
+
+/** Returns whether a file is on a file system that is in memory alone. */
+export function isInMemoryAlone(inode: StructCursor): boolean {
+  return MEMORY_ONLY.has(inode.follow("i_sb")?.follow("s_type")?.text(32, "name") ?? "");
 }

@@ -1,6 +1,6 @@
 import type { Cpu } from "../../machine/state/cpu";
 import { AddressError, KernelDataError } from "../../systems/errors";
-import { type InodeFacts, readInode } from "../../systems/linux/files/inode-reader";
+import { type InodeFacts, readChangeNs, readInode, readInodeStamp } from "../../systems/linux/files/inode-reader";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { StructCursor } from "../../systems/structs/struct-cursor";
 import { readArgument } from "../events/kernel-hooks";
@@ -216,7 +216,7 @@ export class KeptFiles {
   /** Whether a file that can be written was: one that was only opened is not the scope's. */
   #hasChanged(key: string, facts: InodeFacts, inode: StructCursor): boolean {
     const seen = this.#seen.get(key);
-    if (seen !== undefined) return seen.isBehind || seen.stamp !== readStamp(inode, facts);
+    if (seen !== undefined) return seen.isBehind || seen.stamp !== readInodeStamp(inode, facts);
     return readChangeNs(inode) >= this.scope.begunNs;
   }
 
@@ -241,7 +241,7 @@ export class KeptFiles {
     const written = this.scope.writtenFiles?.find(key) ?? { path, by: who.pid, mount, isOnDisk: false };
     const seen = this.#note(key, inode.address, written, who);
     Object.assign(seen, { path, who });
-    const stamp = readStamp(inode, facts);
+    const stamp = readInodeStamp(inode, facts);
     if (
       seen.stamp === stamp &&
       seen.sha256 !== undefined &&
@@ -292,16 +292,4 @@ export class KeptFiles {
 
 function readFileSystem(inode: StructCursor): string {
   return inode.follow("i_sb")?.follow("s_type")?.text(32, "name") ?? "";
-}
-
-/** The time of the last change of an inode, in nanoseconds since 1970: programs cannot set it (inode(7): ctime). */
-function readChangeNs(inode: StructCursor): bigint {
-  return (
-    inode.value("i_ctime_sec", "__i_ctime.tv_sec", "i_ctime.tv_sec") * 1_000_000_000n +
-    (inode.value("i_ctime_nsec", "__i_ctime.tv_nsec", "i_ctime.tv_nsec") & 0x3fff_ffffn)
-  );
-}
-
-function readStamp(inode: StructCursor, { size, modifiedNs }: InodeFacts): string {
-  return `${readChangeNs(inode)} ${modifiedNs} ${size}`;
 }

@@ -83,7 +83,15 @@ export interface KnownEvents {
     commandLine?: string;
     origin?: ScopeOrigin;
   };
-  "process.executed": { pid: number; name: string; commandLine: string; executable: string; origin?: ScopeOrigin };
+  "process.executed": {
+    pid: number;
+    name: string;
+    commandLine: string;
+    executable: string;
+    /** Of the target's processes: its number in programs.json. */
+    program?: number;
+    origin?: ScopeOrigin;
+  };
   /** A process of the system acts for the target from now on. */
   "process.adopted": { pid: number; name: string; by: number; act: string };
   "process.ended": { pid: number; name: string };

@@ -2,7 +2,11 @@ import type { AnalysisEvent } from "../event-log";
 import type { ProcessNode } from "../report/process-tree";
 
 /** Facts that differ between two runs of one program, or that say who did it. */
-const LEFT_OUT = new Set(["time", "type", "sequence", "pid", "ppid", "process", "name", "origin"]);
+const LEFT_OUT = new Set([
+  ...["time", "type", "sequence", "pid", "ppid", "process", "name", "origin"],
+  // The targets differ themselves: that is no act.
+  ...["program", "sha256", "unhashed"],
+]);
 /** Folders for temporary files (file-hierarchy(7)): a name there may be random. */
 const TEMPORARY = /^((?:\/var)?\/tmp|\/dev\/shm|\/run|\/var\/run)\/.+$/;
 /** The order matters: a time has digits that would be a number. */

@@ -1,4 +1,5 @@
 import { type AnalysisEvent, readEvents } from "../event-log";
+import { readProgramHashes, withProgramHash } from "../executed-programs";
 import { isOfTarget, type Origin, ProcessHistory, type ProcessNode } from "./process-tree";
 
 /** An event of an analysis with the process that it is of. */
@@ -16,14 +17,17 @@ export interface EventReader {
 }
 
 /**
- * Reads the events of an analysis once, in the order in which they happened, for all that ask about them.
+ * Reads the events of an analysis once, in the order in which they happened, for all that ask about them. Executions have the hash of
+ * their file.
  *
  * @param folder the folder of the analysis
  * @returns the processes, with who caused each
  */
 export function followEvents(folder: string, readers: readonly EventReader[]): ProcessHistory {
   const history = new ProcessHistory();
-  for (const event of readEvents(folder)) {
+  const hashes = readProgramHashes(folder);
+  for (const read of readEvents(folder)) {
+    const event = withProgramHash(read, hashes);
     const doer = history.add(event);
     const origin = isOfTarget(doer?.origin) ? (doer!.origin as "target" | "adopted") : undefined;
     for (const reader of readers) reader.see({ event, doer, origin });

@@ -67,10 +67,12 @@ class Tree {
   }
 }
 
-function renderProcess({ pid, name, commandLine, adoptedBy }: ReportedProcess): Markup {
+function renderProcess({ pid, name, commandLine, executable, sha256, unhashed, adoptedBy }: ReportedProcess): Markup {
   const adoption = adoptedBy && markup` <span class="bad">acts for the target: ${adoptedBy}</span>`;
   const line = commandLine?.slice(0, LONGEST_LINE);
-  return markup`<code>${pid}</code> <b>${name}</b> <code>${line}</code>${adoption}`;
+  const hash = sha256 === undefined ? unhashed && `no SHA-256: ${unhashed}` : `SHA-256 ${sha256}`;
+  const program = hash && markup` title="${executable}: ${hash}"`;
+  return markup`<code>${pid}</code> <b${program}>${name}</b> <code>${line}</code>${adoption}`;
 }
 
 function renderTimes({ began, ended }: ReportedProcess, start: string): Markup {

@@ -12,6 +12,10 @@ export interface ProcessNode {
   /** Its last name: a process changes it when it executes a program. */
   name: string;
   commandLine: string | undefined;
+  /** The file that it executed last, and the file's hash, or why there is none. */
+  executable?: string;
+  sha256?: string;
+  unhashed?: string;
   /** ISO 8601. */
   readonly began: string;
   ended: string | undefined;
@@ -58,6 +62,7 @@ export class ProcessHistory {
     } else if (event.type === "process.executed" && known !== undefined) {
       if (typeof name === "string") known.name = name;
       if (typeof commandLine === "string") known.commandLine = commandLine;
+      noteProgram(known, event);
       this.#note(known, origin);
     } else if (event.type === "process.ended" && known !== undefined) {
       known.ended = event.time;
@@ -115,6 +120,16 @@ export class ProcessHistory {
     this.#living.set(pid, node);
     parent?.children.push(node);
   }
+}
+
+/** What a process executed before is no longer in it. */
+function noteProgram(node: ProcessNode, { executable, sha256, unhashed }: AnalysisEvent): void {
+  delete node.executable;
+  delete node.sha256;
+  delete node.unhashed;
+  if (typeof executable === "string") node.executable = executable;
+  if (typeof sha256 === "string") node.sha256 = sha256;
+  if (typeof unhashed === "string") node.unhashed = unhashed;
 }
 
 /** Returns whether the target caused something, itself or through others. */

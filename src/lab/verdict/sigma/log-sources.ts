@@ -14,7 +14,7 @@ const FILE = [...PROCESS, "TargetFilename"];
 
 /** The log sources that an analysis has events of: those of Linux that the taxonomy describes. Each act is one too, of product "rebox". */
 export const LOG_SOURCES: readonly LogSource[] = [
-  source("process_creation", PROCESS),
+  source("process_creation", [...PROCESS, "Hashes", "sha256"]),
   source("file_event", FILE),
   source("file_change", FILE),
   source("file_delete", FILE),

@@ -24,7 +24,7 @@ export function* listSigmaEvents(act: SeenAct): Generator<SigmaEvent> {
   const who = describeDoer(act);
   const own = Object.entries(facts).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
   yield new SigmaEvent(`rebox/${type}`, { ...(Object.fromEntries(own) as Fields), ...who });
-  if (type === "process.executed") yield new SigmaEvent("process_creation", who);
+  if (type === "process.executed") yield new SigmaEvent("process_creation", { ...who, ...describeHash(act) });
   const category = FILES[type];
   if (category !== undefined)
     yield new SigmaEvent(category, { ...who, TargetFilename: textOf(facts, type === "file.linked" ? "to" : "path") });
@@ -47,6 +47,11 @@ function describeDoer({ doer, pid }: SeenAct): Fields {
       ParentCommandLine: doer?.parent?.commandLine,
     },
   };
+}
+
+/** As Sysmon writes it: rules ask whether it contains "SHA256=...". */
+function describeHash({ sha256 }: SeenAct): Fields {
+  return typeof sha256 === "string" ? { Hashes: `SHA256=${sha256.toUpperCase()}`, sha256 } : {};
 }
 
 function describeEnds({ type, protocol, address, port }: SeenAct): Fields {

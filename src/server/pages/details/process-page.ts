@@ -44,12 +44,14 @@ ${countArtefacts(kept) === 0 ? undefined : markup`<section class="card"><h2>File
 }
 
 function renderAbout({ id, created }: FoundAnalysis, { processes }: ReportSummary, process: ReportedProcess): Markup {
-  const { commandLine, ppid, parent, began, ended, adoptedBy, origin } = process;
+  const { commandLine, executable, sha256, unhashed, ppid, parent, began, ended, adoptedBy, origin } = process;
   const link = ({ id: number, pid, name }: ReportedProcess) => markup`<a href="/analyses/${id}/processes/${number}">${pid} ${name}</a> `; // prettier-ignore
   const above = processes.find((other) => other.id === parent);
   const below = processes.filter((other) => other.parent === process.id);
   return renderFacts([
     ["Command line", commandLine && markup`<code>${commandLine}</code>`],
+    ["Program", executable && markup`<code>${executable}</code>`],
+    ["SHA-256 of the program", sha256 === undefined ? unhashed && `none: ${unhashed}` : markup`<code>${sha256}</code>`],
     ["Started by", above === undefined ? ppid : link(above)],
     ["Has started", below.length === 0 ? undefined : markup`${below.slice(0, MOST_CALLS).map(link)}`],
     ["Began", since(began, created)],

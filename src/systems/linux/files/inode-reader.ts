@@ -41,6 +41,19 @@ export function readInode(inode: StructCursor): InodeFacts {
   };
 }
 
+/** Reads the time of the last change of an inode, in nanoseconds since 1970: programs cannot set it (inode(7): ctime). */
+export function readChangeNs(inode: StructCursor): bigint {
+  return (
+    inode.value("i_ctime_sec", "__i_ctime.tv_sec", "i_ctime.tv_sec") * 1_000_000_000n +
+    (inode.value("i_ctime_nsec", "__i_ctime.tv_nsec", "i_ctime.tv_nsec") & 0x3fff_ffffn)
+  );
+}
+
+/** Makes a text that is another one after each change of a file's content or attributes. */
+export function readInodeStamp(inode: StructCursor, { size, modifiedNs }: InodeFacts): string {
+  return `${readChangeNs(inode)} ${modifiedNs} ${size}`;
+}
+
 /**
  * Finds an inode that the kernel has in memory.
  *

@@ -1,0 +1,222 @@
+import { createHash } from "node:crypto";
+import { ReboxError } from "../../config/rebox-error";
+import { Engine } from "../../machine/engine/engine";
+import { AddressError, KernelDataError } from "../../systems/errors";
+import { CachedContent } from "../../systems/linux/files/cached-content";
+import { findInode, type InodeFacts, readChangeNs, readInode, readInodeStamp } from "../../systems/linux/files/inode-reader"; // prettier-ignore
+import type { LinuxGuest } from "../../systems/linux/linux-guest";
+import type { StructCursor } from "../../systems/structs/struct-cursor";
+import { type DiskVolume, listDiskVolumes } from "../disks/disk-volumes";
+import { findMounts, isOnVolume, openVolume, type VolumeSession } from "../disks/volume-session";
+import { isInMemoryAlone } from "./file-content";
+
+/** Different programs of one analysis; processes that execute further ones have no number. */
+const MOST_PROGRAMS = 10_000;
+/** So much is read and hashed at a time, in bytes. */
+const CACHED_PIECE = 64 << 10;
+const DISK_PIECE = 1 << 20;
+/** Inodes have times of the kernel's ticks: a file that changed later than this may change again without another time. */
+const SETTLED_NS = 100_000_000n;
+
+/** A file that processes have executed; of a script its interpreter. */
+export interface ExecutedProgram {
+  /** From 1, in the order of first executions. */
+  readonly program: number;
+  /** At the first execution. */
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+  readonly sha256?: string;
+  /** Why there is no hash; without both it is not known yet. */
+  readonly left?: string;
+}
+
+interface Waiting {
+  readonly told: ExecutedProgram;
+  readonly superBlock: bigint;
+  readonly inode: bigint;
+  readonly facts: InodeFacts;
+  readonly stamp: string;
+}
+
+/**
+ * Hashes the files that processes execute, each once: out of the page cache while it is executed, and where that does not have all of
+ * it out of the disk later, unless it has changed by then. The guest is not held.
+ */
+export class ExecutedPrograms {
+  readonly #guest: LinuxGuest;
+  readonly #cached: CachedContent;
+  /** By file system, inode and stamp. */
+  readonly #numbers = new Map<string, number>();
+  /** By path and hash, of files that had changed just before. */
+  readonly #contents = new Map<string, number>();
+  #waiting: Waiting[] = [];
+  #reading: Promise<void> | undefined;
+
+  /**
+   * @param mostBytes larger files have no hash
+   * @param count the programs that have a number: it may go on over a restart of the guest
+   * @param listener called with each program when it is executed first, and again when its hash, or why it has none, is known
+   * @throws MissingTypeError
+   */
+  constructor(
+    guest: LinuxGuest,
+    private readonly mostBytes: number,
+    private readonly count: { programs: number },
+    private readonly listener: (program: ExecutedProgram) => void,
+  ) {
+    this.#guest = guest;
+    this.#cached = new CachedContent(guest.kernel, guest.pageCache);
+  }
+
+  /**
+   * Notes a program that is complete and has executed no instruction.
+   *
+   * @param mm the address of the mm_struct of its process
+   * @returns its number; undefined when the kernel's data is damaged, or too many are known
+   */
+  note(mm: bigint): number | undefined {
+    try {
+      const file = this.#guest.kernel.at("mm_struct", mm).follow("exe_file");
+      const inode = file && this.#findContent(file).follow("f_inode");
+      return file && inode && this.#noteFile(file, inode);
+    } catch (error) {
+      if (error instanceof AddressError || error instanceof KernelDataError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Reads from disks what was not in memory as a whole. @returns when all that has waited is told */
+  read(): Promise<void> {
+    this.#reading ??= this.#readWaiting().finally(() => (this.#reading = undefined));
+    return this.#reading;
+  }
+
+  /** Tells that what waits can be read no more. */
+  giveUp(reason: string): void {
+    for (const { told } of this.#waiting.splice(0)) this.listener({ ...told, left: reason });
+  }
+
+  /** Finds the open file whose content is executed: of a file of an overlay that behind it, which it keeps in its private data. */
+  #findContent(file: StructCursor): StructCursor {
+    const { kernel, paths } = this.#guest;
+    const kept = file.value("private_data");
+    if (kept === 0n || file.follow("f_inode")?.follow("i_sb")?.follow("s_type")?.text(32, "name") !== "overlay") return file; // prettier-ignore
+    // Since 6.13 it is the first member of a struct there (fs/overlayfs/file.c: ovl_file).
+    const real = [kept, kernel.memory.pointer(kept)].find((place) => place !== 0n && paths.isBacking(place));
+    return real === undefined ? file : kernel.at("file", real);
+  }
+
+  #noteFile(file: StructCursor, inode: StructCursor): number | undefined {
+    const facts = readInode(inode);
+    const superBlock = inode.value("i_sb");
+    const stamp = readInodeStamp(inode, facts);
+    const key = `${superBlock} ${facts.number} ${stamp}`;
+    const known = this.#numbers.get(key);
+    if (known !== undefined || this.#numbers.size + this.#contents.size >= MOST_PROGRAMS) return known;
+    const path = this.#guest.paths.readFile(file.address);
+    const { size } = facts;
+    const isSettled = this.#readNowNs() - readChangeNs(inode) > SETTLED_NS;
+    const left = size > this.mostBytes ? `it has ${size} bytes, more than ${this.mostBytes} (most_program_bytes)` : undefined; // prettier-ignore
+    const sha256 = left === undefined ? this.#hashCached(inode, facts) : undefined;
+    const content = isSettled ? undefined : `${path}\0${sha256 ?? stamp}`;
+    const same = content === undefined ? undefined : this.#contents.get(content);
+    if (same !== undefined) return same;
+    const told = { program: ++this.count.programs, path, size };
+    if (content === undefined) this.#numbers.set(key, told.program);
+    else this.#contents.set(content, told.program);
+    this.listener({ ...told, ...(sha256 === undefined ? {} : { sha256 }), ...(left === undefined ? {} : { left }) });
+    if (sha256 === undefined && left === undefined)
+      this.#waiting.push({ told, superBlock, inode: facts.number, facts, stamp });
+    return told.program;
+  }
+
+  /** The guest's time, in nanoseconds since 1970; 0 when its clock cannot be read: then no file counts as settled. */
+  #readNowNs(): bigint {
+    try {
+      return this.#guest.clock.realTimeNs;
+    } catch (error) {
+      if (error instanceof ReboxError) return 0n;
+      throw error;
+    }
+  }
+
+  /** Hashes a file that is in memory as a whole; undefined for others. */
+  #hashCached(inode: StructCursor, { mapping, size }: InodeFacts): string | undefined {
+    const areHolesZeros = isInMemoryAlone(inode);
+    const hash = createHash("sha256");
+    const piece = Buffer.alloc(Math.min(CACHED_PIECE, size));
+    for (let at = 0; at < size; at += CACHED_PIECE) {
+      const part = piece.subarray(0, Math.min(CACHED_PIECE, size - at)).fill(0);
+      if (this.#cached.overlay(mapping, at, part) < part.length && !areHolesZeros) return undefined;
+      hash.update(part);
+    }
+    return hash.digest("hex");
+  }
+
+  async #readWaiting(): Promise<void> {
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length === 0) return;
+    const volumes = await listDiskVolumes(Engine.get(), () => undefined).catch(() => []);
+    for (const superBlock of new Set(waiting.map((each) => each.superBlock))) {
+      const those = waiting.filter((each) => each.superBlock === superBlock);
+      try {
+        await this.#readVolume(superBlock, volumes, those);
+      } catch (error) {
+        for (const { told } of those) this.listener({ ...told, left: `its disk cannot be read: ${getReason(error)}` });
+      }
+    }
+  }
+
+  async #readVolume(superBlock: bigint, volumes: readonly DiskVolume[], waiting: readonly Waiting[]): Promise<void> {
+    const mounted = findMounts().find((one) => one.superBlock === superBlock);
+    const volume = mounted && volumes.find((one) => isOnVolume(mounted, one));
+    if (mounted === undefined || volume === undefined) {
+      const left = "it is not in memory as a whole, and on no disk that is read from outside";
+      for (const { told } of waiting) this.listener({ ...told, left });
+      return;
+    }
+    const session = await openVolume(Engine.get(), volume, mounted);
+    try {
+      for (const each of waiting) {
+        try {
+          this.listener({ ...each.told, ...(await this.#hashOnDisk(session, each)) });
+        } catch (error) {
+          this.listener({ ...each.told, left: `it cannot be read: ${getReason(error)}` });
+        }
+      }
+    } finally {
+      await session.close();
+    }
+  }
+
+  async #hashOnDisk(session: VolumeSession, waiting: Waiting): Promise<Pick<ExecutedProgram, "sha256" | "left">> {
+    const { size, modifiedNs } = waiting.facts;
+    const tree = await session.openTree(Number(waiting.inode));
+    const { handle, facts } = tree.root;
+    const hash = createHash("sha256");
+    let done = 0;
+    while (done < size) {
+      const piece = await tree.read({ handle, facts: { ...facts, size } }, done, Math.min(DISK_PIECE, size - done));
+      if (piece.length === 0) break;
+      hash.update(piece);
+      done += piece.length;
+    }
+    // Of an inode that the kernel has forgotten, the disk has the times.
+    const isSame = this.#isInMemoryAs(waiting) ?? (facts.size === size && facts.modifiedNs === modifiedNs);
+    return isSame && done === size
+      ? { sha256: hash.digest("hex") }
+      : { left: "it has changed before it could be read" };
+  }
+
+  /** Whether a file is as it was executed; undefined when the kernel does not have its inode in memory. */
+  #isInMemoryAs({ superBlock, inode, stamp }: Waiting): boolean | undefined {
+    const { kernel } = this.#guest;
+    const known = findInode(kernel, superBlock, Number(inode));
+    return known && readInodeStamp(kernel.at("inode", known.kaddr), known) === stamp;
+  }
+}
+
+function getReason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
