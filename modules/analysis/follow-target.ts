@@ -1,7 +1,7 @@
 /** Follows the processes of an analysis' target in its engine; the analysis itself loads it, see src/lab/analysis. */
 import { CallbackManager, Engine, getGuest, waitForGuest } from "rebox";
 import { type GuestObserver } from "rebox/lab";
-import { TargetScope } from "rebox/trusted";
+import { type LastingFiles, TargetScope } from "rebox/trusted";
 
 /** A guest boots its kernel so long at most, also on a busy host, in milliseconds. */
 const BOOT_LIMIT_MS = 400_000;
@@ -13,7 +13,9 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => void
   scope.begin();
   /** Of the kernel that is waited for; another restart makes another one. */
   let restarts = 0;
-  const resume = async (files: ReturnType<TargetScope["endWithKernel"]>, restart: number): Promise<void> => {
+  /** What the target has left, from the end of a kernel until the next one is followed. */
+  let left: LastingFiles | undefined;
+  const resume = async (files: LastingFiles, restart: number): Promise<void> => {
     const fail = (error: unknown): void => {
       if (restart !== restarts) return;
       tell({ what: "lost", text: `what stays after the restart cannot be followed: ${error instanceof Error ? error.message : String(error)}` }); // prettier-ignore
@@ -22,6 +24,7 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => void
       if (restart !== restarts) return;
       scope = make();
       scope.resume(files);
+      left = undefined;
       tell({ what: "resumed" });
     };
     try {
@@ -38,10 +41,13 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => void
     }
   };
   const onReset = Engine.get().on("reset", () => {
-    const files = scope.endWithKernel();
+    // A kernel that restarts the machine at once tries several ways, and the machine may take two of them: that is one restart.
+    if (left === undefined) {
+      left = scope.endWithKernel();
+      tell({ what: "restarted" });
+    }
     callbacks.clean();
-    tell({ what: "restarted" });
-    if (options.follows_restart === true) void resume(files, ++restarts);
+    if (options.follows_restart === true) void resume(left, ++restarts);
   });
   return () => {
     restarts++;

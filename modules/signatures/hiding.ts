@@ -81,7 +81,11 @@ export const signatures = [
   defineSignature({
     ...{ name: "hidden-file", score: 4, techniques: ["T1564.001"] },
     title: "It makes a hidden file in a folder for temporary files",
-    see: onWrite(/^\/(tmp|var\/tmp|dev\/shm)\/(.*\/)?\.[^/.][^/]*$/),
+    // A repository of git is such a folder.
+    see: (act) =>
+      /\/git$/.test(act.doer?.executable ?? "")
+        ? undefined
+        : onWrite(/^\/(tmp|var\/tmp|dev\/shm)\/(.*\/)?\.[^/.][^/]*$/)(act),
   }),
   defineSignature({
     ...{ name: "kernel-thread-name", score: 7, techniques: ["T1036.004"] },

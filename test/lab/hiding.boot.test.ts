@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { readEvents } from "../../src/lab/analysis/event-log";
 import type { AnalysisReport } from "../../src/lab/analysis/report/report";
 import { analyze, consoleMachine, findLeft, recordOf, yamlOf } from "../kit/lab/analyze-run";
 import { type TestLab, withTestLab } from "../kit/lab/lab-run";
@@ -76,6 +77,11 @@ const WAYS: Readonly<Record<string, Way>> = {
     last: "/tmp/last",
     reason: ENDED,
   },
+  "a restart of the machine, past the guest's system (`reboot -f`)": {
+    script: "echo x > /tmp/last; reboot -f",
+    last: "/tmp/last",
+    reason: /^the guest restarted$/,
+  },
   "power off": {
     script: "echo x > /tmp/last; poweroff -f",
     last: "/tmp/last",
@@ -96,6 +102,8 @@ async function tryWay(lab: TestLab, id: number, name: string): Promise<void> {
   const own = report.processes.filter(({ origin }) => origin === "target");
   assert.ok(own.length > 0, said);
   for (const wanted of names) assert.ok(own.some((process) => process.name === wanted), `${said}\n${own.map((each) => each.name).join()}`); // prettier-ignore
+  const restarts = [...readEvents(lab.path(`analyses/${id}`))].filter(({ type }) => type === "machine.restarted");
+  assert.equal(restarts.length, script.includes("reboot") ? 1 : 0, said);
   const files = report.files.filter(({ origin }) => origin === "target").map(({ path }) => path);
   if (last !== undefined) assert.ok(files.includes(last), `${said}\n${files.join()}`);
 }

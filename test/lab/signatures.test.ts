@@ -112,7 +112,7 @@ const EXAMPLES: Readonly<Record<string, readonly [fires: SeenAct[], quiet: SeenA
   "hidden-program": [[ran("x", "/var/tmp/.x/run"), ran("y", "/tmp/.y")], [ran("x", "/usr/bin/x")]],
   "hidden-file": [
     [wrote("/dev/shm/.x"), wrote("/tmp/a/.b")],
-    [wrote("/tmp/b"), wrote("/home/user/.b")],
+    [wrote("/tmp/b"), wrote("/home/user/.b"), wrote("/tmp/own/.git", by("/usr/bin/git"))],
   ],
   "kernel-thread-name": [
     [act("process.renamed", { name: "kworker/0:1" })],

@@ -19,6 +19,29 @@ const PROGRAM = join(PROJECT, "test/kit/lab/truth-target.py");
 const WRITES = (path: string, begin: string) =>
   `#include <fcntl.h>\n#include <unistd.h>\n${begin} { int file = open("${path}", O_CREAT | O_WRONLY, 0600); write(file, "x", 1); return ${begin.startsWith("int") ? "0" : ""}; }`;
 
+/**
+ * A program of 64 bits that makes a call of 32 bits, and then more calls that never return than are waited for: each sends itself a
+ * signal, whose handler jumps away. It removes the file last.
+ */
+const SILENCES = (path: string) => `#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <unistd.h>
+static jmp_buf back;
+static volatile int left = 1100;
+static void leave(int number) { longjmp(back, 1); }
+int main(void) {
+  int file = open("${path}", O_CREAT | O_WRONLY, 0600), result;
+  write(file, "x", 1);
+  __asm__ volatile("int $0x80" : "=a"(result) : "0"(15), "b"((int)(long)"${path}"), "c"(0711) : "memory", "r8", "r9", "r10", "r11");
+  struct sigaction action = { .sa_handler = leave, .sa_flags = SA_NODEFER };
+  sigaction(SIGUSR1, &action, 0);
+  setpgid(0, 0);
+  setjmp(back);
+  if (left-- > 0) kill(0, SIGUSR1);
+  return unlink("${path}") || result;
+}`;
+
 function compile(lab: TestLab, name: string, source: string, ...options: readonly string[]): string {
   execFileSync("gcc", [...options, "-w", "-o", lab.path(name), lab.write(`${name}.c`, source)]);
   return readFileSync(lab.path(name), "base64");
@@ -31,11 +54,17 @@ interface Truth {
   /** Of the process connector. */
   readonly processes: readonly number[];
   readonly executed: readonly number[];
+  /** Of the child that clone3() has made, and of the key that add_key() has. */
+  readonly child: number;
+  readonly key: number;
+  /** SHA-256 of programs, by their paths. */
+  readonly hashes: Readonly<Record<string, string>>;
 }
 
 let report: AnalysisReport;
 let truth: Truth;
 let executed: number[];
+let frames: Buffer;
 
 const sorted = <Value>(values: Iterable<Value>) => [...new Set(values)].toSorted();
 const ofKinds = (...kinds: readonly Truth["files"][number][0][]) => sorted(truth.files.flatMap(([kind, name]) => (kinds.includes(kind) ? [name] : []))); // prettier-ignore
@@ -56,6 +85,7 @@ describe("the acts of a target on a real system", { skip: NEEDS_DEBIAN }, () => 
       const given = {
         NARROW: NARROW_PROGRAM.assemble(FOLDER).toString("base64"),
         LIBRARY: compile(lab, "own.so", WRITES("/root/by-library", "__attribute__((constructor)) static void begin(void)"), "-shared", "-fPIC"), // prettier-ignore
+        SILENCING: compile(lab, "silences", SILENCES(`${FOLDER}/silenced`), "-no-pie", "-fno-pie"),
         DYNAMIC: compile(lab, "dynamic", WRITES(`${FOLDER}/dynamic`, "int main(void)")),
       };
       const [first, ...lines] = readFileSync(PROGRAM, "utf8").split("\n");
@@ -65,6 +95,7 @@ describe("the acts of a target on a real system", { skip: NEEDS_DEBIAN }, () => 
       assert.equal(status, 0, stdout);
       report = JSON.parse(lab.read("analyses/1/report.json")) as AnalysisReport;
       assert.equal(report.analysis.reason, "the target ended with status 0", lab.read("state/office/console.log").slice(-2000)); // prettier-ignore
+      frames = readFileSync(lab.path("analyses/1/network.pcapng"));
       const { sha256 } = report.artefacts.find(({ path }) => path === "/root/truth.json")!;
       truth = JSON.parse(lab.read(`analyses/1/artefacts/${sha256}`)) as Truth;
       executed = [...readEvents(lab.path("analyses/1"))].flatMap(({ type, origin, pid }) => (type === "process.executed" && origin === "target" ? [Number(pid)] : [])); // prettier-ignore
@@ -81,7 +112,7 @@ describe("the acts of a target on a real system", { skip: NEEDS_DEBIAN }, () => 
     assert.deepEqual(told(/^file\.removed$/), ofKinds("removed"));
     assert.deepEqual([told(/^file\.renamed$/), told(/^file\.renamed$/, "to")], [ofKinds("from"), ofKinds("to")]);
     assert.deepEqual(told(/^file\.(mode|owner|times|attribute)$/), ofKinds("attributes"));
-    for (const name of ["ring", "narrow", "sent", "ranged", "spliced", "log", "dynamic"]) assert.ok(touched.includes(name), name); // prettier-ignore
+    for (const name of ["ring", "narrow", "silenced", "sent", "ranged", "spliced", "log", "dynamic"]) assert.ok(touched.includes(name), name); // prettier-ignore
     const own = all()
       .filter(({ process }) => process === "narrow32")
       .map(facts);
@@ -96,6 +127,40 @@ describe("the acts of a target on a real system", { skip: NEEDS_DEBIAN }, () => 
     assert.ok(executed.includes(root), `${root} is not among ${executed.join(", ")}`);
     executed.splice(executed.indexOf(root), 1);
     assert.deepEqual(executed.toSorted(), [...truth.executed].toSorted());
+  });
+
+  test("by the calls that hardly any program makes are told as all others", () => {
+    const own = report.control.filter(({ origin }) => origin === "target").map(facts);
+    const ofKind = (type: string) => own.filter((act) => act.type === type);
+    assert.deepEqual(ofKind("kernel.key"), [
+      { type: "kernel.key", name: "own:key", kind: "user", way: "add_key" },
+      { type: "kernel.key", way: "read", key: truth.key },
+      { type: "kernel.key", way: "revoke", key: truth.key },
+    ]);
+    assert.deepEqual(ofKind("process.credentials"), [
+      { type: "process.credentials", supplementary: [7, 8] },
+      { type: "process.credentials", groups: [12, 13, 14] },
+      { type: "process.credentials", ids: [15, 16, 17] },
+    ]);
+    const mounted = report.files.filter(({ type, path }) => /mounted$/.test(type) && path === "/root/mounted");
+    assert.deepEqual(mounted.map(({ type }) => type), ["file.mounted", "file.unmounted"]); // prettier-ignore
+    assert.ok(told(/^file\.written$/).includes("opened2"));
+    const child = report.processes.find(({ pid, origin }) => pid === truth.child && origin === "target");
+    assert.deepEqual([child?.commandLine, child?.executable], ["by-execveat x", "/usr/bin/true"]);
+    // Calls of x32 are refused.
+    assert.deepEqual(report.files.filter(({ path }) => path === "/root/x32"), []); // prettier-ignore
+  });
+
+  test("have the hash of each program, be it in the guest's memory or on its disk", () => {
+    for (const [path, sha256] of Object.entries(truth.hashes)) {
+      const found = sorted(report.processes.filter(({ executable }) => executable === path).map((each) => each.sha256));
+      assert.deepEqual(found, [sha256], path);
+    }
+    const own = report.processes.filter(({ origin, executable }) => origin === "target" && executable !== undefined);
+    assert.ok(own.some(({ executable }) => executable?.startsWith("/root/box/root/")));
+    assert.deepEqual(own.filter(({ sha256 }) => sha256 === undefined).map(({ executable, unhashed }) => `${executable}: ${unhashed}`), []); // prettier-ignore
+    const { sha256 } = report.artefacts.find(({ path }) => path === "/root/dynamic")!;
+    assert.equal(own.find(({ executable }) => executable === "/root/dynamic")!.sha256, sha256);
   });
 
   test("in a container have the paths of the whole system", () => {
@@ -114,10 +179,27 @@ describe("the acts of a target on a real system", { skip: NEEDS_DEBIAN }, () => 
 
   test("in the network are told when they are made or refused, once, with names and pages", () => {
     const ends = (type: string) => report.network.filter((act) => act.origin === "target" && act.type === type && act["protocol"] !== "udp").map(({ address, port }) => `${String(address)}:${String(port)}`); // prettier-ignore
-    assert.deepEqual(ends("network.connected"), ["192.0.2.81:8081", "192.0.2.80:8080", "198.51.100.1:80"]);
-    assert.deepEqual(ends("network.failed"), ["127.0.0.1:7002", "127.0.0.1:9"]);
+    assert.deepEqual(ends("network.connected"), [
+      "192.0.2.81:8081",
+      "192.0.2.80:8080",
+      "198.51.100.1:80",
+      "127.0.0.1:7005",
+      "127.0.0.1:7006",
+      "192.0.2.82:3333",
+      "192.0.2.83:4444",
+    ]);
+    assert.deepEqual(ends("network.failed").toSorted(), [
+      "127.0.0.1:7002",
+      "127.0.0.1:7005",
+      "127.0.0.1:7006",
+      "127.0.0.1:9",
+    ]);
+    // ECONNREFUSED and ETIMEDOUT of include/uapi/asm-generic/errno.h, also where the call itself said that it goes on.
+    const errors = report.network.flatMap(({ type, origin, port, error }) => type === "network.failed" && origin === "target" ? [[port, error]] : []); // prettier-ignore
+    assert.deepEqual(errors.toSorted(([one], [other]) => Number(one) - Number(other)), [[9, 111], [7002, 111], [7005, 110], [7006, 110]]); // prettier-ignore
     assert.ok(report.network.some((act) => act.type === "network.sent" && act["address"] === "192.0.2.53" && act["port"] === 5353)); // prettier-ignore
     assert.ok(report.analysis.network!.names!.some(({ name }) => name === "beacon.example.net"));
+    assert.ok(frames.includes('"method":"login","params":{"login":"own"'));
     const pages = report.modules.webRequests.map(({ method, url }) => `${method} ${url}`);
     assert.deepEqual(pages, [0, 1].map((turn) => `GET http://beacon.example.net/turn?${turn}`)); // prettier-ignore
   });
@@ -139,7 +221,7 @@ describe("the acts of a target on a real system", { skip: NEEDS_DEBIAN }, () => 
     assert.deepEqual(all().filter((act) => act["path"] === "/root/by-message" && act.origin !== "system"), []); // prettier-ignore
     assert.ok(report.processes.some(({ origin, commandLine }) => origin === "target" && commandLine?.startsWith("systemd-run "))); // prettier-ignore
     const fired = report.verdict!.findings.map(({ name }) => name);
-    const wanted = ["past-system-calls", "systemd-unit", "shell-startup", "preload-file", "preloaded-program", "dropped-program", "new-namespaces", "timestomp", "setuid-file"]; // prettier-ignore
+    const wanted = ["past-system-calls", "systemd-unit", "shell-startup", "preload-file", "preloaded-program", "dropped-program", "new-namespaces", "timestomp", "setuid-file", "miner-port", "shell-on-connection", "shell-connects", "known-ports"]; // prettier-ignore
     assert.deepEqual(wanted.filter((name) => !fired.includes(name)), [], fired.join(" ")); // prettier-ignore
   });
 });

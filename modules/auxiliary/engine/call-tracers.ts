@@ -3,11 +3,15 @@ import { listSystemCalls, type SystemCall } from "rebox";
 import { ArgumentKind, chooseKind, createShow, hex, type Show } from "../../../scripts/_system_call_arguments";
 
 const UNKNOWN_REGISTERS = 6;
+/** Calls from here on are those that programs of x32 alone have (arch/x86/entry/syscalls/syscall_64.tbl). */
+const FIRST_OF_X32 = 512;
 
 /** A system call, ready to be shown. */
 export interface Tracer {
   readonly name: string;
   readonly bits: 32 | 64;
+  /** Of pointers in what the arguments point to. */
+  readonly pointerBits: 32 | 64;
   readonly shows: readonly Show[];
   /** Of each argument, ArgumentKind in 2 bits. */
   readonly kinds: number;
@@ -44,13 +48,17 @@ export class CallTracers {
     return this.wanted.length === 0;
   }
 
-  private create({ name, bits, parameters }: SystemCall): Tracer {
-    const kinds = (parameters ?? []).map((parameter, index, all) => chooseKind(parameter, all[index + 1]));
+  private create({ name, bits, number, parameters }: SystemCall): Tracer {
+    const pointerBits = bits === 64 && number < FIRST_OF_X32 ? 64 : 32;
+    const kinds = (parameters ?? [])
+      .map((parameter, index, all) => chooseKind(parameter, all[index + 1]))
+      // Their lists have pointers of 32 bits, and come by an entry of 64.
+      .map((kind) => (kind === ArgumentKind.Texts && pointerBits !== bits ? ArgumentKind.Value : kind));
     const shows = parameters
       ? parameters.map((parameter, index) => createShow(parameter, kinds[index] ?? ArgumentKind.Value, bits))
       : Array.from({ length: UNKNOWN_REGISTERS }, () => hex);
     const packed = kinds.reduce<number>((all, kind, index) => all | (kind << (2 * index)), 0);
     const isRecorded = this.wanted.length === 0 || this.wanted.includes(name);
-    return { name, bits, shows, kinds: packed, isRecorded };
+    return { name, bits, pointerBits, shows, kinds: packed, isRecorded };
   }
 }

@@ -192,7 +192,7 @@ class SyscallRecorder {
     if (!tracer.isRecorded && !record.isPassed) return;
     const values = record.readValues(tracer.shows.length);
     if (tracer.isRecorded) this.log.record(tracer, caller, record, values, this.limitOf(caller));
-    if (record.isPassed && cpu !== undefined) this.acts.see(tracer.name, values, caller, cpu, entry);
+    if (record.isPassed && cpu !== undefined) this.acts.see(tracer, values, caller, cpu, entry);
   }
 
   /** While the target is followed, half of the file is for it alone. */

@@ -10,6 +10,8 @@ import { isReadToExecute, listUnits } from "./start-files";
 
 /** FMODE_WRITE (include/linux/fs.h). */
 const FMODE_WRITE = 2;
+/** FMODE_CREATED (the same): the file was made as it was opened. Since 4.19. */
+const FMODE_CREATED = 0x100000;
 /** Files that a scope has opened for writing; the first ones are kept. */
 const MOST_FILES = 100_000;
 /** In bytes; a table of jobs that is longer is cut off. */
@@ -59,6 +61,7 @@ export class WrittenFiles {
   readonly #units = new Map<string, WrittenFile>();
   /** Tables of jobs that a daemon has read, by its pid. */
   readonly #tables = new Map<number, Map<string, JobTable>>();
+  readonly #makers = new Set<(pid: number, path: string) => void>();
 
   constructor(
     guest: LinuxGuest,
@@ -109,7 +112,7 @@ export class WrittenFiles {
         const key = findFileKey(file.follow("f_inode"));
         if (key === undefined) return;
         if (by === undefined) this.#onRead(current, file, key);
-        else if ((file.number("f_mode") & FMODE_WRITE) !== 0) this.#onWritten(by, file, key);
+        else this.#onOpen(by, file, key);
       },
       [
         [conditions.runs(conditions.living), ...conditions.canWrite(1)],
@@ -124,6 +127,19 @@ export class WrittenFiles {
       },
       [[conditions.runsFile], ...(conditions.runsInUnit ? [[conditions.runsInUnit]] : []), [conditions.isJob]],
     );
+  }
+
+  /** Calls a function with each file that a process of the scope makes as it opens it for writing. */
+  followMade(listener: (pid: number, path: string) => void): void {
+    this.#makers.add(listener);
+  }
+
+  #onOpen(by: number, file: StructCursor, key: string): void {
+    const mode = file.number("f_mode");
+    if ((mode & FMODE_WRITE) !== 0) this.#onWritten(by, file, key);
+    if ((mode & FMODE_CREATED) === 0 || this.#makers.size === 0) return;
+    const path = this.#guest.paths.readFile(file.address);
+    for (const listener of this.#makers) listener(by, path);
   }
 
   #onWritten(by: number, file: StructCursor, key: string): void {

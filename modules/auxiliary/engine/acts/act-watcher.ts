@@ -25,6 +25,7 @@ import { NetworkActs } from "./network-acts";
 import { PendingConnections } from "./pending-connections";
 import { ProcessActs } from "./process-acts";
 import { RingActs } from "./ring-acts";
+import type { Tracer } from "../call-tracers";
 import type { Traced } from "../traced-processes";
 
 /** Calls that wait for their return at one moment. */
@@ -49,6 +50,7 @@ export class ActWatcher {
   private returns: CallReturns | null | undefined;
   private readonly pending: PendingConnections;
   private readonly ring: RingActs;
+  private readonly files: FileActs;
   private readonly calls: ReadonlyMap<string, FindAct>;
   /** Those of the target, and those of others: the system's never take the place of the target's. */
   private readonly told = { target: 0, system: 0 };
@@ -63,13 +65,14 @@ export class ActWatcher {
     private readonly limits: { readonly acts: number; readonly stacks: number },
     private readonly tell: (value: unknown) => void,
     settle: SettleDescriptor,
-    findOwn: (pid: number) => Traced | undefined,
+    private readonly findOwn: (pid: number) => Traced | undefined,
   ) {
     const report: ReportAct = (act, caller, facts) => this.report(act, caller, facts);
     this.stacks = new ActStacks(limits.stacks);
     this.pending = new PendingConnections(callbacks);
-    this.ring = new RingActs(report, this.pending, findOwn);
-    const all = [new FileActs(report, settle), new NetworkActs(report, this.pending), new ProcessActs(report)];
+    this.files = new FileActs(report, settle);
+    this.ring = new RingActs(report, this.pending, findOwn, (caller, path) => this.files.isNewWriter(caller, path));
+    const all = [this.files, new NetworkActs(report, this.pending), new ProcessActs(report)];
     this.calls = new Map(all.flatMap(({ calls }) => Object.entries(calls)));
   }
 
@@ -81,12 +84,11 @@ export class ActWatcher {
   }
 
   /** Sees a call that was chosen, before it is carried out. */
-  see(call: string, values: readonly bigint[], caller: Traced, cpu: Cpu, entry: SystemCallEntry): void {
+  see(call: Tracer, values: readonly bigint[], caller: Traced, cpu: Cpu, entry: SystemCallEntry): void {
     const whose = findWhose(caller);
     if (this.told[whose] >= this.limits.acts) return;
-    const { bits } = entry;
-    const { name, values: wide } = (bits === 64 ? { name: call, values } : widenCall(call, values, caller.pgd)) ?? {};
-    const act = name && wide && this.calls.get(name)?.(wide, caller, bits);
+    const known = entry.bits === 64 ? { name: call.name, values } : widenCall(call.name, values, caller.pgd);
+    const act = known && this.calls.get(known.name)?.(known.values, caller, call.pointerBits);
     if (!act) return;
     if (whose === "system") {
       if (this.waiting.size >= MOST_WAITING / 2) return;
@@ -101,6 +103,11 @@ export class ActWatcher {
   /** Watches what a scope's processes do without a system call for each act. */
   watchRings(scope: TargetScope): void {
     this.ring.hook(scope, this.callbacks);
+    // A file that is made as it is opened, and may stay empty.
+    scope.writtenFiles?.followMade((pid, path) => {
+      const caller = this.findOwn(pid);
+      if (caller !== undefined) this.files.tellPath(caller, path);
+    });
   }
 
   /** Tells what is not decided yet. */

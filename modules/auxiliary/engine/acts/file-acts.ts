@@ -119,10 +119,20 @@ export class FileActs {
   private tellWritten(caller: Traced, process: LinuxProcess | undefined, descriptor: bigint): void {
     const file = process?.findOpenFile(Number(BigInt.asIntN(32, descriptor)));
     if (file?.type !== "file") return;
-    const key = `${caller.pid} ${file.path}`;
-    if (this.written.has(key)) return;
+    this.tellPath(caller, file.path);
+  }
+
+  /** Tells that a process has written, or made, a file; once. */
+  tellPath(caller: Traced, path: string): void {
+    if (this.isNewWriter(caller, path)) this.report("file.written", caller, { path });
+  }
+
+  /** Notes that a process writes a file; returns whether it is the first time. */
+  isNewWriter({ pid }: Traced, path: string): boolean {
+    const key = `${pid} ${path}`;
+    if (this.written.has(key)) return false;
     this.written.add(key);
-    this.report("file.written", caller, { path: file.path });
+    return true;
   }
 
   private onPath(act: string, caller: Traced, path: PathArgument, facts: object = {}): Act {

@@ -1,4 +1,5 @@
 /** Tells what system calls have done to processes and to the kernel. */
+import { readVa } from "rebox";
 import { readPath } from "./act-arguments";
 import { type Act, type FindAct, findPath, onSuccess, type ReportAct } from "./acts";
 import { SET_NAME } from "./call-choices";
@@ -27,6 +28,23 @@ const NAMESPACES: readonly (readonly [bigint, string])[] = [
   ] as const),
 ];
 
+/** Commands of keyctl(2) that use, change or remove a key or a keyring (include/uapi/linux/keyctl.h); the others only ask. */
+const KEY_COMMANDS: Readonly<Record<number, string>> = {
+  ...{
+    1: "join_session_keyring",
+    2: "update",
+    3: "revoke",
+    4: "chown",
+    5: "setperm",
+    7: "clear",
+    8: "link",
+    9: "unlink",
+  },
+  ...{ 11: "read", 12: "instantiate", 15: "set_timeout", 21: "invalidate", 29: "restrict_keyring", 30: "move" },
+};
+/** Supplementary groups that are told; a process may have 65536. */
+const MOST_GROUPS = 32;
+
 /** Watches calls that change other processes, what the caller may do, and the kernel. */
 export class ProcessActs {
   readonly calls: Readonly<Record<string, FindAct>>;
@@ -54,6 +72,10 @@ export class ProcessActs {
       setgid: ([id = 0n], who) => groups(who, id),
       setregid: ([a = 0n, b = 0n], who) => groups(who, a, b),
       setresgid: ([a = 0n, b = 0n, c = 0n], who) => groups(who, a, b, c),
+      setfsuid: ([id = 0n], who) => users(who, id),
+      setfsgid: ([id = 0n], who) => groups(who, id),
+      setgroups: ([count = 0n, list = 0n], who) =>
+        this.always("process.credentials", who, { supplementary: readGroups(who.pgd, list, count) }),
       chroot: ([path = 0n], who) => this.named("process.root", who, path, {}),
       pivot_root: ([path = 0n], who) => this.named("process.root", who, path, {}),
       capset: (_values, who) => this.once("process.capabilities", who, {}),
@@ -70,7 +92,17 @@ export class ProcessActs {
         onSuccess((process) => this.report("kernel.module", who, { path: findPath(process, fd), way: "finit_module" })),
       delete_module: ([name = 0n], who) => this.named("kernel.module", who, name, { way: "delete_module" }),
       bpf: ([command = 0n], who) => this.once("kernel.bpf", who, { command: Number(command) }),
-      add_key: ([kind = 0n, name = 0n], who) => this.named("kernel.key", who, name, { kind: readPath(who.pgd, kind) }),
+      add_key: ([kind = 0n, name = 0n], who) =>
+        this.named("kernel.key", who, name, { kind: readPath(who.pgd, kind), way: "add_key" }),
+      request_key: ([kind = 0n, name = 0n], who) =>
+        this.named("kernel.key", who, name, { kind: readPath(who.pgd, kind), way: "request_key" }),
+      keyctl: ([command = 0n, key = 0n], who) => {
+        const way = KEY_COMMANDS[Number(BigInt.asUintN(32, command))];
+        // The first names a keyring; of the others the first argument is the key's number, or that of a special one.
+        if (way === "join_session_keyring") return this.named("kernel.key", who, key, { way });
+        const facts = { way, key: Number(BigInt.asIntN(32, key)) };
+        return way === undefined ? undefined : this.once("kernel.key", who, facts);
+      },
       settimeofday: (_values, who) => this.always("kernel.time", who, {}),
       clock_settime: (_values, who) => this.always("kernel.time", who, {}),
       sethostname: ([name = 0n], who) => this.named("kernel.hostname", who, name, {}),
@@ -119,4 +151,16 @@ export class ProcessActs {
 /** Minus one leaves an id as it is. */
 function showId(value: bigint): number | undefined {
   return BigInt.asIntN(32, value) === -1n ? undefined : Number(BigInt.asUintN(32, value));
+}
+
+function readGroups(pgd: bigint, list: bigint, count: bigint): number[] | undefined {
+  const size = Math.min(Number(BigInt.asUintN(32, count)), MOST_GROUPS);
+  if (size === 0) return [];
+  try {
+    const bytes = readVa(pgd, list, size * 4);
+    return Array.from({ length: size }, (_, index) => bytes.readUInt32LE(index * 4));
+  } catch {
+    // Not in memory at the moment.
+    return undefined;
+  }
 }

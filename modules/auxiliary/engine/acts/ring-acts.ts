@@ -13,14 +13,15 @@ const ACTS = {
 
 /** Watches the requests of a scope's processes. */
 export class RingActs {
-  /** Files that are told of, with who has written them. */
-  private readonly written = new Set<string>();
-
-  /** @param findCaller finds a process of the scope by its number */
+  /**
+   * @param findCaller finds a process of the scope by its number
+   * @param isNewWriter returns whether it is the first time that a process writes a file
+   */
   constructor(
     private readonly report: ReportAct,
     private readonly pending: PendingConnections,
     private readonly findCaller: (pid: number) => Traced | undefined,
+    private readonly isNewWriter: (caller: Traced, path: string) => boolean,
   ) {}
 
   /** Begins; what this kernel lacks is not seen. */
@@ -40,11 +41,7 @@ export class RingActs {
     const place = (at: number, name: string): string => resolvePath(process, BigInt(at), name);
     // A symbolic link holds any text.
     const path = folder === undefined || kind === "linked by text" ? named : place(folder, named);
-    if (kind === "written") {
-      const key = `${caller.pid} ${path}`;
-      if (this.written.has(key)) return;
-      this.written.add(key);
-    }
+    if (kind === "written" && !this.isNewWriter(caller, path)) return;
     this.report(ACTS[kind], caller, {
       path,
       ...(to === undefined || toFolder === undefined ? {} : { to: place(toFolder, to) }),

@@ -4,6 +4,11 @@ import { SystemCallSwitch } from "./system-call-switch";
 
 /** Numbers of system calls are below this on all kernels, those of x32 included (547). */
 const NUMBERS = 1024;
+/**
+ * Programs of x32 make the calls of 64 bits, with a bit in their numbers that the kernel takes off; from here on those that they alone
+ * have (arch/x86/entry/syscalls/syscall_64.tbl).
+ */
+const FIRST_OF_X32 = 512;
 /** SYSCALL_DEFINE6 is the largest there is. */
 const MOST_PARAMETERS = 6;
 const LONGEST_TEXT = 80;
@@ -12,13 +17,17 @@ const FUNCTION = /^(?:__[a-z0-9]+_)?(?:compat_)?(?:x32_)?sys_(?:x32_|ia32_)?(\w+
 /** The functions in the table for calls that this kernel does not have. */
 const MISSING = ["__x64_sys_ni_syscall", "__ia32_sys_ni_syscall", "sys_ni_syscall"];
 
-/** The place where the kernel keeps which function a number means: a table, or since 6.9 a function, for programs of these bits. */
+/**
+ * The place where the kernel keeps which function a number means, from which number on: a table, or since 6.9 a function, for programs
+ * of these bits. Those of x32 alone were in the table of 64 bits until 5.7.
+ */
 const SOURCES = {
   64: [
-    { bits: 64, table: "sys_call_table", function: "x64_sys_call" },
-    { bits: 32, table: "ia32_sys_call_table", function: "ia32_sys_call" },
+    { bits: 64, table: "sys_call_table", function: "x64_sys_call", first: 0 },
+    { bits: 64, table: "x32_sys_call_table", function: "x32_sys_call", first: FIRST_OF_X32 },
+    { bits: 32, table: "ia32_sys_call_table", function: "ia32_sys_call", first: 0 },
   ],
-  32: [{ bits: 32, table: "sys_call_table", function: "ia32_sys_call" }],
+  32: [{ bits: 32, table: "sys_call_table", function: "ia32_sys_call", first: 0 }],
 } as const;
 
 /**
@@ -35,8 +44,9 @@ export function listSystemCalls(kernel: LinuxKernel): SystemCall[] {
     if (!described.has(name)) described.set(name, findParameters(kernel, name, texts));
     return described.get(name);
   };
-  return SOURCES[kernel.bits].flatMap(({ bits, table, function: name }) =>
-    listTargets(kernel, table, name).flatMap((target, number) => {
+  return SOURCES[kernel.bits].flatMap(({ bits, table, function: name, first }) =>
+    listTargets(kernel, table, name, first).flatMap((target, index) => {
+      const number = first + index;
       if (target === undefined || missing.has(target)) return [];
       const found = findName(kernel, target);
       return found === undefined ? [] : [{ bits, number, name: found, parameters: describe(found) }];
@@ -44,14 +54,14 @@ export function listSystemCalls(kernel: LinuxKernel): SystemCall[] {
   );
 }
 
-/** Lists the functions of all numbers, in their order; undefined where there is none. */
-function listTargets(kernel: LinuxKernel, table: string, name: string): (bigint | undefined)[] {
+/** Lists the functions of all numbers from the first on, in their order; undefined where there is none. */
+function listTargets(kernel: LinuxKernel, table: string, name: string, first: number): (bigint | undefined)[] {
   const start = kernel.findSymbol(table);
-  if (start !== undefined) return readTable(kernel, start);
+  if (start !== undefined) return readTable(kernel, start).slice(first);
   const calls = SystemCallSwitch.find(kernel, name);
   if (!calls) return [];
   try {
-    return Array.from({ length: NUMBERS }, (_, number) => calls.findTarget(number));
+    return Array.from({ length: NUMBERS - first }, (_, index) => calls.findTarget(first + index));
   } finally {
     calls.close();
   }
