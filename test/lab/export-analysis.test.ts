@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -14,6 +14,7 @@ import { writeReport } from "../../src/lab/analysis/report/write-report";
 import type { NavigatorLayer } from "../../src/lab/verdict/navigator-layer";
 import { defineSignature } from "../../src/lab/verdict/signature";
 import { Trial } from "../../src/lab/verdict/trial";
+import { NEEDS_BROWSER } from "../kit/lab/browser";
 import { askReference, needReference } from "../kit/lab/reference-python";
 
 /** What test/kit/lab/export_reference.py has read. */
@@ -135,6 +136,21 @@ describe("an analysis that is exported", () => {
     assert.equal(new Set(uuids).size, uuids.length);
     for (const uuid of uuids) assert.match(uuid, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/); // prettier-ignore
     assert.deepEqual(await readExport("misp"), event);
+  });
+
+  test("is printed as a PDF file by a browser", { skip: NEEDS_BROWSER }, async () => {
+    const text = readFileSync(await exportAs("pdf"), "latin1");
+    assert.match(text, /^%PDF-1\.\d/);
+    assert.match(text, /%%EOF\s*$/);
+    assert.ok([...text.matchAll(/\/Type \/Page\b(?!s)/g)].length >= 1);
+    assert.match(text, /\/Title \(/);
+    assert.deepEqual(readdirSync(outside).filter((name) => name.startsWith(".rebox")), []); // prettier-ignore
+  });
+
+  test("that has no report cannot be printed, and says so", async () => {
+    const empty = join(outside, "empty");
+    mkdirSync(empty);
+    await assert.rejects(exportAnalysis(empty, "pdf", join(outside, "none.pdf"), signal), /report\.html is not there/);
   });
 
   test("as a layer for the Navigator has its techniques", async () => {

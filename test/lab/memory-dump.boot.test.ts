@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { startModules, stopModules } from "../kit/lab/auxiliary-guest";
 import { withGuest } from "../kit/lab/guest-machine";
+import { askReference, needReference } from "../kit/lab/reference-python";
 
 /** Where a PC has the memory of its screen, which is none of RAM. */
 const VGA_HOLE = 0x20000;
@@ -41,3 +42,21 @@ test("without the option memory_dump, no memory is dumped where it has to be ask
     assert.ok(existsSync(asked.path("memory.raw.zst")));
   });
 });
+
+test(
+  "drgn opens the memory by itself, and reads there what the guest says of its kernel",
+  { skip: needReference("export") },
+  async () => {
+    await withGuest({}, async ({ lab, guest, execute }) => {
+      const output = await execute("uname -r; cat /proc/version; grep ' linux_banner$' /proc/kallsyms");
+      const analysis = await startModules(lab, ["[memory]", "enabled = yes"], guest);
+      await stopModules(analysis);
+      assert.deepEqual([analysis.log, analysis.status("memory").errors], [[], []]);
+      const [, banner] = /^([0-9a-f]{16}) \w linux_banner$/m.exec(output)!;
+      const read = askReference("export", "core_reference.py", { core: analysis.path("memory.core"), banner }) as { release: string; banner: string }; // prettier-ignore
+      assert.ok(output.split("\n").includes(read.release), `${read.release}: ${output}`);
+      assert.match(read.banner, /^Linux version /);
+      assert.ok(output.split("\n").includes(read.banner), `${read.banner}: ${output}`);
+    });
+  },
+);

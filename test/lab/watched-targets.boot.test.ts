@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { readRun } from "../../scripts/_coverage_file";
 import { analyze, consoleMachine, recordOf, yamlOf } from "../kit/lab/analyze-run";
 import { withTestLab } from "../kit/lab/lab-run";
 import { giveReady } from "../kit/lab/ready-lab";
@@ -26,6 +28,7 @@ interface Watched {
   readonly beside: OwnWords;
   readonly ownText: string;
   read(name: string): string;
+  readBytes(name: string): Uint8Array;
 }
 
 const readLines = (text: string) => text.trim().split("\n").map((line) => JSON.parse(line) as Fact); // prettier-ignore
@@ -61,6 +64,7 @@ async function watch(program: string, module: string, settings: readonly string[
         ownText: textOf("own"),
       },
       read: (name) => lab.read(`analyses/1/${name}`),
+      readBytes: (name) => readFileSync(lab.path(`analyses/1/${name}`)),
     });
   });
 }
@@ -111,6 +115,29 @@ describe("a module that watches the target reports what its processes do, and no
         [16, 24, 32].map((size) => [own.get("pid"), `AES-${size * 8} key`, own.get(`key.${size}`)]),
       );
       assert.equal(events.filter(({ type }) => type === "memory.found").length, lines.length);
+    });
+  });
+
+  test("coverage: the blocks are those of the target's program and of the shells that started it", async () => {
+    await watch("passer", "coverage", ["edges = yes"], ({ events, own, beside, read, readBytes }) => {
+      const modules = readRun(readBytes("coverage.drcov"));
+      const facts = JSON.parse(read("coverage.drcov.json")) as { path: string; blocks: number; processes: { pid: number }[] }[]; // prettier-ignore
+      assert.deepEqual(facts.map(({ path, blocks }) => [path, blocks]), modules.map(({ path, blocks }) => [path, blocks.size])); // prettier-ignore
+      const program = facts.filter(({ path }) => path === "/bin/passer");
+      assert.deepEqual(
+        program.flatMap(({ processes }) => processes.map(({ pid }) => String(pid))),
+        [own.get("pid")],
+      );
+      assert.ok(!facts.some(({ processes }) => processes.some(({ pid }) => String(pid) === beside.get("pid"))));
+      assert.ok(facts.some(({ path }) => path === "/bin/busybox"));
+      for (const { path, size, blocks } of modules)
+        assert.ok(
+          [...blocks.keys()].every((offset) => offset >= 0 && offset < size),
+          path,
+        );
+      assert.match(read("coverage.drcov.edges"), /^\d+ \/bin\/passer\+0x[0-9a-f]+ \/bin\/passer\+0x[0-9a-f]+$/m);
+      const [written] = events.filter(({ type }) => type === "coverage.written");
+      assert.equal(written!["blocks"], facts.reduce((sum, { blocks }) => sum + blocks, 0)); // prettier-ignore
     });
   });
 });

@@ -10,12 +10,19 @@ interface Options extends AnalysesOptions {
 }
 
 /** The forms, here too, so that the command line needs not the lab for its help. */
-export const EXPORT_FORM_NAMES = ["perfetto", "misp", "navigator", "zip"] as const satisfies readonly ExportForm[];
+export const EXPORT_FORM_NAMES = [
+  "perfetto",
+  "misp",
+  "navigator",
+  "pdf",
+  "zip",
+] as const satisfies readonly ExportForm[];
 
 const AFTER_HELP = `
 perfetto   a trace for ui.perfetto.dev: a track for each process, its acts on it
 misp       an event for MISP: the sample, what it reached and left, techniques
 navigator  a layer for the ATT&CK Navigator
+pdf        the report, printed by Chromium
 zip        all results in one file, with the password "infected"
 
 Example: rebox analyses export 7 --as zip --output sample.zip`;

@@ -9,6 +9,8 @@ import { ImageError } from "../../systems/errors";
 import { IMAGE_FORMATS, type ImageFormat } from "../../systems/memory/images/image-layout";
 import { type ImagePlan, planImage } from "../../systems/memory/images/image-plan";
 import type { SavedCpu } from "../../systems/memory/images/saved-cpu";
+import { findVmcoreinfo } from "../../systems/linux/system/vmcoreinfo";
+import { findGuest } from "../guest";
 import { FileJob } from "./file-job";
 import { describeSystemError, isCancelled } from "./system-error";
 
@@ -161,7 +163,8 @@ function planDump(engine: Engine, format: ImageFormat): ImagePlan {
     .ramRegions()
     .filter(({ isMain, readOnly, address }) => isMain || (readOnly && address < ONE_MIB))
     .map(({ address, buffer }) => ({ address: Number(address), bytes: new Uint8Array(buffer) }));
-  return planImage(format, regions, saveCpus(engine));
+  const guest = findGuest();
+  return planImage(format, regions, saveCpus(engine), guest && findVmcoreinfo(guest.kernel));
 }
 
 function saveCpus(engine: Engine): SavedCpu[] {

@@ -14,6 +14,7 @@ const LIMIT_MS = 3_600_000;
 const FORMS = Object.keys(EXPORT_FORMS) as [ExportForm, ...ExportForm[]];
 const EXPORT_TYPES: Readonly<Record<ExportForm, string>> = {
   zip: "application/zip",
+  pdf: "application/pdf",
   perfetto: "application/octet-stream",
   misp: "application/json",
   navigator: "application/json",

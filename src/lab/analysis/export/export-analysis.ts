@@ -7,6 +7,7 @@ import type { AnalysisReport } from "../report/report";
 import { writeJson } from "../report/write-json";
 import { createMispEvent } from "./misp-event";
 import { writePerfettoTrace } from "./perfetto-trace";
+import { printReport } from "./print-report";
 import { zipAnalysis } from "./zip-analysis";
 
 /** The forms that an analysis can be exported in, with the ends of their files' names. */
@@ -14,6 +15,7 @@ export const EXPORT_FORMS = {
   perfetto: ".pftrace",
   misp: ".misp.json",
   navigator: ".navigator.json",
+  pdf: ".pdf",
   zip: ".zip",
 } as const;
 export type ExportForm = keyof typeof EXPORT_FORMS;
@@ -32,6 +34,7 @@ export async function exportAnalysis(
   signal: AbortSignal,
 ): Promise<void> {
   if (form === "zip") return zipAnalysis(folder, file, signal);
+  if (form === "pdf") return printReport(folder, file, signal);
   if (form === "perfetto") return writePerfettoTrace(folder, file);
   const report = readReport(folder);
   if (form === "misp") return writeJson(file, createMispEvent(report));

@@ -1,7 +1,6 @@
-import { AddressError } from "../../errors";
 import type { LinuxKernel } from "../structs/linux-kernel";
+import { findVmcoreinfo } from "../system/vmcoreinfo";
 
-const LARGEST_INFO = 4096;
 /** The smallest alignment of a kernel (CONFIG_PHYSICAL_ALIGN), which KASLR keeps. */
 const PAGE = 0x1000n;
 /** The start of a kernel's text without KASLR: __START_KERNEL_map or PAGE_OFFSET, and CONFIG_PHYSICAL_START's 16 MiB. */
@@ -23,16 +22,7 @@ export function findKaslrOffset(kernel: LinuxKernel): bigint {
 }
 
 function readStatedOffset(kernel: LinuxKernel): bigint | undefined {
-  const pointer = kernel.findSymbol("vmcoreinfo_data");
-  if (pointer === undefined) return undefined;
-  try {
-    const { memory, bits } = kernel;
-    const data = bits === 64 ? memory.u64(pointer) : BigInt(memory.u32(pointer));
-    const text = Buffer.from(memory.read(data, LARGEST_INFO)).toString("latin1");
-    const [, digits] = /^KERNELOFFSET=([0-9a-f]{1,16})$/m.exec(text) ?? [];
-    return digits === undefined ? undefined : BigInt(`0x${digits}`);
-  } catch (error) {
-    if (error instanceof AddressError) return undefined;
-    throw error;
-  }
+  const text = findVmcoreinfo(kernel)?.toString("latin1") ?? "";
+  const [, digits] = /^KERNELOFFSET=([0-9a-f]{1,16})$/m.exec(text) ?? [];
+  return digits === undefined ? undefined : BigInt(`0x${digits}`);
 }

@@ -71,8 +71,12 @@ function* listNotes(bytes: Buffer): Generator<Note> {
   }
 }
 
-/** Makes the notes that say what QEMU's do, and all registers besides. */
-export function writeCoreNotes(cpus: readonly SavedCpu[], isLong: boolean): Buffer {
+/**
+ * Makes the notes that say what QEMU's do, and all registers besides.
+ *
+ * @param vmcoreinfo what the machine's Linux says for readers of its memory
+ */
+export function writeCoreNotes(cpus: readonly SavedCpu[], isLong: boolean, vmcoreinfo?: Uint8Array): Buffer {
   const status = cpus.map(({ index, registers }) => {
     const layout = findPrstatus(isLong);
     const bytes = writeRegisters(layout, registers);
@@ -90,7 +94,9 @@ export function writeCoreNotes(cpus: readonly SavedCpu[], isLong: boolean): Buff
     const values = [...registers].map(([name, value]) => [name, `0x${value.toString(16)}`]);
     return makeNote("REBOX", NT_REBOX, Buffer.from(JSON.stringify(Object.fromEntries(values))));
   });
-  return Buffer.concat([...status, ...qemu, ...own]);
+  // Its type is 0 in cores of the kernel (include/linux/vmcore_info.h), and of QEMU.
+  const kernel = vmcoreinfo === undefined ? [] : [makeNote("VMCOREINFO", 0, Buffer.from(vmcoreinfo))];
+  return Buffer.concat([...status, ...qemu, ...kernel, ...own]);
 }
 
 function makeNote(name: string, type: number, content: Buffer): Buffer {

@@ -128,16 +128,18 @@ export function checkParts(parts: readonly ImagePart[], fileSize: number): void 
  * nothing above 4 GiB.
  *
  * @param ranges in the order of their addresses
+ * @param vmcoreinfo what the machine's Linux says for readers of its memory
  * @returns the bytes in front of the memory, and where each range begins behind them
  */
 export function writeElfCore(
   ranges: readonly { readonly address: number; readonly size: number }[],
   cpus: readonly SavedCpu[],
+  vmcoreinfo?: Uint8Array,
 ): { readonly header: Buffer; readonly offsets: readonly number[] } {
   const isLong = cpus[0]?.isLong === true;
   const last = ranges.at(-1);
   const bits = isLong || (last !== undefined && last.address + last.size > 0xffffffff) ? 64 : 32;
-  const notes = writeCoreNotes(cpus, isLong);
+  const notes = writeCoreNotes(cpus, isLong, vmcoreinfo);
   const headerSize = bits === 64 ? 64 : 52;
   const entrySize = bits === 64 ? 56 : 32;
   const notesAt = headerSize + entrySize * (ranges.length + 1);

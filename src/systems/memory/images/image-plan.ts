@@ -25,8 +25,14 @@ interface Range {
  *
  * @param regions of memory, in any order
  * @param cpus are saved in the formats that can hold them
+ * @param vmcoreinfo what the machine's Linux says for readers of its memory; saved in ELF cores
  */
-export function planImage(format: ImageFormat, regions: readonly RamRegion[], cpus: readonly SavedCpu[]): ImagePlan {
+export function planImage(
+  format: ImageFormat,
+  regions: readonly RamRegion[],
+  cpus: readonly SavedCpu[],
+  vmcoreinfo?: Uint8Array,
+): ImagePlan {
   const ranges = joinRegions(regions);
   const memorySize = ranges.reduce((sum, { size }) => sum + size, 0);
   const pieces: { bytes: Uint8Array; offset: number }[] = [];
@@ -36,7 +42,7 @@ export function planImage(format: ImageFormat, regions: readonly RamRegion[], cp
     size = offset + range.size;
   };
   if (format === "elf") {
-    const { header, offsets } = writeElfCore(ranges, cpus);
+    const { header, offsets } = writeElfCore(ranges, cpus, vmcoreinfo);
     pieces.push({ bytes: header, offset: 0 });
     ranges.forEach((range, index) => add(range, offsets[index] as number));
   } else {
