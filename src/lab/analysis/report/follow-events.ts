@@ -1,5 +1,5 @@
 import { type AnalysisEvent, readEvents } from "../event-log";
-import { readProgramHashes, withProgramHash } from "../executed-programs";
+import { readProgramHashes, withProgramHash } from "../target/executed-programs";
 import { isOfTarget, type Origin, ProcessHistory, type ProcessNode } from "./process-tree";
 
 /** An event of an analysis with the process that it is of. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AnalysisEvent } from "./event-log";
+import type { AnalysisEvent } from "../event-log";
 
 /** The results of the module `processes`: the files that the target's processes have executed. */
 const FILE = "programs.json";
