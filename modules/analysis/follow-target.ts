@@ -13,7 +13,7 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => void
   scope.begin();
   /** Of the kernel that is waited for; another restart makes another one. */
   let restarts = 0;
-  /** What the target has left, from the end of a kernel until the next one is followed. */
+  /** The files that the target has left, from the end of a kernel until the next one is followed. */
   let left: LastingFiles | undefined;
   const resume = async (files: LastingFiles, restart: number): Promise<void> => {
     const fail = (error: unknown): void => {

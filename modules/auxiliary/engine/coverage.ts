@@ -4,7 +4,7 @@ import type { GuestObserver } from "rebox/lab";
 import { onAdoption, onTargetBegin } from "rebox/trusted";
 import { CoverageCollector, type CoverageSize } from "../../../scripts/_coverage_collector";
 
-/** What the module gives. */
+/** The result of the module. */
 export interface CoverageOptions {
   /** Absolute. */
   readonly file: string;

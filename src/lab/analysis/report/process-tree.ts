@@ -122,7 +122,7 @@ export class ProcessHistory {
   }
 }
 
-/** What a process executed before is no longer in it. */
+/** The programs that a process executed before are no longer in it. */
 function noteProgram(node: ProcessNode, { executable, sha256, unhashed }: AnalysisEvent): void {
   delete node.executable;
   delete node.sha256;
