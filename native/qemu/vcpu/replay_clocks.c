@@ -12,12 +12,17 @@
  * use to the guest: a replay would have to do the same, in the same place. Here it looks at the host's clocks themselves; and in a
  * replay, whose events do not wait for any clock, it does not sleep where it is the one that goes on.
  *
+ * Where a timer of the guest's clock is due, the vCPUs' thread fires it, and QEMU wakes its main loop all the same, for timers that it might
+ * have in its block layer. It has none mostly; to see that, it takes the lock of the log and then QEMU's, and the vCPUs wait for it twice.
+ * Here it is woken only where it has some.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "rebox/vcpu/vcpu.h"
 #include "rebox/vcpu/recording.h"
 #include "rebox/vcpu/states.h"
 #include "qapi/qapi-types-ui.h"
+#include "block/aio.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "system/cpus.h"
@@ -144,4 +149,20 @@ bool __wrap_qemu_clock_run_all_timers(void)
         }
     }
     return progress;
+}
+
+static bool has_timers(AioContext *context)
+{
+    return timerlist_has_timers(context->tlg.tl[QEMU_CLOCK_VIRTUAL]);
+}
+
+void __real_qemu_clock_notify(QEMUClockType type);
+void __wrap_qemu_clock_notify(QEMUClockType type);
+void __wrap_qemu_clock_notify(QEMUClockType type)
+{
+    bool is_of_vcpus = type == QEMU_CLOCK_VIRTUAL && rebox_is_recorded() && rebox_on_vcpu_thread();
+
+    if (!is_of_vcpus || has_timers(qemu_get_aio_context()) || has_timers(iohandler_get_aio_context())) {
+        __real_qemu_clock_notify(type);
+    }
 }
