@@ -19,10 +19,12 @@ export interface LockOptions {
  *
  * @param file made when it is not there
  * @returns the function that gives it back
- * @throws MachineryManagerError naming who holds it
+ * @throws MachineryManagerError naming who holds it; CancelledError
  */
 export async function takeLock(file: string, options: LockOptions): Promise<() => Promise<void>> {
   const { timeoutMs, signal, owner } = options;
+  // An event that has been is not heard of.
+  if (signal?.aborted) throw new CancelledError(`waiting for ${file} was cancelled`);
   mkdirSync(dirname(file), { recursive: true });
   const wait = timeoutMs === 0 ? ["-n"] : ["-w", String(timeoutMs / 1000)];
   // In a session of its own: Ctrl-C is for us, and we still need the lock while we clean up.

@@ -60,6 +60,7 @@ for (const kind of KINDS)
       assert.equal(await queue.hasWon(attempt), false);
       const other = { ...attempt, host: "two" };
       assert.deepEqual(await queue.heartbeat(other, "running"), { kind: "lost" });
+      assert.deepEqual(await queue.heartbeat({ ...other, queue: "gone" }, "running"), { kind: "lost" });
       assert.equal(await finish(other), false, "a host that reports for another");
       assert.equal((await find(id)).phase, "running");
       assert.equal(await finish(attempt), true);

@@ -108,7 +108,6 @@ export class ClusterMaker implements AnalysisMaker {
         const text = error instanceof Error ? error.message : String(error);
         if (text !== this.#trouble) this.lab.log(`the cluster: ${text}`);
         this.#trouble = text;
-        if (this.#cluster !== undefined) this.#upkeep.postpone(this.#cluster.leaseS);
         waitMs = AGAIN_MS;
       }
       if (signal.aborted) return;
@@ -137,11 +136,12 @@ export class ClusterMaker implements AnalysisMaker {
   }
 
   async #turn(cluster: Cluster): Promise<void> {
+    // First: what fails below, such as a file that nobody can read, may fail for ever.
+    await this.#keepUp(cluster);
     if (!this.#isKnown) await this.#handInAgain(cluster);
     this.#isKnown = true;
     for (const entry of this.#handedIn.listNew()) await this.#handIn(cluster, entry);
     await this.#tellCancellations(cluster);
-    if (this.#upkeep.take(1)) await cluster.queue.endGivenUp();
     const seen = await cluster.queue.list({ origin: cluster.lab, isUncollected: true });
     const { database } = this.lab;
     let [collected, trouble]: [number, unknown] = [0, undefined];
@@ -166,6 +166,17 @@ export class ClusterMaker implements AnalysisMaker {
     }
     if (collected > 0) await this.lab.index();
     if (trouble !== undefined) throw trouble;
+  }
+
+  async #keepUp({ queue, leaseS }: Cluster): Promise<void> {
+    if (!this.#upkeep.take(1)) return;
+    try {
+      await queue.endGivenUp();
+    } catch (error) {
+      // The database itself was away.
+      this.#upkeep.postpone(leaseS);
+      throw error;
+    }
   }
 
   /** A cluster that was made anew, or is as it was some time ago, knows not all of what it was given. */

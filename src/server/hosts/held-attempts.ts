@@ -20,6 +20,10 @@ export interface Held extends HeldAttempt {
   /** Another attempt has the analysis by now: nothing is delivered. */
   isLost: boolean;
   isDelivering: boolean;
+  /** How often that has failed. */
+  failures: number;
+  /** Before then it is not tried again, as performance.now(). */
+  againMs: number;
   /** Why it is to end early. */
   endReason?: string;
   /** Whether the lab knows that. */

@@ -23,6 +23,8 @@ const IDLE_TICK_MS = 1_000;
 const LOST_BEATS = 3;
 /** Before a cluster that could not be reached is asked again, in milliseconds; half of it to half more, as there are many hosts. */
 const AGAIN_MS = 2_000;
+/** Before results that could not be delivered are tried again, in milliseconds: at first, and at most. Each time they are read as a whole. */
+const DELIVERY_MS = { first: 2_000, most: 32_000 };
 
 /** Everything that a host uses. */
 export interface HostParts {
@@ -52,6 +54,7 @@ export class HostBeats {
   /** Until then nothing is asked of the cluster. */
   #awayUntilMs = -Infinity;
   #isEnding = false;
+  #isKeepingUp = false;
   #wake = (): void => {};
   #loop: Promise<void> | undefined;
 
@@ -92,7 +95,15 @@ export class HostBeats {
 
   /** Renews the leases of an attempt from now on, and delivers it once it has ended. */
   hold(held: HeldAttempt): void {
-    this.#held.set(held.id, { ...held, beatMs: -Infinity, isLost: false, isDelivering: false, isTold: false });
+    this.#held.set(held.id, {
+      ...held,
+      beatMs: -Infinity,
+      isLost: false,
+      isDelivering: false,
+      failures: 0,
+      againMs: -Infinity,
+      isTold: false,
+    });
     this.tellSoon();
   }
 
@@ -115,7 +126,9 @@ export class HostBeats {
     const { works } = this.own;
     while (!this.#isEnding || this.#held.size > 0 || !works.isIdle) {
       await works.try("the heartbeat", () => this.#tellEntry());
-      for (const held of this.#held.values()) await works.try(`analysis ${held.id}`, () => this.#look(held));
+      // One may be delivered while others are looked at.
+      for (const held of [...this.#held.values()])
+        if (this.#held.has(held.id)) await works.try(`analysis ${held.id}`, () => this.#look(held));
       const waking = new AbortController();
       this.#wake = () => waking.abort();
       const tickMs = this.#held.size > 0 ? TICK_MS : IDLE_TICK_MS;
@@ -137,13 +150,29 @@ export class HostBeats {
       const wasDraining = entry.isDraining;
       await entry.tell(this.#isEnding ? "ending" : "working", this.#held.size, fits);
       if (wasDraining && !entry.isDraining) this.onFree();
-      if (this.#upkeep.take(entry.hosts)) await cluster.queue.endGivenUp();
+      if (!this.#isKeepingUp && this.#upkeep.take(entry.hosts)) this.#keepUp();
       return true;
     } catch (error) {
       this.#toldMs = -Infinity;
       this.#noteAway();
       throw error;
     }
+  }
+
+  /** Ends what was given up. The database may take its time for that, and no lease is to wait for it. */
+  #keepUp(): void {
+    const { queue, leaseS } = this.parts.cluster;
+    this.#isKeepingUp = true;
+    this.own.works.begin("the cluster's upkeep", async () => {
+      try {
+        await queue.endGivenUp();
+      } catch (error) {
+        this.#upkeep.postpone(leaseS);
+        throw error;
+      } finally {
+        this.#isKeepingUp = false;
+      }
+    });
   }
 
   /** The cluster could not be reached: others could not reach it either, and all come back at once. */
@@ -166,11 +195,15 @@ export class HostBeats {
     if (asks) {
       const answer = await cluster.queue.heartbeat(held.attempt, phase).catch((error: unknown) => {
         this.#noteAway();
+        // The next time others come first: it may be this one alone that fails, and always.
+        if (this.#held.delete(held.id)) this.#held.set(held.id, held);
         throw error;
       });
       held.beatMs = performance.now();
       held.phase = phase;
       held.isLost = answer.kind === "lost";
+      // Nothing of it is put anywhere.
+      if (held.isLost) held.againMs = -Infinity;
       const end = findEnd(answer);
       if (end !== undefined) held.endReason ??= end;
     }
@@ -179,7 +212,8 @@ export class HostBeats {
       held.isTold = true;
     }
     // Its process still writes until it is gone.
-    if (isOver && !held.isDelivering && !maker.isMaking(held.id) && !database.hasProcess(held.id)) this.#deliver(held);
+    const mayDeliver = isOver && !held.isDelivering && performance.now() >= held.againMs;
+    if (mayDeliver && !maker.isMaking(held.id) && !database.hasProcess(held.id)) this.#deliver(held);
     return asks;
   }
 
@@ -196,6 +230,9 @@ export class HostBeats {
         inputs.remove(attempt);
         attempts.remove(id);
         this.#held.delete(id);
+      } catch (error) {
+        held.againMs = performance.now() + Math.min(DELIVERY_MS.first * 2 ** held.failures++, DELIVERY_MS.most);
+        throw error;
       } finally {
         held.isDelivering = false;
       }

@@ -2,6 +2,7 @@ import type { Multipart } from "@fastify/multipart";
 import type { FastifyRequest } from "fastify";
 import { BadRequestError, RequestError } from "../errors";
 import type { StoredSample } from "../queue/sample-store";
+import { isWanted } from "../queue/wanted-content";
 import type { ServerParts } from "../server-parts";
 import { checkForgery } from "./access";
 
@@ -34,7 +35,7 @@ export async function withUpload<Result>(
   try {
     return await use({ fields: await readUpload(request, parts, samples), samples });
   } finally {
-    for (const { sha256 } of samples) parts.samples.release(sha256, () => parts.search.list({ hash: sha256 }, 1).length > 0); // prettier-ignore
+    for (const { sha256 } of samples) parts.samples.release(sha256, () => isWanted(parts, sha256));
   }
 }
 

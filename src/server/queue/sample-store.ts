@@ -60,8 +60,10 @@ export class SampleStore {
       await pipeline(source, meter, target.createWriteStream());
       const [md5, sha1, sha256] = hashes.map((hash) => hash.digest("hex")) as [string, string, string];
       const name = cleanName(given);
+      const path = this.#keep(file, sha256, name);
+      // Behind it: who gets an error releases nothing.
       this.#held.set(sha256, (this.#held.get(sha256) ?? 0) + 1);
-      return { name, size, md5, sha1, sha256, path: this.#keep(file, sha256, name) };
+      return { name, size, md5, sha1, sha256, path };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOSPC") throw new UploadError("the disk of the lab is full; remove analyses", 507); // prettier-ignore
       throw error;

@@ -7,6 +7,7 @@ import type { Caller } from "../accounts/roles";
 import { BadRequestError, ConflictError, NotThereError } from "../errors";
 import type { ServerParts } from "../server-parts";
 import type { StoredSample } from "./sample-store";
+import { isWanted } from "./wanted-content";
 import { createRequests, SUBMISSION } from "./submission";
 
 /** Who does something, from where. */
@@ -76,7 +77,7 @@ export function remove(parts: ServerParts, { caller, address }: Doer, id: number
   const sha256 = parts.search.find(id)?.sha256;
   parts.dispatcher.remove(id);
   parts.index.remove(id);
-  if (sha256 !== undefined && parts.search.list({ hash: sha256 }, 1).length === 0) parts.samples.remove(sha256);
+  if (sha256 !== undefined && !isWanted(parts, sha256)) parts.samples.remove(sha256);
   parts.accounts.audit.add(caller.user, address, "remove", `analysis ${id}`);
 }
 

@@ -7,12 +7,16 @@ import type { WorkAnswer } from "./work-thread";
 const QUICK: LaneLimits = { mostThreads: 2, keptThreads: 1, mostWaiting: 50, limitMs: 120_000 };
 /** Of what makes a file out of a whole analysis, or writes its report: of a hundred million events that takes many minutes, as packing an archive does. */
 const LONG: LaneLimits = { mostThreads: 2, keptThreads: 0, mostWaiting: 50, limitMs: 3_600_000 };
-const LONG_WORKS: readonly Work["kind"][] = ["export", "lite", "index", "abandoned"];
+const LONG_WORKS: readonly Work["kind"][] = ["export", "lite"];
+/** Of what the making of analyses waits for: no export holds it up, and none of it is refused. */
+const OWN: LaneLimits = { mostThreads: 2, keptThreads: 0, mostWaiting: Infinity, limitMs: 3_600_000 };
+const OWN_WORKS: readonly Work["kind"][] = ["index", "abandoned"];
 
 /** Threads that do work on whole analyses: a server's own thread answers requests in the meantime, and long works hold no short ones up. */
 export class WorkPool {
   readonly #quick: WorkLane;
   readonly #long: WorkLane;
+  readonly #own = new WorkLane(OWN);
   /** Those of works that are done apart. */
   readonly #apart = new Set<Worker>();
   #isClosed = false;
@@ -34,8 +38,12 @@ export class WorkPool {
    * @throws BusyError when too many wait, or it takes too long; BadRequestError when it cannot be done
    */
   do<Kind extends Work["kind"]>(work: Extract<Work, { kind: Kind }>): Promise<WorkResults[Kind]> {
-    const lane = LONG_WORKS.includes(work.kind) ? this.#long : this.#quick;
-    return lane.do(work) as Promise<WorkResults[Kind]>;
+    return this.#laneOf(work).do(work) as Promise<WorkResults[Kind]>;
+  }
+
+  #laneOf({ kind }: Work): WorkLane {
+    if (OWN_WORKS.includes(kind)) return this.#own;
+    return LONG_WORKS.includes(kind) ? this.#long : this.#quick;
   }
 
   /**
@@ -64,6 +72,6 @@ export class WorkPool {
   async close(): Promise<void> {
     this.#isClosed = true;
     const apart = [...this.#apart].map((thread) => thread.terminate());
-    await Promise.all([this.#quick.close(), this.#long.close(), ...apart]);
+    await Promise.all([this.#quick.close(), this.#long.close(), this.#own.close(), ...apart]);
   }
 }

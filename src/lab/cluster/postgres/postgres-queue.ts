@@ -14,6 +14,8 @@ import { takeFrom } from "./take-attempt";
 const MARGIN_S = 7_200;
 /** pg-boss permits no more, in seconds. */
 const LONGEST_ATTEMPT_S = 86_399;
+/** pg-boss's code for a queue that is not there. */
+const QUEUE_NOT_FOUND = "PGBOSS_QUEUE_NOT_FOUND";
 /** From then on analyses may begin that nobody has put off: long past, as a clock of the database that is set back must hide none. */
 const ALWAYS = new Date("2000-01-01T00:00:00Z");
 
@@ -92,7 +94,12 @@ export class PostgresQueue implements AnalysisQueue {
 
   async heartbeat(attempt: Attempt, phase: AnalysisPhase): Promise<Heartbeat> {
     const { database } = this;
-    if (countOf(await database.boss.touch(attempt.queue, jobOf(attempt))) === 0) return { kind: "lost" };
+    const touched = await database.boss.touch(attempt.queue, jobOf(attempt)).catch((error: unknown) => {
+      // A cluster that was made anew has not yet all queues that the earlier one had.
+      if ((error as { code?: unknown }).code === QUEUE_NOT_FOUND) return undefined;
+      throw error;
+    });
+    if (touched === undefined || countOf(touched) === 0) return { kind: "lost" };
     const rows = await database.query<{ cancellation: string | null }>(
       `UPDATE rebox.analyses SET phase = CASE $3::text WHEN 'queued' THEN phase ELSE $3 END, beat = now() WHERE id = $1 AND attempt = $2 AND host = $4 AND outcome IS NULL
        RETURNING cancellation`,

@@ -1,4 +1,14 @@
-import { closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { isMachineState, type LabMachine, type MachineFault, type Quarantine } from "./lab-machine";
 
@@ -59,12 +69,18 @@ export function writeWhole(file: string, text: string, mode?: number): void {
   const temporary = `${file}.${process.pid}.new`;
   const descriptor = openSync(temporary, "w", mode ?? 0o644);
   try {
-    // One that a killed process has left may have others.
-    if (mode !== undefined) fchmodSync(descriptor, mode);
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
+    try {
+      // One that a killed process has left may have others.
+      if (mode !== undefined) fchmodSync(descriptor, mode);
+      // All of it, or an error: one write(2) writes a part where the disk is nearly full.
+      writeFileSync(descriptor, text);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  renameSync(temporary, file);
 }
