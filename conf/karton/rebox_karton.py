@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
 
 from karton.core import Karton, Resource, Task
 from karton.core.task import TaskPriority
@@ -24,11 +24,20 @@ LEFT_BY = "rebox-left-by"
 AWAY_S = 300
 PAUSE_S = 2
 ANSWER_LIMIT_S = 600
+Answer = TypeVar("Answer")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class RefusedError(Exception):
     """Reports that the server refuses a request, or that an analysis has no result."""
+
+
+def is_unheard(error: Exception) -> bool:
+    """Returns whether the server has certainly done nothing about a request: it was not reached, or had too much to do."""
+    cause = error.__cause__
+    if isinstance(cause, urllib.error.HTTPError):
+        return cause.code in (429, 503)
+    return isinstance(getattr(error, "reason", error), ConnectionRefusedError)
 
 
 class Rebox:
@@ -45,8 +54,12 @@ class Rebox:
         file_name = re.sub(r'[\0-\x1f"\\/]', "_", name) or "sample"
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"\r\nContent-Type: application/octet-stream\r\n\r\n'
         body = b"".join([*parts, head.encode(), content, f"\r\n--{boundary}--\r\n".encode()])
-        with self._open("/api/v1/analyses", body, f"multipart/form-data; boundary={boundary}") as answer:
-            return int(json.load(answer)["ids"][0])
+        ids = self._insist(lambda: self._submit_once(body, boundary))
+        if len(ids) != 1:
+            for each in ids:
+                self.cancel(each)
+            raise RefusedError(f"the server has made {len(ids)} analyses of one sample; configure fields that make one")
+        return ids[0]
 
     def wait(self, number: int) -> None:
         """Waits until an analysis has ended. Raises RefusedError when it has no result."""
@@ -60,16 +73,7 @@ class Rebox:
 
     def read(self, path: str) -> bytes:
         """Reads an answer as a whole; a server that is away for a while is waited for."""
-        until = time.monotonic() + AWAY_S
-        while True:
-            try:
-                with self._open(path) as answer:
-                    return answer.read()
-            except (OSError, http.client.HTTPException):
-                # A refusal is none of these: they pass.
-                if time.monotonic() > until:
-                    raise
-                time.sleep(PAUSE_S)
+        return self._insist(lambda: self._read_once(path))
 
     def cancel(self, number: int) -> None:
         """Ends an analysis early, if the server can be asked and it has not ended."""
@@ -77,6 +81,32 @@ class Rebox:
             self._open(f"/api/v1/analyses/{number}/cancel", b"").close()
         except (OSError, RefusedError):
             pass
+
+    def _submit_once(self, body: bytes, boundary: str) -> List[int]:
+        try:
+            with self._open("/api/v1/analyses", body, f"multipart/form-data; boundary={boundary}") as answer:
+                return [int(each) for each in json.load(answer)["ids"]]
+        except (OSError, http.client.HTTPException) as error:
+            if is_unheard(error):
+                raise
+            # Asked again, the server might make a second analysis.
+            raise RefusedError(f"it is not known whether the server has taken the sample: {error}") from error
+
+    def _read_once(self, path: str) -> bytes:
+        with self._open(path) as answer:
+            return answer.read()
+
+    def _insist(self, ask: Callable[[], Answer]) -> Answer:
+        """Asks until there is an answer, for as long as the server may be away."""
+        until = time.monotonic() + AWAY_S
+        while True:
+            try:
+                return ask()
+            except (OSError, http.client.HTTPException):
+                # A refusal is none of these: they pass.
+                if time.monotonic() > until:
+                    raise
+                time.sleep(PAUSE_S)
 
     def _open(self, path: str, body: Optional[bytes] = None, kind: Optional[str] = None) -> BinaryIO:
         headers = {"Authorization": f"Bearer {self.token}", **({} if kind is None else {"Content-Type": kind})}
@@ -154,17 +184,15 @@ class ReboxKarton(Karton):
             "tags": tags,
             "left_out": left_out,
         }
-        self.send_task(Task({"type": "analysis", "kind": "rebox"}, payload=payload))
-        self.send_task(Task({"type": "sample", "stage": "analyzed"}, payload={"sample": sample, "tags": tags}))
-        for name, sha256 in files:
-            self.send_artefact(f"{place}/files/artefacts/{sha256}?raw=yes", name, sample, number)
-
-    def send_artefact(self, place: str, name: str, sample: Any, number: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "file")
-            path.write_bytes(self.rebox.read(place))
-            payload = {"sample": Resource(name, path=str(path)), "parent": sample, "tags": ["rebox:artefact"]}
-            self.send_task(Task({"type": "sample", "kind": "raw"}, payload=payload, payload_persistent={LEFT_BY: number}))
+            # All is here before anything is sent: a task that is tried again would send it twice.
+            for _, sha256 in files:
+                Path(folder, sha256).write_bytes(self.rebox.read(f"{place}/files/artefacts/{sha256}?raw=yes"))
+            self.send_task(Task({"type": "analysis", "kind": "rebox"}, payload=payload))
+            self.send_task(Task({"type": "sample", "stage": "analyzed"}, payload={"sample": sample, "tags": tags}))
+            for name, sha256 in files:
+                left = {"sample": Resource(name, path=str(Path(folder, sha256))), "parent": sample, "tags": ["rebox:artefact"]}
+                self.send_task(Task({"type": "sample", "kind": "raw"}, payload=left, payload_persistent={LEFT_BY: number}))
 
     def choose_artefacts(self, report: Dict[str, Any], sample: Any) -> Tuple[List[Tuple[str, str]], List[str]]:
         """Chooses the files that the target has left. Returns their names and contents by SHA-256, and the paths of those that are left out."""

@@ -173,6 +173,8 @@ describe("a lock between processes", () => {
       const waiting = takeLock(file, { timeoutMs: 60_000, owner: "y", signal: controller.signal });
       controller.abort();
       await assert.rejects(waiting, /was cancelled/);
+      const late = takeLock(file, { timeoutMs: 60_000, owner: "z", signal: controller.signal });
+      await assert.rejects(late, /was cancelled/);
       await release();
     }));
 });

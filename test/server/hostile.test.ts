@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openDatabase } from "../../src/lab/analysis/analysis-places";
 import { getArchiveProgram } from "../../src/lab/analysis/export/archive-program";
 import { cleanName } from "../../src/server/queue/sample-store";
 import { fileForm, withServer } from "../kit/server/test-server";
@@ -189,6 +190,12 @@ describe("a file", () => {
       // One that an analysis has stays, although the same comes again and is refused.
       const taken = await read<{ ids: number[] }>("analyst", "/api/v1/analyses", { method: "POST", body: fileForm("a", "content", { not_before: "2100-01-01T00:00:00Z" }) }); // prettier-ignore
       assert.equal(taken.ids.length, 1);
+      assert.equal(await refused({ machine: "nowhere" }), 400);
+      assert.equal(listKept().length, 1);
+      // Nor is the archive of an analysis gone once its facts are those of what was in it.
+      const database = openDatabase(lab.folder);
+      database.connection.prepare("UPDATE facts SET sha256 = ? WHERE id = ?").run("ab".repeat(32), taken.ids[0]!);
+      database.close();
       assert.equal(await refused({ machine: "nowhere" }), 400);
       assert.equal(listKept().length, 1);
     });

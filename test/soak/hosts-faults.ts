@@ -72,7 +72,15 @@ export class HostsFaults {
           await this.#startHost(at);
         },
       },
-      { name: `an analysis of ${name} is killed`, happen: async () => killAll(lab, 1) },
+      {
+        name: `an analysis of ${name} is killed`,
+        happen: async () =>
+          kill(
+            findProcesses(lab)
+              .filter((pid) => pid !== host.child.pid)
+              .slice(0, 1),
+          ),
+      },
       { name: `the machines of ${name} are killed`, happen: async () => killMachines(lab) },
       {
         name: `${name} stands still past its lease`,
@@ -148,9 +156,9 @@ function hasEnded({ child }: HostProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-/** Kills the processes with a lab among their arguments. @param most so many of them */
-function killAll(lab: string, most = Infinity): void {
-  kill(findProcesses(lab).slice(0, most));
+/** Kills the processes with a lab among their arguments. */
+function killAll(lab: string): void {
+  kill(findProcesses(lab));
 }
 
 /** Kills the machines of a lab that run: each is a process with its own folder among its arguments. */

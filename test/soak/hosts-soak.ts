@@ -20,6 +20,8 @@ const RESULT_DISK_MIB = 512;
 const LONGEST_MS = 3_000;
 const LIMIT_MS = 4 * 3_600_000;
 const LEFT_LIMIT_MS = 120_000;
+/** The part of the analyses that may be given up: three faults in a row meet few of them. */
+const MOST_LOST = 0.05;
 const DEAD_LETTER = /^given up after 3 attempts: ./;
 
 /** The extent of a soak. */
@@ -69,8 +71,10 @@ async function soak(cluster: TestCluster, hosts: SoakedHosts, { count, seed, say
   const left = async () => [...listLeft(hosts), ...(await listStray(opened, all))];
   await until("nothing is left", async () => (await left()).length === 0, LEFT_LIMIT_MS).catch(() => undefined);
   const history = await opened.database.query<HistoryLine>("SELECT * FROM rebox.history ORDER BY sequence");
-  say(`${all.filter(({ attempt }) => attempt > 1).length} were made again, ${all.filter(({ outcome }) => outcome === "lost").length} given up`); // prettier-ignore
-  return [...checkHistory(history), ...all.flatMap((each) => checkResult(hosts.front, each)), ...(await left()).map((path) => `${path} is left`)]; // prettier-ignore
+  const lost = all.filter(({ outcome }) => outcome === "lost").length;
+  say(`${all.filter(({ attempt }) => attempt > 1).length} were made again, ${lost} given up`);
+  const tooMany = lost > all.length * MOST_LOST ? [`${lost} of ${all.length} analyses were given up`] : [];
+  return [...tooMany, ...checkHistory(history), ...all.flatMap((each) => checkResult(hosts.front, each)), ...(await left()).map((path) => `${path} is left`)]; // prettier-ignore
 }
 
 const listDisks = ({ folder, store }: TestCluster) => [...["front", ...HOSTS.map((name) => `lab-${name}`)].map((name) => join(folder, name)), store.folder]; // prettier-ignore
