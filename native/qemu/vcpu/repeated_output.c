@@ -14,8 +14,8 @@ int __wrap_qemu_chr_write(Chardev *chardev, const uint8_t *bytes, int size, bool
 {
     int result, offset;
 
-    /* Others than the guest's ports speak of now: gdb is answered. */
-    if (likely(!rebox_furthest_count()) || !qemu_chr_replay(chardev) ||
+    /* Others than the guest's ports speak of now: gdb is answered. A guest that has left its recording has no log. */
+    if (likely(!rebox_furthest_count()) || replay_mode != REPLAY_MODE_PLAY || !qemu_chr_replay(chardev) ||
         rebox_instruction_count() > rebox_furthest_count()) {
         return __real_qemu_chr_write(chardev, bytes, size, write_all);
     }
