@@ -116,8 +116,11 @@ export class ConsoleWay extends GuestWay {
   }
 
   override async put(request: CopyRequest, signal: AbortSignal): Promise<void> {
-    await super.put(request, signal);
-    await this.drive.remove(signal);
+    try {
+      await super.put(request, signal);
+    } finally {
+      await this.drive.remove(signal);
+    }
   }
 
   async readFile(path: string, signal: AbortSignal, limit?: number): Promise<Buffer> {

@@ -35,8 +35,14 @@ interface CharacterDevice {
   readonly filename: string;
 }
 
-/** Programs and files of the guest that the process's own machine runs, a Linux, from a script. */
+/**
+ * Programs and files of the guest that the process's own machine runs, a Linux, from a script. What is asked for is done one after
+ * the other: a console has one shell.
+ */
 export class GuestControl {
+  /** What was asked for last. */
+  private last: Promise<unknown> = Promise.resolve();
+
   private constructor(
     private readonly way: GuestWay,
     private readonly signal: AbortSignal,
@@ -45,7 +51,8 @@ export class GuestControl {
   /**
    * Waits until the guest answers. The machine has to run meanwhile.
    *
-   * @throws WayInError when it does not, or when the machine has no such port, or several; GuestGoneError when it went off
+   * @throws AnalysisError when it does not, or when the machine has no such port, or several; MachineryConnectionError when the
+   *   socket cannot be opened; GuestGoneError when the machine went off
    */
   static async open(options: GuestControlOptions = {}): Promise<GuestControl> {
     const { guestAgent, user, limitMs = DEFAULT_LIMIT_MS, signal = new AbortController().signal } = options;
@@ -81,22 +88,24 @@ export class GuestControl {
     args: readonly string[] = [],
     options: Omit<GuestProgram, "program" | "args"> = {},
   ): Promise<ScriptResult> {
-    return this.way.run({ program, args, ...options }, this.signal);
+    return this.inTurn(() => this.way.run({ program, args, ...options }, this.signal));
   }
 
   /**
    * Copies a file or folder of this host into the guest.
    *
    * @param to absolute; a folder that is there gets the file under its own name
-   * @throws WayInError that says where that failed; GuestGoneError
+   * @throws AnalysisError, or MachineryError, that says where that failed; GuestGoneError
    */
-  async copyToGuest(from: string, to: string): Promise<void> {
-    const folder = mkdtempSync(join(tmpdir(), "rebox-copy-"));
-    try {
-      await this.way.put({ from: resolve(from), to, folder }, this.signal);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+  copyToGuest(from: string, to: string): Promise<void> {
+    return this.inTurn(async () => {
+      const folder = mkdtempSync(join(tmpdir(), "rebox-copy-"));
+      try {
+        await this.way.put({ from: resolve(from), to, folder }, this.signal);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
   }
 
   /**
@@ -107,12 +116,18 @@ export class GuestControl {
    * @throws WayInError when it cannot be read, or is larger; GuestGoneError
    */
   copyFromGuest(path: string, limit?: number): Promise<Buffer> {
-    return this.way.readFile(path, this.signal, limit);
+    return this.inTurn(() => this.way.readFile(path, this.signal, limit));
   }
 
   /** Gives the port back. The guest goes on. */
   close(): void {
     this.way.close();
+  }
+
+  private inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
+    const turn = this.last.then(act, act);
+    this.last = turn.catch(() => undefined);
+    return turn;
   }
 }
 

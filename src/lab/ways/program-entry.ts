@@ -25,21 +25,23 @@ export interface EnteredProgram {
  * Runs a program in the guest, and calls a function at its entry point: its loader is done, and no instruction of its own has run.
  *
  * @param callbacks of the script; it gets two that are removed again
- * @param onEntry called once, or never when the program cannot be executed; hooks with an address that it adds see what follows that instruction
+ * @param program its environment gets a variable, REBOX_ENTRY, by which it is known
+ * @param onEntry called once; a promise of it holds the guest until it has settled. It is never called when the program cannot be executed; hooks with an address that it adds see what follows that instruction
  * @returns the program's end
  * @throws as runInGuest() does
  */
 export async function runToEntry(
   control: GuestControl,
-  callbacks: Pick<CallbackManager, "addCallback" | "rmCallback">,
+  callbacks: Pick<CallbackManager, "addCallback" | "callbackExists" | "rmCallback">,
   program: GuestProgram,
-  onEntry: (entered: EnteredProgram, cpu: Cpu) => void,
+  onEntry: (entered: EnteredProgram, cpu: Cpu) => void | Promise<void>,
 ): Promise<ScriptResult> {
   const mark = `REBOX_ENTRY=${randomBytes(8).toString("hex")}`;
   const [name, value] = mark.split("=") as [string, string];
   const set = new Set<string>();
   const remove = (callback: string): void => {
-    if (set.delete(callback)) callbacks.rmCallback(callback);
+    // The script may have been unloaded meanwhile.
+    if (set.delete(callback) && callbacks.callbackExists(callback)) callbacks.rmCallback(callback);
   };
   const watcher = callbacks.addCallback("EXEC_CB", (pid, pgd, _name, path, _argv, envp) => {
     if (!envp.includes(mark) || !set.has(watcher)) return;
@@ -49,7 +51,7 @@ export async function runToEntry(
       "INSN_BEGIN_CB",
       (_index, cpu) => {
         remove(hook);
-        onEntry({ pid, pgd, path, entry }, cpu);
+        return onEntry({ pid, pgd, path, entry }, cpu);
       },
       { addr: entry, pgd },
     );

@@ -38,10 +38,14 @@ interface Drive {
   /** The device's name, or its path among QEMU's objects. */
   readonly qdev?: string;
   readonly removable: boolean;
+  /** What is in it. */
+  readonly inserted?: { readonly file: string };
 }
 
 const CD_TYPES = ["ide-cd", "scsi-cd"];
 const NODE = "lab-disc";
+/** As makeGuestDisc() names its files. */
+const OWN_DISC = /\brebox-[0-9a-f]{16}\.disc$/;
 
 /**
  * Gives a running machine a read-only disc: in its CD drive, which most machines have, else as a virtio drive that is plugged in.
@@ -52,8 +56,9 @@ const NODE = "lab-disc";
  */
 export async function insertDisc(execute: Execute, path: string): Promise<void> {
   const drives = (await execute("query-block", {})) as readonly Drive[];
-  for (const { qdev, removable } of drives) {
-    if (!removable || qdev === undefined) continue;
+  for (const { qdev, removable, inserted } of drives) {
+    // Another disc that is in it is the guest's own.
+    if (!removable || qdev === undefined || (inserted !== undefined && !OWN_DISC.test(inserted.file))) continue;
     const type = await execute("qom-get", { path: qdev, property: "type" });
     if (!CD_TYPES.includes(String(type))) continue;
     const medium = { filename: path, format: "raw", "read-only-mode": "read-only", force: true };
@@ -61,10 +66,13 @@ export async function insertDisc(execute: Execute, path: string): Promise<void> 
     return;
   }
   const file = { driver: "file", filename: path };
+  let isAdded = false;
   try {
     await execute("blockdev-add", { driver: "raw", "node-name": NODE, "read-only": true, file });
+    isAdded = true;
     await execute("device_add", { driver: "virtio-blk-pci", id: NODE, drive: NODE });
   } catch (error) {
+    if (isAdded) await execute("blockdev-del", { "node-name": NODE });
     const reason = error instanceof Error ? error.message : String(error);
     throw new MachineryError(
       `a disc cannot be inserted: the machine has no CD drive, and plugging one in failed: ${reason}`,
@@ -86,8 +94,8 @@ export async function removeDisc(execute: Execute, signal: AbortSignal): Promise
   const isOurs = ({ qdev }: Drive) => qdev !== undefined && qdev.split("/").includes(NODE);
   const listDrives = async () => (await execute("query-block", {})) as readonly Drive[];
   if (!(await listDrives()).some(isOurs)) {
-    for (const { qdev, removable } of await listDrives()) {
-      if (!removable || qdev === undefined) continue;
+    for (const { qdev, inserted } of await listDrives()) {
+      if (qdev === undefined || inserted === undefined || !OWN_DISC.test(inserted.file)) continue;
       await execute("eject", { id: qdev, force: true });
     }
     return;
