@@ -87,3 +87,8 @@ function readSlashes(text: string, at: number): { readonly slashes: number; read
   const slashes = /^\\*/.exec(text.slice(at))![0].length;
   return { slashes, next: text[at + slashes] };
 }
+
+/** Whether an option says yes: "yes", "on", "true" or "1". */
+export function isYes(value: string | undefined): boolean {
+  return /^(1|yes|on|true)$/i.test(value ?? "");
+}

@@ -27,7 +27,7 @@ describe("commands on machines", { skip: NEEDS_QEMU }, () => {
       assert.match(String(row.version), /^\d+\.\d+\.\d+$/);
       assert.deepEqual(row.capabilities, {
         ...{ norestoreStart: true, acpiStop: true, memoryDump: true, screenshot: true, pause: true, disc: true },
-        ...{ goldenStates: true, snapshots: false, serialConsole: true, guestAgent: true, keyboard: true, screen: true, introspection: false }, // prettier-ignore
+        ...{ goldenStates: true, snapshots: false, serialConsole: true, guestAgent: true, keyboard: true, screen: true, recording: false, introspection: false }, // prettier-ignore
       });
       assert.equal((await rebox(lab, "machine", "stop", "m")).stdout, "m is poweroff\n");
     });

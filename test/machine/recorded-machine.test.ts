@@ -69,6 +69,20 @@ test("a machine without a word about networks has QEMU's own one, recorded; none
   assert.doesNotMatch(plan(["-nodefaults"]).args.join(" "), /-nic/);
 });
 
+test("a network of a lab is recorded, and a replay has another one that is the same to the guest", () => {
+  for (const network of ["hubport,hubid=0", "tap,fd=3,vnet_hdr=off"]) {
+    const recorded = plan(["-netdev", `${network},id=n`]).args.join(" ");
+    assert.match(recorded, new RegExp(`^-netdev ${network},id=n -object filter-replay,`));
+    const replayed = planMachine(["-netdev", `${network},id=n`, "-pidfile", "pid"], {
+      cwd: "/",
+      log: "/l",
+      isReplay: true,
+    });
+    assert.match(replayed.args.join(" "), /^-netdev user,restrict=on,id=n -object filter-replay,/);
+    assert.ok(!replayed.args.includes("-pidfile"));
+  }
+});
+
 test("what cannot be recorded is refused by name, with the reason", () => {
   const refused: Readonly<Record<string, RegExp>> = {
     "-smp 2": /^-smp 2 cannot be recorded: QEMU records machines with one vCPU/,
@@ -88,7 +102,8 @@ test("what cannot be recorded is refused by name, with the reason", () => {
     "-drive file=a.img,if=floppy": /if=floppy while the guest waits/,
     "-drive file=a.fd,if=pflash": /add readonly=on/,
     "-drive file=a.img,throttling.iops-total=1": /does not know its throttling/,
-    "-nic tap": /of tap .* use user$/,
+    "-nic tap": /of tap .* add vnet_hdr=off$/,
+    "-nic bridge": /of bridge .* use user$/,
     "-netdev user": /it has no id/,
     "-serial /dev/ttyS0": /device of the host/,
     "-fw_cfg name=opt/a,file=b": /is not kept with the recording/,

@@ -69,6 +69,7 @@ export function createAnalyzeCommand(environment: RunEnvironment, onStatus: (sta
       "one of those options, whose value may hold anything; may be repeated",
       parseOption,
     )
+    .option("--record", "keep a recording of the machine's run: rebox replay analyses/N --at COUNT")
     .option("--priority <number>", "1 to 3: of those that wait, the highest begins first; 1 without it", parsePriority)
     .option("--runs <count>", "analyse each target so often", parseCount, 1)
     .option(

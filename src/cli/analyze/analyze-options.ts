@@ -4,6 +4,7 @@ import { InvalidArgumentError } from "commander";
 import { parseNamedValues } from "../../config/named-values";
 import type { AnalysisRequest } from "../../lab/analysis/analysis-database";
 import { findNetwork, NETWORK_FORMS } from "../../lab/network/network-choice";
+import { RECORD_OPTION } from "../../lab/analysis/recorded-analysis";
 import { UsageError } from "../errors";
 
 /** In seconds: a day. */
@@ -36,6 +37,7 @@ export interface AnalyzeOptions extends TargetOptions {
   readonly network?: string;
   readonly member?: string;
   readonly option?: Readonly<Record<string, string>>;
+  readonly record?: boolean;
   readonly priority?: number;
   readonly reboot?: number;
   readonly runs: number;
@@ -51,7 +53,8 @@ export interface AnalyzeOptions extends TargetOptions {
  */
 export function createRequests(asked: AnalyzeOptions): AnalysisRequest[] {
   const { machine, target = [], command, timeout, script = [], network, runs } = asked;
-  const options = { ...asked.options, ...asked.option };
+  const recorded = asked.record === true ? { [RECORD_OPTION]: "yes" } : {};
+  const options = { ...asked.options, ...asked.option, ...recorded };
   if (target.length === 0 && command === undefined) {
     throw new UsageError("there is nothing to analyse: name a file by --target, or what to run by --command");
   }

@@ -1,5 +1,6 @@
 import { rmSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { countInstructionsBy } from "../../config/moment";
 import { loadAddon } from "../../machine/engine/load-addon";
 import { getLogPath } from "../../machine/recording/recorded-machine";
 import { prepareRecording } from "../../machine/recording/recorder";
@@ -31,6 +32,7 @@ export class RecordingRun implements RecordedRun {
 
   watch(): void {
     this.isEmpty = false;
+    countInstructionsBy(() => loadAddon().instructionCount());
   }
 
   describe(end: RunEnd): RecordedOutcome {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
 import { TimeLimitError } from "../../config/errors";
 import { callAsyncWithin } from "../../config/limits";
+import { isYes } from "../../config/named-values";
 import { AnalysisError, TargetRefusedError } from "../errors";
 import type { AnalysisJournal } from "./analysis-journal";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget } from "./analysis-machine";
@@ -165,7 +166,7 @@ export class AnalysisRun {
 
   private async dump(machine: AnalysisMachine): Promise<void> {
     const { request, journal } = this.parts;
-    if (!/^(1|yes|on|true)$/i.test(request.options.memory ?? "")) return;
+    if (!isYes(request.options.memory)) return;
     this.begin("dumping memory");
     const file = join(journal.folder, "memory.dmp");
     try {

@@ -57,8 +57,9 @@ export class EngineLog {
 function tellLine(line: string, tell: Tell): void {
   const entry = findObject(line);
   if (entry === undefined || typeof entry.type !== "string") return;
-  const { type, time: _time, sequence, monotonicMs, ...facts } = entry;
-  const moment = { sequence, monotonicMs };
+  const { type, time: _time, sequence, monotonicMs, instructions, ...facts } = entry;
+  const counted = Number.isSafeInteger(instructions) ? { instructions } : {};
+  const moment = { sequence, monotonicMs, ...counted };
   withMoment(isMoment(moment) ? moment : takeMoment(), () => tellEntry(type, facts, tell));
 }
 

@@ -22,7 +22,8 @@ export function appendEvent(folder: string, type: string, facts: Readonly<Record
   const moment = findMoment();
   const stamp = { time: getSteadyTime(moment), sequence: moment?.sequence };
   // The order of the members is that which orderEvents() reads; facts replace none of them.
-  const event = { ...stamp, ...facts, ...stamp, type };
+  const counted = moment?.instructions === undefined ? {} : { instructions: moment.instructions };
+  const event = { ...stamp, ...facts, ...stamp, ...counted, type };
   const bigints = (_key: string, value: unknown) => (typeof value === "bigint" ? `0x${value.toString(16)}` : value);
   appendFileSync(join(folder, EVENTS_FILE), `${JSON.stringify(event, bigints)}\n`);
 }
@@ -71,6 +72,8 @@ export interface AnalysisEvent {
   readonly type: string;
   /** The place in the order of all that the machine's engine has reported; events of the analysis itself have none. */
   readonly sequence?: number;
+  /** In an analysis that keeps a recording: how many instructions the machine had executed when its engine reported it. */
+  readonly instructions?: number;
   readonly [fact: string]: unknown;
 }
 

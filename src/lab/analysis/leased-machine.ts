@@ -22,7 +22,14 @@ import { withMoment } from "./event-moment";
 import { FollowedTarget, type FollowRequest } from "./target/followed-target";
 import { type Delivery, GuestTarget } from "./target/execute-target";
 import { findNetwork, findNetworkProblem, findOwnNetwork } from "../network/network-choice";
+import type { GuestDisc } from "../ways/guest-disc";
 import { openWay } from "../ways/open-way";
+import {
+  type AnalysisRecording,
+  findAnalysisRecording,
+  findRecordingProblem,
+  makeRecordedDisc,
+} from "./recorded-analysis";
 
 /** A machine may boot that long until a way into it answers, in milliseconds. */
 const WAY_LIMIT_MS = 300_000;
@@ -44,6 +51,8 @@ export interface MachineUse {
   readonly scripts: readonly string[];
   /** Whether the machine is given a file, beside what is typed. */
   readonly hasTarget: boolean;
+  /** The recording that is kept, if one is: the machine starts from its disk then. */
+  readonly recording?: AnalysisRecording | undefined;
   /** Without it the machine has the network of its settings, and nothing of it is recorded. */
   readonly network?: NetworkUse;
   /** Lists the analyses that wait for a machine, too, and come first. */
@@ -54,7 +63,7 @@ export interface MachineUse {
 }
 
 /** What an analysis needs of its machine. */
-type TargetNeeds = Pick<MachineUse, "hasTarget" | "scripts"> & {
+type TargetNeeds = Pick<MachineUse, "hasTarget" | "scripts" | "recording"> & {
   readonly network?: Pick<NetworkUse, "wanted"> | undefined;
 };
 
@@ -72,6 +81,7 @@ export class LeasedMachine implements AnalysisMachine {
   #log: EngineLog | undefined;
   #guest: EngineGuest | undefined;
   readonly #network: AnalysisNetwork | undefined;
+  #disc: GuestDisc | undefined;
   #hasBegun = false;
 
   constructor(
@@ -100,7 +110,7 @@ export class LeasedMachine implements AnalysisMachine {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { scripts, addEvent } = this.use;
+    const { scripts, addEvent, recording } = this.use;
     const machinery = this.#machinery;
     if (scripts.length > 0 && !(machinery instanceof ReboxMachinery)) {
       throw new AnalysisError(
@@ -108,7 +118,11 @@ export class LeasedMachine implements AnalysisMachine {
       );
     }
     await this.#network?.start(signal);
-    await this.#request("restoreStart", { signal });
+    if (recording === undefined) await this.#request("restoreStart", { signal });
+    else {
+      this.#disc = await makeRecordedDisc(recording, signal);
+      await this.#request("recordedStart", { signal, path: recording.folder });
+    }
     if (!(machinery instanceof ReboxMachinery)) return;
     this.#log = new EngineLog(join(getMachineFolder(this.lab.folder, this.name), "events.jsonl"), addEvent);
     this.#guest = new EngineGuest(() => machinery.openShell(this.#machine));
@@ -122,11 +136,11 @@ export class LeasedMachine implements AnalysisMachine {
     }
     const { target, command, start, clockMs, isRebooted } = request;
     const delivery: Delivery = {
-      ...{ target, command, ...(start && { start }), folder: use.folder },
+      ...{ target, command, ...(start && { start }), folder: use.folder, disc: this.#disc },
       getClockMs: () => clockMs ?? Date.now(),
       look: this.#network?.look,
       connect: async (way, own, seen) => this.#network?.connectGuest(way, own, seen),
-      openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own),
+      openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own, use.recording !== undefined),
       follow: (mark, own) =>
         this.#follow({ mark, noun: command === undefined ? "target" : "command", followsRestart: isRebooted }, own),
       reset: (own) => this.#reset(own),
@@ -254,6 +268,10 @@ export function findTargetProblem(
   const { machineryName, platform, wayIn = "auto", ip, cloneOf } = facts;
   const { serialConsole, disc, guestAgent, keyboard } = machinery.capabilities;
   const network = (use.network?.wanted ?? findOwnNetwork(facts))?.kind;
+  if (use.recording !== undefined) {
+    const refusal = findRecordingProblem(facts, machinery, network);
+    if (refusal !== undefined) return `no run of ${name} can be recorded: ${refusal}`;
+  }
   const isAlone = network === "simulated" || network === "user";
   const noDisc = use.hasTarget && !disc ? `the machinery ${machineryName} has no disc (insertDisc)` : undefined;
   const noConsole = serialConsole ? noDisc : `the machinery ${machineryName} has no serial console (openConsole)`;
@@ -318,9 +336,11 @@ export class LabMachinePool implements AnalysisMachinePool {
   }
 
   #listAhead(): MachineQuery[] {
-    return (this.use.listAhead?.() ?? []).map(({ machine, choice = {}, target, scripts, network }) => {
+    return (this.use.listAhead?.() ?? []).map(({ machine, choice = {}, target, scripts, network, options }) => {
       const wanted = network === undefined ? undefined : findNetwork(network);
-      return this.#makeQuery(machine, choice, { hasTarget: target !== undefined, scripts, network: { wanted } });
+      const recording = findAnalysisRecording("", target, options);
+      const needs = { hasTarget: target !== undefined, scripts, recording, network: { wanted } };
+      return this.#makeQuery(machine, choice, needs);
     });
   }
 

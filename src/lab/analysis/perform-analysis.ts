@@ -13,6 +13,7 @@ import { AnalysisJournal } from "./analysis-journal";
 import { extractMember, isArchive } from "./target/archive-member";
 import { AnalysisError } from "../errors";
 import type { AnalysisMachine } from "./analysis-machine";
+import { findAnalysisRecording } from "./recorded-analysis";
 import type { NetworkUse } from "./analysis-network";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import type { AnalysisPhase, AnalysisRecord, AnalysisTarget, LogLine } from "./analysis-record";
@@ -217,10 +218,21 @@ async function runInLab(
       onRecord: (record) => journal.update({ network: record }),
     };
     const warn = (text: string) => journal.warn(text);
+    const recording = findAnalysisRecording(folder, target, entry.options);
+    if (recording !== undefined && entry.rebootS !== undefined) {
+      throw new AnalysisError(
+        "no recording can be kept of a run in which the guest is started again: leave --reboot or --record out",
+      );
+    }
+    if (recording !== undefined && entry.choice?.golden !== undefined) {
+      throw new AnalysisError(
+        "no recording can be kept of a run that starts from a golden state: leave --golden or --record out",
+      );
+    }
     const run = new AnalysisRun({
       request: entry,
       machines: new LabMachinePool(lab, {
-        ...{ id, folder, scripts, hasTarget: target !== undefined },
+        ...{ id, folder, scripts, hasTarget: target !== undefined, recording },
         ...{ network, addEvent, warn },
         listAhead: () => database.listAhead(id),
       }),

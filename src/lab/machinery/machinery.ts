@@ -27,6 +27,8 @@ export interface MachineryCapabilities {
   readonly keyboard: boolean;
   /** The machine's screen can be watched while it runs. */
   readonly screen: boolean;
+  /** A run of the machine can be recorded. */
+  readonly recording: boolean;
   /** A shell of rebox looks into the guest. */
   readonly introspection: boolean;
 }
@@ -44,6 +46,7 @@ const OPTIONAL = {
   guestAgent: "callGuestAgent",
   keyboard: "typeKeys",
   screen: "openScreen",
+  recording: "recordedStart",
 } as const;
 
 /**
@@ -106,6 +109,19 @@ export abstract class Machinery<
   /** Starts the machine as it was left. */
   norestoreStart(_machine: LabMachine<SettingsOf<MachineSettings>>, _signal: AbortSignal): Promise<void> {
     return this.#refuse("norestoreStart");
+  }
+
+  /**
+   * Starts the machine from its disk, and records the run.
+   *
+   * @param folder of the recording, which is made; a file of its name with ".disc" behind it becomes a read-only drive of the machine
+   */
+  recordedStart(
+    _machine: LabMachine<SettingsOf<MachineSettings>>,
+    _folder: string,
+    _signal: AbortSignal,
+  ): Promise<void> {
+    return this.#refuse("recording");
   }
 
   /** Asks the machine's system to shut down. */
@@ -330,6 +346,7 @@ export abstract class Machinery<
       guestAgent: has(OPTIONAL.guestAgent),
       keyboard: has(OPTIONAL.keyboard),
       screen: has(OPTIONAL.screen),
+      recording: has(OPTIONAL.recording),
       introspection: false,
     };
   }

@@ -16,20 +16,29 @@ import type { GuestWay } from "./guest-way";
 const HEAD_START_MS = 500;
 /** Between two looks whether the machine is still on, in milliseconds. */
 const LOOK_MS = 1_000;
+/** The drive of a machine that has its disc from the start. */
+const FIXED_DRIVE = { insert: () => Promise.resolve(), remove: () => Promise.resolve() };
 const ANOTHER = "another way in has answered";
 
 /**
  * Opens a way into a machine that runs: the one of its setting `way_in`, or the one that answers first.
  *
  * @param limitMs how long it may take: the guest may boot in it
+ * @param hasDisc the machine has the disc already, and no drive can be plugged in
  * @throws GuestGoneError when the machine goes off before; AnalysisError that says what has not answered, and why
  */
-export async function openWay(lab: Lab, machine: LabMachine, limitMs: number, signal: AbortSignal): Promise<GuestWay> {
+export async function openWay(
+  lab: Lab,
+  machine: LabMachine,
+  limitMs: number,
+  signal: AbortSignal,
+  hasDisc = false,
+): Promise<GuestWay> {
   const { wayIn = "auto" } = machine.facts;
   const names = wayIn === "auto" ? ASKING_WAYS : [wayIn];
   const race = new AbortController();
   const own = AbortSignal.any([signal, race.signal]);
-  const open = (name: WayName) => openOne(name, lab, machine, limitMs, own);
+  const open = (name: WayName) => openOne(name, lab, machine, limitMs, own, hasDisc);
   const agent = names.includes("guest-agent") ? open("guest-agent") : undefined;
   const openings = names.map((name) => {
     if (name === "guest-agent") return { name, opened: agent! };
@@ -111,6 +120,7 @@ async function openOne(
   machine: LabMachine,
   limitMs: number,
   signal: AbortSignal,
+  hasDisc: boolean,
 ): Promise<GuestWay> {
   const machinery = lab.manager.getMachinery(machine);
   switch (name) {
@@ -121,10 +131,12 @@ async function openOne(
         name,
         open: (own: AbortSignal) => machinery.openConsole(machine, own),
         user: user === undefined ? undefined : { name: user, password },
-        drive: {
-          insert: (path: string, own: AbortSignal) => machinery.insertDisc(machine, path, own),
-          remove: (own: AbortSignal) => machinery.removeDisc(machine, own),
-        },
+        drive: hasDisc
+          ? FIXED_DRIVE
+          : {
+              insert: (path: string, own: AbortSignal) => machinery.insertDisc(machine, path, own),
+              remove: (own: AbortSignal) => machinery.removeDisc(machine, own),
+            },
       };
       if (name === "keyboard") access.typeKeys = (keys, own) => machinery.typeKeys(machine, keys, own);
       return ConsoleWay.open(access, limitMs, signal);

@@ -37,7 +37,7 @@ const TAKES_VALUE: Readonly<Record<string, boolean>> = {
     "-nographic": false,
   },
   ...{ "-serial": true, "-parallel": true, "-chardev": true, "-debugcon": true, "-monitor": true, "-qmp": true },
-  ...{ "-msg": true, "-d": true, "-D": true, "-gdb": true, "-s": false },
+  ...{ "-pidfile": true, "-msg": true, "-d": true, "-D": true, "-gdb": true, "-s": false },
 };
 
 /**

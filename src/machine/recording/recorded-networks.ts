@@ -1,8 +1,8 @@
 import { RecordingError } from "../errors";
 import { type MachineOption, readParts, writeParts } from "./machine-options";
 
-/** Backends whose frames are plain: another one of them in their place is the same to the guest. */
-const KNOWN_BACKENDS = ["user", "socket", "stream", "dgram"];
+/** Backends whose frames are plain: another one of them in their place is the same to the guest. A tap device without headers is one, too. */
+const KNOWN_BACKENDS = ["user", "socket", "stream", "dgram", "hubport"];
 /** Parts of -nic about the card. */
 const OF_CARD = ["model", "mac", "macaddr"];
 
@@ -30,8 +30,10 @@ export function planNetwork({ name, value = "" }: MachineOption, number: number,
   if (value.startsWith("{")) refuse("write it as words, not as JSON");
   const parts = readParts(value);
   const type = parts.find(([key]) => key === "" || key === "type")?.[1] ?? "user";
-  if (!KNOWN_BACKENDS.includes(type)) {
-    refuse(`the guest sees what the host's side of ${type} can do, and a replay has none; use user`);
+  const isPlainTap = type === "tap" && parts.some(([key, text]) => key === "vnet_hdr" && text === "off");
+  if (!KNOWN_BACKENDS.includes(type) && !isPlainTap) {
+    const advice = type === "tap" ? "add vnet_hdr=off" : "use user";
+    refuse(`the guest sees what the host's side of ${type} can do, and a replay has none; ${advice}`);
   }
   const given = parts.find(([key]) => key === "id")?.[1];
   if (name === "-netdev" && given === undefined) refuse("it has no id");

@@ -3,8 +3,8 @@ import { type MachineOption, readParts } from "./machine-options";
 
 /** Options that connect the machine with something outside. */
 const PORTS = ["-serial", "-parallel", "-debugcon", "-chardev"];
-/** Options that let somebody outside steer the machine, or look at its screen. */
-const CONTROLS = ["-monitor", "-qmp", "-vnc", "-gdb", "-s"];
+/** Options that let somebody outside steer the machine, look at its screen, or find its process. */
+const CONTROLS = ["-monitor", "-qmp", "-vnc", "-gdb", "-s", "-pidfile"];
 
 /** Whether an option connects the machine with something outside. */
 export function isPort({ name }: MachineOption): boolean {

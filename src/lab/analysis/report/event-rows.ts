@@ -5,10 +5,13 @@ import { type Markup, markup } from "./markup";
 const LONGEST_FACTS = 4_000;
 
 /** Renders an event as a row. @param start the beginning of the analysis, from which its time counts */
-export function renderEvent({ time, type, sequence: _sequence, ...facts }: AnalysisEvent, start: string): Markup {
+export function renderEvent(
+  { time, type, sequence: _sequence, instructions, ...facts }: AnalysisEvent,
+  start: string,
+): Markup {
   const shown = Object.entries(facts).map(([key, value]) => `${key}=${textOf(value)}`);
   return markup`<tr>
-    <td class="muted">${since(time, start)}</td>
+    <td class="muted">${since(time, start)}${instructions === undefined ? undefined : markup` <code>--at ${instructions}</code>`}</td>
     <td>${type}</td>
     <td class="code">${cut(shown.join("  "))}</td>
   </tr>`;

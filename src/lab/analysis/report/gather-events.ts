@@ -113,7 +113,7 @@ class ActList {
     const { event, origin } = followed;
     const whose = origin === undefined ? "system" : "target";
     if (this.#kept[whose] >= ACT_LIMITS[whose]) return void this.leftOut++;
-    const { time: _time, sequence: _sequence, ...facts } = event;
+    const { time: _time, sequence: _sequence, instructions: _instructions, ...facts } = event;
     const key = `${origin} ${JSON.stringify(facts)}`;
     if (this.#known.has(key)) return;
     this.#known.add(key);

@@ -1,3 +1,5 @@
+import { isYes } from "../../../config/named-values";
+import { RECORD_OPTION } from "../recorded-analysis";
 import type { NetworkRecord } from "../analysis-record";
 import { renderArtefacts } from "./artefacts-section";
 import { type FactRow, type Markup, markup, renderFacts } from "./markup";
@@ -128,6 +130,7 @@ function renderSummary({ analysis }: AnalysisReport): Markup {
       analysis.machine && `${analysis.machine.name} (${analysis.machine.machinery}, ${analysis.machine.platform})`,
     ],
     ["Network", analysis.network && renderNetwork(analysis.network)],
+    ["Recording", isYes(analysis.options[RECORD_OPTION]) ? renderRecording(analysis.id) : undefined],
     ["Began", analysis.created],
     ["Ended", analysis.ended],
     ["Time limit", `${analysis.timeoutS} s`],
@@ -135,6 +138,11 @@ function renderSummary({ analysis }: AnalysisReport): Markup {
     ["Phases", analysis.phases.map(({ phase, began }) => `${phase} ${since(began, analysis.created)}`).join(", ")],
   ];
   return renderFacts(rows, "summary");
+}
+
+/** Each event of the machine's engine has its count. */
+function renderRecording(id: number): Markup {
+  return markup`<code>rebox replay analyses/${id} --at COUNT --ui</code> in the folder of the lab goes to where an event happened`;
 }
 
 function renderNetwork({ network, isOpen, problems }: NetworkRecord): Markup {

@@ -23,6 +23,8 @@ export interface Delivery {
   readonly start?: StartRequest;
   /** Of the analysis; the target is packed there. */
   readonly folder: string;
+  /** The disc that the machine has from its start; its owner keeps it. */
+  readonly disc?: GuestDisc | undefined;
   /** The guest's clock is set to it, in milliseconds since 1970: a guest that was frozen does not know that time has passed. */
   getClockMs(): number;
   /** Waits until a way into the guest is open. */
@@ -82,7 +84,12 @@ export class GuestTarget {
    */
   static async deliver(delivery: Delivery, signal: AbortSignal): Promise<GuestTarget> {
     const { target, folder } = delivery;
-    const making = target === undefined ? undefined : makeGuestDisc(target, folder, signal);
+    const isKept = delivery.disc !== undefined;
+    const making = isKept
+      ? Promise.resolve(delivery.disc)
+      : target === undefined
+        ? undefined
+        : makeGuestDisc(target, folder, signal);
     // Its failure is told below, behind that of the way.
     making?.catch(() => undefined);
     let way: GuestWay | undefined;
@@ -102,7 +109,7 @@ export class GuestTarget {
       throw error;
     } finally {
       disc ??= await making?.catch(() => undefined);
-      if (disc !== undefined) rmSync(disc.path, { force: true });
+      if (disc !== undefined && !isKept) rmSync(disc.path, { force: true });
     }
   }
 

@@ -6,6 +6,7 @@ import type { LabMachine, MachineState } from "../records/lab-machine";
 export const ACTION_NAMES = [
   "restoreStart",
   "norestoreStart",
+  "recordedStart",
   "startToFreeze",
   "freeze",
   "stop",
@@ -25,6 +26,8 @@ export type ActionLimits = Readonly<Record<ActionName, number>>;
 export const DEFAULT_LIMITS_MS: ActionLimits = {
   restoreStart: 180_000,
   norestoreStart: 60_000,
+  // Summing up the disk's image.
+  recordedStart: 180_000,
   // Reserving the disk's space for RAM.
   startToFreeze: 180_000,
   freeze: 300_000,
@@ -58,6 +61,10 @@ export const ACTIONS: Readonly<Record<ActionName, ActionPlan>> = {
   norestoreStart: {
     ...{ expected: "running", cancel: "stop" },
     perform: (machinery, machine, signal) => machinery.norestoreStart(machine, signal),
+  },
+  recordedStart: {
+    ...{ expected: "running", cancel: "stop" },
+    perform: (machinery, machine, signal, path) => machinery.recordedStart(machine, needPath(path), signal),
   },
   startToFreeze: {
     ...{ expected: "running", cancel: "stop" },

@@ -32,7 +32,7 @@ export async function runAction(request: ActionRequest): Promise<ActionResult> {
   const { machine, action } = request;
   try {
     const status = await performAction(request, action);
-    if (action === "restoreStart" || action === "norestoreStart") machine.errors.length = 0;
+    if (["restoreStart", "norestoreStart", "recordedStart"].includes(action)) machine.errors.length = 0;
     const held = status?.pausedBy;
     return result(machine, true, held === undefined ? undefined : `it is held paused by ${held}`);
   } catch (error) {

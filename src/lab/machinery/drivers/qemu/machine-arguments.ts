@@ -19,8 +19,8 @@ export interface PortPlaces {
   readonly socket: string;
   /** The file that gets what the machine writes on its first serial port. */
   readonly log: string;
-  /** The socket of QEMU's guest agent. */
-  readonly agent: string;
+  /** The socket of QEMU's guest agent; undefined for a machine that is to have none. */
+  readonly agent: string | undefined;
 }
 
 export type QemuMachine = LabMachine<SettingsOf<typeof QEMU_MACHINE_SETTINGS>>;
@@ -39,13 +39,13 @@ export function getMachineArguments(machine: QemuMachine, disk: string | undefin
       ? [...describeMachine(machine, ports), ...(disk !== undefined && !hasDisk(more) ? DISK : [])]
       : readMachineInfo(settings.machineinfo_path);
   // Last, so that no device of the machine has another place than without it.
-  const agent = needsGuestAgentPort(machine, [...base, ...more]) ? GUEST_AGENT : [];
+  const agent = ports.agent !== undefined && needsGuestAgentPort(machine, [...base, ...more]) ? GUEST_AGENT : [];
   return fillPlaceholders([...base, ...more, ...agent, ...getCard(machine)], {
     ...(disk === undefined ? {} : { DISPOSABLE_DISK_PATH: escapeOption(disk) }),
     MACHINE_NAME: escapeOption(name),
     MEMORY: settings.memory,
     CONSOLE_SOCKET: escapeOption(ports.socket),
-    GUEST_AGENT_SOCKET: escapeOption(ports.agent),
+    ...(ports.agent === undefined ? {} : { GUEST_AGENT_SOCKET: escapeOption(ports.agent) }),
     ...(machine.facts.macAddress === undefined ? {} : { MAC_ADDRESS: machine.facts.macAddress }),
     ...(machine.facts.interface === undefined ? {} : { INTERFACE: machine.facts.interface }),
   });

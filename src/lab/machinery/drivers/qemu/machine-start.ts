@@ -37,7 +37,14 @@ export interface VmCommand {
 export type StartState =
   | { readonly kind: "fresh" | "snapshot" }
   /** `making`: fresh, and to be frozen into these files; `golden`: from these files, which are only read. */
-  | { readonly kind: "making" | "golden"; readonly files: GoldenFiles };
+  | { readonly kind: "making" | "golden"; readonly files: GoldenFiles }
+  /** Fresh, and recorded into this folder. */
+  | { readonly kind: "recorded"; readonly folder: string };
+
+/** Returns the disc of a recorded machine: it is there from the beginning, since nothing can be plugged in while it is recorded. */
+export function getRecordedDisc(folder: string): string {
+  return `${folder}.disc`;
+}
 
 /** Returns the file with the devices that a machine is thawed with; undefined when it boots. */
 function findFrozenDevices(start: StartState): string | undefined {
@@ -68,13 +75,16 @@ export interface MachineStart {
 export async function startMachine(machineStart: MachineStart): Promise<void> {
   const { machine, vm, start, labFolder, signal, log } = machineStart;
   const disk = await makeDisk(machineStart);
-  const own = getMachineArguments(machine, disk, {
+  const isRecorded = start.kind === "recorded";
+  const ports = {
     socket: shortenSocketPath(vm.consoleSocket, labFolder),
     log: vm.consoleLog,
-    agent: shortenSocketPath(vm.guestAgentSocket, labFolder),
-  });
+    // A recorder of QEMU cannot order what comes by it.
+    agent: isRecorded ? undefined : shortenSocketPath(vm.guestAgentSocket, labFolder),
+  };
+  const own = getMachineArguments(machine, disk, ports);
   const socket = escapeOption(shortenSocketPath(vm.qmpSocket, labFolder));
-  const network = connectNetwork(machine, (text) => log(text));
+  const network = connectNetwork(machine, (text) => log(text), isRecorded);
   const qemuArgs = [
     ...["-qmp", `unix:${socket},server=on,wait=off`, "-monitor", "none"],
     ...["-pidfile", shortenSocketPath(vm.pidFile, labFolder)],
@@ -123,6 +133,10 @@ async function getStartArguments(machine: QemuMachine, start: StartState, own: r
   switch (start.kind) {
     case "fresh":
       return [];
+    case "recorded": {
+      const disc = getRecordedDisc(start.folder);
+      return existsSync(disc) ? ["-cdrom", disc] : [];
+    }
     case "snapshot":
       if (memory !== undefined) return getIncomingArguments(getMemoryFormat(memory), memory);
       return snapshot === undefined ? [] : ["-loadvm", snapshot];
@@ -168,6 +182,8 @@ async function waitForQmp(machine: QemuMachine, vm: VmProcess, signal: AbortSign
 async function makeDisk({ machine, start, signal, qemuImg, disk: ownDisk }: MachineStart): Promise<string | undefined> {
   const { qcow2_path: image } = machine.facts.settings;
   if (image === undefined) return undefined;
+  // The recorder lays its own over it, which is kept with the recording.
+  if (start.kind === "recorded") return image;
   const disk = start.kind === "making" ? start.files.disk : ownDisk;
   const tools = { qemuImg, signal };
   if (start.kind === "golden") await makeOverlay(start.files.disk, disk, tools);

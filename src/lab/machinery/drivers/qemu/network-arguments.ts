@@ -31,8 +31,13 @@ export interface NetworkConnection {
  * Connects the card of a machine that is about to start.
  *
  * @param log is told when its network cannot be had here
+ * @param isRecorded the guest is to see a card whose other end has no abilities of its own
  */
-export function connectNetwork(machine: QemuMachine, log: (text: string) => void): NetworkConnection {
+export function connectNetwork(
+  machine: QemuMachine,
+  log: (text: string) => void,
+  isRecorded = false,
+): NetworkConnection {
   const own = findOwnNetwork(machine.facts);
   if (own === undefined) return { args: [], wrap: (command) => command };
   if (machine.network === undefined && own.kind === "simulated") {
@@ -40,8 +45,9 @@ export function connectNetwork(machine: QemuMachine, log: (text: string) => void
   }
   const network = getConnected(machine)!;
   const forward = isAgentForwarded(machine) ? `,hostfwd=tcp:127.0.0.1:0-:${machine.facts.agentPort}` : "";
+  const plain = isRecorded && network.kind === "tap" ? ",vnet_hdr=off" : "";
   return {
-    args: ["-netdev", `${describe(network)}${forward},id=${NETDEV}`],
+    args: ["-netdev", `${describe(network)}${plain}${forward},id=${NETDEV}`],
     wrap: (command) => (network.kind === "tap" ? launch(network, command) : command),
   };
 }

@@ -50,8 +50,12 @@ export abstract class QmpMachinery<
   override readonly startsAtOnce = true;
   override readonly uniqueSettings = ["qcow2_path", "snapshot_path"];
 
-  /** Returns the program of a machine, with QEMU's arguments for it. */
-  protected abstract getCommand(machine: QemuMachine, qemuArgs: readonly string[]): VmCommand;
+  /**
+   * Returns the program of a machine, with QEMU's arguments for it.
+   *
+   * @param recording the folder in which the run is recorded, if it is
+   */
+  protected abstract getCommand(machine: QemuMachine, qemuArgs: readonly string[], recording?: string): VmCommand;
 
   /** Returns the path of qemu-img. */
   protected abstract getQemuImg(): string;
@@ -80,6 +84,11 @@ export abstract class QmpMachinery<
 
   override async norestoreStart(machine: QemuMachine, signal: AbortSignal): Promise<void> {
     await this.#start(machine, { kind: "fresh" }, signal);
+  }
+
+  /** Starts a machine from its disk, by a program that records the run. */
+  protected async startRecorded(machine: QemuMachine, folder: string, signal: AbortSignal): Promise<void> {
+    await this.#start(machine, { kind: "recorded", folder }, signal);
   }
 
   override async startToFreeze(machine: QemuMachine, folder: string, signal: AbortSignal): Promise<void> {
@@ -294,7 +303,8 @@ export abstract class QmpMachinery<
     await startMachine({
       ...{ machine, vm, start, signal, labFolder: this.context.labFolder },
       ...{ disk: this.#diskOf(machine), qemuImg: this.getQemuImg() },
-      getCommand: (qemuArgs) => this.getCommand(machine, qemuArgs),
+      getCommand: (qemuArgs) =>
+        this.getCommand(machine, qemuArgs, start.kind === "recorded" ? start.folder : undefined),
       log: (text) => this.context.log(text),
     });
   }

@@ -96,7 +96,11 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
     return this.config.qemu_img;
   }
 
-  protected override getCommand(machine: QemuMachine, qemuArgs: readonly string[]): VmCommand {
+  override recordedStart(machine: QemuMachine, folder: string, signal: AbortSignal): Promise<void> {
+    return this.startRecorded(machine, folder, signal);
+  }
+
+  protected override getCommand(machine: QemuMachine, qemuArgs: readonly string[], recording?: string): VmCommand {
     const settings = machine.facts.settings as Partial<SettingsOf<typeof MACHINE_SETTINGS>>;
     const { folder } = this.process(machine);
     const control = shortenSocketPath(join(folder, "control.sock"), this.context.labFolder);
@@ -105,6 +109,7 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
       args: [
         ...[join(PROJECT, "build/js/src/cli/main.js"), "run", "--control", control],
         ...["--json", join(folder, "events.jsonl")],
+        ...(recording === undefined ? [] : ["--record", recording]),
         ...(settings.config === undefined ? [] : ["-c", settings.config]),
         ...(settings.scripts ?? []).flatMap((script) => ["--script", script]),
         ...(settings.investigations ?? []).flatMap((module) => ["--investigate", module]),
