@@ -4,7 +4,7 @@ import { InvalidArgumentError } from "commander";
 import { parseNamedValues } from "../../config/named-values";
 import type { AnalysisRequest } from "../../lab/analysis/analysis-database";
 import { findNetwork, NETWORK_FORMS } from "../../lab/network/network-choice";
-import { RECORD_OPTION } from "../../lab/analysis/recorded-analysis";
+import { RECORD_OPTION } from "../../lab/analysis/target/recorded-analysis";
 import { UsageError } from "../errors";
 
 /** In seconds: a day. */

@@ -29,7 +29,7 @@ import {
   findAnalysisRecording,
   findRecordingProblem,
   makeRecordedDisc,
-} from "./recorded-analysis";
+} from "./target/recorded-analysis";
 
 /** A machine may boot that long until a way into it answers, in milliseconds. */
 const WAY_LIMIT_MS = 300_000;

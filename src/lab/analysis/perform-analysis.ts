@@ -13,7 +13,7 @@ import { AnalysisJournal } from "./analysis-journal";
 import { extractMember, isArchive } from "./target/archive-member";
 import { AnalysisError } from "../errors";
 import type { AnalysisMachine } from "./analysis-machine";
-import { findAnalysisRecording } from "./recorded-analysis";
+import { findAnalysisRecording } from "./target/recorded-analysis";
 import type { NetworkUse } from "./analysis-network";
 import { getAnalysisFolder, getProcessMark } from "./analysis-places";
 import type { AnalysisPhase, AnalysisRecord, AnalysisTarget, LogLine } from "./analysis-record";

@@ -1,5 +1,5 @@
 import { isYes } from "../../../config/named-values";
-import { RECORD_OPTION } from "../recorded-analysis";
+import { RECORD_OPTION } from "../target/recorded-analysis";
 import type { NetworkRecord } from "../analysis-record";
 import { renderArtefacts } from "./artefacts-section";
 import { type FactRow, type Markup, markup, renderFacts } from "./markup";

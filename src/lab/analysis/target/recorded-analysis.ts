@@ -1,12 +1,12 @@
 import { renameSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { isYes } from "../../config/named-values";
-import { ANALYSIS_RECORDING } from "../../machine/recording/recorded-machine";
-import { getRecordedDisc } from "../machinery/drivers/qemu/machine-start";
-import type { Machinery } from "../machinery/machinery";
-import type { MachineFacts } from "../machinery/records/lab-machine";
-import type { NetworkChoice } from "../network/network-choice";
-import { type GuestDisc, makeGuestDisc } from "../ways/guest-disc";
+import { isYes } from "../../../config/named-values";
+import { ANALYSIS_RECORDING } from "../../../machine/recording/recorded-machine";
+import { getRecordedDisc } from "../../machinery/drivers/qemu/machine-start";
+import type { Machinery } from "../../machinery/machinery";
+import type { MachineFacts } from "../../machinery/records/lab-machine";
+import type { NetworkChoice } from "../../network/network-choice";
+import { type GuestDisc, makeGuestDisc } from "../../ways/guest-disc";
 
 /** The option of an analysis that keeps a recording: `record=yes`. */
 export const RECORD_OPTION = "record";
