@@ -40,7 +40,7 @@ interface CharacterDevice {
  * the other: a console has one shell.
  */
 export class GuestControl {
-  /** What was asked for last. */
+  /** The end of the last call. */
   private last: Promise<unknown> = Promise.resolve();
 
   private constructor(

@@ -38,7 +38,7 @@ interface Drive {
   /** The device's name, or its path among QEMU's objects. */
   readonly qdev?: string;
   readonly removable: boolean;
-  /** What is in it. */
+  /** The medium that is in it. */
   readonly inserted?: { readonly file: string };
 }
 
