@@ -1,13 +1,8 @@
-import { ModuleOwner } from "../machine/ownership/module-owner";
 import type { InvestigationCatalog, RegisteredModule } from "./catalog";
-import { GuestContext } from "./context";
 import { UsageShown } from "./errors";
 import type { ParameterSchema } from "./parameters";
-import { InstanceContext } from "./persistent/instance";
 import { describeFailure } from "./result";
-
-/** The time that a module has before its first await, in milliseconds. */
-const LIMIT_MS = 1000;
+import { withUnstartedRun } from "./unstarted-run";
 
 /** A module for those who ask by it: a form can be made of this. */
 export interface ModuleDescription {
@@ -35,7 +30,7 @@ export async function describeModules(
   const problems = refused.map(({ file, message }): UndescribedModule => ({ origin: file, reason: message }));
   for (const module of modules) {
     try {
-      described.push(describeModule(module));
+      described.push(await describeModule(module));
     } catch (error) {
       problems.push({ origin: `the module ${module.name} of ${module.origin}`, reason: describeFailure(error) });
     }
@@ -43,22 +38,11 @@ export async function describeModules(
   return { modules: described, problems };
 }
 
-/** Of a persistent module an instance is described that is never started. */
-function describeModule({ name, module }: RegisteredModule): ModuleDescription {
-  const { signal } = new AbortController();
-  const listener = { log: () => undefined, alert: () => undefined };
-  const owner = new ModuleOwner(`description of ${name}`);
-  try {
-    const run =
-      module.newRun?.(new GuestContext(signal, listener, LIMIT_MS)) ??
-      module.newPersistentRun?.(new InstanceContext(signal, listener, LIMIT_MS, owner));
-    return {
-      ...{ name, isPersistent: module.newRun === undefined },
-      ...{ parameters: run?.describeParameters?.() ?? null, help: readHelp(() => run?.paramsParser?.(["help"])) },
-    };
-  } finally {
-    owner.close();
-  }
+function describeModule({ name, module }: RegisteredModule): Promise<ModuleDescription> {
+  return withUnstartedRun(`description of ${name}`, module, (run) => ({
+    ...{ name, isPersistent: module.newRun === undefined },
+    ...{ parameters: run?.describeParameters?.() ?? null, help: readHelp(() => run?.paramsParser?.(["help"])) },
+  }));
 }
 
 function readHelp(ask: () => unknown): string {
