@@ -94,6 +94,8 @@ export class CoverageCollector {
       this.callbacks.callTriggerFunction(CALLBACK, "forget");
     }
     this.spaces.end(pgd);
+    // Whoever has the address space next is collected only when it is wanted itself.
+    if (this.isCollecting) this.choose();
   }
 
   /** Reads the modules of a process, while it is there, beside those that events tell of. */

@@ -38,10 +38,15 @@ const FOLLOW = (serial: string): string => `
       print("later " + seen.has(guest) + " " + guest.kernel.directMap.start);
       seen.clear();
       entries = new Set();
-      watch();
       const engine = Engine.get();
       await engine.qmp("set-action", { reboot: "reset" });
+      // The kernel that idles writes registers too: it is looked for again from the first instruction behind the reset.
+      await engine.qmp("stop");
+      const isReset = new Promise((resolve) => engine.on("reset", () => resolve(undefined)));
       await engine.qmp("system_reset");
+      await isReset;
+      watch();
+      await engine.qmp("cont");
       // The console's file begins anew for no reset: the guest writes its line a second time.
       while (readFileSync(serialFile, "latin1").split("rebox-guest: kernel=").length < 3) {
         await new Promise((resolve) => setTimeout(resolve, 50));

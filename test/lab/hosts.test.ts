@@ -137,13 +137,13 @@ describe("hosts of a cluster in a folder", () => {
     const four = await cluster.startHost(labs[0]!, "four");
     const [kept, lost] = [handIn(front, { command: "sleep 6" }), handIn(front, { command: "sleep 6" })];
     await until("the first runs", () => find(front, kept).phase === "running");
-    four.child.kill("SIGKILL");
+    await four.end("SIGKILL");
     const again = await cluster.startHost(labs[0]!, "four");
     await until("it is delivered", () => find(front, kept).outcome !== undefined);
     const seen = async (id: number) => (await queue.list({ origin: "front-e" })).find(({ number }) => number === id)!;
     assert.deepEqual([(await seen(kept)).attempt, (await seen(kept)).outcome], [1, "finished"], again.errors());
     await until("the second runs", () => find(front, lost).phase === "running");
-    again.child.kill("SIGKILL");
+    await again.end("SIGKILL");
     for (const pid of findProcesses(labs[0]!)) process.kill(pid, "SIGKILL");
     database.change("UPDATE facts SET lease_s = 10");
     const five = await cluster.startHost(labs[1]!, "five");
