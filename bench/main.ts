@@ -19,13 +19,13 @@ import { haltedCpu } from "./measures/halted-cpu";
 import { hookChanges } from "./measures/hook-changes";
 import { idleOverhead } from "./measures/idle-overhead";
 import { investigations } from "./measures/investigations";
-import { memorySearch } from "./measures/memory-search";
 import { observation } from "./measures/observation";
 import { processEvents } from "./measures/process-events";
 import { linuxGuest } from "./measures/linux-guest";
 import { linuxGuestDrgn } from "./measures/linux-guest-drgn";
 import { volatility } from "./measures/volatility";
 import { readyMachines } from "./measures/ready-machines";
+import { memorySearch, readyScripts } from "./measures/ready-scripts";
 import { rejectedEvents } from "./measures/rejected-events";
 import { replay } from "./measures/replay";
 import { report } from "./measures/report";
@@ -52,6 +52,7 @@ const MEASURES: readonly Measure[] = [
   syscallTrace,
   apiTrace,
   memorySearch,
+  readyScripts,
   observation,
   report,
   rejectedEvents,

@@ -15,11 +15,26 @@ export const NOWHERE = { first: 0x1000n, last: 0x1fffn };
  * @throws Error with the compiler's words
  */
 export function getReferencePlugin(event: "block" | "insn"): string[] {
+  const plugin = compile(join(getProjectFolder(), "bench", "native", "reference_plugin.c"), "reference_plugin.so");
+  return ["-plugin", `${plugin},event=${event},first=${NOWHERE.first},last=${NOWHERE.last}`];
+}
+
+/**
+ * Compiles QEMU's own plugin that notes which blocks were executed, contrib/plugins/drcov.c.
+ *
+ * @param file what it writes at the end
+ * @returns QEMU's arguments that load it
+ * @throws Error with the compiler's words
+ */
+export function getCoveragePlugin(file: string): string[] {
+  return ["-plugin", `${compile(join(getBuildFolder(), "plain", "drcov.c"), "drcov.so")},filename=${file}`];
+}
+
+function compile(source: string, name: string): string {
   const build = getBuildFolder();
-  const plugin = join(build, "bench", "reference_plugin.so");
+  const plugin = join(build, "bench", name);
   mkdirSync(join(build, "bench"), { recursive: true });
   const glib = execFileSync("pkg-config", ["--cflags", "--libs", "glib-2.0"], { encoding: "utf8" }).trim().split(/\s+/);
-  const source = join(getProjectFolder(), "bench", "native", "reference_plugin.c");
   execFileSync("gcc", ["-O2", "-shared", "-fPIC", "-o", plugin, source, "-I", join(build, "plain"), ...glib]);
-  return ["-plugin", `${plugin},event=${event},first=${NOWHERE.first},last=${NOWHERE.last}`];
+  return plugin;
 }

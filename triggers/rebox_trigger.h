@@ -61,7 +61,8 @@ typedef enum callback_type_t {
     LOADMODULE_CB = 16,
     REMOVEMODULE_CB = 17,
     EXEC_CB = 18,
-    LAST_CB = 19,
+    CPUID_CB = 19,
+    LAST_CB = 20,
 } callback_type_t;
 
 typedef struct block_begin_params {
@@ -191,6 +192,14 @@ typedef struct vmi_exec_params {
     char **envp;
 } vmi_exec_params_t;
 
+/* CPUID was executed: the answer is in the registers. */
+typedef struct cpuid_params {
+    int cpu_index;
+    qemu_cpu_opaque_t cpu;
+    pyrebox_target_ulong leaf;    /* what EAX held */
+    pyrebox_target_ulong subleaf; /* what ECX held */
+} cpuid_params_t;
+
 /* Only the member of the trigger's own type is filled in. */
 typedef struct callback_params {
     union {
@@ -211,6 +220,7 @@ typedef struct callback_params {
         vmi_load_module_params_t vmi_load_module_params;
         vmi_remove_module_params_t vmi_remove_module_params;
         vmi_exec_params_t vmi_exec_params;
+        cpuid_params_t cpuid_params;
     };
 } callback_params_t;
 

@@ -271,6 +271,25 @@ void OnContextChange(void*, int cpu_index, uint64_t old_pgd, uint64_t new_pgd) {
       [&] { return ContextParams(old_pgd, new_pgd); });
 }
 
+void OnCpuid(void*, int cpu_index, uint32_t leaf, uint32_t subleaf) {
+  FireAll(
+      REBOX_CPUID, cpu_index,
+      [&] {
+        EventFacts facts = FactsOfCode(cpu_index);
+        facts.data = leaf;
+        facts.icount = 0;
+        return facts;
+      },
+      [&](napi_value* arguments) {
+        arguments[0] = script_objects.CpuNumber(cpu_index);
+        arguments[1] = script_objects.CpuObject(cpu_index);
+        arguments[2] = script_objects.Number(leaf);
+        arguments[3] = script_objects.Number(subleaf);
+        return 4;
+      },
+      [&] { return CpuidParams(cpu_index, leaf, subleaf); });
+}
+
 }  // namespace
 
 static rebox_listener* listening;
@@ -293,4 +312,5 @@ void ListenToCode(rebox_listener* listener) {
   listener->forget = [](void*, rebox_block* block) { script_objects.ForgetBlock(block); };
   listener->tlb_fill = OnTlbFill;
   listener->context_change = OnContextChange;
+  listener->cpuid = OnCpuid;
 }

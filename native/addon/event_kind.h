@@ -13,4 +13,4 @@ enum GuestEvent {
 
 constexpr int kEventKinds = kExecute + 1;
 
-static_assert(REBOX_EVENT_COUNT == 12, "EventKind in src/machine/engine/event-table.ts counts on from here");
+static_assert(REBOX_EVENT_COUNT == 13, "EventKind in src/machine/engine/event-table.ts counts on from here");

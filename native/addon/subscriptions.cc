@@ -170,9 +170,9 @@ Listener* Subscriptions::Find(uint32_t id) {
 int FindTriggerType(uint32_t listener_id) {
   // By kind.
   static const callback_type_t types[kEventKinds] = {
-      BLOCK_BEGIN_CB,  BLOCK_END_CB,  INSN_BEGIN_CB,    INSN_END_CB,     MEM_READ_CB, MEM_WRITE_CB,
-      OPCODE_RANGE_CB, TLB_EXEC_CB,   CONTEXTCHANGE_CB, KEYSTROKE_CB,    NIC_REC_CB,  NIC_SEND_CB,
-      CREATEPROC_CB,   REMOVEPROC_CB, LOADMODULE_CB,    REMOVEMODULE_CB, EXEC_CB,
+      BLOCK_BEGIN_CB,  BLOCK_END_CB,  INSN_BEGIN_CB,    INSN_END_CB,   MEM_READ_CB,     MEM_WRITE_CB,
+      OPCODE_RANGE_CB, TLB_EXEC_CB,   CONTEXTCHANGE_CB, KEYSTROKE_CB,  NIC_REC_CB,      NIC_SEND_CB,
+      CPUID_CB,        CREATEPROC_CB, REMOVEPROC_CB,    LOADMODULE_CB, REMOVEMODULE_CB, EXEC_CB,
   };
   Listener* listener = subscriptions.Find(listener_id);
   if (!listener) {

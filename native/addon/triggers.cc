@@ -46,6 +46,7 @@ const char* TriggerTypeName(int type) {
       "LOADMODULE_CB",
       "REMOVEMODULE_CB",
       "EXEC_CB",
+      "CPUID_CB",
   };
   return type >= 0 && type < LAST_CB ? names[type] : "a type that does not exist";
 }

@@ -123,6 +123,10 @@ inline TriggerParams OpcodeParams(int cpu_index, uint16_t opcode, uint64_t pc, u
 
 inline TriggerParams TlbParams(int cpu_index, uint64_t vaddr) { return {{CpuWord(cpu_index), vaddr}}; }
 
+inline TriggerParams CpuidParams(int cpu_index, uint32_t leaf, uint32_t subleaf) {
+  return {{static_cast<uint64_t>(cpu_index), CpuWord(cpu_index), leaf, subleaf}};
+}
+
 inline TriggerParams ContextParams(uint64_t old_pgd, uint64_t new_pgd) { return {{old_pgd, new_pgd}}; }
 
 static_assert(offsetof(block_end_params_t, tb) == 16 && offsetof(block_end_params_t, next_pc) == 32 &&

@@ -67,6 +67,12 @@ void rebox_hook_cr3(struct CPUArchState *env);
 /* Reports that an interrupt, an exception or (is_int) a software interrupt is about to be delivered (events/ends.c). */
 void rebox_hook_interrupt(struct CPUArchState *env, int is_int, int is_hw);
 
+/*
+ * Reports that CPUID was executed, with its answer in the registers; leaf and subleaf were in EAX and ECX, code_pointer is where in the
+ * generated code it is (events/cpuid.c).
+ */
+void rebox_hook_cpuid(struct CPUArchState *env, uint32_t leaf, uint32_t subleaf, uintptr_t code_pointer);
+
 /* Reports that addr was entered into one of the TLBs of cpu (events/devices.c). */
 void rebox_hook_tlb_fill(CPUState *cpu, uint64_t addr, int mmu_idx);
 

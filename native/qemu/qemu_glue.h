@@ -324,6 +324,7 @@ typedef enum rebox_event {
     REBOX_KEYSTROKE,
     REBOX_NIC_REC,
     REBOX_NIC_SEND,
+    REBOX_CPUID,
     REBOX_EVENT_COUNT
 } rebox_event;
 
@@ -376,6 +377,8 @@ typedef struct rebox_listener {
     void (*forget)(void *opaque, rebox_block *block);
     void (*tlb_fill)(void *opaque, int cpu_index, uint64_t vaddr);
     void (*context_change)(void *opaque, int cpu_index, uint64_t old_pgd, uint64_t new_pgd);
+    /* CPUID was executed: its answer is in the registers, and may be written. */
+    void (*cpuid)(void *opaque, int cpu_index, uint32_t leaf, uint32_t subleaf);
     void (*keystroke)(void *opaque, uint32_t keycode);
     void (*frame_sent)(void *opaque, const rebox_frame *frame);
     void (*frame_received)(void *opaque, const rebox_frame *frame);

@@ -41,6 +41,8 @@ export {
   getSystem,
   waitForGuest,
 } from "../guest/guest";
+export { answerCpuid } from "../guest/answers/answer-cpuid";
+export type { CpuidAnswer, CpuidHook, CpuidOptions, CpuidQuestion } from "../guest/answers/cpuid-answers";
 export { answerSystemCall } from "../guest/answers/answer-system-call";
 export type {
   AnsweredCall,

@@ -1,5 +1,6 @@
 import type { BP } from "../guest/breakpoints/breakpoint";
 import type { BreakpointOptions } from "../guest/breakpoints/breakpoint-types";
+import type { answerCpuid } from "../guest/answers/answer-cpuid";
 import type { answerSystemCall } from "../guest/answers/answer-system-call";
 import type { hookFunction } from "../guest/hooking/hook-function";
 import type { ModuleOwner, Owned } from "../machine/ownership/module-owner";
@@ -25,6 +26,7 @@ interface MonitoringFunctions {
 
 interface HookFunctions {
   readonly hookFunction?: typeof hookFunction;
+  readonly answerCpuid?: typeof answerCpuid;
   readonly answerSystemCall?: typeof answerSystemCall;
 }
 
@@ -49,9 +51,10 @@ export function createScriptApi(api: Doors, owner: ModuleOwner, hot: Hot): Doors
 
 /** Creates the functions that set hooks which go with one script. */
 function createOwnHooks(api: HookFunctions, owner: ModuleOwner): HookFunctions {
-  const { hookFunction: hook, answerSystemCall: answer } = api;
+  const { hookFunction: hook, answerSystemCall: answer, answerCpuid: identify } = api;
   return {
     ...(hook && { hookFunction: (module, name, handlers, options) => hook(module, name, handlers, options, owner) }),
+    ...(identify && { answerCpuid: (given, options) => identify(given, options, owner) }),
     ...(answer && { answerSystemCall: (name, answers, options) => answer(name, answers, options, owner) }),
   };
 }

@@ -4,7 +4,7 @@ import { listKits } from "../kit/guests/guest-kits";
 import { runGuest } from "../kit/guests/guest-run";
 
 const ANSWERS = `
-  import { answerSystemCall, hookFunction, readVa, writeVa } from "rebox";
+  import { answerCpuid, answerSystemCall, hookFunction, readVa, writeVa } from "rebox";
   const slow = (pgd: bigint, address: bigint): void => {
     const time = readVa(pgd, address, 16);
     time.writeBigInt64LE(1000n, 0);
@@ -27,11 +27,15 @@ const ANSWERS = `
     answerSystemCall("sysinfo", { before: () => 0n });
     answerSystemCall("clock_gettime", { after: (call) => slow(call.pgd, call.args[1]!) });
     hookFunction("[vdso]", "__vdso_clock_gettime", { onLeave: ({ args: [, address], pgd }) => slow(pgd, address as bigint) }, { parameters: ["ulong", "pointer"] });
+    answerCpuid(({ ecx }) => ({ ecx: ecx & ~(1 << 31) }), { leaf: 1 });
+    answerCpuid(({ leaf }) => leaf === 0x40000000 ? { ebx: 0x6b6f6f4c, ecx: 0x65726568, edx: 0x21 } : undefined);
     const refuse = (): void => {
     for (const [what, act] of [
       ["name", () => answerSystemCall("no_such_call", () => 1)],
       ["text", () => answerSystemCall(7 as never, () => 1)],
       ["nothing", () => answerSystemCall("openat", {})],
+      ["leaf", () => answerCpuid(() => undefined, { leaf: -1 })],
+      ["option", () => answerCpuid(() => undefined, { process: 1 } as never)],
     ] as const) {
       try { act(); print(what + " is taken"); } catch (error) { print(what + " " + (error as Error & { code: string }).code); }
     }
@@ -50,8 +54,10 @@ for (const kit of listKits().filter(({ architecture }) => architecture === "amd6
     assert.equal(said("open"), "-2", run.console);
     assert.equal(said("name"), "forged-name");
     assert.equal(said("release"), kit.release);
+    assert.equal(said("hypervisor"), "0");
+    assert.equal(said("hypervisor_name"), "Lookhere!");
     assert.equal(said("vdso_ms"), "0");
     assert.equal(said("call_ms"), "0");
-    assert.deepEqual(run.messages.map((text) => text.replace(/^.*?(\w+ REBOX)/, "$1")), ["name REBOX_HOOK", "text REBOX_HOOK", "nothing REBOX_HOOK"]); // prettier-ignore
+    assert.deepEqual(run.messages.map((text) => text.replace(/^.*?(\w+ REBOX)/, "$1")), ["name REBOX_HOOK", "text REBOX_HOOK", "nothing REBOX_HOOK", "leaf REBOX_HOOK", "option REBOX_HOOK"]); // prettier-ignore
   });
 }

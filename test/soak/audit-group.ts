@@ -24,6 +24,7 @@ export const GROUP_TYPES = [
   "OPCODE_RANGE_CB",
   "TLB_EXEC_CB",
   "CONTEXTCHANGE_CB",
+  "CPUID_CB",
   "NIC_SEND_CB",
   "NIC_REC_CB",
   "KEYSTROKE_CB",
@@ -37,6 +38,7 @@ const STREAMED: readonly CallbackType[] = [
   "OPCODE_RANGE_CB",
   "TLB_EXEC_CB",
   "CONTEXTCHANGE_CB",
+  "CPUID_CB",
 ];
 const OF_DEVICES: readonly CallbackType[] = ["KEYSTROKE_CB", "NIC_SEND_CB", "NIC_REC_CB"];
 /** Where a callback may write registers, and stand still at the event. */

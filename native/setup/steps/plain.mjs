@@ -9,8 +9,8 @@ export function plainStep() {
     name: "plain",
     store: new ResultStore("plain", "plain"),
     targets: ["qemu-system-x86_64"],
-    // For the plugin that benchmarks load into it.
-    headers: ["include/qemu/qemu-plugin.h"],
+    // For the plugins that benchmarks load into it: one of their own, and one of QEMU's.
+    beside: ["include/qemu/qemu-plugin.h", "contrib/plugins/drcov.c"],
     patches: () => qemuPatches({ plainOnly: true }),
     configuration: qemuConfiguration({ library: false }),
     native: false,

@@ -48,17 +48,8 @@ function knownSourceHash() {
   return knownQemuSource()?.identity;
 }
 
-/** Makes a step that builds targets of QEMU into a result store, with headers from its source beside them. */
-export function qemuBuildStep({
-  name,
-  store,
-  targets,
-  patches,
-  configuration,
-  native,
-  headers = [],
-  sanitize = false,
-}) {
+/** Makes a step that builds targets of QEMU into a result store, with files of its source beside them. */
+export function qemuBuildStep({ name, store, targets, patches, configuration, native, beside = [], sanitize = false }) {
   const treeHash = (source) => {
     const fingerprint = new Fingerprint()
       .text("host", hostSystem())
@@ -70,7 +61,7 @@ export function qemuBuildStep({
   };
   const resultHash = (source) => {
     const fingerprint = new Fingerprint().text("tree", treeHash(source)).text("targets", targets.join(" "));
-    if (headers.length > 0) fingerprint.text("headers", headers.join(" "));
+    if (beside.length > 0) fingerprint.text("headers", beside.join(" "));
     if (native) fingerprint.tree(places.nativeQemu);
     return fingerprint.digest.slice(0, 16);
   };
@@ -100,7 +91,7 @@ export function qemuBuildStep({
       await tree.ninja(...targets);
       store.add(
         hash,
-        [...targets.map((target) => join(tree.build, target)), ...headers.map((header) => join(tree.source, header))],
+        [...targets.map((target) => join(tree.build, target)), ...beside.map((file) => join(tree.source, file))],
         {
           version: tree.version,
           source: source.path,

@@ -33,6 +33,7 @@ export class CallbackManager {
   static readonly OPCODE_RANGE_CB = "OPCODE_RANGE_CB";
   static readonly TLB_EXEC_CB = "TLB_EXEC_CB";
   static readonly CONTEXTCHANGE_CB = "CONTEXTCHANGE_CB";
+  static readonly CPUID_CB = "CPUID_CB";
   static readonly CREATEPROC_CB = "CREATEPROC_CB";
   static readonly REMOVEPROC_CB = "REMOVEPROC_CB";
   static readonly LOADMODULE_CB = "LOADMODULE_CB";

@@ -24,6 +24,7 @@ export interface CallbackFunctions {
   OPCODE_RANGE_CB: (cpuIndex: number, cpu: Cpu, pc: bigint, nextPc: bigint, insnSize: number) => CallbackResult;
   TLB_EXEC_CB: (cpu: Cpu, vaddr: bigint) => CallbackResult;
   CONTEXTCHANGE_CB: (oldPgd: bigint, newPgd: bigint, cpuIndex: number) => CallbackResult;
+  CPUID_CB: (cpuIndex: number, cpu: Cpu, leaf: number, subleaf: number) => CallbackResult;
   CREATEPROC_CB: (pid: number, pgd: bigint, name: string) => CallbackResult;
   REMOVEPROC_CB: (pid: number, pgd: bigint, name: string) => CallbackResult;
   LOADMODULE_CB: (

@@ -143,8 +143,17 @@ export const EVENTS = {
     options: [],
     filter: [],
   },
-  CREATEPROC_CB: {
+  CPUID_CB: {
     kind: 12,
+    native: "REBOX_CPUID",
+    page: "cpuid",
+    arguments: ["cpuIndex", "cpu", "leaf", "subleaf"],
+    options: [],
+    filter: FILTER_KEYS,
+    columns: ["cpu", "pc", "pgd", "data", "number"],
+  },
+  CREATEPROC_CB: {
+    kind: 13,
     native: "kCreateProcess",
     page: "create-process",
     arguments: ["pid", "pgd", "name"],
@@ -153,7 +162,7 @@ export const EVENTS = {
     ofGuest: true,
   },
   REMOVEPROC_CB: {
-    kind: 13,
+    kind: 14,
     native: "kRemoveProcess",
     page: "remove-process",
     arguments: ["pid", "pgd", "name"],
@@ -162,7 +171,7 @@ export const EVENTS = {
     ofGuest: true,
   },
   LOADMODULE_CB: {
-    kind: 14,
+    kind: 15,
     native: "kLoadModule",
     page: "load-module",
     arguments: ["pid", "pgd", "base", "size", "name", "fullname"],
@@ -171,7 +180,7 @@ export const EVENTS = {
     ofGuest: true,
   },
   REMOVEMODULE_CB: {
-    kind: 15,
+    kind: 16,
     native: "kRemoveModule",
     page: "remove-module",
     arguments: ["pid", "pgd", "base", "size", "name", "fullname"],
@@ -180,7 +189,7 @@ export const EVENTS = {
     ofGuest: true,
   },
   EXEC_CB: {
-    kind: 16,
+    kind: 17,
     native: "kExecute",
     page: "exec",
     arguments: ["pid", "pgd", "name", "path", "argv", "envp"],

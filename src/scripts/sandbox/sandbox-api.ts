@@ -6,6 +6,7 @@ import type { OperationDescription } from "./raw-host";
 const MADE_INSIDE = [
   ...["CallbackManager", "Cpu", "Engine", "EventBatch", "GuestFile", "TranslationBlock", "getNumCpus"],
   ...[
+    "answerCpuid",
     "answerSystemCall",
     "getRunningProcess",
     "hookFunction",

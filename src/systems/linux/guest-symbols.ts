@@ -58,6 +58,8 @@ export class GuestSymbols implements SystemSymbols {
   readonly #files = new Map<string, { readonly symbols: SymbolTable; readonly tries: number }>();
 
   readonly #unwindData = new Map<string, UnwindData>();
+  /** By path: of the process that was looked at last. */
+  readonly #lastUnwindData = new Map<string, UnwindTable>();
   readonly #shared = new Map<string, Elf>();
   readonly #start: bigint;
   readonly #end: bigint;
@@ -284,8 +286,10 @@ export class GuestSymbols implements SystemSymbols {
     if (known !== undefined) return known;
     try {
       const elf = this.#openElf(process, module, file);
-      const table = UnwindTable.find(elf);
+      const table = UnwindTable.find(elf, this.#lastUnwindData.get(module.path));
       if (table === undefined) return undefined;
+      if (this.#lastUnwindData.size >= MOST_FILES) this.#lastUnwindData.clear();
+      this.#lastUnwindData.set(module.path, table);
       if (this.#unwindData.size >= MOST_FILES) this.#unwindData.clear();
       const found = { table, bias: elf.bias };
       this.#unwindData.set(key, found);

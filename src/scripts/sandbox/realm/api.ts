@@ -2,7 +2,7 @@ import { CROSSING_ERRORS } from "../crossing-errors";
 import type { OperationDescription } from "../raw-host";
 import { CallbackManager, EventBatch } from "./fast/callbacks";
 import { Cpu, getBlockCount, getCpus, getRunningProcess, isMonitoredProcess, readCpu } from "./fast/cpu";
-import { answerSystemCall, hookFunction } from "./fast/hooks";
+import { answerCpuid, answerSystemCall, hookFunction } from "./fast/hooks";
 import { TranslationBlock } from "./fast/listeners";
 import { findPa, readPa, readVa, vaToPa, viewPa, writePa, writeVa } from "./fast/memory";
 import { Engine } from "./engine";
@@ -31,7 +31,8 @@ export function createApi(
     ...{ CallbackManager, EventBatch, TranslationBlock, Cpu, Engine },
     GuestFile: getClass("GuestFile"),
     volatility: createFunctions(operations, "volatility."),
-    ...{ answerSystemCall, getRunningProcess, hookFunction, readCpu, readPa, readVa, viewPa, writePa, writeVa },
+    ...{ answerCpuid, answerSystemCall, getRunningProcess, hookFunction },
+    ...{ readCpu, readPa, readVa, viewPa, writePa, writeVa },
     // Plain calls in place of the messages of the same name, which are sent where they are refused.
     ...{ findPa, getBlockCount, isMonitoredProcess, vaToPa },
     getNumCpus: () => getCpus().length,

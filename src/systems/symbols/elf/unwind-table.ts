@@ -40,19 +40,31 @@ export interface UnwindEntry {
  */
 export class UnwindTable {
   readonly #common = new Map<bigint, CommonEntry>();
-  #scanned: UnwindEntry[] | undefined;
+  #scanned: readonly UnwindEntry[] | undefined;
 
   private constructor(
     private readonly elf: Elf,
     /** Of .eh_frame_hdr, where it has a table to search in. */
     private readonly sorted: { readonly place: bigint; readonly entries: DataView } | undefined,
+    /** Of .eh_frame, where there is no such table. */
+    private readonly section: { readonly place: bigint; readonly bytes: Uint8Array } | undefined,
   ) {}
 
-  /** Finds the unwind data; undefined in a file without any, or when nothing of it can be read. */
-  static find(elf: Elf): UnwindTable | undefined {
+  /**
+   * Finds the unwind data.
+   *
+   * @param known that of the same file in another process, perhaps: what was read of it is not read again where the bytes are the same
+   * @returns undefined in a file without any, or when nothing of it can be read
+   */
+  static find(elf: Elf, known?: UnwindTable): UnwindTable | undefined {
     const sorted = findSorted(elf);
-    const hasSection = elf.sections.some(({ name, size }) => name === ".eh_frame" && size > 0);
-    return sorted !== undefined || hasSection ? new UnwindTable(elf, sorted) : undefined;
+    if (sorted !== undefined) return new UnwindTable(elf, sorted, undefined);
+    const section = elf.sections.find(({ name, size }) => name === ".eh_frame" && size > 0);
+    const bytes = section && elf.findBytes(section.address, section.size);
+    if (section === undefined || bytes === undefined) return undefined;
+    const table = new UnwindTable(elf, undefined, { place: section.address, bytes });
+    if (known?.section && known.bits === table.bits && isSame(known.section, table.section!)) table.#scanned = known.#scanned; // prettier-ignore
+    return table;
   }
 
   get bits(): 32 | 64 {
@@ -87,15 +99,22 @@ export class UnwindTable {
 
   /** Without a table to search in, all entries are read, once. */
   #scan(address: bigint): UnwindEntry | undefined {
-    this.#scanned ??= [...this.#list()];
-    return this.#scanned.find(({ start, end }) => address >= start && address < end);
+    const entries = (this.#scanned ??= [...this.#list()].sort((a, b) => (a.start < b.start ? -1 : 1)));
+    let low = 0;
+    let high = entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (entries[middle]!.start <= address) low = middle + 1;
+      else high = middle;
+    }
+    return entries[low - 1];
   }
 
   *#list(): IterableIterator<UnwindEntry> {
-    const section = this.elf.sections.find(({ name }) => name === ".eh_frame");
-    if (section === undefined) return;
-    const end = section.address + BigInt(section.size);
-    for (let at = section.address, count = 0; at < end && count < MOST_ENTRIES; count++) {
+    if (this.section === undefined) return;
+    const { place, bytes } = this.section;
+    const end = place + BigInt(bytes.length);
+    for (let at = place, count = 0; at < end && count < MOST_ENTRIES; count++) {
       const read = this.#read(at);
       if (read === undefined) return;
       if (read.entry !== undefined) yield read.entry;
@@ -134,17 +153,28 @@ export class UnwindTable {
     return common;
   }
 
+  /** Finds bytes: in the section, which was read as a whole, or in the file. */
+  #find(place: bigint, size: number): Uint8Array | undefined {
+    if (this.section === undefined) return this.elf.findWhole(place, size);
+    const at = Number(place - this.section.place);
+    return at >= 0 && at + size <= this.section.bytes.length ? this.section.bytes.subarray(at, at + size) : undefined;
+  }
+
   /** Opens what is at a place, without its length; undefined at the end of all, and when it is not in memory. */
   #open(place: bigint): { readonly reader: DwarfReader; readonly next: bigint } | undefined {
-    const head = this.elf.findWhole(place, 4);
+    const head = this.#find(place, 4);
     if (head === undefined) return undefined;
     const size = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
     // 0xffffffff is followed by a length of 64 bits, which nobody needs.
     if (size === 0 || size > LARGEST_ENTRY) return undefined;
-    const bytes = this.elf.findWhole(place + 4n, size);
+    const bytes = this.#find(place + 4n, size);
     if (bytes === undefined) return undefined;
     return { reader: new DwarfReader(bytes, place + 4n, this.bits), next: place + 4n + BigInt(size) };
   }
+}
+
+function isSame(one: { place: bigint; bytes: Uint8Array }, other: { place: bigint; bytes: Uint8Array }): boolean {
+  return one.place === other.place && Buffer.compare(one.bytes, other.bytes) === 0;
 }
 
 function readCommon(reader: DwarfReader): CommonEntry {

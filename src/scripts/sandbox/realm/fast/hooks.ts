@@ -5,6 +5,14 @@ import {
   hookSystemCall,
   type SystemCallAnswers,
 } from "../../../../guest/answers/system-call-answers";
+import {
+  type CpuidAccess,
+  type CpuidAnswer,
+  type CpuidHook,
+  type CpuidOptions,
+  type CpuidQuestion,
+  hookCpuid,
+} from "../../../../guest/answers/cpuid-answers";
 import type { FunctionHook } from "../../../../guest/hooking/function-hook";
 import { FunctionHooks } from "../../../../guest/hooking/function-hooks";
 import type { FoundFunctions, HookAccess, ThreadPlaces } from "../../../../guest/hooking/hook-access";
@@ -16,6 +24,8 @@ import { timers } from "../timers";
 import { CallbackManager } from "./callbacks";
 import { getRunningProcess, readCpu } from "./cpu";
 import { writeVa } from "./memory";
+
+type GuestCallbacks = ReturnType<HookAccess["createCallbacks"]> & CpuidAccess["callbacks"];
 
 let moduleHandle: number | undefined;
 let hooks: FunctionHooks | undefined;
@@ -48,12 +58,19 @@ export function answerSystemCall(
   });
 }
 
+/** As outside of the sandbox: src/guest/answers/answer-cpuid.ts. */
+export function answerCpuid(answer: (question: CpuidQuestion) => CpuidAnswer, options: CpuidOptions = {}): CpuidHook {
+  return hookCpuid(answer, options, { callbacks: createCallbacks(), getRunningProcess });
+}
+
+function createCallbacks(): GuestCallbacks {
+  if (moduleHandle !== undefined) return new CallbackManager(moduleHandle) as never;
+  throw new Error("set hooks in initialize_callbacks(), or later: before it the script has no callbacks");
+}
+
 function createAccess(): HookAccess {
   return {
-    createCallbacks: () => {
-      if (moduleHandle !== undefined) return new CallbackManager(moduleHandle) as never;
-      throw new Error("set hooks in initialize_callbacks(), or later: before it the script has no callbacks");
-    },
+    createCallbacks,
     getRunningProcess,
     readCpu: readCpu as never,
     read: (pgd, address, into) => accessVirtual("readVirtual", pgd, address, into) === MemoryResult.Ok,

@@ -84,6 +84,7 @@ export function createListener(type: string, callback: Callback): (...args: neve
     case "INSN_BEGIN_CB":
     case "INSN_END_CB":
     case "OPCODE_RANGE_CB":
+    case "CPUID_CB":
       return (cpuIndex: number, _foreignCpu: unknown, pc?: bigint, nextPc?: bigint, insnSize?: number) => {
         mark();
         let result: unknown;
