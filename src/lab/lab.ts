@@ -78,8 +78,11 @@ export class Lab {
       mostStarting: settings.max_vmstartup_count,
       ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
       lock: (machine, signal) => {
-        const file = join(getMachineFolder(path, machine.name), "action.lock");
-        return takeLock(file, { timeoutMs: LOCK_LIMIT_MS, signal, owner: `an action on ${machine.name}` });
+        return takeLock(getActionLock(path, machine.name), {
+          timeoutMs: LOCK_LIMIT_MS,
+          signal,
+          owner: `an action on ${machine.name}`,
+        });
       },
       refresh: (machine) => void restoreMachine(getMachineFile(path, machine.name), machine),
       save: (machine) => saveMachine(getMachineFile(path, machine.name), machine),
@@ -134,7 +137,7 @@ export class Lab {
   }
 
   /**
-   * Does something while no process uses some machines; one that is in use is waited for.
+   * Does something while no process uses some machines, or starts one by hand; one that is in use is waited for.
    *
    * @param owner who does it, for messages
    * @throws CancelledError
@@ -142,8 +145,10 @@ export class Lab {
   async whileUnused(owner: string, names: readonly string[], signal: AbortSignal, act: () => void): Promise<void> {
     const unlocks: (() => Promise<void>)[] = [];
     try {
-      for (const name of names)
-        unlocks.push(await takeLock(getUseLock(this.folder, name), { timeoutMs: UNUSED_LIMIT_MS, signal, owner }));
+      // Who acts on a machine waits for nobody who uses one: behind the first kind of lock there is no waiting in a circle.
+      for (const getFile of [getUseLock, getActionLock])
+        for (const name of names)
+          unlocks.push(await takeLock(getFile(this.folder, name), { timeoutMs: UNUSED_LIMIT_MS, signal, owner }));
       act();
     } finally {
       for (const unlock of unlocks) await unlock();
@@ -201,6 +206,10 @@ export class Lab {
 
 function getUseLock(labFolder: string, name: string): string {
   return join(getMachineFolder(labFolder, name), "use.lock");
+}
+
+function getActionLock(labFolder: string, name: string): string {
+  return join(getMachineFolder(labFolder, name), "action.lock");
 }
 
 function getMachineFile(labFolder: string, name: string): string {

@@ -18,12 +18,9 @@ const REPORT: HostReport = {
 };
 const DONE = { outcome: "finished", reason: "the target ended", files: [{ name: "report.json", size: 2, sha256: "00" }] } as const; // prettier-ignore
 
-test("a member of a cluster looks at what was given up now and then, and not before a lease has passed in which the cluster was away", () => {
+test("a member of a cluster looks at what was given up now and then", () => {
   const turn = new UpkeepTurn();
   assert.deepEqual([turn.take(1), turn.take(1)], [true, false]);
-  const other = new UpkeepTurn();
-  other.postpone(3_600);
-  assert.equal(other.take(1), false);
 });
 
 for (const kind of KINDS)
@@ -50,7 +47,10 @@ for (const kind of KINDS)
       assert.equal(await submit("first"), id, "handed in twice, it is one");
       assert.deepEqual([(await find(id)).phase, (await find(id)).attempt], ["queued", 0]);
       assert.equal(await take("none"), undefined);
+      const fitting = await queue.listFitting(({ machine }) => machine === "first");
+      assert.deepEqual([await queue.hasWaiting(fitting), await queue.hasWaiting([])], [true, false]);
       const attempt = (await take("first"))!;
+      assert.equal(await queue.hasWaiting(fitting), false);
       assert.deepEqual([attempt.id, attempt.attempt, attempt.host, attempt.machine, attempt.submission.request.command], [id, 1, "one", "first", "true"]); // prettier-ignore
       assert.equal(await take("first"), undefined, "nobody else gets it");
       // It may wait in the queue of the host's own lab: it is nobody else's all the same.
@@ -205,16 +205,64 @@ for (const kind of KINDS)
       assert.ok(order.indexOf("emil") < 2, order.join(", "));
     });
 
-    test("gives an analysis out although a clock was set back since it was handed in", async (context) => {
-      if (opened.setClockBack === undefined) return context.skip("its clock counts from the boot");
-      const id = await submit("set back");
-      await opened.setClockBack(3_600);
-      try {
-        const attempt = await take("set back");
-        assert.equal(attempt?.id, id);
-        assert.equal(await finish(attempt), true);
-      } finally {
-        await opened.setClockBack(0);
+    test("ends no lease behind a time in which nobody could renew one: it stood still, or its clock was set on or back", async () => {
+      const { queue } = opened.cluster;
+      const id = await submit("still");
+      const attempt = (await take("still"))!;
+      for (const seconds of opened.hasClock ? [3_600, -3_600] : [3_600]) {
+        await queue.endGivenUp();
+        await opened.shiftClock(seconds);
+        // Several may look before the host can say that it is there.
+        for (let looks = 0; looks < 2; looks++) await queue.endGivenUp();
+        assert.deepEqual(await queue.heartbeat(attempt, "running"), { kind: "goes on" }, `${seconds} s`);
+      }
+      await opened.lapse(id);
+      await queue.endGivenUp();
+      assert.deepEqual(await queue.heartbeat(attempt, "running"), { kind: "lost" }, "who is silent after that is gone");
+      assert.equal(await finish((await take("still", "two"))!), true);
+    });
+
+    test("gives analyses out although its clock was set back since, also those that have failed or lost their host", async (context) => {
+      if (!opened.hasClock) return context.skip("its clock counts from the boot");
+      const { queue } = opened.cluster;
+      const [fresh, failed, lapsed] = [await submit("set back"), await submit("failed before"), await submit("lapsed before")]; // prettier-ignore
+      assert.equal(await queue.fail((await take("failed before"))!, "the machine is broken"), true);
+      await take("lapsed before");
+      await opened.lapse(lapsed);
+      await queue.endGivenUp();
+      await opened.shiftClock(-3_600);
+      // The next look notices it.
+      await queue.endGivenUp();
+      for (const [machine, id, attempt] of [
+        ["set back", fresh, 1],
+        ["failed before", failed, 2],
+        ["lapsed before", lapsed, 2],
+      ] as const) {
+        // prettier-ignore
+        const taken = await take(machine);
+        assert.deepEqual([taken?.id, taken?.attempt], [id, attempt], machine);
+        assert.equal(await finish(taken!), true);
+      }
+    });
+
+    test("is brought up to date from an earlier version of its tables, with what it has", async () => {
+      for (const version of opened.earlier) {
+        const connect = await opened.makeOlder(version);
+        await assert.rejects(connect(false), new RegExp(`has tables of version ${version}, and this rebox those of version \\d+; bring it up to date: rebox lab init --cluster`)); // prettier-ignore
+        for (const makes of [true, false]) {
+          const { queue, hosts, golden, close } = await connect(makes);
+          try {
+            await queue.endGivenUp();
+            assert.deepEqual(await golden.list(), []);
+            assert.equal((await hosts.tell(REPORT)).hosts, 1);
+            const attempt = await queue.take({ host: "one", machine: "office", fits: () => true });
+            assert.equal(attempt?.submission.request.command, makes ? "from before" : undefined);
+            if (attempt !== undefined) assert.equal(await queue.finish(attempt, DONE), true);
+            assert.deepEqual((await queue.list({})).map(({ outcome }) => outcome), ["finished"]); // prettier-ignore
+          } finally {
+            await close();
+          }
+        }
       }
     });
 
@@ -225,7 +273,14 @@ for (const kind of KINDS)
       await assert.rejects(hosts.tell({ ...report, lab: "other" }), /another host of the cluster is called seen/);
       await hosts.setDraining("seen", true);
       const orders = await hosts.tell({ ...report, state: "ending" });
-      assert.deepEqual(orders, { isDraining: true, hosts: (await hosts.list()).length });
+      const there = (await hosts.list()).filter(({ state }) => state !== "away").length;
+      assert.deepEqual(orders, { isDraining: true, hosts: there });
+      await hosts.tell({ ...report, name: "silent" });
+      assert.equal((await hosts.tell(report)).hosts, there + 1);
+      await opened.silence("silent");
+      assert.equal((await hosts.tell(report)).hosts, there, "one that is away asks for nothing");
+      await hosts.leave("silent", "lab-seen");
+      await hosts.tell({ ...report, state: "ending" });
       const [seen] = (await hosts.list()).filter(({ name }) => name === "seen");
       assert.deepEqual([seen!.state, seen!.isDraining, seen!.machines, seen!.load.processes], ["ending", true, ["office"], 0.5]); // prettier-ignore
       assert.ok(Math.abs(seen!.seen.getTime() - Date.now()) < 60_000);

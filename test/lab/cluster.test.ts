@@ -5,9 +5,12 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { openDatabase } from "../../src/lab/analysis/analysis-places";
 import { readRecord } from "../../src/lab/analysis/analysis-record";
+import { runDocument } from "../kit/documents/run-document";
 import { REBOX } from "../kit/project";
+import { findPostgres } from "../kit/cluster/postgres";
 import { NO_CLUSTER, TestCluster, until } from "../kit/cluster/test-cluster";
 
 const find = (folder: string, id: number) => {
@@ -18,6 +21,26 @@ const find = (folder: string, id: number) => {
     database.close();
   }
 };
+
+/** So much the clocks of hosts are wrong, in milliseconds: S3 permits a quarter of an hour. */
+const CLOCK_MS = 600_000;
+
+/** Writes a module with which the clock of a process of Node is another. @returns its address */
+function writeClock(folder: string, aheadMs: number): string {
+  const file = join(folder, `clock${aheadMs}.mjs`);
+  writeFileSync(
+    file,
+    `import { existsSync, readFileSync, writeFileSync } from "node:fs";
+    const used = ${JSON.stringify(join(folder, `clock${aheadMs}.used`))};
+    writeFileSync(used, String(1 + (existsSync(used) ? Number(readFileSync(used, "utf8")) : 0)));
+    const Real = Date;
+    globalThis.Date = class extends Real {
+      constructor(...given) { super(...(given.length === 0 ? [Real.now() + ${aheadMs}] : given)); }
+      static now() { return Real.now() + ${aheadMs}; }
+    };`,
+  );
+  return pathToFileURL(file).href;
+}
 
 describe("a lab with a cluster", { skip: NO_CLUSTER }, () => {
   let cluster: TestCluster;
@@ -53,10 +76,19 @@ describe("a lab with a cluster", { skip: NO_CLUSTER }, () => {
     assert.deepEqual((await queue.list({ origin: "front1" })).map(({ number, attempt, host: name, machine }) => [number, attempt, name, machine]), [[2, 1, "alpha", "office"], [1, 1, "alpha", "office"]]); // prettier-ignore
   });
 
-  test("routes by what an analysis requires, and gives a host no more than it has machines", async () => {
+  test("routes by what an analysis requires, and gives a host no more than it has machines, whatever their clocks say", async () => {
     const front = cluster.makeLab("front2");
-    const one = await cluster.startHost(cluster.makeLab("one", "office"), "one");
-    const two = await cluster.startHost(cluster.makeLab("two", "spare"), "two");
+    const startHost = async (name: string, machine: string, aheadMs: number) => {
+      const { NODE_OPTIONS } = cluster.env;
+      cluster.env.NODE_OPTIONS = `--import ${writeClock(cluster.folder, aheadMs)}`;
+      try {
+        return await cluster.startHost(cluster.makeLab(name, machine), name);
+      } finally {
+        cluster.env.NODE_OPTIONS = NODE_OPTIONS;
+      }
+    };
+    const one = await startHost("one", "office", CLOCK_MS);
+    const two = await startHost("two", "spare", -CLOCK_MS);
     const runs = [
       ["--machine", "spare"],
       ["--host", "one"],
@@ -72,6 +104,8 @@ describe("a lab with a cluster", { skip: NO_CLUSTER }, () => {
     const list = await queue.list({ origin: "front2" });
     const requests = new Map(list.map(({ number }) => [number, find(front, number)!]));
     assert.equal(list.length, 5);
+    // All their processes have had such a clock, also those of the analyses.
+    for (const aheadMs of [CLOCK_MS, -CLOCK_MS]) assert.ok(Number(readFileSync(join(cluster.folder, `clock${aheadMs}.used`), "utf8")) > 1); // prettier-ignore
     for (const { number, host, machine, outcome } of list) {
       const request = requests.get(number)!;
       assert.equal(outcome, "finished");
@@ -96,6 +130,20 @@ describe("a lab with a cluster", { skip: NO_CLUSTER }, () => {
     await once(run, "exit");
     assert.equal(run.exitCode, 130);
     for (const id of [1, 2]) assert.deepEqual([find(front, id)!.outcome, find(front, id)!.reason], ["cancelled", "cancelled by Ctrl-C"], host.errors()); // prettier-ignore
+  });
+
+  test("goes on in a cluster that was set back to a copy of its database, as the guide has it", () => {
+    const [front, host] = [cluster.makeLab("front4"), cluster.makeLab("host4", "office")];
+    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = cluster.env;
+    const { PATH } = process.env;
+    const env = { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, LAB: front, HOST: host, DATABASE: cluster.postgres.url(), BUCKET: cluster.store.url("rebox") }; // prettier-ignore
+    process.env.PATH = `${findPostgres()}:${PATH}`;
+    try {
+      assert.ok(runDocument("docs/guides/cluster-backup.md", { env, normalize: (text) => text }) > 12);
+    } finally {
+      process.env.PATH = PATH;
+    }
+    assert.deepEqual([1, 2, 3, 4].map((id) => find(front, id)?.command), ["echo before", "echo behind the copy", "echo it waits", "echo restored"]); // prettier-ignore
   });
 
   test("is told of a wrong password, a wrong key, a foreign bucket, a name that is taken, and another version", async () => {

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -91,6 +100,19 @@ describe("a golden state that is published", () => {
     writeFileSync(disk, "the disk below");
   });
 
+  test("is not even begun where it does not fit on the disk", async () => {
+    const state = await make("maker", 3_500, Buffer.from("z"));
+    await publishGolden(cluster, state, silent);
+    const [published] = await cluster.golden.list();
+    const own = join(folder, "full");
+    // Four terabytes, of which the store has not one piece.
+    const pieces = Array.from({ length: 1 << 20 }, () => "ab".repeat(32));
+    const files = [{ ...published!.files[0]!, size: pieces.length * PIECE_SIZE, pieces }];
+    const fetching = fetchGolden(cluster.store, own, { ...published!, files }, state.manifest.origin);
+    await assert.rejects(fetching, /the golden state ready of office needs 4194432 MiB, and .*office has \d+ MiB of free space; make room there/); // prettier-ignore
+    assert.deepEqual(readdirSync(getGoldenFolder(own, "office")), []);
+  });
+
   test("takes the place of another only while no process uses its machine", async () => {
     await withFolder(quickLab("office"), async (files) => {
       const lab = await files.open();
@@ -103,6 +125,20 @@ describe("a golden state that is published", () => {
         await lease!.release();
         await putting;
         assert.equal(isPut, true);
+        // Nor while somebody starts it by hand, who does not ask whether it is free.
+        const hold = files.path("state/office/hold.restoreStart");
+        files.write("state/office/hold.restoreStart", "");
+        const starting = lab.manager.request("restoreStart", "office");
+        while (!existsSync(files.path("state/office/held.restoreStart"))) await sleep(5);
+        isPut = false;
+        const behind = lab.whileUnused("the host", ["office"], AbortSignal.timeout(60_000), () => (isPut = true));
+        await sleep(200);
+        assert.equal(isPut, false);
+        rmSync(hold);
+        assert.equal((await starting).success, true);
+        await behind;
+        assert.equal(isPut, true);
+        await lab.manager.request("stop", "office");
         const again = await lab.takeFree("a test", "office");
         assert.notEqual(again, undefined, "it is free behind that");
         const stopping = new AbortController();

@@ -3,8 +3,10 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
+import { readMonotonicMs } from "../../src/config/moment";
 import type { AnalysisDatabase, AnalysisRequest } from "../../src/lab/analysis/analysis-database";
 import { getAnalysisFolder, openDatabase } from "../../src/lab/analysis/analysis-places";
+import { readRecord, writeRecord } from "../../src/lab/analysis/analysis-record";
 import { ServedQueue } from "../../src/lab/analysis/queue/served-queue";
 import { HeldAttempts } from "../../src/server/hosts/held-attempts";
 import { putResults } from "../../src/server/hosts/carry-files";
@@ -50,10 +52,9 @@ describe("hosts of a cluster in a folder", () => {
     assert.equal(command("drain", "one").stderr, "");
     await until("it is seen to drain", () => /^one +draining /m.test(command("list").stdout));
     // It hears of it by the next word that it gives.
-    const { hosts, queue } = cluster.openFolder(fronts[0]!);
-    const lastWord = async () => (await hosts.list()).find(({ name }) => name === "one")!.seen.getTime();
-    const drained = await lastWord();
-    await until("it has told since", async () => (await lastWord()) > drained + 1_000);
+    const { database, queue } = cluster.openFolder(fronts[0]!);
+    const drainedMs = readMonotonicMs();
+    await until("it has told since", () => database.select<{ seen_ms: number }>("SELECT seen_ms FROM hosts WHERE name = 'one'")[0]!.seen_ms > drainedMs); // prettier-ignore
     const waiting = handIn(fronts[0]!);
     await until("it is handed in", async () => (await queue.list({ origin: "front-a" })).length === 2);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
@@ -113,17 +114,33 @@ describe("hosts of a cluster in a folder", () => {
     assert.equal(readFileSync(join(getAnalysisFolder(front, number), "report.json"), "utf8"), "{}", host.errors());
     assert.equal((await queue.list({ origin: "front-d" }))[0]!.attempt, 1);
     await host.end();
-    // One that has failed as the host's disk was full is no result.
-    const other = handIn(front, { host: "three" });
-    let second = await queue.take({ host: "three", machine: "office", fits });
-    await until("the second is there", async () => (second ??= await queue.take({ host: "three", machine: "office", fits })) !== undefined); // prettier-ignore
-    use(lab, (database) => {
-      const id = new HeldAttempts(database).add(second!, () => new ServedQueue(database).add(REQUEST));
-      database.end(id, "failed", "ENOSPC: no space left on device, write");
-    });
+    // One that has failed as the host's disk was full, or its machine has another state by now, is no result; one that says so itself is.
+    const reason = "ENOSPC: no space left on device, write";
+    const others = new Map<number, number>();
+    for (const [machine, code] of Object.entries({
+      office: "ENOSPC",
+      spare: "REBOX_GOLDEN_STATE",
+      third: "REBOX_ANALYSIS",
+    })) {
+      // prettier-ignore
+      const asked = handIn(front, { host: "three" });
+      let next = await queue.take({ host: "three", machine, fits });
+      await until("it is there", async () => (next ??= await queue.take({ host: "three", machine, fits })) !== undefined); // prettier-ignore
+      use(lab, (database) => {
+        const id = new HeldAttempts(database).add(next!, () => new ServedQueue(database).add(REQUEST));
+        const record = { id, target: undefined, command: "true", options: {}, timeoutS: 60, created: "", ended: "", machine: undefined } as const; // prettier-ignore
+        mkdirSync(getAnalysisFolder(lab, id), { recursive: true });
+        writeRecord(getAnalysisFolder(lab, id), { ...record, phases: [], auxiliary: [], log: [], outcome: "failed", reason, code }); // prettier-ignore
+        database.end(id, "failed", reason);
+      });
+      others.set(asked, code === "REBOX_ANALYSIS" ? 1 : 2);
+    }
     await cluster.startHost(lab, "three");
-    await until("it is made anew", () => find(front, other).outcome !== undefined);
-    assert.deepEqual((await queue.list({ origin: "front-d", number: other })).map(({ attempt, outcome }) => [attempt, outcome]), [[2, "finished"]]); // prettier-ignore
+    await until("all have an end", () => [...others.keys()].every((id) => find(front, id).outcome !== undefined));
+    for (const [id, attempt] of others) {
+      const outcome = attempt === 1 ? "failed" : "finished";
+      assert.deepEqual((await queue.list({ origin: "front-d", number: id })).map((each) => [each.attempt, each.outcome]), [[attempt, outcome]]); // prettier-ignore
+    }
     await again.stop();
   });
 
@@ -215,6 +232,11 @@ describe("hosts of a cluster in a folder", () => {
     const seen = async (id: number) => (await queue.list({ origin: "front-i" })).find(({ number }) => number === id);
     assert.deepEqual([(await seen(special))!.host, find(front, special).outcome], ["eight", "finished"]);
     assert.equal((await seen(none))?.attempt, 0, "no host has that one");
+    // A host's lab asks for the state, too: its machine may be given another one before it starts.
+    const late = use(labs[0]!, (database) => new ServedQueue(database).add({ ...REQUEST, machine: "office", choice: { golden: "other" }, submission: { by: "anna", priority: 1 } })); // prettier-ignore
+    await until("it is refused", () => find(labs[0]!, late).outcome !== undefined);
+    assert.equal(find(labs[0]!, late).reason, "office does not start from a golden state other any more");
+    assert.equal(readRecord(getAnalysisFolder(labs[0]!, late)).code, "REBOX_GOLDEN_STATE");
   });
 
   test("go on after an error that a module of their lab has not caught", async () => {

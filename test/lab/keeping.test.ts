@@ -19,6 +19,7 @@ import { AnalysisSearch } from "../../src/lab/analysis/search/search-analyses";
 import { findClusterSettings } from "../../src/lab/cluster/cluster-settings";
 import { openFolderCluster } from "../../src/lab/cluster/folder/folder-cluster";
 import { backupLab, restoreLab } from "../../src/lab/keeping/backup-lab";
+import { removeOld } from "../../src/lab/keeping/remove-old";
 import { HandedIn } from "../../src/server/hosts/handed-in";
 import { pruneLab } from "../../src/server/hosts/prune-lab";
 import { type FolderLab, withFolder } from "../kit/lab/lab-folder";
@@ -82,6 +83,24 @@ describe("rebox lab prune", () => {
       const [oldest, older] = add(lab, ...["x", "y", "z"].map((content) => ({ content, size: 3 << 20 })));
       const room = await pruneLab(lab.folder, { keeps: 4 << 20, largerThan: 2 << 20 }, true, silent);
       assert.deepEqual(room.old.map(({ found }) => found.id), [oldest, older]); // prettier-ignore
+      // The archive that one was taken out of stays as long as another one is of it.
+      const archives = add(lab, { content: "an archive" }, { content: "an archive" });
+      const facts = openDatabase(lab.folder);
+      for (const [at, id] of archives.entries()) facts.connection.prepare("UPDATE facts SET sha256 = ? WHERE id = ?").run(String(at).repeat(64), id); // prettier-ignore
+      facts.close();
+      const listArchives = () => readdirSync(lab.path("samples")).filter((hash) => readdirSync(join(lab.path("samples"), hash)).some((name) => readFileSync(join(lab.path("samples"), hash, name), "utf8") === "an archive")); // prettier-ignore
+      const removeOne = (id: number) => {
+        const database = openDatabase(lab.folder);
+        try {
+          removeOld(lab.folder, database, { found: new AnalysisSearch(database).find(id)!, size: 0 });
+        } finally {
+          database.close();
+        }
+      };
+      removeOne(archives[0]!);
+      assert.equal(listArchives().length, 1);
+      removeOne(archives[1]!);
+      assert.deepEqual(listArchives(), []);
       await pruneLab(lab.folder, { keeps: 0 }, false, silent);
       assert.deepEqual(listIds(lab.folder), [waiting], "one that waits is never removed");
     });

@@ -198,6 +198,11 @@ describe("a file", () => {
       database.close();
       assert.equal(await refused({ machine: "nowhere" }), 400);
       assert.equal(listKept().length, 1);
+      // It goes with the last analysis of it.
+      const [id] = taken.ids;
+      assert.equal((await ask("analyst", `/api/v1/analyses/${id}/cancel`, { method: "POST" })).ok, true);
+      assert.equal((await ask("analyst", `/api/v1/analyses/${id}`, { method: "DELETE" })).ok, true);
+      assert.deepEqual(listKept(), []);
     });
   });
 

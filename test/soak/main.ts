@@ -39,7 +39,8 @@ async function runOlderAnalyses(count: number): Promise<void> {
 /** @param seed of the faults */
 async function runHosts(count: number, seed: number): Promise<void> {
   console.log(`soak: ${count} analyses on three hosts, of which parts are killed, with seed ${seed}`);
-  if (!IS_NAMESPACE) console.log("soak: networks are not cut and disks not filled: that takes root");
+  if (!IS_NAMESPACE)
+    console.log("soak: networks are not cut and disks not filled: that takes CAP_SYS_ADMIN, ip and nft");
   const wrong = await soakHosts({ count, seed, say: (line) => console.log(`soak: ${line}`) });
   if (wrong.length === 0) return console.log("soak: each has ended once, with all its files, and nothing is left behind"); // prettier-ignore
   console.error(`soak: failed with seed ${seed}: ${wrong.slice(0, 10).join("\n      ")}`);

@@ -11,9 +11,11 @@ const LARGEST = 1 << 30;
 /** Whether this process has a network and mounts of its own, so that it can cut its parts off and fill their disks. */
 export const IS_NAMESPACE = process.env[INSIDE] === "yes";
 
-/** Runs this program once more, in a network and with mounts of its own. @returns its status; undefined when that takes root */
+/** Runs this program once more, in a network and with mounts of its own. @returns its status; undefined where the system does not permit that */
 export function runInNamespace(): number | undefined {
-  if (process.getuid!() !== 0) return undefined;
+  // Root of a container may lack the right; a host may lack the programs.
+  const trial = "ip link set lo up && nft list tables > /dev/null && mount -t tmpfs tmpfs /mnt";
+  if (spawnSync("unshare", ["--net", "--mount", "sh", "-c", trial]).status !== 0) return undefined;
   const { status } = spawnSync("unshare", ["--net", "--mount", process.execPath, ...process.execArgv, ...process.argv.slice(1)], { stdio: "inherit", env: { ...process.env, [INSIDE]: "yes" } }); // prettier-ignore
   return status ?? 1;
 }

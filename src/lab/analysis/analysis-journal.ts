@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findFailureCode } from "../../config/failure-code";
 import type { AnalysisLog, AuxiliaryStatus } from "../auxiliary/auxiliary-run";
 import {
   type AnalysisOutcome,
@@ -22,6 +23,7 @@ const RESERVE = 256 << 10;
 export class AnalysisJournal implements AnalysisLog {
   private readonly lines: LogLine[] = [];
   private unwritable: string | undefined;
+  private unwritableCode: string | undefined;
   private readonly reserve: string;
 
   /**
@@ -61,8 +63,14 @@ export class AnalysisJournal implements AnalysisLog {
     this.write();
   }
 
-  end(outcome: AnalysisOutcome, reason: string | undefined, auxiliary: readonly AuxiliaryStatus[]): void {
-    this.update({ outcome, reason, auxiliary, ended: getSteadyTime() });
+  /** @param code of the error by which it has failed */
+  end(
+    outcome: AnalysisOutcome,
+    reason: string | undefined,
+    auxiliary: readonly AuxiliaryStatus[],
+    code?: string,
+  ): void {
+    this.update({ outcome, reason, code, auxiliary, ended: getSteadyTime() });
   }
 
   /** Gives up the reserve, puts the events into their order, and says in the record when results are missing: an analysis with a gap is not finished. */
@@ -73,15 +81,17 @@ export class AnalysisJournal implements AnalysisLog {
     } catch (error) {
       this.warn(`the events stand in the order in which they have arrived: ${(error as Error).message}`);
     }
-    if (this.unwritable !== undefined) this.incomplete(this.unwritable);
+    if (this.unwritable !== undefined) this.incomplete(this.unwritable, this.unwritableCode);
     else this.write();
   }
 
-  /** Says that results are missing. */
-  incomplete(reason: string): void {
+  /** Says that results are missing. @param code of the error by which that came */
+  incomplete(reason: string, code: string | undefined): void {
     const { outcome, reason: first } = this.current;
     const end =
-      outcome === "finished" ? ({ outcome: "failed", reason: `the results are incomplete: ${reason}` } as const) : {};
+      outcome === "finished"
+        ? ({ outcome: "failed", reason: `the results are incomplete: ${reason}`, code } as const)
+        : {};
     if (outcome !== "finished" && first !== reason) this.add("error", reason);
     this.update(end);
   }
@@ -124,6 +134,7 @@ export class AnalysisJournal implements AnalysisLog {
     } catch (error) {
       const first = this.unwritable === undefined;
       this.unwritable = `cannot write in ${this.folder}: ${(error as Error).message}`;
+      this.unwritableCode = findFailureCode(error, this.folder);
       if (first) this.add("error", this.unwritable);
     }
   }

@@ -90,6 +90,8 @@ export interface AnalysisRecord {
   readonly outcome: AnalysisOutcome | undefined;
   /** The reason for this end. */
   readonly reason: string | undefined;
+  /** The code of the error by which it has failed, where it has one; "ENOSPC" where the disk was full then. */
+  readonly code?: string | undefined;
   readonly auxiliary: readonly AuxiliaryStatus[];
   readonly log: readonly LogLine[];
 }

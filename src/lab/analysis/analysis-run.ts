@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AuxiliaryRunner } from "../auxiliary/auxiliary-runner";
 import { TimeLimitError } from "../../config/errors";
+import { findFailureCode } from "../../config/failure-code";
 import { callAsyncWithin } from "../../config/limits";
 import { isYes } from "../../config/named-values";
 import { AnalysisError, TargetRefusedError } from "../errors";
@@ -48,6 +49,8 @@ export interface AnalysisParts {
 interface Ending {
   readonly outcome: AnalysisOutcome;
   readonly reason: string;
+  /** Of the error by which it has failed. */
+  readonly code?: string | undefined;
 }
 
 /**
@@ -81,8 +84,8 @@ export class AnalysisRun {
     } catch (error) {
       // One that comes after all is not kept either.
       if (machine !== undefined || signal.aborted) await this.giveBack(acquired);
-      const { outcome, reason } = endingOf(error, signal);
-      journal.end(outcome, reason, []);
+      const { outcome, reason, code } = endingOf(error, signal, journal.folder);
+      journal.end(outcome, reason, [], code);
       return;
     }
     await this.use(machine, auxiliary, signal);
@@ -108,7 +111,7 @@ export class AnalysisRun {
       signal.throwIfAborted();
       ending = await this.run(machine, signal);
     } catch (error) {
-      ending = endingOf(error, signal);
+      ending = endingOf(error, signal, journal.folder);
     }
     this.begin("stopping helpers");
     await auxiliary.stop();
@@ -118,7 +121,7 @@ export class AnalysisRun {
     await auxiliary.finish();
     await machine.release(failure).catch((error: unknown) => journal.error(`giving the machine back: ${text(error)}`));
     if (failure !== undefined && ending.outcome === "finished") ending = { outcome: "failed", reason: failure };
-    journal.end(ending.outcome, ending.reason, auxiliary.status);
+    journal.end(ending.outcome, ending.reason, auxiliary.status, ending.code);
   }
 
   private async run(machine: AnalysisMachine, signal: AbortSignal): Promise<Ending> {
@@ -203,9 +206,9 @@ export function parseClock(text: string | undefined): number | undefined {
   return clockMs;
 }
 
-function endingOf(error: unknown, signal: AbortSignal): Ending {
+function endingOf(error: unknown, signal: AbortSignal, folder: string): Ending {
   if (signal.aborted) return { outcome: "cancelled", reason: text(signal.reason) };
-  return { outcome: "failed", reason: text(error) };
+  return { outcome: "failed", reason: text(error), code: findFailureCode(error, folder) };
 }
 
 function text(error: unknown): string {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { takeMoment } from "../../config/moment";
-import { AnalysisError, GuestGoneError } from "../errors";
+import { AnalysisError, GoldenStateError, GuestGoneError } from "../errors";
 import { QmpMachinery } from "../machinery/drivers/qemu/qmp-machinery";
 import { ReboxMachinery } from "../machinery/drivers/rebox/rebox-machinery";
 import type { Lab } from "../lab";
@@ -319,6 +319,7 @@ export class LabMachinePool implements AnalysisMachinePool {
     const lease = await lab.take(`analysis ${use.id}`, query, signal, () => this.#listAhead());
     try {
       await this.#checkIsOff(lease, signal);
+      this.#checkGolden(lease, choice);
       return new LeasedMachine(lab, lease, use);
     } catch (error) {
       await lease.release();
@@ -342,6 +343,12 @@ export class LabMachinePool implements AnalysisMachinePool {
       const needs = { hasTarget: target !== undefined, scripts, recording, network: { wanted } };
       return this.#makeQuery(machine, choice, needs);
     });
+  }
+
+  /** A machine that is named was chosen before it was leased. @throws GoldenStateError when it has been given another state since */
+  #checkGolden({ machine }: MachineLease, { golden }: MachineChoice): void {
+    const other = golden === undefined ? undefined : findOther(this.lab.folder, { golden }, machine);
+    if (other !== undefined) throw new GoldenStateError(`${other} any more`);
   }
 
   /** One that somebody has started by hand is not ours to stop. */

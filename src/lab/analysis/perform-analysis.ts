@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { findFailureCode } from "../../config/failure-code";
 import { hashFile } from "../../config/host-files";
 import { AuxiliaryCatalog } from "../auxiliary/auxiliary-catalog";
 import { AuxiliaryConfig } from "../auxiliary/auxiliary-config";
@@ -88,7 +89,7 @@ export async function performAnalysis(asked: LabAnalysis): Promise<void> {
     if (refusal !== undefined) throw new AnalysisError(refusal);
     await runInLab(analysis, journal, (phase) => (phase === "running" ? void summon() : undefined));
   } catch (error) {
-    journal.end("failed", error instanceof Error ? error.message : String(error), []);
+    journal.end("failed", error instanceof Error ? error.message : String(error), [], findFailureCode(error, folder));
   }
   // It is one of ours, which nobody has left.
   await summon();
@@ -107,7 +108,8 @@ export async function performAnalysis(asked: LabAnalysis): Promise<void> {
     writeReport(folder, journal.record, events);
     new AnalysisIndex(database).add(folder, { ...journal.record, id: entry.id }, events);
   } catch (error) {
-    journal.incomplete(`the report cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+    const reason = `the report cannot be written: ${error instanceof Error ? error.message : String(error)}`;
+    journal.incomplete(reason, findFailureCode(error, folder));
   }
   journal.begin("ended");
   const { outcome = "failed", reason } = journal.record;

@@ -97,6 +97,8 @@ export interface AnalysisQueue {
   submit(submission: ClusterSubmission): Promise<string>;
   /** Names the requirements that analyses have had and a machine can meet: of the others it needs no word. */
   listFitting(fits: (requirement: Requirement) => boolean): Promise<string[]>;
+  /** Returns whether an analysis waits in one of some queues, without taking it. @param names of listFitting() */
+  hasWaiting(names: readonly string[]): Promise<boolean>;
   /** Takes the next analysis that fits a free machine. */
   take(offer: Offer): Promise<TakenAttempt | undefined>;
   /** Renews the lease of an attempt. */

@@ -51,7 +51,7 @@ export interface SeenHost extends Omit<HostReport, "state" | "queues" | "live"> 
 export interface HostOrders {
   /** Whether somebody has asked it to take no more work. */
   readonly isDraining: boolean;
-  /** How many hosts there are, with those that are away. */
+  /** How many hosts there are; those that are away do not count. */
   readonly hosts: number;
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { AnalysisDatabase } from "../analysis/analysis-database";
 import { getAnalysisFolder } from "../analysis/analysis-places";
@@ -6,15 +6,16 @@ import { ServedQueue } from "../analysis/queue/served-queue";
 import { AnalysisIndex } from "../analysis/search/analysis-index";
 import { AnalysisSearch } from "../analysis/search/search-analyses";
 import type { OldAnalysis } from "./choose-old";
+import { isWanted, listContents } from "./wanted-content";
 
 /** Removes an analysis of a lab that has ended: its results, what is known of it, and its target when no other analysis has that. */
 export function removeOld(labFolder: string, database: AnalysisDatabase, { found }: OldAnalysis): void {
-  const { id, sha256 } = found;
+  const { id } = found;
   // First the list: who looks into the folder meanwhile finds nothing that is half there.
   if (!new ServedQueue(database).remove(id)) return;
   new AnalysisIndex(database).remove(id);
   rmSync(getAnalysisFolder(labFolder, id), { recursive: true, force: true });
-  if (sha256 === undefined || new AnalysisSearch(database).list({ hash: sha256 }, 1).length > 0) return;
-  const sample = join(labFolder, "samples", sha256);
-  if (existsSync(sample)) rmSync(sample, { recursive: true, force: true });
+  const known = { search: new AnalysisSearch(database), database };
+  for (const sha256 of listContents(found))
+    if (!isWanted(known, sha256)) rmSync(join(labFolder, "samples", sha256), { recursive: true, force: true });
 }

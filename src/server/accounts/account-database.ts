@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import Database from "libsql";
-import { isDiskFull } from "../http/disk-full";
+import { isDiskFull } from "../../config/failure-code";
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;

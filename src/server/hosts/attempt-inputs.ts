@@ -25,7 +25,7 @@ export class AttemptInputs {
    */
   async fetch(taken: TakenAttempt): Promise<AnalysisRequest> {
     const { request, target, scripts, number, origin } = taken.submission;
-    const { submission, ...rest } = request;
+    const { submission, choice = {}, ...rest } = request;
     const fetched: string[] = [];
     try {
       for (const file of [...(target === undefined ? [] : [target]), ...scripts])
@@ -36,7 +36,9 @@ export class AttemptInputs {
     }
     return {
       ...rest,
-      ...{ machine: taken.machine, host: undefined, reportedAs: number, choice: {} },
+      ...{ machine: taken.machine, host: undefined, reportedAs: number },
+      // The machine fits now, but may be given another state until it starts.
+      choice: choice.golden === undefined ? {} : { golden: choice.golden },
       target: target && fetched[0],
       scripts: target === undefined ? fetched : fetched.slice(1),
       submission: { by: submission?.by ?? origin, priority: submission?.priority ?? 1 },

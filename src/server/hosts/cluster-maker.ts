@@ -11,6 +11,7 @@ import { ConflictError, NotThereError } from "../errors";
 import type { AnalysisMaker } from "../queue/dispatcher";
 import { getResults, putContent, removeResults } from "./carry-files";
 import { HandedIn } from "./handed-in";
+import { HostWorks } from "./host-works";
 import { UpkeepTurn } from "./upkeep-turn";
 
 /** Between two looks at the cluster, in milliseconds; a message comes before that. */
@@ -38,6 +39,7 @@ export class ClusterMaker implements AnalysisMaker {
   readonly #told = new Set<number>();
   readonly #handedIn: HandedIn;
   readonly #upkeep = new UpkeepTurn();
+  readonly #works: HostWorks;
   #cluster: Cluster | undefined;
   #unlock: (() => Promise<void>) | undefined;
   #stopping = new AbortController();
@@ -49,6 +51,7 @@ export class ClusterMaker implements AnalysisMaker {
 
   constructor(private readonly lab: ClusterLab) {
     this.#handedIn = new HandedIn(lab.database);
+    this.#works = new HostWorks((text) => lab.log(text));
   }
 
   start(): void {
@@ -60,6 +63,7 @@ export class ClusterMaker implements AnalysisMaker {
     this.#stopping.abort();
     this.#wake();
     await this.#loop;
+    await this.#works.settle();
     await this.#cluster?.close();
     this.#cluster = undefined;
     await this.#unlock?.();
@@ -98,6 +102,9 @@ export class ClusterMaker implements AnalysisMaker {
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let waitMs = TICK_MS;
+      // Before the turn: what comes meanwhile is looked at in the next one, which follows at once.
+      const waking = new AbortController();
+      this.#wake = () => waking.abort();
       try {
         const cluster = await this.#connect();
         if (cluster === undefined) waitMs = AGAIN_MS;
@@ -111,8 +118,6 @@ export class ClusterMaker implements AnalysisMaker {
         waitMs = AGAIN_MS;
       }
       if (signal.aborted) return;
-      const waking = new AbortController();
-      this.#wake = () => waking.abort();
       await sleep(waitMs, undefined, { signal: waking.signal }).catch(() => undefined);
     }
   }
@@ -136,8 +141,7 @@ export class ClusterMaker implements AnalysisMaker {
   }
 
   async #turn(cluster: Cluster): Promise<void> {
-    // First: what fails below, such as a file that nobody can read, may fail for ever.
-    await this.#keepUp(cluster);
+    this.#keepUp(cluster);
     if (!this.#isKnown) await this.#handInAgain(cluster);
     this.#isKnown = true;
     for (const entry of this.#handedIn.listNew()) await this.#handIn(cluster, entry);
@@ -168,15 +172,10 @@ export class ClusterMaker implements AnalysisMaker {
     if (trouble !== undefined) throw trouble;
   }
 
-  async #keepUp({ queue, leaseS }: Cluster): Promise<void> {
-    if (!this.#upkeep.take(1)) return;
-    try {
-      await queue.endGivenUp();
-    } catch (error) {
-      // The database itself was away.
-      this.#upkeep.postpone(leaseS);
-      throw error;
-    }
+  /** Ends what was given up, beside the turn: the database may take its time for that. */
+  #keepUp({ queue }: Cluster): void {
+    if (!this.#works.isIdle || !this.#upkeep.take(1)) return;
+    this.#works.begin("the cluster's upkeep", () => queue.endGivenUp());
   }
 
   /** A cluster that was made anew, or is as it was some time ago, knows not all of what it was given. */

@@ -1,9 +1,14 @@
+import { isDiskFull } from "../../config/failure-code";
 import type { AnalysisEntry } from "../../lab/analysis/analysis-database";
+import { readRecord } from "../../lab/analysis/analysis-record";
 import type { Attempt, AttemptResult } from "../../lab/cluster/analysis-queue";
 import type { ArtefactStore } from "../../lab/cluster/artefact-store";
 import type { Cluster } from "../../lab/cluster/open-cluster";
 import { StoredFileError } from "../../lab/errors";
 import { putResults, removeResults } from "./carry-files";
+
+/** The code of GoldenStateError. */
+const GOLDEN_STATE = "REBOX_GOLDEN_STATE";
 
 /** An attempt whose analysis has ended on this host. */
 export interface EndedAttempt {
@@ -16,9 +21,6 @@ export interface EndedAttempt {
   readonly isLost: boolean;
 }
 
-/** The words of the system and of SQLite for a disk that is full. */
-const DISK_FULL = /\bENOSPC\b|database or disk is full/;
-
 /**
  * Delivers an attempt: its files, then the row, and then it is done; what others have delivered in the meantime stays. An attempt that was
  * lost here is given up. It can be done again after a kill at any moment.
@@ -28,13 +30,24 @@ export async function deliverAttempt(
   { attempt, entry, folder, isLost }: EndedAttempt,
 ): Promise<void> {
   const { outcome = "lost", reason = "its analysis was removed" }: Partial<AnalysisEntry> = entry ?? {};
+  const isGivenUp = outcome === "lost" || (outcome === "failed" && isFaultOfHost(folder));
   // Asked first: who has ended the analysis has no lease any more, and would take itself for lost.
   let isTaken = await queue.hasWon(attempt);
-  // A full disk is the host's trouble: elsewhere there is room.
-  const isGivenUp = outcome === "lost" || (outcome === "failed" && DISK_FULL.test(reason));
   if (!isTaken && !isLost && isGivenUp) await queue.fail(attempt, `on ${attempt.host}: ${reason}`);
   else if (!isTaken && !isLost) isTaken = await queue.finish(attempt, await putAll(store, attempt, folder, { outcome, reason: entry?.reason })); // prettier-ignore
   await removeResults(store, attempt.id, isTaken ? { but: attempt.attempt } : { attempt: attempt.attempt });
+}
+
+/** Returns whether an analysis has failed by what another host may have: room on its disk, or the golden state that was asked for. */
+function isFaultOfHost(folder: string): boolean {
+  let code: string | undefined;
+  try {
+    ({ code } = readRecord(folder));
+  } catch {
+    // It has left none, or half of one.
+    return false;
+  }
+  return isDiskFull({ code }) || code === GOLDEN_STATE;
 }
 
 /** Puts the files into the store. An analysis whose files nobody could collect has failed. */

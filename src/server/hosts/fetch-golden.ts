@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { hashFile } from "../../config/host-files";
@@ -11,6 +11,9 @@ import { PIECE_SIZE } from "./publish-golden";
 
 /** The files that a golden state may have. */
 const FILES = ["ram", "devices", "disk.qcow2"];
+/** Free space that a fetched state leaves for analyses, in bytes. */
+const LEFT = 128 << 20;
+const MIB = 1 << 20;
 
 /** Finds the states that a host's machine lacks: those that it has not, or has in an older form. */
 export function listLacking(
@@ -46,7 +49,7 @@ async function compareNeed({ path, size, sha256 }: NeededFile): Promise<string[]
  *
  * @param origin how the machine starts on this host
  * @returns puts it into its place, where another of its name is replaced: no machine may be starting from that at this moment
- * @throws GoldenStateError for a state that is none; ClusterError for a piece that is missing or another
+ * @throws GoldenStateError for a state that is none, or does not fit on the disk; ClusterError for a piece that is missing or another
  */
 export async function fetchGolden(
   store: ArtefactStore,
@@ -62,6 +65,7 @@ export async function fetchGolden(
   rmSync(files.folder, { recursive: true, force: true });
   mkdirSync(files.folder, { recursive: true });
   try {
+    checkRoom(states, published);
     const described = [];
     for (const file of published.files) {
       const path = join(files.folder, file.path);
@@ -82,6 +86,15 @@ export async function fetchGolden(
     rmSync(files.folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** @throws GoldenStateError when a state does not fit on a disk: a part of it is not even fetched */
+function checkRoom(folder: string, { machine, name, files }: PublishedState): void {
+  const sizes = files.flatMap(({ size, pieces }) => pieces.map((sha256, at) => (sha256 === "" ? 0 : Math.min(PIECE_SIZE, size - at * PIECE_SIZE)))); // prettier-ignore
+  const needed = sizes.reduce((sum, size) => sum + size, LEFT);
+  const { bavail, bsize } = statfsSync(folder);
+  const room = bavail * bsize;
+  if (room < needed) throw new GoldenStateError(`the golden state ${name} of ${machine} needs ${Math.ceil(needed / MIB)} MiB, and ${folder} has ${Math.floor(room / MIB)} MiB of free space; make room there`); // prettier-ignore
 }
 
 /** Joins the pieces of a file. Those of zeros become holes. */

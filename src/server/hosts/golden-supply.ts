@@ -52,6 +52,7 @@ export class GoldenSupply {
     const { lab, cluster, log } = this;
     const machine = lab.manager.machines.get(name);
     const origin = await lab.manager.getMachinery(machine).getGoldenOrigin(machine as never, AbortSignal.timeout(ORIGIN_LIMIT_MS)); // prettier-ignore
+    let failure: unknown;
     // The oldest first: machines start from the newest that there is.
     for (const state of lacking.toReversed()) {
       const problems = await findMismatches(state, origin);
@@ -60,13 +61,19 @@ export class GoldenSupply {
         log(`the golden state ${state.name} of ${name}, which ${state.lab} has published, does not fit this host: ${problems.join("; ")}`); // prettier-ignore
         continue;
       }
-      const put = await fetchGolden(cluster.store, lab.folder, state, origin);
-      // One that starts reads several files of its state: they are not to be of two.
-      const users = [...lab.manager.machines].filter(({ facts }) => (facts.cloneOf ?? facts.name) === name);
-      const names = users.map((each) => each.name);
-      await lab.whileUnused(`the host, which replaces a golden state of ${name},`, names, this.#stopping.signal, put);
-      log(`fetched the golden state ${state.name} of ${name}, which ${state.lab} has published`);
+      try {
+        const put = await fetchGolden(cluster.store, lab.folder, state, origin);
+        // One that starts reads several files of its state: they are not to be of two.
+        const users = [...lab.manager.machines].filter(({ facts }) => (facts.cloneOf ?? facts.name) === name);
+        const names = users.map((each) => each.name);
+        await lab.whileUnused(`the host, which replaces a golden state of ${name},`, names, this.#stopping.signal, put);
+        log(`fetched the golden state ${state.name} of ${name}, which ${state.lab} has published`);
+      } catch (error) {
+        // The others are there, or fit on the disk, all the same.
+        failure ??= error;
+      }
     }
+    if (failure !== undefined) throw failure;
   }
 }
 

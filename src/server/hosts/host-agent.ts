@@ -13,6 +13,8 @@ import { takeForMachine } from "./take-for-machine";
 
 /** A message that there is work may be lost: so often it is asked for anyway, in milliseconds. */
 const ASK_MS = 5_000;
+/** The longest time before golden states that could not be fetched are fetched again, in milliseconds: each time their machine stands still. */
+const LONGEST_STATE_WAIT_MS = 600_000;
 /** Hosts that are woken by one message do not ask all at once, but within so long, in milliseconds, at least: */
 const LEAST_SPREAD_MS = 20;
 /** For each host of the cluster: together they ask no more than a thousand times a second. */
@@ -36,6 +38,8 @@ export class HostAgent {
   #wake = (): void => {};
   #hasWork = true;
   #hasStates = true;
+  /** How often states could not be fetched since some could. */
+  #stateFailures = 0;
   #isRechecking = false;
   #willAsk = false;
   #askedMs = -Infinity;
@@ -117,12 +121,14 @@ export class HostAgent {
     // Before the look: what is published from now on is looked for again.
     this.#hasStates = false;
     const lookAgain = (error: unknown) => {
-      setTimeout(() => (this.#hasStates = true), ASK_MS).unref();
+      const waitMs = Math.min(ASK_MS * 2 ** this.#stateFailures++, LONGEST_STATE_WAIT_MS);
+      setTimeout(() => (this.#hasStates = true), waitMs).unref();
       throw error;
     };
     for (const fetch of await this.#golden.look().catch(lookAgain))
       this.#works.begin("fetching golden states", async () => {
         await fetch().catch(lookAgain);
+        this.#stateFailures = 0;
         // Another one of the same machine may have been published since, and analyses may require the state.
         this.#hasStates = true;
         this.#beats.tellSoon();

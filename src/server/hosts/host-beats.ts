@@ -15,7 +15,7 @@ import type { HostEntry } from "./host-entry";
 import type { HostWorks } from "./host-works";
 import { UpkeepTurn } from "./upkeep-turn";
 
-/** Between two looks at what runs here, in milliseconds: the end of an analysis is told to nobody. */
+/** Between two looks at what runs here, in milliseconds: the phases of analyses, and the ends of those that an earlier host has begun, are told to nobody. */
 const TICK_MS = 100;
 /** The same while nothing does. */
 const IDLE_TICK_MS = 1_000;
@@ -77,6 +77,7 @@ export class HostBeats {
   }
 
   start(): void {
+    this.parts.maker.listenToEnds(() => this.#wake());
     this.#loop = this.#run();
   }
 
@@ -125,12 +126,13 @@ export class HostBeats {
   async #run(): Promise<void> {
     const { works } = this.own;
     while (!this.#isEnding || this.#held.size > 0 || !works.isIdle) {
+      // Before the looks: who wakes it meanwhile has it look again at once.
+      const waking = new AbortController();
+      this.#wake = () => waking.abort();
       await works.try("the heartbeat", () => this.#tellEntry());
       // One may be delivered while others are looked at.
       for (const held of [...this.#held.values()])
         if (this.#held.has(held.id)) await works.try(`analysis ${held.id}`, () => this.#look(held));
-      const waking = new AbortController();
-      this.#wake = () => waking.abort();
       const tickMs = this.#held.size > 0 ? TICK_MS : IDLE_TICK_MS;
       await sleep(tickMs, undefined, { signal: waking.signal }).catch(() => undefined);
     }
@@ -161,24 +163,15 @@ export class HostBeats {
 
   /** Ends what was given up. The database may take its time for that, and no lease is to wait for it. */
   #keepUp(): void {
-    const { queue, leaseS } = this.parts.cluster;
     this.#isKeepingUp = true;
-    this.own.works.begin("the cluster's upkeep", async () => {
-      try {
-        await queue.endGivenUp();
-      } catch (error) {
-        this.#upkeep.postpone(leaseS);
-        throw error;
-      } finally {
-        this.#isKeepingUp = false;
-      }
-    });
+    this.own.works.begin("the cluster's upkeep", () =>
+      this.parts.cluster.queue.endGivenUp().finally(() => (this.#isKeepingUp = false)),
+    );
   }
 
   /** The cluster could not be reached: others could not reach it either, and all come back at once. */
   #noteAway(): void {
     this.#awayUntilMs = performance.now() + AGAIN_MS * (0.5 + Math.random());
-    this.#upkeep.postpone(this.parts.cluster.leaseS);
   }
 
   /** @returns false when the cluster was not asked */

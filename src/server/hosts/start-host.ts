@@ -17,6 +17,9 @@ import { HostAgent } from "./host-agent";
 import { HostEntry } from "./host-entry";
 import { LiveDoor, type LiveSettings } from "./live-door";
 
+/** Between two looks at the lab's queue, in milliseconds: what the host itself gives to it is begun at once. */
+const POLL_MS = 1_000;
+
 /** Everything that a host needs of those who start it. */
 export interface HostOptions {
   readonly name: string;
@@ -70,7 +73,8 @@ export async function startHost({ name, labFolder, api, startAnalysis, live, log
     cleaning.push(() => work.close());
     // On a thread of its own: a long report would cost the leases of all that runs here.
     const writeReport: Cleaning["writeReport"] = async (folder, record) => void (await work.do({ kind: "abandoned", labFolder, folder, record })); // prettier-ignore
-    const maker = new Dispatcher({ labFolder, database, api, log, writeReport }, queue, machines.length, startAnalysis);
+    const cleaner: Cleaning = { labFolder, database, api, log, writeReport };
+    const maker = new Dispatcher(cleaner, queue, machines.length, startAnalysis, POLL_MS);
     const agent = new HostAgent({ name, labFolder, lab, database, queue, maker, cluster, entry, log });
     agents.push(agent);
     agent.start();

@@ -31,8 +31,14 @@ export async function takeForMachine(
 ): Promise<TakenForMachine | undefined> {
   if (hasClones(machine.facts)) return undefined;
   const fits = (requirement: Requirement) => fitsMachine(requirement, { host, labFolder: lab.folder }, machine);
-  const fitting = (await queue.listFitting(fits)).join(" ");
+  const names = await queue.listFitting(fits);
+  const fitting = names.join(" ");
   if (fitting === "" || empty.has(fitting)) return undefined;
+  // Without a lease first: that takes processes, and nearly always nothing waits.
+  if (!(await queue.hasWaiting(names))) {
+    empty.add(fitting);
+    return undefined;
+  }
   const lease = await lab.takeFree(`the host ${host}`, machine.name);
   if (lease === undefined) return undefined;
   let taken: TakenAttempt | undefined;

@@ -15,9 +15,4 @@ export class UpkeepTurn {
     this.#dueMs = nowMs + Math.max(LEAST_MS, members * PER_MEMBER_MS) * (0.5 + Math.random());
     return true;
   }
-
-  /** Looks no earlier than after a lease: the database was away for all, so those who could not renew theirs are to have the time for it. */
-  postpone(leaseS: number): void {
-    this.#dueMs = performance.now() + leaseS * 1_000;
-  }
 }

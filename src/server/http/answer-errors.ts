@@ -6,7 +6,7 @@ import type { ReboxError } from "../../config/rebox-error";
 import { RequestError, ServerError } from "../errors";
 import { renderErrorPage } from "../pages/error-page";
 import { getRouteKind } from "./caller";
-import { isDiskFull } from "./disk-full";
+import { isDiskFull } from "../../config/failure-code";
 
 /** An error, as an answer has it. */
 export interface ErrorAnswer {

@@ -2,7 +2,7 @@ import type { Multipart } from "@fastify/multipart";
 import type { FastifyRequest } from "fastify";
 import { BadRequestError, RequestError } from "../errors";
 import type { StoredSample } from "../queue/sample-store";
-import { isWanted } from "../queue/wanted-content";
+import { isWanted } from "../../lab/keeping/wanted-content";
 import type { ServerParts } from "../server-parts";
 import { checkForgery } from "./access";
 

@@ -39,16 +39,19 @@ export class Dispatcher implements AnalysisMaker {
   #stopping = new AbortController();
   #loop: Promise<void> | undefined;
   #wake = (): void => {};
+  #tellEnd = (): void => {};
 
   /**
    * @param cleaning the lab
    * @param limit how many analyses may run at once in the lab
+   * @param pollMs between two looks at the queue, in milliseconds
    */
   constructor(
     private readonly cleaning: Cleaning,
     private readonly queue: ServedQueue,
     private readonly limit: number,
     private readonly startAnalysis: StartAnalysis,
+    private readonly pollMs = POLL_MS,
   ) {
     this.#database = cleaning.database;
   }
@@ -100,6 +103,11 @@ export class Dispatcher implements AnalysisMaker {
     rmSync(getAnalysisFolder(this.cleaning.labFolder, id), { recursive: true, force: true });
   }
 
+  /** Calls back each time the process of an analysis that was begun here has ended, and what it left is cleaned up. */
+  listenToEnds(onEnd: () => void): void {
+    this.#tellEnd = onEnd;
+  }
+
   /** Returns whether the process of an analysis that was begun here runs, or what it left is being cleaned up. */
   isMaking(id: number): boolean {
     return this.#own.has(id);
@@ -118,7 +126,7 @@ export class Dispatcher implements AnalysisMaker {
       if (signal.aborted) return;
       const waking = new AbortController();
       this.#wake = () => waking.abort();
-      await sleep(POLL_MS, undefined, { signal: waking.signal }).catch(() => undefined);
+      await sleep(this.pollMs, undefined, { signal: waking.signal }).catch(() => undefined);
     }
   }
 
@@ -143,5 +151,6 @@ export class Dispatcher implements AnalysisMaker {
     }
     this.#own.delete(id);
     this.#wake();
+    this.#tellEnd();
   }
 }

@@ -7,7 +7,7 @@ import type { Caller } from "../accounts/roles";
 import { BadRequestError, ConflictError, NotThereError } from "../errors";
 import type { ServerParts } from "../server-parts";
 import type { StoredSample } from "./sample-store";
-import { isWanted } from "./wanted-content";
+import { isWanted, listContents } from "../../lab/keeping/wanted-content";
 import { createRequests, SUBMISSION } from "./submission";
 
 /** Who does something, from where. */
@@ -74,10 +74,11 @@ export function cancel({ dispatcher, accounts }: ServerParts, { caller, address 
 
 /** Removes an analysis that has ended, and its target when no other analysis has it. @throws NotThereError, ConflictError */
 export function remove(parts: ServerParts, { caller, address }: Doer, id: number): void {
-  const sha256 = parts.search.find(id)?.sha256;
+  const found = parts.search.find(id);
   parts.dispatcher.remove(id);
   parts.index.remove(id);
-  if (sha256 !== undefined && !isWanted(parts, sha256)) parts.samples.remove(sha256);
+  for (const sha256 of found === undefined ? [] : listContents(found))
+    if (!isWanted(parts, sha256)) parts.samples.remove(sha256);
   parts.accounts.audit.add(caller.user, address, "remove", `analysis ${id}`);
 }
 

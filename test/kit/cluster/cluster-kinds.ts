@@ -1,11 +1,15 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readMonotonicMs } from "../../../src/config/moment";
 import { openFolderCluster } from "../../../src/lab/cluster/folder/folder-cluster";
+import { MIGRATIONS as FOLDER_MIGRATIONS } from "../../../src/lab/cluster/folder/folder-schema";
 import type { Cluster } from "../../../src/lab/cluster/open-cluster";
+import { MIGRATIONS } from "../../../src/lab/cluster/postgres/cluster-schema";
 import { openPostgresCluster } from "../../../src/lab/cluster/postgres/postgres-cluster";
 import type { HistoryLine } from "./check-history";
 import { ACCESS_KEY, ObjectServer, SECRET_KEY } from "./object-server";
+import { makeOlderDatabase, makeOlderFolder } from "./older-clusters";
 import { PrivatePostgres } from "./postgres";
 import { BUCKET, NO_CLUSTER } from "./test-cluster";
 
@@ -16,8 +20,20 @@ export interface OpenedKind {
   lapse(id: string): Promise<void>;
   /** Makes it as if an analysis had failed long ago. */
   age(id: string): Promise<void>;
-  /** Sets the clock by which the queue gives analyses out, so many seconds back; undefined where it has none that could be set. */
-  setClockBack: ((seconds: number) => Promise<void>) | undefined;
+  /** Makes it as if a host had not been heard of for a lease. */
+  silence(host: string): Promise<void>;
+  /** Makes it as if the clock of the cluster was set on by so many seconds since all that it has noted: back by less than none. */
+  shiftClock(seconds: number): Promise<void>;
+  /** Whether its clock can be set at all. */
+  readonly hasClock: boolean;
+  /** The versions of tables before this one, of which a cluster can be made. */
+  readonly earlier: readonly number[];
+  /**
+   * Makes a cluster with tables of an earlier version, in which an analysis of the command "from before" waits.
+   *
+   * @returns connects to it, and brings it up to date where that is said
+   */
+  makeOlder(version: number): Promise<(makes: boolean) => Promise<Cluster>>;
   readHistory(): Promise<HistoryLine[]>;
   close(): Promise<void>;
 }
@@ -34,9 +50,25 @@ function openFolder(): OpenedKind {
   const { database } = cluster;
   return {
     cluster,
-    lapse: async (id) => void database.change("UPDATE analyses SET beat_ms = beat_ms - 3600000 WHERE id = ?", id),
+    lapse: async (id) => {
+      database.change("UPDATE analyses SET beat_ms = beat_ms - 3600000 WHERE id = ?", id);
+      database.change("UPDATE facts SET looked_ms = ?, ends_from_ms = 0", readMonotonicMs());
+    },
     age: async (id) => void database.change("UPDATE analyses SET failed_ms = failed_ms - 3600000 WHERE id = ?", id),
-    setClockBack: undefined,
+    silence: async (host) => void database.change("UPDATE hosts SET seen_ms = seen_ms - 3600000 WHERE name = ?", host),
+    shiftClock: async (seconds) => {
+      const ms = seconds * 1_000;
+      database.change("UPDATE analyses SET beat_ms = beat_ms - ?, failed_ms = failed_ms - ?", ms, ms);
+      database.change("UPDATE hosts SET seen_ms = seen_ms - ?", ms);
+      database.change("UPDATE facts SET looked_ms = looked_ms - ?, ends_from_ms = ends_from_ms - ?", ms, ms);
+    },
+    hasClock: false,
+    earlier: FOLDER_MIGRATIONS.slice(1).map((_text, at) => at + 1),
+    makeOlder: async (version) => {
+      const place = join(folder, `older-${version}`);
+      makeOlderFolder(place, version);
+      return async (makes) => openFolderCluster("lab", place, makes);
+    },
     readHistory: async () => database.select<HistoryLine>("SELECT * FROM history ORDER BY sequence"),
     close: async () => {
       await cluster.close();
@@ -47,22 +79,37 @@ function openFolder(): OpenedKind {
 
 async function openPostgres(): Promise<OpenedKind> {
   const [postgres, server] = [await PrivatePostgres.start(), await ObjectServer.start(BUCKET)];
-  const store = { bucket: server.url(BUCKET), region: "us-east-1", access_key: ACCESS_KEY, secret_key: SECRET_KEY };
-  const cluster = await openPostgresCluster("lab", { database: postgres.url(), store }, true, () => undefined);
+  const connect = (makes: boolean, name: string, bucket: string) => {
+    const store = { bucket: server.url(bucket), region: "us-east-1", access_key: ACCESS_KEY, secret_key: SECRET_KEY };
+    return openPostgresCluster("lab", { database: postgres.url(undefined, name), store }, makes, () => undefined);
+  };
+  const cluster = await connect(true, "postgres", BUCKET);
   const { database } = cluster;
   return {
     cluster,
     lapse: async (id) => {
       await database.query("UPDATE rebox.analyses SET beat = beat - interval '1 hour' WHERE id = $1", [id]);
       const rows = await database.query<{ name: string }>("UPDATE pgboss.job SET heartbeat_on = heartbeat_on - interval '1 hour' WHERE id = $1 RETURNING name", [id]); // prettier-ignore
-      // Its own looks are five seconds apart, and one may just have been.
+      // Its own looks are some seconds apart, and one may just have been.
       await database.query("UPDATE pgboss.queue SET monitor_claim_on = NULL, monitor_on = NULL WHERE name = $1", [rows[0]!.name]); // prettier-ignore
-      await database.boss.supervise(rows[0]!.name);
+      await database.query("UPDATE rebox.cluster SET looked = clock_timestamp(), ends_from = clock_timestamp()");
     },
     age: async (id) =>
       void (await database.query("UPDATE rebox.history SET at = at - interval '1 hour' WHERE analysis = $1", [id])),
-    // pg-boss reads the time by this function alone.
-    setClockBack: async (seconds) => void (await database.query(`CREATE OR REPLACE FUNCTION pgboss.job_now() RETURNS timestamptz AS $$ SELECT now() - interval '${seconds} seconds' $$ LANGUAGE sql STABLE`)), // prettier-ignore
+    silence: async (host) => void (await database.query("UPDATE rebox.hosts SET seen = seen - interval '1 hour' WHERE name = $1", [host])), // prettier-ignore
+    shiftClock: async (seconds) => {
+      for (const [table, columns] of Object.entries(TIMES)) await database.query(`UPDATE ${table} SET ${columns.map((column) => `${column} = ${column} - interval '${seconds} seconds'`).join(", ")}`); // prettier-ignore
+    },
+    hasClock: true,
+    // Each step from the last one is among those from the first one.
+    earlier: [1, MIGRATIONS.length - 1],
+    makeOlder: async (version) => {
+      const name = `older_${version}`;
+      await database.query(`CREATE DATABASE ${name}`);
+      await makeOlderDatabase(postgres.url(undefined, name), version);
+      mkdirSync(server.file(`older-${version}`, ""), { recursive: true });
+      return (makes) => connect(makes, name, `older-${version}`);
+    },
     readHistory: () => database.query<HistoryLine>("SELECT * FROM rebox.history ORDER BY sequence"),
     close: async () => {
       await cluster.close();
@@ -71,3 +118,13 @@ async function openPostgres(): Promise<OpenedKind> {
     },
   };
 }
+
+/** All times that a cluster in PostgreSQL notes of what has been. */
+const TIMES: Readonly<Record<string, readonly string[]>> = {
+  "rebox.cluster": ["looked", "ends_from"],
+  "rebox.analyses": ["beat", "created"],
+  "rebox.hosts": ["seen"],
+  "rebox.history": ["at"],
+  "pgboss.job": ["created_on", "start_after", "started_on", "heartbeat_on"],
+  "pgboss.queue": ["monitor_claim_on", "monitor_on", "maintain_on"],
+};

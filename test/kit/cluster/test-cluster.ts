@@ -45,6 +45,7 @@ export class TestCluster {
   readonly env = {
     ...process.env,
     REBOX_LAB: undefined,
+    NODE_OPTIONS: process.env.NODE_OPTIONS,
     AWS_ACCESS_KEY_ID: ACCESS_KEY,
     AWS_SECRET_ACCESS_KEY: SECRET_KEY,
   };

@@ -4,59 +4,13 @@ import Database from "libsql";
 import { readMonotonicMs } from "../../../config/moment";
 import { ClusterError } from "../../errors";
 import type { ClusterWord } from "../open-cluster";
+import { MIGRATIONS } from "./folder-schema";
 
 /** The longest wait for another process' transaction, in milliseconds. */
 const BUSY_MS = 30_000;
 const WORDS: readonly ClusterWord[] = ["work", "ended", "cancelled", "queues", "golden"];
-/** The version of the tables. */
-const VERSION = 1;
 /** How long an attempt without a heartbeat has its analysis, in seconds. */
 const LEASE_S = 30;
-
-/** Times are of the clock that never jumps, in milliseconds since the boot that `boot` names. */
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS facts (version INTEGER NOT NULL, lease_s INTEGER NOT NULL, boot TEXT NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS analyses (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    origin TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    submitter TEXT NOT NULL,
-    queue TEXT NOT NULL,
-    priority INTEGER NOT NULL,
-    not_before TEXT NOT NULL,
-    submission TEXT NOT NULL,
-    created TEXT NOT NULL,
-    phase TEXT NOT NULL DEFAULT 'queued',
-    attempt INTEGER NOT NULL DEFAULT 0,
-    host TEXT,
-    machine TEXT,
-    tried TEXT NOT NULL DEFAULT '[]',
-    failed_ms REAL NOT NULL DEFAULT 0,
-    beat_ms REAL NOT NULL DEFAULT 0,
-    cancellation TEXT,
-    outcome TEXT,
-    reason TEXT,
-    files TEXT NOT NULL DEFAULT '[]',
-    is_collected INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (origin, number)
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS analyses_waiting ON analyses (queue, priority DESC, sequence) WHERE outcome IS NULL AND phase = 'queued';
-  CREATE INDEX IF NOT EXISTS analyses_running ON analyses (submitter) WHERE outcome IS NULL AND phase <> 'queued';
-  CREATE INDEX IF NOT EXISTS analyses_uncollected ON analyses (origin) WHERE NOT is_collected;
-  CREATE TABLE IF NOT EXISTS submitters (name TEXT PRIMARY KEY, sequence INTEGER, most_running INTEGER) STRICT;
-  CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY, requirement TEXT NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS hosts (
-    name TEXT PRIMARY KEY, lab TEXT NOT NULL, report TEXT NOT NULL, is_draining INTEGER NOT NULL DEFAULT 0, seen_ms REAL NOT NULL
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS golden_states (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, machine TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, UNIQUE (machine, name)
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS history (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, analysis TEXT NOT NULL, act TEXT NOT NULL, attempt INTEGER NOT NULL,
-    host TEXT, machine TEXT, reason TEXT
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS history_analysis ON history (analysis);`;
 
 /** The database of a cluster that is a folder of one host. */
 export class FolderDatabase {
@@ -81,8 +35,9 @@ export class FolderDatabase {
     this.connection = new Database(file);
     this.connection.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA journal_mode = WAL;`);
     try {
-      if (makes) this.transact(() => this.connection.exec(SCHEMA));
-      this.leaseS = this.transact(() => this.#readFacts(folder, makes));
+      const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+      if (makes) this.transact(() => this.#migrate(boot));
+      this.leaseS = this.transact(() => this.#readFacts(folder, boot));
     } catch (error) {
       this.connection.close();
       throw error;
@@ -141,19 +96,29 @@ export class FolderDatabase {
     this.connection.close();
   }
 
-  #readFacts(folder: string, makes: boolean): number {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    if (makes) this.change("INSERT INTO facts SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM facts)", VERSION, LEASE_S, boot); // prettier-ignore
+  #migrate(boot: string): void {
+    this.connection.exec("CREATE TABLE IF NOT EXISTS facts (version INTEGER NOT NULL, lease_s INTEGER NOT NULL, boot TEXT NOT NULL) STRICT"); // prettier-ignore
+    this.change("INSERT INTO facts (version, lease_s, boot) SELECT 0, ?, ? WHERE NOT EXISTS (SELECT 1 FROM facts)", LEASE_S, boot); // prettier-ignore
+    const [{ version }] = this.select<{ version: number }>("SELECT version FROM facts") as [{ version: number }];
+    for (const statements of MIGRATIONS.slice(version)) this.connection.exec(statements);
+    this.change("UPDATE facts SET version = max(version, ?)", MIGRATIONS.length);
+  }
+
+  #readFacts(folder: string, boot: string): number {
     const isMade = this.select("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").length > 0;
     const facts = isMade ? this.select<{ version: number; lease_s: number; boot: string }>("SELECT * FROM facts")[0] : undefined; // prettier-ignore
     if (facts === undefined) throw new ClusterError(`${folder} is no cluster of rebox yet; make it one: rebox lab init --cluster FOLDER`); // prettier-ignore
-    if (facts.version !== VERSION) throw new ClusterError(`the cluster in ${folder} has tables of version ${facts.version}, and this rebox those of version ${VERSION}; use that version of rebox here, too`); // prettier-ignore
+    const { version } = facts;
+    if (version !== MIGRATIONS.length) {
+      const advice = version > MIGRATIONS.length ? "use that version of rebox here, too" : "bring it up to date: rebox lab init --cluster FOLDER"; // prettier-ignore
+      throw new ClusterError(`the cluster in ${folder} has tables of version ${version}, and this rebox those of version ${MIGRATIONS.length}; ${advice}`); // prettier-ignore
+    }
     if (facts.boot !== boot) {
       // The clock has begun anew: what ran is over, and a lease from now on is the time to say so.
       const nowMs = readMonotonicMs();
       this.change("UPDATE analyses SET beat_ms = ?, failed_ms = 0 WHERE outcome IS NULL", nowMs);
       this.change("UPDATE hosts SET seen_ms = ?", nowMs - facts.lease_s * 1_000);
-      this.change("UPDATE facts SET boot = ?", boot);
+      this.change("UPDATE facts SET boot = ?, looked_ms = 0, ends_from_ms = 0", boot);
     }
     return facts.lease_s;
   }

@@ -19,16 +19,15 @@ export class FolderHosts implements HostList {
     return database.transact(() => {
       const [known] = database.select<Row>("SELECT * FROM hosts WHERE name = ?", report.name);
       if (known !== undefined && known.lab !== report.lab && !this.#isAway(known)) throw new ClusterError(`another host of the cluster is called ${report.name}; choose another name by --name`); // prettier-ignore
-      const values = [report.lab, JSON.stringify(report), readMonotonicMs()];
+      const nowMs = readMonotonicMs();
+      const values = [report.lab, JSON.stringify(report), nowMs];
       database.change(
         `INSERT INTO hosts (name, lab, report, seen_ms) VALUES (?, ?, ?, ?)
          ON CONFLICT (name) DO UPDATE SET lab = ?, report = ?, seen_ms = ?`,
         ...[report.name, ...values, ...values],
       );
-      const [{ hosts }] = database.select<{ hosts: number }>("SELECT count(*) AS hosts FROM hosts") as [
-        { hosts: number },
-      ];
-      return { isDraining: known?.is_draining === 1, hosts };
+      const there = database.select<{ hosts: number }>("SELECT count(*) AS hosts FROM hosts WHERE seen_ms >= ?", nowMs - database.leaseS * 1_000); // prettier-ignore
+      return { isDraining: known?.is_draining === 1, hosts: there[0]!.hosts };
     });
   }
 

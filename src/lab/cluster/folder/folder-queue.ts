@@ -57,12 +57,16 @@ export class FolderQueue implements AnalysisQueue {
     return rows.filter(({ requirement }) => fits(JSON.parse(requirement) as Requirement)).map(({ name }) => name);
   }
 
+  async hasWaiting(names: readonly string[]): Promise<boolean> {
+    // Nearly always none waits, and asking must not keep others from writing.
+    return this.database.select(`SELECT 1 FROM analyses WHERE ${WAITING} LIMIT 1`, new Date().toISOString(), JSON.stringify(names)).length > 0; // prettier-ignore
+  }
+
   async take({ host, machine, fits }: Offer): Promise<TakenAttempt | undefined> {
     const { database } = this;
-    const fitting = JSON.stringify(await this.listFitting(fits));
-    const now = new Date().toISOString();
-    // Nearly always none waits, and asking must not keep others from writing.
-    if (database.select(`SELECT 1 FROM analyses WHERE ${WAITING} LIMIT 1`, now, fitting).length === 0) return undefined;
+    const names = await this.listFitting(fits);
+    if (!(await this.hasWaiting(names))) return undefined;
+    const [now, fitting] = [new Date().toISOString(), JSON.stringify(names)];
     return database.transact(() => {
       const waiting = database.select<Omit<WaitingSubmitter, "taken"> & { taken: number | null }>(
         `SELECT submitter AS name, max(priority) AS priority, (SELECT count(*) FROM analyses AS r WHERE r.submitter = a.submitter AND r.outcome IS NULL AND r.phase <> 'queued') AS running,
@@ -141,6 +145,7 @@ export class FolderQueue implements AnalysisQueue {
   async endGivenUp(): Promise<void> {
     const late = "outcome IS NULL AND phase <> 'queued' AND beat_ms < ?";
     const beforeMs = readMonotonicMs() - this.database.leaseS * 1_000;
+    if (!this.#mayEndLeases()) return;
     if (this.database.select(`SELECT 1 FROM analyses WHERE ${late} LIMIT 1`, beforeMs).length === 0) return;
     this.database.transact(() => {
       for (const row of this.database.select<Row>(`SELECT * FROM analyses WHERE ${late}`, beforeMs))
@@ -199,6 +204,21 @@ export class FolderQueue implements AnalysisQueue {
 
   #hasWon({ id, attempt, host }: Attempt): boolean {
     return this.database.select("SELECT 1 FROM history WHERE analysis = ? AND attempt = ? AND host = ? AND act = 'ended'", id, attempt, host).length > 0; // prettier-ignore
+  }
+
+  /**
+   * Notes that somebody looks at the leases. Where nobody has done so for half a lease, the disk or all of the host stood still, and all have the time of a
+   * lease to renew theirs.
+   */
+  #mayEndLeases(): boolean {
+    const { database } = this;
+    const [nowMs, leaseMs] = [readMonotonicMs(), database.leaseS * 1_000];
+    return database.transact(() => {
+      const [facts] = database.select<{ looked_ms: number; ends_from_ms: number }>("SELECT * FROM facts");
+      const endsFromMs = facts!.looked_ms < nowMs - leaseMs / 2 ? nowMs + leaseMs : facts!.ends_from_ms;
+      database.change("UPDATE facts SET looked_ms = ?, ends_from_ms = ?", nowMs, endsFromMs);
+      return endsFromMs <= nowMs;
+    });
   }
 
   #get(id: string): Row {

@@ -64,4 +64,5 @@ export const MIGRATIONS: readonly string[] = [
      machine text NOT NULL, name text NOT NULL, state jsonb NOT NULL, published timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (machine, name)
    );`,
   `ALTER TABLE rebox.hosts ADD COLUMN live jsonb;`,
+  `ALTER TABLE rebox.cluster ADD COLUMN looked timestamptz NOT NULL DEFAULT now(), ADD COLUMN ends_from timestamptz NOT NULL DEFAULT now();`,
 ];

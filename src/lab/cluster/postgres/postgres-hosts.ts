@@ -15,7 +15,7 @@ export class PostgresHosts implements HostList {
       `INSERT INTO rebox.hosts (name, lab, version, state, machines, load, queues, live) VALUES ($1, $2, $3, $4, $5, $6, $7, $9)
        ON CONFLICT (name) DO UPDATE SET lab = $2, version = $3, state = $4, machines = $5, load = $6, queues = $7, live = $9, seen = now()
          WHERE hosts.lab = $2 OR hosts.seen < now() - make_interval(secs => $8)
-       RETURNING is_draining, (SELECT count(*)::int FROM rebox.hosts) AS hosts`,
+       RETURNING is_draining, 1 + (SELECT count(*)::int FROM rebox.hosts AS other WHERE other.name <> $1 AND other.seen > now() - make_interval(secs => $8)) AS hosts`,
       [
         name,
         lab,
@@ -29,7 +29,7 @@ export class PostgresHosts implements HostList {
       ],
     );
     if (rows.length === 0) throw new ClusterError(`another host of the cluster is called ${name}; choose another name by --name`); // prettier-ignore
-    return { isDraining: rows[0]!.is_draining, hosts: Math.max(rows[0]!.hosts, 1) };
+    return { isDraining: rows[0]!.is_draining, hosts: rows[0]!.hosts };
   }
 
   async leave(name: string, lab: string): Promise<void> {

@@ -7,6 +7,7 @@ import type { Quota } from "../fair-shares";
 import { checkSame } from "../same-submission";
 import { endCancelledLate, endRow, hasWon, listRows, note, putBackLate } from "./analysis-rows";
 import { ClusterDatabase } from "./cluster-database";
+import { bringTimesBack, mayEndLeases } from "./lease-clock";
 import { DEAD, QueueKinds, RETENTION_S } from "./queue-kinds";
 import { takeFrom } from "./take-attempt";
 
@@ -71,6 +72,11 @@ export class PostgresQueue implements AnalysisQueue {
     const rows = await database.query<{ id: string; submission: ClusterSubmission }>("SELECT id, submission FROM rebox.analyses WHERE origin = $1 AND number = $2", [origin, number]); // prettier-ignore
     checkSame(rows[0]!.submission, submission);
     return rows[0]!.id;
+  }
+
+  async hasWaiting(names: readonly string[]): Promise<boolean> {
+    const rows = await this.database.query("SELECT 1 FROM rebox.analyses WHERE queue = ANY($1) AND outcome IS NULL AND phase = 'queued' AND not_before <= now() LIMIT 1", [names]); // prettier-ignore
+    return rows.length > 0;
   }
 
   async take(offer: Offer): Promise<TakenAttempt | undefined> {
@@ -181,13 +187,15 @@ export class PostgresQueue implements AnalysisQueue {
 
   async endGivenUp(): Promise<void> {
     const { boss } = this.database;
-    // pg-boss ends the leases; of those who ask at the same time one does it.
-    await boss.supervise();
-    await this.database.transact(async (own) => {
-      if (await endCancelledLate(own, this.leaseS)) await ClusterDatabase.notify(own, "ended");
-      await putBackLate(own, this.leaseS);
-      return true;
-    });
+    if (await mayEndLeases(this.database, this.leaseS)) {
+      // pg-boss ends the leases; of those who ask at the same time one does it.
+      await boss.supervise();
+      await this.database.transact(async (own) => {
+        if (await endCancelledLate(own, this.leaseS)) await ClusterDatabase.notify(own, "ended");
+        await putBackLate(own, this.leaseS);
+        return true;
+      });
+    } else await bringTimesBack(this.database);
     for (let more = true; more;) {
       more =
         (await this.database.transact(async (own, db) => {

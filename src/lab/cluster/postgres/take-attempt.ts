@@ -89,7 +89,7 @@ async function isForOthers(
   const others = await own.query(
     `SELECT 1 FROM rebox.hosts WHERE $1 = ANY(queues) AND NOT name = ANY($2) AND NOT is_draining
        AND seen > now() - make_interval(secs => $3)
-       AND (SELECT max(at) FROM rebox.history WHERE analysis = $4) > now() - make_interval(secs => $5) LIMIT 1`,
+       AND (SELECT max(at) FROM rebox.history WHERE analysis = $4) BETWEEN now() - make_interval(secs => $5) AND now() LIMIT 1`,
     [queue, tried, leaseS, id, leaseS + ELSEWHERE_S],
   );
   return others.length > 0;

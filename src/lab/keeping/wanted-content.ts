@@ -1,5 +1,14 @@
-import type { AnalysisDatabase } from "../../lab/analysis/analysis-database";
-import type { AnalysisSearch } from "../../lab/analysis/search/search-analyses";
+import type { AnalysisDatabase } from "../analysis/analysis-database";
+import type { AnalysisSearch, FoundAnalysis } from "../analysis/search/search-analyses";
+
+/** The place of a file that was handed in to a server, in its lab. */
+const HANDED_IN = /\/samples\/([0-9a-f]{64})\/[^/]+$/;
+
+/** Lists the contents that an analysis is of, by SHA-256: the file that was analysed, and what was handed in, which may be an archive with that file. */
+export function listContents({ sha256, target }: Pick<FoundAnalysis, "sha256" | "target">): string[] {
+  const handedIn = HANDED_IN.exec(target ?? "")?.[1];
+  return [...new Set([sha256, handedIn])].filter((each) => each !== undefined);
+}
 
 /**
  * Returns whether an analysis is of a content that was handed in: by its facts, or as the archive that its target is taken out of, which the
