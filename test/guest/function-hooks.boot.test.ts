@@ -159,6 +159,8 @@ test("a script changes calls in a program that runs already, waits in them, and 
           const length = hookFunction("libc.so.6", "strlen", {
             onLeave: (call) => say("strlen", call.args[0], call.result, call.caller!.module),
           }, { process: pid, parameters: ["text"], returns: "size", fromOutside: true });
+          const programs = hookFunction("!*.so*", "main", nothing, { process: pid });
+          say("programs", programs.places.map(({ module }) => module).join());
           say("places", length.isPending, length.places.length, length.places[0]!.pid === pid, length.places[0]!.module);
           hookFunction("/lib/libcalled.so.1", "called_add", {
             onEnter(call) {
@@ -221,6 +223,7 @@ test("a script changes calls in a program that runs already, waits in them, and 
   const lines = (word: string) => run.messages.filter((line) => line.startsWith(`${word} `) || line.startsWith(`${word}: `)); // prettier-ignore
   assert.deepEqual(lines("failed"), []);
   assert.deepEqual(lines("places"), ["places false 1 true libc.so.6"]);
+  assert.deepEqual(lines("programs"), ["programs caller"]);
   assert.deepEqual(lines("kernel"), ["kernel 0,0,kernel,do_sys_openat2"]);
   // The program's own word: the function got 20 and 5, and its result was doubled.
   assert.equal(run.truth.get("caller.add"), "50");

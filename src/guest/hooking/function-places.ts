@@ -38,7 +38,7 @@ export class FunctionPlaces {
     }
     const chosen = chooseNames(found.functions, loaded.name, wanted.options);
     for (const [one, description] of chosen) this.#hook(space, loaded, wanted, found, one, description);
-    const isExact = typeof name === "string" && !/[*?]/.test(name) && !/[*?]/.test(wanted.module);
+    const isExact = typeof name === "string" && !/[*?]/.test(name) && !/^!|[*?]/.test(wanted.module);
     if (found.functions.length > 0 || !isExact || wanted.isLackReported) return undefined;
     wanted.isLackReported = true;
     const hint = found.nearest === undefined ? "" : `; did you mean ${found.nearest}?`;

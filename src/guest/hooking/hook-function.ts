@@ -22,8 +22,8 @@ const hooksOf = new WeakMap<ModuleOwner, FunctionHooks>();
  * Calls functions of a script when a function of the guest is called, and when that call ends: in all processes that have the module
  * now, and in each that loads it later, before it can call anything of it.
  *
- * @param module the name or the path of a program or library, as getModuleList() gives it, in which * and ? stand for others; a module
- *   of the kernel; or "kernel"
+ * @param module the name or the path of a program or library, as getModuleList() gives it, in which * and ? stand for others; the same
+ *   behind "!", for all programs and libraries that do not match; a module of the kernel; or "kernel"
  * @param name the function's name; with * or ? all functions that others can call and whose names match; or its distance from the
  *   beginning of the module, for a function without a name
  * @param handlers onEnter(call) and onLeave(call), one or both

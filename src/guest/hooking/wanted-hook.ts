@@ -16,8 +16,16 @@ export interface WantedHook {
   isLackReported: boolean;
 }
 
-/** Makes a test for modules: by the path when the text has a slash, else by the name. */
+/**
+ * Makes a test for modules: by the path when the text has a slash, else by the name. Behind an exclamation mark is what programs and
+ * libraries are not to match.
+ */
 export function matchModule(wanted: string): (module: LoadedModule) => boolean {
+  if (wanted.startsWith("!")) {
+    const isOther = matchModule(wanted.slice(1));
+    // The kernel and its modules are in no process.
+    return (module) => module.pid !== 0 && !isOther(module);
+  }
   const matches = namePattern(wanted);
   return wanted.includes("/") ? ({ path }) => matches(path) : ({ name }) => matches(name);
 }

@@ -79,6 +79,13 @@ export class ElfBytes {
     return found === size ? bytes : undefined;
   }
 
+  /** Reads what a process has in memory at one of the file's own addresses; undefined when a part of it cannot be read. */
+  findMapped(address: bigint, size: number): Uint8Array | undefined {
+    if (size <= 0 || size > LARGEST_TABLE) return undefined;
+    const bytes = this.#readMemory(address, size);
+    return bytes?.length === size ? bytes : undefined;
+  }
+
   /** Finds the part of the file that an address of the file's own is in. */
   segmentOf(address: bigint): ElfSegment | undefined {
     return this.loads.find((load) => address >= load.address && address - load.address < load.memorySize);

@@ -1,6 +1,6 @@
 import type { ElfBytes } from "./elf-bytes";
 import { PF_W, PF_X } from "./elf-header";
-import { type RawSymbol, SortedSymbols } from "../sorted-symbols";
+import type { RawSymbol } from "../sorted-symbols";
 
 const SHN_UNDEF = 0;
 const SHN_ABS = 0xfff1;
@@ -37,8 +37,8 @@ interface Record {
  *
  * @param tables the dynamic symbols, the full table, or both
  */
-export function readElfSymbols(elf: ElfBytes, tables: readonly ElfSymbolBytes[]): SortedSymbols {
-  return new SortedSymbols(tables.flatMap((table) => readTable(elf, table)));
+export function readElfSymbols(elf: ElfBytes, tables: readonly ElfSymbolBytes[]): RawSymbol[] {
+  return tables.flatMap((table) => readTable(elf, table));
 }
 
 function readTable(elf: ElfBytes, { symbols, strings }: ElfSymbolBytes): RawSymbol[] {

@@ -4,7 +4,8 @@ import { listImportSlots, type RelocationTable } from "./elf-relocations";
 import { ELF_LAYOUT, type ElfSegment, PT_INTERP, PT_NOTE, readElfWord } from "./elf-header";
 import type { ElfSource } from "./elf-source";
 import { type ElfSymbolBytes, readElfSymbols } from "./elf-symbols";
-import type { SortedSymbols } from "../sorted-symbols";
+import { addGoFunctions, readGoMark } from "./go-functions";
+import { SortedSymbols } from "../sorted-symbols";
 
 const SHT_SYMTAB = 2;
 const SHT_NOTE = 7;
@@ -90,16 +91,21 @@ export class Elf {
     this.buildId = this.#findBuildId();
   }
 
-  /** The symbols that have an address: the dynamic ones, and all others when the file still has them. */
+  /**
+   * The symbols that have an address: the dynamic ones, all others when the file still has them, and the functions of a Go program,
+   * which it always has.
+   */
   get symbols(): SortedSymbols {
-    this.#symbols ??= readElfSymbols(this.#bytes, this.#tables);
+    const list = () => addGoFunctions(readElfSymbols(this.#bytes, this.#tables), this.#bytes, this.sections);
+    this.#symbols ??= new SortedSymbols(list());
     return this.#symbols;
   }
 
-  /** Reports whether another file has the same symbols, byte for byte. */
+  /** Reports whether another file has the same symbols, byte for byte; a Go program also its mark of the build. */
   hasTablesOf(other: Elf): boolean {
     const [own, others] = [this.#tables, other.#tables];
     if (this.bits !== other.bits || own.length !== others.length) return false;
+    if (readGoMark(this.#bytes, this.sections) !== readGoMark(other.#bytes, other.sections)) return false;
     return own.every(({ symbols, strings }, index) => {
       const compared = others[index]!;
       return Buffer.compare(symbols, compared.symbols) === 0 && Buffer.compare(strings, compared.strings) === 0;
