@@ -1,31 +1,9 @@
 /** What programs encrypt and decrypt with OpenSSL, and the secrets of their connections; for tls_plain. */
-import {
-  type FunctionCall,
-  type FunctionDescription,
-  type FunctionHook,
-  hookFunction,
-  type HookedProcess,
-} from "rebox";
+import { type FunctionCall, type FunctionDescription, type FunctionHook, hookFunction } from "rebox";
+import { TlsConnections } from "./_tls_connections";
+import { LONGEST_PIECE, RANDOM_SIZE, type TlsListener } from "./_tls_listener";
+import { describeSecret, readParameters } from "./_tls_openssl_secrets";
 import { findClientRandom } from "./_tls_records";
-import { describeSecret, readParameters, type TlsSecret } from "./_tls_secrets";
-
-/** Bytes that a program gave to be encrypted, or got decrypted. */
-export interface TlsPiece {
-  readonly pid: number;
-  readonly tid: number;
-  readonly pgd: bigint;
-  readonly direction: "sent" | "received";
-  /** The address of the connection's SSL object in the program. */
-  readonly connection: bigint;
-  /** The descriptor of its socket, where the program gave it to OpenSSL. */
-  readonly descriptor: number | undefined;
-  readonly bytes: Uint8Array;
-}
-
-export interface TlsListener {
-  onPiece(piece: TlsPiece): void;
-  onSecret(secret: TlsSecret): void;
-}
 
 /** From 1.1.0 on. Those with _ex tell their count in memory (OpenSSL 3, ssl.h). */
 const LIBRARY: Readonly<Record<string, FunctionDescription>> = {
@@ -46,12 +24,7 @@ const CRYPTO: Readonly<Record<string, FunctionDescription>> = {
   BIO_read: { parameters: ["pointer", "pointer", "int"], returns: "int" },
   EVP_KDF_derive: { parameters: ["pointer", "pointer", "size", "pointer"], returns: "int" },
 };
-/** A handshake's record is not longer, and neither is what is read of a piece at once. */
-const LONGEST_PIECE = 1 << 16;
 const LONGEST_SECRET = 64;
-const RANDOM_SIZE = 32;
-/** Connections that are remembered; programs that never free theirs make more. */
-const MOST_CONNECTIONS = 10_000;
 
 interface Connection {
   descriptor?: number;
@@ -61,24 +34,19 @@ interface Connection {
 /** Follows OpenSSL in the processes that use it, those that load it later included. */
 export class OpenSslWatcher {
   readonly #hooks: FunctionHook[];
-  readonly #connections = new Map<string, Connection>();
+  readonly #connections = new TlsConnections<Connection>(() => ({}));
   /** By thread: the connection that it works at. */
-  readonly #current = new Map<number, string>();
+  readonly #current = new Map<number, bigint>();
 
-  /** @param isWanted says of each process whether it is followed */
-  constructor(
-    private readonly listener: TlsListener,
-    isWanted: (process: HookedProcess) => boolean,
-  ) {
+  constructor(private readonly listener: TlsListener) {
     const handlers = {
       onEnter: (call: FunctionCall) => this.#enter(call),
       onLeave: (call: FunctionCall) => this.#leave(call),
     };
-    const options = { process: isWanted, fromOutside: true };
     this.#hooks = [
-      hookFunction("libssl.so*", "SSL_*", handlers, { ...options, describe: (name) => LIBRARY[name] }),
+      hookFunction("libssl.so*", "SSL_*", handlers, { fromOutside: true, describe: (name) => LIBRARY[name] }),
       ...["BIO_*", "EVP_KDF_*"].map((name) =>
-        hookFunction("libcrypto.so*", name, handlers, { ...options, describe: (found) => CRYPTO[found] }),
+        hookFunction("libcrypto.so*", name, handlers, { fromOutside: true, describe: (found) => CRYPTO[found] }),
       ),
     ];
   }
@@ -88,44 +56,37 @@ export class OpenSslWatcher {
   }
 
   #enter(call: FunctionCall): void {
-    if (!(call.name in LIBRARY)) return;
-    const key = keyOf(call);
-    this.#current.set(call.tid, key);
-    if (call.name === "SSL_set_fd") this.#get(key).descriptor = Number(call.args[1]);
+    const [connection] = call.rawArgs;
+    if (!(call.name in LIBRARY) || connection === undefined) return;
+    this.#current.set(call.tid, connection);
+    if (call.name === "SSL_set_fd") this.#connections.get(call, connection).descriptor = Number(call.args[1]);
   }
 
   #leave(call: FunctionCall): void {
     if (call.name in LIBRARY) {
+      const [connection] = call.rawArgs;
       if (call.abandoned === undefined) this.#take(call);
-      if (call.name === "SSL_free") this.#connections.delete(keyOf(call));
+      if (call.name === "SSL_free" && connection !== undefined) this.#connections.delete(call, connection);
       this.#current.delete(call.tid);
       return;
     }
-    const key = this.#current.get(call.tid);
-    if (key === undefined || call.abandoned !== undefined) return;
-    if (call.name === "EVP_KDF_derive") this.#takeSecret(call, this.#get(key));
-    else this.#takeRecord(call, this.#get(key));
-  }
-
-  #get(key: string): Connection {
-    let found = this.#connections.get(key);
-    if (found === undefined) {
-      const [oldest] = this.#connections.keys();
-      if (this.#connections.size >= MOST_CONNECTIONS && oldest !== undefined) this.#connections.delete(oldest);
-      this.#connections.set(key, (found = {}));
-    }
-    return found;
+    const current = this.#current.get(call.tid);
+    if (current === undefined || call.abandoned !== undefined) return;
+    const connection = this.#connections.get(call, current);
+    if (call.name === "EVP_KDF_derive") this.#takeSecret(call, connection);
+    else this.#takeRecord(call, connection);
   }
 
   #take(call: FunctionCall): void {
     const { name, pid, tid, pgd } = call;
+    const connection = call.rawArgs[0] as bigint;
     const isRead = name.startsWith("SSL_read");
     if (!isRead && !name.startsWith("SSL_write")) return;
     const bytes = name.includes("_ex") ? readCounted(call) : call.args[1];
     if (!(bytes instanceof Uint8Array) || bytes.length === 0) return;
     this.listener.onPiece({
-      ...{ pid, tid, pgd, direction: isRead ? "received" : "sent", connection: call.rawArgs[0] as bigint },
-      ...{ descriptor: this.#connections.get(keyOf(call))?.descriptor, bytes },
+      ...{ pid, tid, pgd, library: "OpenSSL", direction: isRead ? "received" : "sent", connection },
+      ...{ descriptor: this.#connections.find(call, connection)?.descriptor, bytes },
     });
   }
 
@@ -155,8 +116,4 @@ function readCounted(call: FunctionCall): Uint8Array | undefined {
   if (count === undefined || count === 0n) return undefined;
   const size = count < BigInt(LONGEST_PIECE) ? Number(count) : LONGEST_PIECE;
   return call.findBytes(call.rawArgs[1] as bigint, size);
-}
-
-function keyOf(call: FunctionCall): string {
-  return `${call.pgd} ${call.rawArgs[0]}`;
 }

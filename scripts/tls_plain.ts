@@ -6,17 +6,17 @@
  *   custom tls_keys_to <file>                writes a key log, with which Wireshark and tshark open a capture of the same connections
  *   custom tls_plain_end                     ends all of them
  *
- * Of programs that use OpenSSL 1.1.0 to 3 as a library (libssl.so), in 64 and 32 bits; secrets of OpenSSL 3 alone, of TLS 1.2 and 1.3.
- * Not: GnuTLS, NSS, Go's own TLS, and OpenSSL that is part of the program itself.
+ * Of programs that use OpenSSL, GnuTLS or NSS as a library, and of programs of Go. docs/guides/tls.md has the versions.
+ * Not: OpenSSL that is part of the program itself.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { CallbackManager, findProcess } from "rebox";
 import { readNewFile } from "./_new_file";
 import { splitWords } from "./_numbers";
 import { escape } from "./_system_call_arguments";
-import { OpenSslWatcher, type TlsPiece } from "./_tls_openssl";
+import { type TlsPiece, type TlsSecret, writeKeyLine } from "./_tls_listener";
+import { TlsWatcher } from "./_tls_watcher";
 import { readWantedProcesses } from "./_wanted_processes";
-import { type TlsSecret, writeKeyLine } from "./_tls_secrets";
 
 /** How many bytes of a piece are printed. */
 const SHOWN = 160;
@@ -26,7 +26,7 @@ export const permissions = ["fs:results"];
 
 let callbacks: CallbackManager;
 let print: (text: string) => void;
-let watcher: OpenSslWatcher | undefined;
+let watcher: TlsWatcher | undefined;
 let isPrinted = false;
 let isWanted: ReturnType<typeof readWantedProcesses> = () => true;
 let pieceFile: string | undefined;
@@ -85,12 +85,12 @@ export function do_tls_plain_end(): string {
 }
 
 function watch(text: string): string {
-  watcher ??= new OpenSslWatcher({ onPiece, onSecret }, () => true);
+  watcher ??= new TlsWatcher({ onPiece, onSecret });
   return text;
 }
 
 function onPiece(piece: TlsPiece): void {
-  const { pid, tid, pgd, direction, connection, descriptor, bytes } = piece;
+  const { pid, tid, pgd, library, direction, connection, descriptor, bytes } = piece;
   if (!isWanted({ pid, pgd })) return;
   const name = findProcess(pgd)?.name ?? "";
   if (isPrinted) {
@@ -100,7 +100,7 @@ function onPiece(piece: TlsPiece): void {
     print(`${pid} ${escape(name)} ${direction} ${bytes.length} bytes, ${where}: "${text}"${rest}`);
   }
   if (pieceFile === undefined) return;
-  const facts = { pid, tid, process: name, direction, connection: `0x${connection.toString(16)}`, descriptor };
+  const facts = { pid, tid, process: name, library, direction, connection: `0x${connection.toString(16)}`, descriptor };
   appendFileSync(pieceFile, `${JSON.stringify({ ...facts, bytes: Buffer.from(bytes).toString("base64") })}\n`);
 }
 

@@ -18,7 +18,7 @@ const SETTINGS = {
 /** Records what is sent and received by TLS in the clear, into tls.jsonl, and the secrets that open a capture, into tls_keys.log. */
 export default class Tls extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
-    "Records what programs send and receive by OpenSSL in the clear, and keys for network.pcapng; rebox's machines only.";
+    "Records what programs send and receive by OpenSSL, GnuTLS, NSS and Go in the clear, and keys for network.pcapng; rebox's machines only.";
   static override readonly settings = SETTINGS;
 
   private observation: GuestObservation | undefined;

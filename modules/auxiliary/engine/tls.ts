@@ -4,8 +4,8 @@ import { findProcess } from "rebox";
 import { type GuestObserver } from "rebox/lab";
 import { findTargetScope } from "rebox/trusted";
 import { escape } from "../../../scripts/_system_call_arguments";
-import { OpenSslWatcher, type TlsPiece } from "../../../scripts/_tls_openssl";
-import { writeKeyLine } from "../../../scripts/_tls_secrets";
+import { type TlsPiece, writeKeyLine } from "../../../scripts/_tls_listener";
+import { TlsWatcher } from "../../../scripts/_tls_watcher";
 
 /** How much of a piece an event tells. */
 const SHOWN = 200;
@@ -48,33 +48,30 @@ export function observe({ options, tell }: GuestObserver): () => TlsResult {
   const written = new Set<string>();
   let size = 0;
   const isWanted = (pid: number): boolean => isOfAll || findTargetScope()?.findOrigin(pid) !== undefined;
-  const onPiece = ({ pid, tid, pgd, direction, connection, descriptor, bytes }: TlsPiece): void => {
+  const onPiece = ({ pid, tid, pgd, library, direction, connection, descriptor, bytes }: TlsPiece): void => {
     if (!isWanted(pid)) return;
     const process = findProcess(pgd)?.name ?? "";
     if (result.pieces++ < mostEvents) {
       const text = escape(String.fromCharCode(...bytes.subarray(0, SHOWN)));
       tell({ what: direction, pid, process, size: bytes.length, descriptor, text } satisfies TlsEvent);
     }
-    const facts = { pid, tid, process, direction, connection: `0x${connection.toString(16)}`, descriptor };
+    const facts = { pid, tid, process, library, direction, connection: `0x${connection.toString(16)}`, descriptor };
     const line = `${JSON.stringify({ ...facts, bytes: Buffer.from(bytes).toString("base64") })}\n`;
     if (size + line.length > mostBytes) result.cut++;
     else size += writeSync(pieces, line);
   };
   // Of every process: a secret may be the other side's, whose process is none of the target's.
-  const watcher = new OpenSslWatcher(
-    {
-      onPiece,
-      onSecret: (secret) => {
-        const line = writeKeyLine(secret);
-        // Both sides of a connection within the guest derive the same.
-        if (written.has(line)) return;
-        written.add(line);
-        result.secrets++;
-        writeSync(keys, line);
-      },
+  const watcher = new TlsWatcher({
+    onPiece,
+    onSecret: (secret) => {
+      const line = writeKeyLine(secret);
+      // Both sides of a connection within the guest derive the same.
+      if (written.has(line)) return;
+      written.add(line);
+      result.secrets++;
+      writeSync(keys, line);
     },
-    () => true,
-  );
+  });
   return () => {
     watcher.remove();
     closeSync(pieces);

@@ -13,6 +13,9 @@ const PACKAGES = [
   ...["cron", "openssh-server", "nginx-light", "python3", "qemu-guest-agent", "procps", "ca-certificates"],
 ];
 
+// Programs that speak TLS, each by another library: GnuTLS, NSS, and Go's own, in a program without its symbols.
+const TLS_PROGRAMS = { trixie: ["gnutls-bin", "libnss3-tools", "hey"] };
+
 // Root logs in on the serial console by itself.
 const AUTOLOGIN = "[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear %I 115200 vt102\n";
 
@@ -25,9 +28,10 @@ const RECIPE = 1;
  * @param {string} release Debian's name of it: trixie
  */
 export function systemStep(release) {
+  const packages = [...PACKAGES, ...(TLS_PROGRAMS[release] ?? [])];
   const store = new ResultStore(`system-${release}`, `system/${release}`);
   const hash = new Fingerprint()
-    .text("packages", PACKAGES.join(" "))
+    .text("packages", packages.join(" "))
     .text("recipe", `${RECIPE}${AUTOLOGIN}`)
     .text("release", release)
     .digest.slice(0, 16);
@@ -37,25 +41,25 @@ export function systemStep(release) {
     isDone: () => store.isLinked(hash),
     act: async (task) => {
       const wasThere = store.has(hash);
-      if (!wasThere) await build(task, release, store, hash);
+      if (!wasThere) await build(task, release, packages, store, hash);
       store.use(hash);
       return wasThere ? "taken from the cache" : `installed Debian ${release}`;
     },
   };
 }
 
-async function build(task, release, store, hash) {
+async function build(task, release, packages, store, hash) {
   const work = join(places.cachedWork, `system-${release}-${process.pid}`);
   const root = join(work, "root");
   mkdirSync(work, { recursive: true });
   try {
-    task.say(`installing Debian ${release} with ${PACKAGES.length} packages`);
+    task.say(`installing Debian ${release} with ${packages.length} packages`);
     // Packages that name no release of their own come from the mirror that this machine uses.
     const source = `deb [signed-by=${KEYRING}] ${debianMirror()} ${release} main`;
     const setUp = join(work, "set-up");
     writeFileSync(setUp, setUpScript(), { mode: 0o755 });
     await task.run("mmdebstrap", [
-      ...["--variant=important", `--include=${PACKAGES.join(",")}`, "--skip=check/qemu"],
+      ...["--variant=important", `--include=${packages.join(",")}`, "--skip=check/qemu"],
       ...["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*"],
       ...[`--customize-hook=${setUp} "$1"`, release, root, source],
     ]);
@@ -71,7 +75,7 @@ async function build(task, release, store, hash) {
     await task.run(program, ["convert", "-f", "raw", "-O", "qcow2", raw, join(work, "disk.qcow2")]);
     const files = ["disk.qcow2", "vmlinuz", "initrd.img"].map((name) => join(work, name));
     mkdirSync(dirname(store.link), { recursive: true });
-    store.add(hash, files, { release, packages: PACKAGES });
+    store.add(hash, files, { release, packages });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -1,27 +1,15 @@
-/** The secrets of TLS connections as OpenSSL 3 derives them, in the form of key logs; for tls_plain. */
+/** The secrets of TLS connections as OpenSSL 3 derives them; for tls_plain. */
 import type { FunctionCall } from "rebox";
+import {
+  findKeyLogLabel,
+  KEY_EXPANSION,
+  MASTER_LABEL,
+  MASTER_SIZE,
+  RANDOM_SIZE,
+  type TlsSecret,
+  toText,
+} from "./_tls_listener";
 
-/** A line of a key log (NSS Key Log Format; draft-ietf-tls-keylogfile). */
-export interface TlsSecret {
-  readonly label: string;
-  /** The client's random bytes, by which Wireshark finds the connection. */
-  readonly random: Uint8Array;
-  readonly secret: Uint8Array;
-}
-
-/** RFC 8446, 7.1: what is derived under which label, and what key logs call it. */
-const LABELS: Readonly<Record<string, string>> = {
-  "c e traffic": "CLIENT_EARLY_TRAFFIC_SECRET",
-  "c hs traffic": "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
-  "s hs traffic": "SERVER_HANDSHAKE_TRAFFIC_SECRET",
-  "c ap traffic": "CLIENT_TRAFFIC_SECRET_0",
-  "s ap traffic": "SERVER_TRAFFIC_SECRET_0",
-  "exp master": "EXPORTER_SECRET",
-};
-/** RFC 5246, 6.3: the seed of the keys is this, then the server's random bytes, then the client's. */
-const KEY_EXPANSION = "key expansion";
-const RANDOM_SIZE = 32;
-const MASTER_SIZE = 48;
 const MOST_PARAMETERS = 32;
 const LONGEST_NAME = 32;
 const LONGEST_VALUE = 256;
@@ -65,25 +53,12 @@ export function describeSecret(
   clientRandom: Uint8Array | undefined,
 ): TlsSecret | undefined {
   const find = (name: string) => parameters.find((one) => one.name === name)?.bytes;
-  const label = LABELS[toText(find("label") ?? new Uint8Array())];
+  const label = findKeyLogLabel(toText(find("label") ?? new Uint8Array()));
   if (label !== undefined) return clientRandom && { label, random: clientRandom, secret: output };
   const [first, , client] = parameters.filter(({ name }) => name === "seed").map(({ bytes }) => bytes);
   const master = find("secret");
   if (!first || toText(first) !== KEY_EXPANSION || client?.length !== RANDOM_SIZE || master?.length !== MASTER_SIZE) {
     return undefined;
   }
-  return { label: "CLIENT_RANDOM", random: client, secret: master };
-}
-
-/** Writes a secret as a line of a key log. */
-export function writeKeyLine({ label, random, secret }: TlsSecret): string {
-  return `${label} ${toHex(random)} ${toHex(secret)}\n`;
-}
-
-function toText(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
+  return { label: MASTER_LABEL, random: client, secret: master };
 }
