@@ -81,9 +81,20 @@ struct Last {
     bool is_kernel, is_there;
 } last[MOST_CPUS];
 
+/* What was found known lately, by a hash: most blocks are executed again and again, and end here. */
+constexpr size_t RECENT = 8192;
+Jump recent[RECENT];
+
+/* The place of a block, whose `from` is 0, or of a jump. */
+inline Jump &RecentPlace(const Jump &jump)
+{
+    return recent[Mix(jump.to ^ (jump.from << 17) ^ jump.space) % RECENT];
+}
+
 void ForgetLast()
 {
     memset(last, 0, sizeof(last));
+    memset(recent, 0, sizeof(recent));
 }
 
 std::vector<uint64_t> CopySpaces(callback_handle_t handle)
@@ -163,7 +174,16 @@ int trigger(callback_handle_t, callback_params_t params)
         return 0;
     }
     uint64_t pgd = is_kernel ? 0 : rebox_current_pgds()[event.cpu_index];
-    if (!before->set || before->pgd != pgd || before->is_kernel != is_kernel) {
+    bool is_same = before->set && before->pgd == pgd && before->is_kernel == is_kernel;
+    Jump now = { pgd, with_edges && is_same && before->is_there ? before->address : 0, address };
+    Jump &known_lately = RecentPlace(now);
+    /* A vCPU that has come from elsewhere has an edge to begin. */
+    if (known_lately == now && address && (is_same || !with_edges)) {
+        before->address = address;
+        before->is_there = true;
+        return 0;
+    }
+    if (!is_same) {
         if (!is_kernel && !all && !spaces.count(pgd)) {
             return 0;
         }
@@ -182,6 +202,7 @@ int trigger(callback_handle_t, callback_params_t params)
         blocks.push_back({ pgd, address, block->size, block->icount });
         count++;
     }
+    known_lately = now;
     return blocks.size() * sizeof(Block) + jumps.size() * sizeof(Jump) >= MUCH;
 }
 
