@@ -1,6 +1,6 @@
 /** Collects which blocks are executed, of chosen address spaces, and writes them; for coverage, and for the module of an analysis. */
 import { writeFileSync } from "node:fs";
-import { CallbackManager, findSystem, getModuleList } from "rebox";
+import { ALL_PROCESSES, CallbackManager, findSystem, getModuleList, startMonitoringProcess, stopMonitoringProcess } from "rebox"; // prettier-ignore
 import { findBuildId } from "./_build_id";
 import { writeRun } from "./_coverage_file";
 import { CoveredSpaces, type Place } from "./_coverage_spaces";
@@ -29,6 +29,8 @@ export interface CoverageSize {
 export class CoverageCollector {
   private readonly spaces = new CoveredSpaces();
   private isCollecting = false;
+  /** The address spaces that are monitored for it: those of others are executed without any call. */
+  private readonly monitored = new Set<bigint>();
 
   constructor(
     private readonly callbacks: CallbackManager,
@@ -53,6 +55,7 @@ export class CoverageCollector {
     set("edges", choice.hasEdges);
     if (choice.hasKernel) this.readKernel();
     this.choose();
+    for (const pgd of this.isEverywhere ? [ALL_PROCESSES] : spaces.list()) this.monitor(pgd);
     callbacks.addCallback(
       CallbackManager.LOADMODULE_CB,
       (_pid, pgd, base, size, name, path) => spaces.addModule(pgd, { base, size, path: path || name }),
@@ -69,12 +72,14 @@ export class CoverageCollector {
     if (!this.isCollecting) return;
     this.take();
     this.callbacks.clean();
+    this.unmonitor();
     this.isCollecting = false;
   }
 
   /** Forgets what the kernel of before has had: the guest has started again, and the callbacks were removed. */
   restart(): void {
     for (const pgd of this.spaces.list()) this.spaces.end(pgd);
+    this.unmonitor();
     this.isCollecting = false;
   }
 
@@ -82,7 +87,9 @@ export class CoverageCollector {
   add(pgd: bigint, pid: number, name: string): void {
     if (pgd === 0n) return;
     this.spaces.begin(pgd, pid, name);
-    if (this.isCollecting) this.choose();
+    if (!this.isCollecting) return;
+    this.choose();
+    if (!this.isEverywhere) this.monitor(pgd);
   }
 
   /** Collects an address space no more, of which a process is gone. */
@@ -94,6 +101,7 @@ export class CoverageCollector {
       this.callbacks.callTriggerFunction(CALLBACK, "forget");
     }
     this.spaces.end(pgd);
+    if (this.monitored.delete(pgd)) stopMonitoringProcess(pgd);
     // Whoever has the address space next is collected only when it is wanted itself.
     if (this.isCollecting) this.choose();
   }
@@ -121,6 +129,21 @@ export class CoverageCollector {
     if (this.choice.hasEdges) writeFileSync(`${path}.edges`, edges.map(showEdge).join(""));
     const blocks = modules.reduce((sum, module) => sum + module.blocks.size, 0);
     return { blocks, modules: modules.length, edges: edges.length };
+  }
+
+  private get isEverywhere(): boolean {
+    return this.choice.isAll || this.choice.hasKernel;
+  }
+
+  private monitor(pgd: bigint): void {
+    if (this.monitored.has(pgd)) return;
+    this.monitored.add(pgd);
+    startMonitoringProcess(pgd);
+  }
+
+  private unmonitor(): void {
+    for (const pgd of this.monitored) stopMonitoringProcess(pgd);
+    this.monitored.clear();
   }
 
   private choose(): void {

@@ -40,7 +40,10 @@ export function initialize_callbacks(moduleHandle: number): void {
   callbacks = new CallbackManager(moduleHandle);
 }
 
-export const clean = (): void => callbacks.clean();
+export function clean(): void {
+  collector?.stop();
+  callbacks.clean();
+}
 
 /**
  * Begins to collect, from nothing.
@@ -58,7 +61,9 @@ export function do_coverage_begin(line: string): string {
   const isNamed = readWantedProcesses(words);
   isProcess = (process) => isAll || (hasProcesses && isNamed(process));
   hasEdges = words.includes("edges");
+  collector?.stop();
   callbacks.clean();
+  isCollecting = false;
   collector = new CoverageCollector(callbacks, { isAll, hasKernel, hasEdges });
   start();
   return `collecting from ${words.join(" ")}`;

@@ -8,7 +8,7 @@
  *   choose     a function: the variables above hold from now on
  *   take       a function: moves what is new since the last time into "blocks" and "jumps"
  *
- * It passes when there is much to be taken. Blocks are, little-endian: address space 8, address 8, size 4, instructions 4; jumps: address
+ * It is asked about monitored processes alone, so these are to be monitored. It passes when there is much to be taken. Blocks are, little-endian: address space 8, address 8, size 4, instructions 4; jumps: address
  * space 8, from 8, to 8. Each is there once for each address space until "forget", a function, which also takes "spaces".
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -21,6 +21,7 @@
 #include "user_space.h"
 
 REBOX_TRIGGER_API_VERSION;
+REBOX_TRIGGER_OF_MONITORED;
 
 namespace {
 

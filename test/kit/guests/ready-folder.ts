@@ -6,17 +6,18 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
   utimesSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { takeLock } from "../../../src/lab/process-lock";
 import { PROJECT } from "../project";
 
-/** Below it lies a folder for each guest that stands ready; a set-up that builds the kit or QEMU anew makes others. */
+/** Below it lies a folder for each QEMU, and in that one for each guest that stands ready. */
 const FOLDER = join(PROJECT, "build/guest/ready");
 
 /** Booting and freezing a whole system, on a busy host, also under the sanitizer; and waiting for another test that does so. */
@@ -33,9 +34,11 @@ export async function getReadyFolder(
   { name, facts, files }: { readonly name: string; readonly facts: unknown; readonly files: readonly string[] },
   make: (folder: string) => Promise<void>,
 ): Promise<string> {
-  const folder = join(FOLDER, `${name}-${sumUp(facts, files)}`);
+  const ofBuild = join(FOLDER, nameBuild());
+  const folder = join(ofBuild, `${name}-${sumUp([facts, describe(files)])}`);
   if (existsSync(folder)) return folder;
-  mkdirSync(FOLDER, { recursive: true });
+  removeOfOtherBuilds(ofBuild);
+  mkdirSync(ofBuild, { recursive: true });
   const giveBack = await takeLock(`${folder}.lock`, { timeoutMs: LIMIT_MS, owner: "a test that makes a guest ready" });
   try {
     if (existsSync(folder)) return folder;
@@ -52,15 +55,30 @@ export async function getReadyFolder(
   }
 }
 
-function sumUp(facts: unknown, files: readonly string[]): string {
-  const build = process.env.REBOX_BUILD === "asan" ? "-asan" : "";
-  const library = realpathSync(join(PROJECT, `build/qemu${build}/libqemu-system-x86_64.so`));
-  const hash = createHash("sha256").update(JSON.stringify(facts));
-  for (const file of [library, ...files]) {
+/** A QEMU that was built anew has another name, and so has the one with sanitizers. */
+function nameBuild(): string {
+  const kind = process.env.REBOX_BUILD === "asan" ? "-asan" : "";
+  const library = realpathSync(join(PROJECT, `build/qemu${kind}/libqemu-system-x86_64.so`));
+  return `qemu${kind}-${sumUp(describe([library]))}`;
+}
+
+/** States of a QEMU that was replaced are of no use, and some hundred MB each. */
+function removeOfOtherBuilds(ofBuild: string): void {
+  const isOfKind = (name: string) => name.startsWith("qemu-asan-") === basename(ofBuild).startsWith("qemu-asan-");
+  const names = existsSync(FOLDER) ? readdirSync(FOLDER) : [];
+  for (const name of names.filter((each) => each !== basename(ofBuild) && isOfKind(each)))
+    rmSync(join(FOLDER, name), { recursive: true, force: true });
+}
+
+function describe(files: readonly string[]): unknown {
+  return files.map((file) => {
     const { size, mtimeMs } = statSync(file);
-    hash.update(JSON.stringify([file, size, mtimeMs]));
-  }
-  return hash.digest("hex").slice(0, 16);
+    return [file, size, mtimeMs];
+  });
+}
+
+function sumUp(facts: unknown): string {
+  return createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 16);
 }
 
 /** Gives a file of a ready guest a second place. Nobody writes to it: it is read or removed. */
