@@ -274,7 +274,10 @@ for (const kind of KINDS)
       await hosts.setDraining("seen", true);
       const orders = await hosts.tell({ ...report, state: "ending" });
       const there = (await hosts.list()).filter(({ state }) => state !== "away").length;
-      assert.deepEqual(orders, { isDraining: true, hosts: there });
+      assert.deepEqual(orders, { isDraining: true, hosts: there, refusal: undefined });
+      await opened.setLater(true);
+      assert.match((await hosts.tell(report)).refusal ?? "", /has tables of version \d+, and this rebox those of version \d+; use that version of rebox here, too/); // prettier-ignore
+      await opened.setLater(false);
       await hosts.tell({ ...report, name: "silent" });
       assert.equal((await hosts.tell(report)).hosts, there + 1);
       await opened.silence("silent");

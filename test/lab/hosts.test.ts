@@ -61,6 +61,15 @@ describe("hosts of a cluster in a folder", () => {
     assert.equal((await queue.list({ origin: "front-a", limit: 1 }))[0]!.attempt, 0, "nothing is taken");
     command("resume", "one");
     await until("it is taken", () => find(fronts[0]!, waiting).outcome === "finished");
+    // Nor while a later rebox has changed the cluster's tables: it hears of that, too.
+    database.change("UPDATE facts SET version = version + 1");
+    await until("it says so", () => /no work is taken: the cluster in .* use that version of rebox here, too/.test(host.errors())); // prettier-ignore
+    const later = handIn(fronts[0]!);
+    await until("it is handed in", async () => (await queue.list({ origin: "front-a" })).length === 3);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal((await queue.list({ origin: "front-a", limit: 1 }))[0]!.attempt, 0, "nothing is taken");
+    database.change("UPDATE facts SET version = version - 1");
+    await until("it is taken", () => find(fronts[0]!, later).outcome === "finished");
     assert.match(command("drain", "nobody").stderr, /the cluster has no host nobody; there is one/);
     assert.equal(command("quota", "anna", "3").stdout, "submitter  most at once\nanna       3\n");
     assert.deepEqual(JSON.parse(command("quota", "--json").stdout), [{ submitter: "anna", mostRunning: 3 }]);

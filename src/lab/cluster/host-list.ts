@@ -53,6 +53,8 @@ export interface HostOrders {
   readonly isDraining: boolean;
   /** How many hosts there are; those that are away do not count. */
   readonly hosts: number;
+  /** Why it gets no work: the tables of the cluster are of another version by now. */
+  readonly refusal: string | undefined;
 }
 
 /** The hosts of a cluster. */

@@ -149,8 +149,9 @@ export class HostBeats {
       const fits = await cluster.queue.listFitting((requirement) =>
         [...lab.manager.machines].some((machine) => fitsMachine(requirement, { host, labFolder }, machine)),
       );
-      const wasDraining = entry.isDraining;
+      const { isDraining: wasDraining, refusal: known } = entry;
       await entry.tell(this.#isEnding ? "ending" : "working", this.#held.size, fits);
+      if (entry.refusal !== undefined && entry.refusal !== known) this.parts.log(`no work is taken: ${entry.refusal}`);
       if (wasDraining && !entry.isDraining) this.onFree();
       if (!this.#isKeepingUp && this.#upkeep.take(entry.hosts)) this.#keepUp();
       return true;

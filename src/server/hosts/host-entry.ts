@@ -16,8 +16,10 @@ export interface HostFacts {
 
 /** The entry of a host in the list by which the cluster sees it. */
 export class HostEntry {
-  /** Somebody has asked it to take no more work. */
+  /** Somebody has asked it to take no more work, or it gets none. */
   isDraining = false;
+  /** Why it gets no work; undefined when it gets some. */
+  refusal: string | undefined;
   /** How many hosts the cluster has. */
   hosts = 1;
 
@@ -32,7 +34,8 @@ export class HostEntry {
     const { bavail, bsize } = statfsSync(labFolder);
     const load: HostLoad = { analyses, processes: loadavg()[0]!, freeMemory: freemem(), memory: totalmem(), freeDisk: bavail * bsize }; // prettier-ignore
     const orders = await this.list.tell({ ...facts, state, load, queues });
-    this.isDraining = orders.isDraining;
+    this.refusal = orders.refusal;
+    this.isDraining = orders.isDraining || orders.refusal !== undefined;
     this.hosts = orders.hosts;
   }
 

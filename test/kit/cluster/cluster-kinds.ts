@@ -24,6 +24,8 @@ export interface OpenedKind {
   silence(host: string): Promise<void>;
   /** Makes it as if the clock of the cluster was set on by so many seconds since all that it has noted: back by less than none. */
   shiftClock(seconds: number): Promise<void>;
+  /** Makes it as if a later rebox had changed its tables, and takes that back. */
+  setLater(isLater: boolean): Promise<void>;
   /** Whether its clock can be set at all. */
   readonly hasClock: boolean;
   /** The versions of tables before this one, of which a cluster can be made. */
@@ -62,6 +64,7 @@ function openFolder(): OpenedKind {
       database.change("UPDATE hosts SET seen_ms = seen_ms - ?", ms);
       database.change("UPDATE facts SET looked_ms = looked_ms - ?, ends_from_ms = ends_from_ms - ?", ms, ms);
     },
+    setLater: async (isLater) => void database.change("UPDATE facts SET version = version + ?", isLater ? 1 : -1),
     hasClock: false,
     earlier: FOLDER_MIGRATIONS.slice(1).map((_text, at) => at + 1),
     makeOlder: async (version) => {
@@ -92,7 +95,9 @@ async function openPostgres(): Promise<OpenedKind> {
       const rows = await database.query<{ name: string }>("UPDATE pgboss.job SET heartbeat_on = heartbeat_on - interval '1 hour' WHERE id = $1 RETURNING name", [id]); // prettier-ignore
       // Its own looks are some seconds apart, and one may just have been.
       await database.query("UPDATE pgboss.queue SET monitor_claim_on = NULL, monitor_on = NULL WHERE name = $1", [rows[0]!.name]); // prettier-ignore
-      await database.query("UPDATE rebox.cluster SET looked = clock_timestamp(), ends_from = clock_timestamp()");
+      await database.query(
+        "UPDATE rebox.cluster SET looked = clock_timestamp(), ends_from = looked - interval '1 hour'",
+      );
     },
     age: async (id) =>
       void (await database.query("UPDATE rebox.history SET at = at - interval '1 hour' WHERE analysis = $1", [id])),
@@ -100,6 +105,7 @@ async function openPostgres(): Promise<OpenedKind> {
     shiftClock: async (seconds) => {
       for (const [table, columns] of Object.entries(TIMES)) await database.query(`UPDATE ${table} SET ${columns.map((column) => `${column} = ${column} - interval '${seconds} seconds'`).join(", ")}`); // prettier-ignore
     },
+    setLater: async (isLater) => void (await database.query("UPDATE rebox.cluster SET version = version + $1", [isLater ? 1 : -1])), // prettier-ignore
     hasClock: true,
     // Each step from the last one is among those from the first one.
     earlier: [1, MIGRATIONS.length - 1],

@@ -4,7 +4,7 @@ import Database from "libsql";
 import { readMonotonicMs } from "../../../config/moment";
 import { ClusterError } from "../../errors";
 import type { ClusterWord } from "../open-cluster";
-import { MIGRATIONS } from "./folder-schema";
+import { findTableProblem, MIGRATIONS } from "./folder-schema";
 
 /** The longest wait for another process' transaction, in milliseconds. */
 const BUSY_MS = 30_000;
@@ -27,7 +27,10 @@ export class FolderDatabase {
    * @param makes whether it is made where there is none
    * @throws ClusterError when it is none, or of another version
    */
-  constructor(folder: string, makes: boolean) {
+  constructor(
+    readonly folder: string,
+    makes: boolean,
+  ) {
     const file = join(folder, "cluster.db");
     if (!makes && !existsSync(file)) throw new ClusterError(`${folder} is no cluster of rebox; make it one: rebox lab init --cluster FOLDER`); // prettier-ignore
     this.#words = join(folder, "words");
@@ -108,11 +111,8 @@ export class FolderDatabase {
     const isMade = this.select("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").length > 0;
     const facts = isMade ? this.select<{ version: number; lease_s: number; boot: string }>("SELECT * FROM facts")[0] : undefined; // prettier-ignore
     if (facts === undefined) throw new ClusterError(`${folder} is no cluster of rebox yet; make it one: rebox lab init --cluster FOLDER`); // prettier-ignore
-    const { version } = facts;
-    if (version !== MIGRATIONS.length) {
-      const advice = version > MIGRATIONS.length ? "use that version of rebox here, too" : "bring it up to date: rebox lab init --cluster FOLDER"; // prettier-ignore
-      throw new ClusterError(`the cluster in ${folder} has tables of version ${version}, and this rebox those of version ${MIGRATIONS.length}; ${advice}`); // prettier-ignore
-    }
+    const problem = findTableProblem(folder, facts.version);
+    if (problem !== undefined) throw new ClusterError(problem);
     if (facts.boot !== boot) {
       // The clock has begun anew: what ran is over, and a lease from now on is the time to say so.
       const nowMs = readMonotonicMs();

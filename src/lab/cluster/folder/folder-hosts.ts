@@ -2,6 +2,7 @@ import { readMonotonicMs } from "../../../config/moment";
 import { ClusterError } from "../../errors";
 import type { HostList, HostOrders, HostReport, LivePlace, SeenHost } from "../host-list";
 import type { FolderDatabase } from "./folder-database";
+import { findTableProblem } from "./folder-schema";
 
 interface Row {
   readonly lab: string;
@@ -27,7 +28,9 @@ export class FolderHosts implements HostList {
         ...[report.name, ...values, ...values],
       );
       const there = database.select<{ hosts: number }>("SELECT count(*) AS hosts FROM hosts WHERE seen_ms >= ?", nowMs - database.leaseS * 1_000); // prettier-ignore
-      return { isDraining: known?.is_draining === 1, hosts: there[0]!.hosts };
+      const [facts] = database.select<{ version: number }>("SELECT version FROM facts");
+      const refusal = findTableProblem(database.folder, facts!.version);
+      return { isDraining: known?.is_draining === 1, hosts: there[0]!.hosts, refusal };
     });
   }
 

@@ -1,3 +1,5 @@
+import { findVersionProblem } from "../table-version";
+
 /**
  * The tables of a cluster that is a folder, beside `facts`: each text leads from one version to the next, from 0 on, and is never changed.
  * Times are of the clock that never jumps, in milliseconds since the boot that `facts` names.
@@ -47,3 +49,8 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE facts ADD COLUMN looked_ms REAL NOT NULL DEFAULT 0;
    ALTER TABLE facts ADD COLUMN ends_from_ms REAL NOT NULL DEFAULT 0;`,
 ];
+
+/** Says why this rebox does not fit tables of a version; undefined when it does. @param folder of the cluster, absolute */
+export function findTableProblem(folder: string, version: number): string | undefined {
+  return findVersionProblem(`the cluster in ${folder}`, "FOLDER", { version, own: MIGRATIONS.length });
+}

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, Pool, PoolClient, QueryResultRow } from "pg";
 import type { PgBoss } from "pg-boss" with { "resolution-mode": "import" };
 import { ClusterError } from "../../errors";
-import { MIGRATIONS } from "./cluster-schema";
+import { findTableProblem, MIGRATIONS } from "./cluster-schema";
 
 /** Connections of one process, besides the one that listens: a thousand hosts need 2,000 at most, and most are idle. */
 const MOST_CONNECTIONS = 2;
@@ -174,9 +174,8 @@ export class ClusterDatabase implements Statements {
     const [{ there } = { there: false }] = await this.query<{ there: boolean }>("SELECT to_regclass('rebox.cluster') IS NOT NULL AS there"); // prettier-ignore
     if (!there) throw new ClusterError(`${hidePassword(this.url)} is no cluster of rebox; make it one: rebox lab init --cluster URL`); // prettier-ignore
     const { version } = (await this.query<{ version: number }>("SELECT version FROM rebox.cluster"))[0]!;
-    if (version === MIGRATIONS.length) return;
-    const advice = version > MIGRATIONS.length ? "use that version of rebox here, too" : "bring it up to date: rebox lab init --cluster URL"; // prettier-ignore
-    throw new ClusterError(`the cluster has tables of version ${version}, and this rebox those of version ${MIGRATIONS.length}; ${advice}`); // prettier-ignore
+    const problem = findTableProblem(version);
+    if (problem !== undefined) throw new ClusterError(problem);
   }
 
   /** Reads what holds for the whole cluster. */

@@ -1,3 +1,5 @@
+import { findVersionProblem } from "../table-version";
+
 /**
  * The tables of a cluster beside pg-boss's own: each statement leads from one version to the next, and is never changed.
  * The truth about an analysis is its row here; its job in pg-boss says who may work on it.
@@ -66,3 +68,8 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE rebox.hosts ADD COLUMN live jsonb;`,
   `ALTER TABLE rebox.cluster ADD COLUMN looked timestamptz NOT NULL DEFAULT now(), ADD COLUMN ends_from timestamptz NOT NULL DEFAULT now();`,
 ];
+
+/** Says why this rebox does not fit tables of a version; undefined when it does. */
+export function findTableProblem(version: number): string | undefined {
+  return findVersionProblem("the cluster", "URL", { version, own: MIGRATIONS.length });
+}

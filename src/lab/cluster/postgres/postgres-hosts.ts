@@ -1,6 +1,7 @@
 import { ClusterError } from "../../errors";
 import type { HostList, HostOrders, HostReport, LivePlace, SeenHost } from "../host-list";
 import type { ClusterDatabase } from "./cluster-database";
+import { findTableProblem } from "./cluster-schema";
 
 /** The hosts of a cluster, each a row that it renews. */
 export class PostgresHosts implements HostList {
@@ -11,11 +12,12 @@ export class PostgresHosts implements HostList {
   ) {}
 
   async tell({ name, lab, version, state, machines, load, queues, live }: HostReport): Promise<HostOrders> {
-    const rows = await this.database.query<{ is_draining: boolean; hosts: number }>(
+    const rows = await this.database.query<{ is_draining: boolean; hosts: number; version: number }>(
       `INSERT INTO rebox.hosts (name, lab, version, state, machines, load, queues, live) VALUES ($1, $2, $3, $4, $5, $6, $7, $9)
        ON CONFLICT (name) DO UPDATE SET lab = $2, version = $3, state = $4, machines = $5, load = $6, queues = $7, live = $9, seen = now()
          WHERE hosts.lab = $2 OR hosts.seen < now() - make_interval(secs => $8)
-       RETURNING is_draining, 1 + (SELECT count(*)::int FROM rebox.hosts AS other WHERE other.name <> $1 AND other.seen > now() - make_interval(secs => $8)) AS hosts`,
+       RETURNING is_draining, 1 + (SELECT count(*)::int FROM rebox.hosts AS other WHERE other.name <> $1 AND other.seen > now() - make_interval(secs => $8)) AS hosts,
+         (SELECT version FROM rebox.cluster) AS version`,
       [
         name,
         lab,
@@ -29,7 +31,8 @@ export class PostgresHosts implements HostList {
       ],
     );
     if (rows.length === 0) throw new ClusterError(`another host of the cluster is called ${name}; choose another name by --name`); // prettier-ignore
-    return { isDraining: rows[0]!.is_draining, hosts: rows[0]!.hosts };
+    const { is_draining: isDraining, hosts, version: tables } = rows[0]!;
+    return { isDraining, hosts, refusal: findTableProblem(tables) };
   }
 
   async leave(name: string, lab: string): Promise<void> {
