@@ -44,7 +44,7 @@ inline bool IsForAll(int kind) { return !subscriptions.everywhere[kind] || rebox
 inline bool HasSeen(const Listener& listener) { return listener.subscription <= rebox_reported.subscribed_after; }
 
 // Whether a replay is on its way to a place.
-inline bool IsTravelling() { return State().travels || rebox_goes_back; }
+inline bool IsTravelling() { return State().travels || (rebox_goes_back && rebox_repeats()); }
 
 // Whether the event is one on such a way, and the listener takes no part in that.
 inline bool IsMuted(const Listener& listener) { return IsTravelling() && !listener.hears_travel; }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "addon_state.h"
+#include "dispatch.h"
 #include "qemu_glue.h"
 #include "subscriptions.h"
 
@@ -82,6 +83,18 @@ Napi::Value StatesSize(const Napi::CallbackInfo& info) { return ToNumber(info.En
 // setTravels(on): nobody but those of hearTravel() is told of events while it is on
 void SetTravels(const Napi::CallbackInfo& info) { State().travels = info[0].As<Napi::Boolean>().Value(); }
 
+// isTravelling(): boolean
+Napi::Value GetTravelling(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), IsTravelling()); }
+
+// hostTicksKhz(): number
+Napi::Value HostTicksKhz(const Napi::CallbackInfo& info) { return ToNumber(info.Env(), rebox_host_ticks_khz()); }
+
+// startFrom(devices, ticksKhz)
+void StartFrom(const Napi::CallbackInfo& info) {
+  std::string devices = info[0].As<Napi::String>().Utf8Value();
+  rebox_start_from(devices.c_str(), static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue()));
+}
+
 // hearTravel(listenerId)
 void HearTravel(const Napi::CallbackInfo& info) {
   if (Listener* listener = subscriptions.Find(info[0].As<Napi::Number>().Uint32Value())) {
@@ -104,6 +117,9 @@ Napi::Object InitRecording(Napi::Env env, Napi::Object exports) {
   exports.Set("listStates", Napi::Function::New(env, ListStates));
   exports.Set("statesSize", Napi::Function::New(env, StatesSize));
   exports.Set("setTravels", Napi::Function::New(env, SetTravels));
+  exports.Set("isTravelling", Napi::Function::New(env, GetTravelling));
   exports.Set("hearTravel", Napi::Function::New(env, HearTravel));
+  exports.Set("hostTicksKhz", Napi::Function::New(env, HostTicksKhz));
+  exports.Set("startFrom", Napi::Function::New(env, StartFrom));
   return exports;
 }

@@ -20,7 +20,7 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 7
+#define REBOX_GLUE_VERSION 8
 
 REBOX_API int rebox_glue_version(void);
 
@@ -142,6 +142,16 @@ typedef struct rebox_recording_facts {
  */
 REBOX_API bool rebox_scan_recording(const char *path, rebox_recording_facts *facts);
 
+/* How fast this host's processor counts its ticks, in thousands a second: measured, which takes some milliseconds. */
+REBOX_API uint64_t rebox_host_ticks_khz(void);
+
+/*
+ * Before rebox_engine_start() of a machine that is recorded or replayed. It begins with the state of a processor and devices in the
+ * file devices, a migration of QEMU without RAM, whose machine had this one's RAM in a file, and whose processor counted its ticks at
+ * ticks_khz. Where it cannot be loaded, the machine is not built.
+ */
+REBOX_API void rebox_start_from(const char *devices, uint64_t ticks_khz);
+
 /* ---- states of a replay (vcpu/states.c): QMP's restore-state goes back to one ---- */
 
 /*
@@ -156,8 +166,12 @@ REBOX_API void rebox_keep_state_at(uint64_t count);
 /* Lists the counts of the kept states, in order. Returns how many there are; fills at most size. */
 REBOX_API size_t rebox_list_states(uint64_t *counts, size_t size);
 
-/* Whether gdb has a replay go back: events on the way were told before. */
+/*
+ * Whether gdb has a replay go back, or over what it has gone back from: events there were told before. The flag says that the function
+ * is worth a call.
+ */
 REBOX_API extern bool rebox_goes_back;
+REBOX_API bool rebox_repeats(void);
 
 /* The bytes that the pages of all states take. */
 REBOX_API uint64_t rebox_states_size(void);

@@ -72,6 +72,9 @@ describe("a lab with a cluster", { skip: NO_CLUSTER }, () => {
     await host.end();
     assert.equal(host.child.exitCode, 0, host.errors());
     assert.doesNotMatch(cluster.run("host", "list", "--lab", front).stdout, /alpha/);
+    const recorded = cluster.run("analyze", "--lab", front, "--command", "true", "--record", "--host", "alpha");
+    assert.equal(recorded.status, 1);
+    assert.match(recorded.stdout, /failed: no recording can be kept of an analysis that hosts of a cluster make/);
     const { queue } = await cluster.open(front);
     assert.deepEqual((await queue.list({ origin: "front1" })).map(({ number, attempt, host: name, machine }) => [number, attempt, name, machine]), [[2, 1, "alpha", "office"], [1, 1, "alpha", "office"]]); // prettier-ignore
   });

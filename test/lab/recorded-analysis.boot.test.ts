@@ -1,22 +1,20 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { test } from "node:test";
 import { readEvents } from "../../src/lab/analysis/event-log";
-import { RecordingFolder } from "../kit/guests/recording-run";
+import { RecordingFolder, SUM_UP } from "../kit/guests/recording-run";
 import { analyze, consoleMachine, recordOf, SAMPLE, yamlOf } from "../kit/lab/analyze-run";
-import { withTestLab } from "../kit/lab/lab-run";
+import { NEEDS_DEBIAN, withDebian } from "../kit/lab/ready-debian";
+import { withReadyMachine } from "../kit/lab/ready-lab";
 
-test("an analysis keeps a recording, whose replay goes to where an event happened; a machine that cannot be recorded is refused by name", async () => {
-  const machines = {
-    g: consoleMachine(["network: user", "network_card: virtio-net-pci"]),
-    many: consoleMachine(["cpus: 2"]),
-  };
-  const files = {
-    "conf/machineries/rebox.yaml": yamlOf(machines),
-    "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n",
-  };
-  await withTestLab(files, async (lab) => {
-    const options = ["--machine", "g", "--target", SAMPLE, "--command", "./sample 10.0.2.2 1", "--record"];
+const LIMIT_MS = 400_000;
+
+test("an analysis keeps a recording from its golden state on, whose replay goes to where an event happened; a run that cannot be recorded is refused by name", async () => {
+  const files = { "conf/auxiliary.conf": "[processes]\nenabled = yes\n[syscalls]\nenabled = yes\n" };
+  await withReadyMachine(files, async (lab) => {
+    const machines = { g: consoleMachine(), many: consoleMachine(["cpus: 2"]) };
+    lab.write("conf/machineries/rebox.yaml", yamlOf(machines));
+    const options = ["--golden", "ready", "--target", SAMPLE, "--command", "./sample 10.0.2.2 1", "--record"];
     const { status, stdout } = await analyze(lab, ...options);
     assert.equal(status, 0, stdout);
     assert.equal(recordOf(lab).options["record"], "yes");
@@ -40,19 +38,139 @@ test("an analysis keeps a recording, whose replay goes to where an event happene
       "the event has its count",
     );
 
+    // The recording has the state for itself.
+    rmSync(lab.path("golden/g/ready"), { recursive: true });
     using folder = new RecordingFolder();
-    const answers = await folder.ask(lab.path("analyses/1"), [`goto ${count}`, "ps", "goto end", "ps"]);
-    assert.match(answers[0]!, new RegExp(`^instruction ${count} of`));
-    assert.match(answers[1]!, /\bsample\b/);
-    assert.doesNotMatch(answers[3]!, /\bsample\b/);
+    const answers = await folder.ask(lab.path("analyses/1"), [
+      ...["goto 1000", "ps", SUM_UP, `goto ${count}`, "ps", "goto end", "ps", "goto 1000", SUM_UP],
+    ]);
+    const [, atBegin, sum, there, atCount, , atEnd, , again] = answers;
+    assert.match(atBegin!, /\binit\b/, "the guest is there from the first instruction on");
+    assert.doesNotMatch(atBegin!, /\bsample\b/);
+    assert.match(there!, new RegExp(`^instruction ${count} of`));
+    assert.match(atCount!, /\bsample\b/);
+    assert.doesNotMatch(atEnd!, /\bsample\b/);
+    assert.equal(again, sum);
 
-    const again = await analyze(lab, "--machine", "g", "--command", "true", "--record", "--reboot", "1");
-    assert.match(again.stdout, /no recording can be kept of a run in which the guest is started again/);
+    const rebooted = await analyze(lab, "--machine", "g", "--command", "true", "--record", "--reboot", "1");
+    assert.match(rebooted.stdout, /no recording can be kept of a run in which the guest is started again/);
     const refused = await analyze(lab, "--machine", "many", "--command", "true", "--record");
     assert.equal(refused.status, 1);
     assert.match(refused.stdout, /no run of many can be recorded: it has 2 processors/);
     assert.ok(!existsSync(lab.path("analyses/3/recording")));
-    const golden = await analyze(lab, "--golden", "ready", "--command", "true", "--record");
-    assert.match(golden.stdout, /no recording can be kept of a run that starts from a golden state/);
   });
 });
+
+/**
+ * A script that sums up registers at each change of the address space, and every frame.
+ *
+ * @param more statements that are executed before the guest
+ */
+const sumUp = (more = ""): string => `
+  import { ALL_PROCESSES, CallbackManager, getInstructionCount, readCpu, startMonitoringProcess } from "rebox";
+  let cm: CallbackManager;
+  let print: (text: string) => void;
+  let [registers, frames, blocks, changes, seen] = [7, 7, 7, 0, 0];
+  const add = (sum: number, value: bigint | number): number => {
+    const bits = BigInt.asUintN(64, BigInt(value));
+    return Math.imul(Math.imul(sum ^ Number(bits & 0xffffffffn), 0x01000193) ^ Number(bits >> 32n), 0x01000193);
+  };
+  export function initialize_callbacks(handle: number, printer: (text: string) => void): void {
+    print = printer;
+    cm = new CallbackManager(handle);
+    cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, (before, after, index) => {
+      const { RIP, RSP, RAX, RBX, RFLAGS, CR2 } = readCpu(index);
+      changes++;
+      for (const value of [getInstructionCount(), before, after, RIP, RSP, RAX, RBX, RFLAGS, CR2]) registers = add(registers, value);
+    });
+    for (const event of [CallbackManager.NIC_SEND_CB, CallbackManager.NIC_REC_CB] as const) {
+      cm.addCallback(event, (...values) => {
+        seen++;
+        frames = add(frames, getInstructionCount());
+        for (const value of values) if (value instanceof Uint8Array) for (const byte of value) frames = Math.imul(frames ^ byte, 0x01000193);
+      });
+    }
+    ${more}
+  }
+  export function clean(): void {
+    cm.clean();
+    print("sums " + JSON.stringify({ registers, frames, changes, seen, end: getInstructionCount() }));
+    print("blocks " + blocks);
+  }
+`;
+
+/** Sums up the address of every block, too. */
+const BLOCKS = `
+  startMonitoringProcess(ALL_PROCESSES);
+  cm.addStream(CallbackManager.BLOCK_BEGIN_CB, ({ pc }) => {
+    for (const address of pc) blocks = Math.imul(blocks ^ Number(address & 0xffffffffn), 0x01000193);
+  }, { columns: ["pc"] });
+`;
+
+/** What the target does: files, programs, and the network that its analysis has. */
+const WORK = `#!/bin/sh
+dd if=/dev/urandom of=/root/written bs=64k count=64 2> /dev/null
+sync
+echo 3 > /proc/sys/vm/drop_caches
+md5sum /root/written > /dev/console
+python3 -c 'import urllib.request; print(urllib.request.urlopen("http://plain.example.com/x.txt", timeout=60).read().decode())' > /dev/console
+systemctl is-system-running > /dev/console
+`;
+
+test(
+  "an analysis in a Debian 13 with systemd, disk and network, from its golden state on, is replayed equal: registers, frames, console and blocks, also behind going back",
+  { skip: NEEDS_DEBIAN },
+  async () => {
+    using folder = new RecordingFolder();
+    const [script, withBlocks] = ["sums.ts", "blocks.ts"].map((name) => folder.place(name)) as [string, string];
+    folder.write("sums.ts", sumUp());
+    folder.write("blocks.ts", sumUp(BLOCKS));
+    await withDebian(["way_in: console", `scripts: ["${script}"]`], async (lab) => {
+      const target = lab.write("work.sh", WORK);
+      const { status, stdout } = await analyze(
+        lab,
+        "--machine",
+        "office",
+        "--target",
+        target,
+        "--record",
+        "--timeout",
+        "120",
+      );
+      assert.equal(status, 0, stdout);
+      assert.equal(recordOf(lab).reason, "the target ended with status 0", stdout);
+      const console = lab.read("state/office/console.log");
+      assert.match(console, /[0-9a-f]{32} {2}\/root\/written[^]*INetSim HTTP server/);
+      const sums = findText(lab.read("state/office/events.jsonl"), "sums");
+      const { changes, seen, end } = JSON.parse(sums) as { changes: number; seen: number; end: number };
+      assert.ok(changes > 300 && seen >= 3, sums);
+
+      const recording = lab.path("analyses/1");
+      const replayed = await folder.replay(recording, { script: sumUp(BLOCKS), timeoutMs: LIMIT_MS });
+      assert.equal(replayed.status, 0, replayed.stderr);
+      const findTold = (word: string) =>
+        replayed.messages.find((text) => text.startsWith(`${word} `))?.slice(word.length + 1);
+      assert.equal(findTold("sums"), sums);
+      assert.equal(replayed.console, console.slice(console.length - replayed.console.length), "the console");
+
+      const late = Math.floor(end * 0.9);
+      const there = [`goto ${late}`, SUM_UP];
+      const log = folder.place("again.jsonl");
+      const lines = [...there, "goto end", ...there, "goto end"];
+      const answers = await folder.ask(recording, lines, ["--script", withBlocks, "--json", log]);
+      assert.match(answers[0]!, new RegExp(`^instruction ${late} of ${end}`, "m"));
+      assert.equal(answers[4], answers[1], "memory and registers behind going back");
+      const again = readFileSync(log, "utf8");
+      assert.equal(findText(again, "sums"), sums);
+      assert.equal(findText(again, "blocks"), findTold("blocks"), "every executed block");
+    });
+  },
+);
+
+/** Finds what a script has printed behind a word, in a log of JSON. */
+function findText(log: string, word: string): string {
+  const lines = log.split("\n").filter((line) => line !== "");
+  const texts = lines.map((line) => (JSON.parse(line) as { readonly text?: string }).text ?? "");
+  const found = texts.find((text) => text.startsWith(`${word} `));
+  return found?.slice(word.length + 1) ?? assert.fail(`nothing of ${word}: ${log.slice(-2000)}`);
+}

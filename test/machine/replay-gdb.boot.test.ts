@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { GdbClient } from "../kit/clients/gdb-client";
-import { getReadyRecording } from "../kit/guests/ready-recording";
 import { RecordingFolder } from "../kit/guests/recording-run";
+import { getShortRecording } from "../kit/lab/short-recording";
 import { REBOX } from "../kit/project";
 
 const LIMIT_MS = 60_000;
@@ -31,12 +31,15 @@ async function runGdb(socket: string, commands: readonly string[]): Promise<stri
 
 test("gdb goes back in a replay: by an instruction, to a breakpoint, and to the last write of memory", async () => {
   using folder = new RecordingFolder();
-  const { folder: recording } = await getReadyRecording();
+  const { folder: recording, instructions } = await getShortRecording();
   const places = await folder.ask(recording, ["goto end", "bp kernel!do_exit", "bpw kernel!jiffies_64:8"]);
   const [code, memory] = places.slice(1).map((text) => /0x([0-9a-f]{16})/.exec(text)?.[1]);
 
-  const socket = folder.place("gdb");
-  const child = spawn(process.execPath, [REBOX, "replay", recording, "--gdb", socket], { stdio: "inherit" });
+  const [socket, log] = ["gdb", "log.json"].map((name) => folder.place(name)) as [string, string];
+  const question = ["--when-executed", code!, "--at", String(instructions - 1000), "--json", log];
+  const child = spawn(process.execPath, [REBOX, "replay", recording, "--gdb", socket, ...question], {
+    stdio: "inherit",
+  });
   try {
     const client = await GdbClient.connect(socket);
     const asked: string[] = [];
@@ -84,12 +87,40 @@ test("gdb goes back in a replay: by an instruction, to a breakpoint, and to the 
     assert.equal(await readJiffies(), now, "the instruction wrote what was there later");
     assert.match(await gdb.request(`M${memory},1:5a`), /^E/, "memory is not written");
     assert.equal(await readJiffies(), now);
+    // By physical addresses, too, and by the monitor.
+    assert.equal(await gdb.request("Qqemu.PhyMemMode:1"), "OK");
+    const byte = await gdb.request("m7000000,1");
+    assert.match(await gdb.request(`M7000000,1:${byte === "5a" ? "00" : "5a"}`), /^E/, "nor by its physical address");
+    assert.equal(await gdb.request("m7000000,1"), byte);
+    assert.equal(await gdb.request("Qqemu.PhyMemMode:0"), "OK");
+    const toHex = (text: string) => Buffer.from(text).toString("hex");
+    assert.match(
+      await gdb.request(`qRcmd,${toHex("system_reset")}`),
+      new RegExp(`^O${toHex("the machine is recorded")}`),
+    );
+    assert.equal(await client.receive(), "OK");
+    assert.match(await gdb.request(`qRcmd,${toHex("info status")}`), new RegExp(`^O.*${toHex("paused")}`));
+    // The count of --at is still one to stop at, and what was told once was not told again.
+    assert.match(await gdb.request("c"), /^T0/);
+    assert.match(
+      await gdb.request(`qRcmd,${toHex("info replay")}`),
+      new RegExp(`^O.*${toHex(` = ${instructions - 1000}`)}`),
+    );
+    const hits = readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line.includes('"type":"hit"'));
+    const counts = hits.map((line) => (JSON.parse(line) as { count: number }).count);
+    assert.ok(counts.length >= 2, `${counts.length} hits`);
+    assert.deepEqual(
+      counts,
+      [...new Set(counts)].toSorted((a, b) => a - b),
+    );
     client.close();
 
     const program = await runGdb(socket, [
       ...[
         `break *0x${code}`,
-        "continue",
+        "reverse-continue",
         "reverse-stepi",
         "stepi",
         "reverse-continue",

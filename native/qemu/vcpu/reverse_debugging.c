@@ -9,6 +9,8 @@
 #include "rebox/vcpu/vcpu.h"
 #include "rebox/vcpu/states.h"
 #include "exec/cpu-common.h"
+#include "gdbstub/commands.h"
+#include "gdbstub/internals.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-replay.h"
 #include "qemu/timer.h"
@@ -18,10 +20,14 @@
 #include "replay/replay-internal.h"
 
 #define NO_HIT UINT64_MAX
+#define NO_BREAK UINT64_MAX
 /* A state is kept that many instructions in front of the place: steps back from there are short. */
 #define NEAR 1000000
 
 bool rebox_goes_back;
+static bool is_on_way;
+static uint64_t new_from; /* up to there the replay was before gdb had it go back */
+static uint64_t wanted_break = NO_BREAK; /* somebody else's, who wants it to stop ahead */
 static VMChangeStateEntry *watch;
 static uint64_t part_begin, part_end; /* of the past that is looked through now */
 static uint64_t last_hit;
@@ -29,9 +35,28 @@ static uint64_t last_hit;
 /* Whatever stops the machine on its way, Ctrl-C in gdb for example, ends the way. Between two parts it is stopped to load a state. */
 static void on_run_state(void *opaque, bool running, RunState state)
 {
-    if (!running && rebox_goes_back && state != RUN_STATE_RESTORE_VM) {
-        rebox_goes_back = false;
+    if (!running && is_on_way && state != RUN_STATE_RESTORE_VM) {
+        is_on_way = false;
         qmp_replay_delete_break(NULL);
+        if (wanted_break != NO_BREAK && wanted_break > rebox_instruction_count()) {
+            qmp_replay_break(wanted_break, NULL);
+        }
+    }
+}
+
+bool rebox_repeats(void)
+{
+    if (!is_on_way && rebox_goes_back && rebox_instruction_count() >= new_from) {
+        rebox_goes_back = false;
+    }
+    return rebox_goes_back;
+}
+
+/* Remembers where somebody else wants the replay to stop: going back takes that away. */
+static void keep_break(void)
+{
+    if (!is_on_way) {
+        wanted_break = replay_break_icount;
     }
 }
 
@@ -41,7 +66,8 @@ static void run_to(uint64_t count, QEMUTimerCB callback)
     if (!watch) {
         watch = qemu_add_vm_change_state_handler(on_run_state, NULL);
     }
-    rebox_goes_back = true;
+    rebox_goes_back = is_on_way = true;
+    new_from = rebox_furthest_count();
     qmp_replay_delete_break(NULL);
     replay_break_icount = count;
     replay_break_timer = timer_new_ns(QEMU_CLOCK_REALTIME, callback, NULL);
@@ -100,7 +126,7 @@ static void end_part(void *opaque)
 bool __wrap_replay_running_debug(void);
 bool __wrap_replay_running_debug(void)
 {
-    return rebox_goes_back;
+    return is_on_way;
 }
 
 void __wrap_replay_breakpoint(void);
@@ -119,6 +145,7 @@ bool __wrap_replay_reverse_step(void)
 {
     uint64_t count = rebox_instruction_count();
 
+    keep_break();
     return count != 0 && go_to(count - 1);
 }
 
@@ -127,6 +154,7 @@ bool __wrap_replay_reverse_continue(void)
 {
     uint64_t count = rebox_instruction_count();
 
+    keep_break();
     /* The last instruction of a guest that has switched itself off would do so again. */
     return search_before(runstate_check(RUN_STATE_SHUTDOWN) ? count - 1 : count);
 }
@@ -138,14 +166,14 @@ void __wrap_replay_gdb_attached(void)
 
 /* ---- gdb writes ---- */
 
-int __real_cpu_memory_rw_debug(CPUState *cpu, vaddr address, void *bytes, size_t size, bool is_write);
-int __wrap_cpu_memory_rw_debug(CPUState *cpu, vaddr address, void *bytes, size_t size, bool is_write);
-int __wrap_cpu_memory_rw_debug(CPUState *cpu, vaddr address, void *bytes, size_t size, bool is_write)
+int __real_gdb_target_memory_rw_debug(CPUState *cpu, hwaddr address, uint8_t *bytes, int size, bool is_write);
+int __wrap_gdb_target_memory_rw_debug(CPUState *cpu, hwaddr address, uint8_t *bytes, int size, bool is_write);
+int __wrap_gdb_target_memory_rw_debug(CPUState *cpu, hwaddr address, uint8_t *bytes, int size, bool is_write)
 {
     if (is_write && rebox_is_recorded()) {
         return -1;
     }
-    return __real_cpu_memory_rw_debug(cpu, address, bytes, size, is_write);
+    return __real_gdb_target_memory_rw_debug(cpu, address, bytes, size, is_write);
 }
 
 int __real_x86_cpu_gdb_write_register(CPUState *cpu, uint8_t *bytes, int number);
@@ -153,4 +181,46 @@ int __wrap_x86_cpu_gdb_write_register(CPUState *cpu, uint8_t *bytes, int number)
 int __wrap_x86_cpu_gdb_write_register(CPUState *cpu, uint8_t *bytes, int number)
 {
     return rebox_is_recorded() ? 0 : __real_x86_cpu_gdb_write_register(cpu, bytes, number);
+}
+
+/* ---- gdb's command monitor ---- */
+
+/* Those of the monitor's commands that only look. */
+static const char *const looks[] = { "info", "x", "xp", "print", "p", "help", "?" };
+
+/* Whether a command, in hexadecimal as gdb has sent it, only looks. */
+static bool is_look(const char *hex)
+{
+    char word[8] = "";
+    unsigned int letter;
+
+    for (size_t i = 0; i + 1 < sizeof(word) && sscanf(hex + 2 * i, "%2x", &letter) == 1; i++) {
+        if (g_ascii_isspace(letter) || letter == '/') {
+            break;
+        }
+        word[i] = letter;
+    }
+    for (int i = 0; i < ARRAY_SIZE(looks); i++) {
+        if (!strcmp(word, looks[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void __real_gdb_handle_query_rcmd(GArray *params, void *context);
+void __wrap_gdb_handle_query_rcmd(GArray *params, void *context);
+void __wrap_gdb_handle_query_rcmd(GArray *params, void *context)
+{
+    static const char refusal[] =
+        "the machine is recorded or replayed: of the monitor's commands, info, x, xp, print and help can be given\n";
+    g_autoptr(GString) told = g_string_new("O");
+
+    if (!rebox_is_recorded() || !params->len || is_look(gdb_get_cmd_param(params, 0)->data)) {
+        __real_gdb_handle_query_rcmd(params, context);
+        return;
+    }
+    gdb_memtohex(told, (const uint8_t *)refusal, sizeof(refusal) - 1);
+    gdb_put_packet(told->str);
+    gdb_put_packet("OK");
 }

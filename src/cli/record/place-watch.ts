@@ -2,6 +2,7 @@ import { watchPlace } from "../../guest/breakpoints/code-hooks";
 import { describePastHit } from "../../guest/breakpoints/past-hits";
 import type { FoundHit } from "../../guest/breakpoints/past-parts";
 import { CallbackManager } from "../../machine/callbacks/callback-manager";
+import { Engine } from "../../machine/engine/engine";
 import { ModuleOwner } from "../../machine/ownership/module-owner";
 import { getInstructionCount } from "../../machine/state/instruction-count";
 import { ALL_PROCESSES } from "../../machine/state/processes";
@@ -30,7 +31,8 @@ export function watchPlaces(
     const type = what === "executed" ? "execution" : (`${isPhysical ? "physical" : "memory"}-${TYPES[what]}` as const);
     watchPlace(callbacks, { type, address, size, pgd: ALL_PROCESSES }, (hit) => {
       const count = getInstructionCount();
-      if (count < from || count >= to) return;
+      // What a replay goes over once more was told before.
+      if (count < from || count >= to || Engine.get().travels) return;
       const past = { what, ...describePastHit(hit, count) };
       tell(describePlaceHit(past), past);
     });

@@ -13,6 +13,8 @@ Exit status: as of rebox run; 1 also when the recording could not be written to 
 
 Example: rebox record -o recordings/one -- -m 512 -hda disk.qcow2 -nic user`;
 
+const GOLDEN_HELP = "begin from the golden state of a lab in that folder, whose machine QEMU's arguments are";
+
 /**
  * Creates the command `rebox record`.
  *
@@ -32,19 +34,22 @@ export function createRecordCommand(
     .usage("-o FOLDER [options] -- QEMU-ARGS...")
     .argument("[misplaced...]")
     .helpOption("-h, --help", "show this help")
-    .requiredOption("-o, --output <folder>", "the folder of the recording, which is made");
+    .requiredOption("-o, --output <folder>", "the folder of the recording, which is made")
+    .option("--golden <folder>", GOLDEN_HELP);
   return addRunOptions(command)
     .addHelpText("after", AFTER_HELP)
     .configureHelp({ visibleArguments: () => [] })
     .showHelpAfterError('(QEMU\'s own arguments go behind "--"; see rebox record --help)')
-    .action(async (misplaced: string[], options: RunOptions & { readonly output: string }) => {
-      if (misplaced.length > 0) {
-        throw new UsageError(`"${misplaced[0]}" is no option of rebox record; QEMU's arguments go behind "--"`);
-      }
-      const { createRunPlan } = await import("../run/run-plan.js");
-      const { RecordingRun } = await import("./recording-run.js");
-      const plan = createRunPlan(options, words.qemuArgs, environment.projectFolder);
-      const recorded = new RecordingRun(options.output, plan.qemuArgs);
-      onStatus(await startRun(options, { ...plan, recorded }, environment, words));
-    });
+    .action(
+      async (misplaced: string[], options: RunOptions & { readonly output: string; readonly golden?: string }) => {
+        if (misplaced.length > 0) {
+          throw new UsageError(`"${misplaced[0]}" is no option of rebox record; QEMU's arguments go behind "--"`);
+        }
+        const { createRunPlan } = await import("../run/run-plan.js");
+        const { RecordingRun } = await import("./recording-run.js");
+        const plan = createRunPlan(options, words.qemuArgs, environment.projectFolder);
+        const recorded = new RecordingRun(options.output, plan.qemuArgs, options.golden);
+        onStatus(await startRun(options, { ...plan, recorded }, environment, words));
+      },
+    );
 }

@@ -16,16 +16,18 @@ export class RecordingRun implements RecordedRun {
   /**
    * @param folder of the recording
    * @param args QEMU's arguments for the machine
+   * @param golden the folder of the golden state that it begins from, if it does
    */
   constructor(
     folder: string,
     private readonly args: readonly string[],
+    private readonly golden?: string,
   ) {
     this.folder = resolve(folder);
   }
 
   async prepare(): Promise<readonly string[]> {
-    const args = await prepareRecording(this.folder, this.args);
+    const args = await prepareRecording(this.folder, this.args, this.golden);
     this.isEmpty = true;
     return args;
   }

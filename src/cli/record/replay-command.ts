@@ -97,7 +97,7 @@ export function createReplayCommand(
         if (status !== undefined) return onStatus(status);
       }
       const recorded = new ReplayRun(folder, {
-        ...{ stays, goesLive, places, from },
+        ...{ stays, goesLive, places, from, isMute: places.length > 0 && !stays },
         ...(to === undefined ? {} : { to }),
         ...(jobs === undefined ? {} : { jobs }),
         ...(options.at === undefined ? {} : { at: options.at }),

@@ -4,6 +4,7 @@ import { Engine } from "../../machine/engine/engine";
 import { loadAddon } from "../../machine/engine/load-addon";
 import { findLeavingCount, goLive } from "../../machine/recording/leaving";
 import { prepareReplay, type Replay, type ReplayOptions } from "../../machine/recording/replayer";
+import { stopAt } from "../../machine/recording/travel";
 import { UsageError } from "../errors";
 import { ExitStatus } from "../exit-status";
 import type { EnginePort } from "../run/run-environment";
@@ -83,7 +84,8 @@ export class ReplayRun implements RecordedRun {
     }
     engine.on("paused", (detail) => {
       const state = (detail as { state?: string } | undefined)?.state;
-      if (state === "shutdown" && Engine.find()?.travels !== true && !goesLive)
+      const engine = Engine.find();
+      if (state === "shutdown" && engine?.recording === "replaying" && !engine.travels && !goesLive)
         say(`${this.describePlace()}; the guest stays as it is`);
     });
     if (goesLive) this.leaveWhenPaused(engine, say, end);
@@ -137,11 +139,9 @@ export class ReplayRun implements RecordedRun {
       say(`the recording ends at instruction ${facts.instructions}, before ${count}`);
       return;
     }
-    Engine.get()
-      .qmp("replay-break", { icount: count })
-      .catch((error: unknown) =>
-        say(`the replay cannot be paused at instruction ${count}: ${(error as Error).message}`),
-      );
+    stopAt(count).catch((error: unknown) =>
+      say(`the replay cannot be paused at instruction ${count}: ${(error as Error).message}`),
+    );
   }
 
   /** Leaves the recording where the replay is paused for that, and lets the guest go; when that fails, the run ends. */

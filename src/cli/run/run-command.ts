@@ -35,21 +35,30 @@ export function createRunCommand(
     .helpOption("-h, --help", "show this help");
   return addMonitorOption(addRunOptions(command))
     .option("--record <folder>", "record the guest into a new folder, to be replayed: see rebox record")
+    .option("--golden <folder>", "with --record: begin from the golden state of a lab in that folder")
     .addHelpText("after", AFTER_HELP)
     .configureHelp({ visibleArguments: () => [] })
     .showHelpAfterError('(QEMU\'s own arguments go behind "--"; see rebox run --help)')
-    .action(async (misplaced: string[], options: RunOptions & { readonly record?: string }) => {
-      if (misplaced.length > 0) {
-        throw new UsageError(`"${misplaced[0]}" is no option of rebox run; QEMU's arguments go behind "--"`);
-      }
-      const { createRunPlan } = await import("./run-plan.js");
-      const plan = createRunPlan(options, qemuArgs, environment.projectFolder);
-      const recorded = options.record === undefined ? undefined : await createRecording(options.record, plan.qemuArgs);
-      onStatus(await startRun(options, recorded ? { ...plan, recorded } : plan, environment, { args, qemuArgs }));
-    });
+    .action(
+      async (misplaced: string[], options: RunOptions & { readonly record?: string; readonly golden?: string }) => {
+        if (misplaced.length > 0) {
+          throw new UsageError(`"${misplaced[0]}" is no option of rebox run; QEMU's arguments go behind "--"`);
+        }
+        const { createRunPlan } = await import("./run-plan.js");
+        const plan = createRunPlan(options, qemuArgs, environment.projectFolder);
+        const { record, golden } = options;
+        if (golden !== undefined && record === undefined) throw new UsageError("--golden needs --record FOLDER");
+        const recorded = record === undefined ? undefined : await createRecording(record, plan.qemuArgs, golden);
+        onStatus(await startRun(options, recorded ? { ...plan, recorded } : plan, environment, { args, qemuArgs }));
+      },
+    );
 }
 
-async function createRecording(folder: string, qemuArgs: readonly string[]): Promise<RecordedRun> {
+async function createRecording(
+  folder: string,
+  qemuArgs: readonly string[],
+  golden: string | undefined,
+): Promise<RecordedRun> {
   const { RecordingRun } = await import("../record/recording-run.js");
-  return new RecordingRun(folder, qemuArgs);
+  return new RecordingRun(folder, qemuArgs, golden);
 }

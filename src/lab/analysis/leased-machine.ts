@@ -51,7 +51,7 @@ export interface MachineUse {
   readonly scripts: readonly string[];
   /** Whether the machine is given a file, beside what is typed. */
   readonly hasTarget: boolean;
-  /** The recording that is kept, if one is: the machine starts from its disk then. */
+  /** The recording that is kept, if one is. */
   readonly recording?: AnalysisRecording | undefined;
   /** Without it the machine has the network of its settings, and nothing of it is recorded. */
   readonly network?: NetworkUse;

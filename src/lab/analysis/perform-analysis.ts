@@ -226,11 +226,6 @@ async function runInLab(
         "no recording can be kept of a run in which the guest is started again: leave --reboot or --record out",
       );
     }
-    if (recording !== undefined && entry.choice?.golden !== undefined) {
-      throw new AnalysisError(
-        "no recording can be kept of a run that starts from a golden state: leave --golden or --record out",
-      );
-    }
     const run = new AnalysisRun({
       request: entry,
       machines: new LabMachinePool(lab, {

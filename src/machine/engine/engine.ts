@@ -79,7 +79,6 @@ export class Engine {
   #startsPaused = false;
   /** A machine that shuts down stays there, paused. */
   #staysAtEnd = false;
-  #travels = false;
   #pauseCount = 0;
   #pausing = 0;
   readonly #onProcessExit = () => this.#native.endNow(END_NOW_TIMEOUT_MS);
@@ -165,11 +164,10 @@ export class Engine {
    * (CallbackManager.hearTravel()).
    */
   get travels(): boolean {
-    return this.#travels;
+    return this.#native.isTravelling();
   }
 
   set travels(on: boolean) {
-    this.#travels = on;
     this.#native.setTravels(on);
   }
 

@@ -464,5 +464,14 @@ export interface NativeAddon extends NativeCallJournals {
   statesSize(): number;
   /** While it is on, only the listeners of hearTravel() are told of events. */
   setTravels(on: boolean): void;
+  /** Whether it is on, or gdb has the replay go over what it went over before. */
+  isTravelling(): boolean;
   hearTravel(listenerId: number): void;
+  /** How fast this host's processor counts its ticks, in thousands a second: measured, which takes some milliseconds. */
+  hostTicksKhz(): number;
+  /**
+   * Has a machine that is recorded or replayed begin with a state of processor and devices, before it is started: rebox_start_from() of
+   * native/qemu/qemu_glue.h.
+   */
+  startFrom(devices: string, ticksKhz: number): void;
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { RecordingError } from "../errors";
 import type { FileFacts } from "./file-facts";
+import type { StartState } from "./start-state";
 
 /** The parts that a recording was made of. */
 export interface Manifest {
@@ -16,21 +17,23 @@ export interface Manifest {
   readonly args: readonly string[];
   /** In which their relative paths begin. */
   readonly cwd: string;
-  /** Everything that the machine was made of. */
+  /** Everything that the machine was made of. The paths of what is kept with the recording begin in its folder. */
   readonly files: readonly FileFacts[];
   /** The formats of the disks, in their order. */
   readonly diskFormats: readonly string[];
-  /** SHA-256 of the last four, by which it is noticed when somebody has changed one. */
+  /** The state that it begins from; undefined: switched on. */
+  readonly start?: StartState;
+  /** SHA-256 of the last five, by which it is noticed when somebody has changed one. */
   readonly sum: string;
 }
 
 /** The part of a manifest that says which machine was recorded. */
-export type RecordedParts = Pick<Manifest, "args" | "cwd" | "files" | "diskFormats">;
+export type RecordedParts = Pick<Manifest, "args" | "cwd" | "files" | "diskFormats" | "start">;
 
 /** Sums up which machine was recorded. */
-export function sumParts({ args, cwd, files, diskFormats }: RecordedParts): string {
+export function sumParts({ args, cwd, files, diskFormats, start }: RecordedParts): string {
   return createHash("sha256")
-    .update(JSON.stringify([args, cwd, files, diskFormats]))
+    .update(JSON.stringify([args, cwd, files, diskFormats, start]))
     .digest("hex");
 }
 
@@ -88,12 +91,13 @@ function isWhole(manifest: Partial<Manifest>): manifest is Manifest {
     const { role, path, size, changedNs, sha256 } = (value ?? {}) as Partial<FileFacts>;
     return [role, path, changedNs, sha256].every(isText) && typeof size === "number";
   };
-  const { rebox, qemu, engine, args, cwd, files, diskFormats, sum } = manifest;
+  const { rebox, qemu, engine, args, cwd, files, diskFormats, start, sum } = manifest;
   return (
     [rebox, qemu, cwd, sum].every(isText) &&
     isFile(engine) &&
     [args, diskFormats].every((list) => Array.isArray(list) && list.every(isText)) &&
     Array.isArray(files) &&
-    files.every(isFile)
+    files.every(isFile) &&
+    (start === undefined || (isText(start.golden) && [start.ramSize, start.ticksKhz].every(Number.isSafeInteger)))
   );
 }

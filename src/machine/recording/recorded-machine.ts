@@ -3,7 +3,7 @@ import { RecordingError } from "../errors";
 import { type MachineOption, readParts, splitOptions, writeParts } from "./machine-options";
 import { isDrive, planDrive, type RecordedDisk } from "./recorded-drives";
 import { DEFAULT_NETWORK, isNetwork, planNetwork } from "./recorded-networks";
-import { getConsolePort, isPort, planPort } from "./recorded-ports";
+import { findSilentPorts, getConsolePort, isPort, planPort } from "./recorded-ports";
 import { refuseUnrecordable } from "./refused-options";
 
 /** A file that the machine was made of: another content would be another machine. */
@@ -30,6 +30,8 @@ export interface MachinePlaces {
   readonly isReplay: boolean;
   /** In a replay, the file for the output of the first serial line. */
   readonly console?: string;
+  /** In a replay: nothing goes to standard output. */
+  readonly isMute?: boolean;
 }
 
 /** Instructions are 2 to the 4 nanoseconds each: near to what TCG executes, so that the guest's time goes like the host's. */
@@ -55,7 +57,8 @@ export function getLogPath(folder: string): string {
  */
 export function planMachine(given: readonly string[], places: MachinePlaces): MachinePlan {
   const options = splitOptions(given);
-  for (const option of options) refuseUnrecordable(option);
+  const silent = findSilentPorts(options);
+  for (const option of options) refuseUnrecordable(option, silent);
   const args: string[] = [];
   const disks: RecordedDisk[] = [];
   const files: MachineFile[] = [];
@@ -74,7 +77,7 @@ export function planMachine(given: readonly string[], places: MachinePlaces): Ma
       args.push(...planNetwork(option, networks++, places.isReplay));
     } else if (isPort(option)) {
       const console = name === "-serial" && serials++ === 0 ? places.console : undefined;
-      args.push(...planPort(option, places.isReplay, console));
+      args.push(...planPort(option, places.isReplay, console, places.isMute));
     } else if (FILES.includes(name)) {
       const path = resolve(places.cwd, value as string);
       files.push({ role: name, path });

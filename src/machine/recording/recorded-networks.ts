@@ -39,7 +39,10 @@ export function planNetwork({ name, value = "" }: MachineOption, number: number,
   if (name === "-netdev" && given === undefined) refuse("it has no id");
   const id = given ?? `rebox-net-${number}`;
   const card = parts.filter(([key]) => OF_CARD.includes(key));
-  const rest = parts.filter(([key]) => key !== "" && key !== "type" && key !== "id" && !OF_CARD.includes(key));
+  // Of a device that somebody has opened QEMU sees that itself, and refuses to be told.
+  const isOpened = parts.some(([key]) => key === "fd");
+  const done = ["", "type", "id", ...(isOpened ? ["vnet_hdr"] : [])];
+  const rest = parts.filter(([key]) => !done.includes(key) && !OF_CARD.includes(key));
   const backend = isReplay ? ([["", "user"], ["restrict", "on"]] as const) : ([["", type], ...rest] as const); // prettier-ignore
   const filter = `filter-replay,id=rebox-replay-${number},netdev=${id}`;
   return [name, writeParts([...backend, ["id", id], ...card]), "-object", filter];

@@ -11,17 +11,26 @@ export function isPort({ name }: MachineOption): boolean {
   return PORTS.includes(name) || CONTROLS.includes(name);
 }
 
+/** Finds the names of the ends that are nobody: a guest sees the same of them in each replay. */
+export function findSilentPorts(options: readonly MachineOption[]): ReadonlySet<string> {
+  const ports = options.filter(({ name }) => name === "-chardev").map(({ value = "" }) => readParts(value));
+  const silent = ports.filter(([backend]) => backend?.[1] === "null");
+  return new Set(silent.flatMap((parts) => parts.filter(([key]) => key === "id").map(([, id]) => id)));
+}
+
 /**
  * Plans the outside of a port. In a replay its input comes from the log, and its output goes to standard output where it went there,
  * else nowhere: files and sockets of the recording are left alone.
  *
  * @param console in a replay, the file for the output of the first serial line, if it is wanted
+ * @param isMute in a replay, nothing goes to standard output
  * @throws RecordingError for a port that cannot be recorded
  */
 export function planPort(
   { name, value = "" }: MachineOption,
   isReplay: boolean,
   console: string | undefined,
+  isMute = false,
 ): string[] {
   const words = name === "-s" ? [name] : [name, value];
   if (/^\/dev\//.test(value) || /^(tty|serial|parallel|parport)(,|$)/.test(value)) {
@@ -36,10 +45,10 @@ export function planPort(
   if (name === "-chardev") {
     const parts = readParts(value);
     const id = parts.find(([key]) => key === "id")?.[1] ?? "";
-    return parts[0]?.[1] === "stdio" ? words : [name, `null,id=${id}`];
+    return parts[0]?.[1] === "stdio" && !isMute ? words : [name, `null,id=${id}`];
   }
   if (name === "-serial" && console !== undefined) return [name, getConsolePort(console)];
-  return /^(none|null|stdio|chardev:.*)$/.test(value) ? words : [name, "null"];
+  return /^(none|null|chardev:.*)$/.test(value) || (value === "stdio" && !isMute) ? words : [name, "null"];
 }
 
 /** Returns the port that writes into a file. */

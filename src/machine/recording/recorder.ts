@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, realpathSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { getBuiltFolder, getReboxVersion } from "../../config/folders";
 import { loadAddon } from "../engine/load-addon";
@@ -6,7 +6,8 @@ import { RecordingError } from "../errors";
 import { createDisks, readImageFacts } from "./disk-images";
 import { type FileFacts, readFileFacts } from "./file-facts";
 import { type Manifest, MANIFEST_FORMAT, sumParts, writeManifest } from "./manifest";
-import { getLogPath, planMachine } from "./recorded-machine";
+import { getLogPath, type MachinePlan, planMachine } from "./recorded-machine";
+import { beginFromState, findKeptDisks, keepStartState } from "./start-state";
 
 const DISK_ROLE = "disk";
 
@@ -22,27 +23,49 @@ export function readEngineFacts(): Promise<FileFacts> {
  *
  * @param folder a new or empty one
  * @param args QEMU's arguments for the machine
+ * @param golden the folder of the golden state that it begins from; undefined: it is switched on
  * @returns the arguments that record it
  * @throws RecordingError for a folder that is in use, and for what cannot be recorded
  */
-export async function prepareRecording(folder: string, args: readonly string[]): Promise<string[]> {
-  const cwd = process.cwd();
-  const plan = planMachine(args, { cwd, log: resolve(getLogPath(folder)), isReplay: false });
+export async function prepareRecording(folder: string, args: readonly string[], golden?: string): Promise<string[]> {
+  const plan = planMachine(args, { cwd: process.cwd(), log: resolve(getLogPath(folder)), isReplay: false });
   makeFolder(folder);
-  const images = await Promise.all(plan.disks.map((disk) => readImageFacts(disk)));
-  const files: FileFacts[] = [];
+  try {
+    return await fillFolder(folder, args, plan, golden);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function fillFolder(
+  folder: string,
+  args: readonly string[],
+  plan: MachinePlan,
+  golden: string | undefined,
+): Promise<string[]> {
+  const cwd = process.cwd();
+  const kept = golden === undefined ? undefined : await keepStartState(golden, folder);
+  const disks = kept ? findKeptDisks(plan.disks, folder, kept.start) : plan.disks;
+  const images = await Promise.all(disks.map((disk) => readImageFacts(disk)));
+  const files: FileFacts[] = [...(kept?.files ?? [])];
+  const isKept = (path: string) => files.some((file) => resolve(folder, file.path) === path);
   for (const { role, path } of plan.files) files.push(await readFileFacts(role, path));
-  for (const path of new Set(images.flatMap((image) => image.files))) files.push(await readFileFacts(DISK_ROLE, path));
+  const paths = new Set(images.flatMap((image) => image.files));
+  for (const path of paths) if (!isKept(path)) files.push(await readFileFacts(DISK_ROLE, path));
   const diskFormats = images.map(({ format }) => format);
+  const parts = { args, cwd, files, diskFormats, ...(kept && { start: kept.start }) };
   const manifest: Manifest = {
     format: MANIFEST_FORMAT,
     rebox: getReboxVersion(),
     qemu: loadAddon().qemuVersion,
     engine: await readEngineFacts(),
-    ...{ args, cwd, files, diskFormats, sum: sumParts({ args, cwd, files, diskFormats }) },
+    ...parts,
+    sum: sumParts(parts),
   };
   writeManifest(folder, manifest);
-  return [...(await createDisks(plan.disks, diskFormats, resolve(folder))), ...plan.args];
+  const ram = kept ? beginFromState(folder, kept.start) : [];
+  return [...(await createDisks(disks, diskFormats, resolve(folder))), ...plan.args, ...ram];
 }
 
 function makeFolder(folder: string): void {

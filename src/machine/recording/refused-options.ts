@@ -22,6 +22,9 @@ const REFUSED_DEVICES: readonly (readonly [name: RegExp, reason: string])[] = [
   [/^floppy|^sd-card/, "QEMU reads it while the guest waits, which its recorder cannot order"],
 ];
 
+/** Ports that can be recorded where nobody is at their other end. */
+const SILENT_PORTS = /^virt(serialport|console)$/;
+
 const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
   "-snapshot": "the guest's disks are not written anyway: leave it out",
   "-net": "say it with -nic or -netdev, whose packets can be recorded",
@@ -30,9 +33,10 @@ const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
 /**
  * Refuses what cannot be recorded.
  *
+ * @param silent the names of the machine's -chardev whose other end is nobody
  * @throws RecordingError that names the option, the reason, and what to do
  */
-export function refuseUnrecordable({ name, value = "" }: MachineOption): void {
+export function refuseUnrecordable({ name, value = "" }: MachineOption, silent: ReadonlySet<string>): void {
   const refuse = (reason: string): never => {
     throw new RecordingError(`${name}${value === "" ? "" : ` ${value}`} cannot be recorded: ${reason}`);
   };
@@ -46,7 +50,11 @@ export function refuseUnrecordable({ name, value = "" }: MachineOption): void {
   if (name === "-device") {
     const type = value.startsWith("{") ? readDriver(value, refuse) : (find("driver") ?? find("") ?? "");
     const device = REFUSED_DEVICES.find(([pattern]) => pattern.test(type));
-    if (device) refuse(`${type}: ${device[1]}`);
+    const isSilent = SILENT_PORTS.test(type) && silent.has(find("chardev") ?? "");
+    if (device && !isSilent) refuse(`${type}: ${device[1]}`);
+    if (type === "vmgenid" && (find("guid") ?? "auto") === "auto") {
+      refuse("vmgenid: its number would be another one in each replay; give it one: guid=UUID");
+    }
   }
   if (name === "-rtc" && find("base") === "localtime") {
     refuse("the host's time zone is not in QEMU's log: use base=utc");

@@ -10,6 +10,7 @@ import { hasManifest, type Manifest, readManifest, sumParts } from "./manifest";
 import { ANALYSIS_RECORDING, getLogPath, planMachine } from "./recorded-machine";
 import { setReplayedRecording } from "./recorded-instructions";
 import { readEngineFacts } from "./recorder";
+import { beginFromState, findKeptDisks } from "./start-state";
 
 /** A recording that is ready to be replayed. */
 export interface Replay {
@@ -25,6 +26,8 @@ export interface ReplayOptions {
   readonly console?: string;
   /** How many processes a question about all of it may take. */
   readonly jobs?: number;
+  /** What the guest writes to standard output goes nowhere: something else is written there. */
+  readonly isMute?: boolean;
 }
 
 /** Finds the recording that a folder is or has: that of an analysis lies within. */
@@ -39,7 +42,10 @@ export function findRecording(folder: string): string {
  * @param given the folder of the recording, or of an analysis that has one; nothing is written there
  * @throws RecordingError that names what differs
  */
-export async function prepareReplay(given: string, { console, jobs }: ReplayOptions = {}): Promise<Replay> {
+export async function prepareReplay(
+  given: string,
+  { console, jobs, isMute = false }: ReplayOptions = {},
+): Promise<Replay> {
   const folder = findRecording(given);
   const manifest = readManifest(folder);
   await checkEngine(manifest);
@@ -49,7 +55,7 @@ export async function prepareReplay(given: string, { console, jobs }: ReplayOpti
         "put the old ones back, or record anew",
     );
   }
-  for (const file of manifest.files) await checkFile(file);
+  for (const file of manifest.files) await checkFile({ ...file, path: resolve(folder, file.path) });
   const log = resolve(getLogPath(folder));
   const facts = loadAddon().scanRecording(log);
   if (facts === undefined) {
@@ -62,15 +68,17 @@ export async function prepareReplay(given: string, { console, jobs }: ReplayOpti
     ...{ folder: resolve(folder), instructions: facts.instructions },
     ...(jobs === undefined ? {} : { jobs }),
   });
-  const { args, cwd, diskFormats } = manifest;
+  const { args, cwd, diskFormats, start } = manifest;
   const plan = planMachine(args, {
-    ...{ cwd, log, isReplay: true },
+    ...{ cwd, log, isReplay: true, isMute },
     ...(console === undefined ? {} : { console: resolve(console) }),
   });
   const overlays = mkdtempSync(join(tmpdir(), "rebox-replay-"));
   const close = () => rmSync(overlays, { recursive: true, force: true });
   try {
-    return { args: [...(await createDisks(plan.disks, diskFormats, overlays)), ...plan.args], facts, close };
+    const disks = start ? findKeptDisks(plan.disks, folder, start) : plan.disks;
+    const ram = start ? beginFromState(folder, start) : [];
+    return { args: [...(await createDisks(disks, diskFormats, overlays)), ...plan.args, ...ram], facts, close };
   } catch (error) {
     close();
     throw error;

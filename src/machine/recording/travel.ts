@@ -8,6 +8,18 @@ const NEAR = 1_000_000;
 /** The furthest count that was reached with everybody being told of the events. */
 let seen = 0;
 
+/** The count at which the replay is to be paused whenever it comes there by itself; undefined: nowhere. */
+let stopCount: number | undefined;
+
+/** How many ways in silence are under way, one within another. */
+let silences = 0;
+
+/** Has the replay be paused at a count, also where it comes there once more. */
+export async function stopAt(count: number): Promise<void> {
+  stopCount = count;
+  await Engine.get().qmp("replay-break", { icount: count });
+}
+
 /** Gets the furthest count that a replay has reached. */
 export function getFurthestCount(): number {
   return Math.max(seen, Engine.get().travels ? 0 : getInstructionCount());
@@ -42,8 +54,12 @@ export async function runUntilPaused(): Promise<void> {
  */
 export async function goTo(count: number): Promise<number> {
   seen = Math.max(seen, getInstructionCount());
-  await goSilently(Math.min(count, seen));
-  await runTo(count);
+  try {
+    await goSilently(Math.min(count, seen));
+    await runTo(count);
+  } finally {
+    await restoreStop();
+  }
   return getInstructionCount();
 }
 
@@ -54,10 +70,14 @@ export async function goTo(count: number): Promise<number> {
 export async function replaySpan(from: number, to: number): Promise<void> {
   const engine = Engine.get();
   seen = Math.max(seen, engine.travels ? 0 : getInstructionCount());
-  await inSilence(async () => {
-    await restoreBefore(from);
-    await runTo(to);
-  });
+  try {
+    await inSilence(async () => {
+      await restoreBefore(from);
+      await runTo(to);
+    });
+  } finally {
+    await restoreStop();
+  }
 }
 
 /** Lists the counts at which states are kept before a count, the last first. */
@@ -93,13 +113,20 @@ async function restoreBefore(count: number): Promise<number> {
 
 async function inSilence(work: () => Promise<void>): Promise<void> {
   const engine = Engine.get();
-  const before = engine.travels;
+  silences++;
   engine.travels = true;
   try {
     await work();
   } finally {
-    engine.travels = before;
+    if (--silences === 0) engine.travels = false;
   }
+}
+
+/** A way to a place takes away where the replay was to be paused. */
+async function restoreStop(): Promise<void> {
+  const engine = Engine.get();
+  if (stopCount === undefined || engine.recording !== "replaying" || engine.state !== "paused") return;
+  if (stopCount > getInstructionCount()) await engine.qmp("replay-break", { icount: stopCount });
 }
 
 /** Runs until a count is reached, or something else pauses the machine. */

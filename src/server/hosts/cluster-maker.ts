@@ -2,6 +2,7 @@ import { existsSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AnalysisDatabase, AnalysisEntry, AnalysisRequest } from "../../lab/analysis/analysis-database";
 import { getAnalysisFolder } from "../../lab/analysis/analysis-places";
+import { findHostProblem } from "../../lab/analysis/target/recorded-analysis";
 import type { ServedQueue } from "../../lab/analysis/queue/served-queue";
 import type { QueuedAnalysis } from "../../lab/cluster/analysis-queue";
 import { type Cluster, openCluster } from "../../lab/cluster/open-cluster";
@@ -202,7 +203,8 @@ export class ClusterMaker implements AnalysisMaker {
       ...request
     } = entry;
     const gone = [request.target, ...request.scripts].find((path) => path !== undefined && !existsSync(path));
-    if (gone !== undefined) return database.end(id, "failed", `${gone} is gone`);
+    const problem = gone === undefined ? findHostProblem(request.options) : `${gone} is gone`;
+    if (problem !== undefined) return database.end(id, "failed", problem);
     const target = request.target === undefined ? undefined : await putContent(store, request.target);
     const scripts = [];
     for (const script of request.scripts) scripts.push(await putContent(store, script));

@@ -14,6 +14,7 @@ function withChecksum(payload: string): string {
 export class GdbClient {
   #buffer = "";
   #answer: ((payload: string) => void) | undefined;
+  #more: string[] = [];
 
   private constructor(readonly socket: Socket) {
     socket.setEncoding("latin1").on("data", (text: string) => {
@@ -38,17 +39,28 @@ export class GdbClient {
   }
 
   #read(): void {
-    const packet = /\$([^#]*)#[0-9a-f]{2}/.exec(this.#buffer);
-    if (!packet) return;
-    this.#buffer = this.#buffer.slice(packet.index + packet[0].length);
-    this.socket.write("+");
-    const answer = this.#answer;
-    this.#answer = undefined;
-    answer?.(packet[1]!);
+    for (;;) {
+      const packet = /\$([^#]*)#[0-9a-f]{2}/.exec(this.#buffer);
+      if (!packet) return;
+      this.#buffer = this.#buffer.slice(packet.index + packet[0].length);
+      this.socket.write("+");
+      const answer = this.#answer;
+      this.#answer = undefined;
+      if (answer) answer(packet[1]!);
+      else this.#more.push(packet[1]!);
+    }
+  }
+
+  /** Returns what comes behind the answer to the last request. */
+  receive(): Promise<string> {
+    const packet = this.#more.shift();
+    if (packet !== undefined) return Promise.resolve(packet);
+    return new Promise((resolve) => (this.#answer = resolve));
   }
 
   /** Sends a request and returns what comes back. */
   request(payload: string): Promise<string> {
+    this.#more = [];
     return new Promise((resolve) => {
       this.#answer = resolve;
       this.socket.write(withChecksum(payload));

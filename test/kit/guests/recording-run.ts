@@ -62,6 +62,11 @@ export class RecordingFolder {
     return resolve(this.path, name);
   }
 
+  /** Writes a file into it. */
+  write(name: string, text: string): void {
+    writeFileSync(this.place(name), text);
+  }
+
   /** Records a machine; the arguments get the file of its console. */
   record(
     name: string,

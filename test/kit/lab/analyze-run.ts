@@ -7,7 +7,7 @@ import { findMarked, MARK } from "../../../src/lab/analysis/marked-processes";
 import { getProcessMark } from "../../../src/lab/analysis/analysis-places";
 import { QmpClient } from "../../../src/lab/machinery/drivers/qemu/qmp-client";
 import { runRebox } from "../guests/guest-run";
-import { defaultKit } from "../guests/guest-kits";
+import { defaultKit, type GuestKit } from "../guests/guest-kits";
 import { type TestLab, untilTrue } from "./lab-run";
 import { REBOX } from "../project";
 
@@ -17,8 +17,8 @@ const LIMIT_MS = 240_000;
 export const SAMPLE = join(defaultKit().kernel, "../targets/sample");
 
 /** The settings of a machine with the guest kit that waits with a shell on its console, each in a line. */
-export function consoleMachine(more: readonly string[] = []): string[] {
-  const { kernel, initramfs } = defaultKit();
+export function consoleMachine(more: readonly string[] = [], kit: GuestKit = defaultKit()): string[] {
+  const { kernel, initramfs } = kit;
   const append = "console=ttyS0 quiet no_timer_check panic=-1 rebox.run=console";
   return [
     ...["platform: linux", `kernel: ${kernel}`, `initrd: ${initramfs}`, `append: "${append}"`, "memory: 256M"],

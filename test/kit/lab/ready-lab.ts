@@ -28,11 +28,20 @@ const PARTS = (name: string) => [`golden/${name}/ready`, "network/ca"];
  * @param lab has a machine of that name, whose settings give QEMU the same arguments
  */
 export async function giveReady(lab: TestLab, machine: ReadyMachine): Promise<void> {
+  const folder = await getState(machine);
+  for (const part of PARTS(machine.name)) share(join(folder, part), lab.path(part));
+}
+
+/** Gets the folder of a golden state that tests share. It is only read. */
+export async function getGoldenFolder(machine: ReadyMachine): Promise<string> {
+  return join(await getState(machine), `golden/${machine.name}/ready`);
+}
+
+function getState(machine: ReadyMachine): Promise<string> {
   const { name, settings, changes = [], files = [] } = machine;
   const named = settings.flatMap((line) => /^\w+: (\/.*)$/.exec(line)?.[1] ?? []);
   const bound = { name, facts: [settings, changes], files: [...named, ...files] };
-  const folder = await getReadyFolder(bound, (making) => make(making, machine));
-  for (const part of PARTS(name)) share(join(folder, part), lab.path(part));
+  return getReadyFolder(bound, (making) => make(making, machine));
 }
 
 /**

@@ -27,6 +27,15 @@ export function findAnalysisRecording(
   return isYes(options[RECORD_OPTION]) ? { folder: join(folder, ANALYSIS_RECORDING), target } : undefined;
 }
 
+/** Finds why an analysis cannot be left to a host of a cluster; undefined when it can. */
+export function findHostProblem(options: Readonly<Record<string, string>>): string | undefined {
+  if (!isYes(options[RECORD_OPTION])) return undefined;
+  return (
+    "no recording can be kept of an analysis that hosts of a cluster make: a replay needs the files of the machine where they are; " +
+    "leave --record out, or analyse in a lab without a cluster"
+  );
+}
+
 /** Finds why a run of a machine cannot be recorded; undefined when it can. What its own arguments have is refused at its start. */
 export function findRecordingProblem(
   { wayIn, settings, machineryName }: MachineFacts,

@@ -55,9 +55,13 @@ export function getRamArguments(files: GoldenFiles, size: bigint, isShared: bool
   ];
 }
 
-/** Returns the arguments by which every machine with golden states differs from one without: a guest learns that it is a clone. */
-export function getCloneDevices(args: readonly string[]): string[] {
-  return args.some((arg) => /^vmgenid\b/.test(arg)) ? [] : ["-device", "vmgenid,guid=auto"];
+/**
+ * Returns the arguments by which every machine with golden states differs from one without: a guest learns that it is a clone.
+ *
+ * @param number of the clone; "auto": a new one
+ */
+export function getCloneDevices(args: readonly string[], number = "auto"): string[] {
+  return args.some((arg) => /^vmgenid\b/.test(arg)) ? [] : ["-device", `vmgenid,guid=${number}`];
 }
 
 /** The arguments of a QEMU that is told by thaw() where to continue. */

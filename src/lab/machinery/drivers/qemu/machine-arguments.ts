@@ -19,7 +19,7 @@ export interface PortPlaces {
   readonly socket: string;
   /** The file that gets what the machine writes on its first serial port. */
   readonly log: string;
-  /** The socket of QEMU's guest agent; undefined for a machine that is to have none. */
+  /** The socket of QEMU's guest agent; undefined: its port leads nowhere. */
   readonly agent: string | undefined;
 }
 
@@ -39,7 +39,7 @@ export function getMachineArguments(machine: QemuMachine, disk: string | undefin
       ? [...describeMachine(machine, ports), ...(disk !== undefined && !hasDisk(more) ? DISK : [])]
       : readMachineInfo(settings.machineinfo_path);
   // Last, so that no device of the machine has another place than without it.
-  const agent = ports.agent !== undefined && needsGuestAgentPort(machine, [...base, ...more]) ? GUEST_AGENT : [];
+  const agent = needsGuestAgentPort(machine, [...base, ...more]) ? describeGuestAgent(ports.agent) : [];
   return fillPlaceholders([...base, ...more, ...agent, ...getCard(machine)], {
     ...(disk === undefined ? {} : { DISPOSABLE_DISK_PATH: escapeOption(disk) }),
     MACHINE_NAME: escapeOption(name),
@@ -53,12 +53,6 @@ export function getMachineArguments(machine: QemuMachine, disk: string | undefin
 
 const CONSOLE = "lab-console";
 const AGENT_PLACEHOLDER = "%GUEST_AGENT_SOCKET%";
-/** A virtio-serial port of the name by which the agent finds it: docs/interop/qemu-ga.rst of QEMU. */
-const GUEST_AGENT = [
-  ...["-chardev", `socket,id=lab-agent,server=on,wait=off,path=${AGENT_PLACEHOLDER}`],
-  ...["-device", "virtio-serial,id=lab-agent-bus"],
-  ...["-device", "virtserialport,bus=lab-agent-bus.0,chardev=lab-agent,name=org.qemu.guest_agent.0"],
-];
 const DISK = ["-drive", `file=${DISK_PLACEHOLDER},format=qcow2,if=virtio`];
 
 function describeMachine({ facts }: QemuMachine, ports: PortPlaces): string[] {
@@ -82,6 +76,16 @@ function getCard({ facts }: QemuMachine): string[] {
   if (findOwnNetwork(facts) === undefined || hasCardInArguments(facts)) return [];
   const mac = facts.macAddress === undefined ? "" : `,mac=${facts.macAddress}`;
   return ["-device", `${escapeOption(facts.settings.network_card)},netdev=${NETDEV}${mac}`];
+}
+
+/** A virtio-serial port of the name by which the agent finds it: docs/interop/qemu-ga.rst of QEMU. */
+function describeGuestAgent(socket: string | undefined): string[] {
+  const end =
+    socket === undefined ? "null,id=lab-agent" : `socket,id=lab-agent,server=on,wait=off,path=${AGENT_PLACEHOLDER}`;
+  return [
+    ...["-chardev", end, "-device", "virtio-serial,id=lab-agent-bus"],
+    ...["-device", "virtserialport,bus=lab-agent-bus.0,chardev=lab-agent,name=org.qemu.guest_agent.0"],
+  ];
 }
 
 function needsGuestAgentPort({ facts }: QemuMachine, args: readonly string[]): boolean {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MachineryConnectionError, MachineryError } from "../../../errors";
@@ -38,8 +39,8 @@ export type StartState =
   | { readonly kind: "fresh" | "snapshot" }
   /** `making`: fresh, and to be frozen into these files; `golden`: from these files, which are only read. */
   | { readonly kind: "making" | "golden"; readonly files: GoldenFiles }
-  /** Fresh, and recorded into this folder. */
-  | { readonly kind: "recorded"; readonly folder: string };
+  /** Recorded into this folder: fresh, or from a golden state. */
+  | { readonly kind: "recorded"; readonly folder: string; readonly golden: GoldenFiles | undefined };
 
 /** Returns the disc of a recorded machine: it is there from the beginning, since nothing can be plugged in while it is recorded. */
 export function getRecordedDisc(folder: string): string {
@@ -79,7 +80,7 @@ export async function startMachine(machineStart: MachineStart): Promise<void> {
   const ports = {
     socket: shortenSocketPath(vm.consoleSocket, labFolder),
     log: vm.consoleLog,
-    // A recorder of QEMU cannot order what comes by it.
+    // QEMU's recorder cannot order what comes by it: it leads nowhere.
     agent: isRecorded ? undefined : shortenSocketPath(vm.guestAgentSocket, labFolder),
   };
   const own = getMachineArguments(machine, disk, ports);
@@ -135,7 +136,9 @@ async function getStartArguments(machine: QemuMachine, start: StartState, own: r
       return [];
     case "recorded": {
       const disc = getRecordedDisc(start.folder);
-      return existsSync(disc) ? ["-cdrom", disc] : [];
+      // The recorder adds the state itself, and every replay is the same clone.
+      const clone = start.golden === undefined ? [] : getCloneDevices(own, randomUUID());
+      return [...clone, ...(existsSync(disc) ? ["-cdrom", disc] : [])];
     }
     case "snapshot":
       if (memory !== undefined) return getIncomingArguments(getMemoryFormat(memory), memory);
@@ -183,7 +186,7 @@ async function makeDisk({ machine, start, signal, qemuImg, disk: ownDisk }: Mach
   const { qcow2_path: image } = machine.facts.settings;
   if (image === undefined) return undefined;
   // The recorder lays its own over it, which is kept with the recording.
-  if (start.kind === "recorded") return image;
+  if (start.kind === "recorded") return start.golden?.disk ?? image;
   const disk = start.kind === "making" ? start.files.disk : ownDisk;
   const tools = { qemuImg, signal };
   if (start.kind === "golden") await makeOverlay(start.files.disk, disk, tools);

@@ -53,9 +53,13 @@ export abstract class QmpMachinery<
   /**
    * Returns the program of a machine, with QEMU's arguments for it.
    *
-   * @param recording the folder in which the run is recorded, if it is
+   * @param recording the folder in which the run is recorded, if it is, and that of the golden state that it begins from, if it does
    */
-  protected abstract getCommand(machine: QemuMachine, qemuArgs: readonly string[], recording?: string): VmCommand;
+  protected abstract getCommand(
+    machine: QemuMachine,
+    qemuArgs: readonly string[],
+    recording?: { readonly folder: string; readonly golden: string | undefined },
+  ): VmCommand;
 
   /** Returns the path of qemu-img. */
   protected abstract getQemuImg(): string;
@@ -86,9 +90,11 @@ export abstract class QmpMachinery<
     await this.#start(machine, { kind: "fresh" }, signal);
   }
 
-  /** Starts a machine from its disk, by a program that records the run. */
+  /** Starts a machine from its golden state, or its disk where it has none, by a program that records the run. */
   protected async startRecorded(machine: QemuMachine, folder: string, signal: AbortSignal): Promise<void> {
-    await this.#start(machine, { kind: "recorded", folder }, signal);
+    const golden = findGoldenState(this.context.labFolder, machine.facts);
+    if (golden !== undefined) await this.#checkGolden(machine, golden, signal);
+    await this.#start(machine, { kind: "recorded", folder, golden: golden?.files }, signal);
   }
 
   override async startToFreeze(machine: QemuMachine, folder: string, signal: AbortSignal): Promise<void> {
@@ -304,7 +310,11 @@ export abstract class QmpMachinery<
       ...{ machine, vm, start, signal, labFolder: this.context.labFolder },
       ...{ disk: this.#diskOf(machine), qemuImg: this.getQemuImg() },
       getCommand: (qemuArgs) =>
-        this.getCommand(machine, qemuArgs, start.kind === "recorded" ? start.folder : undefined),
+        this.getCommand(
+          machine,
+          qemuArgs,
+          start.kind === "recorded" ? { folder: start.folder, golden: start.golden?.folder } : undefined,
+        ),
       log: (text) => this.context.log(text),
     });
   }

@@ -100,7 +100,11 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
     return this.startRecorded(machine, folder, signal);
   }
 
-  protected override getCommand(machine: QemuMachine, qemuArgs: readonly string[], recording?: string): VmCommand {
+  protected override getCommand(
+    machine: QemuMachine,
+    qemuArgs: readonly string[],
+    recording?: { readonly folder: string; readonly golden: string | undefined },
+  ): VmCommand {
     const settings = machine.facts.settings as Partial<SettingsOf<typeof MACHINE_SETTINGS>>;
     const { folder } = this.process(machine);
     const control = shortenSocketPath(join(folder, "control.sock"), this.context.labFolder);
@@ -109,7 +113,8 @@ export class ReboxMachinery extends QmpMachinery<typeof SETTINGS, typeof MACHINE
       args: [
         ...[join(PROJECT, "build/js/src/cli/main.js"), "run", "--control", control],
         ...["--json", join(folder, "events.jsonl")],
-        ...(recording === undefined ? [] : ["--record", recording]),
+        ...(recording === undefined ? [] : ["--record", recording.folder]),
+        ...(recording?.golden === undefined ? [] : ["--golden", recording.golden]),
         ...(settings.config === undefined ? [] : ["-c", settings.config]),
         ...(settings.scripts ?? []).flatMap((script) => ["--script", script]),
         ...(settings.investigations ?? []).flatMap((module) => ["--investigate", module]),

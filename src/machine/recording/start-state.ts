@@ -1,0 +1,118 @@
+import { constants, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, statSync, utimesSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { loadAddon } from "../engine/load-addon";
+import { RecordingError } from "../errors";
+import { type FileFacts, readFileFacts } from "./file-facts";
+import type { RecordedDisk } from "./recorded-drives";
+
+/** The golden state that a recording begins from. */
+export interface StartState {
+  /** The folder that the arguments name its disk in, absolute. */
+  readonly golden: string;
+  /** In bytes. */
+  readonly ramSize: number;
+  /** The rate of the ticks that the guest's kernel has measured, in thousands a second. */
+  readonly ticksKhz: number;
+}
+
+/** Below the folder of a recording: what it begins from. */
+const KEPT = "start";
+/** The parts of a golden state, by their names in its folder. */
+const [RAM, DEVICES, DISK] = ["ram", "devices", "disk.qcow2"];
+const MANIFEST = "golden.json";
+/** The RAM among QEMU's objects. The state names it so, too: GoldenFiles of src/lab/machinery/golden. */
+const RAM_OBJECT = "rebox-ram";
+
+/**
+ * Keeps a golden state in the folder of a recording that begins from it: its files get a second name there, so that the recording can
+ * be replayed when the state has been replaced.
+ *
+ * @param golden the folder of the state
+ * @returns the state, and its files by their paths in the folder of the recording
+ * @throws RecordingError for a folder that has none, and when it cannot be kept
+ */
+export async function keepStartState(
+  golden: string,
+  folder: string,
+): Promise<{ readonly start: StartState; readonly files: readonly FileFacts[] }> {
+  const hashes = readHashes(golden);
+  mkdirSync(join(folder, KEPT), { mode: 0o700 });
+  const files: FileFacts[] = [];
+  for (const name of [RAM, DEVICES, DISK].filter((part) => part !== DISK || existsSync(join(golden, DISK)))) {
+    const [source, kept] = [join(golden, name), join(KEPT, name)];
+    try {
+      share(source, join(folder, kept));
+    } catch (error) {
+      throw new RecordingError(`the golden state in ${golden} cannot be kept: ${(error as Error).message}`);
+    }
+    files.push({ ...(await readFacts(name, join(folder, kept), hashes)), path: kept });
+  }
+  const start = {
+    golden: resolve(golden),
+    ramSize: statSync(join(folder, KEPT, RAM)).size,
+    ticksKhz: loadAddon().hostTicksKhz(),
+  };
+  return { start, files };
+}
+
+/** Has the engine begin with the state that is kept in the folder of a recording. @returns QEMU's arguments for its RAM */
+export function beginFromState(folder: string, { ramSize, ticksKhz }: StartState): string[] {
+  loadAddon().startFrom(resolve(folder, KEPT, DEVICES), ticksKhz);
+  const ram = resolve(folder, KEPT, RAM).replaceAll(",", ",,");
+  return [
+    ...["-object", `memory-backend-file,id=${RAM_OBJECT},size=${ramSize},mem-path=${ram},share=off`],
+    ...["-machine", `memory-backend=${RAM_OBJECT}`],
+  ];
+}
+
+/**
+ * Finds where a machine's disks are: that of its golden state is kept with the recording.
+ *
+ * @throws RecordingError when the state has a disk and the machine has not
+ */
+export function findKeptDisks(
+  disks: readonly RecordedDisk[],
+  folder: string,
+  { golden }: StartState,
+): readonly RecordedDisk[] {
+  const [original, kept] = [join(golden, DISK), resolve(folder, KEPT, DISK)];
+  if (existsSync(kept) && !disks.some(({ path }) => path === original)) {
+    throw new RecordingError(
+      `no drive of the machine has the disk of its golden state; add -drive file=${original} as the machine had it when the state was made`,
+    );
+  }
+  return disks.map((disk) => (disk.path === original ? { ...disk, path: kept } : disk));
+}
+
+/** Reads which content the files of a state had, by their names: that of a large one is not read once more. */
+function readHashes(golden: string): ReadonlyMap<string, FileFacts> {
+  const path = join(golden, MANIFEST);
+  try {
+    const { files } = JSON.parse(readFileSync(path, "utf8")) as { readonly files: readonly FileFacts[] };
+    return new Map(files.map((file) => [file.path, file]));
+  } catch (error) {
+    throw new RecordingError(
+      `${resolve(golden)} is no golden state: ${(error as Error).message}; name a folder below golden/ of a lab`,
+    );
+  }
+}
+
+async function readFacts(name: string, path: string, hashes: ReadonlyMap<string, FileFacts>): Promise<FileFacts> {
+  const { size, mtimeNs } = statSync(path, { bigint: true });
+  const known = hashes.get(name);
+  const role = `${name} of the golden state`;
+  if (known?.size !== Number(size) || known.changedNs !== String(mtimeNs)) return readFileFacts(role, path);
+  return { role, path, size: known.size, changedNs: known.changedNs, sha256: known.sha256 };
+}
+
+/** Gives a file a second name; on another file system, a copy with the same time. */
+function share(source: string, target: string): void {
+  try {
+    linkSync(source, target);
+  } catch (error) {
+    if (!["EXDEV", "EMLINK", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    copyFileSync(source, target, constants.COPYFILE_FICLONE);
+    const { atime, mtime } = statSync(source);
+    utimesSync(target, atime, mtime);
+  }
+}
