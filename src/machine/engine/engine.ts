@@ -76,6 +76,8 @@ export class Engine {
   #callbackLimitMs = DEFAULT_CALLBACK_LIMIT_MS;
   #sliceScheduled = false;
   #runs = false;
+  readonly #begun: Promise<void>;
+  #settleBegun: () => void = () => undefined;
   #startsPaused = false;
   /** A machine that shuts down stays there, paused. */
   #staysAtEnd = false;
@@ -88,6 +90,9 @@ export class Engine {
     this.#qmp = new QmpChannel(native);
     this.ended = new Promise((resolve) => {
       this.#settleEnded = resolve;
+    });
+    this.#begun = new Promise((resolve) => {
+      this.#settleBegun = resolve;
     });
   }
 
@@ -200,6 +205,7 @@ export class Engine {
       return;
     }
     this.#runs = true;
+    this.#settleBegun();
     if (this.#startsPaused || this.#native.staysStopped()) {
       this.#onRunState(false, "prelaunch");
       // gdb or a monitor may continue it: a kick wakes the event loop only where a slice has gone to sleep before.
@@ -232,6 +238,13 @@ export class Engine {
     } finally {
       this.#pausing--;
     }
+  }
+
+  /** Pauses a guest that has not run yet where it is, and waits until all is there that is to see its first instruction. */
+  async pauseAtBeginning(): Promise<void> {
+    if (this.#runs) return;
+    await this.pause();
+    await Promise.race([this.#begun, this.ended]);
   }
 
   /** Resumes a paused guest. */

@@ -29,6 +29,8 @@ export async function pauseReplay(session: CommandSession, command: string): Pro
   if (engine.recording !== "replaying") {
     throw new CommandError(`${command} needs a replay, where the counts are known: rebox replay FOLDER --shell`);
   }
+  // Scripts that are loaded just now are to be told of all that is on the way.
+  await engine.pauseAtBeginning();
   if (engine.state === "running") await engine.pause();
   // A callback in which the session was opened has nothing to hold any more.
   session.release?.();
