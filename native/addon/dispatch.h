@@ -46,8 +46,8 @@ inline bool HasSeen(const Listener& listener) { return listener.subscription <= 
 // Whether a replay is on its way to a place.
 inline bool IsTravelling() { return State().travels || (rebox_goes_back && rebox_repeats()); }
 
-// Whether the event is one on such a way, and the listener takes no part in that. One of a device is delivered later: it happened in front
-// of the way.
+// Whether the event is one on such a way, and the listener takes no part in that. One of a device is delivered later:
+// it happened in front of the way.
 inline bool IsMuted(const Listener& listener) {
   return IsTravelling() && State().delivered_count < 0 && !listener.hears_travel;
 }

@@ -26,7 +26,7 @@
 
 bool rebox_goes_back;
 static bool is_on_way;
-static uint64_t new_from; /* up to there the replay was before gdb had it go back */
+static uint64_t new_from;                /* up to there the replay was before gdb had it go back */
 static uint64_t wanted_break = NO_BREAK; /* somebody else's, who wants it to stop ahead */
 static VMChangeStateEntry *watch;
 static uint64_t part_begin, part_end; /* of the past that is looked through now */

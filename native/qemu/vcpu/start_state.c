@@ -134,7 +134,8 @@ static bool load(Error **errp)
     *is_ignored = false;
     migration_incoming_state_destroy();
     if (result < 0) {
-        error_setg(errp, "the machine's arguments are others than those of the machine that it was made of (%d)", result);
+        error_setg(errp, "the machine's arguments are others than those of the machine that it was made of (%d)",
+                   result);
     }
     return result >= 0;
 }
