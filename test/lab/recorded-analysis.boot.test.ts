@@ -95,7 +95,7 @@ const SUMS = `
   }
 `;
 
-/** What the target does: files, programs, and the network that its analysis has. */
+/** The target: it uses files, programs, and the network that its analysis has. */
 const WORK = `#!/bin/sh
 dd if=/dev/urandom of=/root/written bs=64k count=64 2> /dev/null
 sync

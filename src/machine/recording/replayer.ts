@@ -26,7 +26,7 @@ export interface ReplayOptions {
   readonly console?: string;
   /** How many processes a question about all of it may take. */
   readonly jobs?: number;
-  /** What the guest writes to standard output goes nowhere: something else is written there. */
+  /** Output of the guest to standard output is dropped: something else is written there. */
   readonly isMute?: boolean;
 }
 

@@ -10,7 +10,7 @@ import { PROJECT, REBOX } from "../project";
 import { consoleMachine } from "./analyze-run";
 import { getGoldenFolder } from "./ready-lab";
 
-/** What is typed at the guest's prompt: files, programs, pauses, and something to read in between. */
+/** The lines that are typed at the prompt: files, programs, pauses, and something to read in between. */
 const WORK = [
   "work() { for i in 1 2 3; do dd if=/dev/urandom of=/tmp/f$i bs=4k count=20 2> /dev/null; done; cat /tmp/f? | md5sum; (exit 3); }",
   "for turn in 1 2 3 4 5 6; do work; sleep 0.2; echo rebox-guest: turn=$turn > /dev/console; done",
