@@ -93,6 +93,12 @@ export class MeasuredProcess implements AsyncDisposable {
     this.#child.send("proceed");
   }
 
+  /** Has the process end itself, as a user does by SIGTERM, and waits for it. */
+  async end(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#exited;
+  }
+
   /** Ends the process at once, if it has not ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill("SIGKILL");

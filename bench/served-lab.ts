@@ -90,6 +90,8 @@ export async function withServedLab(folder: string, use: (lab: ServedLab) => Pro
       return readMiB("VmHWM");
     },
   });
+  // V8's code is kept by servers that end themselves.
+  await child.end();
 }
 
 async function addUser(folder: string): Promise<{ readonly token: string; readonly cookie: string }> {

@@ -49,7 +49,7 @@ export const server: Measure = {
       addAnalyses(folder, ANALYSES);
       say(`${this.name}: making one with ${EVENTS} events`);
       const id = addLargeAnalysis(folder, EVENTS);
-      // The first start reads what is kept for the others.
+      // The first start keeps the code that V8 has compiled, for all others.
       await withServedLab(folder, async () => undefined);
       for (let turn = 0; turn < pairs; turn++)
         await withServedLab(folder, async ({ startMs }) => start.addRebox(startMs));

@@ -5,7 +5,11 @@ import type { SeenAct, SeenProcess, SignatureWatcher } from "rebox/lab";
 const WRITES = new Set(["file.written", "file.renamed", "file.linked", "file.made"]);
 
 /** Programs that install packages: what they write is the package's. */
-const INSTALLERS = /\/(dpkg|dpkg-deb|apt|apt-get|rpm|dnf|yum|apk|pacman)$/;
+const INSTALLERS = /^(dpkg|dpkg-deb|apt|apt-get|rpm|dnf|yum|apk|pacman)$/;
+
+/** The folders that a system has its programs in. Another program there is an act of its own: see system-program-replaced. */
+export const SYSTEM_FOLDERS =
+  /^\/(usr\/)?(s?bin|lib(exec)?\/(apt|dpkg|git-core|openssh|systemd|gcc\/[^/]+\/[^/]+))(?=\/[^/]+$)/;
 
 /** The different programs of a process and of those that made it, the nearest ones. */
 const MOST_PROGRAMS = 200;
@@ -73,8 +77,19 @@ export function onMany(
   };
 }
 
+/**
+ * Tells whether a process runs one of the system's own programs, by the place of the file that the kernel has executed: everybody can
+ * give a program their names.
+ *
+ * @param names fits the file's name without its folder
+ */
+export function isSystemProgram(process: SeenProcess | undefined, names: RegExp): boolean {
+  const [folder] = SYSTEM_FOLDERS.exec(process?.executable ?? "") ?? [];
+  return folder !== undefined && names.test(process!.executable!.slice(folder.length + 1));
+}
+
 function isInstaller(act: SeenAct): boolean {
-  return listPrograms(act.doer).some(({ executable }) => INSTALLERS.test(executable ?? ""));
+  return listPrograms(act.doer).some((process) => isSystemProgram(process, INSTALLERS));
 }
 
 const programs = new WeakMap<SeenProcess, readonly SeenProcess[]>();

@@ -1,6 +1,6 @@
 /** Signatures of what takes or raises rights. */
 import { defineSignature } from "rebox/lab";
-import { getPath, onAct, onAny, onCommand, onWrite } from "./_conditions";
+import { getPath, isSystemProgram, onAct, onAny, onCommand, onWrite } from "./_conditions";
 
 export const signatures = [
   defineSignature({
@@ -10,7 +10,7 @@ export const signatures = [
       act.type === "file.mode" &&
       /^[2-7]/.test(String(act["mode"])) &&
       Number.parseInt(String(act["mode"]), 8) % 2 === 1 &&
-      !/\/(dpkg|tar|rpm)$/.test(act.doer?.executable ?? ""),
+      !isSystemProgram(act.doer, /^(dpkg|tar|rpm)$/),
   }),
   defineSignature({
     ...{ name: "file-capabilities", score: 6, techniques: ["T1548"] },
@@ -57,7 +57,7 @@ export const signatures = [
     see: (act) =>
       act.type === "process.traced" &&
       act["request"] !== "traceme" &&
-      !/\/(gdb|strace|ltrace)$/.test(act.doer?.executable ?? ""),
+      !isSystemProgram(act.doer, /^(gdb|strace|ltrace)$/),
   }),
   defineSignature({
     ...{ name: "refuses-debugger", score: 4, techniques: ["T1622"] },
@@ -65,7 +65,8 @@ export const signatures = [
     see: (act) =>
       act.type === "process.traced" &&
       act["request"] === "traceme" &&
-      !/\/(gdb|strace|ltrace|bash|sh)$/.test(act.doer?.parent?.executable ?? "/sh"),
+      act.doer?.parent?.executable !== undefined &&
+      !isSystemProgram(act.doer.parent, /^(gdb|strace|ltrace|bash|sh)$/),
   }),
   defineSignature({
     ...{ name: "preloaded-program", score: 6, techniques: ["T1574.006"] },

@@ -1,6 +1,6 @@
 /** Signatures of what hides a program or its traces. */
 import { defineSignature, type SeenProcess } from "rebox/lab";
-import { getPath, listPrograms, onAct, onAny, onCommand, onMany, onWrite } from "./_conditions";
+import { getPath, isSystemProgram, listPrograms, onAct, onAny, onCommand, onMany, onWrite } from "./_conditions";
 
 /** Tells whether a path is the program of a process or of one that made it, or the script that it runs. */
 function isProgramOf(process: SeenProcess | undefined, path: string): boolean {
@@ -33,7 +33,7 @@ export const signatures = [
     ...{ name: "login-records", score: 8, techniques: ["T1070.002"] },
     title: "It changes the records of who logged in",
     see: (act) =>
-      /\/(login|sshd|agetty|systemd\S*)$/.test(act.doer?.executable ?? "")
+      isSystemProgram(act.doer, /^(login|sshd\S*|agetty|systemd\S*)$/)
         ? undefined
         : onWrite(/^\/var\/(log|run)\/(wtmp|btmp|lastlog|utmp)$/, /^\/run\/utmp$/)(act),
   }),
@@ -41,7 +41,7 @@ export const signatures = [
     ...{ name: "log-overwritten", score: 5, techniques: ["T1070.002"] },
     title: "It writes into logs of the system that are not its own",
     see: (act) =>
-      /\/(rsyslogd|systemd-journald|syslogd)$/.test(act.doer?.executable ?? "")
+      isSystemProgram(act.doer, /^(rsyslogd|systemd-journald|syslogd)$/)
         ? undefined
         : onWrite(/^\/var\/log\/(auth\.log|syslog|secure|messages|kern\.log|audit\/.+|journal\/.+)$/)(act),
   }),
@@ -64,9 +64,7 @@ export const signatures = [
     title: "It sets the times of a file to others",
     see: (act) =>
       act.type === "file.times" &&
-      !/\/(tar|dpkg|dpkg-deb|apt\S*|rpm|cpio|unzip|rsync|cp|install|git|ar|cc1\S*|make)$/.test(
-        act.doer?.executable ?? "",
-      ),
+      !isSystemProgram(act.doer, /^(tar|dpkg|dpkg-deb|apt\S*|rpm|cpio|unzip|rsync|cp|install|git|ar|cc1\S*|make)$/),
   }),
   defineSignature({
     ...{ name: "removes-itself", score: 6, techniques: ["T1070.004"] },
@@ -83,7 +81,7 @@ export const signatures = [
     title: "It makes a hidden file in a folder for temporary files",
     // A repository of git is such a folder.
     see: (act) =>
-      /\/git$/.test(act.doer?.executable ?? "")
+      isSystemProgram(act.doer, /^git$/)
         ? undefined
         : onWrite(/^\/(tmp|var\/tmp|dev\/shm)\/(.*\/)?\.[^/.][^/]*$/)(act),
   }),
@@ -148,7 +146,7 @@ export const signatures = [
     ...{ name: "clock-set", score: 5, techniques: ["T1070.006"] },
     title: "It sets the clock",
     see: (act) =>
-      act.type === "kernel.time" && !/\/(systemd-timesyncd|chronyd|ntpd|hwclock)$/.test(act.doer?.executable ?? ""),
+      act.type === "kernel.time" && !isSystemProgram(act.doer, /^(systemd-timesyncd|chronyd|ntpd|hwclock)$/),
   }),
   defineSignature({
     ...{ name: "encoded-command", score: 6, techniques: ["T1027.010", "T1140"] },

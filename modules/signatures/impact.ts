@@ -1,6 +1,6 @@
 /** Signatures of what harms data and the system. */
 import { defineSignature } from "rebox/lab";
-import { getPath, getWritten, onAny, onCommand, onMany, onWrite } from "./_conditions";
+import { getPath, getWritten, onAct, onAny, onCommand, onMany, onWrite, SYSTEM_FOLDERS } from "./_conditions";
 
 /** The endings that encrypted files get most often. */
 const SUFFIXES = [".enc", ".encrypted", ".locked", ".crypt", ".crypted", ".lock", ".aes", ".gpg"];
@@ -61,7 +61,11 @@ export const signatures = [
   defineSignature({
     ...{ name: "system-program-replaced", score: 8, techniques: ["T1554"] },
     title: "It replaces a program of the system",
-    see: onWrite(/^\/(usr\/)?s?bin\/[^/]+$/, /^\/(usr\/)?lib\/(x86_64-linux-gnu\/)?[^/]+\.so(\.[\d.]+)?$/),
+    see: onAny(
+      onWrite(SYSTEM_FOLDERS, /^\/(usr\/)?lib\/(x86_64-linux-gnu\/)?[^/]+\.so(\.[\d.]+)?$/),
+      // Other programs lie at their places from then on.
+      onAct("file.mounted", (act) => [getPath(act), `${getPath(act)}/x`, `${getPath(act)}/bin/x`].some((path) => SYSTEM_FOLDERS.test(path))), // prettier-ignore
+    ),
   }),
   defineSignature({
     ...{ name: "system-goes-down", score: 5, techniques: ["T1529"] },

@@ -1,6 +1,6 @@
 /** Signatures of what changes the kernel. */
 import { defineSignature } from "rebox/lab";
-import { onAct, onCommand } from "./_conditions";
+import { isSystemProgram, onAct, onCommand } from "./_conditions";
 
 export const signatures = [
   defineSignature({
@@ -9,7 +9,7 @@ export const signatures = [
     see: (act) =>
       act.type === "kernel.module" &&
       act["way"] !== "delete_module" &&
-      !/\/(systemd-udevd|udevadm|systemd-modules-load)$/.test(act.doer?.executable ?? ""),
+      !isSystemProgram(act.doer, /^(systemd-udevd|udevadm|systemd-modules-load)$/),
   }),
   defineSignature({
     ...{ name: "kernel-module-removed", score: 6, techniques: ["T1562.001"] },
@@ -19,7 +19,7 @@ export const signatures = [
   defineSignature({
     ...{ name: "kernel-program", score: 6, techniques: ["T1014"] },
     title: "It puts a program into the kernel (bpf)",
-    see: (act) => act.type === "kernel.bpf" && act["command"] === 5 && !/\/systemd$/.test(act.doer?.executable ?? ""),
+    see: (act) => act.type === "kernel.bpf" && act["command"] === 5 && !isSystemProgram(act.doer, /^systemd$/),
   }),
   defineSignature({
     ...{ name: "other-kernel", score: 8, techniques: ["T1014"] },

@@ -1,6 +1,6 @@
 /** Signatures of what makes a program start again. */
 import { defineSignature } from "rebox/lab";
-import { onAny, onCommand, onWrite } from "./_conditions";
+import { isSystemProgram, onAny, onCommand, onWrite } from "./_conditions";
 
 export const signatures = [
   defineSignature({
@@ -92,7 +92,7 @@ export const signatures = [
     ...{ name: "account-files", score: 7, techniques: ["T1136.001", "T1098"] },
     title: "It changes the files of accounts or passwords by itself",
     see: (act) =>
-      /\/(useradd|usermod|groupadd|passwd|chpasswd|adduser|newusers|vipw|chage)$/.test(act.doer?.executable ?? "")
+      isSystemProgram(act.doer, /^(useradd|usermod|groupadd|passwd|chpasswd|adduser|newusers|vipw|chage)$/)
         ? undefined
         : onWrite(/^\/etc\/(passwd|shadow|group|gshadow)$/)(act),
   }),

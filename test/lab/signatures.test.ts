@@ -309,8 +309,18 @@ const EXAMPLES: Readonly<Record<string, readonly [fires: SeenAct[], quiet: SeenA
   ],
   "boot-files": [[wrote("/boot/vmlinuz"), wrote("/etc/default/grub")], [wrote("/srv/boot/x")]],
   "system-program-replaced": [
-    [wrote("/usr/bin/ls"), wrote("/lib/x86_64-linux-gnu/libc.so.6")],
-    [wrote("/usr/local/bin/x"), wrote("/usr/bin/x", by("/usr/bin/dpkg"))],
+    [
+      wrote("/usr/bin/ls"),
+      wrote("/lib/x86_64-linux-gnu/libc.so.6"),
+      ...["/usr/lib/systemd/systemd", "/usr/lib/git-core/git", "/usr/libexec/gcc/x86_64-linux-gnu/14/cc1"].map((path) => wrote(path)), // prettier-ignore
+      ...["/usr", "/usr/bin", "/usr/bin/git"].map((path) => act("file.mounted", { path, from: "/tmp/x" })),
+    ],
+    [
+      wrote("/usr/local/bin/x"),
+      wrote("/usr/bin/x", by("/usr/bin/dpkg")),
+      wrote("/usr/lib/systemd/system/x.service"),
+      act("file.mounted", { path: "/usr/share", from: "/tmp/x" }),
+    ],
   ],
   "system-goes-down": [[ran("reboot")], [ran("rebooter")]],
   "data-collected": [[ran("tar czf /tmp/x /home")], [ran("tar xf x.tar")]],
@@ -356,6 +366,40 @@ describe("rebox's own signatures", () => {
       assert.ok(!fires(signature, quiet), JSON.stringify(quiet.find((one) => fires(signature, [one]))));
     });
   }
+});
+
+/** Acts that are usual of programs of the system, which therefore fire nothing. */
+const USUAL: Readonly<Record<string, readonly [program: string, usual: (doer: Partial<SeenProcess>) => SeenAct]>> = {
+  "systemd-unit": ["/usr/bin/dpkg", (doer) => wrote("/etc/systemd/system/x.service", doer)],
+  "hidden-file": ["/usr/bin/git", (doer) => wrote("/tmp/own/.git", doer)],
+  "login-records": ["/usr/lib/openssh/sshd-session", (doer) => wrote("/var/log/wtmp", doer)],
+  "log-overwritten": ["/usr/sbin/rsyslogd", (doer) => wrote("/var/log/syslog", doer)],
+  timestomp: ["/usr/libexec/gcc/x86_64-linux-gnu/14/cc1", (doer) => act("file.times", { path: "/tmp/x" }, doer)],
+  "clock-set": ["/usr/lib/systemd/systemd-timesyncd", (doer) => act("kernel.time", {}, doer)],
+  "setuid-file": ["/usr/bin/dpkg", (doer) => act("file.mode", { path: "/tmp/x", mode: "4755" }, doer)],
+  "traces-others": ["/usr/bin/gdb", (doer) => act("process.traced", { request: "attach", target: 7 }, doer)],
+  "refuses-debugger": ["/usr/bin/strace", (doer) => act("process.traced", { request: "traceme" }, { parent: { ...SAMPLE, ...doer } })], // prettier-ignore
+  "kernel-module": ["/usr/bin/udevadm", (doer) => act("kernel.module", { way: "finit_module", path: "/tmp/x.ko" }, doer)], // prettier-ignore
+  "kernel-program": ["/usr/lib/systemd/systemd", (doer) => act("kernel.bpf", { command: 5 }, doer)],
+  "account-files": ["/usr/sbin/useradd", (doer) => wrote("/etc/shadow", doer)],
+};
+
+describe("a program of the system is known by its place", () => {
+  after(stopCompiler);
+
+  test("so a sample with its name, wherever it lies, fires all the same", async () => {
+    await inFolder(async (lab) => {
+      const { signatures } = await loadSignatures(lab, DOORS);
+      for (const [name, [program, usual]] of Object.entries(USUAL)) {
+        const signature = signatures.find((one) => one.name === name)!;
+        assert.ok(!fires(signature, [usual(by(program))]), `${name}: ${program}`);
+        const own = program.replace(/^.*\//, "");
+        for (const folder of ["/tmp/x", "/root/box/usr/bin", "/usr/local/bin", "/usr/bin/x"])
+          assert.ok(fires(signature, [usual(by(`${folder}/${own}`))]), `${name}: ${folder}/${own}`);
+        assert.ok(fires(signature, [usual(by(`/memfd:${own} (deleted)`))]), name);
+      }
+    });
+  });
 });
 
 describe("a lab's signatures", () => {

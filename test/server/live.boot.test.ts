@@ -9,12 +9,17 @@ import { getReadyRecording } from "../kit/guests/ready-recording";
 import { consoleMachine, findLeft, yamlOf } from "../kit/lab/analyze-run";
 import { withTestLab } from "../kit/lab/lab-run";
 import { giveReady } from "../kit/lab/ready-lab";
+import { NEEDS_BROWSER } from "../kit/lab/browser";
 import { REBOX } from "../kit/project";
+import { findFaults, signInByPage, withWalk } from "../kit/server/browser-walk";
 import { keyDown, LiveClient } from "../kit/server/live-client";
 import { addUsers, jsonOf, PASSWORD } from "../kit/server/test-server";
 
 /** A text of QEMU's with 80 columns and 25 rows: hw/display/vga.c. */
 const SCREEN = { width: 720, height: 400 };
+
+/** For what is done with a machine, in milliseconds: also on a busy host. */
+const PATIENCE_MS = 240_000;
 
 interface Details {
   readonly state: string;
@@ -55,6 +60,42 @@ async function checkInquiries(url: string, headers: Readonly<Record<string, stri
   assert.match(await (await send()).text(), /aria-label="Answer">error: .*\(/);
   form.set("timeout", "never");
   assert.equal((await send()).status, 400);
+}
+
+/** Asks the machine, stops it and prepares it anew, as an administrator does who knows nothing but the pages. */
+async function walkMachine(url: string): Promise<void> {
+  await withWalk(url, {}, async ({ page, complaints }) => {
+    page.on("dialog", (dialog) => void dialog.accept());
+    await signInByPage(page, "administrator");
+    await page.getByRole("link", { name: "Machines" }).click();
+    await page.getByRole("link", { name: "g", exact: true }).click();
+    await page.locator("[data-live=screen]").getByText("Live.").waitFor();
+    assert.deepEqual(await findFaults(page), []);
+    await page.getByLabel("Module").selectOption("process");
+    await page.getByRole("button", { name: "Choose" }).click();
+    await page.getByLabel("pids").fill("1");
+    await page.getByRole("button", { name: "Ask" }).click();
+    await page.getByRole("region", { name: "Answer" }).getByText(/^1 ppid=0 /).waitFor();
+    assert.deepEqual(await findFaults(page), []);
+    await page.getByRole("link", { name: "g", exact: true }).click();
+    await page.getByRole("button", { name: "Stop" }).click();
+    // The page follows by itself what is done with the machine.
+    await page.getByRole("button", { name: /^Start from/ }).waitFor({ timeout: PATIENCE_MS });
+    await page.getByLabel("Name of the golden state").fill("second");
+    await page.getByLabel("Change this one").fill("ready");
+    await page.getByLabel("Command in the guest").fill("echo own > /tmp/own");
+    await page.getByRole("button", { name: "Prepare", exact: true }).click();
+    await page.getByRole("heading", { name: "prepare: goes on" }).waitFor();
+    assert.deepEqual(await findFaults(page), []);
+    await page.getByRole("heading", { name: "prepare: went well" }).waitFor({ timeout: PATIENCE_MS });
+    const made = page.getByRole("row", { name: "second" });
+    await made.getByText("echo own > /tmp/own").waitFor();
+    await page.getByRole("button", { name: /^Start from/ }).waitFor();
+    assert.deepEqual(await findFaults(page), []);
+    await made.getByRole("button", { name: "Remove" }).click();
+    await made.waitFor({ state: "detached" });
+    assert.deepEqual(complaints, []);
+  });
 }
 
 /** Has the server go to a moment of a recording, and ask for all that can be asked there. */
@@ -124,7 +165,8 @@ test("a machine is started, looked at, typed at, asked and stopped through a ser
       assert.match((await third.untilEnded()).reason, /somebody types on the serial console of g/);
       await checkInquiries(url, headers);
       await checkRecording(url, headers, recording.instructions);
-      assert.equal((await act("stop")).task!.status, 0);
+      if (NEEDS_BROWSER === false) await walkMachine(url);
+      else assert.equal((await act("stop")).task!.status, 0);
       for (const each of [screen, other, reader, typist]) assert.equal((await each.untilEnded()).code, 1000);
     } finally {
       child.kill("SIGTERM");

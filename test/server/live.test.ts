@@ -53,6 +53,22 @@ describe("the filter of viewers", () => {
     }
   });
 
+  test("repeats a request for changes once, so that the next one is there when QEMU looks for it", () => {
+    const one = new RfbFilter(false);
+    one.push(Buffer.concat([HANDSHAKE, ENCODINGS]));
+    assert.equal(one.repeatRequest(), undefined);
+    // All of the screen is asked for once.
+    one.push(REQUEST);
+    assert.equal(one.repeatRequest(), undefined);
+    const changes = Buffer.from("03010000000000020002", "hex");
+    assert.deepEqual(one.push(changes.subarray(0, 4)), Buffer.alloc(0));
+    assert.equal(one.repeatRequest(), undefined);
+    assert.deepEqual(one.push(changes.subarray(4)), changes);
+    assert.deepEqual([one.repeatRequest(), one.repeatRequest()], [changes, undefined]);
+    one.push(Buffer.concat([changes, changes, REQUEST]));
+    assert.equal(one.repeatRequest(), undefined);
+  });
+
   test("refuses what is not the protocol, and what never ends", () => {
     for (const hex of ["07000000", "ff020000"])
       assert.throws(() => filter(true, Buffer.concat([HANDSHAKE, Buffer.from(hex, "hex")]), 1), /not known here/);

@@ -8,10 +8,14 @@ import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import type { StructCursor } from "../../systems/structs/struct-cursor";
 import { type DiskVolume, listDiskVolumes } from "../disks/disk-volumes";
 import { findMounts, isOnVolume, openVolume, type VolumeSession } from "../disks/volume-session";
+import { ByteBudget } from "./byte-budget";
 import { isInMemoryAlone } from "./file-content";
 
 /** Different programs of one analysis; processes that execute further ones have no number. */
 const MOST_PROGRAMS = 10_000;
+/** So much is hashed at once, and then in each second: a program that changes and is executed without end must not hold the guest. */
+const MOST_AT_ONCE = 256 << 20;
+const MOST_PER_SECOND = 4 << 20;
 /** So much is read and hashed at a time, in bytes. */
 const CACHED_PIECE = 64 << 10;
 const DISK_PIECE = 1 << 20;
@@ -50,6 +54,7 @@ export class ExecutedPrograms {
   readonly #numbers = new Map<string, number>();
   /** By path and hash, of files that had changed just before. */
   readonly #contents = new Map<string, number>();
+  readonly #budget: ByteBudget;
   #waiting: Waiting[] = [];
   #reading: Promise<void> | undefined;
 
@@ -67,6 +72,7 @@ export class ExecutedPrograms {
   ) {
     this.#guest = guest;
     this.#cached = new CachedContent(guest.kernel, guest.pageCache);
+    this.#budget = new ByteBudget(Math.max(MOST_AT_ONCE, mostBytes), MOST_PER_SECOND);
   }
 
   /**
@@ -117,9 +123,10 @@ export class ExecutedPrograms {
     const path = this.#guest.paths.readFile(file.address);
     const { size } = facts;
     const isSettled = this.#readNowNs() - readChangeNs(inode) > SETTLED_NS;
-    const left = size > this.mostBytes ? `it has ${size} bytes, more than ${this.mostBytes} (most_program_bytes)` : undefined; // prettier-ignore
+    const left = this.#refuse(size);
     const sha256 = left === undefined ? this.#hashCached(inode, facts) : undefined;
-    const content = isSettled ? undefined : `${path}\0${sha256 ?? stamp}`;
+    // Of one that changes all the time and is not hashed for that, one number is enough.
+    const content = isSettled ? undefined : `${path}\0${sha256 ?? left ?? stamp}`;
     const same = content === undefined ? undefined : this.#contents.get(content);
     if (same !== undefined) return same;
     const told = { program: ++this.count.programs, path, size };
@@ -129,6 +136,13 @@ export class ExecutedPrograms {
     if (sha256 === undefined && left === undefined)
       this.#waiting.push({ told, superBlock, inode: facts.number, facts, stamp });
     return told.program;
+  }
+
+  /** Returns why a program is not hashed; undefined when it is to be. */
+  #refuse(size: number): string | undefined {
+    if (size > this.mostBytes) return `it has ${size} bytes, more than ${this.mostBytes} (most_program_bytes)`;
+    if (this.#budget.take(size)) return undefined;
+    return `more programs were executed than are hashed: ${MOST_AT_ONCE >> 20} MiB at once, and ${MOST_PER_SECOND >> 20} MiB in each second`; // prettier-ignore
   }
 
   /** The guest's time, in nanoseconds since 1970; 0 when its clock cannot be read: then no file counts as settled. */

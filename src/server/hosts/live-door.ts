@@ -146,7 +146,7 @@ export class LiveDoor {
         await openConsoleView({ socket, machine, machinery, mayType, target, closing: closing.signal, signal }); // prettier-ignore
       else {
         const filter = new RfbFilter(mayType);
-        joinViewer(socket, await machinery.openScreen(machine, signal), (bytes) => filter.push(bytes));
+        joinViewer(socket, await machinery.openScreen(machine, signal), (bytes) => filter.push(bytes), { answer: () => filter.repeatRequest() }); // prettier-ignore
       }
       socket.resume();
     } catch (error) {

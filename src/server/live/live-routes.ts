@@ -85,7 +85,7 @@ function view(
     await machines.use(target.machine, async (machine, machinery) => {
       if (kind === "console") return openConsoleView({ socket, machine, machinery, mayType, target, closing, signal });
       const filter = new RfbFilter(mayType);
-      joinViewer(socket, await machinery.openScreen(machine, signal), (bytes) => filter.push(bytes));
+      joinViewer(socket, await machinery.openScreen(machine, signal), (bytes) => filter.push(bytes), { answer: () => filter.repeatRequest() }); // prettier-ignore
     });
     if (mayType) accounts.audit.add(caller.user, address, `take over ${kind}`, target.title);
   });

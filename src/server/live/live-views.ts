@@ -94,6 +94,8 @@ export class LiveViews {
 export interface JoinOptions {
   /** Whether the viewer gets what the stream reads. */
   readonly sendsOutput?: boolean;
+  /** Called when something has come from the machine. Returns what the machine gets for it. */
+  readonly answer?: () => Buffer | undefined;
   /** The stream has ended, and all of it is sent; without it the view ends. */
   readonly onEnd?: () => void;
 }
@@ -107,7 +109,7 @@ export function joinViewer(
   socket: WebSocket,
   machine: Duplex,
   pass: (bytes: Buffer) => Buffer,
-  { sendsOutput = true, onEnd = () => endView(socket, GOES_ON, GONE_OFF) }: JoinOptions = {},
+  { sendsOutput = true, answer, onEnd = () => endView(socket, GOES_ON, GONE_OFF) }: JoinOptions = {},
 ): void {
   socket.on("message", (data: Buffer) => {
     try {
@@ -120,7 +122,11 @@ export function joinViewer(
     }
   });
   const sender = new SlowSender(socket, machine);
-  machine.on("data", (bytes: Buffer) => (sendsOutput ? sender.add(bytes) : undefined));
+  machine.on("data", (bytes: Buffer) => {
+    if (sendsOutput) sender.add(bytes);
+    const answered = answer?.();
+    if (answered !== undefined && !machine.writableEnded) machine.write(answered);
+  });
   machine.on("error", () => machine.destroy());
   machine.on("close", () => {
     sender.send();

@@ -5,6 +5,7 @@ const MOST_WAITING = 64 << 10;
 const VERSION_BYTES = 12;
 const NO_PASSWORD = 1;
 const SHARED = 1;
+const UPDATE_REQUEST = 3;
 
 /** The messages of viewers that a machine's screen gets: RFC 6143, 7.5, and rfbproto's list of others. */
 const MESSAGES: Readonly<Record<number, { readonly isInput: boolean; getLength(bytes: Buffer): number | undefined }>> =
@@ -14,7 +15,7 @@ const MESSAGES: Readonly<Record<number, { readonly isInput: boolean; getLength(b
     /** SetEncodings */
     2: { isInput: false, getLength: (bytes) => (bytes.length < 4 ? undefined : 4 + 4 * bytes.readUInt16BE(2)) },
     /** FramebufferUpdateRequest */
-    3: { isInput: false, getLength: () => 10 },
+    [UPDATE_REQUEST]: { isInput: false, getLength: () => 10 },
     /** KeyEvent */
     4: { isInput: true, getLength: () => 8 },
     /** PointerEvent */
@@ -47,6 +48,8 @@ export class RfbFilter {
   #stage: "version" | "security" | "init" | "messages" = "version";
   /** Of a refused message, in bytes, that is still to come. */
   #skipped = 0;
+  /** The viewer's last request for changes of the screen, until it is repeated. */
+  #request: Buffer | undefined;
 
   /** @param mayType whether keys and the pointer reach the machine */
   constructor(private readonly mayType: boolean) {}
@@ -67,6 +70,19 @@ export class RfbFilter {
     }
     if (this.#rest.length > MOST_WAITING) throw new BadRequestError("a message of the viewer never ends");
     return Buffer.concat(passed);
+  }
+
+  /**
+   * Returns the viewer's last request for changes once more, for the moment in which its answer has begun to come. A viewer asks when it has
+   * all of a picture; QEMU, which looks every 30 ms whether there is something to send, finds no request then, and looks more seldom
+   * from then on (ui/vnc.c: vnc_refresh()).
+   *
+   * @returns undefined when there is none, or it was repeated already
+   */
+  repeatRequest(): Buffer | undefined {
+    const request = this.#request;
+    this.#request = undefined;
+    return request;
   }
 
   /** Takes the next part; undefined when it has not come as a whole. */
@@ -110,6 +126,8 @@ export class RfbFilter {
     if (known === undefined) throw new BadRequestError(`the viewer sends a message that is not known here: ${kind}`);
     const length = known.getLength(this.#rest);
     const message = length === undefined ? undefined : this.#take(length);
+    // Its second byte says whether changes are enough.
+    if (kind === UPDATE_REQUEST && message !== undefined) this.#request = message[1] === 1 ? message : undefined;
     return message !== undefined && known.isInput && !this.mayType ? Buffer.alloc(0) : message;
   }
 

@@ -17,7 +17,7 @@ export function renderMachinePage(caller: Caller, details: MachineDetails, modul
     ...{ title: `Machine ${name}`, place: "/machines", caller },
     content: markup`<h1>${name}</h1>
 ${renderProblems(problems)}
-<div id="live" data-refresh="2000" data-state="${state}" class="live">${renderTask(caller, path, task)}${renderAbout(details)}</div>
+<div id="live" data-refresh="2000" data-state="${task?.isRunning === true ? `${state}, ${task.action}` : state}" class="live">${renderTask(caller, path, task)}${renderAbout(details)}</div>
 ${isManaged ? renderActions(caller, path, details) : undefined}
 ${state === "running" || state === "paused" ? renderLive(caller, `/api/v1${path}`) : undefined}
 ${isManaged && state === "running" ? renderModuleChoice(name, modules) : undefined}

@@ -1,0 +1,31 @@
+/**
+ * The bytes that may be read while the guest is held: many at once, and few all the time, so that no guest has them read without end.
+ */
+export class ByteBudget {
+  #left: number;
+  #atMs: number;
+
+  /**
+   * @param most the bytes that may be read at once
+   * @param perSecond so many come back in a second, up to `most`
+   * @param readNowMs the host's steady clock, in milliseconds
+   */
+  constructor(
+    private readonly most: number,
+    private readonly perSecond: number,
+    private readonly readNowMs: () => number = () => performance.now(),
+  ) {
+    this.#left = most;
+    this.#atMs = readNowMs();
+  }
+
+  /** Takes bytes out of the budget. @returns whether they were there; else none is taken */
+  take(bytes: number): boolean {
+    const nowMs = this.readNowMs();
+    this.#left = Math.min(this.most, this.#left + ((nowMs - this.#atMs) * this.perSecond) / 1000);
+    this.#atMs = nowMs;
+    if (bytes > this.#left) return false;
+    this.#left -= bytes;
+    return true;
+  }
+}
