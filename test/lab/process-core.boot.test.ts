@@ -12,6 +12,7 @@ import { withReadyMachine } from "../kit/lab/ready-lab";
 
 /** Prints where its data lies, waits until a number behind it is written from outside, puts known values into registers, and ends within a system call while another thread waits. */
 const PROGRAM = `
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ const PROGRAM = `
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
-static __attribute__((noinline)) int make(const char *path) { int made = mkdir(path, 0700); asm volatile("" : "+r"(made)); return made; }
+static __attribute__((noinline)) int make(const char *path) { int made = mkdir(path, 0700); close(open("/tmp/empty", O_CREAT | O_WRONLY, 0600)); asm volatile("" : "+r"(made)); return made; }
 static __attribute__((noinline)) int lead_to_it(const char *path) { int made = make(path); asm volatile("" : "+r"(made)); return made; }
 static void *wait_here(void *unused) {
   register long rbx asm("rbx") = 0x7777777700000001;
@@ -55,6 +56,9 @@ function checkDetails(folder: string, pid: number, heap: bigint, backtrace: stri
   // All three are made by one way.
   assert.deepEqual(made.map(({ facts }) => facts["path"]), ["/tmp/made-0"]); // prettier-ignore
   assert.deepEqual(namesOf(made[0]!).slice(0, 4), ["mkdir", "make", "lead_to_it", "main"]);
+  // A file that nothing is written into, told as it is opened.
+  const written = stacks.filter(({ type, facts }) => type === "file.written" && facts["path"] === "/tmp/empty");
+  assert.deepEqual(written.map((stack) => namesOf(stack).slice(1, 4)), [["make", "lead_to_it", "main"]]); // prettier-ignore
   const end = stacks.find(({ type }) => type === "process.ended")!;
   assert.equal(namesOf(end)[0], "main");
   const callers = [...backtrace.matchAll(/^#[1-9]\d* +(0x[0-9a-f]+) in/gm)].map(([, address]) => BigInt(address!));

@@ -1,3 +1,4 @@
+import type { Cpu } from "../../machine/state/cpu";
 import { FileFormat, getFileFormat } from "../../systems/linux/files/file-mode";
 import type { LinuxGuest } from "../../systems/linux/linux-guest";
 import { readCommandLine, splitWords } from "../../systems/linux/processes/command-line";
@@ -27,6 +28,16 @@ export interface WrittenFile {
   readonly mount: bigint;
   /** Whether it lies on a disk, so that it is there after a restart. */
   readonly isOnDisk: boolean;
+}
+
+/** A file that a process of the scope makes. */
+export interface MadeFile {
+  readonly pid: number;
+  readonly path: string;
+  /** The vCPU that does it, in the kernel. */
+  readonly cpu: Cpu;
+  /** The address of the task_struct. */
+  readonly task: bigint;
 }
 
 /** A table of jobs that a daemon has opened. */
@@ -61,7 +72,7 @@ export class WrittenFiles {
   readonly #units = new Map<string, WrittenFile>();
   /** Tables of jobs that a daemon has read, by its pid. */
   readonly #tables = new Map<number, Map<string, JobTable>>();
-  readonly #makers = new Set<(pid: number, path: string) => void>();
+  readonly #makers = new Set<(made: MadeFile) => void>();
 
   constructor(
     guest: LinuxGuest,
@@ -112,7 +123,7 @@ export class WrittenFiles {
         const key = findFileKey(file.follow("f_inode"));
         if (key === undefined) return;
         if (by === undefined) this.#onRead(current, file, key);
-        else this.#onOpen(by, file, key);
+        else this.#onOpen(by, file, key, cpu, current);
       },
       [
         [conditions.runs(conditions.living), ...conditions.canWrite(1)],
@@ -130,16 +141,16 @@ export class WrittenFiles {
   }
 
   /** Calls a function with each file that a process of the scope makes as it opens it for writing. */
-  followMade(listener: (pid: number, path: string) => void): void {
+  followMade(listener: (made: MadeFile) => void): void {
     this.#makers.add(listener);
   }
 
-  #onOpen(by: number, file: StructCursor, key: string): void {
+  #onOpen(pid: number, file: StructCursor, key: string, cpu: Cpu, task: bigint): void {
     const mode = file.number("f_mode");
-    if ((mode & FMODE_WRITE) !== 0) this.#onWritten(by, file, key);
+    if ((mode & FMODE_WRITE) !== 0) this.#onWritten(pid, file, key);
     if ((mode & FMODE_CREATED) === 0 || this.#makers.size === 0) return;
     const path = this.#guest.paths.readFile(file.address);
-    for (const listener of this.#makers) listener(by, path);
+    for (const listener of this.#makers) listener({ pid, path, cpu, task });
   }
 
   #onWritten(by: number, file: StructCursor, key: string): void {

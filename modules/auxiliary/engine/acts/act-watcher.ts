@@ -104,9 +104,10 @@ export class ActWatcher {
   watchRings(scope: TargetScope): void {
     this.ring.hook(scope, this.callbacks);
     // A file that is made as it is opened, and may stay empty.
-    scope.writtenFiles?.followMade((pid, path) => {
+    scope.writtenFiles?.followMade(({ pid, path, cpu, task }) => {
       const caller = this.findOwn(pid);
-      if (caller !== undefined) this.files.tellPath(caller, path);
+      if (caller === undefined) return;
+      this.stacks.during(cpu, findTaskProcess(task), () => this.files.tellPath(caller, path));
     });
   }
 
