@@ -81,9 +81,7 @@ export const signatures = [
     title: "It makes a hidden file in a folder for temporary files",
     // A repository of git is such a folder.
     see: (act) =>
-      isSystemProgram(act.doer, /^git$/)
-        ? undefined
-        : onWrite(/^\/(tmp|var\/tmp|dev\/shm)\/(.*\/)?\.[^/.][^/]*$/)(act),
+      isSystemProgram(act.doer, /^git$/) ? undefined : onWrite(/^\/(tmp|var\/tmp|dev\/shm)\/(.*\/)?\.[^/.][^/]*$/)(act),
   }),
   defineSignature({
     ...{ name: "kernel-thread-name", score: 7, techniques: ["T1036.004"] },

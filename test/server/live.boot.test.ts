@@ -75,7 +75,10 @@ async function walkMachine(url: string): Promise<void> {
     await page.getByRole("button", { name: "Choose" }).click();
     await page.getByLabel("pids").fill("1");
     await page.getByRole("button", { name: "Ask" }).click();
-    await page.getByRole("region", { name: "Answer" }).getByText(/^1 ppid=0 /).waitFor();
+    await page
+      .getByRole("region", { name: "Answer" })
+      .getByText(/^1 ppid=0 /)
+      .waitFor();
     assert.deepEqual(await findFaults(page), []);
     await page.getByRole("link", { name: "g", exact: true }).click();
     await page.getByRole("button", { name: "Stop" }).click();
