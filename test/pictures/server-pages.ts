@@ -107,10 +107,16 @@ export async function takeServerPages(folder: string, onPicture: (name: string) 
           await page.goto(path);
           if (name === "running" || name === "machine") await untilLive(page);
           if (name === "process") await page.locator("summary", { hasText: "file.written" }).first().click();
+          // The report in its frame is loaded once it is in sight.
+          if (name === "analysis") {
+            await page.locator("iframe").scrollIntoViewIfNeeded();
+            await page.frameLocator("iframe").getByRole("heading", { level: 1 }).waitFor();
+            await page.evaluate("scrollTo(0, 0)");
+          }
           await take(name);
         }
         await page.goto("/machines/guest/investigate?module=process");
-        await page.getByLabel("names").fill("init");
+        await page.getByLabel("names").fill("busybox");
         await page.getByRole("button", { name: "Ask" }).click();
         await page.getByRole("region", { name: "Answer" }).waitFor();
         await take("question");

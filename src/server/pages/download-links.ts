@@ -20,6 +20,7 @@ export function renderDownloads(id: number, { hasReport, hasTarget, hasArtefacts
     ["Artefacts", `${base}/artefacts`, "zip", hasArtefacts],
     ["Target", `${base}/target`, "zip", hasTarget],
     ["Report", `${base}/report.json`, "JSON", hasReport],
+    ["Report on paper", `${base}/export/pdf`, "PDF", hasReport],
     ["Events", `${base}/files/events.jsonl`, "JSON lines", hasReport],
     ["MISP event", `${base}/export/misp`, "JSON", hasReport],
     ["ATT&CK Navigator layer", `${base}/export/navigator`, "JSON", hasVerdict],

@@ -64,7 +64,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; max-height: 20r
 const FORMS = `
 label, legend { font-weight: 600; font-size: .9rem; } .field { display: flex; flex-direction: column; gap: .25rem; min-width: 0; } .hint { font-size: .83rem; color: var(--muted); }
 input, select, textarea { font: inherit; color: inherit; background: var(--card); border: 1px solid #8291a8; border-radius: .35rem; padding: .38rem .55rem; width: 100%; min-width: 0; }
-input[type=checkbox] { width: auto; } input[type=file] { padding: .5rem; } fieldset { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .9rem; margin: 0; }
+input[type=checkbox] { width: auto; } input[type=file] { padding: .5rem; } fieldset { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .9rem; margin: 0; } fieldset > label { display: inline-block; white-space: nowrap; margin-right: .6rem; }
 .grid { display: grid; gap: .9rem 1.1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 1fr)); align-items: start; }
 .group { grid-column: 1 / -1; } .field.act { padding-top: 1.6rem; } .field.act button { align-self: start; }
 button, .button { font: inherit; white-space: nowrap; flex: none; font-weight: 600; display: inline-block; padding: .4rem .95rem; border-radius: .4rem; border: 1px solid #8291a8; background: var(--card); color: var(--text); cursor: pointer; text-decoration: none; line-height: 1.4; }

@@ -34,9 +34,9 @@ export function renderProcessPage(
 ${renderTabs(found.id, "overview")}
 <section class="card facts"><h2>Process ${pid}: ${name}</h2>${renderAbout(found, summary, process)}</section>
 ${shared}
-<div class="columns">${renderCalls("System calls", details.systemCalls)}${renderCalls("Calls of libraries", details.libraryCalls)}</div>
 ${renderStacks(found.id, details.stacks, found.created, details.memory)}
 ${details.memory.map((memory) => renderMemory(found.id, memory))}
+<div class="columns">${renderCalls("System calls", details.systemCalls)}${renderCalls("Calls of libraries", details.libraryCalls)}</div>
 ${countArtefacts(kept) === 0 ? undefined : markup`<section class="card"><h2>Files and memory <span class="muted">${countArtefacts(kept)}</span></h2>${renderArtefactLinks(found.id, kept)}</section>`}
 <section class="card"><h2>Events</h2>${rows.length === 0 ? markup`<p class="muted">None.</p>` : events}
 <p><a href="/analyses/${found.id}/events?pid=${pid}">All events of pid ${pid}</a></p></section>`,
