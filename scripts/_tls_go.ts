@@ -16,6 +16,8 @@ const LONGEST_LABEL = 40n;
 const LONGEST_SECRET = 64n;
 /** decrypt() has some two thousand bytes. */
 const LARGEST_FUNCTION = 1 << 14;
+/** It returns at some ten places; a program that has more is not what it says. */
+const MOST_RETURNS = 64;
 const RETURN = 0xc3;
 /** runtime/runtime2.go: g.stackguard0, behind the two bounds of the stack. */
 const STACK_GUARD = 16n;
@@ -78,7 +80,7 @@ export class GoTlsWatcher {
     const places = [...(code ?? [])].flatMap((byte, offset) =>
       byte === RETURN ? [{ address: found!.address + BigInt(offset), handlers, types: { parameters: [] } }] : [],
     );
-    this.#returns.set(call, places);
+    this.#returns.set(call, places.length > MOST_RETURNS ? [] : places);
   }
 
   /** What decrypt() returns: a slice, the record's type, and an error, which is empty. */

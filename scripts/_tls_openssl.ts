@@ -24,6 +24,9 @@ const CRYPTO: Readonly<Record<string, FunctionDescription>> = {
   BIO_read: { parameters: ["pointer", "pointer", "int"], returns: "int" },
   EVP_KDF_derive: { parameters: ["pointer", "pointer", "size", "pointer"], returns: "int" },
 };
+/** The header of a record, and of a ClientHello what is read of it (RFC 8446, 5.1 and 4.1.2). */
+const HELLO_START = 64;
+const HANDSHAKE = 22;
 const LONGEST_SECRET = 64;
 
 interface Connection {
@@ -92,9 +95,11 @@ export class OpenSslWatcher {
 
   /** The first record of a connection says its name: the client's random bytes. */
   #takeRecord(call: FunctionCall, connection: Connection): void {
-    const size = Math.min(Number(call.result), LONGEST_PIECE);
-    if (connection.clientRandom !== undefined || !(size > 0)) return;
+    const size = Math.min(Number(call.result), HELLO_START);
+    if (!(size > 0)) return;
     const bytes = call.findBytes(call.rawArgs[1] as bigint, size);
+    // An object may be used for another connection. Encrypted content alone could look like its beginning by chance.
+    if (connection.clientRandom !== undefined && bytes?.[0] !== HANDSHAKE) return;
     const random = bytes && findClientRandom(bytes);
     if (random) connection.clientRandom = random;
   }

@@ -8,7 +8,9 @@
  *   choose     a function: the variables above hold from now on
  *   take       a function: moves what is new since the last time into "blocks" and "jumps"
  *
- * It is asked about monitored processes alone, so these are to be monitored. It passes when there is much to be taken. Blocks are, little-endian: address space 8, address 8, size 4, instructions 4; jumps: address
+ * It is asked about monitored processes alone, so these are to be monitored, and ALL_PROCESSES for all and kernel.
+ *
+ * It passes when there is much to be taken. Blocks are, little-endian: address space 8, address 8, size 4, instructions 4; jumps: address
  * space 8, from 8, to 8. Each is there once for each address space until "forget", a function, which also takes "spaces".
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -186,6 +188,7 @@ int trigger(callback_handle_t, callback_params_t params)
     }
     if (!is_same) {
         if (!is_kernel && !all && !spaces.count(pgd)) {
+            before->is_there = false;
             return 0;
         }
         *before = { pgd, 0, &known[pgd], is_kernel, false };

@@ -1,9 +1,11 @@
-import { existsSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 
 /** The codes of errors by which a full disk shows: of SQLite, and of the system. */
 const DISK_FULL = ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "ENOSPC", "EDQUOT"];
 /** With less free space a disk is full for those who write more than a line, in bytes. */
 const LEAST_ROOM = 4 << 20;
+/** An error may be its own cause. */
+const MOST_CAUSES = 8;
 
 /** Returns whether an error says that the disk is full. @param error or what is known of it: its code */
 export function isDiskFull(error: unknown): boolean {
@@ -18,13 +20,21 @@ export function isDiskFull(error: unknown): boolean {
  */
 export function findFailureCode(error: unknown, folder: string): string | undefined {
   if (isFull(folder)) return "ENOSPC";
-  const { code, cause } = (error ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
-  if (typeof code === "string") return code;
-  return cause === undefined ? undefined : findFailureCode(cause, folder);
+  let at = error;
+  for (let depth = 0; depth < MOST_CAUSES && at !== undefined; depth++) {
+    const { code, cause } = (at ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
+    if (typeof code === "string") return code;
+    at = cause;
+  }
+  return undefined;
 }
 
 function isFull(folder: string): boolean {
-  if (!existsSync(folder)) return false;
-  const { bavail, bsize } = statfsSync(folder);
-  return bavail * bsize < LEAST_ROOM;
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize < LEAST_ROOM;
+  } catch {
+    // It is gone, or its disk is: the error itself says more.
+    return false;
+  }
 }

@@ -102,6 +102,14 @@ test("a list that another Go has made, or whose code is nowhere, gives no functi
   assert.deepEqual(symbolsOf(makeProgram({ textStart: 0x7000_0000n })), []);
 });
 
+test("a list that is in memory in part is not taken for all that the program has, and no other process gets it", () => {
+  const whole = makeProgram();
+  const part = makeProgram().fill(0, TABLE_AT + 0x400, TABLE_AT + 0x1000);
+  const [seen, later] = [new Elf(elfSourceOf(part)), new Elf(elfSourceOf(whole))];
+  assert.ok(!seen.hasAllSymbols && !seen.hasTablesOf(later) && !seen.hasTablesOf(new Elf(elfSourceOf(part))));
+  assert.ok(later.hasAllSymbols && later.hasTablesOf(new Elf(elfSourceOf(whole))));
+});
+
 test("two builds of a program are told apart by their lists, and by the note of the build", () => {
   const [one, other] = [makeProgram(), makeProgram()].map((file) => new Elf(elfSourceOf(file)));
   assert.ok(one!.hasTablesOf(other!));

@@ -40,7 +40,7 @@ export interface CpuidHook {
 
 /** Access to the script and its machine. */
 export interface CpuidAccess {
-  readonly callbacks: Pick<CallbackManager, "addCallback" | "rmCallback">;
+  readonly callbacks: Pick<CallbackManager, "addCallback" | "callbackExists" | "rmCallback">;
   readonly getRunningProcess: (cpuIndex: number) => bigint;
 }
 
@@ -80,14 +80,16 @@ export function hookCpuid(
     get calls() {
       return calls;
     },
-    remove: () => void callbacks.rmCallback(name),
+    remove: () => {
+      if (callbacks.callbackExists(name)) callbacks.rmCallback(name);
+    },
   };
 }
 
 function give(cpu: Cpu, answer: NonNullable<CpuidAnswer>): void {
   const entries = Object.entries(answer as Record<string, unknown>);
   for (const [register, value] of entries) {
-    if (!(register in REGISTERS)) fail(`the answer has ${register}: its members are eax, ebx, ecx, edx`);
+    if (!Object.hasOwn(REGISTERS, register)) fail(`the answer has ${register}: its members are eax, ebx, ecx, edx`);
     // Bits are computed with signs in JavaScript: -1 is all of them.
     if (typeof value !== "number" || !Number.isInteger(value) || value < -(2 ** 31) || value > LARGEST)
       fail(`the answer's ${register} is ${String(value)}: a number of 32 bits`);

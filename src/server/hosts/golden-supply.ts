@@ -55,6 +55,7 @@ export class GoldenSupply {
     let failure: unknown;
     // The oldest first: machines start from the newest that there is.
     for (const state of lacking.toReversed()) {
+      this.#stopping.signal.throwIfAborted();
       const problems = await findMismatches(state, origin);
       if (problems.length > 0) {
         this.#told.add(markOf(state));

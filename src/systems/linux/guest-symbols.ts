@@ -21,6 +21,13 @@ const MOST_FILES = 256;
 /** The number of times that a file without symbols is looked at again. */
 const MOST_TRIES = 16;
 
+interface ReadSymbols {
+  readonly symbols: SymbolTable;
+  readonly isWhole: boolean;
+  /** How often it was read. */
+  readonly tries: number;
+}
+
 /** A module with its symbols, which are read when they are first asked for. */
 interface Loaded {
   readonly module: GuestModule;
@@ -55,7 +62,7 @@ export class GuestSymbols implements SystemSymbols {
   readonly #modules = new Map<bigint, { readonly key: string; readonly symbols: ModuleSymbols }>();
 
   #kept = 0;
-  readonly #files = new Map<string, { readonly symbols: SymbolTable; readonly tries: number }>();
+  readonly #files = new Map<string, ReadSymbols>();
 
   readonly #unwindData = new Map<string, UnwindData>();
   /** By path: of the process that was looked at last. */
@@ -226,10 +233,10 @@ export class GuestSymbols implements SystemSymbols {
     const key = keyOf(process, module, file);
     const known = this.#files.get(key);
     // A file that is just being mapped has little in memory yet.
-    if (known && (known.symbols.count > 0 || known.tries >= MOST_TRIES)) return known.symbols;
-    const symbols = this.#parseElf(process, module, file);
+    if (known && (known.isWhole || known.tries >= MOST_TRIES)) return known.symbols;
+    const { symbols, isWhole } = this.#parseElf(process, module, file);
     if (this.#files.size >= MOST_FILES) this.#files.clear();
-    this.#files.set(key, { symbols, tries: (known?.tries ?? 0) + 1 });
+    this.#files.set(key, { symbols, isWhole, tries: (known?.tries ?? 0) + 1 });
     return symbols;
   }
 
@@ -312,23 +319,25 @@ export class GuestSymbols implements SystemSymbols {
     return new Elf({ base: module.base, readMemory, readFile });
   }
 
-  #parseElf(process: LinuxProcess, module: GuestModule, file: bigint): SymbolTable {
+  #parseElf(process: LinuxProcess, module: GuestModule, file: bigint): Omit<ReadSymbols, "tries"> {
     try {
       const elf = this.#openElf(process, module, file);
-      return new ShiftedSymbols(this.#share(module, elf), elf.bias, elf.bits);
+      const shared = this.#share(module, elf);
+      const symbols = new ShiftedSymbols(shared.symbols, elf.bias, elf.bits);
+      return { symbols, isWhole: symbols.count > 0 && shared.hasAllSymbols };
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
-      return new UnreadableSymbols(error.message);
+      return { symbols: new UnreadableSymbols(error.message), isWhole: false };
     }
   }
 
   /** Processes with one file have one table of its symbols: reading it anew for each would take most of the time. */
-  #share({ path }: GuestModule, elf: Elf): SymbolTable {
+  #share({ path }: GuestModule, elf: Elf): Elf {
     const known = this.#shared.get(path);
-    if (known?.hasTablesOf(elf)) return known.symbols;
+    if (known?.hasTablesOf(elf)) return known;
     if (this.#shared.size >= MOST_FILES) this.#shared.clear();
     this.#shared.set(path, elf);
-    return elf.symbols;
+    return elf;
   }
 
   #read(address: bigint, key: string): ModuleSymbols {

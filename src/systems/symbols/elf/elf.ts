@@ -70,6 +70,7 @@ export class Elf {
   readonly #relocations: readonly RelocationTable[];
   readonly #dynamicTable: ElfSymbolBytes | undefined;
   #symbols: SortedSymbols | undefined;
+  #isWhole = true;
 
   /** @throws ElfError when there is no readable ELF header */
   constructor(source: ElfSource) {
@@ -96,13 +97,26 @@ export class Elf {
    * which it always has.
    */
   get symbols(): SortedSymbols {
-    const list = () => addGoFunctions(readElfSymbols(this.#bytes, this.#tables), this.#bytes, this.sections);
-    this.#symbols ??= new SortedSymbols(list());
+    if (this.#symbols === undefined) {
+      const { symbols, isWhole } = addGoFunctions(
+        readElfSymbols(this.#bytes, this.#tables),
+        this.#bytes,
+        this.sections,
+      );
+      this.#symbols = new SortedSymbols(symbols);
+      this.#isWhole = isWhole;
+    }
     return this.#symbols;
   }
 
-  /** Reports whether another file has the same symbols, byte for byte; a Go program also its mark of the build. */
+  /** Whether `symbols` has all that the file has: the functions of a Go program may be in memory in part. */
+  get hasAllSymbols(): boolean {
+    return this.symbols.count >= 0 && this.#isWhole;
+  }
+
+  /** Reports whether another file has the same symbols, byte for byte; a Go program also its mark of the build, and all of its own. */
   hasTablesOf(other: Elf): boolean {
+    if (!this.#isWhole) return false;
     const [own, others] = [this.#tables, other.#tables];
     if (this.bits !== other.bits || own.length !== others.length) return false;
     if (readGoMark(this.#bytes, this.sections) !== readGoMark(other.#bytes, other.sections)) return false;

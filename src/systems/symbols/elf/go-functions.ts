@@ -37,13 +37,18 @@ export interface GoSection {
  *
  * @param found the symbols of the file's tables
  * @param sections of the file, with their names
+ * @returns isWhole: false for a Go program of which not all was in memory, or whose list is damaged
  */
-export function addGoFunctions(found: RawSymbol[], elf: ElfBytes, sections: readonly GoSection[]): RawSymbol[] {
-  const functions = readGoFunctions(elf, sections);
-  if (functions.length === 0) return found;
+export function addGoFunctions(
+  found: RawSymbol[],
+  elf: ElfBytes,
+  sections: readonly GoSection[],
+): { readonly symbols: RawSymbol[]; readonly isWhole: boolean } {
+  const { functions, isWhole } = readGoFunctions(elf, sections);
+  if (functions.length === 0) return { symbols: found, isWhole };
   // The table of a program that was not stripped has most of them.
   const known = new Set(found.filter(({ letter }) => letter === "T").map(({ address }) => address));
-  return [...found, ...functions.filter(({ address }) => !known.has(address))];
+  return { symbols: [...found, ...functions.filter(({ address }) => !known.has(address))], isWhole };
 }
 
 /** Reads what tells one build of a Go program from another: its list of functions begins with numbers of it, and a note has its hash. */
@@ -62,24 +67,34 @@ export function readGoMark(elf: ElfBytes, sections: readonly GoSection[]): strin
  * @param sections of the file, with their names
  * @returns none for other programs, older ones, and where the list is damaged or not in memory
  */
-function readGoFunctions(elf: ElfBytes, sections: readonly GoSection[]): RawSymbol[] {
+function readGoFunctions(elf: ElfBytes, sections: readonly GoSection[]): GoFunctions {
   const section = sections.find(({ name }) => name.endsWith(TABLE));
-  const bytes = section && elf.findAt(section.offset, section.size);
+  if (section === undefined) return { functions: [], isWhole: true };
+  const bytes = elf.findAt(section.offset, section.size);
   const { bits } = elf.header;
   const word = bits / 8;
-  if (!bytes || bytes.length < 8 + HEADER_WORDS * word) return [];
+  if (!bytes || bytes.length < 8 + HEADER_WORDS * word) return NOT_YET;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (!MAGICS.includes(view.getUint32(0, true)) || view.getUint8(7) !== word) return [];
+  if (!MAGICS.includes(view.getUint32(0, true)) || view.getUint8(7) !== word) return NOT_YET;
   const read = (index: number): bigint => readElfWord(view, bits, 8 + index * word);
   const text = findText(elf, sections, section.address, read(TEXT_START));
   const [names, list] = [read(NAMES), read(FUNCTIONS)];
   const size = BigInt(bytes.length);
-  if (text === undefined || names >= size || list >= size) return [];
+  if (text === undefined || names >= size || list >= size) return NOT_YET;
   const counted = read(COUNT);
   const room = (bytes.length - Number(list) - 4) / RECORD_SIZE;
   const count = Math.min(counted < BigInt(MOST_FUNCTIONS) ? Number(counted) : MOST_FUNCTIONS, Math.floor(room));
-  return listFunctions(view, bytes, { text, names: Number(names), list: Number(list), count });
+  const functions = listFunctions(view, bytes, { text, names: Number(names), list: Number(list), count });
+  return { functions, isWhole: functions.length === count };
 }
+
+interface GoFunctions {
+  readonly functions: RawSymbol[];
+  readonly isWhole: boolean;
+}
+
+/** Its table is not in memory, or an older one. */
+const NOT_YET: GoFunctions = { functions: [], isWhole: false };
 
 interface Places {
   readonly text: bigint;

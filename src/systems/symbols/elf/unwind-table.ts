@@ -13,6 +13,8 @@ const LARGEST_HEADER = 1 << 26;
 const LARGEST_ENTRY = 1 << 16;
 const MOST_ENTRIES = 1_000_000;
 const MOST_COMMON = 4096;
+/** Of .eh_frame that is read as a whole: that of a large browser has some MiB. */
+const LARGEST_SECTION = 16 << 20;
 
 /** A part of .eh_frame that many entries share (CIE). */
 interface CommonEntry {
@@ -59,12 +61,12 @@ export class UnwindTable {
   static find(elf: Elf, known?: UnwindTable): UnwindTable | undefined {
     const sorted = findSorted(elf);
     if (sorted !== undefined) return new UnwindTable(elf, sorted, undefined);
-    const section = elf.sections.find(({ name, size }) => name === ".eh_frame" && size > 0);
+    const section = elf.sections.find(({ name, size }) => name === ".eh_frame" && size > 0 && size <= LARGEST_SECTION);
     const bytes = section && elf.findBytes(section.address, section.size);
     if (section === undefined || bytes === undefined) return undefined;
-    const table = new UnwindTable(elf, undefined, { place: section.address, bytes });
-    if (known?.section && known.bits === table.bits && isSame(known.section, table.section!)) table.#scanned = known.#scanned; // prettier-ignore
-    return table;
+    // One table for all processes, which reads nothing but the bytes that it has.
+    if (known?.section && known.bits === elf.bits && known.section.place === section.address && Buffer.compare(known.section.bytes, bytes) === 0) return known; // prettier-ignore
+    return new UnwindTable(elf, undefined, { place: section.address, bytes });
   }
 
   get bits(): 32 | 64 {
@@ -94,7 +96,8 @@ export class UnwindTable {
       if (at(middle, 0) <= address) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? undefined : this.#read(at(low - 1, 4))?.entry;
+    const part = low === 0 ? undefined : this.#open(at(low - 1, 4));
+    return part && this.#readEntry(part.reader);
   }
 
   /** Without a table to search in, all entries are read, once. */
@@ -115,30 +118,37 @@ export class UnwindTable {
     const { place, bytes } = this.section;
     const end = place + BigInt(bytes.length);
     for (let at = place, count = 0; at < end && count < MOST_ENTRIES; count++) {
-      const read = this.#read(at);
-      if (read === undefined) return;
-      if (read.entry !== undefined) yield read.entry;
-      at = read.next;
+      const part = this.#open(at);
+      if (part === undefined) return;
+      at = part.next;
+      const entry = this.#findEntryIn(part.reader);
+      if (entry !== undefined) yield entry;
     }
   }
 
-  /** Reads what is at a place: an entry, or a common part, which is none. */
-  #read(place: bigint): { readonly entry: UnwindEntry | undefined; readonly next: bigint } | undefined {
-    const part = this.#open(place);
-    if (part === undefined) return undefined;
-    const { reader, next } = part;
+  /** One entry that is damaged hides no other. */
+  #findEntryIn(reader: DwarfReader): UnwindEntry | undefined {
+    try {
+      return this.#readEntry(reader);
+    } catch (error) {
+      if (error instanceof ElfError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Reads an entry; undefined for a common part, which is none, and where what it needs is not in memory. */
+  #readEntry(reader: DwarfReader): UnwindEntry | undefined {
     const field = reader.place;
     const distance = reader.unsigned(4);
-    if (distance === 0n) return { entry: undefined, next };
-    const common = this.#findCommon(field - distance);
-    if (common === undefined) return { entry: undefined, next };
+    const common = distance === 0n ? undefined : this.#findCommon(field - distance);
+    if (common === undefined) return undefined;
     const start = reader.pointer(common.addressEncoding);
     // A length has the form of an address, and is relative to nothing.
     const length = reader.pointer(common.addressEncoding & 0x0f);
-    if (start === undefined || length === undefined) return { entry: undefined, next };
+    if (start === undefined || length === undefined) return undefined;
     if (common.hasLength) reader.block(reader.count());
     const program = reader.bytes.subarray(reader.at);
-    return { entry: { start, end: start + length, common, program }, next };
+    return { start, end: start + length, common, program };
   }
 
   #findCommon(place: bigint): CommonEntry | undefined {
@@ -171,10 +181,6 @@ export class UnwindTable {
     if (bytes === undefined) return undefined;
     return { reader: new DwarfReader(bytes, place + 4n, this.bits), next: place + 4n + BigInt(size) };
   }
-}
-
-function isSame(one: { place: bigint; bytes: Uint8Array }, other: { place: bigint; bytes: Uint8Array }): boolean {
-  return one.place === other.place && Buffer.compare(one.bytes, other.bytes) === 0;
 }
 
 function readCommon(reader: DwarfReader): CommonEntry {
