@@ -52,6 +52,23 @@ async function withServer(
 const idOf = (line: string) => (JSON.parse(line) as { id: number }).id;
 
 describe("QMP", () => {
+  test("what was meant for the connection before is no greeting, and nothing of this one", async () => {
+    const serve = (socket: Socket, line: string) => socket.write(`{"return": 5, "id": ${idOf(line)}}\r\n`);
+    const rest = '{"return": 4, "id": 1}\r\n{"event": "STOP", "data": {}}\r\n';
+    await withServer(
+      serve,
+      async (path) => {
+        const client = await QmpClient.connect(path, 5000, SIGNAL);
+        const events: string[] = [];
+        client.on("event", (name) => events.push(name));
+        assert.equal(await client.execute("query-status", {}, 5000, SIGNAL), 5);
+        assert.deepEqual(events, []);
+        client.close();
+      },
+      `${rest}${GREETING}`,
+    );
+  });
+
   test("an empty answer is an answer, and one in pieces with events between is one too", async () => {
     const serve = (socket: Socket, line: string) => {
       const answer = `{"event": "RESUME", "data": {"a": 1}}\r\n{"return": {}, "id": ${idOf(line)}}\r\n`;

@@ -11,7 +11,7 @@ const GUEST = join(PROJECT, "build/guest");
 
 const TRIGGER_TYPES = [
   ...["BLOCK_BEGIN_CB", "BLOCK_END_CB", "INSN_BEGIN_CB", "INSN_END_CB", "MEM_READ_CB", "MEM_WRITE_CB"],
-  ...["OPCODE_RANGE_CB", "TLB_EXEC_CB", "CONTEXTCHANGE_CB", "NIC_SEND_CB", "NIC_REC_CB", "KEYSTROKE_CB"],
+  ...["OPCODE_RANGE_CB", "TLB_EXEC_CB", "CONTEXTCHANGE_CB", "CPUID_CB", "NIC_SEND_CB", "NIC_REC_CB", "KEYSTROKE_CB"],
 ];
 const LOOK_MS = 1000;
 /** So long may nothing come: from the script, and from each of the guest's workers. */

@@ -100,6 +100,8 @@ export class QmpClient extends EventEmitter<{ event: [name: string, data: object
   #take(message: QmpMessage): void {
     if (this.#greet !== undefined) {
       const { resolve, reject } = this.#greet;
+      // What QEMU could not tell the connection before, the next one gets first.
+      if (message.QMP === undefined && ["return", "error", "event"].some((member) => member in message)) return;
       this.#greet = undefined;
       if (message.QMP !== undefined) return resolve(undefined);
       return reject(new MachineryConnectionError("who listens there does not greet as QMP does"));
