@@ -67,6 +67,8 @@ before(() => {
   writeReport(folder, RECORD, gatherEvents(folder, new Trial([job], { rules: [], unusable: [] })));
   symlinkSync("/etc/hostname", join(folder, "link"));
   writeFileSync(join(folder, ".hidden"), "");
+  mkdirSync(join(folder, "recording/start"), { recursive: true });
+  for (const name of ["log", "start/ram"]) writeFileSync(join(folder, "recording", name), "of a recording");
 });
 after(() => rmSync(outside, { recursive: true, force: true }));
 
@@ -158,9 +160,9 @@ describe("an analysis that is exported", () => {
     assert.deepEqual([domain, techniques.map(({ techniqueID }) => techniqueID)], ["enterprise-attack", ["T1053.003"]]);
   });
 
-  test("as one zip file opens with the customary password only, and holds no links and nothing hidden", async () => {
+  test("as one zip file opens with the customary password only, and holds no links, nothing hidden and no golden state", async () => {
     const zip = await exportAs("zip");
-    const files = ["analysis.json", "events.jsonl", "navigator.json", "report.html", "report.json", "summary.json"];
+    const files = ["analysis.json", "events.jsonl", "navigator.json", "recording/log", "report.html", "report.json", "summary.json"]; // prettier-ignore
     const list = execFileSync("unzip", ["-Z1", zip], { encoding: "utf8" }).trim().split("\n");
     assert.deepEqual(list.toSorted(), files);
     for (const [program, args] of [

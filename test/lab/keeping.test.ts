@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import {
   existsSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -19,6 +21,7 @@ import { AnalysisSearch } from "../../src/lab/analysis/search/search-analyses";
 import { findClusterSettings } from "../../src/lab/cluster/cluster-settings";
 import { openFolderCluster } from "../../src/lab/cluster/folder/folder-cluster";
 import { backupLab, restoreLab } from "../../src/lab/keeping/backup-lab";
+import { measureFolder } from "../../src/lab/keeping/choose-old";
 import { removeOld } from "../../src/lab/keeping/remove-old";
 import { HandedIn } from "../../src/server/hosts/handed-in";
 import { pruneLab } from "../../src/server/hosts/prune-lab";
@@ -151,6 +154,61 @@ function agedFile(path: string): void {
   const time = new Date(Date.now() - 2 * DAY_MS);
   utimesSync(path, time, time);
 }
+
+describe("a golden state that recordings begin from", () => {
+  /** Makes analyses with recordings, whose golden state is one file with many names. */
+  const record = (lab: FolderLab, size: number): readonly [golden: string, kept: readonly string[]] => {
+    const ids = add(lab, { content: "one" }, { content: "two" });
+    const golden = lab.path("golden/office/ready/ram");
+    mkdirSync(lab.path("golden/office/ready"), { recursive: true });
+    writeFileSync(golden, Buffer.alloc(size, 1));
+    const kept = ids.map((id) => join(getAnalysisFolder(lab.folder, id), "recording/start/ram"));
+    for (const path of kept) {
+      mkdirSync(join(path, ".."), { recursive: true });
+      linkSync(golden, path);
+    }
+    return [golden, kept];
+  };
+
+  /** File systems have blocks, and of a file's extents some more. */
+  const isAbout = (bytes: number, expected: number) => Math.abs(bytes - expected) < 64 << 10;
+
+  test("counts in each of them as the part that it is of its names", async () => {
+    await withFolder({}, (lab) => {
+      const size = 3 << 20;
+      const [golden, kept] = record(lab, size);
+      for (const path of kept) assert.ok(isAbout(measureFolder(join(path, "..")), size / 3));
+      rmSync(golden);
+      for (const path of kept) assert.ok(isAbout(measureFolder(join(path, "..")), size / 2));
+      // With all of its names in one folder it counts once.
+      assert.ok(measureFolder(lab.path("analyses")) < 2 * size);
+      return Promise.resolve();
+    });
+  });
+
+  test("is there once in a backup, in the next one, and in the lab that is made of it", async () => {
+    await withFolder({ "conf/lab.yaml": "max_analyses_count: 3\n" }, async (lab) => {
+      const size = 3 << 20;
+      const [golden, kept] = record(lab, size);
+      const [backup, restored] = [lab.path("kept/backup"), lab.path("kept/restored")];
+      const listInodes = (folder: string, paths: readonly string[]) => new Set(paths.map((path) => statSync(join(folder, path.slice(lab.folder.length))).ino)); // prettier-ignore
+      for (const withGolden of [false, true, true]) {
+        const { size: whole } = await backupLab(lab.folder, backup, { withGolden });
+        assert.ok(whole >= size && whole < 2 * size, String(whole));
+        assert.equal(listInodes(backup, withGolden ? [golden, ...kept] : kept).size, 1);
+      }
+      await restoreLab(backup, restored);
+      assert.equal(listInodes(restored, [golden, ...kept]).size, 1);
+      for (const path of kept) assert.deepEqual(readFileSync(join(restored, path.slice(lab.folder.length))), Buffer.alloc(size, 1)); // prettier-ignore
+      // A first file that has gone leaves the others whole.
+      rmSync(kept[0]!);
+      await backupLab(lab.folder, backup);
+      rmSync(restored, { recursive: true });
+      await restoreLab(backup, restored);
+      assert.equal(statSync(join(restored, kept[1]!.slice(lab.folder.length))).size, size);
+    });
+  });
+});
 
 describe("rebox lab backup and restore", () => {
   test("copy a lab that is used, again with what is new alone, and make a lab of it that is the same", async () => {

@@ -21,7 +21,7 @@ const PASSING =
 /** The extent of a backup. */
 export interface BackupSummary {
   readonly files: number;
-  /** In bytes. */
+  /** In bytes; what has several names counts once. */
   readonly size: number;
 }
 
@@ -43,8 +43,9 @@ export async function backupLab(
   const known = new Map(before?.files.map((file) => [file.path, file]));
   return replaceFolder(folder, async (making) => {
     const files: BackupFile[] = [];
-    const keep = async (...args: Parameters<typeof keepFile>) => {
-      const kept = await keepFile(...args);
+    const links = new Map<string, BackupFile>();
+    const keep = async (from: string, path: string, own: BackupFile | undefined) => {
+      const kept = await keepFile(from, making, path, own && { folder, file: own }, links);
       if (kept !== undefined) files.push(kept);
     };
     const copies = join(making, ".databases");
@@ -52,7 +53,7 @@ export async function backupLab(
       if (!existsSync(join(labFolder, path))) continue;
       mkdirSync(join(copies, path, ".."), { recursive: true, mode: 0o700 });
       copyDatabase(join(labFolder, path), join(copies, path));
-      await keep(join(copies, path), making, path, undefined);
+      await keep(join(copies, path), path, undefined);
     }
     rmSync(copies, { recursive: true, force: true });
     const ended = listEnded(join(making, DATABASES[0]!));
@@ -60,11 +61,10 @@ export async function backupLab(
       for (const path of listFiles(labFolder, top)) {
         const analysis = /^analyses\/(\d+)\//.exec(path)?.[1];
         if (PASSING.test(path) || (analysis !== undefined && !ended.has(analysis))) continue;
-        const own = known.get(path);
-        await keep(join(labFolder, path), making, path, own && { folder, file: own });
+        await keep(join(labFolder, path), path, known.get(path));
       }
     writeManifest(making, getReboxVersion(), files);
-    return { files: files.length, size: files.reduce((sum, { size }) => sum + size, 0) };
+    return summarize(files);
   });
 }
 
@@ -80,13 +80,20 @@ export async function restoreLab(backup: string, folder: string): Promise<Backup
   if (manifest === undefined) throw new MachineryManagerError(`${backup} is no backup of a lab: it has no backup.json`);
   if (existsSync(folder) && readdirSync(folder).length > 0) throw new MachineryManagerError(`${folder} has something in it; a lab is restored into a new folder`); // prettier-ignore
   await replaceFolder(folder, async (making) => {
+    const restored = new Map<string, BackupFile>();
     for (const file of manifest.files) {
-      await restoreFile(backup, making, file);
+      await restoreFile(backup, making, file, restored);
       chmodSync(join(making, file.path), file.mode);
+      restored.set(file.path, file);
     }
     renameInCluster(making);
   });
-  return { files: manifest.files.length, size: manifest.files.reduce((sum, { size }) => sum + size, 0) };
+  return summarize(manifest.files);
+}
+
+function summarize(files: readonly BackupFile[]): BackupSummary {
+  const size = files.reduce((sum, file) => sum + (file.linkOf === undefined ? file.size : 0), 0);
+  return { files: files.length, size };
 }
 
 /** Makes a lab of a cluster a new one there, which hands in anew what had not ended. */

@@ -61,10 +61,14 @@ export function chooseOld(
   }
 }
 
-/** Returns what the files below a folder take on the disk, in bytes. */
+/**
+ * Returns what the files below a folder take on the disk, in bytes. Of one that has names elsewhere, as the golden state that a
+ * recording begins from has, it is the part of these names: removing one of them frees nothing yet.
+ */
 export function measureFolder(folder: string): number {
   if (!existsSync(folder)) return 0;
   return readdirSync(folder, { recursive: true, withFileTypes: true, encoding: "utf8" })
     .filter((entry) => entry.isFile())
-    .reduce((sum, { parentPath, name }) => sum + (lstatSync(join(parentPath, name), { throwIfNoEntry: false })?.blocks ?? 0) * 512, 0); // prettier-ignore
+    .map(({ parentPath, name }) => lstatSync(join(parentPath, name), { throwIfNoEntry: false }))
+    .reduce((sum, found) => sum + (found === undefined ? 0 : (found.blocks * 512) / Math.max(found.nlink, 1)), 0);
 }

@@ -15,8 +15,8 @@ export interface StartState {
   readonly ticksKhz: number;
 }
 
-/** Below the folder of a recording: what it begins from. */
-const KEPT = "start";
+/** Below the folder of a recording: the golden state that it begins from. Its files are those of the lab, under a second name. */
+export const KEPT_START = "start";
 /** The parts of a golden state, by their names in its folder. */
 const [RAM, DEVICES, DISK] = ["ram", "devices", "disk.qcow2"];
 const MANIFEST = "golden.json";
@@ -36,10 +36,10 @@ export async function keepStartState(
   folder: string,
 ): Promise<{ readonly start: StartState; readonly files: readonly FileFacts[] }> {
   const hashes = readHashes(golden);
-  mkdirSync(join(folder, KEPT), { mode: 0o700 });
+  mkdirSync(join(folder, KEPT_START), { mode: 0o700 });
   const files: FileFacts[] = [];
   for (const name of [RAM, DEVICES, DISK].filter((part) => part !== DISK || existsSync(join(golden, DISK)))) {
-    const [source, kept] = [join(golden, name), join(KEPT, name)];
+    const [source, kept] = [join(golden, name), join(KEPT_START, name)];
     try {
       share(source, join(folder, kept));
     } catch (error) {
@@ -49,7 +49,7 @@ export async function keepStartState(
   }
   const start = {
     golden: resolve(golden),
-    ramSize: statSync(join(folder, KEPT, RAM)).size,
+    ramSize: statSync(join(folder, KEPT_START, RAM)).size,
     ticksKhz: loadAddon().hostTicksKhz(),
   };
   return { start, files };
@@ -57,8 +57,8 @@ export async function keepStartState(
 
 /** Has the engine begin with the state that is kept in the folder of a recording. @returns QEMU's arguments for its RAM */
 export function beginFromState(folder: string, { ramSize, ticksKhz }: StartState): string[] {
-  loadAddon().startFrom(resolve(folder, KEPT, DEVICES), ticksKhz);
-  const ram = resolve(folder, KEPT, RAM).replaceAll(",", ",,");
+  loadAddon().startFrom(resolve(folder, KEPT_START, DEVICES), ticksKhz);
+  const ram = resolve(folder, KEPT_START, RAM).replaceAll(",", ",,");
   return [
     ...["-object", `memory-backend-file,id=${RAM_OBJECT},size=${ramSize},mem-path=${ram},share=off`],
     ...["-machine", `memory-backend=${RAM_OBJECT}`],
@@ -75,7 +75,7 @@ export function findKeptDisks(
   folder: string,
   { golden }: StartState,
 ): readonly RecordedDisk[] {
-  const [original, kept] = [join(golden, DISK), resolve(folder, KEPT, DISK)];
+  const [original, kept] = [join(golden, DISK), resolve(folder, KEPT_START, DISK)];
   if (existsSync(kept) && !disks.some(({ path }) => path === original)) {
     throw new RecordingError(
       `no drive of the machine has the disk of its golden state; add -drive file=${original} as the machine had it when the state was made`,

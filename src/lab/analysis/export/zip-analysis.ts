@@ -1,5 +1,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { ANALYSIS_RECORDING } from "../../../machine/recording/recorded-machine";
+import { KEPT_START } from "../../../machine/recording/start-state";
 import { AnalysisError } from "../../errors";
 import { runProgram } from "../../machinery/processes/run-program";
 import { listFiles } from "../report/report";
@@ -10,8 +12,12 @@ export const CUSTOMARY_PASSWORD = "infected";
 /** Packing a dump of memory takes its time, in milliseconds. */
 const LIMIT_MS = 3_600_000;
 
+/** The golden state that a recording begins from: it is the lab's, has all of a machine's memory, and is replayed where it lies. */
+const START = join(ANALYSIS_RECORDING, KEPT_START, "/");
+
 /**
- * Packs all results of an analysis into one zip file with the customary password (ZipCrypto, which every tool opens).
+ * Packs all results of an analysis into one zip file with the customary password (ZipCrypto, which every tool opens), without the
+ * golden state that its recording begins from.
  *
  * @param folder of the analysis
  * @param file is written; one that is there is replaced
@@ -19,7 +25,7 @@ const LIMIT_MS = 3_600_000;
  */
 export async function zipAnalysis(folder: string, file: string, signal: AbortSignal): Promise<void> {
   // Links are left out: they might lead out of the folder.
-  const files = listFiles(folder, "").map(({ path }) => path).filter((path) => !basename(path).startsWith(".")); // prettier-ignore
+  const files = listFiles(folder, "").map(({ path }) => path).filter((path) => !basename(path).startsWith(".") && !path.startsWith(START)); // prettier-ignore
   await zipFiles(folder, files, file, signal);
 }
 
