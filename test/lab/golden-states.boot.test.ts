@@ -127,6 +127,10 @@ describe("a golden state", () => {
       await act(lab, "prepare", "g", "--as", "one", "--command", "echo -n 1 > /which");
       // Made from the first one, and whole in itself.
       await act(lab, "prepare", "g", "--as", "two", "--from", "one", "--command", "echo -n $(cat /which)2 > /which");
+      const readRate = (name: string) =>
+        (JSON.parse(lab.read(`golden/g/${name}/golden.json`)) as { ticksKhz?: number }).ticksKhz;
+      assert.ok(Number(readRate("one")) > 100_000, "the rate of the processor's ticks where it was booted");
+      assert.equal(readRate("two"), readRate("one"));
       assert.match(await act(lab, "golden", "list"), /^g two: .*\ng one: /);
       assert.match(await act(lab, "golden", "show", "g", "one"), /changed by command echo -n 1[^]*its files are whole/);
       assert.match(await ask(lab, "echo which $(cat /which)"), /which 12/);

@@ -125,6 +125,24 @@ test("a replay that answers a question has standard output for that alone", () =
   assert.deepEqual(args.slice(0, 6), ["-serial", "null", "-chardev", "null,id=c", "-debugcon", "chardev:c"]);
 });
 
+test("a mute replay of a machine with -nographic keeps its devices, and QEMU puts neither console nor monitor on standard output", () => {
+  const added = (words: readonly string[], more: { readonly isMute?: boolean; readonly console?: string }) => {
+    const given = [...words, "-nic", "none"];
+    const { args } = planMachine(given, { cwd: "/", log: "/log", isReplay: true, ...more });
+    assert.ok(args.includes("-nographic"), "the guest reads it from its firmware's configuration");
+    return args.slice(given.length, -2);
+  };
+  const [mute, alone] = [{ isMute: true }, ["-monitor", "none"]];
+  assert.deepEqual(added(["-nographic"], mute), ["-serial", "null", ...alone]);
+  assert.deepEqual(added(["-nographic", "-serial", "stdio"], mute), alone);
+  assert.deepEqual(added(["-nographic", "-monitor", "stdio"], mute), ["-serial", "null"]);
+  assert.deepEqual(added(["-nographic", "-nodefaults"], mute), []);
+  assert.deepEqual(added(["-nographic", "-global", "isa-serial.index=0"], mute), alone);
+  assert.deepEqual(added(["-nographic"], { console: "/c" }), ["-serial", "file:/c", ...alone]);
+  assert.deepEqual(added(["-nographic"], {}), []);
+  assert.doesNotMatch(plan(["-nographic"]).args.join(" "), /-serial|-monitor/);
+});
+
 test("a port to which nobody is connected is recorded, and a number of a clone that is another one in each replay is refused", () => {
   const port = ["-device", "virtserialport,bus=b.0,chardev=c,name=n"];
   const { args } = plan([

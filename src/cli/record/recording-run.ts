@@ -1,17 +1,18 @@
-import { rmSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { countInstructionsBy } from "../../config/moment";
 import { loadAddon } from "../../machine/engine/load-addon";
 import { getLogPath } from "../../machine/recording/recorded-machine";
 import { prepareRecording } from "../../machine/recording/recorder";
+import type { MadeFolder } from "../../machine/recording/recording-folder";
 import type { RunEnd } from "../run/run-end";
 import type { RecordedOutcome, RecordedRun } from "../run/run-plan";
 
 /** The recording of a run. */
 export class RecordingRun implements RecordedRun {
   private readonly folder: string;
-  /** The folder was made, and nothing of the guest is in it yet. */
-  private isEmpty = false;
+  /** The folder that was made, while nothing of the guest is in it. */
+  private made: MadeFolder | undefined;
 
   /**
    * @param folder of the recording
@@ -27,13 +28,13 @@ export class RecordingRun implements RecordedRun {
   }
 
   async prepare(): Promise<readonly string[]> {
-    const args = await prepareRecording(this.folder, this.args, this.golden);
-    this.isEmpty = true;
+    const { args, made } = await prepareRecording(this.folder, this.args, this.golden);
+    this.made = made;
     return args;
   }
 
   watch(): void {
-    this.isEmpty = false;
+    this.made = undefined;
     countInstructionsBy(() => loadAddon().instructionCount());
   }
 
@@ -61,7 +62,7 @@ export class RecordingRun implements RecordedRun {
 
   close(): void {
     // QEMU has refused its arguments: there is nothing to replay.
-    if (this.isEmpty) rmSync(this.folder, { recursive: true, force: true });
-    this.isEmpty = false;
+    this.made?.remove();
+    this.made = undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { hashFile } from "../../config/host-files";
+import { measureTicksKhz } from "../../machine/recording/start-state";
 import { AnalysisError, GoldenStateError, MachineryManagerError } from "../errors";
 import type { Lab } from "../lab";
 import {
@@ -188,10 +189,13 @@ class Preparation {
         return { ...findIdentity(path)!, path: name, sha256: await hashFile(path) };
       }),
     );
+    // Its kernel has measured the rate when it was booted, which was somewhere else perhaps.
+    const ticksKhz = from === undefined ? measureTicksKhz() : from.manifest.ticksKhz;
     const manifest: GoldenManifest = {
       ...{ format: 1, machine: machine.name, name: request.name, createdMs: Date.now() },
       ...{ origin, files: described, wayIn, ramSize: described.find(({ path }) => path === "ram")!.size },
       changes: [...(from?.manifest.changes ?? []), ...describeChanges(request)],
+      ...(ticksKhz === undefined ? {} : { ticksKhz }),
     };
     writeWhole(files.manifest, `${JSON.stringify(manifest, null, 2)}\n`);
     if (existsSync(this.#final)) removeGoldenState(GoldenState.read(this.#final));

@@ -217,6 +217,11 @@ export class Engine {
     });
   }
 
+  /** Whether run() was called: all is there that is to see the first instruction. */
+  get hasBegun(): boolean {
+    return this.#runs;
+  }
+
   /** How often pause() was called: whoever pauses the guest for a moment sees that another one wants it to stay so. */
   get pauseCount(): number {
     return this.#pauseCount;

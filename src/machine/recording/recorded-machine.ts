@@ -3,7 +3,7 @@ import { RecordingError } from "../errors";
 import { type MachineOption, readParts, splitOptions, writeParts } from "./machine-options";
 import { isDrive, planDrive, type RecordedDisk } from "./recorded-drives";
 import { DEFAULT_NETWORK, isNetwork, planNetwork } from "./recorded-networks";
-import { findSilentPorts, getConsolePort, isPort, planPort } from "./recorded-ports";
+import { findSilentPorts, getConsolePort, isPort, planDefaultPorts, planPort } from "./recorded-ports";
 import { refuseUnrecordable } from "./refused-options";
 
 /** A file that the machine was made of: another content would be another machine. */
@@ -91,6 +91,7 @@ export function planMachine(given: readonly string[], places: MachinePlaces): Ma
       throw new RecordingError("--console needs a serial line, and the recorded machine has none");
     args.push("-serial", getConsolePort(places.console));
   }
+  args.push(...planDefaultPorts(options, places));
   args.push("-icount", getIcount(options, places));
   return { args, disks, files };
 }

@@ -51,6 +51,28 @@ export function planPort(
   return /^(none|null|chardev:.*)$/.test(value) || (value === "stdio" && !isMute) ? words : [name, "null"];
 }
 
+/**
+ * Plans the ports that QEMU gives a machine of -nographic by itself, on standard output: its first serial line, and a monitor
+ * (qemu_create_default_devices() in system/vl.c of QEMU 10.0). A replay that is mute, or has its console in a file, has nobody at their
+ * other end; the guest sees the same devices.
+ */
+export function planDefaultPorts(
+  options: readonly MachineOption[],
+  { isReplay, isMute, console }: { readonly isReplay: boolean; readonly isMute?: boolean; readonly console?: string },
+): string[] {
+  const has = (name: string) => options.some((option) => option.name === name);
+  if (!isReplay || (isMute !== true && console === undefined)) return [];
+  if (!has("-nographic") || has("-nodefaults")) return [];
+  // The console's own -serial is there already.
+  const serial = has("-serial") || console !== undefined || hasOtherSerial(options) ? [] : ["-serial", "null"];
+  return [...serial, ...(has("-monitor") ? [] : ["-monitor", "none"])];
+}
+
+/** Whether QEMU leaves the default serial line out, because an option speaks of such a device. */
+function hasOtherSerial(options: readonly MachineOption[]): boolean {
+  return options.some(({ name, value = "" }) => name === "-global" && /^(driver=)?isa-serial\b/.test(value));
+}
+
 /** Returns the port that writes into a file. */
 export function getConsolePort(file: string): string {
   return `file:${file.replaceAll(",", ",,")}`;

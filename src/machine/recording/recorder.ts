@@ -1,12 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { getBuiltFolder, getReboxVersion } from "../../config/folders";
 import { loadAddon } from "../engine/load-addon";
-import { RecordingError } from "../errors";
 import { createDisks, readImageFacts } from "./disk-images";
 import { type FileFacts, readFileFacts } from "./file-facts";
 import { type Manifest, MANIFEST_FORMAT, sumParts, writeManifest } from "./manifest";
 import { getLogPath, type MachinePlan, planMachine } from "./recorded-machine";
+import { makeRecordingFolder, type MadeFolder } from "./recording-folder";
 import { beginFromState, findKeptDisks, keepStartState } from "./start-state";
 
 const DISK_ROLE = "disk";
@@ -18,22 +18,34 @@ export function readEngineFacts(): Promise<FileFacts> {
   return readFileFacts("the engine", realpathSync(library));
 }
 
+/** A recording in which there is nothing of the guest yet. */
+export interface PreparedRecording {
+  /** QEMU's arguments that record the machine. */
+  readonly args: readonly string[];
+  /** The folder that was made for it. */
+  readonly made: MadeFolder;
+}
+
 /**
- * Prepares a recording: makes its folder, with a manifest, and overlays for the disks that the guest may write.
+ * Prepares a recording: makes its folder, with a manifest, and overlays for the disks that the guest may write. Where it cannot, nothing
+ * of that is left.
  *
  * @param folder a new or empty one
  * @param args QEMU's arguments for the machine
  * @param golden the folder of the golden state that it begins from; undefined: it is switched on
- * @returns the arguments that record it
  * @throws RecordingError for a folder that is in use, and for what cannot be recorded
  */
-export async function prepareRecording(folder: string, args: readonly string[], golden?: string): Promise<string[]> {
+export async function prepareRecording(
+  folder: string,
+  args: readonly string[],
+  golden?: string,
+): Promise<PreparedRecording> {
   const plan = planMachine(args, { cwd: process.cwd(), log: resolve(getLogPath(folder)), isReplay: false });
-  makeFolder(folder);
+  const made = makeRecordingFolder(folder);
   try {
-    return await fillFolder(folder, args, plan, golden);
+    return { args: await fillFolder(folder, args, plan, golden), made };
   } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
+    made.remove();
     throw error;
   }
 }
@@ -66,19 +78,4 @@ async function fillFolder(
   writeManifest(folder, manifest);
   const ram = kept ? beginFromState(folder, kept.start) : [];
   return [...(await createDisks(disks, diskFormats, resolve(folder))), ...plan.args, ...ram];
-}
-
-function makeFolder(folder: string): void {
-  try {
-    if (existsSync(folder) && readdirSync(folder).length > 0) {
-      throw new RecordingError(
-        `${resolve(folder)} is not empty: a recording gets a folder of its own; name another one`,
-      );
-    }
-    // The guest's memory can be made of a recording: only this user may read it.
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    if (error instanceof RecordingError) throw error;
-    throw new RecordingError(`the folder ${resolve(folder)} cannot be made: ${(error as Error).message}`);
-  }
 }

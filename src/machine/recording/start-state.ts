@@ -1,7 +1,7 @@
 import { constants, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, statSync, utimesSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { loadAddon } from "../engine/load-addon";
-import { RecordingError } from "../errors";
+import { EngineUsageError, RecordingError } from "../errors";
 import { type FileFacts, readFileFacts } from "./file-facts";
 import type { RecordedDisk } from "./recorded-drives";
 
@@ -15,6 +15,13 @@ export interface StartState {
   readonly ticksKhz: number;
 }
 
+/** Of the manifest of a golden state: GoldenManifest of src/lab/machinery/golden. */
+interface GoldenFacts {
+  readonly files: readonly FileFacts[];
+  /** Undefined in one that was made before rebox has noted it. */
+  readonly ticksKhz?: unknown;
+}
+
 /** Below the folder of a recording: the golden state that it begins from. Its files are those of the lab, under a second name. */
 export const KEPT_START = "start";
 /** The parts of a golden state, by their names in its folder. */
@@ -22,6 +29,21 @@ const [RAM, DEVICES, DISK] = ["ram", "devices", "disk.qcow2"];
 const MANIFEST = "golden.json";
 /** The RAM among QEMU's objects. The state names it so, too: GoldenFiles of src/lab/machinery/golden. */
 const RAM_OBJECT = "rebox-ram";
+
+/**
+ * Measures how fast this host's processor counts its ticks, in thousands a second: a guest that boots here goes by that. Takes some
+ * milliseconds, and loads the engine.
+ *
+ * @returns undefined where the engine cannot be loaded
+ */
+export function measureTicksKhz(): number | undefined {
+  try {
+    return loadAddon().hostTicksKhz();
+  } catch (error) {
+    if (error instanceof EngineUsageError) return undefined;
+    throw error;
+  }
+}
 
 /**
  * Keeps a golden state in the folder of a recording that begins from it: its files get a second name there, so that the recording can
@@ -35,7 +57,8 @@ export async function keepStartState(
   golden: string,
   folder: string,
 ): Promise<{ readonly start: StartState; readonly files: readonly FileFacts[] }> {
-  const hashes = readHashes(golden);
+  const facts = readFacts(golden);
+  const hashes = new Map(facts.files.map((file) => [file.path, file]));
   mkdirSync(join(folder, KEPT_START), { mode: 0o700 });
   const files: FileFacts[] = [];
   for (const name of [RAM, DEVICES, DISK].filter((part) => part !== DISK || existsSync(join(golden, DISK)))) {
@@ -45,12 +68,13 @@ export async function keepStartState(
     } catch (error) {
       throw new RecordingError(`the golden state in ${golden} cannot be kept: ${(error as Error).message}`);
     }
-    files.push({ ...(await readFacts(name, join(folder, kept), hashes)), path: kept });
+    files.push({ ...(await readFileOfState(name, join(folder, kept), hashes)), path: kept });
   }
   const start = {
     golden: resolve(golden),
     ramSize: statSync(join(folder, KEPT_START, RAM)).size,
-    ticksKhz: loadAddon().hostTicksKhz(),
+    // Where it is not known, the state was most likely made on this host.
+    ticksKhz: isRate(facts.ticksKhz) ? facts.ticksKhz : loadAddon().hostTicksKhz(),
   };
   return { start, files };
 }
@@ -84,12 +108,17 @@ export function findKeptDisks(
   return disks.map((disk) => (disk.path === original ? { ...disk, path: kept } : disk));
 }
 
-/** Reads which content the files of a state had, by their names: that of a large one is not read once more. */
-function readHashes(golden: string): ReadonlyMap<string, FileFacts> {
+function isRate(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+/** Reads the rate of a state's ticks, and which content its files had: that of a large one is not read once more. */
+function readFacts(golden: string): GoldenFacts {
   const path = join(golden, MANIFEST);
   try {
-    const { files } = JSON.parse(readFileSync(path, "utf8")) as { readonly files: readonly FileFacts[] };
-    return new Map(files.map((file) => [file.path, file]));
+    const facts = JSON.parse(readFileSync(path, "utf8")) as GoldenFacts;
+    if (!Array.isArray(facts?.files)) throw new Error(`${MANIFEST} lists no files`);
+    return facts;
   } catch (error) {
     throw new RecordingError(
       `${resolve(golden)} is no golden state: ${(error as Error).message}; name a folder below golden/ of a lab`,
@@ -97,7 +126,7 @@ function readHashes(golden: string): ReadonlyMap<string, FileFacts> {
   }
 }
 
-async function readFacts(name: string, path: string, hashes: ReadonlyMap<string, FileFacts>): Promise<FileFacts> {
+async function readFileOfState(name: string, path: string, hashes: ReadonlyMap<string, FileFacts>): Promise<FileFacts> {
   const { size, mtimeNs } = statSync(path, { bigint: true });
   const known = hashes.get(name);
   const role = `${name} of the golden state`;

@@ -51,6 +51,8 @@ export class CommandSession implements NameSource {
   onNotice: ((notice: Notice) => void) | undefined;
   /** Ends the hold of the guest in which the session was started, if it was. */
   release: (() => void) | undefined;
+  /** Whether the callback in which it was started waits until the session has ended, not only for release. */
+  isWaitedFor = false;
   /** Ends the running command for Ctrl-C; undefined when it cannot be ended. */
   cancel: (() => void) | undefined;
   /** Whether Ctrl-C has come for the running command: one that has not let the guest go yet does not do so. */

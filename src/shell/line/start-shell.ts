@@ -42,6 +42,7 @@ export function startShell(options: number | Partial<StartShellOptions> = {}): P
   session.release = () => {
     session.wantsEnd = true;
   };
+  session.isWaitedFor = true;
   return openShell(session, streams);
 }
 

@@ -51,6 +51,8 @@ export interface GoldenManifest {
   readonly wayIn: string;
   /** The changes of the system before it was frozen, one line each. */
   readonly changes: readonly string[];
+  /** The rate of the processor's ticks where the guest was booted, in thousands a second, by which its kernel has set its clock. */
+  readonly ticksKhz?: number;
 }
 
 /** Where the parts of a golden state lie. */
