@@ -54,11 +54,12 @@ async function measureCosts(
   const done = { outcome: "finished", reason: undefined, files: FILES } as const;
   // In this order: each finds what the one before has left.
   const submit = await measure((number) => queue.submit({ origin: "costs", number, request: { ...REQUEST, submission: { by: `user-${number % 5}`, priority: 1 } }, target: undefined, scripts: [] })); // prettier-ignore
-  const take = await measure(async () => attempts.push((await queue.take(offer))!));
+  // A machine has one analysis at a time.
+  const take = await measure(async (at) => attempts.push((await queue.take({ ...offer, machine: `office-${at}` }))!));
   const heartbeat = await measure((at) => queue.heartbeat(attempts[at]!, "running"));
   const finish = await measure((at) => queue.finish(attempts[at]!, done));
   const ask = await measure(() => queue.take(offer));
-  const tell = await measure(() => hosts.tell({ name: "one", lab: "lab", version: "1", state: "working", machines: ["office"], load, queues: [] })); // prettier-ignore
+  const tell = await measure(() => hosts.tell({ name: "one", lab: "lab", process: "1", joins: false, version: "1", state: "working", machines: ["office"], load, queues: [] })); // prettier-ignore
   const upkeep = await measure(() => queue.endGivenUp());
   const collect = await measure(async (at) => {
     await queue.list({ origin: "costs", number: at, isUncollected: true });

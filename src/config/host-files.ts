@@ -3,10 +3,13 @@ import { createReadStream, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
-/** Computes the SHA-256 of a file of this host, in hexadecimal. */
-export async function hashFile(path: string): Promise<string> {
+/** Computes the SHA-256 of a file of this host, in hexadecimal. @throws the reason of the signal once that is aborted */
+export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  const stream = createReadStream(path, { highWaterMark: 1 << 20 });
+  await pipeline(stream, hash, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+    throw signal?.aborted === true ? signal.reason : error;
+  });
   return hash.digest("hex");
 }
 

@@ -138,6 +138,17 @@ export class AnalysisError extends ReboxError {
   readonly code: string = "REBOX_ANALYSIS";
 }
 
+/** Reports that an action on the machine of an analysis has failed. */
+export class MachineActionError extends AnalysisError {
+  override readonly code: string;
+
+  /** @param code of the error by which the action has failed */
+  constructor(message: string, code?: string) {
+    super(message);
+    this.code = code ?? "REBOX_ANALYSIS";
+  }
+}
+
 /** Reports that a machine cannot be given the network that is asked for. */
 export class NetworkError extends AnalysisError {
   override readonly code: string = "REBOX_NETWORK";

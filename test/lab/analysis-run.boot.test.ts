@@ -233,6 +233,10 @@ describe("an analysis", () => {
       lab.acts.at(-1)!,
       /^quarantine: the machine could not be stopped: the stop has not ended within 300 ms$/,
     );
+    assert.deepEqual([record.reason, record.code], ["the machine could not be stopped: the stop has not ended within 300 ms", "REBOX_TIME_LIMIT"]); // prettier-ignore
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    const other = await analyse(machineWith({ stop: async () => Promise.reject(full) }));
+    assert.deepEqual([other.outcome, other.code], ["failed", "ENOSPC"], "another host may have room");
   });
 
   test("continues when memory cannot be dumped, and says so", async () => {

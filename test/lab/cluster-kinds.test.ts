@@ -13,14 +13,48 @@ import { UpkeepTurn } from "../../src/server/hosts/upkeep-turn";
 import { KINDS, type OpenedKind } from "../kit/cluster/cluster-kinds";
 
 const REPORT: HostReport = {
-  ...{ name: "one", lab: "lab-one", version: "1", state: "working", machines: ["office"], queues: [] },
+  ...{
+    name: "one",
+    lab: "lab-one",
+    process: "1",
+    joins: true,
+    version: "1",
+    state: "working",
+    machines: ["office"],
+    queues: [],
+  },
   load: { analyses: 0, processes: 0.5, freeMemory: 1, memory: 2, freeDisk: 3 },
 };
 const DONE = { outcome: "finished", reason: "the target ended", files: [{ name: "report.json", size: 2, sha256: "00" }] } as const; // prettier-ignore
 
-test("a member of a cluster looks at what was given up now and then", () => {
-  const turn = new UpkeepTurn();
-  assert.deepEqual([turn.take(1), turn.take(1)], [true, false]);
+test("a member of a cluster looks at what was given up now and then, and twice in half a lease when it is the only one", () => {
+  for (const leaseS of [2, 4, 10, 30, 300]) {
+    const turn = new UpkeepTurn();
+    assert.deepEqual([turn.take(1, leaseS), turn.take(1, leaseS)], [true, false]);
+    // As often as a host that has nothing to do.
+    const tickMs = Math.min(1_000, (leaseS * 1_000) / 8);
+    const looksMs = Array.from({ length: 2_000 }, (_none, at) => 1e9 + at * tickMs).filter((nowMs) => turn.take(1, leaseS, nowMs)); // prettier-ignore
+    const gaps = looksMs.slice(1).map((nowMs, at) => nowMs - looksMs[at]!);
+    assert.ok(gaps.length > 100 && Math.max(...gaps) < (leaseS * 1_000) / 2, `${leaseS} s: ${Math.max(...gaps)} ms`);
+  }
+});
+
+test("a history in which a machine had two analyses, or a lost attempt a result, is wrong", () => {
+  const one = { host: "one", machine: "office" };
+  const begin = (analysis: string, attempt = 1) => ({ analysis, act: "taken", attempt, ...one });
+  const history = [
+    ...["a", "b"].map((analysis) => ({ analysis, act: "submitted", attempt: 0 })),
+    begin("a"),
+    { analysis: "a", act: "lapsed", attempt: 1, ...one },
+    begin("b"),
+    { analysis: "b", act: "ended", attempt: 1, reason: "finished", ...one },
+    begin("a", 2),
+    { analysis: "a", act: "ended", attempt: 2, reason: "finished", ...one },
+  ];
+  assert.deepEqual(checkHistory(history), []);
+  assert.deepEqual(checkHistory(history.filter(({ act }) => act !== "lapsed")), ["one/office is given b while it has a 1"]); // prettier-ignore
+  const late = [...history.slice(0, 6), { ...history[7]!, attempt: 1 }];
+  assert.deepEqual(checkHistory(late), ["a has a result of attempt 1, which was lost"]);
 });
 
 for (const kind of KINDS)
@@ -89,6 +123,46 @@ for (const kind of KINDS)
       assert.equal(await finish(first), false);
       assert.equal(await finish(second), true);
       assert.equal((await find(id)).host, "two");
+    });
+
+    test("gives a machine one analysis at a time: what its host has forgotten, or lost, is over before the next begins", async () => {
+      const { queue } = opened.cluster;
+      const [first, second, third, fourth] = [await submit("given anew"), await submit("given anew"), await submit("given anew"), await submit("given anew")]; // prettier-ignore
+      // The host was killed before it could note it, and asks again.
+      const forgotten = (await take("given anew"))!;
+      const next = (await take("given anew"))!;
+      assert.deepEqual([forgotten.id, next.id], [first, second]);
+      assert.deepEqual([(await find(first)).phase, (await find(first)).reason], ["queued", "on one: given anew was given to another analysis"]); // prettier-ignore
+      assert.deepEqual(await queue.heartbeat(forgotten, "running"), { kind: "lost" });
+      assert.equal(await finish(forgotten), false);
+      assert.deepEqual(await queue.heartbeat(next, "running"), { kind: "goes on" });
+      const again = (await take("given anew", "two"))!;
+      assert.deepEqual([again.id, again.attempt], [first, 2], "another host has it at once");
+      // Its lease has ended, and its host has heard of that before anybody else has taken it.
+      await opened.lapse(second);
+      await queue.endGivenUp();
+      assert.deepEqual(await queue.heartbeat(next, "running"), { kind: "lost" });
+      const other = (await take("given anew"))!;
+      assert.notEqual(other.id, first);
+      // One of which somebody wishes the end has it then.
+      await queue.cancel(other.id, "cancelled by anna");
+      const last = (await take("given anew"))!;
+      assert.deepEqual([(await find(other.id)).outcome, (await find(other.id)).reason], ["cancelled", "cancelled by anna"]); // prettier-ignore
+      const rest = [again, last];
+      for (let more = await take("given anew", "three"); more !== undefined; more = await take("given anew", "three")) {
+        assert.equal(await finish(more), true);
+      }
+      for (const attempt of rest) assert.equal(await finish(attempt), true);
+      for (const id of [first, second, third, fourth]) assert.notEqual((await find(id)).outcome, undefined);
+    });
+
+    test("takes no word of a host for another's attempt", async () => {
+      const { queue } = opened.cluster;
+      const id = await submit("foreign");
+      const attempt = (await take("foreign"))!;
+      assert.equal(await queue.fail({ ...attempt, host: "two" }, "it is said to be broken"), false);
+      assert.deepEqual([(await find(id)).phase, await take("foreign", "two")], ["waiting for a machine", undefined]);
+      assert.equal(await finish(attempt), true);
     });
 
     test("makes a failed attempt again, elsewhere where it can, and gives up after the third with its reason", async () => {
@@ -282,18 +356,32 @@ for (const kind of KINDS)
       assert.equal((await hosts.tell(report)).hosts, there + 1);
       await opened.silence("silent");
       assert.equal((await hosts.tell(report)).hosts, there, "one that is away asks for nothing");
-      await hosts.leave("silent", "lab-seen");
+      await hosts.leave({ ...report, name: "silent" });
       await hosts.tell({ ...report, state: "ending" });
       const [seen] = (await hosts.list()).filter(({ name }) => name === "seen");
       assert.deepEqual([seen!.state, seen!.isDraining, seen!.machines, seen!.load.processes], ["ending", true, ["office"], 0.5]); // prettier-ignore
       assert.ok(Math.abs(seen!.seen.getTime() - Date.now()) < 60_000);
       await assert.rejects(hosts.setDraining("nobody", true), /the cluster has no host nobody; there is .*seen/);
-      await hosts.leave("seen", "other");
+      await hosts.leave({ ...report, lab: "other" });
+      await hosts.leave({ ...report, process: "another" });
       assert.ok(
         (await hosts.list()).some(({ name }) => name === "seen"),
-        "only its own lab takes it away",
+        "only its own process takes it away",
       );
-      await hosts.leave("seen", "lab-seen");
+      // A host that starts again is the same one at once; two that go on are not, as a copy of a lab is.
+      assert.equal((await hosts.tell({ ...report, joins: false })).refusal, undefined);
+      const copy = { ...report, process: "2" };
+      assert.equal((await hosts.tell(copy)).refusal, undefined);
+      const told = await hosts.tell({ ...report, joins: false });
+      assert.deepEqual([told.isDraining, /another process of the cluster is called seen by now.* is its lab a copy of this one\?/.test(told.refusal ?? "")], [true, true]); // prettier-ignore
+      assert.equal((await hosts.tell({ ...copy, joins: false })).refusal, undefined);
+      await hosts.leave(report);
+      assert.ok(
+        (await hosts.list()).some(({ name }) => name === "seen"),
+        "the one that is left stays",
+      );
+      await hosts.tell(report);
+      await hosts.leave(report);
       assert.ok(!(await hosts.list()).some(({ name }) => name === "seen"));
     });
 

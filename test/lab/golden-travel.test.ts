@@ -16,6 +16,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CancelledError } from "../../src/config/errors";
 import { hashFile } from "../../src/config/host-files";
+import type { ArtefactStore } from "../../src/lab/cluster/artefact-store";
 import { type FolderCluster, openFolderCluster } from "../../src/lab/cluster/folder/folder-cluster";
 import {
   findIdentity,
@@ -23,7 +24,7 @@ import {
   type GoldenManifest,
   GoldenState,
 } from "../../src/lab/machinery/golden/golden-state";
-import { fetchGolden, findMismatches, listLacking } from "../../src/server/hosts/fetch-golden";
+import { fetchGolden, findMismatches, listLacking, removeFetched } from "../../src/server/hosts/fetch-golden";
 import { PIECE_SIZE, publishGolden } from "../../src/server/hosts/publish-golden";
 
 import { withFolder } from "../kit/lab/lab-folder";
@@ -110,6 +111,34 @@ describe("a golden state that is published", () => {
     const files = [{ ...published!.files[0]!, size: pieces.length * PIECE_SIZE, pieces }];
     const fetching = fetchGolden(cluster.store, own, { ...published!, files }, state.manifest.origin);
     await assert.rejects(fetching, /the golden state ready of office needs 4194432 MiB, and .*office has \d+ MiB of free space; make room there/); // prettier-ignore
+    assert.deepEqual(readdirSync(getGoldenFolder(own, "office")), []);
+  });
+
+  test("is fetched no further once that is cancelled, and nothing of it is left", async () => {
+    const state = await make("maker", 3_700, Buffer.from("c"));
+    await publishGolden(cluster, state, silent);
+    const [published] = await cluster.golden.list();
+    const own = join(folder, "cancelled");
+    const stopping = new AbortController();
+    const { store } = cluster;
+    let count = 0;
+    const counting: ArtefactStore = Object.create(store, {
+      get: {
+        value: async (...args: Parameters<ArtefactStore["get"]>) => {
+          count++;
+          await store.get(...args);
+          stopping.abort(new CancelledError("the host takes no more"));
+        },
+      },
+    }) as ArtefactStore;
+    const fetching = fetchGolden(counting, own, published!, state.manifest.origin, stopping.signal);
+    await assert.rejects(fetching, { message: "the host takes no more" });
+    assert.deepEqual([count, readdirSync(getGoldenFolder(own, "office"))], [1, []]);
+    await assert.rejects(findMismatches(published!, state.manifest.origin, stopping.signal), CancelledError);
+    // One whose machine was in use until its host was killed.
+    await fetchGolden(store, own, published!, state.manifest.origin);
+    assert.deepEqual(readdirSync(getGoldenFolder(own, "office")), [".ready.fetched"]);
+    removeFetched(own, "office");
     assert.deepEqual(readdirSync(getGoldenFolder(own, "office")), []);
   });
 

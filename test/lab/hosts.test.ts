@@ -248,6 +248,17 @@ describe("hosts of a cluster in a folder", () => {
     assert.equal(readRecord(getAnalysisFolder(labs[0]!, late)).code, "REBOX_GOLDEN_STATE");
   });
 
+  test("end also when they cannot leave the cluster any more", async () => {
+    const lab = cluster.makeLab("lab-nine", "office");
+    const joined = cluster.run("lab", "init", lab, "--regen", "--cluster", join(cluster.folder, "left"));
+    assert.equal(joined.status, 0, joined.stderr);
+    const host = await cluster.startHost(lab, "nine");
+    cluster.openFolder(lab).database.change("DROP TABLE hosts");
+    await host.end();
+    assert.equal(host.child.exitCode, 0, host.errors());
+    assert.match(host.errors(), /leaving the cluster: no such table: hosts/);
+  });
+
   test("go on after an error that a module of their lab has not caught", async () => {
     const front = cluster.makeLab("front-f");
     const lab = cluster.makeLab("lab-six", "office");

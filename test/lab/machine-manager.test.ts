@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
-import { CuckooMachineError, MachineryError } from "../../src/lab/errors";
+import { CuckooMachineError, GoldenStateError, MachineryError } from "../../src/lab/errors";
 import { Machinery } from "../../src/lab/machinery/machinery";
 import { MachineManager } from "../../src/lab/machinery/manager/machine-manager";
 import { LabMachine, type MachineState } from "../../src/lab/machinery/records/lab-machine";
@@ -85,8 +85,18 @@ describe("actions", () => {
     machinery.get("m").afterStart = ["dreaming" as MachineState];
     const result = await manager.request("restoreStart", "m");
     assert.match(result.reason!, /"dreaming", which is none of starting, running, paused/);
+    assert.equal(result.code, "REBOX_MACHINERY_UNHANDLED_STATE");
     assert.equal(result.isQuarantined, true);
     assert.match(machines.get("m").errors[0]!.problem, /dreaming/);
+  });
+
+  test("a start that fails by a damaged golden state has the code of that", async () => {
+    const { manager, machinery } = makeManager(["m"]);
+    machinery.get("m").failures.set("restoreStart", new GoldenStateError("the golden state ready of m cannot be used: the content of ram has changed")); // prettier-ignore
+    const { success, code } = await manager.request("restoreStart", "m");
+    assert.deepEqual([success, code], [false, "REBOX_GOLDEN_STATE"]);
+    const unknown = await manager.request("stop", "nobody");
+    assert.deepEqual([unknown.success, unknown.code], [false, "REBOX_MACHINE_UNKNOWN"]);
   });
 
   test("a machine that is restored paused is let go once", async () => {

@@ -71,10 +71,14 @@ async function soak(cluster: TestCluster, hosts: SoakedHosts, { count, seed, say
   const left = async () => [...listLeft(hosts), ...(await listStray(opened, all))];
   await until("nothing is left", async () => (await left()).length === 0, LEFT_LIMIT_MS).catch(() => undefined);
   const history = await opened.database.query<HistoryLine>("SELECT * FROM rebox.history ORDER BY sequence");
+  const wrong = checkHistory(history);
+  // Of these all that was done, for those who look for the cause.
+  for (const { analysis, ...line } of history)
+    if (wrong.some((sentence) => sentence.includes(analysis!))) say(`${analysis}: ${JSON.stringify(line)}`);
   const lost = all.filter(({ outcome }) => outcome === "lost").length;
   say(`${all.filter(({ attempt }) => attempt > 1).length} were made again, ${lost} given up`);
   const tooMany = lost > all.length * MOST_LOST ? [`${lost} of ${all.length} analyses were given up`] : [];
-  return [...tooMany, ...checkHistory(history), ...all.flatMap((each) => checkResult(hosts.front, each)), ...(await left()).map((path) => `${path} is left`)]; // prettier-ignore
+  return [...tooMany, ...wrong, ...all.flatMap((each) => checkResult(hosts.front, each)), ...(await left()).map((path) => `${path} is left`)]; // prettier-ignore
 }
 
 const listDisks = ({ folder, store }: TestCluster) => [...["front", ...HOSTS.map((name) => `lab-${name}`)].map((name) => join(folder, name)), store.folder]; // prettier-ignore

@@ -119,8 +119,10 @@ export class AnalysisRun {
     this.begin("stopping machine");
     const failure = mayRun ? await this.stop(machine) : undefined;
     await auxiliary.finish();
-    await machine.release(failure).catch((error: unknown) => journal.error(`giving the machine back: ${text(error)}`));
-    if (failure !== undefined && ending.outcome === "finished") ending = { outcome: "failed", reason: failure };
+    await machine
+      .release(failure?.reason)
+      .catch((error: unknown) => journal.error(`giving the machine back: ${text(error)}`));
+    if (failure !== undefined && ending.outcome === "finished") ending = { ...failure, outcome: "failed" };
     journal.end(ending.outcome, ending.reason, auxiliary.status, ending.code);
   }
 
@@ -180,14 +182,15 @@ export class AnalysisRun {
   }
 
   /** Returns why the machine could not be stopped. */
-  private async stop(machine: AnalysisMachine): Promise<string | undefined> {
+  private async stop(machine: AnalysisMachine): Promise<Pick<Ending, "reason" | "code"> | undefined> {
     try {
       await callAsyncWithin("the stop", this.limits.stopMs, undefined, (own) => machine.stop(own));
       return undefined;
     } catch (error) {
-      const failure = `the machine could not be stopped: ${text(error)}`;
-      this.parts.journal.error(failure);
-      return failure;
+      const { journal } = this.parts;
+      const reason = `the machine could not be stopped: ${text(error)}`;
+      journal.error(reason);
+      return { reason, code: findFailureCode(error, journal.folder) };
     }
   }
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { takeMoment } from "../../config/moment";
-import { AnalysisError, GoldenStateError, GuestGoneError } from "../errors";
+import { AnalysisError, GoldenStateError, GuestGoneError, MachineActionError } from "../errors";
 import { QmpMachinery } from "../machinery/drivers/qemu/qmp-machinery";
 import { ReboxMachinery } from "../machinery/drivers/rebox/rebox-machinery";
 import type { Lab } from "../lab";
@@ -243,19 +243,19 @@ export class LeasedMachine implements AnalysisMachine {
       const { state } = await this.lab.manager.readState(this.name, signal);
       if (state === "poweroff") break;
       if (performance.now() > endMs) {
-        throw new AnalysisError(`the way into ${this.name} broke, and the machine is ${state}: ${cause.message}`);
+        throw new AnalysisError(`the way into ${this.name} broke, and the machine is ${state}: ${cause.message}`, { cause }); // prettier-ignore
       }
       await sleep(POLL_MS, undefined, { signal });
     }
     const failure = await this.#machinery.findFailure(this.#machine, signal);
-    if (failure !== undefined) throw new AnalysisError(`the machine is gone: ${failure}`);
-    if (!this.#hasBegun) throw new AnalysisError("the machine went off before the target ran");
+    if (failure !== undefined) throw new AnalysisError(`the machine is gone: ${failure}`, { cause });
+    if (!this.#hasBegun) throw new AnalysisError("the machine went off before the target ran", { cause });
     return "the machine went off by itself";
   }
 
   async #request(action: ActionName, options: { readonly signal: AbortSignal; readonly path?: string }): Promise<void> {
-    const { success, reason } = await this.lab.manager.request(action, this.name, options);
-    if (!success) throw new AnalysisError(reason ?? `${action} of ${this.name} failed`);
+    const { success, reason, code } = await this.lab.manager.request(action, this.name, options);
+    if (!success) throw new MachineActionError(reason ?? `${action} of ${this.name} failed`, code);
   }
 }
 

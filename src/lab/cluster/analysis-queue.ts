@@ -99,7 +99,7 @@ export interface AnalysisQueue {
   listFitting(fits: (requirement: Requirement) => boolean): Promise<string[]>;
   /** Returns whether an analysis waits in one of some queues, without taking it. @param names of listFitting() */
   hasWaiting(names: readonly string[]): Promise<boolean>;
-  /** Takes the next analysis that fits a free machine. */
+  /** Takes the next analysis that fits a free machine. Any other one that the machine is believed to make is given up: its host has just found it free. */
   take(offer: Offer): Promise<TakenAttempt | undefined>;
   /** Renews the lease of an attempt. */
   heartbeat(attempt: Attempt, phase: AnalysisPhase): Promise<Heartbeat>;

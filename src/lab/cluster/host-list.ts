@@ -18,6 +18,10 @@ export interface HostReport {
   readonly name: string;
   /** The lab that it works for, by its name in the cluster: another one cannot have the host's name. */
   readonly lab: string;
+  /** Its process: new with each start. */
+  readonly process: string;
+  /** Its first word: an earlier process of the same host has ended, or takes no more work. */
+  readonly joins: boolean;
   readonly version: string;
   readonly state: HostState;
   readonly machines: readonly string[];
@@ -39,7 +43,7 @@ export interface LivePlace {
 }
 
 /** A host as the cluster knows it. */
-export interface SeenHost extends Omit<HostReport, "state" | "queues" | "live"> {
+export interface SeenHost extends Omit<HostReport, "process" | "joins" | "state" | "queues" | "live"> {
   /** Away: not heard of for the time of a lease. */
   readonly state: HostState | "away";
   readonly isDraining: boolean;
@@ -53,8 +57,13 @@ export interface HostOrders {
   readonly isDraining: boolean;
   /** How many hosts there are; those that are away do not count. */
   readonly hosts: number;
-  /** Why it gets no work: the tables of the cluster are of another version by now. */
+  /** Why it gets no work: the tables of the cluster are of another version by now, or another process has its name, of a copy of its lab for example. */
   readonly refusal: string | undefined;
+}
+
+/** Says why a host gets no work any more whose name another process has. */
+export function explainReplaced(name: string): string {
+  return `another process of the cluster is called ${name} by now: is its lab a copy of this one? give one of them another name by --name, and another lab in conf/cluster.yaml`;
 }
 
 /** The hosts of a cluster. */
@@ -65,8 +74,8 @@ export interface HostList {
    * @throws ClusterError when another one has its name
    */
   tell(report: HostReport): Promise<HostOrders>;
-  /** Takes a host from the list. */
-  leave(name: string, lab: string): Promise<void>;
+  /** Takes a host from the list, unless another process has its name by now. */
+  leave(host: Pick<HostReport, "name" | "lab" | "process">): Promise<void>;
   /** Lists them by name. */
   list(): Promise<SeenHost[]>;
   /** Finds where the machines of a host are looked at; undefined when it is away, or shows none. */

@@ -174,8 +174,8 @@ export class ClusterMaker implements AnalysisMaker {
   }
 
   /** Ends what was given up, beside the turn: the database may take its time for that. */
-  #keepUp({ queue }: Cluster): void {
-    if (!this.#works.isIdle || !this.#upkeep.take(1)) return;
+  #keepUp({ queue, leaseS }: Cluster): void {
+    if (!this.#works.isIdle || !this.#upkeep.take(1, leaseS)) return;
     this.#works.begin("the cluster's upkeep", () => queue.endGivenUp());
   }
 

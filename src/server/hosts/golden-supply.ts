@@ -1,6 +1,7 @@
+import { CancelledError } from "../../config/errors";
 import type { Cluster } from "../../lab/cluster/open-cluster";
 import type { Lab } from "../../lab/lab";
-import { fetchGolden, findMismatches, listLacking } from "./fetch-golden";
+import { fetchGolden, findMismatches, listLacking, removeFetched } from "./fetch-golden";
 
 /** Reading how a machine would start, in milliseconds. */
 const ORIGIN_LIMIT_MS = 60_000;
@@ -23,6 +24,11 @@ export class GoldenSupply {
     return this.#fetching.has(machine.facts.cloneOf ?? machine.name);
   }
 
+  /** Removes what an earlier host on this lab has left of states that it fetched. */
+  clean(): void {
+    for (const { name } of this.lab.manager.machines) removeFetched(this.lab.folder, name);
+  }
+
   /**
    * Looks for states that machines lack.
    *
@@ -43,33 +49,35 @@ export class GoldenSupply {
     });
   }
 
-  /** Waits no longer for machines that are to be given a state. */
+  /** Fetches no more: what is on its way is dropped, and machines that are to be given a state are not waited for. */
   stop(): void {
-    this.#stopping.abort();
+    this.#stopping.abort(new CancelledError("the host takes no more"));
   }
 
   async #fetch(name: string, lacking: readonly ReturnType<typeof listLacking>[number][]): Promise<void> {
     const { lab, cluster, log } = this;
     const machine = lab.manager.machines.get(name);
     const origin = await lab.manager.getMachinery(machine).getGoldenOrigin(machine as never, AbortSignal.timeout(ORIGIN_LIMIT_MS)); // prettier-ignore
+    const { signal } = this.#stopping;
     let failure: unknown;
     // The oldest first: machines start from the newest that there is.
     for (const state of lacking.toReversed()) {
-      this.#stopping.signal.throwIfAborted();
-      const problems = await findMismatches(state, origin);
+      signal.throwIfAborted();
+      const problems = await findMismatches(state, origin, signal);
       if (problems.length > 0) {
         this.#told.add(markOf(state));
         log(`the golden state ${state.name} of ${name}, which ${state.lab} has published, does not fit this host: ${problems.join("; ")}`); // prettier-ignore
         continue;
       }
       try {
-        const put = await fetchGolden(cluster.store, lab.folder, state, origin);
+        const put = await fetchGolden(cluster.store, lab.folder, state, origin, signal);
         // One that starts reads several files of its state: they are not to be of two.
         const users = [...lab.manager.machines].filter(({ facts }) => (facts.cloneOf ?? facts.name) === name);
         const names = users.map((each) => each.name);
-        await lab.whileUnused(`the host, which replaces a golden state of ${name},`, names, this.#stopping.signal, put);
+        await lab.whileUnused(`the host, which replaces a golden state of ${name},`, names, signal, put);
         log(`fetched the golden state ${state.name} of ${name}, which ${state.lab} has published`);
       } catch (error) {
+        removeFetched(lab.folder, name);
         // The others are there, or fit on the disk, all the same.
         failure ??= error;
       }

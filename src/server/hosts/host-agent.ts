@@ -61,6 +61,7 @@ export class HostAgent {
     const begun = this.#attempts.list();
     this.#inputs.keepOnly(begun.map(({ attempt }) => attempt));
     for (const held of begun) this.#beats.hold(held);
+    this.#golden.clean();
     cluster.listen((word) => {
       if (word === "ended") return;
       this.#hasStates ||= word === "golden" || word === "";
@@ -86,7 +87,8 @@ export class HostAgent {
     await this.#beats.drain();
     await this.parts.maker.stop();
     await this.#works.settle();
-    await this.parts.entry.leave();
+    // Where the cluster is away it sees by itself that the host is.
+    await this.#works.try("leaving the cluster", () => this.parts.entry.leave());
   }
 
   #askSoon(): void {

@@ -17,7 +17,7 @@ import { UpkeepTurn } from "./upkeep-turn";
 
 /** Between two looks at what runs here, in milliseconds: the phases of analyses, and the ends of those that an earlier host has begun, are told to nobody. */
 const TICK_MS = 100;
-/** The same while nothing does. */
+/** The same while nothing does, at most: half of the time between two renewals of a lease. */
 const IDLE_TICK_MS = 1_000;
 /** So many renewals of a lease may be lost. */
 const LOST_BEATS = 3;
@@ -130,15 +130,16 @@ export class HostBeats {
       const waking = new AbortController();
       this.#wake = () => waking.abort();
       await works.try("the heartbeat", () => this.#tellEntry());
+      this.#keepUp();
       // One may be delivered while others are looked at.
       for (const held of [...this.#held.values()])
         if (this.#held.has(held.id)) await works.try(`analysis ${held.id}`, () => this.#look(held));
-      const tickMs = this.#held.size > 0 ? TICK_MS : IDLE_TICK_MS;
+      const tickMs = this.#held.size > 0 ? TICK_MS : Math.min(IDLE_TICK_MS, this.everyMs / 2);
       await sleep(tickMs, undefined, { signal: waking.signal }).catch(() => undefined);
     }
   }
 
-  /** Tells the cluster that this host is there, and ends what nobody can make. @returns false when it is not the time */
+  /** Tells the cluster that this host is there. @returns false when it is not the time */
   async #tellEntry(): Promise<boolean> {
     const { entry, cluster, lab, name: host, labFolder } = this.parts;
     const nowMs = performance.now();
@@ -153,7 +154,6 @@ export class HostBeats {
       await entry.tell(this.#isEnding ? "ending" : "working", this.#held.size, fits);
       if (entry.refusal !== undefined && entry.refusal !== known) this.parts.log(`no work is taken: ${entry.refusal}`);
       if (wasDraining && !entry.isDraining) this.onFree();
-      if (!this.#isKeepingUp && this.#upkeep.take(entry.hosts)) this.#keepUp();
       return true;
     } catch (error) {
       this.#toldMs = -Infinity;
@@ -162,11 +162,14 @@ export class HostBeats {
     }
   }
 
-  /** Ends what was given up. The database may take its time for that, and no lease is to wait for it. */
+  /** Ends what was given up, when it is this host's turn. The database may take its time for that, and no lease is to wait for it. */
   #keepUp(): void {
+    const { cluster, entry } = this.parts;
+    if (this.#isKeepingUp || performance.now() < this.#awayUntilMs) return;
+    if (!this.#upkeep.take(entry.hosts, cluster.leaseS)) return;
     this.#isKeepingUp = true;
     this.own.works.begin("the cluster's upkeep", () =>
-      this.parts.cluster.queue.endGivenUp().finally(() => (this.#isKeepingUp = false)),
+      cluster.queue.endGivenUp().finally(() => (this.#isKeepingUp = false)),
     );
   }
 

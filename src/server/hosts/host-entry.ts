@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { freemem, loadavg, totalmem } from "node:os";
 import { statfsSync } from "node:fs";
 import type { HostList, HostLoad, HostState, LivePlace } from "../../lab/cluster/host-list";
@@ -22,6 +23,8 @@ export class HostEntry {
   refusal: string | undefined;
   /** How many hosts the cluster has. */
   hosts = 1;
+  readonly #process = randomUUID();
+  #hasJoined = false;
 
   constructor(
     private readonly list: HostList,
@@ -33,7 +36,15 @@ export class HostEntry {
     const { labFolder, ...facts } = this.host;
     const { bavail, bsize } = statfsSync(labFolder);
     const load: HostLoad = { analyses, processes: loadavg()[0]!, freeMemory: freemem(), memory: totalmem(), freeDisk: bavail * bsize }; // prettier-ignore
-    const orders = await this.list.tell({ ...facts, state, load, queues });
+    const orders = await this.list.tell({
+      ...facts,
+      process: this.#process,
+      joins: !this.#hasJoined,
+      state,
+      load,
+      queues,
+    });
+    this.#hasJoined = true;
     this.refusal = orders.refusal;
     this.isDraining = orders.isDraining || orders.refusal !== undefined;
     this.hosts = orders.hosts;
@@ -41,6 +52,6 @@ export class HostEntry {
 
   /** Takes the host from the list. */
   async leave(): Promise<void> {
-    await this.list.leave(this.host.name, this.host.lab);
+    await this.list.leave({ name: this.host.name, lab: this.host.lab, process: this.#process });
   }
 }

@@ -48,7 +48,16 @@ export async function startHost({ name, labFolder, api, startAnalysis, live, log
   if (!existsSync(join(labFolder, "conf"))) throw new ClusterError(`${labFolder} is no lab: it has no folder conf; make one with rebox lab init`); // prettier-ignore
   const cleaning: (() => void | Promise<void>)[] = [];
   const clean = async () => {
-    for (const act of cleaning.reverse()) await act();
+    let failure: unknown;
+    for (const act of cleaning.splice(0).toReversed()) {
+      try {
+        await act();
+      } catch (error) {
+        // Nothing else stays for that.
+        failure ??= error;
+      }
+    }
+    if (failure !== undefined) throw failure;
   };
   try {
     cleaning.push(await lockLab(labFolder));
@@ -81,7 +90,7 @@ export async function startHost({ name, labFolder, api, startAnalysis, live, log
     cleaning.push(() => agent.drain());
     return { close: clean };
   } catch (error) {
-    await clean();
+    await clean().catch(() => undefined);
     throw error;
   }
 }

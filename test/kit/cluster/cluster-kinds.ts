@@ -42,13 +42,22 @@ export interface OpenedKind {
 
 /** The kinds of clusters: what holds for one holds for the other. */
 export const KINDS: readonly { readonly name: string; readonly skip: string | false; open(): Promise<OpenedKind> }[] = [
-  { name: "a folder", skip: false, open: async () => openFolder() },
+  { name: "a folder", skip: false, open: openFolder },
   { name: "PostgreSQL and a bucket", skip: NO_CLUSTER, open: openPostgres },
 ];
 
-function openFolder(): OpenedKind {
+/**
+ * The lease of the clusters, in seconds: however long a busy host takes between two steps of a test, it is not half of it. What a test makes older becomes
+ * so by an hour.
+ */
+const LEASE_S = 600;
+
+async function openFolder(): Promise<OpenedKind> {
   const folder = mkdtempSync(join(tmpdir(), "rebox-folder-cluster-"));
-  const cluster = openFolderCluster("lab", folder, true);
+  const made = openFolderCluster("lab", folder, true);
+  made.database.change("UPDATE facts SET lease_s = ?", LEASE_S);
+  await made.close();
+  const cluster = openFolderCluster("lab", folder, false);
   const { database } = cluster;
   return {
     cluster,
@@ -86,7 +95,10 @@ async function openPostgres(): Promise<OpenedKind> {
     const store = { bucket: server.url(bucket), region: "us-east-1", access_key: ACCESS_KEY, secret_key: SECRET_KEY };
     return openPostgresCluster("lab", { database: postgres.url(undefined, name), store }, makes, () => undefined);
   };
-  const cluster = await connect(true, "postgres", BUCKET);
+  const made = await connect(true, "postgres", BUCKET);
+  await made.database.query("UPDATE rebox.cluster SET lease_s = $1", [LEASE_S]);
+  await made.close();
+  const cluster = await connect(false, "postgres", BUCKET);
   const { database } = cluster;
   return {
     cluster,
@@ -103,7 +115,11 @@ async function openPostgres(): Promise<OpenedKind> {
       void (await database.query("UPDATE rebox.history SET at = at - interval '1 hour' WHERE analysis = $1", [id])),
     silence: async (host) => void (await database.query("UPDATE rebox.hosts SET seen = seen - interval '1 hour' WHERE name = $1", [host])), // prettier-ignore
     shiftClock: async (seconds) => {
-      for (const [table, columns] of Object.entries(TIMES)) await database.query(`UPDATE ${table} SET ${columns.map((column) => `${column} = ${column} - interval '${seconds} seconds'`).join(", ")}`); // prettier-ignore
+      // At one moment, as a clock is set.
+      await database.transact(async (own) => {
+        for (const [table, columns] of Object.entries(TIMES)) await own.query(`UPDATE ${table} SET ${columns.map((column) => `${column} = ${column} - interval '${seconds} seconds'`).join(", ")}`); // prettier-ignore
+        return true;
+      });
     },
     setLater: async (isLater) => void (await database.query("UPDATE rebox.cluster SET version = version + $1", [isLater ? 1 : -1])), // prettier-ignore
     hasClock: true,

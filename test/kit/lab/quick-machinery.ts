@@ -73,6 +73,7 @@ const MODULE = `
     async restoreStart(machine: LabMachine): Promise<void> {
       const folder = this.context.getFolder(machine);
       const socket = join(folder, "screen.sock");
+      if (this.findPid(machine) !== undefined) throw new MachineryError(machine.name + " runs already: it is in use twice");
       for (const name of ["quick.sock", "screen.sock", "taken"]) rmSync(join(folder, name), { force: true });
       const child = spawn(process.execPath, ["-e", ${JSON.stringify(MACHINE)}, folder], { detached: true, stdio: "ignore" });
       child.unref();

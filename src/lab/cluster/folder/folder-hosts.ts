@@ -1,6 +1,6 @@
 import { readMonotonicMs } from "../../../config/moment";
 import { ClusterError } from "../../errors";
-import type { HostList, HostOrders, HostReport, LivePlace, SeenHost } from "../host-list";
+import { explainReplaced, type HostList, type HostOrders, type HostReport, type LivePlace, type SeenHost } from "../host-list"; // prettier-ignore
 import type { FolderDatabase } from "./folder-database";
 import { findTableProblem } from "./folder-schema";
 
@@ -11,6 +11,12 @@ interface Row {
   readonly seen_ms: number;
 }
 
+/** Returns whether a word comes from the host that the row is of: its process, or the next one of its lab. */
+function isSame({ lab, report: text }: Row, report: HostReport): boolean {
+  const { process } = JSON.parse(text) as Partial<HostReport>;
+  return lab === report.lab && (report.joins || process === undefined || process === report.process);
+}
+
 /** The hosts of a cluster that is a folder: processes of one host, each with a lab of its own. */
 export class FolderHosts implements HostList {
   constructor(private readonly database: FolderDatabase) {}
@@ -19,7 +25,10 @@ export class FolderHosts implements HostList {
     const { database } = this;
     return database.transact(() => {
       const [known] = database.select<Row>("SELECT * FROM hosts WHERE name = ?", report.name);
-      if (known !== undefined && known.lab !== report.lab && !this.#isAway(known)) throw new ClusterError(`another host of the cluster is called ${report.name}; choose another name by --name`); // prettier-ignore
+      if (known !== undefined && !this.#isAway(known) && !isSame(known, report)) {
+        if (!report.joins) return { isDraining: true, hosts: 1, refusal: explainReplaced(report.name) };
+        throw new ClusterError(`another host of the cluster is called ${report.name}; choose another name by --name`);
+      }
       const nowMs = readMonotonicMs();
       const values = [report.lab, JSON.stringify(report), nowMs];
       database.change(
@@ -34,14 +43,21 @@ export class FolderHosts implements HostList {
     });
   }
 
-  async leave(name: string, lab: string): Promise<void> {
-    this.database.change("DELETE FROM hosts WHERE name = ? AND lab = ?", name, lab);
+  async leave({ name, lab, process }: Pick<HostReport, "name" | "lab" | "process">): Promise<void> {
+    this.database.change("DELETE FROM hosts WHERE name = ? AND lab = ? AND json_extract(report, '$.process') = ?", name, lab, process); // prettier-ignore
   }
 
   async list(): Promise<SeenHost[]> {
     const nowMs = readMonotonicMs();
     return this.database.select<Row>("SELECT * FROM hosts ORDER BY name").map((row) => {
-      const { queues: _queues, live: _live, state, ...report } = JSON.parse(row.report) as HostReport;
+      const {
+        queues: _queues,
+        live: _live,
+        process: _process,
+        joins: _joins,
+        state,
+        ...report
+      } = JSON.parse(row.report) as HostReport;
       return {
         ...report,
         ...{ state: this.#isAway(row) ? ("away" as const) : state, isDraining: row.is_draining === 1 },

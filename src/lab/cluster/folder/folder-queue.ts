@@ -168,6 +168,14 @@ export class FolderQueue implements AnalysisQueue {
   }
 
   #begin({ id, queue, attempt, tried, submitter, submission }: Row, host: string, machine: string): TakenAttempt {
+    // Its host gives the machine away anew: it was killed before it could note that attempt, or never heard that it has it.
+    for (const row of this.database.select<Row>(
+      "SELECT * FROM analyses WHERE host = ? AND machine = ? AND outcome IS NULL AND phase <> 'queued'",
+      host,
+      machine,
+    ))
+      // prettier-ignore
+      this.#giveUp(row, `on ${host}: ${machine} was given to another analysis`);
     const begun = { id, attempt: attempt + 1, queue, host, machine };
     const hosts = JSON.stringify([...new Set([...(JSON.parse(tried) as string[]), host])]);
     this.database.change(

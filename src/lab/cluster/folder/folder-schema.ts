@@ -48,6 +48,7 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX IF NOT EXISTS history_analysis ON history (analysis);`,
   `ALTER TABLE facts ADD COLUMN looked_ms REAL NOT NULL DEFAULT 0;
    ALTER TABLE facts ADD COLUMN ends_from_ms REAL NOT NULL DEFAULT 0;`,
+  `CREATE INDEX analyses_machines ON analyses (host, machine) WHERE outcome IS NULL AND phase <> 'queued';`,
 ];
 
 /** Says why this rebox does not fit tables of a version; undefined when it does. @param folder of the cluster, absolute */

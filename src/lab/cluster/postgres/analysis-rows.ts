@@ -73,14 +73,18 @@ export async function endCancelledLate(own: Statements, leaseS: number): Promise
 }
 
 /**
- * Puts analyses back whose hosts were not heard of for a lease: pg-boss gives their jobs to others at that time, and their rows are to say so.
+ * Puts analyses back whose hosts were not heard of for a lease, once pg-boss has given their jobs up: their rows and the history are to say so.
  *
  * @param leaseS in seconds
  */
 export async function putBackLate(own: Statements, leaseS: number): Promise<void> {
   await own.query(
-    `UPDATE rebox.analyses SET phase = 'queued', reason = 'the host ' || host || ' was not heard of any more'
-     WHERE outcome IS NULL AND phase <> 'queued' AND beat < now() - make_interval(secs => $1)`,
+    `WITH lapsed AS (
+       UPDATE rebox.analyses SET phase = 'queued', reason = 'the host ' || host || ' was not heard of any more'
+       WHERE outcome IS NULL AND phase <> 'queued' AND beat < now() - make_interval(secs => $1)
+         AND NOT EXISTS (SELECT 1 FROM pgboss.job WHERE job.name = analyses.queue AND job.id = analyses.id AND job.state = 'active' AND job.retry_count = analyses.attempt - 1)
+       RETURNING id, attempt, host, machine, reason)
+     INSERT INTO rebox.history (analysis, act, attempt, host, machine, reason) SELECT id, 'lapsed', attempt, host, machine, reason FROM lapsed`,
     [leaseS],
   );
 }

@@ -67,6 +67,8 @@ export const MIGRATIONS: readonly string[] = [
    );`,
   `ALTER TABLE rebox.hosts ADD COLUMN live jsonb;`,
   `ALTER TABLE rebox.cluster ADD COLUMN looked timestamptz NOT NULL DEFAULT now(), ADD COLUMN ends_from timestamptz NOT NULL DEFAULT now();`,
+  `CREATE INDEX analyses_machines ON rebox.analyses (host, machine) WHERE outcome IS NULL AND phase <> 'queued';
+   ALTER TABLE rebox.hosts ADD COLUMN process text;`,
 ];
 
 /** Says why this rebox does not fit tables of a version; undefined when it does. */

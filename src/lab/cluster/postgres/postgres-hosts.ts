@@ -1,5 +1,5 @@
 import { ClusterError } from "../../errors";
-import type { HostList, HostOrders, HostReport, LivePlace, SeenHost } from "../host-list";
+import { explainReplaced, type HostList, type HostOrders, type HostReport, type LivePlace, type SeenHost } from "../host-list"; // prettier-ignore
 import type { ClusterDatabase } from "./cluster-database";
 import { findTableProblem } from "./cluster-schema";
 
@@ -11,11 +11,22 @@ export class PostgresHosts implements HostList {
     private readonly leaseS: number,
   ) {}
 
-  async tell({ name, lab, version, state, machines, load, queues, live }: HostReport): Promise<HostOrders> {
+  async tell({
+    name,
+    lab,
+    process,
+    joins,
+    version,
+    state,
+    machines,
+    load,
+    queues,
+    live,
+  }: HostReport): Promise<HostOrders> {
     const rows = await this.database.query<{ is_draining: boolean; hosts: number; version: number }>(
-      `INSERT INTO rebox.hosts (name, lab, version, state, machines, load, queues, live) VALUES ($1, $2, $3, $4, $5, $6, $7, $9)
-       ON CONFLICT (name) DO UPDATE SET lab = $2, version = $3, state = $4, machines = $5, load = $6, queues = $7, live = $9, seen = now()
-         WHERE hosts.lab = $2 OR hosts.seen < now() - make_interval(secs => $8)
+      `INSERT INTO rebox.hosts (name, lab, version, state, machines, load, queues, live, process) VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $10)
+       ON CONFLICT (name) DO UPDATE SET lab = $2, version = $3, state = $4, machines = $5, load = $6, queues = $7, live = $9, process = $10, seen = now()
+         WHERE (hosts.lab = $2 AND ($11 OR hosts.process IS NULL OR hosts.process = $10)) OR hosts.seen < now() - make_interval(secs => $8)
        RETURNING is_draining, 1 + (SELECT count(*)::int FROM rebox.hosts AS other WHERE other.name <> $1 AND other.seen > now() - make_interval(secs => $8)) AS hosts,
          (SELECT version FROM rebox.cluster) AS version`,
       [
@@ -28,15 +39,18 @@ export class PostgresHosts implements HostList {
         queues,
         this.leaseS,
         live === undefined ? null : JSON.stringify(live),
+        process,
+        joins,
       ],
     );
+    if (rows.length === 0 && !joins) return { isDraining: true, hosts: 1, refusal: explainReplaced(name) };
     if (rows.length === 0) throw new ClusterError(`another host of the cluster is called ${name}; choose another name by --name`); // prettier-ignore
     const { is_draining: isDraining, hosts, version: tables } = rows[0]!;
     return { isDraining, hosts, refusal: findTableProblem(tables) };
   }
 
-  async leave(name: string, lab: string): Promise<void> {
-    await this.database.query("DELETE FROM rebox.hosts WHERE name = $1 AND lab = $2", [name, lab]);
+  async leave({ name, lab, process }: Pick<HostReport, "name" | "lab" | "process">): Promise<void> {
+    await this.database.query("DELETE FROM rebox.hosts WHERE name = $1 AND lab = $2 AND process = $3", [name, lab, process]); // prettier-ignore
   }
 
   async list(): Promise<SeenHost[]> {

@@ -7,6 +7,7 @@ import type { Quota } from "../fair-shares";
 import { checkSame } from "../same-submission";
 import { endCancelledLate, endRow, hasWon, listRows, note, putBackLate } from "./analysis-rows";
 import { ClusterDatabase } from "./cluster-database";
+import { countOf, giveUp, jobOf } from "./give-up";
 import { bringTimesBack, mayEndLeases } from "./lease-clock";
 import { DEAD, QueueKinds, RETENTION_S } from "./queue-kinds";
 import { takeFrom } from "./take-attempt";
@@ -141,24 +142,8 @@ export class PostgresQueue implements AnalysisQueue {
   }
 
   async fail(attempt: Attempt, reason: string): Promise<boolean> {
-    const { database } = this;
-    const isDone = await database.transact(async (own, db) => {
-      if (countOf(await database.boss.fail(attempt.queue, jobOf(attempt), { message: reason }, { db })) === 0)
-        return undefined;
-      const [row] = await own.query<{ cancellation: string | null }>(
-        "UPDATE rebox.analyses SET phase = 'queued', reason = $3 WHERE id = $1 AND attempt = $2 AND outcome IS NULL RETURNING cancellation",
-        [attempt.id, attempt.attempt, reason],
-      );
-      await note(own, { ...attempt, act: "failed", reason });
-      if (typeof row?.cancellation === "string") {
-        // Nobody is left who could be told of the wish.
-        await database.boss.cancel(attempt.queue, attempt.id, { db });
-        await endRow(own, attempt.id, "cancelled", row.cancellation);
-        await ClusterDatabase.notify(own, "ended");
-      } else await ClusterDatabase.notify(own, "work");
-      return true;
-    });
-    return isDone === true;
+    const { boss } = this.database;
+    return this.database.transact((own, db) => giveUp({ boss, own, db }, attempt, reason));
   }
 
   async cancel(id: string, reason: string): Promise<void> {
@@ -219,14 +204,4 @@ export class PostgresQueue implements AnalysisQueue {
   async listQuotas(): Promise<Quota[]> {
     return this.database.query<Quota>(`SELECT name AS submitter, most_running AS "mostRunning" FROM rebox.submitters WHERE most_running IS NOT NULL ORDER BY name`); // prettier-ignore
   }
-}
-
-/** Returns how many jobs a command has changed; pg-boss answers it, and its types leave it out. */
-function countOf(response: object): number {
-  return (response as { readonly affected: number }).affected;
-}
-
-/** Names an attempt as pg-boss does: it counts the retries. */
-function jobOf({ id, attempt }: Attempt): { id: string; retryCount: number } {
-  return { id, retryCount: attempt - 1 };
 }

@@ -24,6 +24,8 @@ export interface QueueKind {
 /** The queues of a cluster, one for each requirement that analyses have had. */
 export class QueueKinds {
   #known: { readonly untilMs: number; readonly list: readonly QueueKind[] } | undefined;
+  /** Grows with each word of a new queue: an answer to what was asked before may lack it. */
+  #changes = 0;
 
   /** @param leaseS how long an attempt without a heartbeat has its analysis, in seconds */
   constructor(
@@ -31,7 +33,7 @@ export class QueueKinds {
     private readonly leaseS: number,
   ) {
     database.listen((payload) => {
-      if (payload === "" || payload === "queues") this.#known = undefined;
+      if (payload === "" || payload === "queues") this.#forget();
     });
   }
 
@@ -41,11 +43,16 @@ export class QueueKinds {
   }
 
   async list(): Promise<readonly QueueKind[]> {
-    if (this.#known === undefined || performance.now() > this.#known.untilMs) {
-      const list = await this.database.query<{ name: string; requirement: Requirement }>("SELECT name, requirement FROM rebox.queues ORDER BY name"); // prettier-ignore
-      this.#known = { untilMs: performance.now() + FRESH_MS, list };
-    }
-    return this.#known.list;
+    if (this.#known !== undefined && performance.now() <= this.#known.untilMs) return this.#known.list;
+    const changes = this.#changes;
+    const list = await this.database.query<{ name: string; requirement: Requirement }>("SELECT name, requirement FROM rebox.queues ORDER BY name"); // prettier-ignore
+    if (changes === this.#changes) this.#known = { untilMs: performance.now() + FRESH_MS, list };
+    return list;
+  }
+
+  #forget(): void {
+    this.#known = undefined;
+    this.#changes++;
   }
 
   /** Makes the queue of a requirement, unless it is there. @returns its name */
@@ -57,7 +64,7 @@ export class QueueKinds {
       ...{ retentionSeconds: RETENTION_S, deleteAfterSeconds: KEPT_S },
     });
     await this.database.query("INSERT INTO rebox.queues VALUES ($1, $2) ON CONFLICT DO NOTHING", [name, requirement]);
-    this.#known = undefined;
+    this.#forget();
     await ClusterDatabase.notify(this.database, "queues");
     return name;
   }

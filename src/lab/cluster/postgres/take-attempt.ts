@@ -2,6 +2,7 @@ import type { ClusterSubmission, Offer, TakenAttempt } from "../analysis-queue";
 import { orderSubmitters, type Quota } from "../fair-shares";
 import { note } from "./analysis-rows";
 import type { BossConnection, ClusterDatabase, Statements } from "./cluster-database";
+import { giveUpEarlier } from "./give-up";
 import { listWaiting, takeTurn } from "./submitters";
 
 /** So long a host that has failed at an analysis leaves it to others that could have it, in seconds. */
@@ -72,6 +73,7 @@ async function takeOf(
     [job.id, attempt, host, machine],
   );
   const begun = { id: job.id, attempt, queue, host, machine };
+  await giveUpEarlier({ boss, own, db }, { host, machine, but: job.id });
   await note(own, { ...begun, act: "taken" });
   return { ...begun, submission: row.submission };
 }

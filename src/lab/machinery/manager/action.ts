@@ -108,6 +108,8 @@ export interface ActionResult {
   readonly success: boolean;
   /** The reason for the failure, or a remark on the success. */
   readonly reason?: string | undefined;
+  /** The code of the error by which it has failed, where that has one. */
+  readonly code?: string;
   /** The machine's state at the last look. */
   readonly state: MachineState | "unknown";
   /** The machine was taken out of the pool. */

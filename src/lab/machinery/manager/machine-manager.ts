@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { CancelledError } from "../../../config/errors";
+import { findCode } from "../../../config/failure-code";
 import { findInterfaceProblem } from "../../../config/schema/settings";
 import { MachineryManagerError } from "../../errors";
 import type { Machinery } from "../machinery";
@@ -248,7 +249,8 @@ export class MachineManager extends EventEmitter<ManagerEvents> {
 
 function refuse(error: unknown, state: MachineState | "unknown"): ActionResult {
   const reason = error instanceof Error ? error.message : String(error);
-  return { success: false, reason, state, isQuarantined: false };
+  const code = findCode(error);
+  return { success: false, reason, state, isQuarantined: false, ...(code === undefined ? {} : { code }) };
 }
 
 /** Lets one task run at a time, in the order in which they came. */

@@ -7,6 +7,7 @@ import {
   NotSupportedError,
   StateTimeoutError,
 } from "../../errors";
+import { findCode } from "../../../config/failure-code";
 import type { Machinery } from "../machinery";
 import type { LabMachine, MachineStatus } from "../records/lab-machine";
 import { type ActionLimits, type ActionName, type ActionResult, ACTIONS } from "./action";
@@ -68,20 +69,20 @@ async function fail(request: ActionRequest, error: unknown): Promise<ActionResul
   const plan = ACTIONS[action];
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof NotSupportedError || error instanceof MachineryManagerError) {
-    return result(machine, false, message);
+    return failure(machine, message, error);
   }
   // An exception of another family is a mistake in the module: which one, is for who wrote it.
   const isExpected = error instanceof CuckooMachineError || error instanceof CancelledError;
   const stack = error instanceof Error ? (error.stack ?? message) : message;
   const reason = isExpected ? message : `machinery ${machinery.name} failed unexpectedly in ${action}: ${stack}`;
   machine.addError(reason);
-  if (plan.isHarmless) return result(machine, false, reason);
+  if (plan.isHarmless) return failure(machine, reason, error);
   // A machine that was on before is not ours to stop.
   const wasOurs = !(error instanceof MachineUnexpectedStateError);
   const left = plan.cancel === undefined || !wasOurs ? undefined : await cancel(request, plan.cancel);
   const isHarmless = error instanceof CancelledError || error instanceof HandlePausedError;
   if (!isHarmless || left !== undefined) machine.disable(left === undefined ? reason : `${reason}; ${left}`);
-  return result(machine, false, reason);
+  return failure(machine, reason, error);
 }
 
 /** Cleans up after a failed or cancelled start. Returns the remaining problem when that fails too. */
@@ -94,6 +95,11 @@ async function cancel(request: ActionRequest, action: ActionName): Promise<strin
     request.machine.addError(problem);
     return problem;
   }
+}
+
+function failure(machine: LabMachine, reason: string, error: unknown): ActionResult {
+  const code = findCode(error);
+  return { ...result(machine, false, reason), ...(code === undefined ? {} : { code }) };
 }
 
 function result(machine: LabMachine, success: boolean, reason: string | undefined): ActionResult {
