@@ -81,10 +81,28 @@ Napi::Value ListStates(const Napi::CallbackInfo& info) {
 Napi::Value StatesSize(const Napi::CallbackInfo& info) { return ToNumber(info.Env(), rebox_states_size()); }
 
 // setTravels(on): nobody but those of hearTravel() is told of events while it is on
-void SetTravels(const Napi::CallbackInfo& info) { State().travels = info[0].As<Napi::Boolean>().Value(); }
+void SetTravels(const Napi::CallbackInfo& info) {
+  State().travels = info[0].As<Napi::Boolean>().Value();
+  rebox_set_silent(State().travels);
+}
 
 // isTravelling(): boolean
 Napi::Value GetTravelling(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), IsTravelling()); }
+
+// endRepetition()
+void EndRepetition(const Napi::CallbackInfo&) {
+  if (!State().travels) {
+    rebox_end_repetition();
+  }
+}
+
+// wentBackFrom(): number
+Napi::Value WentBackFrom(const Napi::CallbackInfo& info) { return ToNumber(info.Env(), rebox_went_back_from()); }
+
+// stopGdbAt(count)
+void StopGdbAt(const Napi::CallbackInfo& info) {
+  rebox_stop_gdb_at(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()));
+}
 
 // hostTicksKhz(): number
 Napi::Value HostTicksKhz(const Napi::CallbackInfo& info) { return ToNumber(info.Env(), rebox_host_ticks_khz()); }
@@ -118,6 +136,9 @@ Napi::Object InitRecording(Napi::Env env, Napi::Object exports) {
   exports.Set("statesSize", Napi::Function::New(env, StatesSize));
   exports.Set("setTravels", Napi::Function::New(env, SetTravels));
   exports.Set("isTravelling", Napi::Function::New(env, GetTravelling));
+  exports.Set("endRepetition", Napi::Function::New(env, EndRepetition));
+  exports.Set("wentBackFrom", Napi::Function::New(env, WentBackFrom));
+  exports.Set("stopGdbAt", Napi::Function::New(env, StopGdbAt));
   exports.Set("hearTravel", Napi::Function::New(env, HearTravel));
   exports.Set("hostTicksKhz", Napi::Function::New(env, HostTicksKhz));
   exports.Set("startFrom", Napi::Function::New(env, StartFrom));

@@ -173,6 +173,18 @@ REBOX_API size_t rebox_list_states(uint64_t *counts, size_t size);
 REBOX_API extern bool rebox_goes_back;
 REBOX_API bool rebox_repeats(void);
 
+/* Whether somebody else has the replay go to a place, and nobody is told of what is on the way. */
+REBOX_API void rebox_set_silent(bool on);
+
+/* What gdb has gone back over counts as new again. Nothing while a way of gdb's is under way. */
+REBOX_API void rebox_end_repetition(void);
+
+/* The furthest count of instructions from which gdb had the replay go back; 0: it has not. */
+REBOX_API uint64_t rebox_went_back_from(void);
+
+/* Has the replay paused at this count whenever a way of gdb's ends before it. The last call counts. */
+REBOX_API void rebox_stop_gdb_at(uint64_t count);
+
 /* The bytes that the pages of all states take. */
 REBOX_API uint64_t rebox_states_size(void);
 

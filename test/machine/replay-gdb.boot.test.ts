@@ -92,8 +92,17 @@ test("gdb goes back in a replay: by an instruction, to a breakpoint, and to the 
     const byte = await gdb.request("m7000000,1");
     assert.match(await gdb.request(`M7000000,1:${byte === "5a" ? "00" : "5a"}`), /^E/, "nor by its physical address");
     assert.equal(await gdb.request("m7000000,1"), byte);
+    // A register of a device may change by being read: here that of the interrupt controller is not.
+    assert.match(await gdb.request("mfec00000,4"), /^E/, "nor is a device read");
     assert.equal(await gdb.request("Qqemu.PhyMemMode:0"), "OK");
     const toHex = (text: string) => Buffer.from(text).toString("hex");
+    for (const [address, shown] of [
+      ["0xfec00000", "Error: a machine that is recorded or replayed is read where it has RAM or ROM"],
+      ["0x7000000", "0000000007000000: 0x"],
+    ] as const) {
+      assert.match(await gdb.request(`qRcmd,${toHex(`xp /1xb ${address}`)}`), new RegExp(`^O${toHex(shown)}`));
+      assert.equal(await client.receive(), "OK");
+    }
     assert.match(
       await gdb.request(`qRcmd,${toHex("system_reset")}`),
       new RegExp(`^O${toHex("the machine is recorded")}`),

@@ -41,7 +41,8 @@ test("a guest that has left its recording lives on to its own end, and may be ch
 test("the shell leaves a recording, also where it has gone back, the guest says then what it would say, and there is no way into it again", async () => {
   using folder = new RecordingFolder();
   const { folder: recording, console, instructions } = await getShortRecording();
-  const [near, far] = [0.2, 0.7].map((part) => Math.floor(instructions * part));
+  // Between what is said at the ends of the third turn and the fourth.
+  const [near, far] = [0.2, 0.75].map((part) => Math.floor(instructions * part));
   const answers = await folder.ask(recording, [
     ...[`goto ${far}`, `goto ${near}`, "iowb 80=1", "go-live", "iowb 80=1", "step", "goto 5", "go-live"],
     ...["cont", "pause", "where", "cont", "!new Promise((go) => Engine.get().on('shutdown', go))"],

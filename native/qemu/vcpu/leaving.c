@@ -39,6 +39,7 @@ bool rebox_go_live(Error **errp)
     }
     qmp_replay_delete_break(NULL);
     rebox_end_checks();
+    rebox_end_going_back();
     rebox_forget_states();
     replay_finish_events();
     fclose(replay_file);

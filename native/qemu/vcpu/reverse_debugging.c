@@ -8,9 +8,6 @@
  */
 #include "rebox/vcpu/vcpu.h"
 #include "rebox/vcpu/states.h"
-#include "exec/cpu-common.h"
-#include "gdbstub/commands.h"
-#include "gdbstub/internals.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-replay.h"
 #include "qemu/timer.h"
@@ -26,11 +23,33 @@
 
 bool rebox_goes_back;
 static bool is_on_way;
-static uint64_t new_from;                /* up to there the replay was before gdb had it go back */
-static uint64_t wanted_break = NO_BREAK; /* somebody else's, who wants it to stop ahead */
+static uint64_t new_from;                 /* up to there everybody was told before gdb had the replay go back */
+static uint64_t went_back_from;           /* the furthest of them */
+static bool is_silent;                    /* somebody else has the replay go to a place, and nobody is told */
+static uint64_t told_up_to;               /* where the first of such ways has begun */
+static uint64_t silent_end = NO_BREAK;    /* where the last one has ended, and the replay still is */
+static uint64_t wanted_stop = NO_BREAK;   /* somebody else wants it to stop there whenever it comes there */
+static uint64_t passing_break = NO_BREAK; /* somebody else's, once */
 static VMChangeStateEntry *watch;
 static uint64_t part_begin, part_end; /* of the past that is looked through now */
 static uint64_t last_hit;
+
+/* A way takes away where somebody else wants the replay to stop. */
+static void restore_break(void)
+{
+    uint64_t here = rebox_instruction_count();
+    uint64_t first = NO_BREAK;
+
+    if (passing_break > here) {
+        first = passing_break;
+    }
+    if (wanted_stop > here) {
+        first = MIN(first, wanted_stop);
+    }
+    if (first != NO_BREAK) {
+        qmp_replay_break(first, NULL);
+    }
+}
 
 /* Whatever stops the machine on its way, Ctrl-C in gdb for example, ends the way. Between two parts it is stopped to load a state. */
 static void on_run_state(void *opaque, bool running, RunState state)
@@ -38,26 +57,71 @@ static void on_run_state(void *opaque, bool running, RunState state)
     if (!running && is_on_way && state != RUN_STATE_RESTORE_VM) {
         is_on_way = false;
         qmp_replay_delete_break(NULL);
-        if (wanted_break != NO_BREAK && wanted_break > rebox_instruction_count()) {
-            qmp_replay_break(wanted_break, NULL);
-        }
+        restore_break();
     }
 }
 
 bool rebox_repeats(void)
 {
-    if (!is_on_way && rebox_goes_back && rebox_instruction_count() >= new_from) {
+    uint64_t here = rebox_instruction_count();
+
+    /* A way in silence comes back. */
+    if (!is_on_way && !is_silent && here != silent_end && here >= new_from) {
         rebox_goes_back = false;
     }
     return rebox_goes_back;
 }
 
-/* Remembers where somebody else wants the replay to stop: going back takes that away. */
-static void keep_break(void)
+void rebox_end_repetition(void)
 {
     if (!is_on_way) {
-        wanted_break = replay_break_icount;
+        rebox_goes_back = false;
     }
+    silent_end = NO_BREAK;
+}
+
+uint64_t rebox_went_back_from(void)
+{
+    return went_back_from;
+}
+
+void rebox_stop_gdb_at(uint64_t count)
+{
+    wanted_stop = count;
+}
+
+void rebox_end_going_back(void)
+{
+    rebox_goes_back = is_on_way = false;
+    wanted_stop = passing_break = NO_BREAK;
+}
+
+void rebox_set_silent(bool on)
+{
+    uint64_t here = rebox_instruction_count();
+
+    if (on && !is_silent && here != silent_end) {
+        told_up_to = here;
+    }
+    if (!on) {
+        silent_end = here;
+    }
+    is_silent = on;
+}
+
+/* Remembers from where gdb goes back, and what that takes away. */
+static void leave_place(uint64_t count)
+{
+    if (is_on_way) {
+        return;
+    }
+    passing_break = replay_break_icount;
+    if (!rebox_repeats()) {
+        /* Where a way in silence has ended, scripts have seen what was up to where it began. */
+        new_from = count == silent_end ? told_up_to : count;
+        went_back_from = MAX(went_back_from, new_from);
+    }
+    silent_end = NO_BREAK;
 }
 
 /* QEMU's main loop, the machine being paused. Executes up to a count, and calls back. */
@@ -67,7 +131,6 @@ static void run_to(uint64_t count, QEMUTimerCB callback)
         watch = qemu_add_vm_change_state_handler(on_run_state, NULL);
     }
     rebox_goes_back = is_on_way = true;
-    new_from = rebox_furthest_count();
     qmp_replay_delete_break(NULL);
     replay_break_icount = count;
     replay_break_timer = timer_new_ns(QEMU_CLOCK_REALTIME, callback, NULL);
@@ -145,7 +208,7 @@ bool __wrap_replay_reverse_step(void)
 {
     uint64_t count = rebox_instruction_count();
 
-    keep_break();
+    leave_place(count);
     return count != 0 && go_to(count - 1);
 }
 
@@ -154,7 +217,7 @@ bool __wrap_replay_reverse_continue(void)
 {
     uint64_t count = rebox_instruction_count();
 
-    keep_break();
+    leave_place(count);
     /* The last instruction of a guest that has switched itself off would do so again. */
     return search_before(runstate_check(RUN_STATE_SHUTDOWN) ? count - 1 : count);
 }
@@ -162,65 +225,4 @@ bool __wrap_replay_reverse_continue(void)
 void __wrap_replay_gdb_attached(void);
 void __wrap_replay_gdb_attached(void)
 {
-}
-
-/* ---- gdb writes ---- */
-
-int __real_gdb_target_memory_rw_debug(CPUState *cpu, hwaddr address, uint8_t *bytes, int size, bool is_write);
-int __wrap_gdb_target_memory_rw_debug(CPUState *cpu, hwaddr address, uint8_t *bytes, int size, bool is_write);
-int __wrap_gdb_target_memory_rw_debug(CPUState *cpu, hwaddr address, uint8_t *bytes, int size, bool is_write)
-{
-    if (is_write && rebox_is_recorded()) {
-        return -1;
-    }
-    return __real_gdb_target_memory_rw_debug(cpu, address, bytes, size, is_write);
-}
-
-int __real_x86_cpu_gdb_write_register(CPUState *cpu, uint8_t *bytes, int number);
-int __wrap_x86_cpu_gdb_write_register(CPUState *cpu, uint8_t *bytes, int number);
-int __wrap_x86_cpu_gdb_write_register(CPUState *cpu, uint8_t *bytes, int number)
-{
-    return rebox_is_recorded() ? 0 : __real_x86_cpu_gdb_write_register(cpu, bytes, number);
-}
-
-/* ---- gdb's command monitor ---- */
-
-/* Those of the monitor's commands that only look. */
-static const char *const looks[] = { "info", "x", "xp", "print", "p", "help", "?" };
-
-/* Whether a command, in hexadecimal as gdb has sent it, only looks. */
-static bool is_look(const char *hex)
-{
-    char word[8] = "";
-    unsigned int letter;
-
-    for (size_t i = 0; i + 1 < sizeof(word) && sscanf(hex + 2 * i, "%2x", &letter) == 1; i++) {
-        if (g_ascii_isspace(letter) || letter == '/') {
-            break;
-        }
-        word[i] = letter;
-    }
-    for (int i = 0; i < ARRAY_SIZE(looks); i++) {
-        if (!strcmp(word, looks[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void __real_gdb_handle_query_rcmd(GArray *params, void *context);
-void __wrap_gdb_handle_query_rcmd(GArray *params, void *context);
-void __wrap_gdb_handle_query_rcmd(GArray *params, void *context)
-{
-    static const char refusal[] =
-        "the machine is recorded or replayed: of the monitor's commands, info, x, xp, print and help can be given\n";
-    g_autoptr(GString) told = g_string_new("O");
-
-    if (!rebox_is_recorded() || !params->len || is_look(gdb_get_cmd_param(params, 0)->data)) {
-        __real_gdb_handle_query_rcmd(params, context);
-        return;
-    }
-    gdb_memtohex(told, (const uint8_t *)refusal, sizeof(refusal) - 1);
-    gdb_put_packet(told->str);
-    gdb_put_packet("OK");
 }

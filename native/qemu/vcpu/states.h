@@ -24,6 +24,9 @@ bool rebox_end_operations(Error **errp);
 /* Where the replay was before it went back; 0: it never has. */
 uint64_t rebox_furthest_count(void);
 
+/* reverse_debugging.c: QEMU's main loop, the machine being paused. There is no way back any more, and nothing that was wanted ahead. */
+void rebox_end_going_back(void);
+
 /* state_disks.c: what lies on disks that the guest can write. */
 typedef struct rebox_disk_states {
     char name[32]; /* of the snapshots in their images; "" where there is no such disk */

@@ -165,8 +165,8 @@ export class Engine {
   }
 
   /**
-   * Whether a replay executes once more what leads to a place: nobody is told of it but those who take part in that
-   * (CallbackManager.hearTravel()).
+   * Whether a replay executes once more what leads to a place, or gdb has it go over what it went back over: nobody is told of it but
+   * those who take part in that (CallbackManager.hearTravel()).
    */
   get travels(): boolean {
     return this.#native.isTravelling();
@@ -252,9 +252,13 @@ export class Engine {
     await Promise.race([this.#begun, this.ended]);
   }
 
-  /** Resumes a paused guest. */
+  /**
+   * Resumes a paused guest. Everybody is told of what it does from there on, also where gdb had a replay go back: only a way in silence
+   * (travels) stays one.
+   */
   async resume(): Promise<void> {
     if (!this.#runs) this.#startsPaused = false;
+    this.#native.endRepetition();
     await this.qmp("cont");
   }
 

@@ -466,6 +466,12 @@ export interface NativeAddon extends NativeCallJournals {
   setTravels(on: boolean): void;
   /** Whether it is on, or gdb has the replay go over what it went over before. */
   isTravelling(): boolean;
+  /** Tells everybody again of what gdb has the replay go over once more; nothing while setTravels() is on. */
+  endRepetition(): void;
+  /** The furthest count from which gdb had the replay go back; 0: it has not. */
+  wentBackFrom(): number;
+  /** Has the replay paused at a count whenever a way of gdb's ends before it. */
+  stopGdbAt(count: number): void;
   hearTravel(listenerId: number): void;
   /** How fast this host's processor counts its ticks, in thousands a second: measured, which takes some milliseconds. */
   hostTicksKhz(): number;

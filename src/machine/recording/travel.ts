@@ -1,6 +1,6 @@
 import { Engine } from "../engine/engine";
 import { EngineUsageError } from "../errors";
-import { getInstructionCount } from "../state/instruction-count";
+import { findInstructionCount, getInstructionCount } from "../state/instruction-count";
 
 /** A state is kept that many instructions before the end of a long way: steps back from there are short. */
 const NEAR = 1_000_000;
@@ -14,15 +14,22 @@ let stopCount: number | undefined;
 /** How many ways in silence are under way, one within another. */
 let silences = 0;
 
+/** Where the last of them has ended: a question may have gone over ground of which nobody was told. */
+let silentEnd: number | undefined;
+
 /** Has the replay be paused at a count, also where it comes there once more. */
 export async function stopAt(count: number): Promise<void> {
   stopCount = count;
-  await Engine.get().qmp("replay-break", { icount: count });
+  const engine = Engine.get();
+  engine.native.stopGdbAt(count);
+  await engine.qmp("replay-break", { icount: count });
 }
 
-/** Gets the furthest count that a replay has reached. */
+/** Gets the furthest count that a replay has reached with everybody being told of the events. */
 export function getFurthestCount(): number {
-  return Math.max(seen, Engine.get().travels ? 0 : getInstructionCount());
+  const { native, travels } = Engine.get();
+  const here = getInstructionCount();
+  return Math.max(seen, native.wentBackFrom(), travels || here === silentEnd ? 0 : here);
 }
 
 /** Resumes a paused machine, and waits until it is paused again or over. */
@@ -53,7 +60,7 @@ export async function runUntilPaused(): Promise<void> {
  * @throws EngineUsageError when it lies behind, and no states are kept
  */
 export async function goTo(count: number): Promise<number> {
-  seen = Math.max(seen, getInstructionCount());
+  seen = getFurthestCount();
   try {
     await goSilently(Math.min(count, seen));
     await runTo(count);
@@ -68,8 +75,7 @@ export async function goTo(count: number): Promise<number> {
  * events. The part in front of it is replayed too, from the nearest state on, with the same listeners.
  */
 export async function replaySpan(from: number, to: number): Promise<void> {
-  const engine = Engine.get();
-  seen = Math.max(seen, engine.travels ? 0 : getInstructionCount());
+  seen = getFurthestCount();
   try {
     await inSilence(async () => {
       await restoreBefore(from);
@@ -118,7 +124,10 @@ async function inSilence(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } finally {
-    if (--silences === 0) engine.travels = false;
+    if (--silences === 0) {
+      silentEnd = findInstructionCount();
+      engine.travels = false;
+    }
   }
 }
 
