@@ -61,7 +61,7 @@ export const PROCESS_ACTS: Readonly<Record<string, ActReader>> = {
   NtSetContextThread: inject("NtSetContextThread", 0),
   NtSuspendThread: inject("NtSuspendThread", 0),
   NtSuspendProcess: inject("NtSuspendProcess", 0),
-  NtTerminateProcess: ([handle = 0n], caller) => onOther(caller, handle, { act: "process.ended" }),
+  NtTerminateProcess: ([handle = 0n], caller) => onOther(caller, handle, { act: "process.terminated" }),
   NtAllocateVirtualMemory: ([handle = 0n, , , , , rights = 0n], caller) =>
     changeMemory(caller, handle, rights, "NtAllocateVirtualMemory"),
   NtProtectVirtualMemory: ([handle = 0n, , , rights = 0n], caller) =>

@@ -32,7 +32,7 @@ export const REGISTRY_ACTS: Readonly<Record<string, ActReader>> = {
     const facts = { key: nameOf(caller, handle), name: readText(caller.pgd, name) ?? "?" };
     const number = Number(type & 0xffffffffn);
     const shown = showData(caller, number, data, Number(size & 0xffffffffn));
-    return () => [{ act: "registry.set", ...facts, type: TYPES[number] ?? String(number), data: shown }];
+    return () => [{ act: "registry.set", ...facts, valueType: TYPES[number] ?? String(number), data: shown }];
   },
   NtDeleteKey: ([handle = 0n], caller) => {
     const key = nameOf(caller, handle);

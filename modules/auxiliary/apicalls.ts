@@ -27,6 +27,7 @@ export default class ApiCalls extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
     "Records calls of library functions with arguments and results; rebox's machines only, Linux.";
   static override readonly settings = SETTINGS;
+  static override readonly platforms = ["linux"];
 
   private observation: GuestObservation | undefined;
 

@@ -116,6 +116,7 @@ export default class Artefacts extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
     "Keeps the files that the target wrote, its memory at its end, and code that it unpacked; rebox's machines only.";
   static override readonly settings = SETTINGS;
+  static override readonly platforms = ["linux"];
   static override readonly isUsual = true;
 
   private readonly records: FileRecord[] = [];

@@ -19,6 +19,7 @@ export default class Coverage extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
     "Collects which code of programs and libraries the target executed, as drcov; rebox's machines only, Linux.";
   static override readonly settings = SETTINGS;
+  static override readonly platforms = ["linux"];
 
   private observation: GuestObservation | undefined;
 

@@ -19,6 +19,7 @@ export default class Dumps extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
     "Writes programs and libraries of the target as they are in memory into files that tools open; rebox's machines only, Linux.";
   static override readonly settings = SETTINGS;
+  static override readonly platforms = ["linux"];
 
   private observation: GuestObservation | undefined;
 

@@ -20,6 +20,7 @@ export default class Injections extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
     "Records processes that change others, and keeps what they write there; rebox's machines only, Linux.";
   static override readonly settings = SETTINGS;
+  static override readonly platforms = ["linux"];
 
   private observation: GuestObservation | undefined;
 

@@ -22,6 +22,7 @@ export default class MemorySearch extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
     "Records texts, patterns and AES keys that pass through memory, with the code that moves them; rebox's machines only.";
   static override readonly settings = SETTINGS;
+  static override readonly platforms = ["linux"];
 
   private observation: GuestObservation | undefined;
 

@@ -64,7 +64,9 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
 
   override async machineStarted(): Promise<void> {
     const options: ProcessOptions = { mostProgramBytes: this.options.most_program_bytes };
-    this.observation = await this.observe("engine/processes.ts", options, (event) => {
+    const isWindows = this.machine.platform === "windows";
+    const file = isWindows ? "engine/windows-processes.ts" : "engine/processes.ts";
+    this.observation = await this.observe(file, options, (event) => {
       const told = event as ProcessEvent | ProgramEvent;
       if (told.what === "program") this.addProgram(told);
       else this.add(told);

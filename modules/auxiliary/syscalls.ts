@@ -69,7 +69,9 @@ export default class Syscalls extends Auxiliary<typeof SETTINGS> {
     const { most_bytes: mostBytes, processes, calls, most_acts: mostActs, most_stacks: mostStacks } = this.options;
     const file = join(this.run.folder, "syscalls.log");
     const options: SyscallOptions = { file, mostBytes, whose: processes, calls: [...calls], mostActs, mostStacks };
-    this.observation = await this.observe("engine/syscalls.ts", options, (event) => this.tell(event as ToldAct));
+    // Of Windows acts are told, and calls are neither recorded nor counted.
+    const source = this.machine.platform === "windows" ? "engine/windows-acts.ts" : "engine/syscalls.ts";
+    this.observation = await this.observe(source, options, (event) => this.tell(event as ToldAct));
   }
 
   override async stop(): Promise<void> {

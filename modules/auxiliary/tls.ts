@@ -20,6 +20,7 @@ export default class Tls extends Auxiliary<typeof SETTINGS> {
   static override readonly description =
     "Records what programs send and receive by OpenSSL, GnuTLS, NSS and Go in the clear, and keys for network.pcapng; rebox's machines only.";
   static override readonly settings = SETTINGS;
+  static override readonly platforms = ["linux"];
 
   private observation: GuestObservation | undefined;
 

@@ -44,7 +44,8 @@ export const signatures = [
     ...{ name: "memory-of-others", score: 8, techniques: ["T1055.009"] },
     title: "It writes into the memory of another process",
     see: onAny(
-      onAct("process.injected"),
+      // Calls of Windows have their own signatures: who makes a process there writes into it.
+      onAct("process.injected", (act) => !String(act["way"]).startsWith("Nt")),
       (act) =>
         act.type === "file.written" &&
         /^\/proc\/\d+\/mem$/.test(getPath(act)) &&

@@ -9,6 +9,7 @@ export const signatures = [
     see: (act) =>
       act.type === "kernel.module" &&
       act["way"] !== "delete_module" &&
+      !String(act["way"]).startsWith("Nt") &&
       !isSystemProgram(act.doer, /^(systemd-udevd|udevadm|systemd-modules-load)$/),
   }),
   defineSignature({

@@ -24,6 +24,13 @@ export type { ScopeConditions } from "../guest/scope/scope-conditions";
 export type { ScopeFollower, ScopeProcess } from "../guest/scope/scope-followers";
 export { type BeginListener, findTargetScope, onAdoption, onTargetBegin } from "../guest/scope/current-scope";
 export { TargetScope } from "../guest/scope/target-scope";
+export {
+  findWindowsScope,
+  onWindowsTargetBegin,
+  type WindowsAdoption,
+  WindowsScope,
+  type WindowsTargetTraits,
+} from "../guest/scope/windows-scope";
 export type { LastingFiles } from "../guest/scope/written-files";
 export { FileSearch, type FileSearchQuery } from "../guest/disks/search/file-search";
 export { type FileFindings, type FileHit, searchFiles } from "../guest/disks/search/search-files";

@@ -108,7 +108,10 @@ describe("what answers at an agent's address is refused with the reason", { skip
       { version: "1.0", features: ["push"] },
       /\(CAPE Agent! 1\.0\) has not the feature execpy; it has push; use the agent\.py of CAPE, or of Cuckoo 2/,
     ],
-    "an agent on Windows": [{ system: "Windows" }, /runs on Windows: targets can be given to Linux guests only/],
+    "an agent on Windows": [
+      { system: "Windows" },
+      /runs on Windows, and this needs a Linux; targets for Windows need a machine with the platform windows/,
+    ],
   };
   for (const [name, [traits, message]] of Object.entries(odd)) {
     test(name, async () => {

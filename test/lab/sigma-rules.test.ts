@@ -221,7 +221,7 @@ test("a folder of rules is read as it is, and each rule that cannot be asked is 
     write("bomb.yml", `a: &a [x,x,x,x,x,x,x,x,x]\n${[..."bcdefgh"].map((name, index) => `${name}: &${name} [${`*${"abcdefg"[index]},`.repeat(9)}]`).join("\n")}\ntitle: x\n`); // prettier-ignore
     write("readme.md", CRON);
     symlinkSync("/etc", join(folder, "elsewhere"));
-    const { rules, unusable } = readRuleFolder(folder);
+    const { rules, unusable } = readRuleFolder(folder, "linux");
     assert.deepEqual(
       rules.map(({ file, line, rule }) => [file, line, rule.title]),
       [
@@ -239,6 +239,7 @@ test("a folder of rules is read as it is, and each rule that cannot be asked is 
     assert.match(reasons.get("text.yml")!, /^the rule: /);
     assert.match(reasons.get("bomb.yml")!, /YAML|title|logsource/);
     assert.equal(reasons.size, 7);
+    assert.deepEqual(readRuleFolder(folder).rules.find(({ file }) => file === "windows/a.yml")?.categories, ["windows/process_creation"]); // prettier-ignore
     return Promise.resolve();
   });
   assert.throws(() => readRuleFolder("/no/such/folder"), SigmaFolderError);

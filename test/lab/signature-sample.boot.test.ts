@@ -7,10 +7,11 @@ import { analyze } from "../kit/lab/analyze-run";
 import { NEEDS_DEBIAN, withDebian } from "../kit/lab/ready-debian";
 import { PROJECT } from "../kit/project";
 
-/** Reads the names of rebox's own signatures. */
+/** Reads the names of rebox's own signatures, except those about Windows. */
 function listSignatures(): string[] {
   const folder = join(PROJECT, "modules/signatures");
-  return readdirSync(folder).flatMap((name) =>
+  const files = readdirSync(folder).filter((name) => !name.startsWith("windows-"));
+  return files.flatMap((name) =>
     [...readFileSync(join(folder, name), "utf8").matchAll(/\.\.\.\{ name: "([\w-]+)"/g)].map(([, found]) => found!),
   );
 }

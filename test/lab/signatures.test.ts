@@ -9,6 +9,7 @@ import { defineSignature, type SeenAct, type SeenProcess, type Signature } from 
 import { readRuleFolder } from "../../src/lab/verdict/sigma/rule-folder";
 import { listSigmaEvents } from "../../src/lab/verdict/sigma/sigma-events";
 import { inFolder } from "../kit/in-folder";
+import { WINDOWS_EXAMPLES } from "../kit/lab/windows-signature-examples";
 import { PROJECT } from "../kit/project";
 
 const DOORS = createDoors({ "rebox/lab": { defineSignature } });
@@ -346,7 +347,7 @@ describe("rebox's own signatures", () => {
 
   test("are at least 60, each with an example that fires it and one that does not", () => {
     assert.ok(signatures.size >= 60);
-    assert.deepEqual([...signatures.keys()].toSorted(), Object.keys(EXAMPLES).toSorted());
+    assert.deepEqual([...signatures.keys()].toSorted(), Object.keys({ ...EXAMPLES, ...WINDOWS_EXAMPLES }).toSorted());
   });
 
   test("stand in docs/reference/verdict.md with their sentences, scores and techniques", () => {
@@ -427,7 +428,7 @@ describe("a lab's signatures", () => {
       writeFileSync(join(lab, "setuid.yml"), blocks.get("yaml")!);
       const { rules, unusable } = readRuleFolder(lab);
       assert.deepEqual(unusable, []);
-      const fits = (mode: string) => [...listSigmaEvents(act("file.mode", { path: "/x", mode }))].some((event) => rules[0]!.category === event.category && rules[0]!.rule.fits(event)); // prettier-ignore
+      const fits = (mode: string) => [...listSigmaEvents(act("file.mode", { path: "/x", mode }))].some((event) => rules[0]!.categories.includes(event.category) && rules[0]!.rule.fits(event)); // prettier-ignore
       assert.ok(fits("4755") && !fits("0755"));
     });
   });

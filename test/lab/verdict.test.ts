@@ -25,7 +25,8 @@ function rule(category: string, detection: object, product = "linux"): RuleFolde
     ...{ title: "A rule", id: "id-1", level: "high", tags: ["attack.t1105"], logsource: { category, product } },
     detection: { a: detection, condition: "a" },
   });
-  return { file: "a.yml", line: 1, category: product === "rebox" ? `rebox/${category}` : category, rule: made };
+  const own = product === "rebox" ? `rebox/${category}` : category;
+  return { file: "a.yml", line: 1, categories: [own], rule: made };
 }
 
 /** A shell of the system starts the target, which starts a child; the system's cron works beside it. */

@@ -10,7 +10,7 @@ import type { MachineLease } from "../machine-lease";
 import type { Machinery } from "../machinery/machinery";
 import type { ActionName } from "../machinery/manager/action";
 import type { MachineQuery } from "../machinery/records/machine-list";
-import { ASKING_WAYS, type LabMachine, type WayName } from "../machinery/records/lab-machine";
+import type { LabMachine } from "../machinery/records/lab-machine";
 import type { AnalysisRequest } from "./analysis-database";
 import type { AnalysisMachine, AnalysisMachinePool, DeliveredTarget, TargetRequest } from "./analysis-machine";
 import { findOther, toQuery } from "./choose-machine";
@@ -21,15 +21,12 @@ import { EngineLog } from "./engine-log";
 import { withMoment } from "./event-moment";
 import { FollowedTarget, type FollowRequest } from "./target/followed-target";
 import { type Delivery, GuestTarget } from "./target/execute-target";
-import { findNetwork, findNetworkProblem, findOwnNetwork } from "../network/network-choice";
+import { findPlatformProblem, findTargetProblem, type TargetNeeds } from "./target/target-problem";
+import { type WindowsDelivery, WindowsTarget } from "./target/windows-target";
+import { findNetwork } from "../network/network-choice";
 import type { GuestDisc } from "../ways/guest-disc";
-import { openWay } from "../ways/open-way";
-import {
-  type AnalysisRecording,
-  findAnalysisRecording,
-  findRecordingProblem,
-  makeRecordedDisc,
-} from "./target/recorded-analysis";
+import { openWay, openWindowsAgent } from "../ways/open-way";
+import { type AnalysisRecording, findAnalysisRecording, makeRecordedDisc } from "./target/recorded-analysis";
 
 /** A machine may boot that long until a way into it answers, in milliseconds. */
 const WAY_LIMIT_MS = 300_000;
@@ -38,8 +35,6 @@ const OFF_LIMIT_MS = 30_000;
 const POLL_MS = 200;
 /** For a kernel that was asked to write to its disks, in milliseconds. */
 const SYNC_MS = 5_000;
-
-const NO_AGENT = "no agent can be reached: it has no ip of its own";
 
 /** The use of a machine by an analysis. */
 export interface MachineUse {
@@ -61,11 +56,6 @@ export interface MachineUse {
   /** Adds a line to the analysis' log. */
   warn(text: string): void;
 }
-
-/** What an analysis needs of its machine. */
-type TargetNeeds = Pick<MachineUse, "hasTarget" | "scripts" | "recording"> & {
-  readonly network?: Pick<NetworkUse, "wanted"> | undefined;
-};
 
 /** A machine of a lab that an analysis has for itself. */
 export class LeasedMachine implements AnalysisMachine {
@@ -131,23 +121,12 @@ export class LeasedMachine implements AnalysisMachine {
 
   async deliver(request: TargetRequest, signal: AbortSignal): Promise<DeliveredTarget> {
     const { platform, name, use } = this;
-    if (platform !== "linux") {
-      throw new AnalysisError(`${name} is a machine with ${platform}: targets can be given to Linux guests only`);
-    }
-    const { target, command, start, clockMs, isRebooted } = request;
-    const delivery: Delivery = {
-      ...{ target, command, ...(start && { start }), folder: use.folder, disc: this.#disc },
-      getClockMs: () => clockMs ?? Date.now(),
-      look: this.#network?.look,
-      connect: async (way, own, seen) => this.#network?.connectGuest(way, own, seen),
-      openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own, use.recording !== undefined),
-      follow: (mark, own) =>
-        this.#follow({ mark, noun: command === undefined ? "target" : "command", followsRestart: isRebooted }, own),
-      reset: (own) => this.#reset(own),
-    };
-    let opened: GuestTarget | undefined;
+    const refusal = findPlatformProblem(name, platform);
+    if (refusal !== undefined) throw new AnalysisError(refusal);
+    const { target, command } = request;
+    let opened: GuestTarget | WindowsTarget | undefined;
     try {
-      opened = await GuestTarget.deliver(delivery, signal);
+      opened = await (platform === "windows" ? this.#giveWindows(request, signal) : this.#giveLinux(request, signal));
       // They have begun beside the machine.
       await this.#network?.untilReady(signal);
     } catch (error) {
@@ -189,6 +168,36 @@ export class LeasedMachine implements AnalysisMachine {
       },
       close: () => given.close(),
     };
+  }
+
+  #giveLinux(request: TargetRequest, signal: AbortSignal): Promise<GuestTarget> {
+    const { use } = this;
+    const { target, command, start, clockMs, isRebooted } = request;
+    const delivery: Delivery = {
+      ...{ target, command, ...(start && { start }), folder: use.folder, disc: this.#disc },
+      getClockMs: () => clockMs ?? Date.now(),
+      look: this.#network?.look,
+      connect: async (way, own, seen) => this.#network?.connectGuest(way, own, seen),
+      openWay: (own) => openWay(this.lab, this.#machine, WAY_LIMIT_MS, own, use.recording !== undefined),
+      follow: (mark, own) => {
+        const options = { mark, follows_restart: isRebooted };
+        return this.#follow({ platform: "linux", noun: nameOf(request), options }, own);
+      },
+      reset: (own) => this.#reset(own),
+    };
+    return GuestTarget.deliver(delivery, signal);
+  }
+
+  /** A Windows guest keeps its clock, and sets up its network by itself. */
+  #giveWindows(request: TargetRequest, signal: AbortSignal): Promise<WindowsTarget> {
+    const { target, command, start } = request;
+    const delivery: WindowsDelivery = {
+      ...{ target, command, start },
+      openAgent: (own) => openWindowsAgent(this.lab, this.#machine, WAY_LIMIT_MS, own),
+      follow: (file, launcher, own) =>
+        this.#follow({ platform: "windows", noun: nameOf(request), options: { file, launcher } }, own),
+    };
+    return WindowsTarget.deliver(delivery, signal);
   }
 
   /** Follows the target from outside, where the guest's kernel is one that rebox knows. */
@@ -259,41 +268,8 @@ export class LeasedMachine implements AnalysisMachine {
   }
 }
 
-/** Finds why a machine cannot execute what is analysed, before it is started; undefined when it can. */
-export function findTargetProblem(
-  { name, facts }: LabMachine,
-  machinery: Machinery,
-  use: TargetNeeds,
-): string | undefined {
-  const { machineryName, platform, wayIn = "auto", ip, cloneOf } = facts;
-  const { serialConsole, disc, guestAgent, keyboard } = machinery.capabilities;
-  const network = (use.network?.wanted ?? findOwnNetwork(facts))?.kind;
-  if (use.recording !== undefined) {
-    const refusal = findRecordingProblem(facts, machinery, network);
-    if (refusal !== undefined) return `no run of ${name} can be recorded: ${refusal}`;
-  }
-  const isAlone = network === "simulated" || network === "user";
-  const noDisc = use.hasTarget && !disc ? `the machinery ${machineryName} has no disc (insertDisc)` : undefined;
-  const noConsole = serialConsole ? noDisc : `the machinery ${machineryName} has no serial console (openConsole)`;
-  const missing: Readonly<Record<WayName, string | undefined>> = {
-    console: noConsole,
-    keyboard: keyboard ? noConsole : `the machinery ${machineryName} has no keyboard (typeKeys)`,
-    "guest-agent": guestAgent ? undefined : `the machinery ${machineryName} cannot call QEMU's guest agent`,
-    agent: isAlone || (ip !== undefined && cloneOf === undefined) ? undefined : NO_AGENT,
-  };
-  const wanted = wayIn === "auto" ? ASKING_WAYS : [wayIn];
-  if (wanted.every((way) => missing[way] !== undefined)) {
-    const reasons = wanted.map((way) => missing[way]).join("; ");
-    const advice = wayIn === "auto" ? "use a machine of rebox or qemu" : "give it another way_in";
-    return `${name} cannot be given a target: ${reasons}; ${advice}`;
-  }
-  const problem = findNetworkProblem(facts, use.network?.wanted, machinery instanceof QmpMachinery);
-  if (problem !== undefined) return problem;
-  if (platform !== "linux") return `${name} is a machine with ${platform}: targets can be given to Linux guests only`;
-  if (use.scripts.length > 0 && !(machinery instanceof ReboxMachinery)) {
-    return `scripts need a machine of the machinery rebox; ${name} is one of ${machineryName}`;
-  }
-  return undefined;
+function nameOf({ command }: TargetRequest): string {
+  return command === undefined ? "target" : "command";
 }
 
 /** The machines of a lab, for one analysis. */

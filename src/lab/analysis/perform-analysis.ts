@@ -83,7 +83,8 @@ export async function performAnalysis(asked: LabAnalysis): Promise<void> {
   // At the beginning: later the file may be another one.
   const facts = entry.target && writeSampleFacts(entry.target, folder, (text) => journal.warn(text));
   let jury: Promise<Jury> | undefined;
-  const summon = () => (jury ??= summonJury(analysis));
+  // The machine is known by then, or there is nothing to judge.
+  const summon = () => (jury ??= summonJury(analysis, journal.record.machine?.platform ?? "linux"));
   try {
     // They are compiled while the guest works.
     if (refusal !== undefined) throw new AnalysisError(refusal);
@@ -154,12 +155,12 @@ interface Jury extends Signatures {
 }
 
 /** Loads the signatures and rules of the lab. It never throws. */
-async function summonJury({ labFolder, api }: LabAnalysis): Promise<Jury> {
+async function summonJury({ labFolder, api }: LabAnalysis, platform: string): Promise<Jury> {
   const none = { rules: [], unusable: [] };
   try {
     const folder = join(labFolder, SIGMA_FOLDER);
     const signatures = await loadSignatures(labFolder, api);
-    return { ...signatures, rules: existsSync(folder) ? readRuleFolder(folder) : none, failure: undefined };
+    return { ...signatures, rules: existsSync(folder) ? readRuleFolder(folder, platform) : none, failure: undefined };
   } catch (error) {
     return {
       signatures: [],

@@ -14,7 +14,7 @@ export interface AuxiliaryClass {
 
 /** A class that extends Auxiliary. */
 export type AuxiliaryConstructor = (new () => Auxiliary) &
-  Pick<typeof Auxiliary, "description" | "settings" | "isUsual">;
+  Pick<typeof Auxiliary, "description" | "settings" | "isUsual" | "platforms">;
 
 /** An auxiliary module's file that cannot be used. */
 export interface RefusedAuxiliary {

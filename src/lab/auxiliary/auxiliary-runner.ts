@@ -189,6 +189,7 @@ export class AuxiliaryRunner {
   private async startOne(entry: Entry): Promise<void> {
     const module = entry.module!;
     try {
+      checkPlatform(module.constructor as AuxiliaryConstructor, this.surroundings.machine);
       const { signal } = this.surroundings.run;
       const result = await callAsyncWithin("start()", this.limits.startMs, signal, () => module.start?.());
       if (result === false) {
@@ -250,4 +251,10 @@ export class AuxiliaryRunner {
 /** Sorts by a priority, the higher first; the same keep their order. */
 function byPriority(entries: readonly Entry[], priority: (module: Auxiliary) => number): Entry[] {
   return [...entries].sort((one, other) => priority(other.module!) - priority(one.module!));
+}
+
+/** @throws AuxiliaryDisabled for a machine whose system the module is not for */
+function checkPlatform({ platforms }: AuxiliaryConstructor, { name, platform }: AuxiliaryMachine): void {
+  if (platforms === undefined || platforms.includes(platform)) return;
+  throw new AuxiliaryDisabled(`it is for machines with ${platforms.join(", ")}, and ${name} is one with ${platform}`);
 }

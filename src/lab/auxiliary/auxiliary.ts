@@ -31,6 +31,9 @@ export abstract class Auxiliary<Settings extends SettingsSchema = SettingsSchema
   /** Whether the configuration of a new lab enables it. */
   static readonly isUsual: boolean = false;
 
+  /** The platforms of machines that it has something to do for; undefined for any. */
+  static readonly platforms: readonly string[] | undefined = undefined;
+
   /** Whether conf/auxiliary.conf enables the module. */
   enabled = false;
 

@@ -97,9 +97,11 @@ class Jury {
     for (const found of rules) {
       const { title, id = found.file, level, techniques } = found.rule;
       const finding = this.#begin({ kind: "sigma", name: id, title, score: LEVEL_SCORES[level], techniques });
-      const others = this.#rules.get(found.category) ?? [];
-      this.#rules.set(found.category, others);
-      others.push({ found, finding });
+      for (const category of found.categories) {
+        const others = this.#rules.get(category) ?? [];
+        this.#rules.set(category, others);
+        others.push({ found, finding });
+      }
     }
   }
 

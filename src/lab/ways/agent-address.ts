@@ -2,7 +2,16 @@ import { NotSupportedError } from "../errors";
 import type { Machinery } from "../machinery/machinery";
 import type { LabMachine } from "../machinery/records/lab-machine";
 import { ADDRESSES } from "../network/simulated-addresses";
-import type { AgentAddress } from "./agent-way";
+
+/** The address of an agent. */
+export interface AgentAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Leads there, where the host's own network does not. */
+  readonly socket?: string | undefined;
+  /** It is told to listen to this host alone. */
+  readonly isPinned: boolean;
+}
 
 /**
  * Finds where a machine's agent answers. In a simulated and in QEMU's user network a machine has no neighbour that could answer in its
@@ -16,8 +25,8 @@ export async function findAgentAddress(
   signal: AbortSignal,
 ): Promise<AgentAddress> {
   const { name, network, facts } = machine;
-  const { ip, wayIn, agentPort, pinsAgent: isPinned = false, cloneOf } = facts;
-  if (ip === undefined && wayIn !== "agent") throw new NotSupportedError(`${name} has no ip`);
+  const { ip, wayIn, agentPort, pinsAgent: isPinned = false, cloneOf, platform } = facts;
+  if (ip === undefined && wayIn !== "agent" && platform !== "windows") throw new NotSupportedError(`${name} has no ip`);
   if (network?.kind === "tap") {
     return { host: ADDRESSES.guest, port: agentPort, isPinned, socket: network.agentSocket };
   }

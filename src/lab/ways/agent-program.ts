@@ -11,11 +11,16 @@ MOST = 1 << 20
 here = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(here, "request")) as f:
     request = json.load(f)
+more = {}
+if request.get("cwd"):
+    more["cwd"] = request["cwd"]
+if request.get("env"):
+    more["env"] = dict(os.environ, **dict((str(key), str(value)) for key, value in request["env"].items()))
 end = {}
 output = tempfile.TemporaryFile(dir=here)
 try:
     with open(os.devnull, "rb") as nothing:
-        end["status"] = subprocess.call(request["args"], stdin=nothing, stdout=output, stderr=output)
+        end["status"] = subprocess.call(request["args"], stdin=nothing, stdout=output, stderr=output, **more)
 except Exception as error:
     end["error"] = str(error)
 size = output.seek(0, 2) or output.tell()

@@ -8,6 +8,7 @@ import { AgentWay } from "./agent-way";
 import { type ConsoleAccess, ConsoleWay } from "./console-way";
 import { GuestAgentWay } from "./guest-agent-way";
 import type { GuestWay } from "./guest-way";
+import { WindowsAgent } from "./windows-agent";
 
 /**
  * The guest agent is asked alone for so long, in milliseconds: an answer costs the guest least there. A shell that is typed at and an
@@ -46,6 +47,29 @@ export async function openWay(
   });
   try {
     return await Promise.race([takeFirst(openings, signal), watchMachine(lab, machine, own)]);
+  } finally {
+    race.abort(new WayInError(ANOTHER));
+  }
+}
+
+/**
+ * Opens the way into a machine with Windows that runs: its agent.
+ *
+ * @param limitMs how long it may take: the guest may boot in it
+ * @throws GuestGoneError when the machine goes off before; AnalysisError that says what has not answered, and why
+ */
+export async function openWindowsAgent(
+  lab: Lab,
+  machine: LabMachine,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<WindowsAgent> {
+  const race = new AbortController();
+  const own = AbortSignal.any([signal, race.signal]);
+  const machinery = lab.manager.getMachinery(machine);
+  const open = async () => WindowsAgent.open(await findAgentAddress(machinery, machine, own), limitMs, own);
+  try {
+    return await Promise.race([open(), watchMachine(lab, machine, own)]);
   } finally {
     race.abort(new WayInError(ANOTHER));
   }

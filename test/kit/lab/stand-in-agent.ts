@@ -18,10 +18,14 @@ export interface AgentTraits {
   readonly isWatching?: boolean;
   /** Makes missing folders for what it stores: CAPE's from 0.22 on. */
   readonly makesFolders?: boolean;
-  /** Is asked before each request; an answer of its own takes the place of the agent's, "silence" is none at all. */
+  /**
+   * Is asked before each request; an answer of its own takes the place of the agent's, "silence" is none at all. A file that is sent
+   * is the field "file", as text.
+   */
   readonly intercept?: (
     method: string,
     path: string,
+    fields: ReadonlyMap<string, string>,
   ) => "silence" | "close" | { status: number; text: string } | undefined;
 }
 
@@ -131,7 +135,11 @@ export async function withAgent(traits: AgentTraits, use: (agent: StandInAgent) 
     const key = `${request.method} ${request.url}`;
     requests.push(key);
     const form = await readForm(request);
-    const own = traits.intercept?.(request.method ?? "", request.url ?? "");
+    const sent = new Map([
+      ...form.fields,
+      ...(form.file === undefined ? [] : [["file", form.file.toString()] as const]),
+    ]);
+    const own = traits.intercept?.(request.method ?? "", request.url ?? "", sent);
     if (own === "silence") return;
     if (own === "close") return void request.socket.destroy();
     const [status, content] = own !== undefined ? [own.status, own.text] : take(routes[key], form);

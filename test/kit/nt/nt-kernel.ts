@@ -199,15 +199,21 @@ export interface NtOptions {
 }
 
 /** Makes QEMU's arguments that boot the test kernel. @param place a folder for the script's file */
-export function ntArgs({ folder }: NtKernel, place: string, serial: string, { script, base }: NtOptions): string[] {
+export function ntArgs(kernel: NtKernel, place: string, serial: string, options: NtOptions): string[] {
+  const { loader, modules, append } = ntBootFiles(kernel, place, options);
+  return [
+    ...["-m", "64", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none", "-serial", `file:${serial}`],
+    ...["-kernel", loader, "-initrd", modules, "-append", append],
+  ];
+}
+
+/** What QEMU boots the test kernel from: the loader, its modules as one argument, and its command line. */
+export function ntBootFiles({ folder }: NtKernel, place: string, { script, base }: NtOptions) {
   const path = join(place, "script");
   writeFileSync(path, script.map((line) => `${line}\n`).join(""));
   const files = ["ntoskrnl.exe", ...IMAGES.map(({ name }) => name)].map((name) => join(folder, name));
-  return [
-    ...["-m", "64", "-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none", "-serial", `file:${serial}`],
-    ...["-kernel", join(folder, "loader.elf"), "-initrd", [...files, path].join(",")],
-    ...["-append", `base=0x${(base ?? 0xfffff80000200000n).toString(16)}`],
-  ];
+  const append = `base=0x${(base ?? 0xfffff80000200000n).toString(16)}`;
+  return { loader: join(folder, "loader.elf"), modules: [...files, path].join(","), append };
 }
 
 /** A line of the kernel's words: an event, numbers and texts. */

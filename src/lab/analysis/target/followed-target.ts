@@ -6,8 +6,11 @@ import type { ScopeEvent } from "../../../guest/scope/scope-event";
 import type { GuestHandle, GuestObservation } from "../../auxiliary/auxiliary-run";
 import { AnalysisError, GuestGoneError, TargetRefusedError } from "../../errors";
 
-/** The file that follows the target in the engine; see there. */
-const FOLLOWER = join(getProjectFolder(), "modules/analysis/follow-target.ts");
+/** The files that follow the target in the engine; see there. */
+const FOLLOWERS = {
+  linux: join(getProjectFolder(), "modules/analysis/follow-target.ts"),
+  windows: join(getProjectFolder(), "modules/analysis/follow-windows-target.ts"),
+};
 /** The connection may end a little before the machine's other signs of its end do, in milliseconds. */
 const LAST_WORDS_MS = 2_000;
 
@@ -19,12 +22,25 @@ type FollowerEvent =
 
 /** How a target is followed. */
 export interface FollowRequest {
-  /** The launcher's variable and its value, as its environment has them. */
-  readonly mark: string;
+  readonly platform: "linux" | "windows";
   /** "target" or "command", for the reason of the end. */
   readonly noun: string;
+  /** The follower's options: how it knows the launcher or the target. */
+  readonly options: LinuxTraits | WindowsTraits;
+}
+
+/** How the follower of a Linux guest knows the launcher. */
+export interface LinuxTraits {
+  /** The launcher's variable and its value, as its environment has them. */
+  readonly mark: string;
   /** Whether what it has left is followed after a restart of the guest. */
-  readonly followsRestart: boolean;
+  readonly follows_restart: boolean;
+}
+
+/** How the follower of a Windows guest knows the target: WindowsTargetTraits. */
+export interface WindowsTraits {
+  readonly file: string | undefined;
+  readonly launcher: string;
 }
 
 /** The first instruction of a target. */
@@ -57,13 +73,13 @@ export class FollowedTarget {
    */
   static async begin(
     guest: GuestHandle,
-    { mark, noun, followsRestart }: FollowRequest,
+    { platform, noun, options }: FollowRequest,
     addEvent: (type: string, facts: Readonly<Record<string, unknown>>) => void,
     signal: AbortSignal,
   ): Promise<FollowedTarget> {
     const followed = new FollowedTarget(noun, addEvent);
     const onEvent = (event: unknown, moment: Moment) => followed.#onEvent(event as FollowerEvent, moment);
-    followed.#watchEnd(await guest.observe(FOLLOWER, { mark, follows_restart: followsRestart }, onEvent, signal));
+    followed.#watchEnd(await guest.observe(FOLLOWERS[platform], options, onEvent, signal));
     return followed;
   }
 

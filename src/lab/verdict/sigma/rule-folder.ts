@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { LineCounter, parseAllDocuments } from "yaml";
 import { ReboxError } from "../../../config/rebox-error";
-import { findLogSource } from "./log-sources";
+import { findLogSources, type LogSource } from "./log-sources";
 import { createSigmaRule, type SigmaRule } from "./rule";
 import { SigmaFolderError, SigmaSyntaxError } from "../../errors";
 
@@ -16,7 +16,7 @@ export interface FoundRule {
   readonly file: string;
   readonly line: number;
   /** Of the events that it is asked about. */
-  readonly category: string;
+  readonly categories: readonly string[];
   readonly rule: SigmaRule;
 }
 
@@ -36,21 +36,22 @@ export interface RuleFolder {
 /**
  * Reads all rules below a folder, such as a copy of SigmaHQ's: each document of each .yml and .yaml file.
  *
+ * @param platform that of the machine: rules for another are left out unread; without it none are
  * @returns those that an analysis can ask, and the others with the reason of each
  * @throws SigmaFolderError when the folder cannot be read
  */
-export function readRuleFolder(folder: string): RuleFolder {
+export function readRuleFolder(folder: string, platform?: string): RuleFolder {
   const rules: FoundRule[] = [];
   const unusable: UnusableRule[] = [];
   for (const path of listRuleFiles(folder)) {
     const file = relative(folder, path);
     try {
       const text = readRuleText(path);
-      const foreign = findForeignRule(text);
+      const foreign = findForeignRule(text, platform);
       if (foreign !== undefined) unusable.push({ file, ...foreign });
       else
         for (const { line, value } of readDocuments(text)) {
-          const refusal = addRule(value, { file, line }, rules);
+          const refusal = addRule(value, { file, line }, rules, platform);
           if (refusal !== undefined) unusable.push({ file, line, title: findTitle(value), reason: refusal });
         }
     } catch (error) {
@@ -62,15 +63,22 @@ export function readRuleFolder(folder: string): RuleFolder {
 }
 
 /** @returns why the document is no rule that can be asked */
-function addRule(value: unknown, place: { file: string; line: number }, rules: FoundRule[]): string | undefined {
+function addRule(
+  value: unknown,
+  place: { file: string; line: number },
+  rules: FoundRule[],
+  platform: string | undefined,
+): string | undefined {
   try {
     const rule = createSigmaRule(value);
-    const source = findLogSource(rule.logSource);
-    if (typeof source === "string") return source;
-    const { category, fields } = source;
-    const missing = fields === undefined ? [] : [...rule.fields].filter((field) => !fields.has(field));
-    if (missing.length > 0) return `events of ${category} have no ${missing.join(", ")}`;
-    rules.push({ ...place, category, rule });
+    const sources = findLogSources(rule.logSource, platform);
+    if (typeof sources === "string") return sources;
+    const listMissing = ({ fields }: LogSource): string[] =>
+      fields === undefined ? [] : [...rule.fields].filter((field) => !fields.has(field));
+    const usable = sources.filter((source) => listMissing(source).length === 0);
+    const [first] = sources;
+    if (usable.length === 0) return `events of ${first!.category} have no ${listMissing(first!).join(", ")}`;
+    rules.push({ ...place, categories: usable.map(({ category }) => category), rule });
     return undefined;
   } catch (error) {
     if (error instanceof ReboxError) return error.message;
@@ -90,14 +98,14 @@ function readRuleText(path: string): string {
 
 /**
  * Finds out without a parser whether a file's only rule is for another system, in the form that nearly all files have: most
- * rules of a collection are for Windows, and parsing them would take most of the time.
+ * rules of a collection are for Windows, and parsing them would take most of the time of an analysis of Linux.
  */
-function findForeignRule(text: string): Omit<UnusableRule, "file"> | undefined {
+function findForeignRule(text: string, platform: string | undefined): Omit<UnusableRule, "file"> | undefined {
   const [, title] = /^title: *(.*?)\s*$/m.exec(text) ?? [];
   const [, block = ""] = /^logsource:[ ]*\n((?:[ ]+.*\n|[ ]*\n)+)/m.exec(text) ?? [];
   const [, product] = /^[ ]+product:[ ]*['"]?([a-z0-9_-]+)['"]?[ ]*$/m.exec(block) ?? [];
-  if (title === undefined || product === undefined || product === "linux" || product === "rebox" || /\n---/.test(text))
-    return undefined;
+  const asked = platform === undefined ? ["linux", "windows", "rebox"] : [platform, "rebox"];
+  if (title === undefined || product === undefined || asked.includes(product) || /\n---/.test(text)) return undefined;
   return { line: 1, title, reason: `it is for ${product}` };
 }
 

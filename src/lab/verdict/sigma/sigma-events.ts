@@ -1,5 +1,6 @@
 import type { SeenAct } from "../signature";
 import { SigmaEvent } from "./event";
+import { isOnWindows, listWindowsEvents } from "./windows-events";
 
 type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -24,6 +25,10 @@ export function* listSigmaEvents(act: SeenAct): Generator<SigmaEvent> {
   const who = describeDoer(act);
   const own = Object.entries(facts).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
   yield new SigmaEvent(`rebox/${type}`, { ...(Object.fromEntries(own) as Fields), ...who });
+  if (isOnWindows(act)) {
+    yield* listWindowsEvents(act, who);
+    return;
+  }
   if (type === "process.executed") yield new SigmaEvent("process_creation", { ...who, ...describeHash(act) });
   const category = FILES[type];
   if (category !== undefined)

@@ -64,8 +64,8 @@ function getConnected({ facts, network }: QemuMachine): MachineNetwork | undefin
  * that is free.
  */
 export function isAgentForwarded(machine: QemuMachine): boolean {
-  const { wayIn = "auto", ip } = machine.facts;
-  const mayHaveAgent = wayIn === "agent" || (wayIn === "auto" && ip !== undefined);
+  const { wayIn = "auto", ip, platform } = machine.facts;
+  const mayHaveAgent = wayIn === "agent" || platform === "windows" || (wayIn === "auto" && ip !== undefined);
   return mayHaveAgent && getConnected(machine)?.kind === "user";
 }
 
