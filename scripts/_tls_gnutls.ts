@@ -1,6 +1,7 @@
 /** What programs encrypt and decrypt with GnuTLS, and the secrets of their connections; for tls_plain. */
 import { type FunctionCall, type FunctionDescription, type FunctionHook, hookFunction } from "rebox";
-import { TlsConnections } from "./_tls_connections";
+import { RecentMap } from "./_recent_map";
+import { MOST_THREADS, TlsConnections } from "./_tls_connections";
 import {
   findExpandedLabel,
   KEY_EXPANSION,
@@ -57,7 +58,7 @@ export class GnuTlsWatcher {
   readonly #hooks: FunctionHook[];
   readonly #connections = new TlsConnections<Connection>(() => ({}));
   /** By thread: the client's random bytes out of the messages that it has hashed last. */
-  readonly #randoms = new Map<number, Uint8Array>();
+  readonly #randoms = new RecentMap<number, Uint8Array>(MOST_THREADS);
 
   constructor(private readonly listener: TlsListener) {
     const inside = {

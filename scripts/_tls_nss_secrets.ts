@@ -1,6 +1,7 @@
 /** The secrets of TLS connections as NSS derives them; for tls_plain. */
 import { type FunctionCall, type FunctionDescription, type FunctionHook, hookFunction } from "rebox";
-import { TlsConnections } from "./_tls_connections";
+import { RecentMap } from "./_recent_map";
+import { MOST_THREADS, TlsConnections } from "./_tls_connections";
 import {
   findExpandedLabel,
   KEY_EXPANSION,
@@ -52,8 +53,8 @@ export class NssSecrets {
   readonly #places = new ProcessHooks();
   readonly #digests = new TlsConnections<Digest>(() => ({}));
   /** By thread. */
-  readonly #randoms = new Map<number, Uint8Array>();
-  readonly #expanded = new Map<number, Expanded>();
+  readonly #randoms = new RecentMap<number, Uint8Array>(MOST_THREADS);
+  readonly #expanded = new RecentMap<number, Expanded>(MOST_THREADS);
 
   constructor(private readonly listener: TlsListener) {
     const digest = { onEnter: (call: FunctionCall) => this.#noteDigest(call) };

@@ -1,6 +1,7 @@
 /** What programs encrypt and decrypt with OpenSSL, and the secrets of their connections; for tls_plain. */
 import { type FunctionCall, type FunctionDescription, type FunctionHook, hookFunction } from "rebox";
-import { TlsConnections } from "./_tls_connections";
+import { RecentMap } from "./_recent_map";
+import { MOST_THREADS, TlsConnections } from "./_tls_connections";
 import { LONGEST_PIECE, RANDOM_SIZE, type TlsListener } from "./_tls_listener";
 import { describeSecret, readParameters } from "./_tls_openssl_secrets";
 import { findClientRandom } from "./_tls_records";
@@ -39,7 +40,7 @@ export class OpenSslWatcher {
   readonly #hooks: FunctionHook[];
   readonly #connections = new TlsConnections<Connection>(() => ({}));
   /** By thread: the connection that it works at. */
-  readonly #current = new Map<number, bigint>();
+  readonly #current = new RecentMap<number, bigint>(MOST_THREADS);
 
   constructor(private readonly listener: TlsListener) {
     const handlers = {

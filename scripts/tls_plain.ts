@@ -20,6 +20,9 @@ import { readWantedProcesses } from "./_wanted_processes";
 
 /** How many bytes of a piece are printed. */
 const SHOWN = 160;
+/** Programs decide how much there is: what is more is left out of the files, and said once. */
+const MOST_SECRETS = 100_000;
+const MOST_FILE_BYTES = 2 ** 30;
 
 /** Files go into the folder "results" beside pyrebox.conf, which grants this. */
 export const permissions = ["fs:results"];
@@ -31,6 +34,9 @@ let isPrinted = false;
 let isWanted: ReturnType<typeof readWantedProcesses> = () => true;
 let pieceFile: string | undefined;
 let keyFile: string | undefined;
+let pieceBytes = 0;
+const secrets = new Set<string>();
+const full = new Set<string>();
 
 export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
   callbacks = new CallbackManager(moduleHandle);
@@ -61,6 +67,8 @@ export function do_tls_plain(line: string): string {
 export function do_tls_plain_to(line: string): string {
   pieceFile = readNewFile(line);
   writeFileSync(pieceFile, "");
+  pieceBytes = 0;
+  full.delete(pieceFile);
   return watch(`what programs send and receive by TLS goes into ${pieceFile}`);
 }
 
@@ -72,6 +80,8 @@ export function do_tls_plain_to(line: string): string {
 export function do_tls_keys_to(line: string): string {
   keyFile = readNewFile(line);
   writeFileSync(keyFile, "");
+  secrets.clear();
+  full.delete(keyFile);
   return watch(`the secrets of TLS connections go into ${keyFile}`);
 }
 
@@ -101,9 +111,29 @@ function onPiece(piece: TlsPiece): void {
   }
   if (pieceFile === undefined) return;
   const facts = { pid, tid, process: name, library, direction, connection: `0x${connection.toString(16)}`, descriptor };
-  appendFileSync(pieceFile, `${JSON.stringify({ ...facts, bytes: Buffer.from(bytes).toString("base64") })}\n`);
+  const line = `${JSON.stringify({ ...facts, bytes: Buffer.from(bytes).toString("base64") })}\n`;
+  if (pieceBytes + line.length > MOST_FILE_BYTES) {
+    sayFull(pieceFile, `${MOST_FILE_BYTES} bytes`);
+    return;
+  }
+  pieceBytes += line.length;
+  appendFileSync(pieceFile, line);
 }
 
 function onSecret(secret: TlsSecret): void {
-  if (keyFile !== undefined) appendFileSync(keyFile, writeKeyLine(secret));
+  if (keyFile === undefined) return;
+  const line = writeKeyLine(secret);
+  if (secrets.has(line)) return;
+  if (secrets.size >= MOST_SECRETS) {
+    sayFull(keyFile, `${MOST_SECRETS} secrets`);
+    return;
+  }
+  secrets.add(line);
+  appendFileSync(keyFile, line);
+}
+
+function sayFull(file: string, most: string): void {
+  if (full.has(file)) return;
+  full.add(file);
+  print(`${file} has ${most} and gets no more: name another file to go on`);
 }
