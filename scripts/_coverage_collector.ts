@@ -164,8 +164,11 @@ export class CoverageCollector {
     if (!this.isCollecting || !this.callbacks.callbackExists(CALLBACK)) return;
     this.callbacks.callTriggerFunction(CALLBACK, "take");
     const blocks = this.read("blocks");
+    let of = new Map<Place, number>();
     for (let at = 0; at < blocks.byteLength; at += BLOCK) {
-      this.spaces.addBlock(blocks.getBigUint64(at, true), placeAt(blocks, at + 8), blocks.getUint32(at + 16, true));
+      // Most are of the same address space as the one before.
+      if (at === 0 || !isSameWord(blocks, at, at - BLOCK)) of = this.spaces.getBlocks(blocks.getBigUint64(at, true));
+      of.set(placeAt(blocks, at + 8), blocks.getUint32(at + 16, true));
     }
     const jumps = this.read("jumps");
     for (let at = 0; at < jumps.byteLength; at += JUMP) {
@@ -182,6 +185,13 @@ export class CoverageCollector {
 /** An address as a number, exact in the lower and in the upper half of addresses: that is below zero. */
 function placeAt(view: DataView, at: number): Place {
   return view.getInt32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
+}
+
+function isSameWord(view: DataView, one: number, other: number): boolean {
+  return (
+    view.getUint32(one, true) === view.getUint32(other, true) &&
+    view.getUint32(one + 4, true) === view.getUint32(other + 4, true)
+  );
 }
 
 function bytesOf(list: readonly bigint[]): Uint8Array {

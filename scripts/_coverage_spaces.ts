@@ -85,10 +85,13 @@ export class CoveredSpaces {
     for (const module of this.#living.get(pgd)?.modules ?? []) module.buildId ??= find(module.base);
   }
 
-  /** An address space that nobody has told of is collected too: that of a system that is not known. */
-  addBlock(pgd: bigint, place: Place, size: number): void {
+  /**
+   * Returns the blocks of an address space with their sizes, to be added to. One that nobody has told of is collected too: that of a system
+   * that is not known.
+   */
+  getBlocks(pgd: bigint): Map<Place, number> {
     this.begin(pgd, 0, "");
-    this.#living.get(pgd)!.blocks.set(place, size);
+    return this.#living.get(pgd)!.blocks;
   }
 
   addEdge(pgd: bigint, from: Place, to: Place): void {

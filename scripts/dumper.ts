@@ -32,7 +32,7 @@ let print: (text: string) => void;
 let hooks: FunctionHook[] = [];
 let timers: NodeJS.Timeout[] = [];
 let dumper: ModuleDumper | undefined;
-const watchers = new Map<bigint, ExploitWatcher>();
+let watcher: ExploitWatcher | undefined;
 
 export function initialize_callbacks(moduleHandle: number, printer: (text: string) => void): void {
   callbacks = new CallbackManager(moduleHandle);
@@ -79,9 +79,9 @@ export function do_dump_when(line: string): string {
 export function do_dump_end(): string {
   for (const hook of hooks) hook.remove();
   for (const timer of timers) clearTimeout(timer);
-  for (const watcher of watchers.values()) watcher.remove();
+  watcher?.end();
+  watcher = undefined;
   [hooks, timers] = [[], []];
-  watchers.clear();
   callbacks.clean();
   const count = dumper?.count ?? 0;
   dumper = undefined;
@@ -107,9 +107,10 @@ function begin(word: string, { dumper: own, isWanted, isModule }: Choice): void 
       timers.push(setTimeout(onTime, Number(seconds) * 1000));
       return;
     }
-    const onSign = ({ at, toPlace }: ExploitSign): void => own.dumpCode({ pid, pgd, occasion }, at, toPlace);
-    watchers.get(pgd)?.remove();
-    watchers.set(pgd, new ExploitWatcher(callbacks, { pid, pgd, name: processName }, ["wx"], onSign));
+    watcher ??= new ExploitWatcher(callbacks, ["wx"], ({ pid: of, at, toPlace }: ExploitSign, space) =>
+      own.dumpCode({ pid: of, pgd: space, occasion }, at, toPlace),
+    );
+    watcher.add({ pid, pgd, name: processName });
   });
 }
 
@@ -120,13 +121,8 @@ function follow(isWanted: Choice["isWanted"], onProcess: (pid: number, pgd: bigi
   };
   if (findSystem() !== undefined) for (const { pid, pgd, name } of getProcessList()) take(pid, pgd, name);
   callbacks.addCallback(CallbackManager.CREATEPROC_CB, take);
-  callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => {
-    watchers.get(pgd)?.remove();
-    watchers.delete(pgd);
-  });
-  callbacks.addCallback(CallbackManager.LOADMODULE_CB, (_pid, pgd, base, size) =>
-    watchers.get(pgd)?.forget(base, size),
-  );
+  callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => watcher?.remove(pgd));
+  callbacks.addCallback(CallbackManager.LOADMODULE_CB, (_pid, pgd, base, size) => watcher?.forget(pgd, base, size));
 }
 
 /** @throws Error when there is no folder, or no process is named */

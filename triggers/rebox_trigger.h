@@ -296,6 +296,21 @@ REBOX_API uint32_t rebox_trigger_hook(callback_handle_t handle, pyrebox_target_u
 /* Nothing happens when there is no such hook. */
 REBOX_API void rebox_trigger_unhook(callback_handle_t handle, uint32_t hook);
 
+/* ---- how often a trigger of BLOCK_BEGIN_CB is asked ---- */
+
+/*
+ * With REBOX_TELL_ONCE, a block that trigger() has rejected is not asked about again in the same address space, and one of the kernel
+ * not in any; with REBOX_TELL_PROGRAMS_ONCE, the kernel's may not be asked about at all. Known blocks are passed over by generated code,
+ * in a fraction of the time. It may always be asked more often: about code that processes share in turn, while the callback has a filter
+ * or is not the only one on its type, and while other events of code are listened to.
+ */
+REBOX_API void rebox_trigger_ask(callback_handle_t handle, rebox_telling how);
+/*
+ * Has the trigger asked again about all blocks of the process pgd, or with REBOX_ALL_PROCESSES about all of any process and the kernel:
+ * after what it rejects has changed, and when a process has ended, since another one may get its address space.
+ */
+REBOX_API void rebox_trigger_ask_again(callback_handle_t handle, pyrebox_target_ulong pgd);
+
 /* ---- time ---- */
 
 /* A clock of the host in nanoseconds that stands still while the machine is paused, as the guest's own clocks do. */

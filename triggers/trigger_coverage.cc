@@ -8,7 +8,8 @@
  *   choose     a function: the variables above hold from now on
  *   take       a function: moves what is new since the last time into "blocks" and "jumps"
  *
- * It is asked about monitored processes alone, so these are to be monitored, and ALL_PROCESSES for all and kernel.
+ * It is asked about monitored processes alone, so these are to be monitored, and ALL_PROCESSES for all and kernel. Without edges it wants
+ * to be asked about a block once.
  *
  * It passes when there is much to be taken. Blocks are, little-endian: address space 8, address 8, size 4, instructions 4; jumps: address
  * space 8, from 8, to 8. Each is there once for each address space until "forget", a function, which also takes "spaces".
@@ -20,6 +21,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "address_set.h"
 #include "user_space.h"
 
 REBOX_TRIGGER_API_VERSION;
@@ -46,12 +48,6 @@ struct Jump {
     }
 };
 
-uint64_t Mix(uint64_t value)
-{
-    value *= UINT64_C(0x9e3779b97f4a7c15);
-    return value ^ (value >> 29);
-}
-
 struct JumpHash {
     size_t operator()(const Jump &jump) const
     {
@@ -59,17 +55,8 @@ struct JumpHash {
     }
 };
 
-struct AddressHash {
-    size_t operator()(uint64_t address) const
-    {
-        return Mix(address);
-    }
-};
-
-using Addresses = std::unordered_set<uint64_t, AddressHash>;
-
 /* Of each address space that is collected, the blocks that were there. */
-std::unordered_map<uint64_t, Addresses> known;
+std::unordered_map<uint64_t, AddressSet> known;
 std::unordered_set<Jump, JumpHash> known_jumps;
 std::unordered_set<uint64_t> spaces;
 std::vector<Block> blocks;
@@ -80,7 +67,7 @@ size_t count;
 /* The space of the last block of a vCPU, whose set it is, and where that block was. */
 struct Last {
     uint64_t pgd, address;
-    Addresses *set;
+    AddressSet *set;
     bool is_kernel, is_there;
 } last[MOST_CPUS];
 
@@ -114,18 +101,33 @@ std::vector<uint64_t> CopySpaces(callback_handle_t handle)
 void Choose(callback_handle_t handle)
 {
     std::vector<uint64_t> list = CopySpaces(handle);
+    std::unordered_set<uint64_t> chosen(list.begin(), list.end());
+    uint64_t is_all = 0, is_kernel = 0;
 
-    all = with_kernel = with_edges = 0;
-    get_var_uint64(handle, "all", &all);
-    get_var_uint64(handle, "kernel", &with_kernel);
+    with_edges = 0;
+    get_var_uint64(handle, "all", &is_all);
+    get_var_uint64(handle, "kernel", &is_kernel);
     get_var_uint64(handle, "edges", &with_edges);
-    spaces = std::unordered_set<uint64_t>(list.begin(), list.end());
+    rebox_trigger_ask(handle, with_edges ? REBOX_TELL_ALWAYS : is_kernel ? REBOX_TELL_ONCE : REBOX_TELL_PROGRAMS_ONCE);
+    /* What was rejected until now may be wanted. */
+    if (is_all != all || is_kernel != with_kernel) {
+        rebox_trigger_ask_again(handle, REBOX_ALL_PROCESSES);
+    }
+    for (uint64_t space : chosen) {
+        if (!spaces.count(space)) {
+            rebox_trigger_ask_again(handle, space);
+        }
+    }
+    all = is_all;
+    with_kernel = is_kernel;
+    spaces.swap(chosen);
     ForgetLast();
 }
 
 void Forget(callback_handle_t handle)
 {
     for (uint64_t space : CopySpaces(handle)) {
+        rebox_trigger_ask_again(handle, space);
         auto found = known.find(space);
         if (found != known.end()) {
             count -= found->second.size();
@@ -202,7 +204,7 @@ int trigger(callback_handle_t, callback_params_t params)
     }
     before->address = address;
     before->is_there = true;
-    if (count < MOST && before->set->insert(address).second) {
+    if (count < MOST && before->set->Insert(address)) {
         blocks.push_back({ pgd, address, block->size, block->icount });
         count++;
     }

@@ -73,6 +73,8 @@ inline bool IsRejectedAlone(int kind, int cpu_index, MakeParams make_params) {
     only->native_time.Measured(ReadTicks() - began);
   }
   if (verdict == Trigger::Verdict::kRejects) {
+    // Counts where the trigger has asked to hear of a block once.
+    rebox_reported.is_known = true;
     return true;
   }
   only->has_passed = true;
@@ -110,6 +112,9 @@ void OnBlockBegin(void*, int cpu_index, rebox_block* block) {
 }
 
 void OnBlockEnd(void*, int cpu_index, rebox_block* block, uint64_t cur_pc, uint64_t next_pc) {
+  if (IsRejectedAlone(REBOX_BLOCK_END, cpu_index, [&] { return BlockEndParams(cpu_index, block, cur_pc, next_pc); })) {
+    return;
+  }
   FireAll(
       REBOX_BLOCK_END, cpu_index, [&] { return FactsOfBlock(cpu_index, block); },
       [&](napi_value* arguments) {

@@ -55,6 +55,10 @@ static void UpdateNeeds(int kind) {
     Listener* triggered = subscriptions.triggered[kind];
     rebox_sieve_accesses(kind == REBOX_MEM_WRITE, triggered ? triggered->trigger->sieve() : nullptr);
   }
+  if (kind == REBOX_BLOCK_BEGIN) {
+    Listener* triggered = subscriptions.triggered[kind];
+    rebox_tell_blocks(triggered ? triggered->trigger->telling() : REBOX_TELL_ALWAYS);
+  }
   if (kind <= REBOX_OPCODE_RANGE) {
     subscriptions.everywhere[kind] = subscriptions.by_kind[kind].AnyTriggerOfAll();
     rebox_watch_everywhere(static_cast<rebox_event>(kind), subscriptions.everywhere[kind]);
@@ -108,6 +112,12 @@ void Subscriptions::RemoveTriggerHooks(Listener& listener) {
     by_hook.erase(hook);
   }
   listener.trigger_hooks.clear();
+}
+
+void Subscriptions::FollowTrigger(Listener& listener) {
+  if (!listener.is_hooked && !listener.retired) {
+    UpdateNeeds(listener.kind);
+  }
 }
 
 void Subscriptions::Remove(uint32_t id) {

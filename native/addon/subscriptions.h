@@ -37,6 +37,9 @@ struct Subscriptions {
   // Nothing happens when the listener has no such hook.
   void RemoveTriggerHook(Listener& listener, uint32_t hook);
 
+  // Asks of QEMU what the listener's trigger needs, after it has changed its mind.
+  void FollowTrigger(Listener& listener);
+
   // nullptr when there is no such listener.
   Listener* Find(uint32_t id);
 

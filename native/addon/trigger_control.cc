@@ -163,6 +163,21 @@ extern "C" void rebox_trigger_unhook(callback_handle_t handle, uint32_t hook) {
   }
 }
 
+extern "C" void rebox_trigger_ask(callback_handle_t handle, rebox_telling how) {
+  TriggerStore* store = FindTriggerStore(handle);
+  if (!store || store->trigger->telling() == how) {
+    return;
+  }
+  store->trigger->set_telling(how);
+  Listener* listener = subscriptions.Find(store->trigger->listener_id());
+  // Before it is attached, and while it is detached, it is not the listener's.
+  if (listener && listener->trigger == store->trigger) {
+    subscriptions.FollowTrigger(*listener);
+  }
+}
+
+extern "C" void rebox_trigger_ask_again(callback_handle_t, pyrebox_target_ulong pgd) { rebox_tell_blocks_again(pgd); }
+
 extern "C" uint64_t rebox_trigger_clock_ns(void) { return ReadGuestClockNs(); }
 
 Napi::Object InitTriggers(Napi::Env env, Napi::Object exports) {

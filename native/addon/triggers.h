@@ -58,6 +58,9 @@ class Trigger {
 
   // Whether it is asked only about monitored processes.
   bool is_of_monitored() const { return is_of_monitored_; }
+  // How often it wants to be asked about a block.
+  rebox_telling telling() const { return telling_; }
+  void set_telling(rebox_telling telling) { telling_ = telling; }
   // nullptr when it has none.
   rebox_access_sieve sieve() const { return sieve_; }
   callback_handle_t handle() const { return handle_; }
@@ -86,6 +89,7 @@ class Trigger {
   rebox_access_sieve sieve_ = nullptr;
   void* library_ = nullptr;
   bool is_of_monitored_ = false;
+  rebox_telling telling_ = REBOX_TELL_ALWAYS;
   int depth_ = 0;
   bool doomed_ = false;
 };

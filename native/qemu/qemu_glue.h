@@ -20,7 +20,7 @@ extern "C" {
 #define REBOX_API __attribute__((visibility("default")))
 
 /* Raised with every change that breaks a caller; compared by the addon before anything else is called. */
-#define REBOX_GLUE_VERSION 8
+#define REBOX_GLUE_VERSION 9
 
 REBOX_API int rebox_glue_version(void);
 
@@ -354,6 +354,8 @@ typedef enum rebox_event {
     REBOX_EVENT_COUNT
 } rebox_event;
 
+typedef enum rebox_block_end { REBOX_ENDS_OTHERWISE, REBOX_ENDS_WITH_CALL, REBOX_ENDS_WITH_RETURN } rebox_block_end;
+
 /* One translated block, unique by its numbers; user belongs to the listener. */
 typedef struct rebox_block {
     uint64_t pc;
@@ -361,6 +363,8 @@ typedef struct rebox_block {
     uint16_t icount; /* instructions */
     uint16_t last;   /* where the last instruction begins, in bytes from pc */
     void *user;
+    uint8_t end; /* rebox_block_end: its last instruction; calls and returns of the kernel and interrupts are others */
+    uint64_t known; /* rebox's own: where it is not told again (events/known_blocks.c) */
 } rebox_block;
 
 /* One access to memory. */
@@ -434,8 +438,26 @@ typedef struct rebox_event_facts {
      */
     uint64_t subscribed_after;
     uint8_t insn_size; /* of listener->opcode: the size of the instruction, in bytes */
+    /* Set by listener->block_begin: nobody needs to hear of this block again, in this address space; see rebox_tell_blocks(). */
+    bool is_known;
 } rebox_event_facts;
 REBOX_API extern rebox_event_facts rebox_reported;
+
+typedef enum rebox_telling {
+    REBOX_TELL_ALWAYS,
+    /* No more once rebox_reported.is_known was set: for each address space anew, and for the kernel in all of them together. */
+    REBOX_TELL_ONCE,
+    /* Likewise, and those of the kernel may be left out. */
+    REBOX_TELL_PROGRAMS_ONCE,
+} rebox_telling;
+
+/*
+ * Says how often REBOX_BLOCK_BEGIN is told of the same block. It may always be told more often than asked for: a block that several
+ * processes share in turn, or while other events are watched.
+ */
+REBOX_API void rebox_tell_blocks(rebox_telling how);
+/* Says that no block of pgd is known any more; REBOX_ALL_PROCESSES: of any process, and of the kernel. */
+REBOX_API void rebox_tell_blocks_again(uint64_t pgd);
 
 /* The number of the last rebox_watch(on), rebox_hook() or rebox_watch_opcodes(): they are counted from 1. */
 REBOX_API uint64_t rebox_subscription(void);

@@ -47,32 +47,24 @@ export function observe({ callbacks, options, tell }: GuestObserver): () => Dump
     };
     return [hookFunction(module, name, { onEnter })];
   });
-  const watchers = new Map<bigint, ExploitWatcher>();
+  let watcher: ExploitWatcher | undefined;
   if (occasions.includes("written")) {
+    const onSign = ({ pid, at, toPlace }: ExploitSign, pgd: bigint): void => {
+      if (dumper.count >= mostFiles) more++;
+      else dumper.dumpCode({ pid, pgd, occasion: "written" }, at, toPlace);
+    };
+    const own = (watcher = new ExploitWatcher(callbacks, ["wx"], onSign));
     target.onProcess = (pid, pgd, name) => {
-      if (pgd === 0n || watchers.has(pgd)) return;
-      const onSign = ({ at, toPlace }: ExploitSign): void => {
-        if (dumper.count >= mostFiles) more++;
-        else dumper.dumpCode({ pid, pgd, occasion: "written" }, at, toPlace);
-      };
-      watchers.set(pgd, new ExploitWatcher(callbacks, { pid, pgd, name }, ["wx"], onSign));
+      if (!own.has(pgd)) own.add({ pid, pgd, name });
     };
-    target.onRestart = () => {
-      for (const watcher of watchers.values()) watcher.remove();
-      watchers.clear();
-    };
-    callbacks.addCallback(CallbackManager.LOADMODULE_CB, (_pid, pgd, base, size) =>
-      watchers.get(pgd)?.forget(base, size),
-    );
-    callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => {
-      watchers.get(pgd)?.remove();
-      watchers.delete(pgd);
-    });
+    target.onRestart = () => own.clear();
+    callbacks.addCallback(CallbackManager.LOADMODULE_CB, (_pid, pgd, base, size) => own.forget(pgd, base, size));
+    callbacks.addCallback(CallbackManager.REMOVEPROC_CB, (_pid, pgd) => own.remove(pgd));
   }
   return () => {
     for (const hook of hooks) hook.remove();
     target.end();
-    for (const watcher of watchers.values()) watcher.remove();
+    watcher?.end();
     return { files: dumper.count, more };
   };
 }

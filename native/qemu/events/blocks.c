@@ -20,7 +20,7 @@ static gboolean equal_blocks(gconstpointer a, gconstpointer b)
 {
     const rebox_block *x = a, *y = b;
 
-    return x->pc == y->pc && x->size == y->size && x->icount == y->icount;
+    return x->pc == y->pc && x->size == y->size && x->icount == y->icount && x->last == y->last && x->end == y->end;
 }
 
 static void forget_block(gpointer data)
@@ -45,9 +45,21 @@ rebox_block *rebox_get_block(const rebox_block *wanted)
     if (!block) {
         block = g_memdup2(wanted, sizeof(*wanted));
         block->user = NULL;
+        block->known = REBOX_UNKNOWN_BLOCK;
         g_hash_table_add(blocks, block);
     }
     return block;
+}
+
+void rebox_forget_known_blocks(void)
+{
+    GHashTableIter entries;
+    gpointer block;
+
+    g_hash_table_iter_init(&entries, blocks);
+    while (g_hash_table_iter_next(&entries, &block, NULL)) {
+        ((rebox_block *)block)->known = REBOX_UNKNOWN_BLOCK;
+    }
 }
 
 void rebox_forget_blocks(void)

@@ -8,6 +8,7 @@
 #include "qemu/plugin.h"
 #include "rebox/events/blocks.h"
 #include "rebox/events/code_watches.h"
+#include "rebox/events/known_blocks.h"
 #include "rebox/events/translation.h"
 #include "rebox/events/opcode.h"
 #include "rebox/events/marks.h"
@@ -15,6 +16,7 @@
 /* The block that begins right now was left in the callback of its first instruction, which comes next. */
 static struct {
     bool active;
+    uint64_t eip; /* where: not every instruction has a callback */
     uint64_t reported_to;
 } resumed_insn;
 
@@ -71,6 +73,7 @@ static void resume_block(int cpu_index, rebox_block *block, bool monitored, rebo
 {
     if (stage == REBOX_RESUME_INSN) {
         resumed_insn.active = true;
+        resumed_insn.eip = cpu_env(current_cpu)->eip;
         resumed_insn.reported_to = reported_to;
     }
     if (reported_to != rebox_last_subscription) {
@@ -167,6 +170,28 @@ void rebox_on_other_plain_block(unsigned int cpu_index, void *block)
     begin_plain_block(cpu_index, block, false, GETPC());
 }
 
+/* Told, it may become known, unless its listener wants to hear of it again; one that was left in its listener is told once more. */
+static inline void begin_unknown_block(int cpu_index, rebox_block *block, bool monitored, uintptr_t code_pointer)
+{
+    uint64_t here = rebox_known_here(cpu_env(current_cpu)), changes = rebox_known_changes;
+
+    rebox_reported.is_known = false;
+    begin_plain_block(cpu_index, block, monitored, code_pointer);
+    if (rebox_reported.is_known && rebox_known_changes == changes) {
+        block->known = here;
+    }
+}
+
+void rebox_on_monitored_unknown_block(unsigned int cpu_index, void *block)
+{
+    begin_unknown_block(cpu_index, block, true, GETPC());
+}
+
+void rebox_on_other_unknown_block(unsigned int cpu_index, void *block)
+{
+    begin_unknown_block(cpu_index, block, false, GETPC());
+}
+
 /*
  * An instruction within a block: the vCPU's eip is that of the block or of a place between, and the generated code
  * counts on it. A listener gets the exact one; afterwards the old one is put back, or the code is left.
@@ -186,8 +211,10 @@ static inline void begin_insn(int cpu_index, void *data, bool monitored, uintptr
 
     if (unlikely(resumed_insn.active)) {
         resumed_insn.active = false;
-        reported_to = resumed_insn.reported_to;
-        is_resumed = true;
+        if (resumed_insn.eip == eip) {
+            reported_to = resumed_insn.reported_to;
+            is_resumed = true;
+        }
     }
     if (unlikely(is_resumed)) {
         if (reported_to == rebox_last_subscription) {

@@ -36,6 +36,33 @@ uint16_t rebox_decode_opcode(const uint8_t *bytes, size_t size, bool is_64bit)
     return at + 1 < size ? 0x0f00 | bytes[at + 1] : 0;
 }
 
+rebox_block_end rebox_decode_end(const uint8_t *bytes, size_t size, bool is_64bit)
+{
+    size_t at = 0;
+
+    switch (rebox_decode_opcode(bytes, size, is_64bit)) {
+    case 0xe8:
+    case 0x9a:
+        return REBOX_ENDS_WITH_CALL;
+    case 0xc2:
+    case 0xc3:
+    case 0xca:
+    case 0xcb:
+        return REBOX_ENDS_WITH_RETURN;
+    case 0xff:
+        /* No prefix is FF. Bits 3 to 5 of the ModRM byte tell the calls of group 5: near and far. */
+        while (bytes[at] != 0xff) {
+            at++;
+        }
+        if (at + 1 < size && (((bytes[at + 1] >> 3) & 7) == 2 || ((bytes[at + 1] >> 3) & 7) == 3)) {
+            return REBOX_ENDS_WITH_CALL;
+        }
+        return REBOX_ENDS_OTHERWISE;
+    default:
+        return REBOX_ENDS_OTHERWISE;
+    }
+}
+
 bool rebox_opcode_interrupts(uint16_t opcode)
 {
     switch (opcode) {

@@ -6,6 +6,7 @@
 #include "rebox/events/blocks.h"
 #include "rebox/events/code_hooks.h"
 #include "rebox/events/code_watches.h"
+#include "rebox/events/known_blocks.h"
 #include "rebox/events/selection.h"
 #include "rebox/events/translation.h"
 
@@ -15,6 +16,12 @@ static void on_leave_space(CPUState *cpu)
     if (rebox_any_pending(cpu->cpu_index)) {
         rebox_finish_at_cr3(cpu);
     }
+}
+
+static void on_select(CPUState *cpu, bool monitored)
+{
+    rebox_select_translations(cpu, monitored);
+    rebox_follow_known_blocks(cpu);
 }
 
 static void on_enter_space(CPUState *cpu, uint64_t old_pgd, uint64_t new_pgd)
@@ -52,7 +59,7 @@ REBOX_FLOOR(events)
 
 static const rebox_space_follower follower = {
     .leave = on_leave_space,
-    .select = rebox_select_translations,
+    .select = on_select,
     .enter = on_enter_space,
 };
 

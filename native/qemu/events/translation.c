@@ -26,6 +26,7 @@
 #include "plugins/plugin.h"
 #include "rebox/events/blocks.h"
 #include "rebox/events/code_watches.h"
+#include "rebox/events/known_blocks.h"
 #include "rebox/events/translation.h"
 #include "rebox/events/opcode.h"
 #include "rebox/events/selection.h"
@@ -38,12 +39,25 @@ static qemu_plugin_id_t plugin_id;
 static struct qemu_plugin_scoreboard *counts;
 static bool counting, translating, flush_queued;
 
+static bool is_64bit(void)
+{
+    return (tcg_ctx->gen_tb->flags & HF_CS64_MASK) != 0;
+}
+
 static uint16_t read_opcode(struct qemu_plugin_insn *insn)
 {
     uint8_t bytes[16];
     size_t size = qemu_plugin_insn_data(insn, bytes, sizeof(bytes));
 
-    return rebox_decode_opcode(bytes, size, (tcg_ctx->gen_tb->flags & HF_CS64_MASK) != 0);
+    return rebox_decode_opcode(bytes, size, is_64bit());
+}
+
+static rebox_block_end read_end(struct qemu_plugin_insn *last)
+{
+    uint8_t bytes[16];
+    size_t size = qemu_plugin_insn_data(last, bytes, sizeof(bytes));
+
+    return rebox_decode_end(bytes, size, is_64bit());
 }
 
 /* The block under translation, as far as its instrumentation depends on it. */
@@ -62,7 +76,8 @@ static inline bool is_wanted(const block_wishes *of, rebox_event event, bool *sk
     return !*skipped;
 }
 
-static void instrument_execution(struct qemu_plugin_insn *insn, const block_wishes *of)
+/* With follows, the instruction before has an opcode that is watched: its end is noticed here. Returns whether this one has. */
+static bool instrument_execution(struct qemu_plugin_insn *insn, const block_wishes *of, bool follows)
 {
     uint64_t pc = qemu_plugin_insn_vaddr(insn);
     uint16_t opcode = 0;
@@ -75,7 +90,7 @@ static void instrument_execution(struct qemu_plugin_insn *insn, const block_wish
         }
     }
     if (is_wanted(of, REBOX_INSN_BEGIN, &skipped) || (of->hooked && rebox_carries_call(false, pc)) ||
-        rebox_wanted(REBOX_INSN_END, of->monitored) || rebox_wanted(REBOX_OPCODE_RANGE, of->monitored)) {
+        rebox_wanted(REBOX_INSN_END, of->monitored) || opcode || follows) {
         qemu_plugin_register_vcpu_insn_exec_cb(insn, of->monitored ? rebox_on_monitored_insn : rebox_on_other_insn,
                                                QEMU_PLUGIN_CB_RW_REGS,
                                                INSN_DATA(pc, opcode, qemu_plugin_insn_size(insn)));
@@ -83,6 +98,7 @@ static void instrument_execution(struct qemu_plugin_insn *insn, const block_wish
         qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64,
                                                             rebox_skipped_counter(REBOX_INSN_BEGIN), 1);
     }
+    return opcode != 0;
 }
 
 typedef enum access_code { ACCESSES_IGNORED, ACCESSES_COUNTED, ACCESSES_REPORTED } access_code;
@@ -161,7 +177,9 @@ static void instrument_block(struct qemu_plugin_tb *tb, const rebox_block *block
         qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
                                                           qemu_plugin_scoreboard_u64(counts), 1);
     }
-    if (is_wanted(of, REBOX_BLOCK_BEGIN, &skipped) || !is_plain) {
+    if (is_plain && is_wanted(of, REBOX_BLOCK_BEGIN, &skipped) && rebox_may_be_known(of->monitored)) {
+        rebox_compare_block(rebox_get_block(block), of->monitored);
+    } else if (is_wanted(of, REBOX_BLOCK_BEGIN, &skipped) || !is_plain) {
         qemu_plugin_register_vcpu_tb_exec_cb(tb, calls[of->monitored][is_plain], QEMU_PLUGIN_CB_RW_REGS,
                                              rebox_get_block(block));
     } else if (skipped) {
@@ -204,11 +222,12 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     size_t icount = qemu_plugin_tb_n_insns(tb);
     struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(tb, icount - 1);
     rebox_block block = { .pc = qemu_plugin_tb_vaddr(tb), .icount = icount };
-    bool any_accesses = false;
+    bool any_accesses = false, follows = false;
     access_code before = ACCESSES_IGNORED;
 
     block.last = qemu_plugin_insn_vaddr(last) - block.pc;
     block.size = block.last + qemu_plugin_insn_size(last);
+    block.end = read_end(last);
     instrument_block(tb, &block, &wishes);
     for (size_t i = 0; i < icount; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
@@ -217,7 +236,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         if (before == ACCESSES_REPORTED) {
             instrument_hold(insn);
         }
-        instrument_execution(insn, &wishes);
+        follows = instrument_execution(insn, &wishes, follows);
         before = instrument_accesses(insn, &wishes);
         any_accesses |= before != ACCESSES_IGNORED;
     }

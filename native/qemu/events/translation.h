@@ -69,6 +69,9 @@ void rebox_on_watched_code(unsigned int cpu_index, void *unused);
 /* The same where nothing else is wanted than BLOCK_BEGIN. */
 void rebox_on_monitored_plain_block(unsigned int cpu_index, void *block);
 void rebox_on_other_plain_block(unsigned int cpu_index, void *block);
+/* The same for a block that is told once: known_blocks.c calls them for one that is not known. */
+void rebox_on_monitored_unknown_block(unsigned int cpu_index, void *block);
+void rebox_on_other_unknown_block(unsigned int cpu_index, void *block);
 /* data is INSN_DATA(). */
 void rebox_on_monitored_insn(unsigned int cpu_index, void *data);
 void rebox_on_other_insn(unsigned int cpu_index, void *data);
