@@ -61,12 +61,18 @@ test("an analysis keeps a recording from its golden state on, whose replay goes 
   });
 });
 
-/** A script that sums up registers at each change of the address space, and every frame. */
-const SUMS = `
-  import { CallbackManager, getInstructionCount, readCpu } from "rebox";
+/**
+ * A script that sums up registers at each change of the address space, and every frame.
+ *
+ * @param more statements that are executed in front of the first instruction
+ */
+const sumUp = (more = "") => `
+  import { createHash } from "node:crypto";
+  import { ALL_PROCESSES, CallbackManager, getInstructionCount, readCpu, startMonitoringProcess, viewPa } from "rebox";
   let cm: CallbackManager;
   let print: (text: string) => void;
   let [registers, frames, changes, seen] = [7, 7, 0, 0];
+  let sayMore = () => {};
   const add = (sum: number, value: bigint | number): number => {
     const bits = BigInt.asUintN(64, BigInt(value));
     return Math.imul(Math.imul(sum ^ Number(bits & 0xffffffffn), 0x01000193) ^ Number(bits >> 32n), 0x01000193);
@@ -88,11 +94,68 @@ const SUMS = `
         for (const value of values) if (value instanceof Uint8Array) for (const byte of value) frames = Math.imul(frames ^ byte, 0x01000193);
       });
     }
+    ${more}
   }
   export function clean(): void {
     cm.clean();
     print("sums " + JSON.stringify({ registers, frames, changes, seen, end: getInstructionCount() }));
+    sayMore();
   }
+`;
+
+/** Sums up all of RAM at the end, but for the firmware's. */
+const RAM = `
+  sayMore = () => {
+    const ram = createHash("sha256");
+    for (let at = 0x100000n; at < 0x40000000n; at += 0x100000n) {
+      const { buffer, byteOffset, byteLength } = viewPa(at, 0x100000);
+      ram.update(new Uint8Array(buffer, byteOffset, byteLength));
+    }
+    print("ram " + ram.digest("hex"));
+  };
+`;
+
+/** Sums up address and size of every block that is executed: so every instruction. */
+const BLOCKS = `
+  ${RAM}
+  const sayRam = sayMore;
+  // A batch ends at another block in each replay: columns are summed up apart.
+  const [addresses, sizes] = [createHash("sha256"), createHash("sha256")];
+  let executed = 0;
+  startMonitoringProcess(ALL_PROCESSES);
+  cm.addStream(CallbackManager.BLOCK_BEGIN_CB, (batch) => {
+    executed += batch.length;
+    for (const [sum, { buffer, byteOffset, BYTES_PER_ELEMENT }] of [[addresses, batch.pc], [sizes, batch.size]] as const)
+      sum.update(new Uint8Array(buffer, byteOffset, BYTES_PER_ELEMENT * batch.length));
+  }, { columns: ["pc", "size"], capacity: 4096 });
+  sayMore = () => { sayRam(); print("blocks " + executed + " " + addresses.digest("hex") + " " + sizes.digest("hex")); };
+`;
+
+/** Hooks of several kinds that come and go, throw, and hold the guest until their promise has settled. */
+const TURMOIL = `
+  ${RAM}
+  let [calls, held] = [0, 0];
+  let hook: string | undefined;
+  const end = () => { if (hook !== undefined) cm.rmCallback(hook); hook = undefined; };
+  startMonitoringProcess(ALL_PROCESSES);
+  cm.addCallback(CallbackManager.BLOCK_BEGIN_CB, () => {
+    if (++calls % 20 === 0) throw new Error("now and then");
+    if (hook !== undefined) end();
+    else hook = cm.addCallback(calls % 2 ? CallbackManager.INSN_BEGIN_CB : CallbackManager.MEM_WRITE_CB, end, { filter: { every: 100 } });
+  }, { filter: { every: 500_000 } });
+  cm.addCallback(CallbackManager.BLOCK_BEGIN_CB, () => {
+    held++;
+    return new Promise<void>((resolve) => setTimeout(resolve, 5));
+  }, { filter: { every: 5_000_000 } });
+  const sayRam = sayMore;
+  sayMore = () => { sayRam(); print("turmoil " + (calls > 100 && held > 10)); };
+`;
+
+/** Ends its process in the middle of the replay, as a kill from outside does. */
+const killAt = (count: number) => `
+  cm.addCallback(CallbackManager.CONTEXTCHANGE_CB, () => {
+    if (getInstructionCount() > ${count}) process.kill(process.pid, "SIGKILL");
+  });
 `;
 
 /** The target: it uses files, programs, and the network that its analysis has. */
@@ -106,12 +169,12 @@ systemctl is-system-running > /dev/console
 `;
 
 test(
-  "an analysis in a Debian 13 with systemd, disk and network, from its golden state on, is replayed equal: registers, frames and console, also behind going back",
+  "an analysis in a Debian 13 with systemd, disk and network, from its golden state on, is replayed equal: every block, registers, RAM, frames and console, whatever scripts do, after a kill, and behind going back",
   { skip: NEEDS_DEBIAN },
   async () => {
     using folder = new RecordingFolder();
     const script = folder.place("sums.ts");
-    folder.write("sums.ts", SUMS);
+    folder.write("sums.ts", sumUp());
     await withDebian(["way_in: console", `scripts: ["${script}"]`], async (lab) => {
       const target = lab.write("work.sh", WORK);
       const { status, stdout } = await analyze(
@@ -133,19 +196,36 @@ test(
       assert.ok(changes > 300 && seen >= 3, sums);
 
       const recording = lab.path("analyses/1");
-      const { stderr, ...replayed } = await folder.replay(recording, { script: SUMS, timeoutMs: LIMIT_MS });
-      assert.equal(replayed.status, 0, stderr);
-      assert.equal(findSums(replayed.messages), sums);
-      assert.equal(replayed.console, console.slice(console.length - replayed.console.length), "the console");
+      const log = readFileSync(`${recording}/recording/log`);
+      const found: (string | undefined)[] = [];
+      for (const more of [BLOCKS, TURMOIL, killAt(end / 2), BLOCKS]) {
+        const { stderr, ...replayed } = await folder.replay(recording, { script: sumUp(more), timeoutMs: LIMIT_MS });
+        if (more.includes("SIGKILL")) {
+          assert.equal(replayed.signal, "SIGKILL", stderr);
+          continue;
+        }
+        assert.equal(replayed.status, 0, stderr);
+        assert.equal(findSums(replayed.messages), sums);
+        assert.equal(replayed.console, console.slice(console.length - replayed.console.length), "the console");
+        if (more === TURMOIL) {
+          assert.match(stderr, /now and then/);
+          assert.ok(replayed.messages.includes("turmoil true"), replayed.messages.join("\n"));
+        }
+        found.push(...["ram ", "blocks "].map((begin) => replayed.messages.find((text) => text.startsWith(begin))));
+      }
+      const [ram, blocks, ramInTurmoil, , ramAgain, blocksAgain] = found;
+      assert.match(`${ram} ${blocks}`, /^ram [0-9a-f]{64} blocks \d{7,} [0-9a-f]{64} [0-9a-f]{64}$/);
+      assert.deepEqual([ramInTurmoil, ramAgain, blocksAgain], [ram, ram, blocks]);
+      assert.ok(readFileSync(`${recording}/recording/log`).equals(log), "replays only read the recording");
 
       const late = Math.floor(end * 0.9);
       const there = [`goto ${late}`, SUM_UP];
-      const log = folder.place("again.jsonl");
+      const told = folder.place("again.jsonl");
       const lines = [...there, "goto end", ...there, "goto end"];
-      const answers = await folder.ask(recording, lines, ["--script", script, "--json", log]);
+      const answers = await folder.ask(recording, lines, ["--script", script, "--json", told]);
       assert.match(answers[0]!, new RegExp(`^instruction ${late} of ${end}`, "m"));
       assert.equal(answers[4], answers[1], "memory and registers behind going back");
-      assert.equal(findSums(readTexts(readFileSync(log, "utf8"))), sums);
+      assert.equal(findSums(readTexts(readFileSync(told, "utf8"))), sums);
     });
   },
 );
