@@ -39,6 +39,12 @@ test("a member of a cluster looks at what was given up now and then, and twice i
   }
 });
 
+test("the last of many members looks as often as one that is alone", () => {
+  const turn = new UpkeepTurn();
+  assert.equal(turn.take(1_000, 30, 0), true);
+  assert.deepEqual([turn.take(1_000, 30, 200_000), turn.take(1, 30, 200_000)], [false, true]);
+});
+
 test("a history in which a machine had two analyses, or a lost attempt a result, is wrong", () => {
   const one = { host: "one", machine: "office" };
   const begin = (analysis: string, attempt = 1) => ({ analysis, act: "taken", attempt, ...one });

@@ -8,6 +8,7 @@ import type { AnalysisDatabase, AnalysisRequest } from "../../src/lab/analysis/a
 import { getAnalysisFolder, openDatabase } from "../../src/lab/analysis/analysis-places";
 import { readRecord, writeRecord } from "../../src/lab/analysis/analysis-record";
 import { ServedQueue } from "../../src/lab/analysis/queue/served-queue";
+import { takeLock } from "../../src/lab/process-lock";
 import { HeldAttempts } from "../../src/server/hosts/held-attempts";
 import { putResults } from "../../src/server/hosts/carry-files";
 import { checkHistory, type HistoryLine } from "../kit/cluster/check-history";
@@ -130,6 +131,7 @@ describe("hosts of a cluster in a folder", () => {
       office: "ENOSPC",
       spare: "REBOX_GOLDEN_STATE",
       third: "REBOX_ANALYSIS",
+      fourth: "REBOX_MACHINE_UNEXPECTED_STATE",
     })) {
       // prettier-ignore
       const asked = handIn(front, { host: "three" });
@@ -246,6 +248,27 @@ describe("hosts of a cluster in a folder", () => {
     await until("it is refused", () => find(labs[0]!, late).outcome !== undefined);
     assert.equal(find(labs[0]!, late).reason, "office does not start from a golden state other any more");
     assert.equal(readRecord(getAnalysisFolder(labs[0]!, late)).code, "REBOX_GOLDEN_STATE");
+  });
+
+  test("leave an analysis to others whose machine somebody has started by hand", async () => {
+    const front = cluster.makeLab("front-j");
+    const [busy, free] = [cluster.makeLab("lab-ten", "office"), cluster.makeLab("lab-eleven", "spare")] as const;
+    cluster.collect(front);
+    const started = cluster.run("machine", "start", "office", "--lab", busy);
+    assert.equal(started.status, 0, started.stderr);
+    // The other one is there, and has no machine for it yet.
+    const give = await takeLock(join(free, "state/spare/use.lock"), { timeoutMs: 0, owner: "a test" });
+    const other = await cluster.startHost(free, "eleven");
+    await cluster.startHost(busy, "ten");
+    const id = handIn(front);
+    const { queue } = cluster.openFolder(front);
+    const seen = async () => (await queue.list({ origin: "front-j" }))[0];
+    await until("it was tried there", async () => /on ten: office is running; stop it first/.test((await seen())?.reason ?? "")); // prettier-ignore
+    await give();
+    await until("it has an end", () => find(front, id).outcome !== undefined);
+    assert.equal(cluster.run("machine", "stop", "office", "--lab", busy).status, 0);
+    const { outcome, host, attempt } = (await seen())!;
+    assert.deepEqual([outcome, host, attempt], ["finished", "eleven", 2], other.errors());
   });
 
   test("end also when they cannot leave the cluster any more", async () => {

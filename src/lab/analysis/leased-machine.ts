@@ -331,7 +331,7 @@ export class LabMachinePool implements AnalysisMachinePool {
   async #checkIsOff({ machine }: MachineLease, signal: AbortSignal): Promise<void> {
     const { state } = await this.lab.manager.readState(machine.name, signal);
     if (state === "poweroff") return;
-    throw new AnalysisError(`${machine.name} is ${state}; stop it first: rebox machine stop ${machine.name}`);
+    throw new MachineActionError(`${machine.name} is ${state}; stop it first: rebox machine stop ${machine.name}`, "REBOX_MACHINE_UNEXPECTED_STATE"); // prettier-ignore
   }
 }
 

@@ -7,8 +7,8 @@ import type { Cluster } from "../../lab/cluster/open-cluster";
 import { StoredFileError } from "../../lab/errors";
 import { putResults, removeResults } from "./carry-files";
 
-/** The code of GoldenStateError. */
-const GOLDEN_STATE = "REBOX_GOLDEN_STATE";
+/** The codes of GoldenStateError, and of a machine that somebody has started by hand. */
+const OF_HOST = ["REBOX_GOLDEN_STATE", "REBOX_MACHINE_UNEXPECTED_STATE"];
 
 /** An attempt whose analysis has ended on this host. */
 export interface EndedAttempt {
@@ -38,7 +38,7 @@ export async function deliverAttempt(
   await removeResults(store, attempt.id, isTaken ? { but: attempt.attempt } : { attempt: attempt.attempt });
 }
 
-/** Returns whether an analysis has failed by what another host may have: room on its disk, or the golden state that was asked for. */
+/** Returns whether an analysis has failed by what another host may have: room on its disk, the golden state that was asked for, or a machine that is off. */
 function isFaultOfHost(folder: string): boolean {
   let code: string | undefined;
   try {
@@ -47,7 +47,7 @@ function isFaultOfHost(folder: string): boolean {
     // It has left none, or half of one.
     return false;
   }
-  return isDiskFull({ code }) || code === GOLDEN_STATE;
+  return isDiskFull({ code }) || OF_HOST.includes(code ?? "");
 }
 
 /** Puts the files into the store. An analysis whose files nobody could collect has failed. */

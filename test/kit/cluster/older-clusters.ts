@@ -47,7 +47,8 @@ export async function makeOlderDatabase(url: string, version: number): Promise<v
     await client.query("INSERT INTO rebox.analyses (id, origin, number, submitter, queue, submission) VALUES ($1, 'lab', 1, 'anna', $2, $3)", [id, QUEUE, SUBMISSION]); // prettier-ignore
     await boss.start();
     await boss.createQueue(QUEUE, { retryLimit: 2, heartbeatSeconds: 30 });
-    await boss.send(QUEUE, { id }, { id, group: { id: "anna" } });
+    // As rebox does: the clock of a virtual host may be set back by seconds at any moment, and would hide what begins now.
+    await boss.send(QUEUE, { id }, { id, group: { id: "anna" }, startAfter: new Date("2000-01-01T00:00:00Z") });
   } finally {
     await boss.stop({ graceful: false });
     await client.end();
