@@ -6,6 +6,7 @@ import type { AnalysisRequest } from "../../../src/lab/analysis/analysis-databas
 import type { ClusterSubmission } from "../../../src/lab/cluster/analysis-queue";
 import { MIGRATIONS as FOLDER_MIGRATIONS } from "../../../src/lab/cluster/folder/folder-schema";
 import { MIGRATIONS } from "../../../src/lab/cluster/postgres/cluster-schema";
+import { RETENTION_S } from "../../../src/lab/cluster/postgres/queue-kinds";
 import { nameQueue } from "../../../src/lab/cluster/requirement";
 
 const REQUEST: AnalysisRequest = { machine: undefined, target: undefined, command: "from before", options: {}, timeoutS: 60, scripts: [] }; // prettier-ignore
@@ -48,7 +49,8 @@ export async function makeOlderDatabase(url: string, version: number): Promise<v
     await boss.start();
     await boss.createQueue(QUEUE, { retryLimit: 2, heartbeatSeconds: 30 });
     // As rebox does: the clock of a virtual host may be set back by seconds at any moment, and would hide what begins now.
-    await boss.send(QUEUE, { id }, { id, group: { id: "anna" }, startAfter: new Date("2000-01-01T00:00:00Z") });
+    const times = { startAfter: new Date("2000-01-01T00:00:00Z"), retentionSeconds: RETENTION_S };
+    await boss.send(QUEUE, { id }, { id, group: { id: "anna" }, ...times });
   } finally {
     await boss.stop({ graceful: false });
     await client.end();
