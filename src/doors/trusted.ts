@@ -3,7 +3,8 @@
 export { BP } from "../guest/breakpoints/breakpoint";
 export type { BreakpointHit, BreakpointOptions, BreakpointType } from "../guest/breakpoints/breakpoint-types";
 export { type ArtefactLimits, ArtefactStore } from "../guest/artefacts/artefact-store";
-export { type ExecutedProgram, ExecutedPrograms } from "../guest/artefacts/executed-programs";
+export { ExecutedPrograms } from "../guest/artefacts/executed-programs";
+export type { ExecutedProgram } from "../guest/artefacts/program-numbers";
 export { type CodeLimits, CodeFiles, type KeptCode } from "../guest/artefacts/kept-code";
 export { type CoreLimits, type KeptCore, KeptCores } from "../guest/artefacts/kept-cores";
 export { type ProcessCore, writeProcessCore } from "../guest/artefacts/process-core";

@@ -19,13 +19,24 @@ export class ByteBudget {
     this.#atMs = readNowMs();
   }
 
-  /** Takes bytes out of the budget. @returns whether they were there; else none is taken */
-  take(bytes: number): boolean {
+  /** Returns whether so many bytes are there. */
+  has(bytes: number): boolean {
     const nowMs = this.readNowMs();
     this.#left = Math.min(this.most, this.#left + ((nowMs - this.#atMs) * this.perSecond) / 1000);
     this.#atMs = nowMs;
-    if (bytes > this.#left) return false;
+    return bytes <= this.#left;
+  }
+
+  /** Takes bytes out of the budget. @returns whether they were there; else none is taken */
+  take(bytes: number): boolean {
+    if (!this.has(bytes)) return false;
     this.#left -= bytes;
     return true;
+  }
+
+  /** Says how much it is, for people. */
+  toString(): string {
+    const inMiB = (bytes: number): string => `${Math.round((bytes / (1 << 20)) * 10) / 10} MiB`;
+    return `${inMiB(this.most)} at once, and ${inMiB(this.perSecond)} in each second`;
   }
 }

@@ -10,33 +10,24 @@ import { type DiskVolume, listDiskVolumes } from "../disks/disk-volumes";
 import { findMounts, isOnVolume, openVolume, type VolumeSession } from "../disks/volume-session";
 import { ByteBudget } from "./byte-budget";
 import { isInMemoryAlone } from "./file-content";
+import { hashCached } from "./hash-cached";
+import { type ExecutedProgram, type HashOutcome, type NumberedProgram, ProgramNumbers } from "./program-numbers";
 
-/** Different programs of one analysis; processes that execute further ones have no number. */
-const MOST_PROGRAMS = 10_000;
 /** So much is hashed at once, and then in each second: a program that changes and is executed without end must not hold the guest. */
 const MOST_AT_ONCE = 256 << 20;
 const MOST_PER_SECOND = 4 << 20;
-/** So much is read and hashed at a time, in bytes. */
-const CACHED_PIECE = 64 << 10;
+/** So much is read from disks and hashed: the guest is not held by it, but its host has other work, and the analysis an end. */
+const MOST_FROM_DISKS = 1 << 30;
+const MOST_FROM_DISKS_PER_SECOND = 16 << 20;
+/** So much is read from a disk at a time, in bytes. */
 const DISK_PIECE = 1 << 20;
 /** Inodes have times of the kernel's ticks: a file that changed later than this may change again without another time. */
 const SETTLED_NS = 100_000_000n;
 
-/** A file that processes have executed; of a script its interpreter. */
-export interface ExecutedProgram {
-  /** From 1, in the order of first executions. */
-  readonly program: number;
-  /** At the first execution. */
-  readonly path: string;
-  /** In bytes. */
-  readonly size: number;
-  readonly sha256?: string;
-  /** Why there is no hash; without both it is not known yet. */
-  readonly left?: string;
-}
-
 interface Waiting {
-  readonly told: ExecutedProgram;
+  readonly program: NumberedProgram;
+  /** Why it was not hashed out of memory, when it would have been too much. */
+  readonly refused: string | undefined;
   readonly superBlock: bigint;
   readonly inode: bigint;
   readonly facts: InodeFacts;
@@ -50,11 +41,9 @@ interface Waiting {
 export class ExecutedPrograms {
   readonly #guest: LinuxGuest;
   readonly #cached: CachedContent;
-  /** By file system, inode and stamp. */
-  readonly #numbers = new Map<string, number>();
-  /** By path and hash, of files that had changed just before. */
-  readonly #contents = new Map<string, number>();
+  readonly #numbers: ProgramNumbers;
   readonly #budget: ByteBudget;
+  readonly #diskBudget: ByteBudget;
   #waiting: Waiting[] = [];
   #reading: Promise<void> | undefined;
 
@@ -67,12 +56,14 @@ export class ExecutedPrograms {
   constructor(
     guest: LinuxGuest,
     private readonly mostBytes: number,
-    private readonly count: { programs: number },
-    private readonly listener: (program: ExecutedProgram) => void,
+    count: { programs: number },
+    listener: (program: ExecutedProgram) => void,
   ) {
     this.#guest = guest;
+    this.#numbers = new ProgramNumbers(count, listener);
     this.#cached = new CachedContent(guest.kernel, guest.pageCache);
     this.#budget = new ByteBudget(Math.max(MOST_AT_ONCE, mostBytes), MOST_PER_SECOND);
+    this.#diskBudget = new ByteBudget(Math.max(MOST_FROM_DISKS, mostBytes), MOST_FROM_DISKS_PER_SECOND);
   }
 
   /**
@@ -100,7 +91,7 @@ export class ExecutedPrograms {
 
   /** Tells that what waits can be read no more. */
   giveUp(reason: string): void {
-    for (const { told } of this.#waiting.splice(0)) this.listener({ ...told, left: reason });
+    for (const { program } of this.#waiting.splice(0)) this.#numbers.finish(program, { left: reason });
   }
 
   /** Finds the open file whose content is executed: of a file of an overlay that behind it, which it keeps in its private data. */
@@ -117,32 +108,28 @@ export class ExecutedPrograms {
     const facts = readInode(inode);
     const superBlock = inode.value("i_sb");
     const stamp = readInodeStamp(inode, facts);
-    const key = `${superBlock} ${facts.number} ${stamp}`;
-    const known = this.#numbers.get(key);
-    if (known !== undefined || this.#numbers.size + this.#contents.size >= MOST_PROGRAMS) return known;
-    const path = this.#guest.paths.readFile(file.address);
-    const { size } = facts;
-    const isSettled = this.#readNowNs() - readChangeNs(inode) > SETTLED_NS;
-    const left = this.#refuse(size);
-    const sha256 = left === undefined ? this.#hashCached(inode, facts) : undefined;
-    // Of one that changes all the time and is not hashed for that, one number is enough.
-    const content = isSettled ? undefined : `${path}\0${sha256 ?? left ?? stamp}`;
-    const same = content === undefined ? undefined : this.#contents.get(content);
-    if (same !== undefined) return same;
-    const told = { program: ++this.count.programs, path, size };
-    if (content === undefined) this.#numbers.set(key, told.program);
-    else this.#contents.set(content, told.program);
-    this.listener({ ...told, ...(sha256 === undefined ? {} : { sha256 }), ...(left === undefined ? {} : { left }) });
-    if (sha256 === undefined && left === undefined)
-      this.#waiting.push({ told, superBlock, inode: facts.number, facts, stamp });
-    return told.program;
+    return this.#numbers.note(`${superBlock} ${facts.number} ${stamp}`, () => ({
+      path: this.#guest.paths.readFile(file.address),
+      size: facts.size,
+      isSettled: this.#readNowNs() - readChangeNs(inode) > SETTLED_NS,
+      outcome: this.#hashNow(inode, facts, superBlock, stamp),
+    }));
   }
 
-  /** Returns why a program is not hashed; undefined when it is to be. */
-  #refuse(size: number): string | undefined {
-    if (size > this.mostBytes) return `it has ${size} bytes, more than ${this.mostBytes} (most_program_bytes)`;
-    if (this.#budget.take(size)) return undefined;
-    return `more programs were executed than are hashed: ${MOST_AT_ONCE >> 20} MiB at once, and ${MOST_PER_SECOND >> 20} MiB in each second`; // prettier-ignore
+  /** Hashes a program out of memory; one that is not there as a whole, or too much for now, waits for its disk to be read. */
+  #hashNow(inode: StructCursor, facts: InodeFacts, superBlock: bigint, stamp: string): HashOutcome {
+    const { mapping, size } = facts;
+    if (size > this.mostBytes) return { left: `it has ${size} bytes, more than ${this.mostBytes} (most_program_bytes)` }; // prettier-ignore
+    const areHolesZeros = isInMemoryAlone(inode);
+    const overlay = (at: number, piece: Uint8Array): number => this.#cached.overlay(mapping, at, piece);
+    const hashed = hashCached(size, overlay, areHolesZeros, this.#budget);
+    if (typeof hashed === "object") return hashed;
+    const refused = hashed === "refused" ? `more programs were executed than are hashed: ${this.#budget.toString()}` : undefined; // prettier-ignore
+    if (refused !== undefined && areHolesZeros) return { refused };
+    const wait = (program: NumberedProgram): void => {
+      this.#waiting.push({ program, refused, superBlock, inode: facts.number, facts, stamp });
+    };
+    return { wait };
   }
 
   /** The guest's time, in nanoseconds since 1970; 0 when its clock cannot be read: then no file counts as settled. */
@@ -155,19 +142,6 @@ export class ExecutedPrograms {
     }
   }
 
-  /** Hashes a file that is in memory as a whole; undefined for others. */
-  #hashCached(inode: StructCursor, { mapping, size }: InodeFacts): string | undefined {
-    const areHolesZeros = isInMemoryAlone(inode);
-    const hash = createHash("sha256");
-    const piece = Buffer.alloc(Math.min(CACHED_PIECE, size));
-    for (let at = 0; at < size; at += CACHED_PIECE) {
-      const part = piece.subarray(0, Math.min(CACHED_PIECE, size - at)).fill(0);
-      if (this.#cached.overlay(mapping, at, part) < part.length && !areHolesZeros) return undefined;
-      hash.update(part);
-    }
-    return hash.digest("hex");
-  }
-
   async #readWaiting(): Promise<void> {
     const waiting = this.#waiting.splice(0);
     if (waiting.length === 0) return;
@@ -177,7 +151,8 @@ export class ExecutedPrograms {
       try {
         await this.#readVolume(superBlock, volumes, those);
       } catch (error) {
-        for (const { told } of those) this.listener({ ...told, left: `its disk cannot be read: ${getReason(error)}` });
+        for (const { program } of those.filter((each) => each.program.state === "waits"))
+          this.#numbers.finish(program, { left: `its disk cannot be read: ${getReason(error)}` });
       }
     }
   }
@@ -187,16 +162,23 @@ export class ExecutedPrograms {
     const volume = mounted && volumes.find((one) => isOnVolume(mounted, one));
     if (mounted === undefined || volume === undefined) {
       const left = "it is not in memory as a whole, and on no disk that is read from outside";
-      for (const { told } of waiting) this.listener({ ...told, left });
+      for (const { program, refused } of waiting)
+        this.#numbers.finish(program, { left: refused ?? left }, refused === undefined);
       return;
     }
     const session = await openVolume(Engine.get(), volume, mounted);
     try {
       for (const each of waiting) {
+        const { program, facts } = each;
+        if (!this.#diskBudget.take(facts.size)) {
+          const left = `more programs were executed than are read from disks: ${this.#diskBudget.toString()}`;
+          this.#numbers.finish(program, { left }, false);
+          continue;
+        }
         try {
-          this.listener({ ...each.told, ...(await this.#hashOnDisk(session, each)) });
+          this.#numbers.finish(program, await this.#hashOnDisk(session, each));
         } catch (error) {
-          this.listener({ ...each.told, left: `it cannot be read: ${getReason(error)}` });
+          this.#numbers.finish(program, { left: `it cannot be read: ${getReason(error)}` });
         }
       }
     } finally {
