@@ -98,15 +98,16 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
     this.programs.set(program.program, program);
   }
 
-  private add({ what, pid, name, ppid, commandLine, executable, program, origin }: ProcessEvent): void {
+  private add({ what, pid, name, ppid, commandLine, executable, program, isChanged, origin }: ProcessEvent): void {
     const time = this.getTime();
     if (what === "restarted") return this.restart(time);
     const known = this.living.get(pid);
     const mark = origin === undefined ? {} : { origin };
+    const change = isChanged === undefined ? {} : { isChanged };
     // The kernel's own thread that becomes a program, and one whose beginning was not noted.
     if (what === "runs" && known === undefined && !this.unnamed.has(pid)) {
       this.add({ what: "begins", pid, name, ppid, ...mark });
-      const runs = { what, pid, name, commandLine, executable, program, ...mark } as ProcessEvent;
+      const runs = { what, pid, name, commandLine, executable, program, ...change, ...mark } as ProcessEvent;
       if (this.living.has(pid)) this.add(runs);
       return;
     }
@@ -129,7 +130,7 @@ export default class Processes extends Auxiliary<typeof SETTINGS> {
       known.name = name;
       if (what === "runs") {
         Object.assign(known, { commandLine, executable, program, ...mark });
-        this.run.addEvent("process.executed", { pid, name, commandLine, executable, program, ...mark });
+        this.run.addEvent("process.executed", { pid, name, commandLine, executable, program, ...change, ...mark });
       } else {
         known.ended = time;
         this.living.delete(pid);

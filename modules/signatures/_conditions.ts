@@ -1,37 +1,50 @@
 /** Conditions on acts, which the signatures of this folder share. */
 import type { SeenAct, SeenProcess, SignatureWatcher } from "rebox/lab";
+import { findSystemProgram, normalisePath } from "./_places";
 
 /** Acts after which a path holds what the doer wants. */
 const WRITES = new Set(["file.written", "file.renamed", "file.linked", "file.made"]);
 
-/** Programs that install packages: what they write is the package's. */
-const INSTALLERS = /^(dpkg|dpkg-deb|apt|apt-get|rpm|dnf|yum|apk|pacman)$/;
-
-/** The folders that a system has its programs in. Another program there is an act of its own: see system-program-replaced. */
-export const SYSTEM_FOLDERS =
-  /^\/(usr\/)?(s?bin|lib(exec)?\/(apt|dpkg|git-core|openssh|systemd|gcc\/[^/]+\/[^/]+))(?=\/[^/]+$)/;
+/** Programs that install packages, where systems have them: what they write is the package's. */
+const INSTALLERS = /^(\/usr)?\/s?bin\/(dpkg|dpkg-deb|apt|apt-get|rpm|dnf|yum|apk|pacman)$/;
 
 /** The different programs of a process and of those that made it, the nearest ones. */
 const MOST_PROGRAMS = 200;
 
+/** The last act that was asked about: all signatures ask about each. */
+let asked: { readonly act: SeenAct; readonly written: readonly string[] } | undefined;
+
+/** Lists the paths that an act has filled, the new name first: both, where two files have changed places. */
+export function listWritten(act: SeenAct): readonly string[] {
+  if (!WRITES.has(act.type)) return [];
+  if (asked?.act === act) return asked.written;
+  const { path, to, exchanged } = act as {
+    readonly path?: unknown;
+    readonly to?: unknown;
+    readonly exchanged?: unknown;
+  };
+  const hasNewName = act.type === "file.renamed" || act.type === "file.linked";
+  const filled = hasNewName ? (exchanged === true ? [to, path] : [to]) : [path];
+  const written = filled.filter((one) => typeof one === "string").map(normalisePath);
+  asked = { act, written };
+  return written;
+}
+
 /** Returns the path that an act has filled; undefined when it has filled none. */
 export function getWritten(act: SeenAct): string | undefined {
-  if (!WRITES.has(act.type)) return undefined;
-  const path = act.type === "file.renamed" || act.type === "file.linked" ? act["to"] : act["path"];
-  return typeof path === "string" ? path : undefined;
+  return listWritten(act)[0];
 }
 
 /** Returns the path of an act. */
 export function getPath(act: SeenAct): string {
-  return typeof act["path"] === "string" ? act["path"] : "";
+  return typeof act["path"] === "string" ? normalisePath(act["path"]) : "";
 }
 
 /** Fires when a path that fits is filled, except by the installation of a package. */
 export function onWrite(...paths: readonly RegExp[]): SignatureWatcher {
   return (act) => {
-    const path = getWritten(act);
-    if (path === undefined || !paths.some((one) => one.test(path)) || isInstaller(act)) return undefined;
-    return `it wrote ${path}`;
+    const path = listWritten(act).find((written) => paths.some((one) => one.test(written)));
+    return path === undefined || isInstaller(act) ? undefined : `it wrote ${path}`;
   };
 }
 
@@ -79,17 +92,21 @@ export function onMany(
 
 /**
  * Tells whether a process runs one of the system's own programs, by the place of the file that the kernel has executed: everybody can
- * give a program their names.
+ * give a program their names. One that is there only since the target began is none.
  *
  * @param names fits the file's name without its folder
  */
 export function isSystemProgram(process: SeenProcess | undefined, names: RegExp): boolean {
-  const [folder] = SYSTEM_FOLDERS.exec(process?.executable ?? "") ?? [];
-  return folder !== undefined && names.test(process!.executable!.slice(folder.length + 1));
+  if (process?.executable === undefined || process.isChanged === true) return false;
+  const name = findSystemProgram(process.executable);
+  return name !== undefined && names.test(name);
 }
 
-function isInstaller(act: SeenAct): boolean {
-  return listPrograms(act.doer).some((process) => isSystemProgram(process, INSTALLERS));
+/** Whether an act is of the installation of a package. */
+export function isInstaller(act: SeenAct): boolean {
+  return listPrograms(act.doer).some(
+    ({ executable = "", isChanged }) => isChanged !== true && INSTALLERS.test(executable),
+  );
 }
 
 const programs = new WeakMap<SeenProcess, readonly SeenProcess[]>();
@@ -104,9 +121,9 @@ export function listPrograms(process: SeenProcess | undefined): readonly SeenPro
   for (; one !== undefined && !programs.has(one); one = one.parent) waiting.push(one);
   let list = one === undefined ? [] : programs.get(one)!;
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { executable, commandLine } = next;
-    if (!list.some((other) => other.executable === executable && other.commandLine === commandLine))
-      list = [next, ...list.slice(0, MOST_PROGRAMS - 1)];
+    const { executable, isChanged, commandLine } = next;
+    const isSame = (other: SeenProcess) => other.executable === executable && other.isChanged === isChanged && other.commandLine === commandLine; // prettier-ignore
+    if (!list.some(isSame)) list = [next, ...list.slice(0, MOST_PROGRAMS - 1)];
     programs.set(next, list);
   }
   return list;

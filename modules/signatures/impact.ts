@@ -1,6 +1,7 @@
 /** Signatures of what harms data and the system. */
 import { defineSignature } from "rebox/lab";
-import { getPath, getWritten, onAct, onAny, onCommand, onMany, onWrite, SYSTEM_FOLDERS } from "./_conditions";
+import { getPath, getWritten, isInstaller, listWritten, onAny, onCommand, onMany, onWrite } from "./_conditions";
+import { isSystemFile, isSystemFolder, SymbolicLinks } from "./_places";
 
 /** The endings that encrypted files get most often. */
 const SUFFIXES = [".enc", ".encrypted", ".locked", ".crypt", ".crypted", ".lock", ".aes", ".gpg"];
@@ -61,11 +62,24 @@ export const signatures = [
   defineSignature({
     ...{ name: "system-program-replaced", score: 8, techniques: ["T1554"] },
     title: "It replaces a program of the system",
-    see: onAny(
-      onWrite(SYSTEM_FOLDERS, /^\/(usr\/)?lib\/(x86_64-linux-gnu\/)?[^/]+\.so(\.[\d.]+)?$/),
-      // Other programs lie at their places from then on.
-      onAct("file.mounted", (act) => [getPath(act), `${getPath(act)}/x`, `${getPath(act)}/bin/x`].some((path) => SYSTEM_FOLDERS.test(path))), // prettier-ignore
-    ),
+    watch: () => {
+      const links = new SymbolicLinks();
+      return (act) => {
+        // Other programs lie at their places from then on. What is mounted at the root changes how it is mounted, as unshare(1) does.
+        if (act.type === "file.mounted") {
+          const place = links.follow(getPath(act), true);
+          return isSystemFile(place) || (place !== "/" && isSystemFolder(place))
+            ? `it mounted over ${place}`
+            : undefined;
+        }
+        // A folder gets another's place by its name alone; one that is written is the folder that was there.
+        const isNamed = act.type === "file.renamed" || act.type === "file.linked";
+        const places = listWritten(act).map((path) => links.follow(path));
+        links.note(act);
+        const place = places.find((path) => isSystemFile(path) || (isNamed && isSystemFolder(path)));
+        return place === undefined || isInstaller(act) ? undefined : `it wrote ${place}`;
+      };
+    },
   }),
   defineSignature({
     ...{ name: "system-goes-down", score: 5, techniques: ["T1529"] },

@@ -403,6 +403,90 @@ describe("a program of the system is known by its place", () => {
   });
 });
 
+/** How a program gets to a place of the system: at the last of these acts it is there. */
+const linked = (path: string, to: string) => act("file.linked", { path, to });
+const symbolic = (path: string, to: string) => act("file.linked", { path, to, kind: "symbolic" });
+const mounted = (path: string) => act("file.mounted", { path, from: "/tmp/d" });
+const exchanged = (path: string, to: string) => act("file.renamed", { path, to, exchanged: true });
+const WAYS: readonly (readonly SeenAct[])[] = [
+  ...[
+    ...["//usr/bin/apk", "/usr/./bin/apk", "/usr/lib/../bin/apk", "/../usr/bin/.//apk", "/sbin/apk"],
+    ...["/proc/self/root/usr/bin/apk", "/proc/100/root/usr/bin/apk", "/proc/thread-self/root/usr/bin/apk"],
+    ...["/proc/self/task/7/root/usr/bin/apk", "/proc/./self/root//proc/1/root/usr/bin/apk"],
+    ...["//usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/git-core/dpkg"],
+  ].flatMap((to) => [[renamed("/tmp/x", to)], [linked("/tmp/x", to)]]),
+  ...["/usr/lib/git-core", "/usr/bin/", "/usr/libexec", "/lib", "/usr", "/usr/lib/gcc", "/usr/lib/x86_64-linux-gnu"].flatMap((to) => [[renamed("/root/d", to)], [symbolic("/root/d", to)]]), // prettier-ignore
+  ...["/usr/", "/usr/bin/", "/usr/lib", "/usr/libexec", "//usr/bin/apk", "/proc/self/root/usr"].map((path) => [mounted(path)]), // prettier-ignore
+  [exchanged("/usr/bin/apk", "/tmp/x")],
+  [exchanged("/tmp/x", "/usr/bin/apk")],
+  [exchanged("/usr/lib/git-core", "/root/d")],
+  [symbolic("/usr/bin", "/tmp/l"), renamed("/tmp/x", "/tmp/l/apk")],
+  [symbolic("/usr", "/tmp/l"), linked("/tmp/x", "/tmp/l/bin/apk")],
+  [symbolic("../usr", "/tmp/l"), symbolic("l/bin", "/tmp/m"), renamed("/tmp/x", "//tmp/m/./apk")],
+  [symbolic("/usr/bin", "/tmp/l"), renamed("/tmp/l", "/tmp/m"), renamed("/tmp/x", "/tmp/m/apk")],
+  [symbolic("/usr/bin", "/tmp/l"), mounted("/tmp/l")],
+];
+/** Acts that are like these, after which the system's programs are what they were. */
+const ELSEWHERE: readonly (readonly SeenAct[])[] = [
+  [renamed("/tmp/x", "/usr/bin/../share/apk")],
+  [renamed("/tmp/x", "/proc/self/cwd/usr/bin/apk")],
+  [renamed("/tmp/x", "/root/proc/self/root/usr/bin/apk")],
+  // Taken away, and not replaced.
+  [renamed("/usr/bin/apk", "/tmp/x")],
+  [renamed("/root/d", "/usr/share/bin")],
+  [symbolic("/usr/bin", "/tmp/l"), renamed("/tmp/x", "/tmp/l2/apk")],
+  [symbolic("/usr/bin", "/tmp/l"), removed("/tmp/l"), renamed("/tmp/x", "/tmp/l/apk")],
+  // The link itself gets another's place, and not what it leads to.
+  [symbolic("/usr/bin", "/tmp/l"), renamed("/tmp/x", "/tmp/l")],
+  [symbolic("/tmp/l", "/tmp/l"), renamed("/tmp/x", "/tmp/l/apk")],
+  // How it is mounted is changed, as unshare(1) does.
+  [mounted("/")],
+  [mounted("/usr/share/")],
+];
+
+describe("a sample that gets to the place of a program of the system", () => {
+  let signatures: readonly Signature[] = [];
+  const find = (name: string) => signatures.find((one) => one.name === name)!;
+  before(async () => {
+    await inFolder(async (lab) => {
+      ({ signatures } = await loadSignatures(lab, DOORS));
+    });
+  });
+  after(stopCompiler);
+
+  test("is seen by whatever path, under whatever folder's name, and however it is mounted", () => {
+    const signature = find("system-program-replaced");
+    for (const way of WAYS) {
+      assert.ok(fires(signature, way), JSON.stringify(way));
+      assert.ok(!fires(signature, way.slice(0, -1)), JSON.stringify(way.slice(0, -1)));
+    }
+    for (const way of ELSEWHERE) assert.ok(!fires(signature, way), JSON.stringify(way));
+  });
+
+  test("is none of the system's programs there, and neither are those that it starts", () => {
+    for (const [name, [program, usual]] of Object.entries(USUAL))
+      assert.ok(fires(find(name), [usual({ ...by(program), isChanged: true })]), `${name}: ${program}`);
+    const installer = (isChanged: boolean): SeenProcess => ({ ...SAMPLE, executable: "/usr/bin/apk", isChanged });
+    const job = (parent: SeenProcess) => [act("process.root", { name: "/root/box" }), wrote("/etc/cron.d/x", by("/usr/bin/sh", parent))]; // prettier-ignore
+    assert.ok(fires(find("cron-job"), job(installer(true))));
+    assert.ok(!fires(find("cron-job"), job(installer(false))));
+    // An installed one may have a changed one of the same words below it.
+    assert.ok(!fires(find("cron-job"), job({ ...installer(true), parent: installer(false) })));
+  });
+
+  test("is no installer in a folder where systems have none", () => {
+    for (const folder of ["/usr/lib/git-core", "/usr/lib/systemd", "/usr/libexec/gcc/x/14", "/usr/lib/apt"])
+      assert.ok(fires(find("cron-job"), [wrote("/etc/cron.d/x", by(`${folder}/dpkg`))]), folder);
+    for (const folder of ["/usr/bin", "/bin", "/sbin", "/usr/sbin"])
+      assert.ok(!fires(find("cron-job"), [wrote("/etc/cron.d/x", by(`${folder}/apk`))]), folder);
+  });
+
+  test("writes what it writes by other paths, too", () => {
+    for (const path of ["//etc/cron.d/x", "/etc/./cron.d/x", "/proc/self/root/etc/cron.d/x", "/etc/apt/../cron.d/x"])
+      assert.ok(fires(find("cron-job"), [renamed("/tmp/x", path)]), path);
+  });
+});
+
 describe("a lab's signatures", () => {
   const write = (lab: string, name: string, source: string) => {
     mkdirSync(join(lab, "modules/signatures"), { recursive: true });

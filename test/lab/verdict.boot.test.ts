@@ -8,6 +8,7 @@ import { withReadyMachine } from "../kit/lab/ready-lab";
 const HOSTILE = [
   ...["#!/bin/sh", "mkdir -p /etc/cron.d /dev/shm/.x", "echo '* * * * * root /dev/shm/.x/run' > /etc/cron.d/run"],
   ...["cp /bin/busybox /dev/shm/.x/uname", "chmod 4755 /dev/shm/.x/uname", "/dev/shm/.x/uname -r"],
+  ...["mv /bin/busybox /bin/box", "/bin/box uname -r", "/bin/box mv /bin/box /bin/busybox"],
   ...["touch -d '2001-02-03 04:05' /etc/cron.d/run", 'rm -- "$0"', ""],
 ].join("\n");
 const FIRED = ["cron-job", "dropped-program", "hidden-program", "program-from-temporary", "removes-itself", "setuid-file", "timestomp"]; // prettier-ignore
@@ -24,6 +25,17 @@ detection:
   job: { TargetFilename|startswith: /etc/cron.d/, Image|endswith: [/sh, /busybox] }
   condition: job
 `;
+
+/** Lists for each program that a target executed whether it was another than before, each time. */
+function listChanged(events: string): ReadonlyMap<string, readonly boolean[]> {
+  const changed = new Map<string, boolean[]>();
+  for (const line of events.trim().split("\n")) {
+    const { type, origin, executable, isChanged } = JSON.parse(line) as Readonly<Record<string, string | boolean>>;
+    if (type !== "process.executed" || origin !== "target") continue;
+    changed.set(String(executable), [...(changed.get(String(executable)) ?? []), isChanged === true]);
+  }
+  return changed;
+}
 
 test("a hostile script fires its signatures and a Sigma rule, and a harmless one none that counts", async () => {
   await withReadyMachine(
@@ -42,6 +54,14 @@ test("a hostile script fires its signatures and a Sigma rule, and a harmless one
         assert.match(recordOf(lab, id + 1).reason!, /^the target ended with status 0$/);
         reports.push(JSON.parse(lab.read(`analyses/${id + 1}/report.json`)) as AnalysisReport);
       }
+      const [changes, none] = [1, 2].map((id) => listChanged(lab.read(`analyses/${id}/events.jsonl`)));
+      // What it has written, and what it has renamed; its shell is the system's.
+      assert.deepEqual([changes!.get("/dev/shm/.x/uname"), changes!.get("/bin/box")], [[true], [true, true]]);
+      assert.equal(changes!.get("/bin/busybox")![0], false);
+      assert.ok(
+        [...none!.values()].flat().every((isChanged) => !isChanged),
+        JSON.stringify([...none!]),
+      );
       const [hostile, harmless] = reports.map(({ verdict }) => verdict!);
       const names = hostile!.findings.map(({ name }) => name);
       assert.deepEqual(FIRED.filter((name) => !names.includes(name)), [], names.join(" ")); // prettier-ignore

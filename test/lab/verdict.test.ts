@@ -58,6 +58,29 @@ function writeEvents(folder: string): void {
 }
 
 describe("the verdict of an analysis", () => {
+  test("knows of a process, and of those that it forks, that its program is not what the system had there", async () => {
+    await inFolder((folder) => {
+      const add = (type: string, facts: object) => appendEvent(folder, type, facts as Record<string, unknown>);
+      const runs = (pid: number, isChanged: boolean) => add("process.executed", { pid, name: "apk", commandLine: "apk", executable: "/usr/bin/apk", origin: "target", ...(isChanged ? { isChanged } : {}) }); // prettier-ignore
+      const forks = (pid: number, ppid: number) => add("process.created", { pid, ppid, name: "apk", origin: "target" });
+      const writes = (pid: number) => add("file.written", { pid, process: "apk", path: `/etc/${pid}` });
+      forks(10, 1);
+      runs(10, false);
+      writes(10);
+      forks(11, 10);
+      runs(11, true);
+      writes(11);
+      forks(12, 11);
+      writes(12);
+      runs(12, false);
+      writes(12);
+      const changed = signature("changed", 5, (act) => act.type === "file.written" && act.doer?.isChanged === true);
+      const { findings } = judge(folder, [changed], NO_RULES);
+      assert.deepEqual(findings.map(({ evidence }) => evidence.map(({ pid }) => pid)), [[11, 12]]); // prettier-ignore
+      return Promise.resolve();
+    });
+  });
+
   test("is about what the target and its children did, and who did it; not about the system", async () => {
     await inFolder((folder) => {
       writeEvents(folder);

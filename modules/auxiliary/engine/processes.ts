@@ -10,6 +10,7 @@ import {
 } from "rebox";
 import { type GuestObserver } from "rebox/lab";
 import {
+  ChangedPrograms,
   type ExecutedProgram,
   ExecutedPrograms,
   type Execution,
@@ -48,6 +49,8 @@ export interface ProcessEvent {
   readonly executable?: string;
   /** The number of what it executes. */
   readonly program?: number;
+  /** What it executes was written, renamed, linked or mounted since the target began. */
+  readonly isChanged?: true;
   /** Whose it is, when it is the target's, or acts for it. */
   readonly origin?: ScopeOrigin;
 }
@@ -150,6 +153,7 @@ function followScope(
   hasTargetRun: boolean,
 ): () => void {
   const guest = getGuest();
+  const changes = new ChangedPrograms(guest, scope);
   const journal = new ProcessJournal(guest, scope.conditions);
   journal.hook(callbacks);
   const takeNotes = (): void => {
@@ -165,7 +169,7 @@ function followScope(
     say(event);
   };
   const executes = ({ pid, name, path, argv }: Execution, ppid: number, origin: ScopeOrigin, mm: bigint): void => {
-    const program = programs.note(mm);
+    const program = { ...programs.note(mm), ...(changes.isChanged(mm) ? { isChanged: true as const } : {}) };
     tell({ what: "runs", pid, name, ppid, commandLine: argv.join(" "), executable: path, ...program, origin });
   };
   if (!hasTargetRun) {

@@ -10,6 +10,8 @@ import { findFileKey } from "./written-files";
 const LONGEST_PATH = 4096;
 /** include/uapi/asm-generic/fcntl.h */
 const O_TRUNC = 0o1000n;
+/** include/uapi/linux/fs.h */
+const RENAME_EXCHANGE = 2;
 /** The request is done and its result is in it (IOU_OK), or it is done later (IOU_ISSUE_SKIP_COMPLETE): include/linux/io_uring_types.h. */
 const DONE = 0n;
 const DONE_LATER = -529n;
@@ -26,6 +28,8 @@ export interface RingFile {
   /** The new name, of those that have one. */
   readonly to?: string;
   readonly toFolder?: number;
+  /** The two have changed places. */
+  readonly isExchange?: boolean;
 }
 
 /** A connection that a request has begun to make. */
@@ -80,7 +84,10 @@ export class RingRequests {
     });
     add(["io_unlinkat"], (request) => readOne("removed", at("io_unlink", request)));
     add(["io_mkdirat"], (request) => readOne("made", at("io_mkdir", request)));
-    add(["io_renameat"], (request) => readTwo("renamed", at("io_rename", request)));
+    add(["io_renameat"], (request) => {
+      const rename = at("io_rename", request);
+      return { ...readTwo("renamed", rename), isExchange: (rename.number("flags") & RENAME_EXCHANGE) !== 0 };
+    });
     add(["io_linkat"], (request) => readTwo("linked", at("io_link", request)));
     add(["io_symlinkat"], (request) => readTwo("linked by text", at("io_link", request)));
     this.#hooks.addAll(["io_connect"], (cpu, current) => this.#onConnect(cpu, current));

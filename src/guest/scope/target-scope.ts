@@ -156,7 +156,7 @@ export class TargetScope {
     }
     this.#restarts.clear();
     this.end();
-    return this.#writtenFiles?.lasting ?? { files: new Map(), units: new Map() };
+    return this.#writtenFiles?.lasting ?? { files: new Map(), units: new Map(), sinceNs: 0n };
   }
 
   /** Is the engine's scope no longer; its hooks go with the callbacks. */
@@ -252,7 +252,7 @@ export class TargetScope {
   #watchFiles(): void {
     this.#injections = new Injections(this.#guest, this.#hooks, this, this.conditions);
     this.#injections.hook();
-    this.#writtenFiles = new WrittenFiles(this.#guest, this.#hooks, this, this.conditions);
+    this.#writtenFiles = new WrittenFiles(this.#guest, this.#hooks, this, this.conditions, this.#begunNs);
     this.#writtenFiles.hook();
     // Behind the place where a process is adopted for what it executes.
     this.#hooks.addFirst(PROGRAM_ENDS, (_cpu, current) => this.#onProgram(current));

@@ -55,6 +55,8 @@ export interface LastingFiles {
   readonly files: ReadonlyMap<string, WrittenFile>;
   /** By the names of units of systemd. */
   readonly units: ReadonlyMap<string, WrittenFile>;
+  /** When the target began, in nanoseconds since 1970 by the guest's clock; 0 when that could not be read. */
+  readonly sinceNs: bigint;
 }
 
 /**
@@ -73,13 +75,17 @@ export class WrittenFiles {
   /** Tables of jobs that a daemon has read, by its pid. */
   readonly #tables = new Map<number, Map<string, JobTable>>();
   readonly #makers = new Set<(made: MadeFile) => void>();
+  #sinceNs: bigint;
 
+  /** @param sinceNs when the target began, in nanoseconds since 1970 by the guest's clock; 0 when that could not be read */
   constructor(
     guest: LinuxGuest,
     hooks: ScopeHooks,
     scope: AdoptingScope,
     private readonly conditions: ScopeConditions,
+    sinceNs: bigint,
   ) {
+    this.#sinceNs = sinceNs;
     this.#guest = guest;
     this.#hooks = hooks;
     this.#scope = scope;
@@ -88,11 +94,17 @@ export class WrittenFiles {
   /** Lists what is there after a restart of the guest. */
   get lasting(): LastingFiles {
     const onDisk = (files: ReadonlyMap<string, WrittenFile>) => new Map([...files].filter(([, file]) => file.isOnDisk));
-    return { files: onDisk(this.#files), units: onDisk(this.#units) };
+    return { files: onDisk(this.#files), units: onDisk(this.#units), sinceNs: this.#sinceNs };
+  }
+
+  /** When the target began, also when the guest was started again since: in nanoseconds since 1970, 0 when it is not known. */
+  get sinceNs(): bigint {
+    return this.#sinceNs;
   }
 
   /** Takes over what was written before the guest was started again. */
-  restore({ files, units }: LastingFiles): void {
+  restore({ files, units, sinceNs }: LastingFiles): void {
+    this.#sinceNs = sinceNs;
     for (const [key, file] of files) {
       this.#files.set(key, file);
       const [device, number] = key.split(":") as [string, string];

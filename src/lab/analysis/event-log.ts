@@ -93,6 +93,8 @@ export interface KnownEvents {
     executable: string;
     /** Of the target's processes: its number in programs.json. */
     program?: number;
+    /** Of the target's processes: what it executes was written, renamed, linked or mounted since the target began. */
+    isChanged?: boolean;
     origin?: ScopeOrigin;
   };
   /** A process of the system acts for the target from now on. */

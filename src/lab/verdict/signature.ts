@@ -6,6 +6,8 @@ export interface SeenProcess {
   readonly name: string;
   /** The path of its program; undefined when it has executed none since it began. */
   readonly executable: string | undefined;
+  /** Its program was written, renamed, linked or mounted since the target began: its place says nothing about what it is. */
+  readonly isChanged?: boolean;
   /** The words that its program was started with, joined by blanks. */
   readonly commandLine: string | undefined;
   /** Who made it, when that process began in the analysis too. */

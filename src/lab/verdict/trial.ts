@@ -64,10 +64,12 @@ class SeenProcesses {
     const known = this.#processes.get(node.id);
     if (known !== undefined && event.type !== "process.executed") return known;
     const parent = node.parent === undefined ? undefined : this.#processes.get(node.parent.id);
-    const executable = typeof event["executable"] === "string" ? event["executable"] : parent?.executable;
+    const own = typeof event["executable"] === "string" ? event["executable"] : undefined;
+    const executable = own ?? parent?.executable;
+    const isChanged = own === undefined ? parent?.isChanged === true : event["isChanged"] === true;
     // A process that was only forked runs its parent's program.
     const commandLine = node.commandLine ?? parent?.commandLine;
-    const process = { pid: node.pid, name: node.name, executable, commandLine, parent };
+    const process = { pid: node.pid, name: node.name, executable, isChanged, commandLine, parent };
     this.#processes.set(node.id, process);
     return process;
   }

@@ -41,7 +41,8 @@ export function readNumber(pgd: bigint, address: bigint): bigint {
 }
 
 /**
- * Makes a path absolute.
+ * Makes a path absolute, and leaves out of it what leads nowhere else: "//", "/./" and a slash at its end. What "..", symbolic links
+ * and /proc/self/root lead to is not looked up.
  *
  * @param folder the descriptor that it is relative to; undefined for the process' own folder
  */
@@ -51,7 +52,7 @@ export function resolvePath(
   path: string | undefined,
 ): string {
   if (path === undefined) return "?";
-  if (process === undefined) return path;
+  if (process === undefined) return tidy(path);
   const descriptor = folder === undefined ? CURRENT_FOLDER : Number(BigInt.asIntN(32, folder));
   const base = path.startsWith("/")
     ? readFolder(process, "root")
@@ -59,8 +60,12 @@ export function resolvePath(
       ? readFolder(process, "pwd")
       : process.findOpenFile(descriptor)?.path;
   // As the program has written it, where its root is the system's.
-  if (base === undefined || !base.startsWith("/") || (base === "/" && path.startsWith("/"))) return path;
-  return posix.join(base, path);
+  if (base === undefined || !base.startsWith("/") || (base === "/" && path.startsWith("/"))) return tidy(path);
+  return tidy(posix.join(base, path));
+}
+
+function tidy(path: string): string {
+  return path.replaceAll(/\/(?:\.?\/)+/g, "/").replace(/(?<=.)\/\.?$/, "");
 }
 
 /** Reads a folder of a process, its own or its root, by the whole system's path. */

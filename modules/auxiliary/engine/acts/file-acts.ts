@@ -6,6 +6,8 @@ import { O_TRUNC, SET_FLAGS, WRITES_FIRST, WRITES_THIRD } from "./call-choices";
 import type { Traced } from "../traced-processes";
 
 const S_IFDIR = 0o040000;
+/** The two files change places (include/uapi/linux/fs.h). */
+const RENAME_EXCHANGE = 2n;
 
 /** A path in the caller's memory, with the descriptor of the folder that it is relative to. */
 interface PathArgument {
@@ -52,8 +54,10 @@ export class FileActs {
       rename: ([from = 0n, to = 0n], who) => this.onPaths("file.renamed", who, at(here, from, who), at(here, to, who)),
       renameat: ([a, from = 0n, b, to = 0n], who) =>
         this.onPaths("file.renamed", who, at(a, from, who), at(b, to, who)),
-      renameat2: ([a, from = 0n, b, to = 0n], who) =>
-        this.onPaths("file.renamed", who, at(a, from, who), at(b, to, who)),
+      renameat2: ([a, from = 0n, b, to = 0n, flags = 0n], who) => {
+        const facts = (flags & RENAME_EXCHANGE) === 0n ? {} : { exchanged: true };
+        return this.onPaths("file.renamed", who, at(a, from, who), at(b, to, who), facts);
+      },
       link: ([from = 0n, to = 0n], who) => this.onPaths("file.linked", who, at(here, from, who), at(here, to, who)),
       linkat: ([a, from = 0n, b, to = 0n], who) => this.onPaths("file.linked", who, at(a, from, who), at(b, to, who)),
       symlink: ([text = 0n, path = 0n], who) => this.symlink(who, text, at(here, path, who)),
@@ -139,9 +143,9 @@ export class FileActs {
     return onSuccess((process) => this.report(act, caller, { path: resolve(process, caller, path), ...facts }));
   }
 
-  private onPaths(act: string, caller: Traced, from: PathArgument, to: PathArgument): Act {
+  private onPaths(act: string, caller: Traced, from: PathArgument, to: PathArgument, facts: object = {}): Act {
     return onSuccess((process) =>
-      this.report(act, caller, { path: resolve(process, caller, from), to: resolve(process, caller, to) }),
+      this.report(act, caller, { path: resolve(process, caller, from), to: resolve(process, caller, to), ...facts }),
     );
   }
 

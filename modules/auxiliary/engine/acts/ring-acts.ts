@@ -36,7 +36,7 @@ export class RingActs {
     new RingRequests(getGuest(), callbacks, scope, onRequest, () => undefined).hook();
   }
 
-  private tellFile(caller: Traced, { kind, path: named, folder, to, toFolder }: RingFile): void {
+  private tellFile(caller: Traced, { kind, path: named, folder, to, toFolder, isExchange }: RingFile): void {
     const process = findGuest()?.findProcess(caller.pgd);
     const place = (at: number, name: string): string => resolvePath(process, BigInt(at), name);
     // A symbolic link holds any text.
@@ -45,6 +45,7 @@ export class RingActs {
     this.report(ACTS[kind], caller, {
       path,
       ...(to === undefined || toFolder === undefined ? {} : { to: place(toFolder, to) }),
+      ...(isExchange === true ? { exchanged: true } : {}),
       ...(kind === "made" ? { kind: "folder" } : kind === "linked by text" ? { kind: "symbolic" } : {}),
     });
   }
