@@ -6,7 +6,7 @@ const FOLDERS = String.raw`(?:/usr)?/(?:s?bin|lib(?:exec)?/(?:apt|dpkg|git-core|
 const PROGRAM = new RegExp(`^${FOLDERS}/([^/]+)$`);
 const LIBRARY = /^\/(usr\/)?lib\/(x86_64-linux-gnu\/)?[^/]+\.so(\.[\d.]+)?$/;
 const FOLDER = new RegExp(`^(${FOLDERS}|(/usr)?/lib/x86_64-linux-gnu)$`);
-/** What these folders lie in; of the whole system it is "/". */
+/** The folders that these folders lie in; of the whole system it is "/". */
 const ABOVE = /^\/(usr|(usr\/)?lib(exec)?(\/gcc(\/[^/]+)?)?)?$/;
 
 /** A path that is written otherwise than it need be. */

@@ -49,7 +49,7 @@ export interface ProcessEvent {
   readonly executable?: string;
   /** The number of what it executes. */
   readonly program?: number;
-  /** What it executes was written, renamed, linked or mounted since the target began. */
+  /** The file that it executes was written, renamed, linked or mounted since the target began. */
   readonly isChanged?: true;
   /** Whose it is, when it is the target's, or acts for it. */
   readonly origin?: ScopeOrigin;

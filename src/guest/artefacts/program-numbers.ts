@@ -21,7 +21,7 @@ export interface NumberedProgram {
   state: "known" | "waits" | "refused";
 }
 
-/** What came of hashing a program while it is executed. */
+/** The result of hashing a program while it is executed. */
 export type HashOutcome =
   | { readonly sha256: string }
   /** It has none, now and later. */
