@@ -24,7 +24,7 @@ export type { ProcessEnd, ScopeEvent, ScopeOrigin } from "../guest/scope/scope-e
 export type { ScopeConditions } from "../guest/scope/scope-conditions";
 export type { ScopeFollower, ScopeProcess } from "../guest/scope/scope-followers";
 export { type BeginListener, findTargetScope, onAdoption, onTargetBegin } from "../guest/scope/current-scope";
-export { ChangedPrograms } from "../guest/scope/changed-programs";
+export { ChangedPrograms } from "../guest/scope/files/changed-programs";
 export { TargetScope } from "../guest/scope/target-scope";
 export {
   findWindowsScope,

@@ -1,9 +1,9 @@
-import { ReboxError } from "../../config/rebox-error";
-import { readChangeNs } from "../../systems/linux/files/inode-reader";
-import type { LinuxGuest } from "../../systems/linux/linux-guest";
-import type { StructCursor } from "../../systems/structs/struct-cursor";
-import type { TargetScope } from "./target-scope";
-import { findFileKey } from "./written-files";
+import { ReboxError } from "../../../config/rebox-error";
+import { readChangeNs } from "../../../systems/linux/files/inode-reader";
+import type { LinuxGuest } from "../../../systems/linux/linux-guest";
+import type { StructCursor } from "../../../systems/structs/struct-cursor";
+import type { TargetScope } from "../target-scope";
+import { findFileKey } from "../written-files";
 
 /** Inodes have times of the kernel's ticks, which may be so much behind its clock (HZ is 100 at least), in nanoseconds. */
 const TICK_NS = 10_000_000n;
