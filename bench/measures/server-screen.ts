@@ -5,6 +5,7 @@ import WebSocket from "ws";
 import { getBuildFolder } from "../guest-arguments";
 import type { Measure } from "../measure";
 import { SampleCollection } from "../sample-collection";
+import { ScreenViewer } from "../screen-viewer";
 import { type ServedLab, withLabFolder, withServedLab } from "../served-lab";
 
 const FRAMES_MS = 5_000;
@@ -29,12 +30,12 @@ export const serverScreen: Measure = {
         rebox("start", "m");
         await withServedLab(folder, async (lab) => {
           const shell = await Shell.open(lab);
-          // The screen changes all the time, with and without somebody who looks.
-          shell.type("(while :; do seq 1 25 > /dev/tty0; done) &");
+          // The screen changes all the time, with and without somebody who looks: no picture is as the one before.
+          shell.type("(i=0; while :; do echo $((i=i+1)); done > /dev/tty0) &");
           for (let turn = 0; turn < pairs; turn++) {
             say(`${this.name}: ${turn + 1} of ${pairs}`);
             work.addPlain(await shell.work());
-            const screen = await Screen.open(lab);
+            const screen = await ScreenViewer.open(await connect(lab, "screen"));
             const before = screen.frames;
             await new Promise((resolve) => setTimeout(resolve, FRAMES_MS));
             frames.addRebox(((screen.frames - before) * 1000) / FRAMES_MS);
@@ -109,76 +110,5 @@ class Shell {
       if (performance.now() > endMs) throw new Error(`the guest's shell does not answer: ${this.#text.slice(-500)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-  }
-}
-
-/** Somebody who looks at the screen as a browser does: asks for the next change when one has come (RFC 6143). */
-class Screen {
-  frames = 0;
-  #rest = Buffer.alloc(0);
-  #width = 0;
-  #height = 0;
-  #reader: ((count: number) => Promise<Buffer>) | undefined;
-
-  private constructor(private readonly socket: WebSocket) {}
-
-  static async open(lab: ServedLab): Promise<Screen> {
-    const screen = new Screen(await connect(lab, "screen"));
-    await screen.#begin();
-    return screen;
-  }
-
-  close(): void {
-    this.socket.close();
-  }
-
-  async #begin(): Promise<void> {
-    let wake = (): void => {};
-    this.socket.on("message", (bytes: Buffer) => {
-      this.#rest = Buffer.concat([this.#rest, bytes]);
-      wake();
-    });
-    this.#reader = async (count) => {
-      while (this.#rest.length < count) await new Promise<void>((resolve) => (wake = resolve));
-      const taken = this.#rest.subarray(0, count);
-      this.#rest = this.#rest.subarray(count);
-      return taken;
-    };
-    const read = this.#reader;
-    this.socket.send(await read(12));
-    await read((await read(1))[0]!);
-    this.socket.send(Buffer.of(1));
-    await read(4);
-    this.socket.send(Buffer.of(1));
-    const init = await read(24);
-    [this.#width, this.#height] = [init.readUInt16BE(0), init.readUInt16BE(2)];
-    const pixelBytes = init[4]! / 8;
-    await read(init.readUInt32BE(20));
-    this.#ask(false);
-    void this.#follow(pixelBytes);
-  }
-
-  async #follow(pixelBytes: number): Promise<void> {
-    const read = this.#reader!;
-    for (;;) {
-      const head = await read(4);
-      if (head[0] !== 0) throw new Error(`a message of the screen that was not asked for: ${head[0]}`);
-      for (let count = head.readUInt16BE(2); count > 0; count--) {
-        const place = await read(12);
-        // No other encoding was asked for than raw pixels.
-        await read(place.readUInt16BE(4) * place.readUInt16BE(6) * pixelBytes);
-      }
-      this.frames++;
-      this.#ask(true);
-    }
-  }
-
-  #ask(onlyChanges: boolean): void {
-    const request = Buffer.alloc(10);
-    request[0] = 3;
-    request[1] = onlyChanges ? 1 : 0;
-    request.writeUInt16BE(this.#width, 6);
-    request.writeUInt16BE(this.#height, 8);
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(request);
   }
 }
