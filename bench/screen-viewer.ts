@@ -126,7 +126,7 @@ export class ScreenViewer {
       return first.subarray(0, count);
     }
     const taken: Buffer[] = [];
-    for (let missing = count; missing > 0; ) {
+    for (let missing = count; missing > 0;) {
       const piece = this.#pieces.shift()!;
       const part = piece.subarray(0, missing);
       if (part.length < piece.length) this.#pieces.unshift(piece.subarray(missing));
